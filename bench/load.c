@@ -1,0 +1,691 @@
+/*
+ * The load generator of the benchmarks: one thread, plain epoll, no part of the library under test.
+ *
+ * The normal course: read the options, connect (greet connects as it goes), run the cell for the
+ * warm-up, take the first mark, run it for the window, take the second mark, print one line of
+ * JSON. A mark is the time together with the processor time of the server (--server-pid) at that
+ * time, so that the server is charged for the window alone: neither for its start, nor for the
+ * connecting, nor for the warm-up.
+ *
+ * Cells:
+ *   echo    each connection keeps --pipeline messages of --size bytes in flight; an operation is
+ *           one message back, and every byte is compared with the byte that was sent
+ *   greet   connect, read the 64-byte line up to the end of the stream, close, again; an operation
+ *           is one such round
+ *   sink    write blocks of 64 KiB as fast as they go; an operation is --size bytes written
+ *   source  read as fast as it comes; an operation is --size bytes read
+ *   idle    connect all, wait until the server holds them all, print "established N" and the line
+ *           of JSON, hold them until standard input ends or SIGTERM comes; an operation is one
+ *           connection. With --touch each exchanges one message first
+ *
+ * Failures: a connection that breaks, ends early or brings a wrong byte counts as an error and is
+ * not replaced (in greet it is, up to MAX_ERRORS). A wrong option ends with status 2; failing to
+ * connect with status 1. Errors counted in the window do not change the status: the reader of the
+ * line judges them.
+ *
+ * Everything is bounded: 19,000 connections, 600 seconds, and loopback addresses only. Clients take
+ * their source addresses in turn from 127.0.0.2 upwards, so that no pair of addresses runs out of
+ * ports.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+enum {
+    MAX_CONNECTIONS = 19000,
+    MAX_SIZE = 1 << 20,
+    MAX_PIPELINE = 1024,
+    MAX_ERRORS = 1000,
+    MAX_SECONDS = 600,
+    BLOCK = 64 * 1024,
+    GREETING = 64,
+    EVENTS = 512,
+    REPEATS = 16,
+    SOURCES = 64,  /* source addresses */
+    LAG = 2048,    /* connections made that the server has not yet accepted */
+    SUB_BITS = 7,  /* the histogram has 128 steps for each doubling */
+    SUB = 1 << SUB_BITS,
+    BUCKETS = (64 - SUB_BITS + 1) * SUB
+};
+
+enum cell { ECHO, GREET, SINK, SOURCE, IDLE, CELLS };
+static const char *const cell_names[CELLS] = {"echo", "greet", "sink", "source", "idle"};
+
+struct options {
+    struct sockaddr_in server;
+    enum cell cell;
+    unsigned connections, pipeline;
+    size_t size;
+    double warmup, seconds;
+    pid_t server_pid;
+    bool touch;
+};
+
+struct connection {
+    int fd;
+    bool wants_write;
+    size_t received;  /* bytes of the present message, or of the greeting */
+    size_t send_at;   /* place in the message of the next byte to send */
+    size_t unsent;    /* bytes that may be sent now */
+    unsigned oldest;  /* ring of the times at which the messages in flight were sent */
+    unsigned in_flight;
+    uint64_t *stamps;
+    uint64_t begun; /* greet: when the connection was begun */
+};
+
+struct mark {
+    uint64_t now, server_cpu, load_cpu;
+};
+
+static struct options options;
+static struct connection *connections;
+static char *pattern; /* the message again and again: as long as a message and a block together */
+static char incoming[BLOCK];
+static uint64_t histogram[BUCKETS];
+static uint64_t operations, bytes, errors;
+static unsigned alive;
+static int poller;
+
+static _Noreturn void fail(const char *what, int error)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(error));
+    exit(1);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec time;
+    if (clock_gettime(id, &time) < 0)
+        return 0;
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* ---- latencies ------------------------------------------------------------------------------- */
+
+static void record(uint64_t ns)
+{
+    if (ns < SUB) {
+        histogram[ns]++;
+        return;
+    }
+    unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - SUB_BITS;
+    histogram[(uint64_t)shift * SUB + (ns >> shift)]++;
+}
+
+/* The middle of the bucket below which the given share of the operations lies, in microseconds. */
+static double percentile(double share)
+{
+    uint64_t total = 0, seen = 0;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        total += histogram[i];
+    uint64_t wanted = (uint64_t)((double)total * share);
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        seen += histogram[i];
+        if (seen <= wanted)
+            continue;
+        unsigned shift = i < 2 * SUB ? 0 : i / SUB - 1;
+        double low = (double)((uint64_t)(i - shift * SUB) << shift);
+        return (low + (double)(1ull << shift) / 2) / 1000;
+    }
+    return 0;
+}
+
+/* ---- the server seen from outside ------------------------------------------------------------ */
+
+static uint64_t first_number(const char *path)
+{
+    unsigned long long value = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu", &value) != 1)
+        value = 0;
+    fclose(file);
+    return value;
+}
+
+/*
+ * Processor time of all threads of the server. The kernel brings the figure of a running thread up
+ * to date only at its own ticks, unless somebody reads the process's clock; so that is read first,
+ * and its value is the answer where the kernel keeps no schedstat.
+ */
+static uint64_t server_cpu(void)
+{
+    char path[320];
+    clockid_t id;
+    uint64_t total = 0, by_clock = 0;
+    if (options.server_pid <= 0)
+        return 0;
+    if (clock_getcpuclockid(options.server_pid, &id) == 0)
+        by_clock = clock_ns(id);
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)options.server_pid);
+    DIR *tasks = opendir(path);
+    if (!tasks)
+        return by_clock;
+    for (const struct dirent *task = readdir(tasks); task; task = readdir(tasks)) {
+        if (task->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)options.server_pid,
+                 task->d_name);
+        total += first_number(path);
+    }
+    closedir(tasks);
+    return total ? total : by_clock;
+}
+
+static uint64_t server_rss(void)
+{
+    char path[64], line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)options.server_pid);
+    FILE *file = options.server_pid > 0 ? fopen(path, "re") : NULL;
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof(line), file) && sscanf(line, "VmRSS: %llu", &kib) != 1)
+        continue;
+    fclose(file);
+    return kib * 1024;
+}
+
+/* Open descriptors of the server: as its directory's size (Linux 6.2), else by counting them. */
+static unsigned server_descriptors(void)
+{
+    char path[64];
+    struct stat status;
+    unsigned count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)options.server_pid);
+    if (stat(path, &status) == 0 && status.st_size > 0)
+        return (unsigned)status.st_size;
+    DIR *directory = opendir(path);
+    if (!directory)
+        return 0;
+    for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static struct mark mark_now(const char *name)
+{
+    struct mark mark;
+    mark.server_cpu = server_cpu();
+    mark.now = clock_ns(CLOCK_MONOTONIC);
+    mark.load_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    printf("mark %s monotonic_ns=%llu server_cpu_ns=%llu load_cpu_ns=%llu\n", name,
+           (unsigned long long)mark.now, (unsigned long long)mark.server_cpu,
+           (unsigned long long)mark.load_cpu);
+    return mark;
+}
+
+static void pause_ms(long milliseconds)
+{
+    struct timespec pause = {.tv_nsec = milliseconds * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Waits up to ten seconds until the server holds at least that many descriptors. */
+static bool server_caught_up(unsigned wanted)
+{
+    for (int i = 0; i < 10000; i++) {
+        if (server_descriptors() >= wanted)
+            return true;
+        pause_ms(1);
+    }
+    return false;
+}
+
+/* Waits up to five seconds until the server has used no processor time for 50 milliseconds. */
+static void server_settled(void)
+{
+    uint64_t before = server_cpu();
+    for (int i = 0; i < 100; i++) {
+        pause_ms(50);
+        uint64_t after = server_cpu();
+        if (after == before)
+            return;
+        before = after;
+    }
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static int open_socket(unsigned index, int flags)
+{
+    int on = 1;
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index % SOURCES);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) == 0 &&
+        bind(fd, (const struct sockaddr *)&source, sizeof(source)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void watch(int operation, unsigned index, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data = {.u32 = index}};
+    if (epoll_ctl(poller, operation, connections[index].fd, &event) < 0)
+        fail("cannot watch a connection", errno);
+}
+
+static void give_up(struct connection *connection)
+{
+    errors++;
+    alive--;
+    close(connection->fd);
+    connection->fd = -1;
+}
+
+static void connect_all(void)
+{
+    struct timeval limit = {.tv_sec = 10};
+    int on = 1;
+    unsigned base = options.server_pid > 0 ? server_descriptors() : 0;
+    for (unsigned i = 0; i < options.connections; i++) {
+        int fd = open_socket(i, 0);
+        if (fd < 0)
+            fail("cannot open a socket", errno);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        if (connect(fd, (const struct sockaddr *)&options.server, sizeof(options.server)) < 0)
+            fail("cannot connect", errno);
+        connections[i].fd = fd;
+        if (base && i % 256 == 255 && i > LAG && !server_caught_up(base + i - LAG))
+            fail("the server does not accept the connections", ETIMEDOUT);
+    }
+    alive = options.connections;
+    if (base && !server_caught_up(base + options.connections))
+        fail("the server does not hold all connections", ETIMEDOUT);
+}
+
+/* ---- echo ------------------------------------------------------------------------------------ */
+
+static void echo_flush(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    while (connection->unsent) {
+        size_t length = connection->unsent < BLOCK ? connection->unsent : BLOCK;
+        ssize_t sent = send(connection->fd, pattern + connection->send_at, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN)
+            break;
+        if (sent < 0) {
+            give_up(connection);
+            return;
+        }
+        connection->unsent -= (size_t)sent;
+        connection->send_at = (connection->send_at + (size_t)sent) % options.size;
+    }
+    bool wants_write = connection->unsent > 0;
+    if (wants_write != connection->wants_write)
+        watch(EPOLL_CTL_MOD, index, wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    connection->wants_write = wants_write;
+}
+
+static void echo_begin(unsigned index, unsigned messages, uint64_t now)
+{
+    struct connection *connection = &connections[index];
+    for (unsigned i = 0; i < messages; i++) {
+        unsigned slot = (connection->oldest + connection->in_flight) % options.pipeline;
+        connection->stamps[slot] = now;
+        connection->in_flight++;
+    }
+    connection->unsent += (size_t)messages * options.size;
+    echo_flush(index);
+}
+
+static void echo_event(unsigned index, uint32_t events)
+{
+    struct connection *connection = &connections[index];
+    if (events & EPOLLOUT)
+        echo_flush(index);
+    if (connection->fd < 0 || !(events & ~(uint32_t)EPOLLOUT))
+        return;
+    ssize_t got = recv(connection->fd, incoming, sizeof(incoming), 0);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0 || memcmp(incoming, pattern + connection->received, (size_t)got) != 0) {
+        give_up(connection);
+        return;
+    }
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    unsigned complete = (unsigned)((connection->received + (size_t)got) / options.size);
+    connection->received = (connection->received + (size_t)got) % options.size;
+    if (complete > connection->in_flight) { /* more came back than was sent */
+        give_up(connection);
+        return;
+    }
+    for (unsigned i = 0; i < complete; i++) {
+        record(now - connection->stamps[connection->oldest]);
+        connection->oldest = (connection->oldest + 1) % options.pipeline;
+    }
+    connection->in_flight -= complete;
+    operations += complete;
+    bytes += (uint64_t)got;
+    if (complete)
+        echo_begin(index, complete, now);
+}
+
+/* ---- greet ----------------------------------------------------------------------------------- */
+
+static void greet_begin(unsigned index)
+{
+    static unsigned turn;
+    struct connection *connection = &connections[index];
+    while (errors < MAX_ERRORS) {
+        connection->received = 0;
+        connection->begun = clock_ns(CLOCK_MONOTONIC);
+        connection->fd = open_socket(turn++, SOCK_NONBLOCK);
+        if (connection->fd < 0)
+            fail("cannot open a socket", errno);
+        if (connect(connection->fd, (const struct sockaddr *)&options.server,
+                    sizeof(options.server)) == 0 ||
+            errno == EINPROGRESS) {
+            watch(EPOLL_CTL_ADD, index, EPOLLIN);
+            return;
+        }
+        errors++;
+        close(connection->fd);
+    }
+    connection->fd = -1;
+    alive--;
+}
+
+static void greet_event(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    for (int i = 0; i < 2; i++) {
+        ssize_t got = recv(connection->fd, incoming, sizeof(incoming), 0);
+        if (got < 0 && errno == EAGAIN)
+            return;
+        if (got > 0) {
+            connection->received += (size_t)got;
+            continue;
+        }
+        if (got < 0 || connection->received != GREETING) {
+            errors++;
+        } else {
+            record(clock_ns(CLOCK_MONOTONIC) - connection->begun);
+            operations++;
+            bytes += connection->received;
+        }
+        close(connection->fd);
+        greet_begin(index);
+        return;
+    }
+}
+
+/* ---- bulk ------------------------------------------------------------------------------------ */
+
+static void count_bulk(struct connection *connection, size_t length)
+{
+    bytes += length;
+    connection->received += length;
+    operations += connection->received / options.size;
+    connection->received %= options.size;
+}
+
+static void bulk_event(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    for (int i = 0; i < REPEATS; i++) {
+        ssize_t done = options.cell == SINK
+                           ? send(connection->fd, pattern, BLOCK, MSG_NOSIGNAL)
+                           : recv(connection->fd, incoming, sizeof(incoming), 0);
+        if (done < 0 && errno == EAGAIN)
+            return;
+        if (done <= 0) {
+            give_up(connection);
+            return;
+        }
+        count_bulk(connection, (size_t)done);
+        if (done < BLOCK)
+            return;
+    }
+}
+
+/* ---- the course of a measurement ------------------------------------------------------------- */
+
+static void start_cell(void)
+{
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    if (poller < 0)
+        fail("cannot open epoll", errno);
+    alive = options.connections;
+    if (options.cell != GREET)
+        connect_all();
+    for (unsigned i = 0; i < options.connections; i++) {
+        if (options.cell == GREET) {
+            greet_begin(i);
+            continue;
+        }
+        int flags = fcntl(connections[i].fd, F_GETFL);
+        if (flags < 0 || fcntl(connections[i].fd, F_SETFL, flags | O_NONBLOCK) < 0)
+            fail("cannot make a connection non-blocking", errno);
+        watch(EPOLL_CTL_ADD, i, options.cell == SINK ? EPOLLOUT : EPOLLIN);
+    }
+    for (unsigned i = 0; options.cell == ECHO && i < options.connections; i++)
+        echo_begin(i, options.pipeline, clock_ns(CLOCK_MONOTONIC));
+}
+
+static void run_until(uint64_t end)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    while (now < end && alive && errors < MAX_ERRORS) {
+        int count = epoll_wait(poller, events, EVENTS, (int)((end - now) / 1000000 + 1));
+        for (int i = 0; i < count; i++) {
+            unsigned index = events[i].data.u32;
+            if (connections[index].fd < 0)
+                continue;
+            if (options.cell == ECHO)
+                echo_event(index, events[i].events);
+            else if (options.cell == GREET)
+                greet_event(index);
+            else
+                bulk_event(index);
+        }
+        now = clock_ns(CLOCK_MONOTONIC);
+    }
+}
+
+static void print_result(const struct mark *start, const struct mark *end, uint64_t rss_before)
+{
+    printf("{\"cell\": \"%s\", \"connections\": %u, \"size\": %zu, \"pipeline\": %u, ",
+           cell_names[options.cell], options.connections, options.size, options.pipeline);
+    printf("\"ops\": %llu, \"seconds\": %.9f, ", (unsigned long long)operations,
+           (double)(end->now - start->now) / 1e9);
+    printf("\"server_cpu_ns\": %llu, \"load_cpu_ns\": %llu, ",
+           (unsigned long long)(end->server_cpu - start->server_cpu),
+           (unsigned long long)(end->load_cpu - start->load_cpu));
+    printf("\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, ", percentile(0.50),
+           percentile(0.99), percentile(0.999));
+    printf("\"bytes\": %llu, \"errors\": %llu, ", (unsigned long long)bytes,
+           (unsigned long long)errors);
+    printf("\"rss_before\": %llu, \"rss\": %llu}\n", (unsigned long long)rss_before,
+           (unsigned long long)server_rss());
+    fflush(stdout);
+}
+
+static void measure(void)
+{
+    uint64_t rss_before = server_rss();
+    start_cell();
+    run_until(clock_ns(CLOCK_MONOTONIC) + (uint64_t)(options.warmup * 1e9));
+    memset(histogram, 0, sizeof(histogram));
+    operations = bytes = 0; /* errors stay: one in the warm-up is an error too */
+    struct mark start = mark_now("start");
+    run_until(start.now + (uint64_t)(options.seconds * 1e9));
+    struct mark end = mark_now("end");
+    print_result(&start, &end, rss_before);
+}
+
+static void touch_all(void)
+{
+    for (unsigned i = 0; i < options.connections; i++) {
+        struct connection *connection = &connections[i];
+        size_t length = options.size < BLOCK ? options.size : BLOCK;
+        if (send(connection->fd, pattern, length, MSG_NOSIGNAL) != (ssize_t)length ||
+            recv(connection->fd, incoming, length, MSG_WAITALL) != (ssize_t)length ||
+            memcmp(incoming, pattern, length) != 0)
+            give_up(connection);
+    }
+}
+
+static void hold(void)
+{
+    struct mark start, end;
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    int signals = signalfd(-1, &mask, SFD_CLOEXEC);
+    if (signals < 0)
+        fail("cannot wait for signals", errno);
+    server_settled();
+    uint64_t rss_before = server_rss();
+    start = mark_now("start");
+    connect_all();
+    if (options.touch)
+        touch_all();
+    server_settled();
+    end = mark_now("end");
+    operations = alive;
+    printf("established %u\n", alive);
+    print_result(&start, &end, rss_before);
+    struct pollfd waits[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                              {.fd = signals, .events = POLLIN}};
+    uint64_t limit = clock_ns(CLOCK_MONOTONIC) + MAX_SECONDS * 1000000000ull;
+    while (poll(waits, 2, 1000) >= 0 && clock_ns(CLOCK_MONOTONIC) < limit) {
+        if (waits[1].revents ||
+            (waits[0].revents && read(STDIN_FILENO, incoming, sizeof(incoming)) <= 0))
+            return;
+    }
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static _Noreturn void usage(const char *option)
+{
+    fprintf(stderr,
+            "wrong or incomplete option: %s\n"
+            "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
+            "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
+            "            [--seconds SECONDS] [--server-pid PID] [--touch]\n",
+            option);
+    exit(2);
+}
+
+static double number(const char *option, const char *text, double least, double most)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= least && value <= most))
+        usage(option);
+    return value;
+}
+
+static void set_option(const char *option, const char *value)
+{
+    if (strcmp(option, "--address") == 0) {
+        if (inet_pton(AF_INET, value, &options.server.sin_addr) != 1 ||
+            ntohl(options.server.sin_addr.s_addr) >> 24 != 127)
+            usage("--address (loopback only)");
+    } else if (strcmp(option, "--port") == 0) {
+        options.server.sin_port = htons((uint16_t)number(option, value, 1, 65535));
+    } else if (strcmp(option, "--cell") == 0) {
+        while (options.cell < CELLS && strcmp(value, cell_names[options.cell]) != 0)
+            options.cell = (enum cell)(options.cell + 1);
+    } else if (strcmp(option, "--connections") == 0) {
+        options.connections = (unsigned)number(option, value, 1, MAX_CONNECTIONS);
+    } else if (strcmp(option, "--size") == 0) {
+        options.size = (size_t)number(option, value, 1, MAX_SIZE);
+    } else if (strcmp(option, "--pipeline") == 0) {
+        options.pipeline = (unsigned)number(option, value, 1, MAX_PIPELINE);
+    } else if (strcmp(option, "--warmup") == 0) {
+        options.warmup = number(option, value, 0, MAX_SECONDS);
+    } else if (strcmp(option, "--seconds") == 0) {
+        options.seconds = number(option, value, 0.001, MAX_SECONDS);
+    } else if (strcmp(option, "--server-pid") == 0) {
+        options.server_pid = (pid_t)number(option, value, 1, 4194304);
+    } else {
+        usage(option);
+    }
+}
+
+static void parse(int argc, char **argv)
+{
+    options = (struct options){
+        .connections = 1, .pipeline = 1, .warmup = 0.3, .seconds = 1, .cell = ECHO};
+    options.server.sin_family = AF_INET;
+    options.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--touch") == 0) {
+            options.touch = true;
+            continue;
+        }
+        if (i + 1 == argc)
+            usage(argv[i]);
+        set_option(argv[i], argv[i + 1]);
+        i++;
+    }
+    if (options.cell == CELLS || options.server.sin_port == 0)
+        usage(options.cell == CELLS ? "--cell" : "--port");
+    if (options.size == 0)
+        options.size = options.cell == SINK || options.cell == SOURCE ? BLOCK : 64;
+}
+
+static void prepare(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    size_t length = options.size + BLOCK;
+    pattern = malloc(length);
+    connections = calloc(options.connections, sizeof(*connections));
+    uint64_t *stamps = calloc((size_t)options.connections * options.pipeline, sizeof(*stamps));
+    if (!pattern || !connections || !stamps)
+        fail("cannot prepare the connections", ENOMEM);
+    for (size_t i = 0; i < length; i++) /* 251 is prime: a shifted message does not match */
+        pattern[i] = (char)(i % options.size % 251);
+    for (unsigned i = 0; i < options.connections; i++)
+        connections[i] =
+            (struct connection){.fd = -1, .stamps = stamps + (size_t)i * options.pipeline};
+}
+
+int main(int argc, char **argv)
+{
+    parse(argc, argv);
+    prepare();
+    if (options.cell == IDLE)
+        hold();
+    else
+        measure();
+    return 0;
+}

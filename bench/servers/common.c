@@ -1,0 +1,139 @@
+/*
+ * Command line, listening socket, ready line and end of the benchmark servers. The opening of
+ * common.h gives the course and the failures; this file holds nothing that runs while a benchmark
+ * is measured, so that a server's own file is the whole of what its figures stand for.
+ *
+ * The soft limit of open files is raised to the hard one, as far as the connection tables
+ * (SERVER_MAX_FD) go. SIGPIPE is ignored: not every library passes MSG_NOSIGNAL, and a load
+ * generator that leaves in the middle of a bulk transfer must not end the server.
+ *
+ * Nothing here may be called from more than one thread, nor after server_ready() except
+ * server_fail().
+ */
+#include "common.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char server_greeting[SERVER_GREETING + 1] =
+    "Welcome aboard: this line is sixty-four bytes from end to end.\r\n";
+_Static_assert(sizeof(server_greeting) == SERVER_GREETING + 1, "the greeting is 64 bytes");
+char server_block[SERVER_BLOCK];
+
+_Noreturn void server_fail(const char *what, int error)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(error));
+    exit(1);
+}
+
+static _Noreturn void usage(const char *argument)
+{
+    fprintf(stderr, "wrong or incomplete option: %s\n", argument);
+    exit(2);
+}
+
+static unsigned number(const char *option, const char *text, unsigned long most)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = text ? strtoul(text, &end, 10) : 0;
+    if (!text || end == text || *end || errno || value > most)
+        usage(option);
+    return (unsigned)value;
+}
+
+static enum server_cell cell_named(const char *name)
+{
+    static const char *const names[] = {"echo", "greet", "sink", "source"};
+    for (unsigned i = 0; name && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0)
+            return (enum server_cell)i;
+    }
+    usage("--cell");
+}
+
+void server_parse(int argc, char **argv, struct server_options *options)
+{
+    *options = (struct server_options){.cell = CELL_ECHO, .incremental = true};
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i];
+        if (strcmp(option, "--incremental") == 0) {
+            options->incremental = true;
+            continue;
+        }
+        if (strcmp(option, "--no-incremental") == 0) {
+            options->incremental = false;
+            continue;
+        }
+        const char *value = i + 1 < argc ? argv[++i] : NULL;
+        if (strcmp(option, "--port") == 0)
+            options->port = number(option, value, 65535);
+        else if (strcmp(option, "--cell") == 0)
+            options->cell = cell_named(value);
+        else if (strcmp(option, "--buffers") == 0)
+            options->buffers = number(option, value, 32768);
+        else if (strcmp(option, "--buffer-size") == 0)
+            options->buffer_size = number(option, value, 16u << 20);
+        else
+            usage(option);
+    }
+}
+
+int server_listen(const struct server_options *options, bool nonblocking)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)options->port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    int on = 1;
+    int type = SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0);
+    int listener = socket(AF_INET, type, 0);
+    if (listener < 0)
+        server_fail("cannot open a socket", errno);
+    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        server_fail("cannot set the options of the listening socket", errno);
+    if (bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        server_fail("cannot bind to 127.0.0.1", errno);
+    if (listen(listener, SERVER_BACKLOG) < 0)
+        server_fail("cannot listen on 127.0.0.1", errno);
+    return listener;
+}
+
+unsigned server_port_of(int listener)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof(address);
+    if (getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+        server_fail("cannot read the port of the listening socket", errno);
+    return ntohs(address.sin_port);
+}
+
+static void on_term(int number_of_signal)
+{
+    (void)number_of_signal;
+    _exit(0);
+}
+
+void server_ready(unsigned port)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max < SERVER_MAX_FD ? limit.rlim_max : SERVER_MAX_FD;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    struct sigaction action = {.sa_handler = on_term};
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    printf("port %u\n", port);
+    fflush(stdout);
+}

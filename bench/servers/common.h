@@ -1,0 +1,56 @@
+/*
+ * What every benchmark server shares: its command line, its listening socket, the line that tells
+ * the runner where it listens, and its end.
+ *
+ * The normal course: server_parse() reads the options, server_listen() opens the socket (a server
+ * whose library opens its own socket skips this), server_ready() prints "port N" and flushes, the
+ * server runs its loop for ever, and SIGTERM ends the process with status 0 from the signal handler
+ * itself. Ending there keeps the wait calls of the floors free of a signal mask or an extra
+ * descriptor, which would be work that the floors exist not to do.
+ *
+ * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
+ * echo|greet|sink|source; and for the io_uring floor only: --buffers N, --buffer-size BYTES,
+ * --incremental, --no-incremental.
+ *
+ * Failures: a wrong command line ends with status 2, a feature that this kernel lacks with
+ * SERVER_UNAVAILABLE (the runner then leaves that server out and says so), everything else with
+ * status 1. Each prints one line on standard error that says what was tried and why it failed.
+ *
+ * TCP_NODELAY is set on the listening socket: Linux hands it down to each accepted socket, so that
+ * it costs no system call for a connection.
+ */
+#ifndef BERTH_BENCH_SERVERS_COMMON_H
+#define BERTH_BENCH_SERVERS_COMMON_H
+
+#include <stdbool.h>
+
+enum {
+    SERVER_BACKLOG = 4096,
+    SERVER_BLOCK = 64 * 1024,
+    SERVER_GREETING = 64,
+    SERVER_MAX_FD = 20480,
+    SERVER_UNAVAILABLE = 77
+};
+
+enum server_cell { CELL_ECHO, CELL_GREET, CELL_SINK, CELL_SOURCE };
+
+struct server_options {
+    unsigned port;
+    enum server_cell cell;
+    unsigned buffers;     /* 0: the server's own choice */
+    unsigned buffer_size; /* bytes, 0: the server's own choice */
+    bool incremental;
+};
+
+extern const char server_greeting[SERVER_GREETING + 1];
+extern char server_block[SERVER_BLOCK]; /* what a source sends */
+
+void server_parse(int argc, char **argv, struct server_options *options);
+int server_listen(const struct server_options *options, bool nonblocking);
+void server_ready(unsigned port);
+unsigned server_port_of(int listener);
+
+/* Prints "what: reason" for the errno value given, and ends the process. */
+_Noreturn void server_fail(const char *what, int error);
+
+#endif
