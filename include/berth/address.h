@@ -1,0 +1,144 @@
+/*
+ * A host address as a value: IPv4, IPv6 with an optional scope, or one of the wildcards.
+ *
+ * Values are passed and returned by copy and own nothing; a zeroed value is the null address. All
+ * functions here are pure: they make no system call and may be called on any thread. A port is not
+ * part of an address.
+ */
+#ifndef BERTH_ADDRESS_H
+#define BERTH_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <berth/export.h>
+
+BERTH_BEGIN_DECLARATIONS
+
+/** What an address is. */
+typedef enum berth_address_family {
+    BERTH_ADDRESS_FAMILY_NULL = 0, /**< no address */
+    BERTH_ADDRESS_FAMILY_IPV4 = 1,
+    BERTH_ADDRESS_FAMILY_IPV6 = 2,
+    BERTH_ADDRESS_FAMILY_ANY =
+        3 /**< the wildcard of both families: listening serves IPv4 and IPv6 */
+} berth_address_family;
+
+/** Bytes of a scope with its terminator: an interface's name or its index in decimal. */
+#define BERTH_ADDRESS_SCOPE_SIZE 16
+
+/** Bytes that hold the text of any address, terminator included. */
+#define BERTH_ADDRESS_TEXT_SIZE 64
+
+/** Bytes that hold the text of any address with a port, as "[fe80::1%eth0]:80", terminator
+ * included. */
+#define BERTH_ENDPOINT_TEXT_SIZE 72
+
+/** An address. The members may be read; use the functions to make and compare. */
+typedef struct berth_address {
+    uint8_t family;                       /**< a berth_address_family */
+    uint8_t bytes[16];                    /**< network order; IPv4 uses the first four */
+    char scope[BERTH_ADDRESS_SCOPE_SIZE]; /**< IPv6 only: text behind '%', or empty */
+} berth_address;
+
+/** Addresses with a meaning of their own. */
+typedef enum berth_special_address {
+    BERTH_SPECIAL_NULL = 0,
+    BERTH_SPECIAL_BROADCAST = 1,     /**< 255.255.255.255 */
+    BERTH_SPECIAL_LOOPBACK = 2,      /**< 127.0.0.1 */
+    BERTH_SPECIAL_LOOPBACK_IPV6 = 3, /**< ::1 */
+    BERTH_SPECIAL_ANY = 4,           /**< wildcard of both families */
+    BERTH_SPECIAL_ANY_IPV6 = 5,      /**< :: and only IPv6 */
+    BERTH_SPECIAL_ANY_IPV4 = 6       /**< 0.0.0.0 and only IPv4 */
+} berth_special_address;
+
+/** No address. */
+#define BERTH_ADDRESS_NULL berth_address_special(BERTH_SPECIAL_NULL)
+/** 255.255.255.255. */
+#define BERTH_ADDRESS_BROADCAST berth_address_special(BERTH_SPECIAL_BROADCAST)
+/** 127.0.0.1. */
+#define BERTH_ADDRESS_LOOPBACK berth_address_special(BERTH_SPECIAL_LOOPBACK)
+/** ::1. */
+#define BERTH_ADDRESS_LOOPBACK_IPV6 berth_address_special(BERTH_SPECIAL_LOOPBACK_IPV6)
+/** The wildcard of both families. */
+#define BERTH_ADDRESS_ANY berth_address_special(BERTH_SPECIAL_ANY)
+/** "::", and only IPv6. */
+#define BERTH_ADDRESS_ANY_IPV6 berth_address_special(BERTH_SPECIAL_ANY_IPV6)
+/** 0.0.0.0, and only IPv4. */
+#define BERTH_ADDRESS_ANY_IPV4 berth_address_special(BERTH_SPECIAL_ANY_IPV4)
+
+/**
+ * One of the special addresses.
+ *
+ * @param which  a value that is no special address gives the null address
+ */
+BERTH_API berth_address berth_address_special(berth_special_address which);
+
+/** IPv4 address of a number in host order: 0x7f000001 is 127.0.0.1. */
+BERTH_API berth_address berth_address_ipv4(uint32_t number);
+
+/**
+ * IPv6 address of sixteen bytes in network order, without a scope.
+ *
+ * @param bytes  exactly sixteen bytes
+ */
+BERTH_API berth_address berth_address_ipv6(const uint8_t bytes[16]);
+
+/**
+ * Reads an address from text.
+ *
+ * Blanks around it are ignored. IPv4 as inet_aton takes it: one to four parts, decimal, octal
+ * (leading 0) or hexadecimal (0x). IPv6 in full or with one "::", with a dotted IPv4 tail, and with
+ * "%scope" of one to fifteen bytes. Names, brackets, ports and prefixes are refused.
+ *
+ * @param text         a terminated string; NULL is refused
+ * @param ret_address  set on success only
+ * @return whether the text is an address
+ */
+BERTH_API bool berth_address_parse(const char *text, berth_address *ret_address);
+
+/**
+ * Writes an address as text: the null address as "", the wildcard of both families as "0.0.0.0",
+ * IPv6 in lower case with its longest run of zero groups shortened, IPv4-mapped IPv6 with a dotted
+ * tail.
+ *
+ * @param text  where to write; always terminated if size > 0
+ * @param size  bytes there; BERTH_ADDRESS_TEXT_SIZE is always enough
+ * @return `text`
+ */
+BERTH_API char *berth_address_format(berth_address address, char *text, size_t size);
+
+/**
+ * Writes address and port: "127.0.0.1:80", "[::1]:80".
+ *
+ * @param size  bytes at `text`; BERTH_ENDPOINT_TEXT_SIZE is always enough
+ * @return `text`
+ */
+BERTH_API char *berth_endpoint_format(berth_address address, uint16_t port, char *text,
+                                      size_t size);
+
+/**
+ * Strict equality: same family and same bytes. 127.0.0.1, its IPv4-mapped form and ::1 all differ,
+ * and so do the three wildcards; scopes do not count.
+ */
+BERTH_API bool berth_address_equal(berth_address a, berth_address b);
+
+/** Whether this is the null address. */
+BERTH_API bool berth_address_is_null(berth_address address);
+
+/** Whether this is 127/8, its IPv4-mapped form, or ::1. */
+BERTH_API bool berth_address_is_loopback(berth_address address);
+
+/**
+ * The IPv4 address as a number in host order, also of an IPv4-mapped IPv6 address and of the
+ * wildcards (which give 0).
+ *
+ * @param ret_number  set on success only
+ * @return false for the null address and for any other IPv6 address
+ */
+BERTH_API bool berth_address_to_ipv4(berth_address address, uint32_t *ret_number);
+
+BERTH_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * The event loop of one thread.
+ *
+ * A loop owns a backend (io_uring or epoll), the timers and the buffers of everything that belongs
+ * to it. It belongs to the thread that made it, and so do its objects: of all functions, only
+ * berth_loop_post, berth_loop_stop and berth_loop_wake may be called from other threads. Wherever a
+ * function takes a loop, NULL stands for this thread's own loop, which is made on first use and
+ * freed when the thread ends.
+ *
+ * One turn: wait for something to happen, run what has completed, run due timers, run posted tasks,
+ * send what was written, free what was freed. Handlers run in a turn or inside a blocking wait,
+ * never elsewhere but where a function says so. Everything may be closed and freed inside any
+ * handler, the calling object included.
+ */
+#ifndef BERTH_LOOP_H
+#define BERTH_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <berth/export.h>
+
+BERTH_BEGIN_DECLARATIONS
+
+/** An event loop. Opaque; belongs to one thread. */
+typedef struct berth_loop berth_loop;
+
+/** A task posted to a loop. */
+typedef void (*berth_task)(void *user);
+
+/** How a loop is to be made; a zeroed value is the default. Slots may be added at the end. */
+typedef struct berth_loop_options {
+    /** "io_uring" or "epoll" to have that or fail; NULL or "auto" for the environment variable
+     * BERTH_BACKEND if it is set and not empty, else io_uring where it works and epoll elsewhere.
+     */
+    const char *backend;
+} berth_loop_options;
+
+/**
+ * Makes a loop for the calling thread.
+ *
+ * @param options  NULL for the defaults
+ * @return the loop, to be freed with berth_loop_free on the same thread; NULL on failure with errno
+ *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no backend of that name), or
+ *         what the kernel answered to the forced backend (berth_loop_backend_available tells more)
+ */
+#define berth_loop_new(options) berth_loop_new_sized((options), sizeof(berth_loop_options))
+
+/** What berth_loop_new calls; `size` is the size of the options the caller was compiled with. */
+BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size);
+
+/**
+ * Frees a loop with every server, socket and timer that still belongs to it (their handlers are
+ * called as by their own free functions). Tasks already posted are run first. Inside a turn of the
+ * same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
+ * thread's own loop is freed when the thread ends.
+ */
+BERTH_API void berth_loop_free(berth_loop *loop);
+
+/**
+ * This thread's own loop, made if there is none.
+ *
+ * @return NULL with errno set when it cannot be made
+ */
+BERTH_API berth_loop *berth_loop_current(void);
+
+/**
+ * Turns the loop until berth_loop_stop. A stop that was called while no run was on its way ends the
+ * next one at once. May be nested inside a handler.
+ *
+ * @param loop  NULL for this thread's own loop
+ * @return the exit code given to berth_loop_stop; -1 with errno set if the loop cannot be made or
+ *         its backend fails
+ */
+BERTH_API int berth_loop_run(berth_loop *loop);
+
+/**
+ * Makes one turn.
+ *
+ * @param loop          NULL for this thread's own loop
+ * @param milliseconds  how long to wait for something to happen: 0 not at all, negative without
+ *                      limit
+ * @return whether anything ran: a completion, a timer or a task
+ */
+BERTH_API bool berth_loop_turn(berth_loop *loop, int milliseconds);
+
+/**
+ * Makes the innermost berth_loop_run return after the current turn; without one, the next.
+ *
+ * May be called from any thread and from a signal handler.
+ *
+ * @param loop       NULL for this thread's own loop (not in a signal handler)
+ * @param exit_code  what berth_loop_run returns
+ */
+BERTH_API void berth_loop_stop(berth_loop *loop, int exit_code);
+
+/** Ends the loop's present or next wait without anything having happened. Any thread; signal
+ * handlers too. */
+BERTH_API void berth_loop_wake(berth_loop *loop);
+
+/**
+ * Has a task run on the loop's thread, in the task phase of a turn. Tasks run in the order of
+ * posting, each exactly once: at the latest when the loop is freed.
+ *
+ * May be called from any thread, as long as the loop exists.
+ *
+ * @return false when out of memory; the task will not run
+ */
+BERTH_API bool berth_loop_post(berth_loop *loop, berth_task task, void *user);
+
+/**
+ * A descriptor that becomes readable when the loop wants a turn, for use inside another event loop:
+ * when it is readable or berth_loop_timeout has passed, call berth_loop_turn(loop, 0). Do not read
+ * from it. It is valid as long as the loop.
+ *
+ * @return -1 if this thread's own loop cannot be made
+ */
+BERTH_API int berth_loop_descriptor(berth_loop *loop);
+
+/** Milliseconds until the loop wants its next turn even if the descriptor stays quiet; -1 for none.
+ */
+BERTH_API int berth_loop_timeout(berth_loop *loop);
+
+/** Milliseconds of the monotonic clock that the loop's timers go by, as of the current turn. */
+BERTH_API uint64_t berth_loop_now(berth_loop *loop);
+
+/** Name of the backend in use: "io_uring" or "epoll". NULL if this thread's own loop cannot be
+ * made. */
+BERTH_API const char *berth_loop_backend_name(berth_loop *loop);
+
+/**
+ * Why that backend is in use, for a log: "io_uring passed its self-test", "forced by
+ * BERTH_BACKEND", or the reason why io_uring was refused. Valid as long as the loop; never NULL,
+ * except if this thread's own loop cannot be made.
+ */
+BERTH_API const char *berth_loop_backend_reason(berth_loop *loop);
+
+/**
+ * Tries whether a backend can be used by this process now.
+ *
+ * @param backend     "io_uring" or "epoll"
+ * @param ret_reason  why it can or cannot, always terminated; may be NULL if `size` is 0
+ * @param size        bytes at `ret_reason`; 160 is enough
+ * @return whether it can. Any thread.
+ */
+BERTH_API bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t size);
+
+BERTH_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * A TCP server: listens, accepts, and keeps accepted connections in a bounded queue until the
+ * program takes them.
+ *
+ * The course of a connection: the kernel completes it; the loop (or a blocking wait) accepts it, if
+ * accepting is not paused and fewer than max_pending_connections wait in the queue;
+ * incoming_connection is called with the descriptor, whose base behaviour makes a socket and puts
+ * it into the queue; new_connection is called; the program takes the socket with
+ * berth_server_next_pending_connection. Peers that are not accepted wait in the kernel's backlog.
+ *
+ * Accepting stops for three separate reasons and goes on when none holds: the user paused it; the
+ * queue is full; the process is out of descriptors or memory. The last raises accept_error once, is
+ * retried after 5 ms doubling to 1 s, and ends at once when the library closes a descriptor.
+ *
+ * A server owns the sockets it made, taken or not: freeing it frees them; berth_socket_detach takes
+ * one out. All functions are for the thread of the server's loop; every one may be called in every
+ * state and inside every handler, berth_server_free included.
+ */
+#ifndef BERTH_SERVER_H
+#define BERTH_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <berth/address.h>
+#include <berth/error.h>
+#include <berth/export.h>
+#include <berth/loop.h>
+#include <berth/proxy.h>
+#include <berth/socket.h>
+
+BERTH_BEGIN_DECLARATIONS
+
+/** A TCP server. Opaque. */
+typedef struct berth_server berth_server;
+
+/**
+ * What a server calls. Every slot may be NULL: for the first two that means silence, for the others
+ * the base behaviour. The struct must live as long as the server: make it static const. Slots may
+ * be added at the end.
+ */
+typedef struct berth_server_handlers {
+    /** A connection was accepted; called once for each, after incoming_connection, whatever that
+     * did with it. */
+    void (*new_connection)(berth_server *server, void *user);
+
+    /** Accepting has failed and has stopped; berth_server_error_string has the text. */
+    void (*accept_error)(berth_server *server, berth_error error, void *user);
+
+    /** Takes an accepted descriptor: close-on-exec, blocking, owned by the handler, which serves it
+     * on another thread, adopts it, or closes it. NULL: berth_server_base_incoming_connection. */
+    void (*incoming_connection)(berth_server *server, int descriptor, void *user);
+
+    /** Answers berth_server_has_pending_connections. NULL:
+     * berth_server_base_has_pending_connections. */
+    bool (*has_pending_connections)(berth_server *server, void *user);
+
+    /** Answers berth_server_next_pending_connection. NULL:
+     * berth_server_base_next_pending_connection. */
+    berth_socket *(*next_pending_connection)(berth_server *server, void *user);
+} berth_server_handlers;
+
+/** Default of berth_server_max_pending_connections. */
+#define BERTH_DEFAULT_MAX_PENDING_CONNECTIONS 30
+
+/** Default of berth_server_listen_backlog_size. */
+#define BERTH_DEFAULT_LISTEN_BACKLOG_SIZE 50
+
+/**
+ * Makes a server that does not listen.
+ *
+ * @param loop      the loop it belongs to; NULL for this thread's own
+ * @param handlers  const berth_server_handlers *, or NULL for none
+ * @param user      passed to the handlers
+ * @return the server, to be freed with berth_server_free (freeing the loop frees it too); NULL when
+ *         out of memory or when this thread's own loop cannot be made, with errno set
+ */
+#define berth_server_new(loop, handlers, user) \
+    berth_server_new_sized((loop), (handlers), sizeof(berth_server_handlers), (user))
+
+/** What berth_server_new calls; `size` is the size of the handlers struct the caller was compiled
+ * with. */
+BERTH_API berth_server *berth_server_new_sized(berth_loop *loop,
+                                               const berth_server_handlers *handlers, size_t size,
+                                               void *user);
+
+/** Closes the server as berth_server_close does, frees every socket it owns as berth_socket_free
+ * does, and frees it. Legal inside any handler; NULL is ignored. */
+BERTH_API void berth_server_free(berth_server *server);
+
+/** The user pointer given with the handlers. */
+BERTH_API void *berth_server_user(const berth_server *server);
+
+/** The loop it belongs to. */
+BERTH_API berth_loop *berth_server_loop(const berth_server *server);
+
+/**
+ * Begins to listen. The descriptor is close-on-exec with address reuse. Nothing is accepted inside
+ * the call.
+ *
+ * Through a proxy: setting a SOCKS5 or HTTP proxy (berth_server_set_proxy) makes listening on an
+ * address that is not a loopback address fail with class UNSUPPORTED_OPERATION; listening through a
+ * proxy does not exist yet.
+ *
+ * @param address  BERTH_ADDRESS_ANY for both families, or one of this host's addresses; IPv6
+ *                 addresses other than ANY take IPv6 peers only. A null address is refused.
+ * @param port     0 to have the system choose a free one
+ * @return false on failure, with class and text set, and not listening: OPERATION (already
+ *         listening; nothing changes), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE (not an address of
+ *         this host), SOCKET_ACCESS (privileged port), SOCKET_RESOURCE (no descriptor or memory
+ *         left), UNSUPPORTED_OPERATION (null address, family missing, scope unknown or missing,
+ *         proxy)
+ */
+BERTH_API bool berth_server_listen(berth_server *server, berth_address address, uint16_t port);
+
+/**
+ * Stops listening, closes the descriptor and frees the pending sockets that were not taken (their
+ * peers see the end). Sockets taken are untouched. Allowed at any time. Limit, backlog, proxy,
+ * pause and error stay.
+ */
+BERTH_API void berth_server_close(berth_server *server);
+
+/** Whether the server listens. */
+BERTH_API bool berth_server_is_listening(const berth_server *server);
+
+/** The port listened on; 0 when not listening. */
+BERTH_API uint16_t berth_server_port(const berth_server *server);
+
+/** The address listened on, BERTH_ADDRESS_ANY included; null when not listening. */
+BERTH_API berth_address berth_server_address(const berth_server *server);
+
+/** The listening descriptor, which stays the server's; -1 when not listening. */
+BERTH_API int berth_server_descriptor(const berth_server *server);
+
+/**
+ * Listens on a descriptor made elsewhere (systemd, a parent process), which the server then owns.
+ *
+ * @return false with class UNSUPPORTED_OPERATION if it is not an open, listening stream socket of
+ *         IPv4 or IPv6; OPERATION if already listening; SOCKET_RESOURCE when out of memory. The
+ *         descriptor then stays the caller's.
+ */
+BERTH_API bool berth_server_set_descriptor(berth_server *server, int descriptor);
+
+/** Whether berth_server_next_pending_connection would give a socket; asks the handler slot if there
+ * is one. */
+BERTH_API bool berth_server_has_pending_connections(berth_server *server);
+
+/**
+ * Takes the oldest pending connection; asks the handler slot if there is one. It may already be
+ * disconnected, with input left to read. Also possible when not listening.
+ *
+ * @return a socket that the server still owns (free it when done, usually in `disconnected`); NULL
+ *         if none is pending
+ */
+BERTH_API berth_socket *berth_server_next_pending_connection(berth_server *server);
+
+/** Puts a socket of the same loop at the end of the queue, past any limit and without
+ * new_connection. For use in incoming_connection. A socket that is in a queue already, or NULL, is
+ * ignored. The queue does not own it beyond close and free of the server, which free it. */
+BERTH_API void berth_server_add_pending_connection(berth_server *server, berth_socket *socket);
+
+/** The base behaviour of incoming_connection: makes a socket, adopts the descriptor, puts the
+ * socket into the queue. On failure the descriptor is closed, and class and text are set. */
+BERTH_API void berth_server_base_incoming_connection(berth_server *server, int descriptor);
+
+/** The base behaviour of has_pending_connections: whether the queue is not empty. */
+BERTH_API bool berth_server_base_has_pending_connections(const berth_server *server);
+
+/** The base behaviour of next_pending_connection: takes the oldest of the queue. */
+BERTH_API berth_socket *berth_server_base_next_pending_connection(berth_server *server);
+
+/** Most connections that wait in the queue before accepting stops;
+ * BERTH_DEFAULT_MAX_PENDING_CONNECTIONS at first. */
+BERTH_API int berth_server_max_pending_connections(const berth_server *server);
+
+/** Sets that limit, effective at once; nothing pending is dropped. 0 or less: nothing is accepted.
+ */
+BERTH_API void berth_server_set_max_pending_connections(berth_server *server, int limit);
+
+/** Connections the kernel keeps for the server before they are accepted;
+ * BERTH_DEFAULT_LISTEN_BACKLOG_SIZE at first. */
+BERTH_API int berth_server_listen_backlog_size(const berth_server *server);
+
+/** Sets that size for the next berth_server_listen; the kernel cuts it to its own limit. */
+BERTH_API void berth_server_set_listen_backlog_size(berth_server *server, int size);
+
+/** Stops accepting at once, even within a burst; peers wait in the backlog. A switch, not a count.
+ * Allowed at any time, remembered until berth_server_resume_accepting. Blocking waits accept all
+ * the same. */
+BERTH_API void berth_server_pause_accepting(berth_server *server);
+
+/** Ends a pause by the user or by an error that does not end by itself. Accepting goes on from the
+ * loop, not inside the call. */
+BERTH_API void berth_server_resume_accepting(berth_server *server);
+
+/**
+ * Waits for a connection without a loop being run: accepts what is there, with its handlers called
+ * inside the call. Serves only this server.
+ *
+ * Connections already pending do not end the wait: take them first. True does not promise a pending
+ * connection: the queue may be full, or accept_error was called, or a handler closed the server.
+ *
+ * @param milliseconds   0 polls, negative waits without limit
+ * @param ret_timed_out  always set if not NULL: whether the time passed
+ * @return whether something arrived; false if not listening (error unchanged), and on time-out:
+ *         class SOCKET_TIMEOUT
+ */
+BERTH_API bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds,
+                                                    bool *ret_timed_out);
+
+/** Class of the last failure; no success clears it. NONE if there was none. */
+BERTH_API berth_error berth_server_error(const berth_server *server);
+
+/** Text of the last failure: what was tried, on what, and why it failed; "" if there was none.
+ * Valid until the next failure of this server. */
+BERTH_API const char *berth_server_error_string(const berth_server *server);
+
+/**
+ * Sets the proxy for the next berth_server_listen; the running one is not touched.
+ *
+ * @param proxy  copied; NULL sets the default proxy
+ * @return false when out of memory: class SOCKET_RESOURCE, the proxy stays as it was
+ */
+BERTH_API bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy);
+
+/** The proxy as set, with strings that are valid until the next berth_server_set_proxy; type
+ * DEFAULT at first. */
+BERTH_API berth_proxy berth_server_proxy(const berth_server *server);
+
+BERTH_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,326 @@
+/*
+ * One TCP stream.
+ *
+ * A socket comes from a server (berth_server_next_pending_connection), adopts a connected
+ * descriptor (berth_socket_set_descriptor), or connects (berth_socket_connect_to_address). Reading
+ * and writing go through buffers: the loop moves bytes in and out, functions here take and give
+ * them without waiting. Or no loop is run at all and the wait functions do the moving.
+ *
+ *      UNCONNECTED --connect--> CONNECTING --> CONNECTED --> CLOSING --> UNCONNECTED
+ *           |                        |             ^            |
+ *           +------- adoption -------|-------------+            |
+ *           ^                        |                          |
+ *           +---- failure, abort ----+------ output sent, abort +
+ *
+ * CLOSING lasts until all output is sent. Whatever way a connection ends, `disconnected` is the
+ * last handler called for it, exactly once. After it the socket can be used for another connection;
+ * input that was received can still be read.
+ *
+ * A socket belongs to its server until it is freed or detached: freeing the server frees it. All
+ * functions are for the thread of the socket's loop. Every function may be called in every state
+ * and inside every handler, berth_socket_free included.
+ */
+#ifndef BERTH_SOCKET_H
+#define BERTH_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <berth/address.h>
+#include <berth/error.h>
+#include <berth/export.h>
+#include <berth/loop.h>
+
+BERTH_BEGIN_DECLARATIONS
+
+/** A TCP socket. Opaque. */
+typedef struct berth_socket berth_socket;
+
+/** State of a socket; see the diagram above. The numbers are Qt's. */
+typedef enum berth_state {
+    BERTH_STATE_UNCONNECTED = 0,
+    BERTH_STATE_HOST_LOOKUP = 1,
+    BERTH_STATE_CONNECTING = 2,
+    BERTH_STATE_CONNECTED = 3,
+    BERTH_STATE_BOUND = 4,
+    BERTH_STATE_LISTENING = 5,
+    BERTH_STATE_CLOSING = 6
+} berth_state;
+
+/**
+ * What a socket calls. Every slot may be NULL. The struct must live as long as the socket uses it:
+ * make it static const. Slots may be added at the end.
+ */
+typedef struct berth_socket_handlers {
+    /** New bytes can be read. Called once per arrival; bytes left unread are kept, and not
+     * announced again. Not called recursively. */
+    void (*ready_read)(berth_socket *socket, void *user);
+
+    /** The kernel has taken bytes of the output: `bytes` > 0; their sum is what was written. Not
+     * called recursively. */
+    void (*bytes_written)(berth_socket *socket, size_t bytes, void *user);
+
+    /** A connection begun by this side is established. */
+    void (*connected)(berth_socket *socket, void *user);
+
+    /** The connection has ended; nothing else will be called for it. The usual place for
+     * berth_socket_free. */
+    void (*disconnected)(berth_socket *socket, void *user);
+
+    /** Something failed: berth_socket_error_string has the text. When the peer ends the connection
+     * the class is REMOTE_HOST_CLOSED, and that is the ordinary end. */
+    void (*error_occurred)(berth_socket *socket, berth_error error, void *user);
+
+    /** The state has changed to `state`. */
+    void (*state_changed)(berth_socket *socket, berth_state state, void *user);
+
+    /** No further input will come: the connection has ended, or the peer has ended its direction
+     * (see berth_socket_set_half_close). */
+    void (*read_channel_finished)(berth_socket *socket, void *user);
+} berth_socket_handlers;
+
+/**
+ * Makes an unconnected socket.
+ *
+ * @param loop      the loop it belongs to; NULL for this thread's own
+ * @param handlers  const berth_socket_handlers *, or NULL for none
+ * @param user      passed to the handlers
+ * @return the socket, to be freed with berth_socket_free (freeing the loop frees it too); NULL when
+ *         out of memory or when this thread's own loop cannot be made, with errno set
+ */
+#define berth_socket_new(loop, handlers, user) \
+    berth_socket_new_sized((loop), (handlers), sizeof(berth_socket_handlers), (user))
+
+/** What berth_socket_new calls; `size` is the size of the handlers struct the caller was compiled
+ * with. */
+BERTH_API berth_socket *berth_socket_new_sized(berth_loop *loop,
+                                               const berth_socket_handlers *handlers, size_t size,
+                                               void *user);
+
+/**
+ * Ends the connection as berth_socket_abort does, handlers included, and frees the socket. No
+ * handler is called for it after this function has returned. Legal inside any handler; NULL is
+ * ignored. A socket that is still pending is taken out of its server's queue.
+ */
+BERTH_API void berth_socket_free(berth_socket *socket);
+
+/**
+ * Sets the handlers, at any time. What happened before is not announced again: look at
+ * berth_socket_bytes_available and berth_socket_state.
+ *
+ * @param handlers  const berth_socket_handlers *, or NULL for none
+ */
+#define berth_socket_set_handlers(socket, handlers, user) \
+    berth_socket_set_handlers_sized((socket), (handlers), sizeof(berth_socket_handlers), (user))
+
+/** What berth_socket_set_handlers calls. */
+BERTH_API void berth_socket_set_handlers_sized(berth_socket *socket,
+                                               const berth_socket_handlers *handlers, size_t size,
+                                               void *user);
+
+/** The user pointer given with the handlers. */
+BERTH_API void *berth_socket_user(const berth_socket *socket);
+
+/** The loop it belongs to. */
+BERTH_API berth_loop *berth_socket_loop(const berth_socket *socket);
+
+/** Takes the socket out of its server's ownership: freeing the server no longer frees it. It stays
+ * with its loop. */
+BERTH_API void berth_socket_detach(berth_socket *socket);
+
+/**
+ * Adopts a connected stream descriptor, which the socket then owns. A former connection is dropped
+ * with its buffers and without handlers. On success the state is CONNECTED (state_changed is called
+ * inside if that is a change); `connected` is not called.
+ *
+ * @return false if it is not an open, connected stream socket of IPv4 or IPv6: class
+ *         UNSUPPORTED_OPERATION; the descriptor then stays the caller's, and the socket as it was.
+ *         SOCKET_RESOURCE when out of memory.
+ */
+BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor);
+
+/**
+ * The descriptor of the connection, for options and the like; it stays the socket's. Whether it is
+ * blocking is unspecified.
+ *
+ * @return -1 without a connection
+ */
+BERTH_API int berth_socket_descriptor(const berth_socket *socket);
+
+/**
+ * Begins to connect. States: only UNCONNECTED; in another state the call fails with class OPERATION
+ * and the connection at hand goes on. Inside the call the state becomes CONNECTING; what follows is
+ * `connected`, or `state_changed` to UNCONNECTED and `error_occurred`: CONNECTION_REFUSED, NETWORK,
+ * SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never connected inside the call.
+ *
+ * @param address  IPv4 or IPv6; a wildcard stands for this host
+ * @return false if it could not begin: the state is UNCONNECTED, class and text are set,
+ *         error_occurred is called
+ */
+BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_address address,
+                                               uint16_t port);
+
+/** State of the connection. */
+BERTH_API berth_state berth_socket_state(const berth_socket *socket);
+
+/** Whether there is a connection: CONNECTED or CLOSING. */
+BERTH_API bool berth_socket_is_valid(const berth_socket *socket);
+
+/** Class of the last error; NONE if there was none since the last connection began. */
+BERTH_API berth_error berth_socket_error(const berth_socket *socket);
+
+/**
+ * Text of the last error: what was tried, on what, and why it failed; "" for none.
+ *
+ * @return valid until the next call of this function for a socket of the same loop
+ */
+BERTH_API const char *berth_socket_error_string(const berth_socket *socket);
+
+/** Address of the peer; null without a connection. It stays known inside `disconnected`. Looked up
+ * on first use. */
+BERTH_API berth_address berth_socket_peer_address(const berth_socket *socket);
+
+/** Port of the peer; 0 without a connection. */
+BERTH_API uint16_t berth_socket_peer_port(const berth_socket *socket);
+
+/** Address of this side; null without a connection. */
+BERTH_API berth_address berth_socket_local_address(const berth_socket *socket);
+
+/** Port of this side; 0 without a connection. */
+BERTH_API uint16_t berth_socket_local_port(const berth_socket *socket);
+
+/** Bytes that can be read now. */
+BERTH_API size_t berth_socket_bytes_available(const berth_socket *socket);
+
+/**
+ * Takes up to `size` bytes of the input.
+ *
+ * @return the number of bytes; 0 when there are none now; -1 when there are none and none will come
+ */
+BERTH_API ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size);
+
+/** As berth_socket_read, but the bytes stay in the input. */
+BERTH_API ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size);
+
+/** As berth_socket_read, but the bytes are thrown away. */
+BERTH_API ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size);
+
+/**
+ * The input without copying: its first bytes that lie in one piece, at least one if any is
+ * available.
+ *
+ * Take them out with berth_socket_skip when done.
+ *
+ * @param ret_size  number of bytes, 0 for none; never NULL
+ * @return the bytes; NULL for none. Valid until the next call of another function on this socket,
+ *         and until the handler returns.
+ */
+BERTH_API const void *berth_socket_view(const berth_socket *socket, size_t *ret_size);
+
+/** Whether a whole line, newline included, can be read. */
+BERTH_API bool berth_socket_can_read_line(const berth_socket *socket);
+
+/**
+ * Takes one line with its newline, or as much of it as fits, or what there is if none has come yet
+ * (see berth_socket_can_read_line), and terminates it with a zero byte.
+ *
+ * @param size  bytes at `line`, the zero byte included; at least 2
+ * @return the number of bytes without the zero byte; 0 when there are none now or `size` is less
+ *         than 2; -1 when there are none and none will come
+ */
+BERTH_API ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size);
+
+/** Most bytes kept unread, 0 for no limit (the default). See berth_socket_set_read_buffer_size. */
+BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
+
+/**
+ * Limits the unread input: when `bytes` are kept, nothing more is taken from the kernel, so that
+ * the peer has to wait, and its end is not noticed either. Reading goes on when there is room
+ * again. Bytes already received are never dropped: a lowered limit or a delivery in progress can
+ * leave more than the limit until they are read.
+ *
+ * @param bytes  0 for no limit
+ */
+BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes);
+
+/**
+ * Puts bytes on the output. They are copied, and sent at the end of the loop's turn or in a wait;
+ * all that is written in one turn goes out together. In CONNECTING they are sent once connected, in
+ * CLOSING before the end.
+ *
+ * @return `size`; 0 if that is 0; -1 if nothing was taken: not connected or closed (class
+ *         OPERATION), or out of memory (class SOCKET_RESOURCE)
+ */
+BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
+
+/** Bytes of the output that the kernel has not taken yet. */
+BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
+
+/**
+ * Hands output to the kernel now instead of at the end of the turn, as far as it takes it without
+ * waiting; bytes_written is called later as usual.
+ *
+ * @return whether there was output to hand over
+ */
+BERTH_API bool berth_socket_flush(berth_socket *socket);
+
+/**
+ * What happens when the peer ends its direction (half-close) while this side may still want to
+ * write. By default (false) the connection is ended: error_occurred with REMOTE_HOST_CLOSED, then
+ * output that was written by then is sent, then the end. With true only read_channel_finished is
+ * called, and the connection stays until this side disconnects.
+ */
+BERTH_API void berth_socket_set_half_close(berth_socket *socket, bool allowed);
+
+/**
+ * Ends the connection in order: output is sent first. Without output it ends inside the call
+ * (state_changed twice, read_channel_finished, disconnected); else the state is CLOSING and the
+ * rest comes from the loop. While CONNECTING it is remembered until connected. Otherwise no effect
+ * if not connected.
+ */
+BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
+
+/** As berth_socket_disconnect_from_host; and input is dropped at once, and nothing more can be
+ * written. */
+BERTH_API void berth_socket_close(berth_socket *socket);
+
+/**
+ * Ends the connection now, inside the call: output and input are dropped. The peer sees an end, or
+ * a reset if the kernel held bytes that were not read. While CONNECTING, `disconnected` is not
+ * called. No effect if not connected.
+ */
+BERTH_API void berth_socket_abort(berth_socket *socket);
+
+/**
+ * @name Waits
+ *
+ * Waiting without a loop being run. Handlers of this socket are called inside; those of other
+ * objects wait. `milliseconds`: 0 polls, negative waits without limit. A wait that times out sets
+ * class SOCKET_TIMEOUT, calls error_occurred and leaves the connection as it is. All return false
+ * at once when UNCONNECTED, and when the socket is freed by a handler inside.
+ *
+ * @{
+ */
+
+/** Waits until connected. @return true if CONNECTED (at once if it is). A time-out ends the
+ * attempt. */
+BERTH_API bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds);
+
+/** Waits for new bytes; unread old ones do not count. Output is sent meanwhile. @return whether
+ * bytes have come. */
+BERTH_API bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds);
+
+/** Waits until the kernel has taken some output; input is received meanwhile. @return false at once
+ * if there is no output. */
+BERTH_API bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds);
+
+/** Waits for the end of the connection; output is sent and input received meanwhile. @return
+ * whether it has ended. */
+BERTH_API bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds);
+
+/** @} */
+
+BERTH_END_DECLARATIONS
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * Records and the ready list of the backend contract.
+ *
+ * The list is a singly linked queue of records that are embedded in their objects, each in it at
+ * most once. Taking the first is constant; taking the first of one owner, which only blocking waits
+ * do, walks the list.
+ */
+#include "backend.h"
+
+#include <assert.h>
+#include <string.h>
+
+void berth__stream_init(berth__stream *stream, const berth__stream_events *events,
+                        const void *owner, void *core)
+{
+    memset(stream, 0, sizeof *stream);
+    stream->ready.kind = BERTH__READY_STREAM;
+    stream->ready.owner = owner;
+    stream->events = events;
+    stream->core = core;
+    stream->descriptor = -1;
+}
+
+void berth__listener_init(berth__listener *listener, const berth__listener_events *events,
+                          const void *owner, void *core)
+{
+    memset(listener, 0, sizeof *listener);
+    listener->ready.kind = BERTH__READY_LISTENER;
+    listener->ready.owner = owner;
+    listener->events = events;
+    listener->core = core;
+    listener->descriptor = -1;
+}
+
+void berth__watch_init(berth__watch *watch, const void *owner, void *core)
+{
+    memset(watch, 0, sizeof *watch);
+    watch->ready.kind = BERTH__READY_WATCH;
+    watch->ready.owner = owner;
+    watch->core = core;
+    watch->descriptor = -1;
+}
+
+void berth__ready_list_init(berth__ready_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+    list->count = 0;
+}
+
+void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits)
+{
+    ready->pending = (uint16_t)(ready->pending | bits);
+    if (ready->queued)
+        return;
+    ready->queued = true;
+    ready->next = NULL;
+    *list->last = ready;
+    list->last = &ready->next;
+    list->count++;
+}
+
+static void unlink_at(berth__ready_list *list, berth__ready **link)
+{
+    berth__ready *ready = *link;
+    *link = ready->next;
+    if (list->last == &ready->next)
+        list->last = link;
+    ready->next = NULL;
+    ready->queued = false;
+    list->count--;
+}
+
+berth__ready *berth__ready_take(berth__ready_list *list, const void *owner)
+{
+    for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
+        berth__ready *ready = *link;
+        if (owner != NULL && ready->owner != NULL && ready->owner != owner)
+            continue;
+        unlink_at(list, link);
+        return ready;
+    }
+    return NULL;
+}
+
+void berth__ready_remove(berth__ready_list *list, berth__ready *ready)
+{
+    if (!ready->queued)
+        return;
+    for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
+        if (*link != ready)
+            continue;
+        unlink_at(list, link);
+        return;
+    }
+    assert(!"a queued record is in the list");
+}

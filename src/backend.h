@@ -1,0 +1,311 @@
+/*
+ * The contract between the library and the kernel.
+ *
+ * A backend makes things happen on descriptors: nine operations (listen or adopt, accept, connect,
+ * receive, send, close, watch, wake, wait), and a few questions that are answered at once. The
+ * style is completion: an operation is started, and its end is reported later by a call of the
+ * events table of its record. Records are embedded in the objects of the core, so that starting an
+ * operation never allocates.
+ *
+ * The laws, which tests/conformance holds every backend to:
+ *
+ *  1. An operation ends exactly once, and never inside the call that started it. What has ended, or
+ *     can be moved on, is put into the ready list (berth__ready_add); the loop takes records out of
+ *     it one by one and hands each to `run`, and only there are events called. So starting anything
+ *     inside an event is always legal, and nothing recurses.
+ *  2. A record is in the ready list at most once. The loop may run only the records of one owner
+ *     and leave the others, in order, for later: `wait` must then neither lose their events nor
+ *     return again and again for them.
+ *  3. A stream has at most one receive and one send in flight.
+ *  4. Receiving is a state, started and stopped. While it is started `received` is called as bytes
+ *     come, in order, with a view that is valid until the call returns; all of it counts as taken.
+ *     After receive_stop nothing is delivered until receive_start: bytes that come in between are
+ *     kept, in the kernel or in `held`. The end of the stream is reported once by `receive_ended`,
+ *     after all bytes, and only while started; receiving is then stopped for good.
+ *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes, one run of a listener at
+ *     most BERTH__ACCEPT_BUDGET connections; a record with more to do goes to the end of the ready
+ *     list.
+ *  6. The memory of a send belongs to the backend until `sent`, whatever is called meanwhile. A
+ *     send may be short: the result is what the kernel took, at least 1, or a negative errno. After
+ *     close it still ends, before `closed`.
+ *  7. close is terminal, for streams, listeners and watches alike: no event but `sent` (for a send
+ *     in flight) and then `closed`, the last, after which the record may be freed, even inside
+ *     `closed`. A second close has no effect. Closing a listener gives its port back inside the
+ *     call, and connections that were not announced are ended.
+ *  8. Accepting is by credit: the backend takes a connection out of the kernel only when
+ *     listener->credit > 0, and calls `accepted` for it before it takes another. The core sets the
+ *     credit by accept_credit, at any time, inside `accepted` too; 0 stops at once. A failed accept
+ *     is reported with its errno and takes the credit away: it is zero inside `accept_failed`, and
+ *     the core gives new credit to go on. EAGAIN, EINTR, ECONNABORTED and the like are not
+ *     reported.
+ *  9. A watch ends once, when its descriptor is ready, and may be started again, in its own event
+ *     too.
+ * 10. wake may be called from any thread and from a signal handler; it ends the present or the next
+ *     wait.
+ *
+ * Errors are errno values; 0 is success. Times are nanoseconds of the backend's own monotonic
+ * clock.
+ */
+#ifndef BERTH_BACKEND_H
+#define BERTH_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <berth/address.h>
+
+#include "buffer.h"
+
+#define BERTH__RECEIVE_BUDGET ((size_t)65536)
+#define BERTH__ACCEPT_BUDGET 16u
+
+typedef struct berth__backend berth__backend;
+typedef struct berth__stream berth__stream;
+typedef struct berth__listener berth__listener;
+typedef struct berth__watch berth__watch;
+
+/* ---- the ready list -------------------------------------------------------------------------- */
+
+typedef enum berth__ready_kind {
+    BERTH__READY_STREAM,
+    BERTH__READY_LISTENER,
+    BERTH__READY_WATCH
+} berth__ready_kind;
+
+/* What a record has to report or can do; a backend may define bits of its own from
+ * BERTH__READY_PRIVATE up. */
+enum {
+    BERTH__READY_CONNECTED = 1 << 0,
+    BERTH__READY_RECEIVE = 1 << 1,
+    BERTH__READY_SENT = 1 << 2,
+    BERTH__READY_CLOSED = 1 << 3,
+    BERTH__READY_ACCEPT = 1 << 4,
+    BERTH__READY_FIRED = 1 << 5,
+    BERTH__READY_PRIVATE = 1 << 6
+};
+
+/* Head of every record. */
+typedef struct berth__ready {
+    struct berth__ready *next;
+    const void
+        *owner; /* the object whose blocking wait runs this record; NULL: every wait runs it */
+    uint16_t pending; /* bits above; the backend clears what it has run */
+    uint8_t kind;     /* a berth__ready_kind */
+    bool queued;      /* whether it is in the list */
+} berth__ready;
+
+typedef struct berth__ready_list {
+    berth__ready *first;
+    berth__ready **last;
+    size_t count;
+} berth__ready_list;
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+typedef struct berth__stream_events {
+    void (*connected)(berth__stream *stream, int error);
+    void (*received)(berth__stream *stream, const void *data, size_t size); /* size > 0 */
+    void (*receive_ended)(berth__stream *stream, int error); /* 0: the peer ended its direction */
+    void (*sent)(berth__stream *stream, ptrdiff_t result);
+    void (*closed)(berth__stream *stream);
+} berth__stream_events;
+
+/* One connection, or the attempt at one. The members down to `backend part` are set by
+ * berth__stream_init. */
+struct berth__stream {
+    berth__ready ready;
+    const berth__stream_events *events; /* may be changed at any time by the core */
+    void *core; /* the core's own, as is `lease`; the backend touches neither */
+    void *lease;
+    /* backend part */
+    int descriptor;      /* -1 when there is none */
+    bool receiving;      /* between receive_start and receive_stop or receive_ended */
+    bool sending;        /* a send is in flight */
+    bool closing;        /* close has been called */
+    bool ended;          /* receive_ended has been called */
+    int error;           /* of the connect or the receive that ended */
+    uint32_t flags;      /* the backend's own */
+    const uint8_t *data; /* of the send in flight, or its result */
+    uint32_t size;
+    int32_t result;
+    berth__chain held; /* bytes taken from the kernel that could not be delivered yet */
+    union {
+        struct {
+            berth__stream *next;
+        } epoll;
+        struct {
+            berth__stream *next;
+            uint32_t in_flight;
+            uint32_t number;
+        } uring;
+        struct {
+            void *connection;
+        } sim;
+    } own;
+};
+
+typedef struct berth__listener_events {
+    void (*accepted)(berth__listener *listener,
+                     int descriptor); /* close-on-exec, blocking; the core's from here on */
+    void (*accept_failed)(berth__listener *listener, int error);
+    void (*closed)(berth__listener *listener);
+} berth__listener_events;
+
+struct berth__listener {
+    berth__ready ready;
+    const berth__listener_events *events;
+    void *core;
+    /* backend part */
+    int descriptor;
+    unsigned credit; /* connections that may still be taken */
+    unsigned batch;  /* connections that the next run expects to find */
+    bool closing;
+    uint32_t flags;
+    void *own;
+};
+
+enum {
+    BERTH__WATCH_READ = 1,
+    BERTH__WATCH_WRITE = 2
+};
+
+struct berth__watch {
+    berth__ready ready;
+    void (*fired)(berth__watch *watch,
+                  unsigned events); /* BERTH__WATCH_ bits; both on error or hang-up */
+    void (*closed)(berth__watch *watch);
+    void *core;
+    /* backend part */
+    int descriptor;
+    unsigned events; /* asked for; then: found */
+    bool active;     /* started, and has not fired */
+    bool closing;
+    uint32_t flags;
+};
+
+/* ---- the backend ----------------------------------------------------------------------------- */
+
+/* How to make a listener. */
+typedef struct berth__listen_options {
+    berth_address address;
+    uint16_t port;
+    int backlog;
+} berth__listen_options;
+
+/* Which step of listening has failed: decides the error's class and text. */
+typedef enum berth__listen_step {
+    BERTH__LISTEN_CREATE,
+    BERTH__LISTEN_BIND,
+    BERTH__LISTEN_LISTEN,
+    BERTH__LISTEN_ATTACH
+} berth__listen_step;
+
+typedef enum berth__side {
+    BERTH__LOCAL,
+    BERTH__PEER
+} berth__side;
+
+typedef enum berth__close_mode {
+    BERTH__CLOSE_NORMAL, /* an end for the peer; a reset if input was left in the kernel */
+    BERTH__CLOSE_RESET   /* always a reset */
+} berth__close_mode;
+
+typedef struct berth__backend_operations {
+    const char *name;
+
+    /* Frees the backend. Every record was closed, and its `closed` was called, before. */
+    void (*destroy)(berth__backend *backend);
+
+    /* Listeners, initialised by berth__listener_init. Both return an errno; on failure there is no
+     * descriptor and `closed` is not owed. adopt takes over `descriptor` on success only; it must
+     * listen (EINVAL, ENOTSOCK, EBADF, EOPNOTSUPP). */
+    int (*listen)(berth__backend *backend, berth__listener *listener,
+                  const berth__listen_options *options, berth__listen_step *ret_step);
+    int (*adopt_listener)(berth__backend *backend, berth__listener *listener, int descriptor);
+    void (*accept_credit)(berth__backend *backend, berth__listener *listener, unsigned credit);
+    void (*close_listener)(berth__backend *backend, berth__listener *listener);
+
+    /* Streams, initialised by berth__stream_init. adopt: on failure the descriptor stays the
+     * caller's and `closed` is not owed. `accepted`: the descriptor comes from `accepted` of this
+     * backend, so no check is needed and no system call is made. */
+    int (*adopt)(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted);
+
+    /* Returns an errno if it could not begin (`closed` is then not owed); else ends with
+     * `connected`. */
+    int (*connect)(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                   uint16_t port);
+    void (*receive_start)(berth__backend *backend, berth__stream *stream);
+    void (*receive_stop)(berth__backend *backend, berth__stream *stream);
+
+    /* `more`: further output follows at once, so that the kernel need not send a short segment. */
+    void (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
+                 bool more);
+
+    /* Ends the sending direction, at once; no send may be in flight. */
+    int (*shutdown_send)(berth__backend *backend, berth__stream *stream);
+    void (*close)(berth__backend *backend, berth__stream *stream, berth__close_mode mode);
+
+    /* Watches, initialised by berth__watch_init. The descriptor is not the backend's. */
+    int (*watch_start)(berth__backend *backend, berth__watch *watch, int descriptor,
+                       unsigned events);
+    void (*watch_close)(berth__backend *backend, berth__watch *watch);
+
+    void (*wake)(berth__backend *backend);
+
+    /* Submits what was started, then waits until there is something new to run, a wake, or
+     * `timeout` nanoseconds (negative: no limit; 0: do not wait). Puts records into the ready list;
+     * calls no event. Returns 0 or an errno that means the backend is broken. */
+    int (*wait)(berth__backend *backend, int64_t timeout);
+
+    /* Runs a record that the loop has taken out of the ready list: reports its pending bits through
+     * its events. */
+    void (*run)(berth__backend *backend, berth__ready *ready);
+
+    /* Questions. */
+    uint64_t (*now)(berth__backend *backend);
+    int (*descriptor)(berth__backend *backend); /* pollable; -1 if there is none */
+    int (*name_of)(berth__backend *backend, int descriptor, berth__side side,
+                   berth_address *ret_address, uint16_t *ret_port);
+    void (*discard)(berth__backend *backend,
+                    int descriptor); /* closes a descriptor that no record holds */
+} berth__backend_operations;
+
+struct berth__backend {
+    const berth__backend_operations *operations;
+    berth__ready_list ready;
+    berth__pool *pool; /* of the loop: for held bytes */
+
+    /* Called by a backend whenever it has closed a descriptor: a server that had run out may go on.
+     * May be NULL. */
+    void (*descriptor_closed)(void *core);
+    void *core;
+};
+
+/* Each sets the head and clears the backend part; `owner` as in berth__ready. */
+void berth__stream_init(berth__stream *stream, const berth__stream_events *events,
+                        const void *owner, void *core);
+void berth__listener_init(berth__listener *listener, const berth__listener_events *events,
+                          const void *owner, void *core);
+void berth__watch_init(berth__watch *watch, const void *owner, void *core);
+
+void berth__ready_list_init(berth__ready_list *list);
+/* Sets bits, and puts the record at the end of the list if it is not in it. */
+void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits);
+/* Takes the first record out; or, if `owner` is not NULL, the first that is that owner's or
+ * nobody's. NULL if there is none. */
+berth__ready *berth__ready_take(berth__ready_list *list, const void *owner);
+/* Takes out a record wherever it is; for records that end. */
+void berth__ready_remove(berth__ready_list *list, berth__ready *ready);
+
+/* Makers: NULL with errno and a reason on failure. */
+berth__backend *berth__epoll_new(berth__pool *pool, char *ret_reason, size_t size);
+berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t size);
+
+/* Makes the backend of a name ("auto", NULL, "epoll", "io_uring", in test builds "sim"), minding
+ * BERTH_BACKEND, as design law 10 says. On failure NULL with errno; the reason for what came out is
+ * written in both cases. */
+berth__backend *berth__backend_choose(const char *name, berth__pool *pool, char *ret_reason,
+                                      size_t size);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * Sockets of the two kernel backends: addresses in and out, making and checking descriptors, accepting in batches.
+ *
+ * Normal course of a listener: berth__inet_listen makes it (close-on-exec, non-blocking, address reusable), and whenever it is
+ * readable the backend calls berth__inet_accept_batch. A batch is as long as the last ones were worth: it begins with one
+ * connection, doubles while whole batches are found, and shrinks to what was found when the queue ran empty. So a lone
+ * connection costs one accept and no EAGAIN, and a flood costs hardly more calls than it has connections.
+ *
+ * Normal course of a stream: it is accepted, adopted (berth__inet_check_stream) or made by berth__inet_connect, and ends in
+ * berth__inet_close. Streams are blocking, listeners are not; the two checks set an adopted descriptor so.
+ *
+ * Failures are errno values, and nothing stays open. An address that cannot be bound by its nature (null, IPv4-mapped) is EINVAL at
+ * the step BIND, as the kernel would have said for a malformed one. The errors by which a single connection of the queue can have died
+ * are skipped while accepting; lack of resources takes the credit away and is reported once.
+ *
+ * Inside `accepted` and `accept_failed` anything may be called, a nested turn included, in which the listener may be closed and even
+ * freed: listener->own points to a flag of the innermost batch meanwhile, and whoever calls `closed` sets it.
+ */
+#include "inet.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "system.h"
+
+/* ---- addresses ------------------------------------------------------------------------------------------------- */
+
+static int scope_to_index(const char *scope, uint32_t *ret_index)
+{
+    uint64_t number = 0;
+    const char *digit = scope;
+    for (; *digit >= '0' && *digit <= '9'; digit++)
+        number = number * 10 + (uint64_t)(*digit - '0'); /* fifteen digits at most */
+    if (*digit != '\0')
+        number = (uint64_t)BERTH__SYSTEM("if_nametoindex", (int64_t)if_nametoindex(scope));
+    if (*digit != '\0' && (number == 0 || number == UINT64_MAX))
+        return EINVAL;
+    if (number > UINT32_MAX)
+        return EINVAL;
+    *ret_index = (uint32_t)number;
+    return 0;
+}
+
+static void index_to_scope(uint32_t index, char scope[BERTH_ADDRESS_SCOPE_SIZE])
+{
+    _Static_assert(BERTH_ADDRESS_SCOPE_SIZE >= IF_NAMESIZE, "a scope holds every interface name");
+    if (index != 0 && if_indextoname(index, scope) == NULL)
+        (void)snprintf(scope, BERTH_ADDRESS_SCOPE_SIZE, "%u", (unsigned)index);
+}
+
+int berth__inet_to_sockaddr(const berth_address *address, uint16_t port,
+                            struct sockaddr_storage *ret_storage, socklen_t *ret_length)
+{
+    memset(ret_storage, 0, sizeof *ret_storage);
+    if (address->family == BERTH_ADDRESS_FAMILY_IPV4) {
+        struct sockaddr_in *ipv4 = (struct sockaddr_in *)ret_storage;
+        ipv4->sin_family = AF_INET;
+        ipv4->sin_port = htons(port);
+        memcpy(&ipv4->sin_addr, address->bytes, 4);
+        *ret_length = sizeof *ipv4;
+        return 0;
+    }
+    if (address->family != BERTH_ADDRESS_FAMILY_IPV6 && address->family != BERTH_ADDRESS_FAMILY_ANY)
+        return EINVAL;
+
+    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)ret_storage;
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = htons(port);
+    *ret_length = sizeof *ipv6;
+    if (address->family == BERTH_ADDRESS_FAMILY_ANY)
+        return 0; /* all zero is "::" */
+    memcpy(&ipv6->sin6_addr, address->bytes, 16);
+    if (address->scope[0] == '\0')
+        return 0;
+    return scope_to_index(address->scope, &ipv6->sin6_scope_id);
+}
+
+bool berth__inet_from_sockaddr(const struct sockaddr_storage *storage, berth_address *ret_address,
+                               uint16_t *ret_port)
+{
+    berth_address address;
+    memset(&address, 0, sizeof address);
+    if (storage->ss_family == AF_INET) {
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)storage;
+        address.family = BERTH_ADDRESS_FAMILY_IPV4;
+        memcpy(address.bytes, &ipv4->sin_addr, 4);
+        *ret_address = address;
+        *ret_port = ntohs(ipv4->sin_port);
+        return true;
+    }
+    if (storage->ss_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)storage;
+    address.family = BERTH_ADDRESS_FAMILY_IPV6;
+    memcpy(address.bytes, &ipv6->sin6_addr, 16);
+    index_to_scope(ipv6->sin6_scope_id, address.scope);
+    *ret_address = address;
+    *ret_port = ntohs(ipv6->sin6_port);
+    return true;
+}
+
+static int option(int descriptor, int level, int name, int *ret_value)
+{
+    socklen_t length = sizeof *ret_value;
+    *ret_value = 0;
+    return BERTH__SYSTEM("getsockopt", getsockopt(descriptor, level, name, ret_value, &length));
+}
+
+static int set_option(int descriptor, int level, int name, int value)
+{
+    return BERTH__SYSTEM("setsockopt", setsockopt(descriptor, level, name, &value, sizeof value));
+}
+
+int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address, uint16_t *ret_port)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    memset(&storage, 0, sizeof storage);
+    struct sockaddr *name = (struct sockaddr *)&storage;
+    int failed = side == BERTH__PEER
+                     ? BERTH__SYSTEM("getpeername", getpeername(descriptor, name, &length))
+                     : BERTH__SYSTEM("getsockname", getsockname(descriptor, name, &length));
+    if (failed < 0)
+        return errno;
+    if (!berth__inet_from_sockaddr(&storage, ret_address, ret_port))
+        return EAFNOSUPPORT;
+
+    static const uint8_t unspecified[16];
+    int only = 1;
+    if (side == BERTH__LOCAL && ret_address->family == BERTH_ADDRESS_FAMILY_IPV6 &&
+        memcmp(ret_address->bytes, unspecified, sizeof unspecified) == 0 &&
+        option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &only) == 0 && only == 0)
+        ret_address->family = BERTH_ADDRESS_FAMILY_ANY;
+    return 0;
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------------------------- */
+
+/* No wrapper: Linux has closed the descriptor whatever close returns, so there is no failure to try. */
+static void close_quietly(int descriptor)
+{
+    int kept = errno;
+    (void)close(descriptor);
+    errno = kept;
+}
+
+/* One call, where fcntl needs two. */
+static int set_blocking(int descriptor, bool blocking)
+{
+    int value = !blocking;
+    return BERTH__SYSTEM("ioctl", ioctl(descriptor, FIONBIO, &value)) < 0 ? errno : 0;
+}
+
+static int listen_at(const struct sockaddr_storage *storage, socklen_t length, bool both_families,
+                     int backlog, int *ret_descriptor, berth__listen_step *ret_step)
+{
+    *ret_step = BERTH__LISTEN_CREATE;
+    int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int descriptor = BERTH__SYSTEM("socket", socket(storage->ss_family, type, 0));
+    if (descriptor < 0)
+        return errno;
+    if (set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
+        set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1) < 0 ||
+        (storage->ss_family == AF_INET6 &&
+         set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !both_families) < 0))
+        goto failed;
+    *ret_step = BERTH__LISTEN_BIND;
+    const struct sockaddr *name = (const struct sockaddr *)storage;
+    if (BERTH__SYSTEM("bind", bind(descriptor, name, length)) < 0)
+        goto failed;
+    *ret_step = BERTH__LISTEN_LISTEN;
+    if (BERTH__SYSTEM("listen", listen(descriptor, backlog)) < 0)
+        goto failed;
+    *ret_descriptor = descriptor;
+    return 0;
+failed:
+    close_quietly(descriptor);
+    return errno;
+}
+
+static bool is_ipv4_mapped(const berth_address *address)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    return address->family == BERTH_ADDRESS_FAMILY_IPV6 &&
+           memcmp(address->bytes, prefix, sizeof prefix) == 0;
+}
+
+int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor,
+                       berth__listen_step *ret_step)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = 0;
+    *ret_step = BERTH__LISTEN_BIND;
+    if (is_ipv4_mapped(&options->address))
+        return EINVAL; /* the kernel would take it, and serve a family nobody asked for */
+    int error = berth__inet_to_sockaddr(&options->address, options->port, &storage, &length);
+    if (error != 0)
+        return error;
+
+    bool any = options->address.family == BERTH_ADDRESS_FAMILY_ANY;
+    error = listen_at(&storage, length, any, options->backlog, ret_descriptor, ret_step);
+    if (!any || (error != EAFNOSUPPORT && error != EADDRNOTAVAIL))
+        return error;
+    berth_address ipv4 = {.family = BERTH_ADDRESS_FAMILY_IPV4};
+    (void)berth__inet_to_sockaddr(&ipv4, options->port, &storage, &length);
+    return listen_at(&storage, length, false, options->backlog, ret_descriptor, ret_step);
+}
+
+/* Errno unless it is a TCP socket; tells whether it listens. */
+static int check_socket(int descriptor, int *ret_listens)
+{
+    int value;
+    if (option(descriptor, SOL_SOCKET, SO_ACCEPTCONN, ret_listens) < 0)
+        return errno;
+    if (option(descriptor, SOL_SOCKET, SO_TYPE, &value) < 0)
+        return errno;
+    if (value != SOCK_STREAM)
+        return EOPNOTSUPP;
+    if (option(descriptor, SOL_SOCKET, SO_DOMAIN, &value) < 0)
+        return errno;
+    return value == AF_INET || value == AF_INET6 ? 0 : EOPNOTSUPP;
+}
+
+int berth__inet_check_listener(int descriptor)
+{
+    int listens = 0;
+    int error = check_socket(descriptor, &listens);
+    if (error != 0)
+        return error;
+    return listens ? set_blocking(descriptor, false) : EINVAL;
+}
+
+int berth__inet_check_stream(int descriptor)
+{
+    int listens = 0;
+    int error = check_socket(descriptor, &listens);
+    if (error != 0)
+        return error;
+    if (listens)
+        return EINVAL;
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    struct sockaddr *name = (struct sockaddr *)&storage;
+    if (BERTH__SYSTEM("getpeername", getpeername(descriptor, name, &length)) < 0)
+        return errno;
+    return set_blocking(descriptor, true);
+}
+
+int berth__inet_connect(const berth_address *address, uint16_t port, int *ret_descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = 0;
+    int error = berth__inet_to_sockaddr(address, port, &storage, &length);
+    if (error != 0)
+        return error;
+    int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int descriptor = BERTH__SYSTEM("socket", socket(storage.ss_family, type, 0));
+    if (descriptor < 0)
+        return errno;
+    (void)set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
+    const struct sockaddr *name = (const struct sockaddr *)&storage;
+    if (BERTH__SYSTEM("connect", connect(descriptor, name, length)) == 0) {
+        *ret_descriptor = descriptor;
+        return 0;
+    }
+    if (errno == EINPROGRESS || errno == EINTR) {
+        *ret_descriptor = descriptor;
+        return EINPROGRESS;
+    }
+    close_quietly(descriptor);
+    return errno;
+}
+
+void berth__inet_close(int descriptor, berth__close_mode mode)
+{
+    if (mode == BERTH__CLOSE_RESET) {
+        struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+        (void)BERTH__SYSTEM("setsockopt", setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once,
+                                                     sizeof at_once));
+    }
+    close_quietly(descriptor);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------------------------- */
+
+/* Errors of one connection that has died in the queue, or was refused by a filter; the next may be good. */
+static bool is_passing(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EPERM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Calls an event; false if the listener was closed for good inside it, and may have been freed. */
+static bool announce(berth__listener *listener, int descriptor, int error)
+{
+    bool gone = false;
+    bool *outer = listener->own;
+    listener->own = &gone;
+    if (descriptor >= 0)
+        listener->events->accepted(listener, descriptor);
+    else
+        listener->events->accept_failed(listener, error);
+    if (!gone)
+        listener->own = outer;
+    else if (outer != NULL)
+        *outer = true;
+    return !gone;
+}
+
+bool berth__inet_accept_batch(berth__listener *listener)
+{
+    unsigned limit = listener->batch;
+    if (limit < 1)
+        limit = 1;
+    if (limit > BERTH__ACCEPT_BUDGET)
+        limit = BERTH__ACCEPT_BUDGET;
+
+    unsigned found = 0;
+    for (unsigned tries = 0; tries < BERTH__ACCEPT_BUDGET && found < limit; tries++) {
+        if (listener->closing)
+            return false;
+        if (listener->credit == 0)
+            return true;
+        int descriptor =
+            BERTH__SYSTEM("accept4", accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC));
+        if (descriptor >= 0) {
+            found++;
+            listener->credit--;
+            if (!announce(listener, descriptor, 0))
+                return false;
+            continue;
+        }
+        int error = errno;
+        if (error == EAGAIN) {
+            listener->batch = found > 1 ? found : 1;
+            return false;
+        }
+        if (is_passing(error))
+            continue;
+        listener->credit = 0;
+        return announce(listener, -1, error);
+    }
+    if (found == limit)
+        listener->batch = limit * 2 < BERTH__ACCEPT_BUDGET ? limit * 2 : BERTH__ACCEPT_BUDGET;
+    return true;
+}

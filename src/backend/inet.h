@@ -1,0 +1,52 @@
+/*
+ * What the two kernel backends share: socket addresses, making and checking descriptors, accepting
+ * in batches.
+ *
+ * Every system call of the library goes through system.h, so that a test can make the n-th one
+ * fail. Descriptors made here are close-on-exec. Listening descriptors are made non-blocking, since
+ * accept must not wait; stream descriptors stay blocking, because io_uring answers EAGAIN at once
+ * for non-blocking ones instead of waiting, and the epoll backend passes MSG_DONTWAIT instead.
+ */
+#ifndef BERTH_BACKEND_INET_H
+#define BERTH_BACKEND_INET_H
+
+#include "../backend.h"
+
+#include <sys/socket.h>
+
+/* Returns 0 or an errno: EINVAL for a scope that names no interface, or a null address. ANY becomes
+ * "::". */
+int berth__inet_to_sockaddr(const berth_address *address, uint16_t port,
+                            struct sockaddr_storage *ret_storage, socklen_t *ret_length);
+
+/* The other way; false for a family that is not IPv4 or IPv6. */
+bool berth__inet_from_sockaddr(const struct sockaddr_storage *storage, berth_address *ret_address,
+                               uint16_t *ret_port);
+
+/* Makes, binds and listens; ANY falls back to IPv4 where IPv6 sockets cannot be made. Returns an
+ * errno; nothing stays open then. */
+int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor,
+                       berth__listen_step *ret_step);
+
+/* Errno unless the descriptor is an open stream socket of IPv4 or IPv6 that listens, resp. is
+ * connected. */
+int berth__inet_check_listener(int descriptor);
+int berth__inet_check_stream(int descriptor);
+
+/* Makes a descriptor and begins to connect without waiting. Returns 0 (connected at once),
+ * EINPROGRESS, or an errno (nothing open). */
+int berth__inet_connect(const berth_address *address, uint16_t port, int *ret_descriptor);
+
+/* The names behind operations->name_of; a "::" listener without "v6 only" reports ANY. */
+int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address,
+                        uint16_t *ret_port);
+
+/* Accepts while there is credit, at most BERTH__ACCEPT_BUDGET and as many as the last batches
+ * promise, calling the listener's events. Returns true if the listener may hold more connections
+ * that the backend should come back for (the batch ended before EAGAIN). */
+bool berth__inet_accept_batch(berth__listener *listener);
+
+/* Closes a stream's descriptor in a mode. */
+void berth__inet_close(int descriptor, berth__close_mode mode);
+
+#endif

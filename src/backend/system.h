@@ -1,0 +1,21 @@
+/*
+ * The system calls of the library, one inline wrapper each.
+ *
+ * In the library a wrapper is the call. In test builds (BERTH_FAULTS) each first asks
+ * berth__fault_system whether this is the call that has to fail, so that a test can walk through
+ * "the n-th system call fails" for every n.
+ */
+#ifndef BERTH_BACKEND_SYSTEM_H
+#define BERTH_BACKEND_SYSTEM_H
+
+#ifdef BERTH_FAULTS
+#include <errno.h>
+#include <stdbool.h>
+/* Whether the call must fail now; sets errno if so. In fault.c. */
+bool berth__fault_system(const char *call);
+#define BERTH__SYSTEM(name, call) (berth__fault_system(name) ? -1 : (call))
+#else
+#define BERTH__SYSTEM(name, call) (call)
+#endif
+
+#endif

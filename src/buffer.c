@@ -1,0 +1,230 @@
+/*
+ * Chunks, chains of chunks, and the pool that chunks come from and go back to.
+ *
+ * The normal course: bytes are appended behind the last byte of the last chunk, in new chunks where
+ * they do not fit, and consumed from the first chunk, which is released to the pool with its last
+ * byte. The pool keeps 64 small and 16 large free chunks and gives the rest back to the allocator,
+ * so that a burst does not become the size of the process.
+ *
+ * Where bytes go: what fits behind the last byte goes there. What does not, but fits a small chunk,
+ * goes into a new small chunk as a whole, so that a message is sent in one piece. What is longer
+ * fills the last chunk, then large chunks, and its tail a small one if it fits there.
+ *
+ * The one way to fail is running out of memory while appending: the chain is then as it was,
+ * because the new chunks are gathered before the first byte is copied. Nothing here calls back.
+ */
+#include "buffer.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "memory.h"
+
+#define POOL_SMALL 64u
+#define POOL_LARGE 16u
+
+void berth__pool_init(berth__pool *pool)
+{
+    *pool = (berth__pool){0};
+}
+
+static void free_list(berth__chunk *chunk)
+{
+    while (chunk) {
+        berth__chunk *next = chunk->next;
+        berth__release(chunk);
+        chunk = next;
+    }
+}
+
+void berth__pool_clear(berth__pool *pool)
+{
+    free_list(pool->small);
+    free_list(pool->large);
+    *pool = (berth__pool){0};
+}
+
+static berth__chunk *chunk_acquire(berth__pool *pool, bool large)
+{
+    berth__chunk **list = large ? &pool->large : &pool->small;
+    unsigned *count = large ? &pool->large_count : &pool->small_count;
+    size_t capacity = large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL;
+    berth__chunk *chunk = *list;
+    if (chunk) {
+        *list = chunk->next;
+        (*count)--;
+    } else {
+        chunk = berth__allocate(sizeof(*chunk) + capacity);
+        if (!chunk)
+            return NULL;
+        chunk->capacity = (uint32_t)capacity;
+        chunk->reserved = 0;
+    }
+    chunk->next = NULL;
+    chunk->start = 0;
+    chunk->end = 0;
+    return chunk;
+}
+
+void berth__chunk_release(berth__chunk *chunk, berth__pool *pool)
+{
+    if (!chunk)
+        return;
+    bool large = chunk->capacity == BERTH__CHUNK_LARGE;
+    berth__chunk **list = large ? &pool->large : &pool->small;
+    unsigned *count = large ? &pool->large_count : &pool->small_count;
+    if (*count >= (large ? POOL_LARGE : POOL_SMALL)) {
+        berth__release(chunk);
+        return;
+    }
+    chunk->next = *list;
+    *list = chunk;
+    (*count)++;
+}
+
+/* Copies what still fits behind the chunk's last byte. Returns how much that was. */
+static size_t chunk_fill(berth__chunk *chunk, const uint8_t *bytes, size_t size)
+{
+    size_t room = chunk->capacity - chunk->end;
+    size_t part = size < room ? size : room;
+    memcpy(chunk->bytes + chunk->end, bytes, part);
+    chunk->end += (uint32_t)part;
+    return part;
+}
+
+/* New chunks for that many bytes, linked; NULL and none taken when out of memory. */
+static berth__chunk *gather(berth__pool *pool, size_t size)
+{
+    berth__chunk *first = NULL;
+    berth__chunk **link = &first;
+    while (size > 0) {
+        berth__chunk *chunk = chunk_acquire(pool, size > BERTH__CHUNK_SMALL);
+        if (!chunk) {
+            while (first) {
+                chunk = first;
+                first = chunk->next;
+                berth__chunk_release(chunk, pool);
+            }
+            return NULL;
+        }
+        *link = chunk;
+        link = &chunk->next;
+        size -= size < chunk->capacity ? size : chunk->capacity;
+    }
+    return first;
+}
+
+bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    berth__chunk *last = chain->last;
+    if (size == 0)
+        return true;
+    size_t room = last ? last->capacity - last->end : 0;
+    if (size > room && size <= BERTH__CHUNK_SMALL)
+        room = 0; /* whole into a new chunk */
+    size_t behind = size < room ? size : room;
+    berth__chunk *fresh = NULL;
+    if (size > behind) {
+        fresh = gather(pool, size - behind);
+        if (!fresh)
+            return false;
+    }
+    chain->size += size;
+    if (behind > 0) {
+        (void)chunk_fill(last, bytes, behind);
+        bytes += behind;
+        size -= behind;
+    }
+    if (!fresh)
+        return true;
+    if (last)
+        last->next = fresh;
+    else
+        chain->first = fresh;
+    for (; fresh; fresh = fresh->next) {
+        size_t part = chunk_fill(fresh, bytes, size);
+        bytes += part;
+        size -= part;
+        chain->last = fresh;
+    }
+    assert(size == 0);
+    return true;
+}
+
+size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, size_t size)
+{
+    uint8_t *target = data;
+    size_t done = 0;
+    for (const berth__chunk *chunk = chain->first; chunk && done < size; chunk = chunk->next) {
+        size_t here = chunk->end - chunk->start;
+        if (offset >= here) {
+            offset -= here;
+            continue;
+        }
+        size_t part = here - offset;
+        if (part > size - done)
+            part = size - done;
+        memcpy(target + done, chunk->bytes + chunk->start + offset, part);
+        done += part;
+        offset = 0;
+    }
+    return done;
+}
+
+size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
+{
+    size_t done = 0;
+    while (chain->first && done < size) {
+        berth__chunk *chunk = chain->first;
+        size_t here = chunk->end - chunk->start;
+        if (size - done < here) {
+            chunk->start += (uint32_t)(size - done);
+            chain->size -= size - done;
+            return size;
+        }
+        done += here;
+        berth__chunk_release(berth__chain_detach(chain), pool);
+    }
+    return done;
+}
+
+const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size)
+{
+    const berth__chunk *chunk = chain->first;
+    *ret_size = chunk ? chunk->end - chunk->start : 0;
+    return chunk ? chunk->bytes + chunk->start : NULL;
+}
+
+size_t berth__chain_find(const berth__chain *chain, uint8_t byte)
+{
+    size_t before = 0;
+    for (const berth__chunk *chunk = chain->first; chunk; chunk = chunk->next) {
+        const uint8_t *front = chunk->bytes + chunk->start;
+        size_t here = chunk->end - chunk->start;
+        const uint8_t *found = memchr(front, byte, here);
+        if (found)
+            return before + (size_t)(found - front);
+        before += here;
+    }
+    return before;
+}
+
+berth__chunk *berth__chain_detach(berth__chain *chain)
+{
+    berth__chunk *chunk = chain->first;
+    if (!chunk)
+        return NULL;
+    chain->first = chunk->next;
+    if (!chain->first)
+        chain->last = NULL;
+    chain->size -= chunk->end - chunk->start;
+    chunk->next = NULL;
+    return chunk;
+}
+
+void berth__chain_clear(berth__chain *chain, berth__pool *pool)
+{
+    (void)berth__chain_consume(chain, pool, chain->size);
+    assert(chain->first == NULL && chain->size == 0);
+}

@@ -1,0 +1,71 @@
+/*
+ * Memory for bytes in transit: chunks, chains of chunks, and the pool of a loop that they come from
+ * and go back to.
+ *
+ * A chain is a queue of bytes. Bytes are appended at its end by copying, and consumed at its front;
+ * a chunk that is used up goes back to the pool at once, so that an empty chain holds no memory.
+ * Chunks come in two sizes, small for messages and large for bulk; the pool keeps a bounded number
+ * of each, so that a steady state allocates nothing.
+ *
+ * Nothing here is safe for more than one thread, and nothing calls back.
+ */
+#ifndef BERTH_BUFFER_H
+#define BERTH_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One piece of memory; the bytes of [start, end) are in use. */
+typedef struct berth__chunk {
+    struct berth__chunk *next;
+    uint32_t start;
+    uint32_t end;
+    uint32_t capacity;
+    uint32_t reserved;
+    uint8_t bytes[];
+} berth__chunk;
+
+#define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))
+#define BERTH__CHUNK_LARGE ((size_t)65536 - sizeof(berth__chunk))
+
+typedef struct berth__pool {
+    berth__chunk *small;
+    berth__chunk *large;
+    unsigned small_count;
+    unsigned large_count;
+} berth__pool;
+
+void berth__pool_init(berth__pool *pool);
+void berth__pool_clear(berth__pool *pool);
+
+/* A queue of bytes. A zeroed chain is empty. */
+typedef struct berth__chain {
+    berth__chunk *first;
+    berth__chunk *last;
+    size_t size; /* bytes in it */
+} berth__chain;
+
+/* Appends a copy of the bytes, all or none: false when out of memory. */
+bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size);
+
+/* Copies up to `size` bytes from `offset` on without consuming them. Returns how many. */
+size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, size_t size);
+
+/* Drops up to `size` bytes at the front. Returns how many. */
+size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size);
+
+/* The bytes of the first chunk: NULL and 0 for an empty chain. */
+const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size);
+
+/* Where a byte is first found, or `size` of the chain if nowhere. */
+size_t berth__chain_find(const berth__chain *chain, uint8_t byte);
+
+/* Takes the first chunk out with its bytes; the caller gives it back with berth__chunk_release.
+ * NULL if empty. */
+berth__chunk *berth__chain_detach(berth__chain *chain);
+void berth__chunk_release(berth__chunk *chunk, berth__pool *pool);
+
+void berth__chain_clear(berth__chain *chain, berth__pool *pool);
+
+#endif
