@@ -1,0 +1,588 @@
+/*
+ * The loop's life, its turn, its blocking waits, and its tasks. See loop.h for the phases.
+ *
+ * Other threads touch three things only: the list of tasks (under its lock), the atomic flags, and
+ * the backend's wake. A stop that comes while no run is on the stack is kept for the next one,
+ * since a thread that is told to stop before it got to run must not run for ever; it is also all
+ * that a signal handler needs to do.
+ *
+ * Ways to fail: a loop cannot be made (NULL with errno); a backend whose wait fails marks the loop
+ * broken, and run returns -1.
+ */
+#include "loop.h"
+
+#include "memory.h"
+#include "server.h"
+#include "socket.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+struct berth__task {
+    berth__task *next;
+    berth_task run;
+    void *user;
+};
+
+/* ---- a thread's own loop --------------------------------------------------------------------- */
+
+static pthread_key_t own_key;
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+static bool own_usable;
+static _Thread_local berth_loop *own_loop;
+
+static void free_own(void *loop)
+{
+    own_loop = NULL;
+    berth_loop_free(loop);
+}
+
+static void make_own_key(void)
+{
+    own_usable = pthread_key_create(&own_key, free_own) == 0;
+}
+
+berth_loop *berth_loop_current(void)
+{
+    if (own_loop != NULL)
+        return own_loop;
+    pthread_once(&own_once, make_own_key);
+    berth_loop *loop = berth_loop_new(NULL);
+    if (loop == NULL)
+        return NULL;
+    if (!own_usable || pthread_setspecific(own_key, loop) != 0) {
+        berth_loop_free(loop);
+        errno = ENOMEM;
+        return NULL;
+    }
+    own_loop = loop;
+    return loop;
+}
+
+berth_loop *berth__loop_or_current(berth_loop *loop)
+{
+    return loop != NULL ? loop : berth_loop_current();
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void on_descriptor_closed(void *core)
+{
+    berth_loop *loop = core;
+    berth__server_retry_starved(loop);
+}
+
+static bool make_backend(berth_loop *loop, const char *name)
+{
+    loop->backend = berth__backend_choose(name, &loop->pool, loop->reason, sizeof loop->reason);
+    if (loop->backend == NULL)
+        return false;
+    loop->backend->descriptor_closed = on_descriptor_closed;
+    loop->backend->core = loop;
+    return true;
+}
+
+static bool known_options(const berth_loop_options *options, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)options;
+    for (size_t i = sizeof *options; i < size; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
+{
+    berth_loop_options known = {0};
+    if (options != NULL) {
+        if (!known_options(options, size)) {
+            errno = EINVAL;
+            return NULL;
+        }
+        memcpy(&known, options, size < sizeof known ? size : sizeof known);
+    }
+    berth_loop *loop = berth__allocate_zero(sizeof *loop);
+    if (loop == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    berth__pool_init(&loop->pool);
+    loop->flush_end = &loop->flush;
+    loop->tasks_end = &loop->tasks;
+    loop->thread = pthread_self();
+    if (!make_backend(loop, known.backend)) {
+        int error = errno;
+        berth__release(loop);
+        errno = error;
+        return NULL;
+    }
+    pthread_mutex_init(&loop->lock, NULL);
+    return loop;
+}
+
+static void run_tasks(berth_loop *loop, size_t most);
+static void turn(berth_loop *loop, int64_t timeout);
+
+/* A loop's first object, whatever it is, is freed by the function of its kind. */
+static void free_objects(berth_loop *loop)
+{
+    while (loop->objects != NULL) {
+        berth__object *object = loop->objects;
+        switch ((berth__kind)object->kind) {
+        case BERTH__SERVER:
+            berth_server_free((berth_server *)object);
+            break;
+        case BERTH__SOCKET:
+            berth_socket_free((berth_socket *)object);
+            break;
+        case BERTH__TIMER:
+            berth_timer_free((berth_timer *)object);
+            break;
+        }
+    }
+}
+
+static void destroy(berth_loop *loop)
+{
+    /* Either may bring forth more of the other. */
+    do {
+        run_tasks(loop, SIZE_MAX);
+        free_objects(loop);
+    } while (atomic_load(&loop->tasks_waiting));
+    while (loop->live > 0 && !loop->broken)
+        turn(loop, -1);
+    berth__collect(loop);
+    assert(loop->objects == NULL && loop->garbage == NULL);
+    loop->backend->operations->destroy(loop->backend);
+    berth__recycler_clear(&loop->sockets);
+    berth__recycler_clear(&loop->streams);
+    berth__timers_clear(&loop->timers);
+    berth__pool_clear(&loop->pool);
+    pthread_mutex_destroy(&loop->lock);
+    berth__release(loop);
+}
+
+void berth_loop_free(berth_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    BERTH__OWN_THREAD(loop);
+    if (loop == own_loop) {
+        own_loop = NULL;
+        pthread_setspecific(own_key, NULL);
+    }
+    if (loop->depth > 0) {
+        loop->dying = true;
+        berth_loop_stop(loop, 0);
+        return;
+    }
+    destroy(loop);
+}
+
+void berth__loop_leave(berth_loop *loop)
+{
+    if (loop->depth > 0)
+        return;
+    berth__collect(loop);
+    if (!loop->dying)
+        return;
+    loop->dying = false;
+    destroy(loop);
+}
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_events *events,
+                                      void *object)
+{
+    berth__stream *stream = berth__recycler_take(&loop->streams, sizeof *stream);
+    if (stream == NULL)
+        return NULL;
+    berth__stream_init(stream, events, object, object);
+    loop->live++;
+    return stream;
+}
+
+void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream)
+{
+    loop->live--;
+    berth__recycler_give(&loop->streams, stream);
+}
+
+/* A stream that its socket has let go of: its core is the loop, its lease the chunk of its last
+ * send. Nothing but its end matters. */
+static void orphan_received(berth__stream *stream, const void *data, size_t size)
+{
+    (void)stream;
+    (void)data;
+    (void)size;
+}
+
+static void orphan_ended(berth__stream *stream, int error)
+{
+    (void)stream;
+    (void)error;
+}
+
+static void orphan_sent(berth__stream *stream, ptrdiff_t result)
+{
+    (void)stream;
+    (void)result;
+}
+
+static void orphan_closed(berth__stream *stream)
+{
+    berth_loop *loop = stream->core;
+    if (stream->lease != NULL)
+        berth__chunk_release(stream->lease, &loop->pool);
+    berth__loop_drop_stream(loop, stream);
+}
+
+static const berth__stream_events orphan_events = {
+    .connected = orphan_ended,
+    .received = orphan_received,
+    .receive_ended = orphan_ended,
+    .sent = orphan_sent,
+    .closed = orphan_closed,
+};
+
+void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
+                              berth__close_mode mode)
+{
+    stream->events = &orphan_events;
+    stream->core = loop;
+    stream->lease = leased;
+    /* Nobody's: a program that only uses blocking waits must get rid of it too. */
+    stream->ready.owner = NULL;
+    loop->backend->operations->close(loop->backend, stream, mode);
+    berth__loop_touch(loop);
+}
+
+/* ---- one turn -------------------------------------------------------------------------------- */
+
+uint64_t berth__loop_clock(berth_loop *loop)
+{
+    return loop->backend->operations->now(loop->backend);
+}
+
+/* Nanoseconds to wait: `timeout`, or less if a timer is due before. */
+static int64_t until_next_timer(berth_loop *loop, int64_t timeout)
+{
+    uint64_t next;
+    if (timeout == 0 || !berth__timers_next(&loop->timers, &next))
+        return timeout;
+    uint64_t now = berth__loop_clock(loop);
+    if (next <= now)
+        return 0;
+    uint64_t left = next - now;
+    return timeout < 0 || left < (uint64_t)timeout ? (int64_t)left : timeout;
+}
+
+static void wait_for_news(berth_loop *loop, int64_t timeout)
+{
+    int error = loop->backend->operations->wait(loop->backend, timeout);
+    if (error != 0)
+        loop->broken = true;
+}
+
+/* Runs as many records as are ready now, taking each from the list only when its turn has come: a
+ * handler may run a nested wait, which needs to find them there. */
+static bool run_completions(berth_loop *loop)
+{
+    berth__ready_list *list = &loop->backend->ready;
+    size_t count = list->count;
+    bool any = count > 0;
+    for (; count > 0; count--) {
+        berth__ready *ready = berth__ready_take(list, NULL);
+        if (ready == NULL)
+            break;
+        loop->backend->operations->run(loop->backend, ready);
+    }
+    return any;
+}
+
+static size_t run_timers(berth_loop *loop)
+{
+    if (loop->timers.count == 0)
+        return 0;
+    return berth__timers_run(&loop->timers, berth__loop_clock(loop));
+}
+
+/* Takes the tasks one by one, since each may run a nested turn that goes on with the next. */
+static void run_tasks(berth_loop *loop, size_t most)
+{
+    for (; most > 0; most--) {
+        pthread_mutex_lock(&loop->lock);
+        berth__task *task = loop->tasks;
+        if (task != NULL) {
+            loop->tasks = task->next;
+            loop->task_count--;
+        }
+        if (loop->tasks == NULL) {
+            loop->tasks_end = &loop->tasks;
+            atomic_store(&loop->tasks_waiting, false);
+        }
+        pthread_mutex_unlock(&loop->lock);
+        if (task == NULL)
+            return;
+        task->run(task->user);
+        berth__release(task);
+    }
+}
+
+static bool run_waiting_tasks(berth_loop *loop)
+{
+    if (!atomic_load(&loop->tasks_waiting))
+        return false;
+    pthread_mutex_lock(&loop->lock);
+    size_t count = loop->task_count;
+    pthread_mutex_unlock(&loop->lock);
+    run_tasks(loop, count);
+    return count > 0;
+}
+
+void berth__loop_flush_later(berth_loop *loop, berth_socket *socket)
+{
+    if (berth__socket_in_flush(socket))
+        return;
+    berth__socket_link_flush(socket, &loop->flush_end);
+    berth__loop_touch(loop);
+}
+
+static void flush_all(berth_loop *loop)
+{
+    while (loop->flush != NULL) {
+        berth_socket *socket = loop->flush;
+        berth__socket_unlink_flush(socket);
+        berth__socket_send(socket);
+    }
+}
+
+/* One turn, without a look at whether the loop was freed. Returns whether anything ran. */
+static bool turn_any(berth_loop *loop, int64_t timeout)
+{
+    loop->depth++;
+    bool ready = loop->backend->ready.count > 0;
+    if (ready && !loop->skipped) {
+        loop->skipped = true;
+    } else {
+        bool hurry = ready || atomic_load(&loop->tasks_waiting) || loop->flush != NULL;
+        loop->skipped = false;
+        wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
+    }
+    bool any = run_completions(loop);
+    any = run_timers(loop) > 0 || any;
+    any = run_waiting_tasks(loop) || any;
+    flush_all(loop);
+    loop->depth--;
+    berth__collect(loop);
+    return any;
+}
+
+static void turn(berth_loop *loop, int64_t timeout)
+{
+    (void)turn_any(loop, timeout);
+}
+
+/* Inside another event loop nothing may be left that the descriptor does not show. */
+static void leave_to_foreign(berth_loop *loop)
+{
+    wait_for_news(loop, 0);
+    if (loop->backend->ready.count > 0 || loop->flush != NULL)
+        loop->backend->operations->wake(loop->backend);
+}
+
+static int64_t nanoseconds(int milliseconds)
+{
+    return milliseconds < 0 ? -1 : (int64_t)milliseconds * (int64_t)BERTH__MILLISECOND;
+}
+
+bool berth_loop_turn(berth_loop *loop, int milliseconds)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return false;
+    BERTH__OWN_THREAD(loop);
+    bool any = turn_any(loop, nanoseconds(milliseconds));
+    if (loop->foreign && loop->depth == 0 && !loop->dying)
+        leave_to_foreign(loop);
+    berth__loop_leave(loop);
+    return any;
+}
+
+int berth_loop_run(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return -1;
+    BERTH__OWN_THREAD(loop);
+    while (!atomic_load(&loop->stopping) && !loop->broken)
+        turn(loop, -1);
+    bool stopped = atomic_exchange(&loop->stopping, false);
+    int exit_code = atomic_load(&loop->exit_code);
+    if (!stopped)
+        errno = EIO;
+    /* The outer runs of a loop that was freed inside have to end as well. */
+    if (loop->dying && loop->depth > 0)
+        atomic_store(&loop->stopping, true);
+    berth__loop_leave(loop);
+    return stopped ? exit_code : -1;
+}
+
+void berth_loop_stop(berth_loop *loop, int exit_code)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return;
+    atomic_store(&loop->exit_code, exit_code);
+    atomic_store(&loop->stopping, true);
+    loop->backend->operations->wake(loop->backend);
+}
+
+void berth_loop_wake(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop != NULL)
+        loop->backend->operations->wake(loop->backend);
+}
+
+bool berth_loop_post(berth_loop *loop, berth_task task, void *user)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL || task == NULL)
+        return false;
+    berth__task *node = berth__allocate(sizeof *node);
+    if (node == NULL)
+        return false;
+    node->next = NULL;
+    node->run = task;
+    node->user = user;
+    pthread_mutex_lock(&loop->lock);
+    *loop->tasks_end = node;
+    loop->tasks_end = &node->next;
+    loop->task_count++;
+    bool first = !atomic_exchange(&loop->tasks_waiting, true);
+    /* Under the lock: once it is released the task may run, and free the loop. */
+    if (first)
+        loop->backend->operations->wake(loop->backend);
+    pthread_mutex_unlock(&loop->lock);
+    return true;
+}
+
+/* ---- blocking waits -------------------------------------------------------------------------- */
+
+static bool run_of(berth_loop *loop, const berth__wait *wait)
+{
+    while (!wait->done(wait->object)) {
+        berth__ready *ready = berth__ready_take(&loop->backend->ready, wait->owner);
+        if (ready == NULL)
+            return false;
+        loop->backend->operations->run(loop->backend, ready);
+    }
+    return true;
+}
+
+/* Nanoseconds until the earlier of both times, UINT64_MAX meaning never. */
+static int64_t until(uint64_t now, uint64_t deadline, uint64_t again)
+{
+    uint64_t next = deadline < again ? deadline : again;
+    if (next == UINT64_MAX)
+        return -1;
+    return next > now ? (int64_t)(next - now) : 0;
+}
+
+static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadline)
+{
+    bool last = false;
+    for (;;) {
+        uint64_t again = wait->prepare != NULL ? wait->prepare(wait->object) : UINT64_MAX;
+        if (run_of(loop, wait))
+            return true;
+        if (last || loop->broken)
+            return false;
+        uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
+        /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
+        last = now >= deadline;
+        wait_for_news(loop, until(now, deadline, again));
+    }
+}
+
+bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int milliseconds)
+{
+    uint64_t deadline = UINT64_MAX;
+    if (milliseconds >= 0)
+        deadline = berth__after(berth__loop_clock(loop), (uint64_t)milliseconds);
+    loop->depth++;
+    bool done = wait_until(loop, wait, deadline);
+    loop->depth--;
+    return done;
+}
+
+/* ---- inside another loop, and questions ------------------------------------------------------ */
+
+void berth__loop_touch(berth_loop *loop)
+{
+    if (loop->foreign && loop->depth == 0)
+        loop->backend->operations->wake(loop->backend);
+}
+
+int berth_loop_descriptor(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return -1;
+    BERTH__OWN_THREAD(loop);
+    loop->foreign = true;
+    /* What was started before must show too. */
+    berth__loop_touch(loop);
+    return loop->backend->operations->descriptor(loop->backend);
+}
+
+int berth_loop_timeout(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return -1;
+    int64_t left = until_next_timer(loop, -1);
+    if (left < 0)
+        return -1;
+    int64_t milliseconds = (left + (int64_t)BERTH__MILLISECOND - 1) / (int64_t)BERTH__MILLISECOND;
+    return milliseconds > INT32_MAX ? INT32_MAX : (int)milliseconds;
+}
+
+uint64_t berth_loop_now(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    return loop != NULL ? berth__loop_clock(loop) / BERTH__MILLISECOND : 0;
+}
+
+const char *berth_loop_backend_name(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    return loop != NULL ? loop->backend->operations->name : NULL;
+}
+
+const char *berth_loop_backend_reason(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    return loop != NULL ? loop->reason : NULL;
+}
+
+bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t size)
+{
+    char reason[160] = "";
+    berth__pool pool;
+    berth__pool_init(&pool);
+    berth__backend *made = NULL;
+    if (backend != NULL)
+        made = berth__backend_choose(backend, &pool, reason, sizeof reason);
+    if (made != NULL)
+        made->operations->destroy(made);
+    berth__pool_clear(&pool);
+    if (size > 0)
+        snprintf(ret_reason, size, "%s", backend != NULL ? reason : "no backend was named");
+    return made != NULL;
+}

@@ -1,0 +1,115 @@
+/*
+ * The loop: one turn and its phases, blocking waits, tasks from other threads, and what the objects
+ * of a loop share.
+ *
+ *     wait -> completions -> due timers -> posted tasks -> flush of sockets with fresh output ->
+ * garbage
+ *
+ * A turn may be nested inside a handler. Completions are those in the ready list when the phase
+ * begins, so that a busy stream cannot keep timers from running. When records are ready already (a
+ * send that completed at once, a stream over its budget) a turn goes without waiting, but not twice
+ * in a row, so that news from the kernel are always heard.
+ *
+ * A blocking wait turns the same machine for one owner: it runs that owner's records and nobody's,
+ * no timers and no tasks, and leaves the records of others in the ready list.
+ */
+#ifndef BERTH_SRC_LOOP_H
+#define BERTH_SRC_LOOP_H
+
+#include <berth/loop.h>
+
+#include "backend.h"
+#include "buffer.h"
+#include "object.h"
+#include "recycler.h"
+#include "timer.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct berth_socket;
+struct berth_server;
+
+typedef struct berth__task berth__task;
+
+struct berth_loop {
+    berth__backend *backend;
+    berth__pool pool;
+    berth__timers timers;
+    berth__recycler sockets; /* memory of berth_socket */
+    berth__recycler streams; /* memory of berth__stream */
+
+    berth__object *objects; /* those that no other object owns */
+    berth__object *garbage;
+    unsigned depth; /* turns and waits on the stack */
+    bool skipped;   /* the last turn went without waiting */
+    bool foreign;   /* lives inside another event loop */
+    bool dying;     /* freed inside a turn */
+    bool broken;    /* the backend's wait has failed */
+
+    struct berth_socket *flush; /* sockets with fresh output, first to last */
+    struct berth_socket **flush_end;
+    struct berth_server *starved; /* servers that had no descriptor left */
+    size_t live;                  /* streams and listeners that have not been closed yet */
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* of the tasks */
+    berth__task *tasks;
+    berth__task **tasks_end;
+    size_t task_count;
+    atomic_bool tasks_waiting;
+    atomic_bool stopping;
+    atomic_int exit_code;
+
+    char reason[160]; /* for the choice of the backend */
+    char text[256];   /* of the last berth_socket_error_string */
+};
+
+/* In debug builds, catches calls on a foreign thread; the message names the call. */
+#define BERTH__OWN_THREAD(loop)                             \
+    assert(pthread_equal((loop)->thread, pthread_self()) && \
+           "called on another thread than the loop's")
+
+berth_loop *berth__loop_or_current(berth_loop *loop);
+
+/* Nanoseconds of the backend's clock, now. */
+uint64_t berth__loop_clock(berth_loop *loop);
+
+/* To be called where something was started outside a turn: tells an outer event loop that a turn is
+ * wanted. */
+void berth__loop_touch(berth_loop *loop);
+
+/* What a blocking wait waits for. */
+typedef struct berth__wait {
+    const void *owner;
+    void *object;
+    bool (*done)(void *object);
+    /* Called before each wait: starts what is due. Returns the time when it wants to be called
+     * again, or UINT64_MAX. May be NULL. */
+    uint64_t (*prepare)(void *object);
+} berth__wait;
+
+/* To be called last in a function that has turned the loop or waited: collects garbage, and frees
+ * the loop if that was asked for inside. */
+void berth__loop_leave(berth_loop *loop);
+
+/* Waits until done: false when `milliseconds` have passed (negative: no limit) or the backend is
+ * broken. */
+bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int milliseconds);
+
+/* Puts a socket into the list of those to be flushed at the end of the turn. */
+void berth__loop_flush_later(berth_loop *loop, struct berth_socket *socket);
+
+/* A new stream, or NULL when out of memory. It is given back by berth__loop_close_stream, or by
+ * berth__loop_drop_stream if it has never been the backend's. */
+berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_events *events,
+                                      void *object);
+void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream);
+
+/* Closes a stream that its socket has let go of; it lives on by itself until it is closed.
+ * `leased`: chunk of a send in flight, or NULL. */
+void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
+                              berth__close_mode mode);
+
+#endif

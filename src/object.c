@@ -1,0 +1,100 @@
+/*
+ * Lists of objects and the deferred release of their memory; see object.h for the rule.
+ */
+#include "object.h"
+
+#include "loop.h"
+#include "memory.h"
+#include "server.h"
+#include "socket.h"
+#include "timer.h"
+
+#include <assert.h>
+
+static void insert(berth__object *object, berth__object **list)
+{
+    object->next = *list;
+    object->link = list;
+    if (*list != NULL)
+        (*list)->link = &object->next;
+    *list = object;
+}
+
+static void take_out(berth__object *object)
+{
+    *object->link = object->next;
+    if (object->next != NULL)
+        object->next->link = object->link;
+    object->next = NULL;
+    object->link = NULL;
+}
+
+void berth__object_init(berth__object *object, berth__kind kind, berth_loop *loop,
+                        berth__object **list)
+{
+    object->loop = loop;
+    object->kind = (uint8_t)kind;
+    object->frames = 0;
+    object->freed = false;
+    insert(object, list);
+}
+
+void berth__object_move(berth__object *object, berth__object **list)
+{
+    take_out(object);
+    insert(object, list);
+}
+
+static void destroy(berth__object *object)
+{
+    switch ((berth__kind)object->kind) {
+    case BERTH__SERVER:
+        berth__server_destroy((berth_server *)object);
+        break;
+    case BERTH__SOCKET:
+        berth__socket_destroy((berth_socket *)object);
+        break;
+    case BERTH__TIMER:
+        berth__timer_destroy((berth_timer *)object);
+        break;
+    }
+}
+
+void berth__enter(berth__object *object)
+{
+    object->frames++;
+}
+
+bool berth__leave(berth__object *object)
+{
+    assert(object->frames > 0);
+    object->frames--;
+    if (!object->freed)
+        return true;
+    if (object->frames == 0 && object->loop->depth == 0)
+        berth__collect(object->loop);
+    return false;
+}
+
+void berth__discard(berth__object *object)
+{
+    assert(!object->freed);
+    take_out(object);
+    object->freed = true;
+    if (object->frames == 0 && object->loop->depth == 0) {
+        destroy(object);
+        return;
+    }
+    insert(object, &object->loop->garbage);
+}
+
+void berth__collect(berth_loop *loop)
+{
+    for (berth__object *object = loop->garbage, *next; object != NULL; object = next) {
+        next = object->next;
+        if (object->frames > 0)
+            continue;
+        take_out(object);
+        destroy(object);
+    }
+}

@@ -1,0 +1,331 @@
+/*
+ * The life of a server: making, listening, adopting, closing, and what can be asked and set.
+ * Accepting is in server_accept.c.
+ *
+ * Each time a server listens it gets a new listener record, which outlives the listening until the
+ * backend has closed it; so a handler may close the server and listen again while the old record is
+ * still on the stack. A failing step of listening leaves nothing open: class and text are stored,
+ * and the server can listen again at once.
+ */
+#include "server.h"
+
+#include "failure.h"
+#include "loop.h"
+#include "memory.h"
+#include "socket.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- error ----------------------------------------------------------------------------------- */
+
+void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
+{
+    server->error = error;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(server->text, sizeof server->text, format, arguments);
+    va_end(arguments);
+}
+
+berth_error berth_server_error(const berth_server *server)
+{
+    return server->error;
+}
+
+const char *berth_server_error_string(const berth_server *server)
+{
+    return server->text;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handlers *handlers,
+                                     size_t size, void *user)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return NULL;
+    BERTH__OWN_THREAD(loop);
+    berth_server *server = berth__allocate_zero(sizeof *server);
+    if (server == NULL || !berth__timers_reserve(&loop->timers)) {
+        berth__release(server);
+        errno = ENOMEM;
+        return NULL;
+    }
+    server->handlers = handlers;
+    server->handlers_size = size < sizeof *handlers ? size : sizeof *handlers;
+    server->user = user;
+    server->pending_end = &server->pending;
+    server->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
+    server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
+    berth__server_init_accepting(server);
+    berth__object_init(&server->object, BERTH__SERVER, loop, &loop->objects);
+    return server;
+}
+
+static void release_proxy(char *text[3])
+{
+    for (int i = 0; i < 3; i++)
+        berth__release(text[i]);
+}
+
+void berth_server_free(berth_server *server)
+{
+    if (server == NULL || server->object.freed)
+        return;
+    BERTH__OWN_THREAD(server->object.loop);
+    berth__enter(&server->object);
+    berth_server_close(server);
+    /* Handlers of its sockets run here, and one of them may free the server as well. */
+    while (!server->object.freed && server->children != NULL)
+        berth_socket_free((berth_socket *)server->children);
+    if (!server->object.freed) {
+        /* A handler may have begun anew. */
+        berth_server_close(server);
+        berth__timers_unreserve(&server->object.loop->timers);
+        berth__discard(&server->object);
+    }
+    berth__leave(&server->object);
+}
+
+void berth__server_destroy(berth_server *server)
+{
+    assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
+    release_proxy(server->proxy_text);
+    berth__release(server);
+}
+
+void *berth_server_user(const berth_server *server)
+{
+    return server->user;
+}
+
+berth_loop *berth_server_loop(const berth_server *server)
+{
+    return server->object.loop;
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+/* Whether a listen on this address would have to go through a proxy, which does not exist yet. */
+static bool needs_proxy(const berth_server *server, berth_address address)
+{
+    if (server->proxy.type == BERTH_PROXY_DEFAULT || server->proxy.type == BERTH_PROXY_NONE)
+        return false;
+    return !berth_address_is_loopback(address);
+}
+
+/* Checks what can be refused without the kernel; sets the error. */
+static bool may_listen(berth_server *server, berth_address address, const char *endpoint)
+{
+    if (server->listener != NULL) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION,
+                                "cannot listen on %s: already listening", endpoint);
+        return false;
+    }
+    if (berth_address_is_null(address)) {
+        berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
+                                "cannot listen: the address is null");
+        return false;
+    }
+    if (needs_proxy(server, address)) {
+        berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
+                                "cannot listen on %s: listening through a proxy is not supported",
+                                endpoint);
+        return false;
+    }
+    return true;
+}
+
+static berth__listener *new_listener(berth_server *server)
+{
+    berth__listener *listener = berth__allocate(sizeof *listener);
+    if (listener != NULL)
+        berth__listener_init(listener, &berth__server_events, server, server);
+    return listener;
+}
+
+/* Takes over a listener that the backend has opened. */
+static void begin(berth_server *server, berth__listener *listener)
+{
+    server->listener = listener;
+    server->object.loop->live++;
+    server->paused_by_error = false;
+    berth__server_pace(server);
+    berth__loop_touch(server->object.loop);
+}
+
+static bool look_up_name(berth_server *server, berth__listener *listener)
+{
+    berth__backend *backend = server->object.loop->backend;
+    return backend->operations->name_of(backend, listener->descriptor, BERTH__LOCAL,
+                                        &server->address, &server->port) == 0;
+}
+
+static const char *reason_of(int error, berth__listen_step step)
+{
+    if (error == EINVAL && step == BERTH__LISTEN_BIND)
+        return "the address cannot be bound (link-local without a known scope, or IPv4-mapped)";
+    if (error == EADDRINUSE && step == BERTH__LISTEN_LISTEN)
+        return "another socket is already listening on the same port";
+    return berth__reason_of(error);
+}
+
+bool berth_server_listen(berth_server *server, berth_address address, uint16_t port)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(address, port, endpoint, sizeof endpoint);
+    if (server->object.freed || !may_listen(server, address, endpoint))
+        return false;
+    berth__backend *backend = server->object.loop->backend;
+    berth__listen_options options = {.address = address, .port = port, .backlog = server->backlog};
+    berth__listen_step step = BERTH__LISTEN_CREATE;
+    berth__listener *listener = new_listener(server);
+    int error = ENOMEM;
+    if (listener != NULL)
+        error = backend->operations->listen(backend, listener, &options, &step);
+    if (error != 0) {
+        berth__release(listener);
+        berth__server_set_error(server, berth__class_of(error), "cannot listen on %s: %s", endpoint,
+                                reason_of(error, step));
+        return false;
+    }
+    begin(server, listener);
+    if (!look_up_name(server, listener)) {
+        server->address = address;
+        server->port = port;
+    }
+    return true;
+}
+
+bool berth_server_set_descriptor(berth_server *server, int descriptor)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.freed)
+        return false;
+    if (server->listener != NULL) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION,
+                                "cannot listen on descriptor %d: already listening", descriptor);
+        return false;
+    }
+    berth__backend *backend = server->object.loop->backend;
+    berth__listener *listener = new_listener(server);
+    int error = ENOMEM;
+    if (listener != NULL)
+        error = backend->operations->adopt_listener(backend, listener, descriptor);
+    if (error != 0) {
+        berth__release(listener);
+        berth__server_set_error(server, berth__class_of(error),
+                                "cannot listen on descriptor %d: %s", descriptor,
+                                error == EINVAL ? "not listening" : berth__reason_of(error));
+        return false;
+    }
+    begin(server, listener);
+    look_up_name(server, listener);
+    return true;
+}
+
+static void stop_listening(berth_server *server)
+{
+    berth__listener *listener = server->listener;
+    if (listener == NULL)
+        return;
+    berth_loop *loop = server->object.loop;
+    server->listener = NULL;
+    server->address = berth_address_special(BERTH_SPECIAL_NULL);
+    server->port = 0;
+    berth__server_end_starving(server);
+    /* The record goes on alone until it is closed; its core is the loop then. */
+    listener->core = loop;
+    listener->ready.owner = NULL;
+    loop->backend->operations->close_listener(loop->backend, listener);
+    berth__loop_touch(loop);
+}
+
+void berth_server_close(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.freed)
+        return;
+    berth__enter(&server->object);
+    stop_listening(server);
+    while (server->pending != NULL)
+        berth_socket_free(server->pending);
+    berth__leave(&server->object);
+}
+
+/* ---- questions and settings ------------------------------------------------------------------ */
+
+bool berth_server_is_listening(const berth_server *server)
+{
+    return server->listener != NULL;
+}
+
+uint16_t berth_server_port(const berth_server *server)
+{
+    return server->port;
+}
+
+berth_address berth_server_address(const berth_server *server)
+{
+    return server->address;
+}
+
+int berth_server_descriptor(const berth_server *server)
+{
+    return server->listener != NULL ? server->listener->descriptor : -1;
+}
+
+int berth_server_max_pending_connections(const berth_server *server)
+{
+    return server->limit;
+}
+
+void berth_server_set_max_pending_connections(berth_server *server, int limit)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    server->limit = limit;
+    berth__server_pace(server);
+}
+
+int berth_server_listen_backlog_size(const berth_server *server)
+{
+    return server->backlog;
+}
+
+void berth_server_set_listen_backlog_size(berth_server *server, int size)
+{
+    server->backlog = size;
+}
+
+bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    berth_proxy wanted = {0};
+    if (proxy != NULL)
+        wanted = *proxy;
+    char *text[3] = {berth__copy_text(wanted.host), berth__copy_text(wanted.user),
+                     berth__copy_text(wanted.password)};
+    if (text[0] == NULL || text[1] == NULL || text[2] == NULL) {
+        release_proxy(text);
+        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE, "cannot set a proxy: %s",
+                                berth__reason_of(ENOMEM));
+        return false;
+    }
+    release_proxy(server->proxy_text);
+    for (int i = 0; i < 3; i++)
+        server->proxy_text[i] = text[i];
+    server->proxy = wanted;
+    server->proxy.host = text[0];
+    server->proxy.user = text[1];
+    server->proxy.password = text[2];
+    return true;
+}
+
+berth_proxy berth_server_proxy(const berth_server *server)
+{
+    return server->proxy;
+}

@@ -1,0 +1,70 @@
+/*
+ * Inside a server, for the files server*.c and the socket's way out of a queue.
+ *
+ * Accepting goes on while none of these holds: the user paused it, an error paused it, the queue is
+ * full, the process has run out of descriptors. The four are kept apart, and berth__server_pace
+ * turns them into the credit that the backend gets; it is called whenever one of them changes.
+ */
+#ifndef BERTH_SRC_SERVER_H
+#define BERTH_SRC_SERVER_H
+
+#include <berth/server.h>
+
+#include "backend.h"
+#include "object.h"
+#include "timer.h"
+
+#define BERTH__SERVER_TEXT_SIZE 256
+
+struct berth_server {
+    berth__object object;
+    const berth_server_handlers *handlers;
+    size_t handlers_size;
+    void *user;
+    berth__object *children;   /* the sockets it owns */
+    berth__listener *listener; /* NULL when not listening */
+    berth_address address;
+    uint16_t port;
+    int backlog;
+
+    berth_socket *pending; /* the queue, first to last */
+    berth_socket **pending_end;
+    size_t pending_count;
+    int limit;
+
+    bool paused;          /* by the user */
+    bool paused_by_error; /* by an accept error that will not pass by itself */
+    bool starved;         /* out of descriptors or memory: the retry timer is running */
+    bool in_episode;      /* such a lack was announced, and nothing was accepted since */
+    unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
+    uint32_t
+        arrivals; /* connections and announced errors so far, to see in a wait that there was one */
+    uint64_t backoff; /* milliseconds before the next retry */
+    berth__deadline retry;
+    berth_server *starved_next; /* among the loop's starved servers */
+    berth_server **starved_link;
+
+    berth_proxy proxy;
+    char *proxy_text[3]; /* host, user, password */
+
+    berth_error error;
+    char text[BERTH__SERVER_TEXT_SIZE];
+};
+
+void berth__server_destroy(berth_server *server);
+
+/* Takes a socket out of the queue, wherever it stands. */
+void berth__server_forget(berth_server *server, berth_socket *socket);
+
+/* A descriptor was closed somewhere in this loop: servers that lacked one try again at once. */
+void berth__server_retry_starved(struct berth_loop *loop);
+
+/* Between the server's files: */
+extern const berth__listener_events berth__server_events;
+void berth__server_pace(berth_server *server);
+void berth__server_init_accepting(berth_server *server);
+void berth__server_end_starving(berth_server *server);
+void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * Accepting: credit for the backend, what becomes of a connection, the queue, running out of
+ * descriptors, and the blocking wait.
+ *
+ * One connection: the backend calls `accepted`; incoming_connection takes the descriptor, its base
+ * behaviour makes a socket and queues it; new_connection is called; then the credit is computed
+ * anew, so that a handler that takes its connection at once keeps the burst going, and one that
+ * pauses, closes or fills the queue stops it.
+ *
+ * Running out of descriptors or memory: the first failure of an episode sets the error and calls
+ * accept_error; accepting is retried after 5 ms, doubling to 1 s, and at once when this loop closes
+ * a descriptor. The first connection accepted ends the episode. Other failures that a new try would
+ * only repeat pause the server until berth_server_resume_accepting.
+ *
+ * A blocking wait accepts whatever was paused, and makes its own retries, since no timer runs in
+ * it. Any handler may close or free the server; nothing is touched afterwards but through
+ * berth__leave.
+ */
+#include "failure.h"
+#include "loop.h"
+#include "memory.h"
+#include "server.h"
+#include "socket.h"
+
+#include <errno.h>
+
+#define FIRST_BACKOFF ((uint64_t)5)
+#define LAST_BACKOFF ((uint64_t)1000)
+
+#define SLOT(server, slot) BERTH__SLOT(server, berth_server_handlers, slot)
+
+/* ---- credit ---------------------------------------------------------------------------------- */
+
+static unsigned credit_of(const berth_server *server)
+{
+    bool paused = server->paused || server->paused_by_error;
+    if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
+        return 0;
+    size_t limit = (size_t)server->limit;
+    return server->pending_count < limit ? (unsigned)(limit - server->pending_count) : 0;
+}
+
+void berth__server_pace(berth_server *server)
+{
+    berth__listener *listener = server->listener;
+    if (listener == NULL)
+        return;
+    unsigned credit = credit_of(server);
+    if (credit == listener->credit)
+        return;
+    berth__backend *backend = server->object.loop->backend;
+    backend->operations->accept_credit(backend, listener, credit);
+    berth__loop_touch(server->object.loop);
+}
+
+void berth_server_pause_accepting(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    server->paused = true;
+    berth__server_pace(server);
+}
+
+void berth_server_resume_accepting(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    server->paused = false;
+    server->paused_by_error = false;
+    berth__server_end_starving(server);
+    berth__server_pace(server);
+}
+
+/* ---- running out of descriptors -------------------------------------------------------------- */
+
+static void retry(berth__deadline *deadline)
+{
+    berth_server *server = (berth_server *)((char *)deadline - offsetof(berth_server, retry));
+    berth__server_end_starving(server);
+    berth__server_pace(server);
+}
+
+void berth__server_init_accepting(berth_server *server)
+{
+    server->retry.expired = retry;
+    server->backoff = FIRST_BACKOFF;
+}
+
+static void starve(berth_server *server)
+{
+    berth_loop *loop = server->object.loop;
+    server->starved = true;
+    server->starved_next = loop->starved;
+    server->starved_link = &loop->starved;
+    if (loop->starved != NULL)
+        loop->starved->starved_link = &server->starved_next;
+    loop->starved = server;
+    berth__deadline_start(&loop->timers, &server->retry,
+                          berth__after(berth__loop_clock(loop), server->backoff));
+    server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
+}
+
+void berth__server_end_starving(berth_server *server)
+{
+    if (!server->starved)
+        return;
+    server->starved = false;
+    *server->starved_link = server->starved_next;
+    if (server->starved_next != NULL)
+        server->starved_next->starved_link = server->starved_link;
+    berth__deadline_stop(&server->object.loop->timers, &server->retry);
+}
+
+void berth__server_retry_starved(berth_loop *loop)
+{
+    while (loop->starved != NULL) {
+        berth_server *server = loop->starved;
+        berth__server_end_starving(server);
+        berth__server_pace(server);
+    }
+}
+
+static void announce_error(berth_server *server, int error)
+{
+    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+    berth__server_set_error(server, berth__class_of(error), "cannot accept a connection on %s: %s",
+                            endpoint, berth__reason_of(error));
+    server->arrivals++;
+    if (SLOT(server, accept_error) != NULL)
+        server->handlers->accept_error(server, server->error, server->user);
+}
+
+static void accept_failed(berth__listener *listener, int error)
+{
+    berth_server *server = listener->core;
+    berth__enter(&server->object);
+    if (!berth__is_exhaustion(error)) {
+        server->paused_by_error = true;
+        announce_error(server, error);
+    } else {
+        bool first = !server->in_episode;
+        server->in_episode = true;
+        starve(server);
+        if (first)
+            announce_error(server, error);
+    }
+    berth__leave(&server->object);
+}
+
+/* ---- a connection ---------------------------------------------------------------------------- */
+
+void berth_server_base_incoming_connection(berth_server *server, int descriptor)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    berth__backend *backend = server->object.loop->backend;
+    int error = ECANCELED;
+    berth_socket *socket = NULL;
+    if (!server->object.freed)
+        socket = berth__socket_accept(server, descriptor, &error);
+    if (socket == NULL) {
+        backend->operations->discard(backend, descriptor);
+        berth__server_set_error(server, berth__class_of(error),
+                                "cannot serve an accepted connection: %s", berth__reason_of(error));
+        return;
+    }
+    berth_server_add_pending_connection(server, socket);
+}
+
+/* Hands a descriptor over and announces it. The caller stands between enter and leave. */
+static void deliver(berth_server *server, int descriptor)
+{
+    if (SLOT(server, incoming_connection) != NULL)
+        server->handlers->incoming_connection(server, descriptor, server->user);
+    else
+        berth_server_base_incoming_connection(server, descriptor);
+    if (!server->object.freed && SLOT(server, new_connection) != NULL)
+        server->handlers->new_connection(server, server->user);
+}
+
+static void accepted(berth__listener *listener, int descriptor)
+{
+    berth_server *server = listener->core;
+    berth__enter(&server->object);
+    server->arrivals++;
+    server->in_episode = false;
+    server->backoff = FIRST_BACKOFF;
+    deliver(server, descriptor);
+    if (!server->object.freed)
+        berth__server_pace(server);
+    berth__leave(&server->object);
+}
+
+static void closed(berth__listener *listener)
+{
+    berth_loop *loop = listener->core;
+    loop->live--;
+    berth__release(listener);
+}
+
+const berth__listener_events berth__server_events = {
+    .accepted = accepted,
+    .accept_failed = accept_failed,
+    .closed = closed,
+};
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+void berth_server_add_pending_connection(berth_server *server, berth_socket *socket)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (socket == NULL || socket->pending_in != NULL || socket->object.freed ||
+        server->object.freed)
+        return;
+    if (socket->object.loop != server->object.loop)
+        return;
+    socket->pending_in = server;
+    socket->pending_next = NULL;
+    *server->pending_end = socket;
+    server->pending_end = &socket->pending_next;
+    server->pending_count++;
+    berth__socket_pace(socket);
+    berth__server_pace(server);
+}
+
+void berth__server_forget(berth_server *server, berth_socket *socket)
+{
+    berth_socket **link = &server->pending;
+    while (*link != socket)
+        link = &(*link)->pending_next;
+    *link = socket->pending_next;
+    if (socket->pending_next == NULL)
+        server->pending_end = link;
+    socket->pending_next = NULL;
+    socket->pending_in = NULL;
+    server->pending_count--;
+    berth__server_pace(server);
+}
+
+bool berth_server_base_has_pending_connections(const berth_server *server)
+{
+    return server->pending != NULL;
+}
+
+bool berth_server_has_pending_connections(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (SLOT(server, has_pending_connections) != NULL)
+        return server->handlers->has_pending_connections(server, server->user);
+    return berth_server_base_has_pending_connections(server);
+}
+
+berth_socket *berth_server_base_next_pending_connection(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    berth_socket *socket = server->pending;
+    if (socket == NULL)
+        return NULL;
+    berth__server_forget(server, socket);
+    berth__socket_pace(socket);
+    return socket;
+}
+
+berth_socket *berth_server_next_pending_connection(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (SLOT(server, next_pending_connection) != NULL)
+        return server->handlers->next_pending_connection(server, server->user);
+    return berth_server_base_next_pending_connection(server);
+}
+
+/* ---- the blocking wait ----------------------------------------------------------------------- */
+
+typedef struct watched {
+    berth_server *server;
+    const berth__listener *listener;
+    uint32_t arrivals;
+} watched;
+
+static bool arrived(void *object)
+{
+    const watched *waiting = object;
+    const berth_server *server = waiting->server;
+    return server->object.freed || server->listener != waiting->listener ||
+           server->arrivals != waiting->arrivals;
+}
+
+/* No timer runs in a blocking wait, so the retry of a starved server is made here. */
+static uint64_t retry_when_due(void *object)
+{
+    const watched *waiting = object;
+    berth_server *server = waiting->server;
+    if (server->object.freed || !server->starved)
+        return UINT64_MAX;
+    if (server->retry.time > berth__loop_clock(server->object.loop))
+        return server->retry.time;
+    retry(&server->retry);
+    return UINT64_MAX;
+}
+
+static bool queue_full(const berth_server *server)
+{
+    return server->limit > 0 && server->pending_count >= (size_t)server->limit;
+}
+
+bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds,
+                                          bool *ret_timed_out)
+{
+    berth_loop *loop = server->object.loop;
+    BERTH__OWN_THREAD(loop);
+    if (ret_timed_out != NULL)
+        *ret_timed_out = false;
+    if (server->object.freed || server->listener == NULL)
+        return false;
+    /* Nothing could arrive: the caller has to take from the queue first. */
+    if (queue_full(server))
+        return true;
+    berth__enter(&server->object);
+    server->waits++;
+    berth__server_pace(server);
+    watched waiting = {
+        .server = server, .listener = server->listener, .arrivals = server->arrivals};
+    berth__wait wait = {
+        .owner = server, .object = &waiting, .done = arrived, .prepare = retry_when_due};
+    bool done = berth__loop_wait(loop, &wait, milliseconds);
+    server->waits--;
+    if (!server->object.freed) {
+        berth__server_pace(server);
+        if (!done) {
+            char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+            berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+            berth__server_set_error(server, BERTH_ERROR_SOCKET_TIMEOUT,
+                                    "no new connection on %s: the wait timed out", endpoint);
+        }
+    }
+    if (ret_timed_out != NULL)
+        *ret_timed_out = !done;
+    berth__leave(&server->object);
+    berth__loop_leave(loop);
+    return done;
+}

@@ -1,0 +1,428 @@
+/*
+ * Reading and writing: what the backend reports of a connection, and the calls that take input and
+ * put output.
+ *
+ * Input. The backend delivers a view; ready_read is called on it at once, and takes bytes straight
+ * out of it. What it leaves is copied behind the input that was there already. Receiving is stopped
+ * while the unread input is at its limit; a socket that nobody has taken yet has a limit of its
+ * own, so that a peer cannot fill the memory of a server that is slow to take connections.
+ *
+ * Output. Writing copies into the chain; the loop starts one send per socket and turn, of the first
+ * chunk; when it has ended the next follows. A send that fails means that the connection is dead:
+ * input that came before is still delivered, and its end then announces the error.
+ *
+ * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
+ * the end (socket.c).
+ */
+#include "socket.h"
+
+#include "failure.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Unread input of a socket in a server's queue. */
+#define PENDING_READ_LIMIT ((size_t)65536)
+
+/* ---- input: what the backend reports --------------------------------------------------------- */
+
+/* Moves what is left of the view behind the input. Running out of memory there loses bytes, which
+ * must end the connection. */
+static bool keep_view(berth_socket *socket)
+{
+    const uint8_t *view = socket->view;
+    size_t size = socket->view_size;
+    socket->view = NULL;
+    socket->view_size = 0;
+    return size == 0 || berth__chain_append(&socket->input, &socket->object.loop->pool, view, size);
+}
+
+static void announce_input(berth_socket *socket)
+{
+    if (socket->in_ready_read || socket->object.freed)
+        return;
+    if (BERTH__SLOT(socket, berth_socket_handlers, ready_read) == NULL)
+        return;
+    socket->in_ready_read = true;
+    socket->handlers->ready_read(socket, socket->user);
+    socket->in_ready_read = false;
+}
+
+/* Ends a connection that has failed by itself. */
+static void end_by_error(berth_socket *socket, berth_error error, int number,
+                         berth__attempt attempt)
+{
+    uint32_t endings = socket->endings;
+    berth__socket_fail(socket, error, number, attempt);
+    if (socket->endings == endings)
+        berth__socket_end(socket);
+}
+
+static void received(berth__stream *stream, const void *data, size_t size)
+{
+    berth_socket *socket = stream->core;
+    uint32_t endings = socket->endings;
+    socket->received++;
+    if (socket->closed)
+        return;
+    berth__enter(&socket->object);
+    /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
+    bool kept = keep_view(socket);
+    socket->view = data;
+    socket->view_size = size;
+    if (kept)
+        announce_input(socket);
+    kept = keep_view(socket) && kept;
+    if (socket->endings == endings) {
+        if (kept)
+            berth__socket_pace(socket);
+        else
+            end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
+    }
+    berth__leave(&socket->object);
+}
+
+/* The peer has ended its direction, and that ends the connection: output that was written by now is
+ * sent first. */
+static void end_by_peer(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    berth__socket_fail(socket, BERTH_ERROR_REMOTE_HOST_CLOSED, 0, BERTH__ATTEMPT_READ);
+    if (socket->endings != endings)
+        return;
+    if (socket->state == BERTH_STATE_CONNECTED)
+        berth__socket_set_state(socket, BERTH_STATE_CLOSING);
+    if (socket->endings != endings)
+        return;
+    if (socket->output.size == 0 || socket->send_failed)
+        berth__socket_end(socket);
+    else
+        berth__loop_flush_later(socket->object.loop, socket);
+}
+
+/* A reset, or another error of the connection. */
+static void end_by_failure(berth_socket *socket, int error)
+{
+    uint32_t endings = socket->endings;
+    berth_error class = berth__class_of(error);
+    berth__socket_fail(socket, class, error, BERTH__ATTEMPT_READ);
+    if (socket->endings != endings)
+        return;
+    if (socket->state == BERTH_STATE_CONNECTED)
+        berth__socket_set_state(socket, BERTH_STATE_CLOSING);
+    if (socket->endings == endings)
+        berth__socket_end(socket);
+}
+
+static void receive_ended(berth__stream *stream, int error)
+{
+    berth_socket *socket = stream->core;
+    berth__enter(&socket->object);
+    socket->input_ended = true;
+    if (error != 0 || socket->send_failed)
+        end_by_failure(socket, error != 0 ? error : EPIPE);
+    else if (socket->half_close)
+        berth__socket_finish_reading(socket);
+    else if (socket->state == BERTH_STATE_CONNECTED)
+        end_by_peer(socket);
+    /* else: the output of a local disconnect goes on; the peer only has no more to say */
+    berth__leave(&socket->object);
+}
+
+static void connected(berth__stream *stream, int error)
+{
+    berth_socket *socket = stream->core;
+    berth__enter(&socket->object);
+    berth__socket_connected(socket, error);
+    berth__leave(&socket->object);
+}
+
+static size_t read_limit(const berth_socket *socket)
+{
+    if (socket->pending_in != NULL &&
+        (socket->read_limit == 0 || socket->read_limit > PENDING_READ_LIMIT))
+        return PENDING_READ_LIMIT;
+    return socket->read_limit;
+}
+
+void berth__socket_pace(berth_socket *socket)
+{
+    berth__stream *stream = socket->stream;
+    if (stream == NULL || stream->ended)
+        return;
+    const berth__backend_operations *operations = socket->object.loop->backend->operations;
+    size_t limit = read_limit(socket);
+    bool room = limit == 0 || socket->input.size + socket->view_size < limit;
+    /* A connection that this side is ending reads no more. */
+    bool wanted = room && socket->state != BERTH_STATE_CLOSING;
+    if (wanted == stream->receiving)
+        return;
+    if (wanted) {
+        operations->receive_start(socket->object.loop->backend, stream);
+        berth__loop_touch(socket->object.loop);
+    } else {
+        operations->receive_stop(socket->object.loop->backend, stream);
+    }
+}
+
+/* ---- input: what the user takes -------------------------------------------------------------- */
+
+void berth__socket_drop_input(berth_socket *socket)
+{
+    berth__chain_clear(&socket->input, &socket->object.loop->pool);
+    socket->view = NULL;
+    socket->view_size = 0;
+}
+
+size_t berth_socket_bytes_available(const berth_socket *socket)
+{
+    return socket->input.size + socket->view_size;
+}
+
+/* What a read returns that has found nothing. */
+static ptrdiff_t nothing(const berth_socket *socket)
+{
+    bool more = (socket->stream != NULL || socket->state == BERTH_STATE_CONNECTING) &&
+                !socket->input_ended && !socket->closed;
+    return more ? 0 : -1;
+}
+
+ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (berth_socket_bytes_available(socket) == 0)
+        return nothing(socket);
+    size_t copied = berth__chain_copy(&socket->input, 0, data, size);
+    size_t rest = size - copied;
+    if (rest > socket->view_size)
+        rest = socket->view_size;
+    if (rest > 0)
+        memcpy((uint8_t *)data + copied, socket->view, rest);
+    return (ptrdiff_t)(copied + rest);
+}
+
+ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (berth_socket_bytes_available(socket) == 0)
+        return nothing(socket);
+    size_t dropped = 0;
+    if (socket->input.size > 0)
+        dropped = berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
+    size_t rest = size - dropped;
+    if (rest > socket->view_size)
+        rest = socket->view_size;
+    if (rest > 0) {
+        socket->view += rest;
+        socket->view_size -= rest;
+    }
+    if (socket->read_limit > 0)
+        berth__socket_pace(socket);
+    return (ptrdiff_t)(dropped + rest);
+}
+
+ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
+{
+    ptrdiff_t count = berth_socket_peek(socket, data, size);
+    if (count > 0)
+        berth_socket_skip(socket, (size_t)count);
+    return count;
+}
+
+const void *berth_socket_view(const berth_socket *socket, size_t *ret_size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->input.size > 0)
+        return berth__chain_front(&socket->input, ret_size);
+    *ret_size = socket->view_size;
+    return socket->view_size > 0 ? socket->view : NULL;
+}
+
+/* Where the first line ends, counted from 1; 0 if no whole line is there. */
+static size_t line_length(const berth_socket *socket)
+{
+    size_t found = berth__chain_find(&socket->input, '\n');
+    if (found < socket->input.size)
+        return found + 1;
+    const uint8_t *end = NULL;
+    if (socket->view_size > 0)
+        end = memchr(socket->view, '\n', socket->view_size);
+    return end != NULL ? socket->input.size + (size_t)(end - socket->view) + 1 : 0;
+}
+
+bool berth_socket_can_read_line(const berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    return line_length(socket) > 0;
+}
+
+ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
+{
+    if (size < 2)
+        return 0;
+    size_t length = line_length(socket);
+    if (length == 0 || length > size - 1)
+        length = size - 1;
+    ptrdiff_t count = berth_socket_read(socket, line, length);
+    line[count > 0 ? count : 0] = '\0';
+    return count;
+}
+
+size_t berth_socket_read_buffer_size(const berth_socket *socket)
+{
+    return socket->read_limit;
+}
+
+void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    socket->read_limit = bytes;
+    berth__socket_pace(socket);
+}
+
+void berth_socket_set_half_close(berth_socket *socket, bool allowed)
+{
+    socket->half_close = allowed;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+bool berth__socket_in_flush(const berth_socket *socket)
+{
+    return socket->flush_link != NULL;
+}
+
+void berth__socket_link_flush(berth_socket *socket, berth_socket ***end)
+{
+    socket->flush_next = NULL;
+    socket->flush_link = *end;
+    **end = socket;
+    *end = &socket->flush_next;
+}
+
+void berth__socket_unlink_flush(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    *socket->flush_link = socket->flush_next;
+    if (socket->flush_next != NULL)
+        socket->flush_next->flush_link = socket->flush_link;
+    else
+        loop->flush_end = socket->flush_link;
+    socket->flush_next = NULL;
+    socket->flush_link = NULL;
+}
+
+void berth__socket_send(berth_socket *socket)
+{
+    berth__stream *stream = socket->stream;
+    if (stream == NULL || stream->sending || socket->send_failed ||
+        socket->state == BERTH_STATE_CONNECTING)
+        return;
+    size_t size;
+    const uint8_t *data = berth__chain_front(&socket->output, &size);
+    if (data == NULL)
+        return;
+    berth__backend *backend = socket->object.loop->backend;
+    backend->operations->send(backend, stream, data, size, size < socket->output.size);
+}
+
+static void announce_output(berth_socket *socket, size_t bytes)
+{
+    if (socket->in_bytes_written || socket->object.freed)
+        return;
+    if (BERTH__SLOT(socket, berth_socket_handlers, bytes_written) == NULL)
+        return;
+    socket->in_bytes_written = true;
+    socket->handlers->bytes_written(socket, bytes, socket->user);
+    socket->in_bytes_written = false;
+}
+
+static void send_failed(berth_socket *socket, int error)
+{
+    berth__stream *stream = socket->stream;
+    socket->send_failed = true;
+    berth__chain_clear(&socket->output, &socket->object.loop->pool);
+    /* The input that came before, and then the end of it, will tell the user; unless nobody listens
+     * for it. */
+    if (stream->receiving && socket->state == BERTH_STATE_CONNECTED)
+        return;
+    end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
+}
+
+static void sent(berth__stream *stream, ptrdiff_t result)
+{
+    berth_socket *socket = stream->core;
+    berth__enter(&socket->object);
+    if (result < 0) {
+        send_failed(socket, (int)-result);
+        berth__leave(&socket->object);
+        return;
+    }
+    uint32_t endings = socket->endings;
+    socket->sent++;
+    berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
+    announce_output(socket, (size_t)result);
+    if (socket->endings == endings) {
+        if (socket->output.size > 0)
+            berth__loop_flush_later(socket->object.loop, socket);
+        else if (socket->state == BERTH_STATE_CLOSING)
+            berth__socket_end(socket);
+    }
+    berth__leave(&socket->object);
+}
+
+static bool writable(const berth_socket *socket)
+{
+    return socket->stream != NULL && !socket->closed && !socket->send_failed &&
+           !socket->object.freed;
+}
+
+ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    if (!writable(socket)) {
+        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_WRITE);
+        return -1;
+    }
+    if (size == 0)
+        return 0;
+    if (!berth__chain_append(&socket->output, &loop->pool, data, size)) {
+        berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
+        return -1;
+    }
+    if (!socket->stream->sending && socket->state != BERTH_STATE_CONNECTING)
+        berth__loop_flush_later(loop, socket);
+    return (ptrdiff_t)size;
+}
+
+size_t berth_socket_bytes_to_write(const berth_socket *socket)
+{
+    return socket->output.size;
+}
+
+bool berth_socket_flush(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->output.size == 0 || socket->stream == NULL)
+        return false;
+    if (berth__socket_in_flush(socket))
+        berth__socket_unlink_flush(socket);
+    berth__socket_send(socket);
+    berth__loop_touch(socket->object.loop);
+    return true;
+}
+
+static void never_closed(berth__stream *stream)
+{
+    assert(!"a stream is closed only after its socket has let go of it");
+    (void)stream;
+}
+
+const berth__stream_events berth__socket_events = {
+    .connected = connected,
+    .received = received,
+    .receive_ended = receive_ended,
+    .sent = sent,
+    .closed = never_closed,
+};
