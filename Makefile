@@ -1,0 +1,49 @@
+# The front door. Everything is built by CMake, with the presets of CMakePresets.json, in build/.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+BUILD = scripts/build plain
+
+.PHONY: help demo check bench install docs format clean
+
+help:
+	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
+	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan'
+	@echo 'make bench      compare with raw epoll, raw io_uring and libuv'
+	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
+	@echo 'make docs       the manual, as HTML in build/docs'
+	@echo 'make format     put all C files into the house style'
+	@echo 'make clean      remove build/'
+	@echo
+	@echo 'What is missing for these is installed first (scripts/setup), if that is allowed.'
+	@echo 'To work on Berth: cmake --preset debug && ninja -C build/debug && ctest --preset debug'
+
+demo:
+	@scripts/setup build
+	@$(BUILD)
+	@scripts/demo build/plain
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/setup bench
+	@$(BUILD) -DBERTH_BENCH=ON
+	@bench/run --build build/plain/bench
+
+install:
+	@scripts/setup build
+	@$(BUILD) -DCMAKE_INSTALL_PREFIX='$(PREFIX)'
+	@DESTDIR='$(DESTDIR)' cmake --install build/plain
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
+
+docs:
+	@scripts/setup docs
+	@scripts/docs
+
+format:
+	@scripts/sources '\.[ch]$$' | xargs clang-format -i
+
+clean:
+	rm -rf build

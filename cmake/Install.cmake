@@ -1,0 +1,33 @@
+# What `cmake --install` puts where: headers, both libraries, the pkg-config file and the CMake
+# package. All of it may be moved afterwards: nothing installed holds the prefix.
+
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Berth)
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(DIRECTORY include/berth DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
+
+# Two export sets, since only a program that links statically needs liburing on its machine.
+install(TARGETS berth EXPORT BerthTargets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS berth-static EXPORT BerthStaticTargets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT BerthTargets NAMESPACE Berth:: DESTINATION ${package_dir})
+install(EXPORT BerthStaticTargets NAMESPACE Berth:: DESTINATION ${package_dir})
+
+configure_file(cmake/BerthConfig.cmake.in BerthConfig.cmake @ONLY)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/BerthConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/BerthConfig.cmake ${PROJECT_BINARY_DIR}/BerthConfigVersion.cmake
+    DESTINATION ${package_dir})
+
+# The prefix as seen from the folder of berth.pc; an absolute library folder gives it up.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set(BERTH_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+else()
+    file(RELATIVE_PATH up "/${pkgconfig_dir}" "/")
+    string(REGEX REPLACE "/$" "" BERTH_PC_PREFIX "\${pcfiledir}/${up}")
+endif()
+configure_file(cmake/berth.pc.in berth.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/berth.pc DESTINATION ${pkgconfig_dir})
