@@ -93,5 +93,5 @@ void berth__ready_remove(berth__ready_list *list, berth__ready *ready)
         unlink_at(list, link);
         return;
     }
-    assert(!"a queued record is in the list");
+    assert(false && "a queued record is in the list");
 }

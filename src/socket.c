@@ -172,8 +172,7 @@ void berth_socket_free(berth_socket *socket)
 {
     if (socket == NULL || socket->object.freed)
         return;
-    berth_loop *loop = socket->object.loop;
-    BERTH__OWN_THREAD(loop);
+    BERTH__OWN_THREAD(socket->object.loop);
     if (socket->pending_in != NULL)
         berth__server_forget(socket->pending_in, socket);
     berth__enter(&socket->object);
@@ -360,6 +359,7 @@ void berth__socket_connected(berth_socket *socket, int error)
         connect_failed(socket, error);
         return;
     }
+    socket->connections++;
     berth__socket_pace(socket);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)

@@ -53,12 +53,13 @@ struct berth_socket {
     berth__chain output;
     const uint8_t *view;
     size_t view_size;
-    size_t read_limit; /* 0: none */
-    uint32_t endings;  /* connections that have ended: tells a caller of handlers whether its own
-                          still goes on */
-    uint32_t received; /* deliveries so far, to see in a wait that there was one */
-    uint32_t sent;     /* sends so far */
-    int error_number;  /* errno of the last error, 0 if it had none */
+    size_t read_limit;    /* 0: none */
+    uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own
+                             still goes on */
+    uint32_t connections; /* attempts that have succeeded */
+    uint32_t received;    /* deliveries so far, to see in a wait that there was one */
+    uint32_t sent;        /* sends so far */
+    int error_number;     /* errno of the last error, 0 if it had none */
     uint16_t handlers_size;
     uint8_t state;   /* berth_state */
     uint8_t error;   /* berth_error */

@@ -415,7 +415,7 @@ bool berth_socket_flush(berth_socket *socket)
 
 static void never_closed(berth__stream *stream)
 {
-    assert(!"a stream is closed only after its socket has let go of it");
+    assert(false && "a stream is closed only after its socket has let go of it");
     (void)stream;
 }
 

@@ -89,18 +89,20 @@ static int remaining(berth_loop *loop, uint64_t start, int milliseconds)
     return passed >= (uint64_t)milliseconds ? 0 : milliseconds - (int)passed;
 }
 
-/* Waits for an attempt to connect to end; ends it when the time is over. Returns whether there is a
- * connection. */
+/* Waits for an attempt to connect to end; ends it when the time is over. Returns whether it has
+ * succeeded, even if the connection is over again by now: its input can still be read. */
 static bool finish_connecting(berth_socket *socket, int milliseconds)
 {
+    if (socket->state != BERTH_STATE_CONNECTING)
+        return socket->stream != NULL;
     watched waiting;
-    if (socket->state == BERTH_STATE_CONNECTING &&
-        !run(socket, &waiting, no_longer_connecting, milliseconds)) {
+    uint32_t connections = socket->connections;
+    if (!run(socket, &waiting, no_longer_connecting, milliseconds)) {
         berth_socket_abort(socket);
         if (!socket->object.freed)
             berth__socket_fail(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CONNECT);
     }
-    return !socket->object.freed && socket->state == BERTH_STATE_CONNECTED;
+    return socket->connections != connections;
 }
 
 bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
@@ -119,16 +121,18 @@ bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
+    uint32_t received = socket->received;
     berth__enter(&socket->object);
-    if (socket->state == BERTH_STATE_CONNECTING && !finish_connecting(socket, milliseconds))
+    if (!finish_connecting(socket, milliseconds))
         return leave(socket, false);
-    /* With a full input buffer, or after the peer's end, nothing can come. */
-    if (socket->stream == NULL || !socket->stream->receiving)
-        return leave(socket, false);
+    /* Bytes may come together with the connection. With a full input buffer, or after the peer's
+     * end, nothing can come. */
+    if (socket->received != received || socket->stream == NULL || !socket->stream->receiving)
+        return leave(socket, socket->received != received);
     watched waiting;
     if (!run(socket, &waiting, has_received, remaining(loop, start, milliseconds)))
         timed_out(socket);
-    return leave(socket, socket->received != waiting.received);
+    return leave(socket, socket->received != received);
 }
 
 bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
@@ -139,7 +143,7 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
     berth__enter(&socket->object);
-    if (socket->state == BERTH_STATE_CONNECTING && !finish_connecting(socket, milliseconds))
+    if (!finish_connecting(socket, milliseconds))
         return leave(socket, false);
     if (socket->stream == NULL || socket->output.size == 0)
         return leave(socket, false);
@@ -157,7 +161,7 @@ bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
     berth__enter(&socket->object);
-    if (socket->state == BERTH_STATE_CONNECTING && !finish_connecting(socket, milliseconds))
+    if (!finish_connecting(socket, milliseconds))
         return leave(socket, false);
     watched waiting;
     bool ended = socket->stream == NULL ||
