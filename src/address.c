@@ -434,18 +434,15 @@ bool berth_address_is_loopback(berth_address address)
 bool berth_address_to_ipv4(berth_address address, uint32_t *ret_number)
 {
     const uint8_t *bytes = address.bytes;
-    if (address.family == BERTH_ADDRESS_FAMILY_ANY) {
-        *ret_number = 0;
-        return true;
-    }
-    if (address.family == BERTH_ADDRESS_FAMILY_IPV6) {
-        if (!is_mapped(&address) && !all_zero(bytes, 16))
-            return false;
-        bytes += 12;
-    } else if (address.family != BERTH_ADDRESS_FAMILY_IPV4) {
+    bool wildcard = address.family == BERTH_ADDRESS_FAMILY_ANY ||
+                    berth_address_equal(address, BERTH_ADDRESS_ANY_IPV6);
+    bool mapped = is_mapped(&address);
+    if (!wildcard && !mapped && address.family != BERTH_ADDRESS_FAMILY_IPV4)
         return false;
-    }
-    *ret_number = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-                  (uint32_t)bytes[3];
+    if (mapped)
+        bytes += 12;
+    uint32_t number = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+                      (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
+    *ret_number = wildcard ? 0 : number;
     return true;
 }

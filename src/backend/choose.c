@@ -1,15 +1,18 @@
 /*
  * Which backend a loop gets, and why.
  *
- * Normal course: a name given by the program beats the environment variable BERTH_BACKEND, which beats "auto". Auto takes
- * io_uring where it can be set up and passes its self-test, and epoll elsewhere: not by the kernel's version, since containers,
- * seccomp filters and sysctls forbid io_uring on any. An empty variable counts as none.
+ * Normal course: a name given by the program beats the environment variable BERTH_BACKEND, which
+ * beats "auto". Auto takes io_uring where it can be set up and passes its self-test, and epoll
+ * elsewhere: not by the kernel's version, since containers, seccomp filters and sysctls forbid
+ * io_uring on any. An empty variable counts as none.
  *
- * Failures: an unknown name is EINVAL, with a reason that names it. A backend that was forced fails rather than being replaced, with the
- * errno of the step that failed. Auto falls back for whatever reason, lack of resources included (epoll needs fewer), and fails only if
- * epoll cannot be had either. A reason is written in every case, for berth_loop_backend_reason.
+ * Failures: an unknown name is EINVAL, with a reason that names it. A backend that was forced fails
+ * rather than being replaced, with the errno of the step that failed. Auto falls back for whatever
+ * reason, lack of resources included (epoll needs fewer), and fails only if epoll cannot be had
+ * either. A reason is written in every case, for berth_loop_backend_reason.
  *
- * With epoll asked for by name no io_uring system call is made: there are sandboxes that kill for one.
+ * With epoll asked for by name no io_uring system call is made: there are sandboxes that kill for
+ * one.
  */
 #include "../backend.h"
 
@@ -18,7 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REASON = 160 };
+enum {
+    REASON = 160
+};
 
 typedef berth__backend *maker(berth__pool *pool, char *ret_reason, size_t size);
 
@@ -73,12 +78,14 @@ static berth__backend *choose_best(berth__pool *pool, char *ret_reason, size_t s
     if (backend != NULL)
         (void)snprintf(ret_reason, size, "io_uring refused: %s", refusal);
     else
-        (void)snprintf(ret_reason, size, "io_uring refused: %s; epoll refused: %s", refusal, second);
+        (void)snprintf(ret_reason, size, "io_uring refused: %s; epoll refused: %s", refusal,
+                       second);
     errno = error;
     return backend;
 }
 
-berth__backend *berth__backend_choose(const char *name, berth__pool *pool, char *ret_reason, size_t size)
+berth__backend *berth__backend_choose(const char *name, berth__pool *pool, char *ret_reason,
+                                      size_t size)
 {
     if (name != NULL && *name != '\0' && strcmp(name, "auto") != 0)
         return choose_forced(name, "the program", pool, ret_reason, size);

@@ -1,23 +1,29 @@
 /*
  * The backend on epoll: try, park on would-block, complete.
  *
- * Owns an epoll instance and an eventfd for wake. Everything else is in the records: nothing here is allocated per object.
+ * Owns an epoll instance and an eventfd for wake. Everything else is in the records: nothing here
+ * is allocated per object.
  *
- * Normal course of a stream: receive_start puts it on a list, and the next wait registers it, edge triggered, once and for good; a
- * stream that is sent to and closed in one turn is never registered. An edge is remembered in the record (READABLE) and puts it into
- * the ready list while receiving is started; run reads into one buffer of the backend until a short read says that the
- * kernel has no more. A send is tried inside the call and its result put into the ready list; if it would block it is parked
- * until the edge that says writable, and tried again in run. So an echo is epoll_wait, recv and send.
+ * Normal course of a stream: receive_start puts it on a list, and the next wait registers it, edge
+ * triggered, once and for good; a stream that is sent to and closed in one turn is never
+ * registered. An edge is remembered in the record (READABLE) and puts it into the ready list while
+ * receiving is started; run reads into one buffer of the backend until a short read says that the
+ * kernel has no more. A send is tried inside the call and its result put into the ready list; if it
+ * would block it is parked until the edge that says writable, and tried again in run. So an echo is
+ * epoll_wait, recv and send.
  *
- * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit, or the record still waits
- * in the ready list because a blocking wait runs only others) the interest is taken away, else wait would return for it
- * for ever; credit or run give it back. Watches are registered for one event and then removed.
+ * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit,
+ * or the record still waits in the ready list because a blocking wait runs only others) the
+ * interest is taken away, else wait would return for it for ever; credit or run give it back.
+ * Watches are registered for one event and then removed.
  *
- * Failures: a registration that fails ends the receive or the send it was for with its errno. A short read does not mean
- * "drained" when the peer has ended or sent urgent data; then reading goes on until the kernel says so (PAST_SHORT).
+ * Failures: a registration that fails ends the receive or the send it was for with its errno. A
+ * short read does not mean "drained" when the peer has ended or sent urgent data; then reading goes
+ * on until the kernel says so (PAST_SHORT).
  *
- * Inside events everything may be called, nested turns too. The buffer may then be in use; the inner run takes another. Records may be
- * freed in `closed` by an inner run while an outer one is inside an event of the same record: see struct frame.
+ * Inside events everything may be called, nested turns too. The buffer may then be in use; the
+ * inner run takes another. Records may be freed in `closed` by an inner run while an outer one is
+ * inside an event of the same record: see struct frame.
  */
 #include "../backend.h"
 
@@ -44,24 +50,26 @@ enum {
 };
 
 /* A parked send can be tried again: the backend's own bit of pending. */
-enum { READY_WRITABLE = BERTH__READY_PRIVATE };
+enum {
+    READY_WRITABLE = BERTH__READY_PRIVATE
+};
 
 /* Flags of a stream; REGISTERED and ENABLED are those of listeners too. */
 enum {
-    REGISTERED = 1 << 0, /* in the epoll instance */
+    REGISTERED = 1 << 0,   /* in the epoll instance */
     UNREGISTERED = 1 << 1, /* in the list of those that wait will register */
-    READABLE = 1 << 2,   /* the kernel may have bytes, an end or an error */
-    PAST_SHORT = 1 << 3, /* a short read is not the last one */
-    WITH_OUT = 1 << 4,   /* registered for writability too */
-    PARKED = 1 << 5,     /* the send waits for writability */
-    MORE = 1 << 6,       /* MSG_MORE for that send */
+    READABLE = 1 << 2,     /* the kernel may have bytes, an end or an error */
+    PAST_SHORT = 1 << 3,   /* a short read is not the last one */
+    WITH_OUT = 1 << 4,     /* registered for writability too */
+    PARKED = 1 << 5,       /* the send waits for writability */
+    MORE = 1 << 6,         /* MSG_MORE for that send */
     CONNECTING = 1 << 7,
     BROKEN = 1 << 8, /* could not be registered: stream->error */
     ENABLED = 1 << 9 /* a listener whose interest is not taken away */
 };
 
-/* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer ones of the same stream, whose
- * record may be gone when the event returns. */
+/* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer
+ * ones of the same stream, whose record may be gone when the event returns. */
 struct frame {
     struct frame *outer;
     const berth__stream *stream;
@@ -89,7 +97,8 @@ static berth__stream *stream_of(berth__ready *ready)
     return (berth__stream *)ready; /* the head is the first member of each record */
 }
 
-static int control(epoll_backend *epoll, int operation, int descriptor, uint32_t events, void *record)
+static int control(epoll_backend *epoll, int operation, int descriptor, uint32_t events,
+                   void *record)
 {
     struct epoll_event event = {.events = events, .data.ptr = record};
     int failed = BERTH__SYSTEM("epoll_ctl", epoll_ctl(epoll->epoll, operation, descriptor, &event));
@@ -103,7 +112,7 @@ static bool take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
-/* ---- registration of streams ----------------------------------------------------------------------------------- */
+/* ---- registration of streams -------------------------------------------------------------- */
 
 static void list_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
@@ -163,7 +172,7 @@ static bool register_listed(epoll_backend *epoll)
     return failed;
 }
 
-/* ---- streams: operations --------------------------------------------------------------------------------------- */
+/* ---- streams: operations ------------------------------------------------------------------ */
 
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
@@ -175,8 +184,8 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
     return 0;
 }
 
-static int connect_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                          uint16_t port)
+static int connect_stream(berth__backend *backend, berth__stream *stream,
+                          const berth_address *address, uint16_t port)
 {
     epoll_backend *epoll = of(backend);
     int error = berth__inet_connect(address, port, &stream->descriptor);
@@ -227,8 +236,8 @@ static bool try_send(berth__stream *stream)
     return true;
 }
 
-static void send_stream(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
-                        bool more)
+static void send_stream(berth__backend *backend, berth__stream *stream, const void *data,
+                        size_t size, bool more)
 {
     assert(!stream->sending && !stream->closing);
     stream->sending = true;
@@ -266,8 +275,9 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     stream->closing = true;
     stream->receiving = false;
     unlist_unregistered(epoll, stream);
-    /* Closing removes a registration only with the last descriptor of the file, and a copy can be anywhere: a child between fork and
-     * exec is enough. Its events would then come for a record that is no more. */
+    /* Closing removes a registration only with the last descriptor of the file, and a copy can be
+     * anywhere: a child between fork and exec is enough. Its events would then come for a record
+     * that is no more. */
     if (stream->flags & REGISTERED)
         (void)control(epoll, EPOLL_CTL_DEL, stream->descriptor, 0, NULL);
     if (stream->flags & PARKED) {
@@ -285,7 +295,7 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     descriptor_closed(backend);
 }
 
-/* ---- streams: runs --------------------------------------------------------------------------------------------- */
+/* ---- streams: runs ------------------------------------------------------------------------ */
 
 static void run_connected(epoll_backend *epoll, berth__stream *stream)
 {
@@ -364,8 +374,9 @@ static void run_receive(epoll_backend *epoll, berth__stream *stream, const struc
     berth__release(other);
 }
 
-/* One step for each bit, in the order in which things have happened. An event may have closed the stream, put it into the list again
- * (then what is left is for that run), or run it to its end in a nested turn. */
+/* One step for each bit, in the order in which things have happened. An event may have closed the
+ * stream, put it into the list again (then what is left is for that run), or run it to its end in a
+ * nested turn. */
 static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame *frame)
 {
     if (take_bit(&stream->ready, BERTH__READY_CONNECTED))
@@ -388,7 +399,7 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
     stream->events->closed(stream);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------------------------- */
+/* ---- listeners ---------------------------------------------------------------------------- */
 
 static int attach_listener(epoll_backend *epoll, berth__listener *listener, int descriptor)
 {
@@ -486,9 +497,10 @@ static void run_listener(epoll_backend *epoll, berth__listener *listener)
         enable_listener(epoll, listener);
 }
 
-/* ---- watches --------------------------------------------------------------------------------------------------- */
+/* ---- watches ------------------------------------------------------------------------------ */
 
-static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor, unsigned events)
+static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                       unsigned events)
 {
     assert(!watch->active && !watch->closing);
     uint32_t wanted = EPOLLONESHOT;
@@ -504,7 +516,8 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
     return 0;
 }
 
-/* Whoever owns the descriptor may close it after the event, so that later there may be no way to remove it. */
+/* Whoever owns the descriptor may close it after the event, so that later there may be no way to
+ * remove it. */
 static void unregister_watch(epoll_backend *epoll, berth__watch *watch)
 {
     if (!(watch->flags & REGISTERED))
@@ -536,7 +549,7 @@ static void run_watch(berth__watch *watch)
     watch->fired(watch, watch->events);
 }
 
-/* ---- waiting and running --------------------------------------------------------------------------------------- */
+/* ---- waiting and running ------------------------------------------------------------------ */
 
 static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t events)
 {
@@ -641,7 +654,7 @@ static void wake(berth__backend *backend)
     errno = kept;
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------- */
+/* ---- questions ---------------------------------------------------------------------------- */
 
 static uint64_t now(berth__backend *backend)
 {
@@ -656,8 +669,8 @@ static int descriptor_of(berth__backend *backend)
     return of(backend)->epoll;
 }
 
-static int name_of(berth__backend *backend, int descriptor, berth__side side, berth_address *ret_address,
-                   uint16_t *ret_port)
+static int name_of(berth__backend *backend, int descriptor, berth__side side,
+                   berth_address *ret_address, uint16_t *ret_port)
 {
     (void)backend;
     return berth__inet_name_of(descriptor, side, ret_address, ret_port);
@@ -669,7 +682,7 @@ static void discard(berth__backend *backend, int descriptor)
     descriptor_closed(backend);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------------- */
 
 static void destroy(berth__backend *backend)
 {

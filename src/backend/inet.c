@@ -1,20 +1,25 @@
 /*
- * Sockets of the two kernel backends: addresses in and out, making and checking descriptors, accepting in batches.
+ * Sockets of the two kernel backends: addresses in and out, making and checking descriptors,
+ * accepting in batches.
  *
- * Normal course of a listener: berth__inet_listen makes it (close-on-exec, non-blocking, address reusable), and whenever it is
- * readable the backend calls berth__inet_accept_batch. A batch is as long as the last ones were worth: it begins with one
- * connection, doubles while whole batches are found, and shrinks to what was found when the queue ran empty. So a lone
- * connection costs one accept and no EAGAIN, and a flood costs hardly more calls than it has connections.
+ * Normal course of a listener: berth__inet_listen makes it (close-on-exec, non-blocking, address
+ * reusable), and whenever it is readable the backend calls berth__inet_accept_batch. A batch is as
+ * long as the last ones were worth: it begins with one connection, doubles while whole batches are
+ * found, and shrinks to what was found when the queue ran empty. So a lone connection costs one
+ * accept and no EAGAIN, and a flood costs hardly more calls than it has connections.
  *
- * Normal course of a stream: it is accepted, adopted (berth__inet_check_stream) or made by berth__inet_connect, and ends in
- * berth__inet_close. Streams are blocking, listeners are not; the two checks set an adopted descriptor so.
+ * Normal course of a stream: it is accepted, adopted (berth__inet_check_stream) or made by
+ * berth__inet_connect, and ends in berth__inet_close. Streams are blocking, listeners are not; the
+ * two checks set an adopted descriptor so.
  *
- * Failures are errno values, and nothing stays open. An address that cannot be bound by its nature (null, IPv4-mapped) is EINVAL at
- * the step BIND, as the kernel would have said for a malformed one. The errors by which a single connection of the queue can have died
- * are skipped while accepting; lack of resources takes the credit away and is reported once.
+ * Failures are errno values, and nothing stays open. An address that cannot be bound by its nature
+ * (null, IPv4-mapped) is EINVAL at the step BIND, as the kernel would have said for a malformed
+ * one. The errors by which a single connection of the queue can have died are skipped while
+ * accepting; lack of resources takes the credit away and is reported once.
  *
- * Inside `accepted` and `accept_failed` anything may be called, a nested turn included, in which the listener may be closed and even
- * freed: listener->own points to a flag of the innermost batch meanwhile, and whoever calls `closed` sets it.
+ * Inside `accepted` and `accept_failed` anything may be called, a nested turn included, in which
+ * the listener may be closed and even freed: listener->own points to a flag of the innermost batch
+ * meanwhile, and whoever calls `closed` sets it.
  */
 #include "inet.h"
 
@@ -28,7 +33,7 @@
 
 #include "system.h"
 
-/* ---- addresses ------------------------------------------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------------------------- */
 
 static int scope_to_index(const char *scope, uint32_t *ret_index)
 {
@@ -116,7 +121,8 @@ static int set_option(int descriptor, int level, int name, int value)
     return BERTH__SYSTEM("setsockopt", setsockopt(descriptor, level, name, &value, sizeof value));
 }
 
-int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address, uint16_t *ret_port)
+int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address,
+                        uint16_t *ret_port)
 {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -139,9 +145,10 @@ int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_add
     return 0;
 }
 
-/* ---- descriptors ----------------------------------------------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------------------------- */
 
-/* No wrapper: Linux has closed the descriptor whatever close returns, so there is no failure to try. */
+/* No wrapper: Linux has closed the descriptor whatever close returns, so there is no failure to
+ * try. */
 static void close_quietly(int descriptor)
 {
     int kept = errno;
@@ -280,15 +287,16 @@ void berth__inet_close(int descriptor, berth__close_mode mode)
 {
     if (mode == BERTH__CLOSE_RESET) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-        (void)BERTH__SYSTEM("setsockopt", setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once,
-                                                     sizeof at_once));
+        (void)BERTH__SYSTEM(
+            "setsockopt", setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
     }
     close_quietly(descriptor);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------------------------- */
 
-/* Errors of one connection that has died in the queue, or was refused by a filter; the next may be good. */
+/* Errors of one connection that has died in the queue, or was refused by a filter; the next may be
+ * good. */
 static bool is_passing(int error)
 {
     switch (error) {
@@ -357,6 +365,7 @@ bool berth__inet_accept_batch(berth__listener *listener)
         if (is_passing(error))
             continue;
         listener->credit = 0;
+        listener->batch = 0; /* tells the backend; the next batch is one connection */
         return announce(listener, -1, error);
     }
     if (found == limit)

@@ -1,0 +1,714 @@
+/*
+ * The backend on the simulated kernel: the third implementation of backend.h, for tests only.
+ *
+ * Whatever one side does is visible for the other at once; what takes time is the report. `wait` looks through all descriptors,
+ * gives each condition that has come true (readable, writable, acceptable, connected, closed) a random delay below max_delay,
+ * puts those that are due into the ready list in a random order, and otherwise moves the virtual clock to the next one that is
+ * due, or to the end of the time-out. Nothing ever sleeps, and one seed gives one course of events.
+ *
+ * An endless wait in which nothing can happen would hang a test: it gives other threads a moment of real time to call wake
+ * (settings.patience), then returns EDEADLK.
+ *
+ * Where it is stricter than a kernel: a delivered view is poisoned and freed as soon as `received` has returned; bytes of a send
+ * that change before they are taken fail an assertion; so does a record that lives on when the backend is destroyed.
+ *
+ * Looking through everything is O(descriptors), which is meant: no index can be stale.
+ */
+#include "sim_kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define NEVER UINT64_MAX
+#define TICK 1000u       /* nanoseconds that every wait takes */
+#define BEGINNING 1000000000u
+#define WAIT_STEPS 1000000u
+#define CONNECTING 1u /* in stream->flags */
+
+static _Thread_local berth__kernel *newest;
+
+/* ---- listeners --------------------------------------------------------------------------------------------------- */
+
+static int sim_listen(berth__backend *backend, berth__listener *listener, const berth__listen_options *options,
+                      berth__listen_step *ret_step)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    *ret_step = BERTH__LISTEN_CREATE;
+    if (berth__kernel_at_limit(kernel))
+        return EMFILE;
+    *ret_step = BERTH__LISTEN_BIND;
+    int error = berth__kernel_bind_error(kernel, &options->address, options->port);
+    if (error != 0)
+        return error;
+    int descriptor = berth__kernel_open_entry(kernel, ENTRY_PORT);
+    berth__kernel_port *port = berth__kernel_open_port(kernel, &options->address, options->port, options->backlog);
+    berth__kernel_entry_of(kernel, descriptor)->of.port = port;
+    port->listener = listener;
+    listener->descriptor = descriptor;
+    listener->own = port;
+    return 0;
+}
+
+static int sim_adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind == ENTRY_EVENT)
+        return ENOTSOCK;
+    if (entry->kind != ENTRY_PORT || entry->of.port->listener != NULL)
+        return EINVAL;
+    entry->of.port->listener = listener;
+    listener->own = entry->of.port;
+    listener->descriptor = descriptor;
+    return 0;
+}
+
+static void sim_accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
+{
+    (void)backend;
+    if (!listener->closing)
+        listener->credit = credit;
+}
+
+static void sim_close_listener(berth__backend *backend, berth__listener *listener)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (listener->closing)
+        return;
+    listener->closing = true;
+    listener->credit = 0;
+    berth__kernel_close_port(kernel, listener->own);
+    berth__kernel_close_entry(kernel, listener->descriptor);
+    listener->descriptor = -1;
+    listener->own = NULL;
+    berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
+    berth__kernel_tell_closed(kernel);
+}
+
+static int accept_error(berth__kernel *kernel)
+{
+    if (kernel->accept_failures > 0) {
+        kernel->accept_failures--;
+        return kernel->accept_error;
+    }
+    return berth__kernel_at_limit(kernel) ? EMFILE : 0;
+}
+
+static bool acceptable(const berth__listener *listener)
+{
+    return !listener->closing && listener->credit > 0 && ((berth__kernel_port *)listener->own)->queue != NULL;
+}
+
+static void run_listener(berth__kernel *kernel, berth__listener *listener)
+{
+    unsigned bits = listener->ready.pending;
+    listener->ready.pending = 0;
+    for (unsigned taken = 0; taken < BERTH__ACCEPT_BUDGET && acceptable(listener); taken++) {
+        int error = accept_error(kernel);
+        if (error == ECONNABORTED || error == EINTR || error == EAGAIN)
+            continue;
+        if (error != 0) {
+            listener->credit = 0;
+            listener->events->accept_failed(listener, error);
+            continue;
+        }
+        berth__sim_end *end = berth__kernel_dequeue(listener->own);
+        int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+        berth__kernel_entry_of(kernel, descriptor)->of.end = end;
+        listener->credit--;
+        listener->events->accepted(listener, descriptor);
+    }
+    if ((bits & BERTH__READY_CLOSED) != 0)
+        listener->events->closed(listener);
+    else if (acceptable(listener))
+        berth__ready_add(&kernel->backend.ready, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
+
+static void attach(berth__kernel_entry *entry, berth__stream *stream, berth__sim_end *end, int descriptor)
+{
+    entry->of.end = end;
+    end->stream = stream;
+    stream->own.sim.connection = end;
+    stream->descriptor = descriptor;
+}
+
+static int sim_adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
+{
+    (void)accepted;
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind == ENTRY_EVENT)
+        return ENOTSOCK;
+    if (entry->kind != ENTRY_END)
+        return ENOTCONN;
+    if (entry->of.end->stream != NULL)
+        return EEXIST;
+    attach(entry, stream, entry->of.end, descriptor);
+    return 0;
+}
+
+static int sim_connect(berth__backend *backend, berth__stream *stream, const berth_address *address, uint16_t port)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (address->family == BERTH_ADDRESS_FAMILY_NULL)
+        return EINVAL;
+    if (berth__kernel_at_limit(kernel))
+        return EMFILE;
+    if (!berth__kernel_is_ours(address))
+        return ENETUNREACH;
+    berth__sim_end *end = berth__kernel_connect(kernel, address, port);
+    if (end == NULL) {
+        end = berth__kernel_new_end(kernel);
+        end->connect_error = ECONNREFUSED;
+    }
+    int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+    attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
+    stream->flags |= CONNECTING;
+    return 0;
+}
+
+static void sim_receive_start(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    if (!stream->closing && !stream->ended)
+        stream->receiving = true;
+}
+
+static void sim_receive_stop(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    stream->receiving = false;
+}
+
+static uint32_t checksum(const uint8_t *data, size_t size)
+{
+    uint32_t sum = 2166136261u;
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ data[i]) * 16777619u;
+    return sum;
+}
+
+static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
+{
+    if (kernel->send_failures > 0) {
+        kernel->send_failures--;
+        return -kernel->send_error;
+    }
+    return berth__kernel_write(stream->own.sim.connection, stream->data, stream->size);
+}
+
+/* Moves the send in flight on. Returns whether it has ended. */
+static bool advance_send(berth__kernel *kernel, berth__stream *stream)
+{
+    const berth__sim_end *end = stream->own.sim.connection;
+    assert(checksum(stream->data, stream->size) == end->checksum &&
+           "the memory of a send stays as it was until `sent`");
+    (void)end;
+    ptrdiff_t result = take_send(kernel, stream);
+    if (result == -EAGAIN)
+        return false;
+    stream->result = (int32_t)result;
+    stream->data = NULL;
+    return true;
+}
+
+static void sim_send(berth__backend *backend, berth__stream *stream, const void *data, size_t size, bool more)
+{
+    (void)more;
+    berth__kernel *kernel = kernel_of(backend);
+    assert(!stream->sending && !stream->closing && size > 0);
+    stream->sending = true;
+    stream->data = data;
+    stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
+    ((berth__sim_end *)stream->own.sim.connection)->checksum = checksum(stream->data, stream->size);
+    /* Half of the backends send in this call, half when the loop waits: with a seed, chance decides. */
+    if (kernel->settings.seed != 0 && berth__kernel_chance(kernel, 2) == 0)
+        return;
+    if (advance_send(kernel, stream))
+        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_SENT);
+}
+
+static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    berth__sim_end *end = stream->own.sim.connection;
+    assert(!stream->sending);
+    if (stream->closing || end == NULL || end->dead || end->error != 0)
+        return ENOTCONN;
+    end->output_ended = true;
+    if (end->other != NULL)
+        end->other->input_ended = true;
+    return 0;
+}
+
+static void sim_close(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (stream->closing)
+        return;
+    stream->closing = true;
+    stream->receiving = false;
+    unsigned bits = stream->ready.pending & BERTH__READY_SENT;
+    if (stream->sending && bits == 0) {
+        if (!advance_send(kernel, stream))
+            stream->result = -ECANCELED;
+        stream->data = NULL;
+        bits = BERTH__READY_SENT;
+    }
+    berth__kernel_close_end(stream->own.sim.connection, mode == BERTH__CLOSE_RESET);
+    stream->own.sim.connection = NULL;
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel, stream->descriptor);
+    entry->kind = ENTRY_CLOSING;
+    entry->of.closing = stream;
+    uint64_t later = berth__kernel_delay(kernel);
+    entry->due[DUE_CLOSE] = kernel->now + later;
+    stream->ready.pending = (uint16_t)bits;
+    if (later == 0)
+        bits |= BERTH__READY_CLOSED;
+    if (bits != 0)
+        berth__ready_add(&backend->ready, &stream->ready, bits);
+}
+
+/* Hands one piece to the core. The copy is gone afterwards, so that a view that was kept is noticed. */
+static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
+{
+    berth__sim_end *end = stream->own.sim.connection;
+    size_t size = berth__kernel_portion(kernel, end->size < budget ? end->size : budget);
+    uint8_t *view = berth__kernel_must(malloc(size));
+    berth__kernel_get(end, view, size);
+    stream->events->received(stream, view, size);
+    memset(view, 0xdd, size);
+    free(view);
+    return size;
+}
+
+static void run_receive(berth__kernel *kernel, berth__stream *stream)
+{
+    size_t budget = BERTH__RECEIVE_BUDGET;
+    while (stream->receiving && budget > 0) {
+        berth__sim_end *end = stream->own.sim.connection;
+        if (end->size > 0) {
+            budget -= deliver(kernel, stream, budget);
+            continue;
+        }
+        if (!berth__kernel_readable(end))
+            return;
+        stream->receiving = false;
+        stream->ended = true;
+        stream->events->receive_ended(stream, berth__kernel_take_error(end));
+        return;
+    }
+    if (stream->receiving && berth__kernel_readable(stream->own.sim.connection))
+        berth__ready_add(&kernel->backend.ready, &stream->ready, BERTH__READY_RECEIVE);
+}
+
+static void run_connected(berth__stream *stream)
+{
+    berth__sim_end *end = stream->own.sim.connection;
+    stream->flags &= ~CONNECTING;
+    stream->events->connected(stream, end->connect_error);
+}
+
+static void run_stream(berth__kernel *kernel, berth__stream *stream)
+{
+    unsigned bits = stream->ready.pending;
+    stream->ready.pending = 0;
+    if ((bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
+        run_connected(stream);
+    if ((bits & BERTH__READY_RECEIVE) != 0 && !stream->closing)
+        run_receive(kernel, stream);
+    if ((bits & BERTH__READY_SENT) != 0) {
+        stream->sending = false;
+        stream->events->sent(stream, stream->result);
+    }
+    if ((bits & BERTH__READY_CLOSED) == 0)
+        return;
+    berth__kernel_close_entry(kernel, stream->descriptor);
+    stream->descriptor = -1;
+    berth__kernel_tell_closed(kernel);
+    stream->events->closed(stream);
+}
+
+/* ---- watches ----------------------------------------------------------------------------------------------------- */
+
+static void forget_watch(berth__kernel *kernel, const berth__watch *watch)
+{
+    for (size_t i = 0; i < kernel->watch_count; i++) {
+        if (kernel->watches[i].watch != watch)
+            continue;
+        memmove(&kernel->watches[i], &kernel->watches[i + 1], (kernel->watch_count - i - 1) * sizeof *kernel->watches);
+        kernel->watch_count--;
+        return;
+    }
+}
+
+static int sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor, unsigned events)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (watch->closing || watch->active)
+        return EINVAL;
+    if (berth__kernel_entry_of(kernel, descriptor) == NULL)
+        return EBADF;
+    kernel->watches = berth__kernel_must(realloc(kernel->watches, (kernel->watch_count + 1) * sizeof *kernel->watches));
+    kernel->watches[kernel->watch_count++] = (berth__kernel_watch){.watch = watch};
+    watch->descriptor = descriptor;
+    watch->events = events;
+    watch->active = true;
+    return 0;
+}
+
+static void sim_watch_close(berth__backend *backend, berth__watch *watch)
+{
+    if (watch->closing)
+        return;
+    watch->closing = true;
+    watch->active = false;
+    forget_watch(kernel_of(backend), watch);
+    watch->ready.pending = 0;
+    berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+}
+
+static void run_watch(berth__watch *watch)
+{
+    unsigned bits = watch->ready.pending;
+    watch->ready.pending = 0;
+    if ((bits & BERTH__READY_CLOSED) != 0)
+        watch->closed(watch);
+    else if ((bits & BERTH__READY_FIRED) != 0)
+        watch->fired(watch, watch->events);
+}
+
+/* What poll(2) would say. */
+static unsigned events_at(berth__kernel *kernel, int descriptor)
+{
+    const unsigned both = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel, descriptor);
+    if (entry == NULL || entry->kind == ENTRY_CLOSING)
+        return both;
+    if (entry->kind == ENTRY_EVENT)
+        return entry->of.events;
+    if (entry->kind == ENTRY_PORT)
+        return entry->of.port->queue != NULL ? BERTH__WATCH_READ : 0;
+    berth__sim_end *end = entry->of.end;
+    if (end->error != 0 || end->dead || end->connect_error != 0)
+        return both;
+    return (berth__kernel_readable(end) ? BERTH__WATCH_READ : 0) | (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0);
+}
+
+/* ---- wait -------------------------------------------------------------------------------------------------------- */
+
+/* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is still to come. */
+static bool is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *earliest)
+{
+    if (!holds) {
+        *due = 0;
+        return false;
+    }
+    if (*due == 0)
+        *due = kernel->now + berth__kernel_delay(kernel);
+    if (*due > kernel->now) {
+        if (*due < *earliest)
+            *earliest = *due;
+        return false;
+    }
+    *due = 0;
+    return true;
+}
+
+static void add_candidate(berth__kernel *kernel, berth__ready *ready, unsigned bits)
+{
+    if (bits == 0)
+        return;
+    kernel->candidates = berth__kernel_must(realloc(kernel->candidates, (kernel->candidate_count + 1) * sizeof *kernel->candidates));
+    kernel->candidates[kernel->candidate_count++] = (berth__kernel_candidate){ready, bits};
+}
+
+static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint64_t *earliest)
+{
+    berth__sim_end *end = entry->of.end;
+    berth__stream *stream = end->stream;
+    if (stream == NULL)
+        return;
+    unsigned pending = stream->ready.pending;
+    bool connecting = (stream->flags & CONNECTING) != 0;
+    unsigned bits = 0;
+    if (is_due(kernel, &entry->due[DUE_CONNECT],
+               connecting && (end->established || end->connect_error != 0) && !(pending & BERTH__READY_CONNECTED),
+               earliest))
+        bits |= BERTH__READY_CONNECTED;
+    if (is_due(kernel, &entry->due[DUE_INPUT],
+               !connecting && stream->receiving && berth__kernel_readable(end) && !(pending & BERTH__READY_RECEIVE), earliest))
+        bits |= BERTH__READY_RECEIVE;
+    if (is_due(kernel, &entry->due[DUE_SEND],
+               !connecting && stream->sending && berth__kernel_writable(end) && !(pending & BERTH__READY_SENT), earliest) &&
+        advance_send(kernel, stream))
+        bits |= BERTH__READY_SENT;
+    add_candidate(kernel, &stream->ready, bits);
+}
+
+static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uint64_t *earliest)
+{
+    if (entry->kind == ENTRY_END) {
+        look_at_end(kernel, entry, earliest);
+    } else if (entry->kind == ENTRY_CLOSING) {
+        berth__stream *stream = entry->of.closing;
+        if (is_due(kernel, &entry->due[DUE_CLOSE], !(stream->ready.pending & BERTH__READY_CLOSED), earliest))
+            add_candidate(kernel, &stream->ready, BERTH__READY_CLOSED);
+    } else if (entry->kind == ENTRY_PORT && entry->of.port->listener != NULL) {
+        berth__listener *listener = entry->of.port->listener;
+        bool holds = acceptable(listener) && !(listener->ready.pending & BERTH__READY_ACCEPT);
+        if (is_due(kernel, &entry->due[DUE_INPUT], holds, earliest))
+            add_candidate(kernel, &listener->ready, BERTH__READY_ACCEPT);
+    }
+}
+
+static void look_at_watches(berth__kernel *kernel, uint64_t *earliest)
+{
+    for (size_t i = kernel->watch_count; i-- > 0;) {
+        berth__watch *watch = kernel->watches[i].watch;
+        unsigned found = events_at(kernel, watch->descriptor) & watch->events;
+        if (!is_due(kernel, &kernel->watches[i].due, found != 0, earliest))
+            continue;
+        watch->events = found;
+        watch->active = false;
+        forget_watch(kernel, watch);
+        add_candidate(kernel, &watch->ready, BERTH__READY_FIRED);
+    }
+}
+
+/* Puts what is due into the ready list. Returns whether there was anything. */
+static bool collect(berth__kernel *kernel, uint64_t *earliest)
+{
+    kernel->candidate_count = 0;
+    *earliest = NEVER;
+    for (size_t i = 0; i < kernel->entry_count; i++)
+        look_at_entry(kernel, &kernel->entries[i], earliest);
+    look_at_watches(kernel, earliest);
+    for (size_t i = kernel->candidate_count; kernel->settings.seed != 0 && i > 1; i--) {
+        size_t other = (size_t)berth__kernel_chance(kernel, i);
+        berth__kernel_candidate kept = kernel->candidates[i - 1];
+        kernel->candidates[i - 1] = kernel->candidates[other];
+        kernel->candidates[other] = kept;
+    }
+    for (size_t i = 0; i < kernel->candidate_count; i++)
+        berth__ready_add(&kernel->backend.ready, kernel->candidates[i].ready, kernel->candidates[i].bits);
+    return kernel->candidate_count > 0;
+}
+
+/* Lets other threads have their moment. Returns whether one has called wake. */
+static bool be_patient(berth__kernel *kernel)
+{
+    struct pollfd bell = {.fd = kernel->bell, .events = POLLIN};
+    for (int left = kernel->settings.patience; left > 0; left -= 10) {
+        if (poll(&bell, 1, 10) > 0 || atomic_load(&kernel->woken))
+            return true;
+    }
+    return false;
+}
+
+static bool take_wake(berth__kernel *kernel)
+{
+    if (!atomic_exchange(&kernel->woken, false))
+        return false;
+    uint64_t count;
+    while (read(kernel->bell, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    return true;
+}
+
+static int sim_wait(berth__backend *backend, int64_t timeout)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    kernel->now += kernel->settings.max_delay / 4 + TICK;
+    uint64_t deadline = timeout < 0 ? NEVER : kernel->now + (uint64_t)timeout;
+    for (unsigned step = 0; step < WAIT_STEPS; step++) {
+        uint64_t earliest;
+        bool found = collect(kernel, &earliest);
+        if (take_wake(kernel) || found || timeout == 0)
+            return 0;
+        if (earliest != NEVER && earliest <= deadline) {
+            kernel->now = earliest;
+        } else if (deadline != NEVER) {
+            kernel->now = deadline;
+            return 0;
+        } else if (!be_patient(kernel)) {
+            return EDEADLK;
+        }
+    }
+    return EDEADLK;
+}
+
+static void sim_wake(berth__backend *backend)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (atomic_exchange(&kernel->woken, true))
+        return;
+    int before = errno;
+    uint64_t one = 1;
+    while (write(kernel->bell, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+    errno = before; /* for signal handlers */
+}
+
+static void sim_run(berth__backend *backend, berth__ready *ready)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    switch ((berth__ready_kind)ready->kind) {
+    case BERTH__READY_STREAM:
+        run_stream(kernel, (berth__stream *)ready);
+        break;
+    case BERTH__READY_LISTENER:
+        run_listener(kernel, (berth__listener *)ready);
+        break;
+    case BERTH__READY_WATCH:
+        run_watch((berth__watch *)ready);
+        break;
+    }
+}
+
+/* ---- questions ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t sim_now(berth__backend *backend)
+{
+    return kernel_of(backend)->now;
+}
+
+static int sim_descriptor(berth__backend *backend)
+{
+    (void)backend;
+    return -1;
+}
+
+static int sim_name_of(berth__backend *backend, int descriptor, berth__side side, berth_address *ret_address,
+                       uint16_t *ret_port)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind == ENTRY_PORT && side == BERTH__LOCAL) {
+        *ret_address = entry->of.port->address;
+        *ret_port = entry->of.port->number;
+        return 0;
+    }
+    if (entry->kind != ENTRY_END)
+        return entry->kind == ENTRY_EVENT ? ENOTSOCK : ENOTCONN;
+    const berth__sim_end *end = entry->of.end;
+    if (side == BERTH__PEER && (end->error != 0 || end->dead || !end->established))
+        return ENOTCONN; /* as after a reset in the kernel */
+    *ret_address = side == BERTH__PEER ? end->peer_address : end->local_address;
+    *ret_port = side == BERTH__PEER ? end->peer_port : end->local_port;
+    return 0;
+}
+
+static void sim_discard(berth__backend *backend, int descriptor)
+{
+    assert(berth__sim_is_open(backend, descriptor));
+    berth__sim_close_descriptor(backend, descriptor);
+    berth__kernel_tell_closed(kernel_of(backend));
+}
+
+/* ---- making and destroying ----------------------------------------------------------------------------------------- */
+
+static void sim_destroy(berth__backend *backend)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    for (size_t i = 0; i < kernel->entry_count; i++) {
+        berth__kernel_entry *entry = &kernel->entries[i];
+        assert(entry->kind != ENTRY_CLOSING && "every record was closed, and `closed` was called");
+        assert(entry->kind != ENTRY_END || entry->of.end->stream == NULL);
+        assert(entry->kind != ENTRY_PORT || entry->of.port->listener == NULL);
+        if (entry->kind != ENTRY_FREE)
+            berth__sim_close_descriptor(backend, BERTH__SIM_FIRST_DESCRIPTOR + (int)i);
+    }
+    while (kernel->ports != NULL)
+        berth__kernel_close_port(kernel, kernel->ports);
+    while (kernel->ends != NULL)
+        berth__kernel_close_end(kernel->ends, false);
+    for (berth__kernel **link = &newest; *link != NULL; link = &(*link)->older) {
+        if (*link != kernel)
+            continue;
+        *link = kernel->older;
+        break;
+    }
+    close(kernel->bell);
+    free(kernel->entries);
+    free(kernel->watches);
+    free(kernel->candidates);
+    free(kernel);
+}
+
+static const berth__backend_operations sim_operations = {
+    .name = "sim",
+    .destroy = sim_destroy,
+    .listen = sim_listen,
+    .adopt_listener = sim_adopt_listener,
+    .accept_credit = sim_accept_credit,
+    .close_listener = sim_close_listener,
+    .adopt = sim_adopt,
+    .connect = sim_connect,
+    .receive_start = sim_receive_start,
+    .receive_stop = sim_receive_stop,
+    .send = sim_send,
+    .shutdown_send = sim_shutdown_send,
+    .close = sim_close,
+    .watch_start = sim_watch_start,
+    .watch_close = sim_watch_close,
+    .wake = sim_wake,
+    .wait = sim_wait,
+    .run = sim_run,
+    .now = sim_now,
+    .descriptor = sim_descriptor,
+    .name_of = sim_name_of,
+    .discard = sim_discard,
+};
+
+/* A seed alone has to be worth a run: transfers stay above a size with which big tests would take for ever. */
+static void derive_settings(berth__kernel *kernel)
+{
+    kernel->settings = (berth__sim_settings){
+        .buffer_size = 65536, .descriptor_limit = UINT_MAX, .patience = 2000};
+    const char *text = getenv("BERTH_SIM_SEED");
+    if (text == NULL || text[0] == '\0')
+        return;
+    uint64_t seed = strtoull(text, NULL, 0);
+    berth__sim_set_seed(&kernel->backend, seed);
+    kernel->settings.max_delay = seed % 3 == 0 ? 0 : 1000u * (1 + berth__kernel_chance(kernel, 2000));
+    kernel->settings.max_transfer = seed % 2 == 0 ? 0 : 128 + (size_t)berth__kernel_chance(kernel, 8192);
+}
+
+berth__backend *berth__sim_new(berth__pool *pool, char *ret_reason, size_t size)
+{
+    berth__kernel *kernel = calloc(1, sizeof *kernel);
+    if (kernel == NULL)
+        return NULL;
+    kernel->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (kernel->bell < 0) {
+        free(kernel);
+        return NULL;
+    }
+    kernel->backend.operations = &sim_operations;
+    kernel->backend.pool = pool;
+    kernel->now = BEGINNING;
+    berth__ready_list_init(&kernel->backend.ready);
+    derive_settings(kernel);
+    kernel->older = newest;
+    newest = kernel;
+    snprintf(ret_reason, size, "a simulated kernel, seed %llu", (unsigned long long)kernel->settings.seed);
+    return &kernel->backend;
+}
+
+berth__backend *berth__sim_last(void)
+{
+    return newest != NULL ? &newest->backend : NULL;
+}

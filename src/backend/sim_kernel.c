@@ -1,0 +1,530 @@
+/*
+ * Descriptors, ports and connections of the simulated kernel, and the test's hand in them (sim.h).
+ *
+ * Everything here acts at once; when the library hears of it is the matter of sim.c. The rules are those of Linux as far as the library
+ * can tell: the lowest free descriptor, conflicts of ports by family and wildcard, backlog + 1 established connections a listener, bytes
+ * readable before a reset is reported, a pending error reported once, EPIPE after it.
+ *
+ * The memory comes from the C library, not from the library's allocator: a real kernel does not fail because the process's n-th
+ * allocation does.
+ */
+#include "sim_kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_EPHEMERAL 32768u
+
+void *berth__kernel_must(void *memory)
+{
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+/* ---- chance ------------------------------------------------------------------------------------------------------ */
+
+uint64_t berth__kernel_chance(berth__kernel *kernel, uint64_t below)
+{
+    kernel->random += 0x9e3779b97f4a7c15u;
+    uint64_t mixed = kernel->random;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+    mixed ^= mixed >> 31;
+    return below == 0 ? 0 : mixed % below;
+}
+
+uint64_t berth__kernel_delay(berth__kernel *kernel)
+{
+    return kernel->settings.max_delay == 0 ? 0 : berth__kernel_chance(kernel, kernel->settings.max_delay + 1);
+}
+
+/* How much of `size` bytes moves at once. */
+size_t berth__kernel_portion(berth__kernel *kernel, size_t size)
+{
+    size_t most = kernel->settings.max_transfer;
+    if (most == 0 || size == 0)
+        return size;
+    size_t some = 1 + (size_t)berth__kernel_chance(kernel, most);
+    return some < size ? some : size;
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------------------------- */
+
+berth__kernel_entry *berth__kernel_entry_of(berth__kernel *kernel, int descriptor)
+{
+    if (descriptor < BERTH__SIM_FIRST_DESCRIPTOR)
+        return NULL;
+    size_t index = (size_t)(descriptor - BERTH__SIM_FIRST_DESCRIPTOR);
+    if (index >= kernel->entry_count || kernel->entries[index].kind == ENTRY_FREE)
+        return NULL;
+    return &kernel->entries[index];
+}
+
+bool berth__kernel_at_limit(const berth__kernel *kernel)
+{
+    return kernel->open >= kernel->settings.descriptor_limit;
+}
+
+/* The lowest free number, as a kernel does it: a stale number in the library then hits somebody else's descriptor. */
+int berth__kernel_open_entry(berth__kernel *kernel, berth__kernel_entry_kind kind)
+{
+    size_t index = 0;
+    while (index < kernel->entry_count && kernel->entries[index].kind != ENTRY_FREE)
+        index++;
+    if (index == kernel->entry_count) {
+        size_t count = kernel->entry_count == 0 ? 16 : 2 * kernel->entry_count;
+        kernel->entries = berth__kernel_must(realloc(kernel->entries, count * sizeof *kernel->entries));
+        memset(kernel->entries + kernel->entry_count, 0, (count - kernel->entry_count) * sizeof *kernel->entries);
+        kernel->entry_count = count;
+    }
+    memset(&kernel->entries[index], 0, sizeof kernel->entries[index]);
+    kernel->entries[index].kind = kind;
+    kernel->open++;
+    return BERTH__SIM_FIRST_DESCRIPTOR + (int)index;
+}
+
+void berth__kernel_close_entry(berth__kernel *kernel, int descriptor)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel, descriptor);
+    assert(entry != NULL);
+    entry->kind = ENTRY_FREE;
+    kernel->open--;
+}
+
+void berth__kernel_tell_closed(berth__kernel *kernel)
+{
+    if (kernel->backend.descriptor_closed != NULL)
+        kernel->backend.descriptor_closed(kernel->backend.core);
+}
+
+/* Why a number is no descriptor of this kernel. */
+int berth__kernel_not_ours(int descriptor)
+{
+    if (descriptor < 0 || descriptor >= BERTH__SIM_FIRST_DESCRIPTOR || fcntl(descriptor, F_GETFD) < 0)
+        return EBADF;
+    return ENOTSOCK;
+}
+
+/* ---- connections ------------------------------------------------------------------------------------------------- */
+
+berth__sim_end *berth__kernel_new_end(berth__kernel *kernel)
+{
+    berth__sim_end *end = berth__kernel_must(calloc(1, sizeof *end));
+    end->kernel = kernel;
+    end->capacity = kernel->settings.buffer_size;
+    end->next = kernel->ends;
+    kernel->ends = end;
+    return end;
+}
+
+static void free_end(berth__sim_end *end)
+{
+    for (berth__sim_end **link = &end->kernel->ends; *link != NULL; link = &(*link)->next) {
+        if (*link != end)
+            continue;
+        *link = end->next;
+        break;
+    }
+    free(end->bytes);
+    free(end);
+}
+
+static void unqueue(berth__sim_end *end)
+{
+    for (berth__sim_end **link = &end->queued->queue; *link != NULL; link = &(*link)->next_queued) {
+        if (*link != end)
+            continue;
+        *link = end->next_queued;
+        break;
+    }
+    end->queued = NULL;
+}
+
+/* The first backlog + 1 of the queue are connected; the others go on trying. */
+static void establish(berth__kernel_port *port)
+{
+    size_t number = 0;
+    for (berth__sim_end *end = port->queue; end != NULL && number <= port->backlog; end = end->next_queued) {
+        number++;
+        end->established = true;
+        if (end->other != NULL)
+            end->other->established = true;
+    }
+}
+
+void berth__kernel_close_end(berth__sim_end *end, bool reset)
+{
+    berth__sim_end *other = end->other;
+    if (other != NULL) {
+        other->other = NULL;
+        if (reset || end->size > 0)
+            other->error = ECONNRESET;
+        else
+            other->input_ended = true;
+        /* Nobody would ever take an attempt that was given up. */
+        if (other->queued != NULL && !other->established) {
+            unqueue(other);
+            free_end(other);
+        }
+    }
+    free_end(end);
+}
+
+static size_t room(const berth__sim_end *end)
+{
+    return end->capacity - end->size;
+}
+
+static void put(berth__sim_end *end, const uint8_t *data, size_t size)
+{
+    if (end->bytes == NULL)
+        end->bytes = berth__kernel_must(malloc(end->capacity));
+    for (size_t i = 0; i < size; i++)
+        end->bytes[(end->start + end->size + i) % end->capacity] = data[i];
+    end->size += size;
+}
+
+void berth__kernel_get(berth__sim_end *end, uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        data[i] = end->bytes[(end->start + i) % end->capacity];
+    end->start = (end->start + size) % end->capacity;
+    end->size -= size;
+}
+
+bool berth__kernel_readable(const berth__sim_end *end)
+{
+    return end->size > 0 || end->error != 0 || end->dead || end->input_ended;
+}
+
+bool berth__kernel_writable(const berth__sim_end *end)
+{
+    return end->error != 0 || end->dead || end->output_ended || end->other == NULL || room(end->other) > 0;
+}
+
+/* How the input ends once its bytes are used up: an errno, or 0 for an orderly end. */
+int berth__kernel_take_error(berth__sim_end *end)
+{
+    int error = end->error;
+    end->error = 0;
+    if (error != 0)
+        end->dead = true;
+    return error;
+}
+
+/* What send(2) answers, -EAGAIN included. */
+ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size)
+{
+    int error = berth__kernel_take_error(end);
+    if (error != 0)
+        return -error;
+    if (end->dead || end->output_ended)
+        return -EPIPE;
+    if (end->other == NULL) { /* the answer to bytes for nobody is a reset, which comes later */
+        end->dead = true;
+        return (ptrdiff_t)size;
+    }
+    size_t some = berth__kernel_portion(end->kernel, room(end->other) < size ? room(end->other) : size);
+    if (some == 0)
+        return -EAGAIN;
+    put(end->other, data, some);
+    return (ptrdiff_t)some;
+}
+
+/* ---- ports ------------------------------------------------------------------------------------------------------- */
+
+static bool is_zero(const berth_address *address)
+{
+    static const uint8_t zero[16];
+    return address->family == BERTH_ADDRESS_FAMILY_ANY || memcmp(address->bytes, zero, 16) == 0;
+}
+
+bool berth__kernel_is_ours(const berth_address *address)
+{
+    if (is_zero(address))
+        return true;
+    if (address->family == BERTH_ADDRESS_FAMILY_IPV4)
+        return address->bytes[0] == 127 || berth_address_equal(*address, BERTH_ADDRESS_BROADCAST);
+    return berth_address_equal(*address, BERTH_ADDRESS_LOOPBACK_IPV6);
+}
+
+static bool share_family(const berth_address *a, const berth_address *b)
+{
+    return a->family == b->family || a->family == BERTH_ADDRESS_FAMILY_ANY || b->family == BERTH_ADDRESS_FAMILY_ANY;
+}
+
+/* The port that holds this place in another's way, or serves it. */
+static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address, uint16_t number, bool to_bind)
+{
+    for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
+        if (port->number != number || !share_family(&port->address, address))
+            continue;
+        if (is_zero(&port->address) || (to_bind && is_zero(address)) ||
+            memcmp(port->address.bytes, address->bytes, 16) == 0)
+            return port;
+    }
+    return NULL;
+}
+
+int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool six = address->family == BERTH_ADDRESS_FAMILY_IPV6;
+    if (address->family == BERTH_ADDRESS_FAMILY_NULL)
+        return EINVAL;
+    if (six && (memcmp(address->bytes, mapped, sizeof mapped) == 0 || address->bytes[0] == 0xfe))
+        return EINVAL;
+    if (!berth__kernel_is_ours(address))
+        return EADDRNOTAVAIL;
+    if (number != 0 && number < 1024)
+        return EACCES;
+    if (number != 0 && find_port(kernel, address, number, true) != NULL)
+        return EADDRINUSE;
+    return 0;
+}
+
+static uint16_t free_port(berth__kernel *kernel, const berth_address *address)
+{
+    for (unsigned tries = 0; tries < 65536 - FIRST_EPHEMERAL; tries++) {
+        uint16_t number = (uint16_t)(FIRST_EPHEMERAL + kernel->next_port++ % (65536 - FIRST_EPHEMERAL));
+        if (find_port(kernel, address, number, true) == NULL)
+            return number;
+    }
+    return 0;
+}
+
+berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address, uint16_t number, int backlog)
+{
+    berth__kernel_port *port = berth__kernel_must(calloc(1, sizeof *port));
+    port->address = *address;
+    port->number = number != 0 ? number : free_port(kernel, address);
+    port->backlog = backlog < 0 ? 0 : (size_t)backlog;
+    port->next = kernel->ports;
+    kernel->ports = port;
+    return port;
+}
+
+void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
+{
+    for (berth__kernel_port **link = &kernel->ports; *link != NULL; link = &(*link)->next) {
+        if (*link != gone)
+            continue;
+        *link = gone->next;
+        break;
+    }
+    while (gone->queue != NULL) {
+        berth__sim_end *end = gone->queue;
+        unqueue(end);
+        if (end->other != NULL && !end->established)
+            end->other->connect_error = ECONNREFUSED;
+        berth__kernel_close_end(end, true);
+    }
+    free(gone);
+}
+
+/* Makes both ends and queues the far one. NULL if nobody listens. */
+berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address, uint16_t number)
+{
+    berth_address target = *address;
+    if (is_zero(address))
+        target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
+    berth__kernel_port *port = find_port(kernel, &target, number, false);
+    if (port == NULL)
+        return NULL;
+    berth__sim_end *near = berth__kernel_new_end(kernel);
+    berth__sim_end *far = berth__kernel_new_end(kernel);
+    near->other = far;
+    far->other = near;
+    near->peer_address = far->local_address = target;
+    near->peer_port = far->local_port = number;
+    near->local_address = far->peer_address =
+        target.family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
+    near->local_port = far->peer_port = free_port(kernel, &target);
+    far->queued = port;
+    berth__sim_end **link = &port->queue;
+    while (*link != NULL)
+        link = &(*link)->next_queued;
+    *link = far;
+    establish(port);
+    return near;
+}
+
+berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port)
+{
+    berth__sim_end *end = port->queue;
+    if (end == NULL)
+        return NULL;
+    unqueue(end);
+    establish(port);
+    return end;
+}
+
+
+/* ---- the test's hand ----------------------------------------------------------------------------------------------- */
+
+berth__sim_settings *berth__sim_settings_of(berth__backend *backend)
+{
+    return &kernel_of(backend)->settings;
+}
+
+void berth__sim_set_seed(berth__backend *backend, uint64_t seed)
+{
+    kernel_of(backend)->settings.seed = seed;
+    kernel_of(backend)->random = seed;
+}
+
+unsigned berth__sim_open_descriptors(berth__backend *backend)
+{
+    return kernel_of(backend)->open;
+}
+
+void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds)
+{
+    kernel_of(backend)->now += nanoseconds;
+}
+
+void berth__sim_fail_accept(berth__backend *backend, int error, unsigned times)
+{
+    kernel_of(backend)->accept_error = error;
+    kernel_of(backend)->accept_failures = times;
+}
+
+void berth__sim_fail_send(berth__backend *backend, int error, unsigned times)
+{
+    kernel_of(backend)->send_error = error;
+    kernel_of(backend)->send_failures = times;
+}
+
+berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port, int *ret_error)
+{
+    berth__sim_end *end = berth__kernel_connect(kernel_of(backend), &address, port);
+    if (end == NULL)
+        *ret_error = ECONNREFUSED;
+    return end;
+}
+
+bool berth__sim_is_established(const berth__sim_end *end)
+{
+    return end->established;
+}
+
+ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size)
+{
+    return end->established ? berth__kernel_write(end, data, size) : -EAGAIN;
+}
+
+ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size)
+{
+    if (end->size > 0) {
+        size_t some = end->size < size ? end->size : size;
+        berth__kernel_get(end, data, some);
+        return (ptrdiff_t)some;
+    }
+    if (!berth__kernel_readable(end))
+        return -EAGAIN;
+    return -berth__kernel_take_error(end);
+}
+
+uint16_t berth__sim_port(const berth__sim_end *end)
+{
+    return end->local_port;
+}
+
+void berth__sim_shutdown(berth__sim_end *end)
+{
+    end->output_ended = true;
+    if (end->other != NULL)
+        end->other->input_ended = true;
+}
+
+void berth__sim_close(berth__sim_end *end)
+{
+    berth__kernel_close_end(end, false);
+}
+
+void berth__sim_reset(berth__sim_end *end)
+{
+    berth__kernel_close_end(end, true);
+}
+
+int berth__sim_listen(berth__backend *backend, uint16_t *port, int backlog)
+{
+    berth_address address = BERTH_ADDRESS_LOOPBACK;
+    int error = berth__kernel_bind_error(kernel_of(backend), &address, *port);
+    if (error == 0)
+        *port = berth__kernel_open_port(kernel_of(backend), &address, *port, backlog)->number;
+    return error;
+}
+
+static berth__kernel_port *test_port(berth__backend *backend, uint16_t number)
+{
+    for (berth__kernel_port *port = kernel_of(backend)->ports; port != NULL; port = port->next) {
+        if (port->number == number && port->listener == NULL)
+            return port;
+    }
+    return NULL;
+}
+
+berth__sim_end *berth__sim_accept(berth__backend *backend, uint16_t port)
+{
+    berth__kernel_port *found = test_port(backend, port);
+    return found != NULL ? berth__kernel_dequeue(found) : NULL;
+}
+
+void berth__sim_unlisten(berth__backend *backend, uint16_t port)
+{
+    berth__kernel_port *found = test_port(backend, port);
+    if (found != NULL)
+        berth__kernel_close_port(kernel_of(backend), found);
+}
+
+int berth__sim_listener_descriptor(berth__backend *backend, uint16_t *ret_port)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    berth_address address = BERTH_ADDRESS_LOOPBACK;
+    int descriptor = berth__kernel_open_entry(kernel, ENTRY_PORT);
+    berth__kernel_port *port = berth__kernel_open_port(kernel, &address, 0, 50);
+    berth__kernel_entry_of(kernel, descriptor)->of.port = port;
+    *ret_port = port->number;
+    return descriptor;
+}
+
+int berth__sim_stream_descriptor(berth__sim_end *end)
+{
+    int descriptor = berth__kernel_open_entry(end->kernel, ENTRY_END);
+    berth__kernel_entry_of(end->kernel, descriptor)->of.end = end;
+    return descriptor;
+}
+
+int berth__sim_event_descriptor(berth__backend *backend)
+{
+    return berth__kernel_open_entry(kernel_of(backend), ENTRY_EVENT);
+}
+
+void berth__sim_raise(berth__backend *backend, int descriptor, unsigned events)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    assert(entry != NULL && entry->kind == ENTRY_EVENT);
+    entry->of.events = events;
+}
+
+void berth__sim_close_descriptor(berth__backend *backend, int descriptor)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return;
+    if (entry->kind == ENTRY_PORT)
+        berth__kernel_close_port(kernel_of(backend), entry->of.port);
+    else if (entry->kind == ENTRY_END)
+        berth__kernel_close_end(entry->of.end, false);
+    berth__kernel_close_entry(kernel_of(backend), descriptor);
+}
+
+bool berth__sim_is_open(berth__backend *backend, int descriptor)
+{
+    return berth__kernel_entry_of(kernel_of(backend), descriptor) != NULL;
+}

@@ -1,0 +1,158 @@
+/*
+ * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For sim.c and sim_kernel.c only.
+ *
+ * A connection is two ends, each with the queue of bytes that wait for its owner. An end belongs to a record of the library (and
+ * has a descriptor), or to the test, or waits in a port's backlog. Closing an end frees it; what that means for the other one is
+ * written into the other one at once (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
+ *
+ *      connect_to --> in a backlog --accept--> with a descriptor --adopt--> with a stream --close--> gone
+ *                          |                          ^
+ *                          +--- close of the port --> gone
+ */
+#ifndef BERTH_BACKEND_SIM_KERNEL_H
+#define BERTH_BACKEND_SIM_KERNEL_H
+
+#include "sim.h"
+
+#include <stdatomic.h>
+
+typedef struct berth__kernel berth__kernel;
+typedef struct berth__kernel_port berth__kernel_port;
+
+struct berth__sim_end {
+    berth__sim_end *next; /* in the list of all ends */
+    berth__sim_end *next_queued;
+    berth__kernel *kernel;
+    berth__sim_end *other; /* NULL once that one is closed */
+    berth__stream *stream;
+    berth__kernel_port *queued; /* whose backlog it waits in */
+    bool established;
+    bool input_ended;
+    bool output_ended;
+    bool dead; /* a reset has been noticed, or is certain */
+    int error; /* pending, reported once */
+    int connect_error;
+    uint32_t checksum; /* of the send in flight */
+    berth_address local_address;
+    berth_address peer_address;
+    uint16_t local_port;
+    uint16_t peer_port;
+    uint8_t *bytes; /* a ring */
+    size_t start;
+    size_t size;
+    size_t capacity;
+};
+
+struct berth__kernel_port {
+    berth__kernel_port *next;
+    berth__listener *listener; /* NULL: the test's, or not adopted yet */
+    berth_address address;
+    uint16_t number;
+    size_t backlog;
+    berth__sim_end *queue;
+};
+
+typedef enum berth__kernel_entry_kind {
+    ENTRY_FREE,
+    ENTRY_PORT,
+    ENTRY_END,
+    ENTRY_EVENT,
+    ENTRY_CLOSING /* the stream was closed; `closed` has not been called yet */
+} berth__kernel_entry_kind;
+
+enum {
+    DUE_INPUT,
+    DUE_SEND,
+    DUE_CONNECT,
+    DUE_CLOSE,
+    DUE_COUNT
+};
+
+/* What a descriptor stands for. */
+typedef struct berth__kernel_entry {
+    berth__kernel_entry_kind kind;
+    union {
+        berth__kernel_port *port;
+        berth__sim_end *end;
+        berth__stream *closing;
+        unsigned events;
+    } of;
+    uint64_t due[DUE_COUNT]; /* when a condition that holds is reported; 0: it does not hold */
+} berth__kernel_entry;
+
+typedef struct berth__kernel_watch {
+    berth__watch *watch;
+    uint64_t due;
+} berth__kernel_watch;
+
+typedef struct berth__kernel_candidate {
+    berth__ready *ready;
+    unsigned bits;
+} berth__kernel_candidate;
+
+struct berth__kernel {
+    berth__backend backend; /* first */
+    berth__kernel *older;   /* of this thread */
+    berth__sim_settings settings;
+    uint64_t random;
+    uint64_t now;
+    atomic_bool woken;
+    int bell; /* an eventfd: ends a real wait */
+    berth__kernel_entry *entries;
+    size_t entry_count;
+    unsigned open;
+    berth__kernel_watch *watches;
+    size_t watch_count;
+    berth__kernel_candidate *candidates;
+    size_t candidate_count;
+    berth__kernel_port *ports;
+    berth__sim_end *ends;
+    unsigned next_port;
+    int accept_error;
+    unsigned accept_failures;
+    int send_error;
+    unsigned send_failures;
+};
+
+static inline berth__kernel *kernel_of(berth__backend *backend)
+{
+    return (berth__kernel *)backend;
+}
+
+/* Aborts for NULL: a test cannot go on without memory. */
+void *berth__kernel_must(void *memory);
+
+uint64_t berth__kernel_chance(berth__kernel *kernel, uint64_t below);
+uint64_t berth__kernel_delay(berth__kernel *kernel);
+
+/* NULL for a number that is not open; entries move when one is opened. */
+berth__kernel_entry *berth__kernel_entry_of(berth__kernel *kernel, int descriptor);
+int berth__kernel_open_entry(berth__kernel *kernel, berth__kernel_entry_kind kind);
+void berth__kernel_close_entry(berth__kernel *kernel, int descriptor);
+void berth__kernel_tell_closed(berth__kernel *kernel);
+bool berth__kernel_at_limit(const berth__kernel *kernel);
+/* Why a number is no descriptor here: EBADF, or ENOTSOCK for an open one of the real kernel. */
+int berth__kernel_not_ours(int descriptor);
+
+berth__sim_end *berth__kernel_new_end(berth__kernel *kernel);
+void berth__kernel_close_end(berth__sim_end *end, bool reset);
+bool berth__kernel_readable(const berth__sim_end *end);
+bool berth__kernel_writable(const berth__sim_end *end);
+/* Takes as many of `size` bytes as chance lets through; how many. */
+size_t berth__kernel_portion(berth__kernel *kernel, size_t size);
+void berth__kernel_get(berth__sim_end *end, uint8_t *data, size_t size);
+/* What recv(2) says when the bytes are used up: an errno, or 0 for the end. */
+int berth__kernel_take_error(berth__sim_end *end);
+/* What send(2) says: a count or a negative errno, EAGAIN included. */
+ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size);
+
+bool berth__kernel_is_ours(const berth_address *address);
+int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number);
+berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address, uint16_t number,
+                                            int backlog);
+void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone);
+/* Makes both ends and queues the far one; NULL if nobody listens. */
+berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address, uint16_t number);
+berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
+
+#endif

@@ -1,0 +1,681 @@
+/*
+ * The backend on io_uring.
+ *
+ * Owns a ring with its buffers (uring_ring.h) and an eventfd for wake. Everything is started by
+ * preparing entries; `wait` submits them all, and sleeps in the same system call, which is the only
+ * one that an echo costs.
+ *
+ * Normal course of a stream: receive_start has the next wait prepare one receive for its whole life
+ * (uring_receive.c). A send is prepared when it is asked for. Completions become bits of the record
+ * in the ready list; wait goes through those that are there before it sleeps, and does not sleep if
+ * there was one.
+ *
+ * Closing cancels what is in flight and closes the descriptor in one submission; `closed` comes
+ * when the kernel has let go of the record, which is at once if nothing was in flight. user_data is
+ * a record's address with the operation in its low bits, safe because no record is freed before.
+ * Entries with no use for a completion have user_data 0.
+ *
+ * Listeners are polled, one shot at a time, while there is credit, and accepted from by system
+ * calls. Closing one takes its poll back inside the call, since that would hold the port.
+ *
+ * Failures: an operation for which the kernel takes no entry ends with ENOMEM; wait returns an
+ * errno only for a broken ring. Inside events everything may be called; for records that are freed
+ * by a nested run see struct uring_frame.
+ */
+#include "uring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../memory.h"
+#include "inet.h"
+#include "system.h"
+
+enum {
+    ROUNDS = 4, /* of one wait, before the bell has it called again */
+    LARGEST_SEND = 1 << 30
+};
+
+static uring_backend *of(berth__backend *backend)
+{
+    return (uring_backend *)backend;
+}
+
+static bool take_bit(berth__ready *ready, unsigned bit)
+{
+    bool set = (ready->pending & bit) != 0;
+    ready->pending = (uint16_t)(ready->pending & ~bit);
+    return set;
+}
+
+/* ---- entries ------------------------------------------------------------------------------ */
+
+bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_cancel64(sqe, berth__uring_label(record, operation), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, OF_NOTHING);
+    return true;
+}
+
+static bool poll_once(uring_backend *uring, int descriptor, unsigned events, const void *record,
+                      unsigned operation)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_poll_add(sqe, descriptor, events);
+    io_uring_sqe_set_data64(sqe, berth__uring_label(record, operation));
+    return true;
+}
+
+/* ---- completions -------------------------------------------------------------------------- */
+
+void berth__uring_finish(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->closing && stream->own.uring.in_flight == 0 &&
+        !(stream->flags & (LISTED | STARVED)))
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
+}
+
+static void on_send(uring_backend *uring, berth__stream *stream, int result)
+{
+    stream->own.uring.in_flight--;
+    stream->result = result;
+    berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
+    if (result < 0)
+        berth__uring_send_failed(uring, stream);
+    berth__uring_finish(uring, stream);
+}
+
+static void on_connect(uring_backend *uring, berth__stream *stream)
+{
+    stream->own.uring.in_flight--;
+    stream->flags &= ~(uint32_t)POLLED;
+    if (!stream->closing)
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_CONNECTED);
+    berth__uring_finish(uring, stream);
+}
+
+static void on_listener(uring_backend *uring, berth__listener *listener)
+{
+    listener->flags &= ~(uint32_t)POLLED;
+    if (listener->closing)
+        berth__uring_announce(uring, &listener->ready, BERTH__READY_CLOSED);
+    else if (listener->credit == 0)
+        listener->flags |= READABLE;
+    else
+        berth__uring_announce(uring, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+static void on_watch(uring_backend *uring, berth__watch *watch, int result)
+{
+    watch->flags &= ~(uint32_t)POLLED;
+    if (watch->closing) {
+        berth__uring_announce(uring, &watch->ready, BERTH__READY_CLOSED);
+        return;
+    }
+    watch->events = 0;
+    if (result >= 0 && (result & (POLLIN | EPOLLRDHUP)))
+        watch->events |= BERTH__WATCH_READ;
+    if (result >= 0 && (result & POLLOUT))
+        watch->events |= BERTH__WATCH_WRITE;
+    if (result < 0 || (result & (POLLERR | POLLHUP | POLLNVAL)))
+        watch->events = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
+    berth__uring_announce(uring, &watch->ready, BERTH__READY_FIRED);
+}
+
+static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
+{
+    uint64_t user_data = cqe->user_data;
+    void *record =
+        (void *)(uintptr_t)(user_data & ~(uint64_t)OF_ANY); /* NOLINT: an address of ours */
+    switch (user_data & OF_ANY) {
+    case OF_RECEIVE:
+        berth__uring_on_receive(uring, record, cqe);
+        return;
+    case OF_SEND:
+        on_send(uring, record, cqe->res);
+        return;
+    case OF_CONNECT:
+        on_connect(uring, record);
+        return;
+    case OF_LISTENER:
+        on_listener(uring, record);
+        return;
+    case OF_WATCH:
+        on_watch(uring, record, cqe->res);
+        return;
+    case OF_BELL:
+        uring->bell_armed = (cqe->flags & IORING_CQE_F_MORE) != 0;
+        uring->news = true; /* this wait must not sleep, wherever it has found the completion */
+        return;
+    default:
+        return;
+    }
+}
+
+static void reap(uring_backend *uring)
+{
+    struct io_uring *ring = &uring->ring.ring;
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned seen = 0;
+    io_uring_for_each_cqe(ring, head, cqe)
+    {
+        on_completion(uring, cqe);
+        seen++;
+    }
+    io_uring_cq_advance(ring, seen);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+static void arm_bell(uring_backend *uring)
+{
+    struct io_uring_sqe *sqe = uring->bell_armed ? NULL : berth__ring_entry(&uring->ring);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_poll_multishot(sqe, uring->bell, POLLIN); /* each write rings; it is never read */
+    io_uring_sqe_set_data64(sqe, OF_BELL);
+    uring->bell_armed = true;
+}
+
+static void tell_closes(uring_backend *uring)
+{
+    while (uring->closes > 0) {
+        uring->closes--;
+        if (uring->base.descriptor_closed != NULL)
+            uring->base.descriptor_closed(uring->base.core);
+    }
+}
+
+static bool is_passing(int error)
+{
+    return error == ETIME || error == EINTR || error == EAGAIN || error == EBUSY || error == ENOMEM;
+}
+
+static void wake(berth__backend *backend);
+
+static int wait_for_completions(berth__backend *backend, int64_t timeout)
+{
+    uring_backend *uring = of(backend);
+    uring->news = false;
+    reap(uring);
+    for (int round = 0; round < ROUNDS; round++) {
+        arm_bell(uring);
+        if (!uring->news)
+            berth__uring_check(uring);
+        berth__uring_maintain(uring);
+        bool sleeps = timeout != 0 && !uring->news && !berth__uring_unsettled(uring);
+        int error = 0;
+        if (sleeps)
+            error = berth__ring_sleep(&uring->ring, timeout);
+        else if (berth__ring_has_entries(&uring->ring) ||
+                 (!uring->news && berth__ring_has_work(&uring->ring)))
+            error = berth__ring_turn(&uring->ring);
+        if (error != 0 && !is_passing(error))
+            return error;
+        tell_closes(uring);
+        reap(uring);
+        if (sleeps || uring->news)
+            return 0;
+        if (!berth__uring_unsettled(uring) && !berth__ring_has_entries(&uring->ring))
+            return 0;
+    }
+    wake(backend); /* whoever polls the descriptor has to come back */
+    return 0;
+}
+
+/* ---- streams: operations ------------------------------------------------------------------ */
+
+static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
+{
+    (void)backend;
+    int error = accepted ? 0 : berth__inet_check_stream(descriptor);
+    if (error != 0)
+        return error;
+    stream->descriptor = descriptor;
+    return 0;
+}
+
+/* Not by IORING_OP_CONNECT, for which the address would have to be kept somewhere. */
+static int connect_stream(berth__backend *backend, berth__stream *stream,
+                          const berth_address *address, uint16_t port)
+{
+    int error = berth__inet_connect(address, port, &stream->descriptor);
+    if (error != 0 && error != EINPROGRESS)
+        return error;
+    stream->flags = CONNECTING;
+    if (error == 0) {
+        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CONNECTED);
+        return 0;
+    }
+    if (poll_once(of(backend), stream->descriptor, POLLOUT, stream, OF_CONNECT)) {
+        stream->flags |= POLLED;
+        stream->own.uring.in_flight++;
+        return 0;
+    }
+    berth__inet_close(stream->descriptor, BERTH__CLOSE_NORMAL);
+    stream->descriptor = -1;
+    stream->flags = 0;
+    return ENOMEM;
+}
+
+static void send_stream(berth__backend *backend, berth__stream *stream, const void *data,
+                        size_t size, bool more)
+{
+    assert(!stream->sending && !stream->closing);
+    stream->sending = true;
+    berth__uring_checked(of(backend), stream);
+    struct io_uring_sqe *sqe = berth__ring_entry(&of(backend)->ring);
+    if (sqe == NULL) {
+        stream->result = -ENOMEM;
+        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_SENT);
+        return;
+    }
+    io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
+                       MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
+    stream->own.uring.in_flight++;
+}
+
+static int shutdown_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+/* The kernel closes it with the next submission; at once if somebody is waiting for a descriptor.
+ */
+static void close_descriptor(uring_backend *uring, int descriptor)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL) {
+        berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    } else {
+        io_uring_prep_close(sqe, descriptor);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        io_uring_sqe_set_data64(sqe, OF_NOTHING);
+    }
+    uring->closes++;
+    if (!uring->starving)
+        return;
+    (void)berth__ring_submit(&uring->ring);
+    tell_closes(uring);
+}
+
+static void cancel_all(uring_backend *uring, berth__stream *stream)
+{
+    bool cancelled = true;
+    if ((stream->flags & (ARMED | CANCELLED)) == ARMED)
+        cancelled = berth__uring_cancel(uring, stream, OF_RECEIVE);
+    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
+        cancelled = berth__uring_cancel(uring, stream, OF_SEND) && cancelled;
+    if (stream->flags & POLLED)
+        cancelled = berth__uring_cancel(uring, stream, OF_CONNECT) && cancelled;
+    if (!cancelled)
+        (void)BERTH__SYSTEM("shutdown",
+                            shutdown(stream->descriptor, SHUT_RDWR)); /* ends them too */
+}
+
+static void linger_none(int descriptor)
+{
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+    (void)BERTH__SYSTEM("setsockopt",
+                        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, sizeof none));
+}
+
+static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+{
+    if (stream->closing)
+        return;
+    uring_backend *uring = of(backend);
+    stream->closing = true;
+    stream->receiving = false;
+    stream->ready.pending &= BERTH__READY_SENT;
+    berth__uring_leave(uring, stream);
+    int descriptor = stream->descriptor;
+    if (descriptor >= 0) {
+        cancel_all(uring, stream);
+        if (mode == BERTH__CLOSE_RESET)
+            linger_none(descriptor);
+        stream->descriptor = -1;
+        close_descriptor(uring, descriptor);
+    }
+    berth__uring_finish(uring, stream);
+}
+
+/* ---- streams: runs ------------------------------------------------------------------------ */
+
+static void run_connected(uring_backend *uring, berth__stream *stream)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (BERTH__SYSTEM("getsockopt",
+                      getsockopt(stream->descriptor, SOL_SOCKET, SO_ERROR, &error, &length)) < 0)
+        error = errno;
+    int off = 0; /* io_uring would answer EAGAIN where it should wait */
+    if (error == 0)
+        (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
+    stream->flags &= ~(uint32_t)CONNECTING;
+    stream->error = error;
+    if (stream->receiving)
+        berth__uring_list(uring, stream);
+    stream->events->connected(stream, error);
+}
+
+/* As in epoll.c: one step for each bit, and whatever an event has changed is found in the record.
+ */
+static void run_stream(uring_backend *uring, berth__stream *stream, struct uring_frame *frame)
+{
+    if (take_bit(&stream->ready, BERTH__READY_CONNECTED))
+        run_connected(uring, stream);
+    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE))
+        berth__uring_run_receive(uring, stream, frame);
+    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
+        stream->sending = false;
+        stream->events->sent(stream, stream->result);
+    }
+    if (frame->gone || stream->ready.queued || !take_bit(&stream->ready, BERTH__READY_CLOSED))
+        return;
+    for (struct uring_frame *outer = frame->outer; outer != NULL; outer = outer->outer)
+        outer->gone = outer->gone || outer->stream == stream;
+    stream->events->closed(stream);
+}
+
+/* ---- listeners ---------------------------------------------------------------------------- */
+
+static void poll_listener(uring_backend *uring, berth__listener *listener)
+{
+    if (listener->closing || listener->credit == 0 || (listener->flags & POLLED) ||
+        (listener->ready.pending & BERTH__READY_ACCEPT))
+        return;
+    bool readable = (listener->flags & READABLE) != 0;
+    listener->flags &= ~(uint32_t)READABLE;
+    if (!readable && poll_once(uring, listener->descriptor, POLLIN, listener, OF_LISTENER))
+        listener->flags |= POLLED;
+    else
+        berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+static int listen_on(berth__backend *backend, berth__listener *listener,
+                     const berth__listen_options *options, berth__listen_step *ret_step)
+{
+    (void)backend;
+    return berth__inet_listen(options, &listener->descriptor, ret_step);
+}
+
+static int adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
+{
+    (void)backend;
+    int error = berth__inet_check_listener(descriptor);
+    if (error == 0)
+        listener->descriptor = descriptor;
+    return error;
+}
+
+static void accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
+{
+    if (listener->closing)
+        return;
+    listener->credit = credit;
+    poll_listener(of(backend), listener);
+}
+
+/* Whether the poll's completion is there; it is then made one of nothing. */
+static bool find_completion(uring_backend *uring, uint64_t user_data)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    io_uring_for_each_cqe(&uring->ring.ring, head, cqe)
+    {
+        if (cqe->user_data != user_data)
+            continue;
+        cqe->user_data = OF_NOTHING;
+        return true;
+    }
+    return false;
+}
+
+/* Only when its completion is seen has the kernel given up the poll's reference to the socket, and
+ * with it, the port. */
+static void end_poll(uring_backend *uring, berth__listener *listener)
+{
+    if (!(listener->flags & POLLED) || !berth__uring_cancel(uring, listener, OF_LISTENER))
+        return;
+    for (int attempt = 0; attempt < ROUNDS; attempt++) {
+        (void)berth__ring_turn(&uring->ring);
+        if (!find_completion(uring, berth__uring_label(listener, OF_LISTENER)))
+            continue;
+        listener->flags &= ~(uint32_t)POLLED;
+        return;
+    }
+}
+
+static void close_listener(berth__backend *backend, berth__listener *listener)
+{
+    if (listener->closing)
+        return;
+    uring_backend *uring = of(backend);
+    listener->closing = true;
+    listener->credit = 0;
+    listener->ready.pending = 0;
+    end_poll(uring, listener);
+    berth__inet_close(listener->descriptor, BERTH__CLOSE_NORMAL);
+    listener->descriptor = -1;
+    uring->closes++;
+    tell_closes(uring);
+    if (!(listener->flags & POLLED)) /* else when the queue of completions has room for it */
+        berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
+}
+
+static void run_listener(uring_backend *uring, berth__listener *listener)
+{
+    if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
+        if (listener->own != NULL)
+            *(bool *)listener->own = true; /* a batch is waiting for its event to return */
+        listener->events->closed(listener);
+        return;
+    }
+    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT))
+        return;
+    if (listener->credit == 0) {
+        listener->flags |= READABLE;
+        return;
+    }
+    bool gone = false;
+    bool *outer = listener->own;
+    listener->own = &gone;
+    /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch has
+     * not come to. If there is more after it the poll completes at once. */
+    poll_listener(uring, listener);
+    (void)berth__inet_accept_batch(listener);
+    if (gone) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    listener->own = outer;
+    uring->starving = listener->batch == 0;
+    poll_listener(uring, listener);
+}
+
+/* ---- watches ------------------------------------------------------------------------------ */
+
+static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                       unsigned events)
+{
+    assert(!watch->active && !watch->closing);
+    if (BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFD)) < 0)
+        return errno;
+    unsigned wanted = events & BERTH__WATCH_READ ? POLLIN | EPOLLRDHUP : 0u;
+    wanted |= events & BERTH__WATCH_WRITE ? POLLOUT : 0u;
+    if (!poll_once(of(backend), descriptor, wanted, watch, OF_WATCH))
+        return ENOMEM;
+    watch->descriptor = descriptor;
+    watch->events = events;
+    watch->active = true;
+    watch->flags |= POLLED;
+    return 0;
+}
+
+static void watch_close(berth__backend *backend, berth__watch *watch)
+{
+    if (watch->closing)
+        return;
+    watch->closing = true;
+    watch->active = false;
+    watch->ready.pending = 0;
+    if (watch->flags & POLLED)
+        (void)berth__uring_cancel(of(backend), watch, OF_WATCH);
+    else
+        berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+}
+
+static void run_watch(berth__watch *watch)
+{
+    if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
+        watch->closed(watch);
+        return;
+    }
+    if (!take_bit(&watch->ready, BERTH__READY_FIRED))
+        return;
+    watch->active = false;
+    watch->fired(watch, watch->events);
+}
+
+/* ---- running, waking, questions ----------------------------------------------------------- */
+
+static void run(berth__backend *backend, berth__ready *ready)
+{
+    uring_backend *uring = of(backend);
+    if (ready->kind == BERTH__READY_LISTENER) {
+        run_listener(uring, (berth__listener *)ready);
+        return;
+    }
+    if (ready->kind == BERTH__READY_WATCH) {
+        run_watch((berth__watch *)ready);
+        return;
+    }
+    struct uring_frame frame = {.outer = uring->frame, .stream = (berth__stream *)ready};
+    frame.depth = frame.outer != NULL ? frame.outer->depth + 1 : 0;
+    uring->frame = &frame;
+    run_stream(uring, (berth__stream *)ready, &frame);
+    uring->frame = frame.outer;
+}
+
+static void wake(berth__backend *backend)
+{
+    int kept = errno; /* this may be a signal handler */
+    uint64_t one = 1;
+    ssize_t written = write(of(backend)->bell, &one, sizeof one);
+    (void)written; /* the counter being full, it has rung already */
+    errno = kept;
+}
+
+static uint64_t now(berth__backend *backend)
+{
+    (void)backend;
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static int descriptor_of(berth__backend *backend)
+{
+    return of(backend)->ring.ring.ring_fd;
+}
+
+static int name_of(berth__backend *backend, int descriptor, berth__side side,
+                   berth_address *ret_address, uint16_t *ret_port)
+{
+    (void)backend;
+    return berth__inet_name_of(descriptor, side, ret_address, ret_port);
+}
+
+static void discard(berth__backend *backend, int descriptor)
+{
+    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    of(backend)->closes++;
+    tell_closes(of(backend));
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void destroy(berth__backend *backend)
+{
+    uring_backend *uring = of(backend);
+    berth__ring_close(&uring->ring);
+    (void)close(uring->bell);
+    berth__release(uring);
+}
+
+static const berth__backend_operations operations = {
+    .name = "io_uring",
+    .destroy = destroy,
+    .listen = listen_on,
+    .adopt_listener = adopt_listener,
+    .accept_credit = accept_credit,
+    .close_listener = close_listener,
+    .adopt = adopt,
+    .connect = connect_stream,
+    .receive_start = berth__uring_receive_start,
+    .receive_stop = berth__uring_receive_stop,
+    .send = send_stream,
+    .shutdown_send = shutdown_send,
+    .close = close_stream,
+    .watch_start = watch_start,
+    .watch_close = watch_close,
+    .wake = wake,
+    .wait = wait_for_completions,
+    .run = run,
+    .now = now,
+    .descriptor = descriptor_of,
+    .name_of = name_of,
+    .discard = discard,
+};
+
+berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t size)
+{
+    const char *failed = "memory for a ring";
+    uring_backend *uring = berth__allocate_zero(sizeof *uring);
+    int error = ENOMEM;
+    if (uring != NULL) {
+        failed = "eventfd";
+        uring->bell = BERTH__SYSTEM("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        error = uring->bell < 0 ? errno : 0;
+    }
+    if (uring != NULL && error == 0) {
+        failed = berth__ring_open(&uring->ring);
+        error = failed != NULL ? errno : 0;
+        if (failed != NULL)
+            (void)close(uring->bell);
+    }
+    if (error != 0) {
+        (void)snprintf(ret_reason, size, "%s: %s", failed, strerror(error));
+        berth__release(uring);
+        errno = error;
+        return NULL;
+    }
+    uring->base.operations = &operations;
+    uring->base.pool = pool;
+    berth__uring_receive_init(uring);
+    berth__ready_list_init(&uring->base.ready);
+    return &uring->base;
+}

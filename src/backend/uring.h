@@ -1,0 +1,143 @@
+/*
+ * What the two halves of the io_uring backend share: uring.c (the ring's life, waiting, listeners,
+ * watches, sending and closing) and uring_receive.c (receiving: views, held bytes, buffers that run
+ * out).
+ */
+#ifndef BERTH_BACKEND_URING_H
+#define BERTH_BACKEND_URING_H
+
+#include "../backend.h"
+#include "uring_ring.h"
+
+enum {
+    BERTH__URING_DEFERRED = 64,   /* streams that can be given a wait before they receive */
+    BERTH__URING_UNCHECKED = 256, /* streams whose receive may have missed a reset */
+    BERTH__URING_PIECES = 512     /* views beyond the first of a stream */
+};
+
+/* Low bits of user_data. */
+enum {
+    OF_NOTHING,
+    OF_RECEIVE,
+    OF_SEND,
+    OF_CONNECT,
+    OF_LISTENER,
+    OF_WATCH,
+    OF_BELL,
+    OF_ANY = 7
+};
+
+/* Flags of a stream; POLLED is that of listeners and watches too. */
+enum {
+    LISTED = 1 << 0,     /* in the list that the next wait goes through */
+    STARVED = 1 << 1,    /* in the queue of those that found no buffer */
+    WAITING = 1 << 2,    /* has a place among the deferred */
+    ARMED = 1 << 3,      /* the receive is in flight */
+    CANCELLED = 1 << 4,  /* and was told to end */
+    ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
+    POLLED = 1 << 6,     /* a poll is in flight */
+    CONNECTING = 1 << 7,
+    VIEW = 1 << 8,      /* `data` and `size` are the first of the views not yet run */
+    END = 1 << 9,       /* the receive has ended with `error`; not yet reported */
+    READABLE = 1 << 10, /* a listener that has something, found while there was no credit */
+    UNCHECKED = 1 << 11 /* has a place among the unchecked */
+};
+
+/* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
+ * the last, in the low half of own.uring.number; the high half is its place where it has one. */
+struct uring_piece {
+    const uint8_t *data;
+    uint32_t size;
+    uint16_t next;
+};
+
+/* As in epoll.c: a run that is inside an event. An inner run that reports `closed` marks the outer
+ * ones of that stream. */
+struct uring_frame {
+    struct uring_frame *outer;
+    const berth__stream *stream;
+    bool gone;
+    unsigned depth;
+};
+
+/* A queue of streams, linked by own.uring.next. */
+struct uring_queue {
+    berth__stream *first;
+    berth__stream **last;
+};
+
+typedef struct uring_backend {
+    berth__backend base;
+    berth__ring ring;
+    int bell;
+    bool bell_armed;
+    bool news;       /* this wait has found something to run */
+    bool starving;   /* the last accept failed: descriptors have to be closed at once */
+    bool sweep;      /* a starved stream was closed */
+    unsigned closes; /* prepared, and not yet told of by descriptor_closed */
+    struct uring_queue listed;
+    struct uring_queue starved;
+    struct uring_frame *frame;
+    unsigned deferred_count; /* places in use, empty ones included; of `unchecked` alike */
+    unsigned unchecked_count;
+    unsigned unchecked_live; /* places not empty */
+    uint16_t free_piece;     /* 0: none */
+    berth__stream *deferred[BERTH__URING_DEFERRED];
+    berth__stream *unchecked[BERTH__URING_UNCHECKED];
+    struct uring_piece pieces[BERTH__URING_PIECES];
+} uring_backend;
+
+static inline uint64_t berth__uring_label(const void *record, unsigned operation)
+{
+    return (uint64_t)(uintptr_t)record | operation;
+}
+
+/* Sets a bit; what was not known before is news, for which wait does not sleep. */
+static inline void berth__uring_announce(uring_backend *uring, berth__ready *ready, unsigned bit)
+{
+    if ((ready->pending & bit) == 0)
+        uring->news = true;
+    berth__ready_add(&uring->base.ready, ready, bit);
+}
+
+/* ---- uring.c ------------------------------------------------------------------------------ */
+
+/* Prepares the end of an operation; false if the kernel takes no more. */
+bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation);
+
+/* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
+void berth__uring_finish(uring_backend *uring, berth__stream *stream);
+
+/* ---- uring_receive.c ---------------------------------------------------------------------- */
+
+void berth__uring_receive_init(uring_backend *uring);
+void berth__uring_receive_start(berth__backend *backend, berth__stream *stream);
+void berth__uring_receive_stop(berth__backend *backend, berth__stream *stream);
+
+/* Has the next wait see whether the stream's receive is as it should be. */
+void berth__uring_list(uring_backend *uring, berth__stream *stream);
+
+/* Takes a stream that ends out of what can be left at once, and drops its input. */
+void berth__uring_leave(uring_backend *uring, berth__stream *stream);
+
+/* Prepares receives and their ends as listed; then, whether there is more to prepare. */
+void berth__uring_maintain(uring_backend *uring);
+bool berth__uring_unsettled(const uring_backend *uring);
+
+/* Looks whether streams that have received and been silent since have missed a reset. */
+void berth__uring_check(uring_backend *uring);
+
+/* No longer unchecked: a send begins, whose end would tell, or the stream ends. */
+void berth__uring_checked(uring_backend *uring, berth__stream *stream);
+
+/* A send has told of a reset: the receive has to look for it. */
+void berth__uring_send_failed(uring_backend *uring, berth__stream *stream);
+
+/* Takes a completion. */
+void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
+                             const struct io_uring_cqe *cqe);
+
+void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
+                              const struct uring_frame *frame);
+
+#endif

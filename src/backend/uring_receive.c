@@ -1,0 +1,558 @@
+/*
+ * Receiving of the io_uring backend: from completions to `received`.
+ *
+ * Normal course: receive_start lists the stream, and the next wait (maintain) prepares one receive
+ * that goes on for the stream's life. A completion puts a view of the kernel's buffer into the
+ * record and the record into the ready list; run hands the view to `received` and gives the buffer
+ * back. What follows in the same buffer makes the view longer; what does not becomes a piece behind
+ * it. A stream that sends before it has ever received is given one wait to be closed in, so that
+ * one which only greets never has a receive to cancel.
+ *
+ * Bytes that must not keep their buffer, because receiving is stopped, or because all buffers are
+ * lent to records that a blocking wait does not run (evict), are copied to `held`; beyond
+ * HELD_LIMIT the receive is cancelled, and the rest stays in the kernel. Held bytes are always
+ * older than views.
+ *
+ * A receive that finds no buffer waits in the queue `starved`, and some are begun again whenever
+ * buffers have come back, which may be before the failure is seen.
+ *
+ * The kernel (6.18 and before) forgets a reset that has come together with the bytes before it:
+ * both wake the receive once, it takes the bytes, and is never woken again. A stream that has
+ * received is therefore `unchecked` until it sends, which fails then, or until a poll(2) of all
+ * such streams before the backend sleeps; one that has an error is received from anew, which looks
+ * first.
+ *
+ * Failures: where there is no memory to hold bytes, or no entry to begin with, the stream ends with
+ * ENOMEM. Inside `received` everything may be called: the view is the run's own then, so that
+ * nested waits and runs find the record free.
+ */
+#include "uring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+#include "system.h"
+
+#define HELD_LIMIT ((size_t)65536)
+
+enum {
+    DEEP = 4, /* nested runs from which on views are copied, lest they hold all buffers */
+    STARVED_PER_BUFFER = 16 /* receives begun again for each buffer, where it can serve several */
+};
+
+/* ---- lists of streams --------------------------------------------------------------------- */
+
+static void queue_init(struct uring_queue *queue)
+{
+    queue->first = NULL;
+    queue->last = &queue->first;
+}
+
+static void queue_add(struct uring_queue *queue, berth__stream *stream)
+{
+    stream->own.uring.next = NULL;
+    *queue->last = stream;
+    queue->last = &stream->own.uring.next;
+}
+
+static berth__stream *queue_take(struct uring_queue *queue)
+{
+    berth__stream *stream = queue->first;
+    if (stream == NULL)
+        return NULL;
+    queue->first = stream->own.uring.next;
+    if (queue->first == NULL)
+        queue->last = &queue->first;
+    return stream;
+}
+
+/* Has the next wait see whether the stream's receive is as it should be. */
+void berth__uring_list(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->flags & (LISTED | STARVED | WAITING))
+        return;
+    stream->flags |= LISTED;
+    queue_add(&uring->listed, stream);
+}
+
+static unsigned place_of(const berth__stream *stream)
+{
+    return stream->own.uring.number >> 16;
+}
+
+static void set_place(berth__stream *stream, unsigned place)
+{
+    stream->own.uring.number = (stream->own.uring.number & 0xffff) | place << 16;
+}
+
+/* Gives a stream that is sending a wait's time; false when it has had it, or there is no room. */
+static bool defer(uring_backend *uring, berth__stream *stream)
+{
+    if (!stream->sending || (stream->flags & ARMED_ONCE) ||
+        uring->deferred_count == BERTH__URING_DEFERRED)
+        return false;
+    stream->flags |= ARMED_ONCE | WAITING;
+    set_place(stream, uring->deferred_count);
+    uring->deferred[uring->deferred_count++] = stream;
+    return true;
+}
+
+static void list_deferred(uring_backend *uring)
+{
+    unsigned count = uring->deferred_count;
+    uring->deferred_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        berth__stream *stream = uring->deferred[i];
+        if (stream == NULL)
+            continue; /* closed meanwhile */
+        stream->flags &= ~(uint32_t)WAITING;
+        berth__uring_list(uring, stream);
+    }
+}
+
+/* ---- views -------------------------------------------------------------------------------- */
+
+static uint16_t last_piece(const berth__stream *stream)
+{
+    return (uint16_t)stream->own.uring.number;
+}
+
+static void set_last_piece(berth__stream *stream, uint16_t last)
+{
+    stream->own.uring.number = (stream->own.uring.number & ~(uint32_t)0xffff) | last;
+}
+
+/* Makes the last view longer if that is where the bytes are. */
+static bool extend_view(uring_backend *uring, berth__stream *stream, const uint8_t *bytes,
+                        uint32_t size)
+{
+    uint16_t last = last_piece(stream);
+    const uint8_t *data = last != 0 ? uring->pieces[last].data : stream->data;
+    uint32_t *length = last != 0 ? &uring->pieces[last].size : &stream->size;
+    if (data + *length != bytes || !berth__ring_same_buffer(&uring->ring, data, bytes))
+        return false;
+    *length += size;
+    berth__ring_give(&uring->ring, bytes); /* the view has a reference already */
+    return true;
+}
+
+/* Returns false if there is no piece left. */
+static bool add_view(uring_backend *uring, berth__stream *stream, const uint8_t *bytes,
+                     uint32_t size)
+{
+    if (!(stream->flags & VIEW)) {
+        stream->flags |= VIEW;
+        stream->data = bytes;
+        stream->size = size;
+        return true;
+    }
+    if (extend_view(uring, stream, bytes, size))
+        return true;
+    uint16_t number = uring->free_piece;
+    if (number == 0)
+        return false;
+    struct uring_piece *piece = &uring->pieces[number];
+    uring->free_piece = piece->next;
+    uint16_t last = last_piece(stream);
+    *piece = (struct uring_piece){.data = bytes, .size = size, .next = number};
+    if (last != 0) {
+        piece->next = uring->pieces[last].next;
+        uring->pieces[last].next = number;
+    }
+    set_last_piece(stream, number);
+    return true;
+}
+
+/* Takes the first view out: its bytes, whose reference is the caller's. */
+static const uint8_t *take_view(uring_backend *uring, berth__stream *stream, uint32_t *ret_size)
+{
+    const uint8_t *bytes = stream->data;
+    *ret_size = stream->size;
+    uint16_t last = last_piece(stream);
+    if (last == 0) {
+        stream->flags &= ~(uint32_t)VIEW;
+        return bytes;
+    }
+    uint16_t first = uring->pieces[last].next;
+    struct uring_piece *piece = &uring->pieces[first];
+    stream->data = piece->data;
+    stream->size = piece->size;
+    if (first == last)
+        set_last_piece(stream, 0);
+    else
+        uring->pieces[last].next = piece->next;
+    piece->next = uring->free_piece;
+    uring->free_piece = first;
+    return bytes;
+}
+
+/* ---- receiving: the kernel's side --------------------------------------------------------- */
+
+static void end_by(uring_backend *uring, berth__stream *stream, int error)
+{
+    if (stream->flags & END)
+        return;
+    stream->flags |= END;
+    stream->error = error;
+    if (stream->receiving)
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
+}
+
+static void hold(uring_backend *uring, berth__stream *stream, const uint8_t *bytes, size_t size)
+{
+    if (!berth__chain_append(&stream->held, uring->base.pool, bytes, size))
+        end_by(uring, stream, ENOMEM); /* the bytes are lost, so the stream must be */
+    berth__ring_give(&uring->ring, bytes);
+    if (stream->held.size >= HELD_LIMIT)
+        berth__uring_list(uring, stream);
+}
+
+static void hold_views(uring_backend *uring, berth__stream *stream)
+{
+    while (stream->flags & VIEW) {
+        uint32_t size;
+        const uint8_t *bytes = take_view(uring, stream, &size);
+        hold(uring, stream, bytes, size);
+    }
+}
+
+static bool wants_receive(const berth__stream *stream)
+{
+    return stream->receiving && !(stream->flags & (END | CONNECTING)) &&
+           stream->held.size < HELD_LIMIT;
+}
+
+static void arm(uring_backend *uring, berth__stream *stream)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL) {
+        end_by(uring, stream, ENOMEM);
+        return;
+    }
+    /* A first receive hardly ever finds anything; one with no buffer left would fail without
+     * looking. */
+    bool wait_first = !(stream->flags & ARMED_ONCE) || uring->ring.available == 0;
+    berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor, wait_first);
+    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_RECEIVE));
+    stream->flags |= ARMED | ARMED_ONCE;
+    stream->own.uring.in_flight++;
+}
+
+static void update_receive(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->closing) {
+        berth__uring_finish(uring, stream);
+        return;
+    }
+    bool wanted = wants_receive(stream);
+    if (wanted && !(stream->flags & ARMED) && !defer(uring, stream))
+        arm(uring, stream);
+    if (wanted || (stream->flags & (ARMED | CANCELLED)) != ARMED)
+        return;
+    if (berth__uring_cancel(uring, stream, OF_RECEIVE))
+        stream->flags |= CANCELLED;
+    else
+        berth__uring_list(uring, stream);
+}
+
+/* ---- running out of buffers --------------------------------------------------------------- */
+
+static void starve(uring_backend *uring, berth__stream *stream)
+{
+    if (uring->ring.available > 0 || (stream->flags & (LISTED | STARVED | WAITING))) {
+        berth__uring_list(uring, stream); /* buffers have come back since the kernel looked */
+        return;
+    }
+    stream->flags |= STARVED;
+    queue_add(&uring->starved, stream);
+}
+
+/* All buffers may be lent to records that nobody runs, since a blocking wait runs others: copy what
+ * they hold. */
+static void evict(uring_backend *uring)
+{
+    for (berth__ready *ready = uring->base.ready.first; ready != NULL; ready = ready->next) {
+        if (ready->kind == BERTH__READY_STREAM)
+            hold_views(uring, (berth__stream *)ready);
+    }
+}
+
+/* Takes out those that were closed. */
+static void sweep_starved(uring_backend *uring)
+{
+    uring->sweep = false;
+    struct uring_queue all = uring->starved;
+    queue_init(&uring->starved);
+    for (berth__stream *stream; (stream = queue_take(&all)) != NULL;) {
+        if (!stream->closing) {
+            queue_add(&uring->starved, stream);
+            continue;
+        }
+        stream->flags &= ~(uint32_t)STARVED;
+        berth__uring_finish(uring, stream);
+    }
+}
+
+static void feed_starved(uring_backend *uring)
+{
+    if (uring->sweep)
+        sweep_starved(uring);
+    if (uring->starved.first == NULL)
+        return;
+    if (uring->ring.available == 0)
+        evict(uring);
+    unsigned most = uring->ring.available * (uring->ring.incremental ? STARVED_PER_BUFFER : 1);
+    for (; most > 0; most--) {
+        berth__stream *stream = queue_take(&uring->starved);
+        if (stream == NULL)
+            return;
+        stream->flags &= ~(uint32_t)STARVED;
+        berth__uring_list(uring, stream);
+    }
+}
+
+/* ---- missed resets ------------------------------------------------------------------------ */
+
+void berth__uring_checked(uring_backend *uring, berth__stream *stream)
+{
+    if (!(stream->flags & UNCHECKED))
+        return;
+    stream->flags &= ~(uint32_t)UNCHECKED;
+    uring->unchecked[place_of(stream)] = NULL;
+    if (--uring->unchecked_live == 0)
+        uring->unchecked_count = 0;
+}
+
+static void uncheck(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->flags & UNCHECKED)
+        return;
+    if (uring->unchecked_count == BERTH__URING_UNCHECKED)
+        berth__uring_check(uring);
+    stream->flags |= UNCHECKED;
+    set_place(stream, uring->unchecked_count);
+    uring->unchecked[uring->unchecked_count++] = stream;
+    uring->unchecked_live++;
+}
+
+/* Ends the receive, so that it is begun anew. */
+static void receive_anew(uring_backend *uring, berth__stream *stream)
+{
+    if ((stream->flags & (ARMED | CANCELLED)) == ARMED && !stream->closing &&
+        berth__uring_cancel(uring, stream, OF_RECEIVE))
+        stream->flags |= CANCELLED;
+}
+
+void berth__uring_send_failed(uring_backend *uring, berth__stream *stream)
+{
+    receive_anew(uring, stream);
+}
+
+void berth__uring_check(uring_backend *uring)
+{
+    struct pollfd set[BERTH__URING_UNCHECKED];
+    nfds_t count = 0;
+    for (unsigned i = 0; i < uring->unchecked_count; i++) {
+        berth__stream *stream = uring->unchecked[i];
+        if (stream == NULL)
+            continue;
+        stream->flags &= ~(uint32_t)UNCHECKED;
+        if (!(stream->flags & ARMED))
+            continue;
+        uring->unchecked[count] = stream;
+        set[count++] = (struct pollfd){.fd = stream->descriptor}; /* errors are always told */
+    }
+    uring->unchecked_count = 0;
+    uring->unchecked_live = 0;
+    if (count == 0 || BERTH__SYSTEM("poll", poll(set, count, 0)) <= 0)
+        return;
+    for (nfds_t i = 0; i < count; i++) {
+        if (set[i].revents != 0)
+            receive_anew(uring, uring->unchecked[i]);
+    }
+}
+
+/* ---- completions -------------------------------------------------------------------------- */
+
+static void put_bytes(uring_backend *uring, berth__stream *stream, const struct io_uring_cqe *cqe)
+{
+    const uint8_t *bytes = berth__ring_take(&uring->ring, cqe);
+    uint32_t size = (uint32_t)cqe->res;
+    if (stream->closing || stream->ended || (stream->flags & END)) {
+        berth__ring_give(&uring->ring, bytes);
+        return;
+    }
+    if (!stream->receiving || !add_view(uring, stream, bytes, size)) {
+        hold_views(uring, stream);
+        hold(uring, stream, bytes, size);
+    }
+    if (stream->receiving)
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
+    if (cqe->flags & IORING_CQE_F_MORE)
+        uncheck(uring, stream);
+}
+
+void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
+                             const struct io_uring_cqe *cqe)
+{
+    int result = cqe->res;
+    if (result > 0)
+        put_bytes(uring, stream, cqe);
+    if (result <= 0 && (cqe->flags & IORING_CQE_F_BUFFER))
+        berth__ring_give(&uring->ring, berth__ring_take(&uring->ring, cqe));
+    if (cqe->flags & IORING_CQE_F_MORE)
+        return;
+
+    stream->own.uring.in_flight--;
+    stream->flags &= ~(uint32_t)(ARMED | CANCELLED);
+    if (stream->closing) {
+        berth__uring_finish(uring, stream);
+        return;
+    }
+    switch (-result) {
+    case ENOBUFS:
+        starve(uring, stream);
+        return;
+    case EAGAIN: { /* somebody has made the descriptor non-blocking */
+        int off = 0;
+        (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
+        break;
+    }
+    case ECANCELED:
+    case EINTR:
+        break;
+    default:
+        if (result <= 0)
+            end_by(uring, stream, -result);
+    }
+    if (!(stream->flags & END))
+        berth__uring_list(uring, stream);
+}
+
+/* ---- what the backend calls --------------------------------------------------------------- */
+
+void berth__uring_receive_init(uring_backend *uring)
+{
+    queue_init(&uring->listed);
+    queue_init(&uring->starved);
+    for (uint16_t number = BERTH__URING_PIECES - 1; number > 0; number--) {
+        uring->pieces[number].next = uring->free_piece;
+        uring->free_piece = number;
+    }
+}
+
+void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
+{
+    if (stream->receiving || stream->closing || stream->ended)
+        return;
+    stream->receiving = true;
+    if (stream->held.size > 0 || (stream->flags & (VIEW | END)))
+        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
+    if (wants_receive(stream) && (stream->flags & (ARMED | CANCELLED)) != ARMED)
+        berth__uring_list((uring_backend *)backend, stream);
+}
+
+void berth__uring_receive_stop(berth__backend *backend, berth__stream *stream)
+{
+    if (!stream->receiving)
+        return;
+    stream->receiving = false;
+    hold_views((uring_backend *)backend, stream); /* it could keep its buffer for ever */
+    if (stream->flags & ARMED)
+        berth__uring_list((uring_backend *)backend, stream);
+}
+
+void berth__uring_leave(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->flags & WAITING) {
+        uring->deferred[place_of(stream)] = NULL;
+        stream->flags &= ~(uint32_t)WAITING;
+    }
+    if (stream->flags & STARVED)
+        uring->sweep = true;
+    berth__uring_checked(uring, stream);
+    while (stream->flags & VIEW) {
+        uint32_t size;
+        berth__ring_give(&uring->ring, take_view(uring, stream, &size));
+    }
+    berth__chain_clear(&stream->held, uring->base.pool);
+}
+
+void berth__uring_maintain(uring_backend *uring)
+{
+    list_deferred(uring);
+    feed_starved(uring);
+    struct uring_queue todo = uring->listed;
+    if (todo.first == NULL)
+        return;
+    queue_init(&uring->listed);
+    for (berth__stream *stream; (stream = queue_take(&todo)) != NULL;) {
+        stream->flags &= ~(uint32_t)LISTED;
+        update_receive(uring, stream);
+    }
+}
+
+bool berth__uring_unsettled(const uring_backend *uring)
+{
+    return uring->listed.first != NULL || uring->deferred_count > 0 ||
+           (uring->starved.first != NULL && uring->ring.available > 0);
+}
+
+/* Returns whether the budget has lasted. */
+static bool deliver_held(uring_backend *uring, berth__stream *stream, size_t *budget)
+{
+    berth__chunk *chunk = stream->held.first;
+    size_t size = chunk->end - chunk->start;
+    if (size > *budget)
+        return false;
+    *budget -= size;
+    chunk = berth__chain_detach(&stream->held);
+    stream->events->received(stream, chunk->bytes + chunk->start, size);
+    berth__chunk_release(chunk, uring->base.pool);
+    return true;
+}
+
+static bool deliver_view(uring_backend *uring, berth__stream *stream, size_t *budget)
+{
+    if (stream->size > *budget)
+        return false;
+    *budget -= stream->size;
+    uint32_t size;
+    const uint8_t *bytes = take_view(uring, stream, &size);
+    stream->events->received(stream, bytes, size);
+    berth__ring_give(&uring->ring, bytes);
+    return true;
+}
+
+void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
+                              const struct uring_frame *frame)
+{
+    size_t budget = BERTH__RECEIVE_BUDGET;
+    if (frame->depth >= DEEP)
+        hold_views(uring, stream);
+    while (!frame->gone && stream->receiving) {
+        bool lasted;
+        if (stream->held.size > 0) {
+            lasted = deliver_held(uring, stream, &budget);
+        } else if (stream->flags & VIEW) {
+            lasted = deliver_view(uring, stream, &budget);
+        } else {
+            break;
+        }
+        if (lasted)
+            continue;
+        berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
+        return;
+    }
+    if (frame->gone || !stream->receiving)
+        return;
+    if (!(stream->flags & END)) {
+        if (!(stream->flags & ARMED))
+            berth__uring_list(uring, stream); /* it was held up by too much input */
+        return;
+    }
+    stream->receiving = false;
+    stream->ended = true;
+    stream->events->receive_ended(stream, stream->error);
+}

@@ -1,0 +1,390 @@
+/*
+ * A ring, its buffers, and the proof that both work here.
+ *
+ * Normal course: berth__ring_open sets the ring up with the newest flags the kernel takes,
+ * registers buffers, and sends a few bytes from one end of a socket pair to the other through that
+ * very ring. Only bytes that arrive prove that io_uring can be used: a kernel's version does not,
+ * with containers, seccomp filters and sysctls in between.
+ *
+ * Buffers are consumed incrementally where the kernel can (6.12) and the test finds it sound: 16 of
+ * 64 KiB, so that bulk comes in large pieces while small messages pack, and little memory is ever
+ * touched. Else there are 256 fixed ones of 16 KiB. The memory is mapped, and costs nothing until
+ * the kernel writes to it.
+ *
+ * A receive gives others their turn after 64 KiB where the kernel can have it so (6.17); else it
+ * takes up to 32 buffers at a time.
+ *
+ * When the kernel is through with an incremental buffer is decided by counting its bytes. The flag
+ * that should say so (IORING_CQE_F_BUF_MORE missing) is not enough: kernels up to 6.19 leave it out
+ * at the end of a stream too, with the buffer still in use, and giving it back then would have it
+ * in the ring twice.
+ *
+ * Failures: every step of opening gives its name and an errno. Entering the kernel can fail with
+ * EINTR (a signal), EAGAIN, EBUSY and ENOMEM (try again when completions have been taken); anything
+ * else means that the ring is broken.
+ */
+#include "uring_ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "system.h"
+
+/* What liburing 2.3 has no names for. */
+#define RING_INCREMENTAL 2u       /* IOU_PBUF_RING_INC, in the flags that 2.3 calls pad */
+#define CQE_BUFFER_MORE (1u << 4) /* IORING_CQE_F_BUF_MORE */
+
+#define MODERN_FLAGS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+#define COMMON_FLAGS (IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE)
+#define NEEDED_FEATURES                                                       \
+    (IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL | \
+     IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
+
+enum {
+    GROUP = 0,
+    PAGE = 4096,
+    CAP = 65536
+};
+
+/* liburing returns a negative errno, a wrapper that is made to fail returns -1 and sets errno. */
+static int outcome(int result)
+{
+#ifdef BERTH_FAULTS
+    if (result == -1)
+        return errno;
+#endif
+    return result < 0 ? -result : 0;
+}
+
+/* ---- entering the kernel ------------------------------------------------------------------ */
+
+int berth__ring_submit(berth__ring *ring)
+{
+    return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit(&ring->ring)));
+}
+
+int berth__ring_turn(berth__ring *ring)
+{
+    return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_get_events(&ring->ring)));
+}
+
+int berth__ring_sleep(berth__ring *ring, int64_t timeout)
+{
+    if (timeout < 0)
+        return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_wait(&ring->ring, 1)));
+    struct __kernel_timespec time = {.tv_sec = timeout / 1000000000,
+                                     .tv_nsec = timeout % 1000000000};
+    struct io_uring_cqe *first = NULL;
+    return outcome(BERTH__SYSTEM(
+        "io_uring_enter", io_uring_submit_and_wait_timeout(&ring->ring, &first, 1, &time, NULL)));
+}
+
+struct io_uring_sqe *berth__ring_entry(berth__ring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    for (int attempt = 0; sqe == NULL && attempt < 3; attempt++) {
+        (void)berth__ring_submit(ring);
+        sqe = io_uring_get_sqe(&ring->ring);
+    }
+    return sqe;
+}
+
+bool berth__ring_has_entries(const berth__ring *ring)
+{
+    return io_uring_sq_ready(&ring->ring) > 0;
+}
+
+bool berth__ring_has_work(const berth__ring *ring)
+{
+    unsigned flags = IO_URING_READ_ONCE(*ring->ring.sq.kflags);
+    return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+}
+
+void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
+                                 bool wait_first)
+{
+    io_uring_prep_recv_multishot(sqe, descriptor, NULL, ring->cap, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = GROUP;
+    if (wait_first)
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+/* ---- buffers ------------------------------------------------------------------------------ */
+
+static void provide(berth__ring *ring, unsigned number)
+{
+    ring->buffers[number] = (berth__ring_buffer){0};
+    io_uring_buf_ring_add(ring->entries, ring->memory + (size_t)number * ring->size, ring->size,
+                          (unsigned short)number, (int)ring->count - 1, 0);
+    io_uring_buf_ring_advance(ring->entries, 1);
+    ring->available++;
+}
+
+const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cqe)
+{
+    unsigned number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    berth__ring_buffer *buffer = &ring->buffers[number];
+    const uint8_t *bytes = ring->memory + (size_t)number * ring->size + buffer->used;
+    bool filled = !ring->incremental;
+    if (ring->incremental && cqe->res > 0) {
+        buffer->used += (uint32_t)cqe->res;
+        filled = buffer->used >= ring->size || !(cqe->flags & CQE_BUFFER_MORE);
+    }
+    if (filled && !buffer->filled) {
+        buffer->filled = true;
+        ring->available--;
+    }
+    buffer->references++;
+    return bytes;
+}
+
+static unsigned number_of(const berth__ring *ring, const uint8_t *bytes)
+{
+    return (unsigned)((size_t)(bytes - ring->memory) / ring->size);
+}
+
+bool berth__ring_same_buffer(const berth__ring *ring, const uint8_t *one, const uint8_t *other)
+{
+    return number_of(ring, one) == number_of(ring, other);
+}
+
+void berth__ring_give(berth__ring *ring, const uint8_t *bytes)
+{
+    unsigned number = number_of(ring, bytes);
+    berth__ring_buffer *buffer = &ring->buffers[number];
+    buffer->references--;
+    if (buffer->filled && buffer->references == 0)
+        provide(ring, number);
+}
+
+static void unmap(berth__ring *ring)
+{
+    if (ring->entries != NULL)
+        (void)munmap(ring->entries, PAGE);
+    if (ring->memory != NULL)
+        (void)munmap(ring->memory, (size_t)ring->count * ring->size);
+    ring->entries = NULL;
+    ring->memory = NULL;
+}
+
+static void *map(size_t size)
+{
+    _Static_assert(BERTH__RING_BUFFERS * sizeof(struct io_uring_buf) <= PAGE,
+                   "one page of entries");
+    void *none = NULL;
+    void *pages = mmap(none, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    (void)madvise(pages, size, MADV_NOHUGEPAGE); /* one byte would cost two megabytes */
+    return pages;
+}
+
+static const char *open_buffers(berth__ring *ring, bool incremental)
+{
+    ring->incremental = incremental;
+    ring->count = incremental ? 16 : BERTH__RING_BUFFERS;
+    ring->size = incremental ? 65536 : 16384;
+    ring->available = 0;
+    ring->entries = map(PAGE);
+    ring->memory = map((size_t)ring->count * ring->size);
+    if (ring->entries == NULL || ring->memory == NULL) {
+        unmap(ring);
+        errno = ENOMEM;
+        return "mmap";
+    }
+    struct io_uring_buf_reg group = {
+        .ring_addr = (uint64_t)(uintptr_t)ring->entries,
+        .ring_entries = ring->count,
+        .bgid = GROUP,
+        .pad = incremental ? RING_INCREMENTAL : 0,
+    };
+    int error = outcome(
+        BERTH__SYSTEM("io_uring_register", io_uring_register_buf_ring(&ring->ring, &group, 0)));
+    if (error != 0) {
+        unmap(ring);
+        errno = error;
+        return "io_uring_register of buffers";
+    }
+    io_uring_buf_ring_init(ring->entries);
+    for (unsigned number = 0; number < ring->count; number++)
+        provide(ring, number);
+    return NULL;
+}
+
+/* ---- the self-test ------------------------------------------------------------------------ */
+
+enum {
+    TEST_RECEIVE = 1,
+    TEST_SEND = 2,
+    WORD = 5
+};
+
+static int next_completion(berth__ring *ring, struct io_uring_cqe *ret_completion)
+{
+    struct io_uring_cqe *cqe = NULL;
+    struct __kernel_timespec second = {.tv_sec = 1};
+    int error;
+    do {
+        error = outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_wait_timeout(
+                                                            &ring->ring, &cqe, 1, &second, NULL)));
+    } while (cqe == NULL && error == EINTR);
+    if (cqe == NULL)
+        return error != 0 ? error : ETIME;
+    *ret_completion = *cqe;
+    io_uring_cqe_seen(&ring->ring, cqe);
+    return 0;
+}
+
+static int start_receive(berth__ring *ring, int descriptor)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (sqe == NULL)
+        return EBUSY;
+    berth__ring_prepare_receive(ring, sqe, descriptor, true);
+    io_uring_sqe_set_data64(sqe, TEST_RECEIVE);
+    return 0;
+}
+
+/* Whether the word has come in a buffer, and the receive goes on. */
+static bool has_word(berth__ring *ring, const struct io_uring_cqe *cqe, const char *word)
+{
+    unsigned wanted = IORING_CQE_F_BUFFER | IORING_CQE_F_MORE;
+    wanted |= ring->incremental ? CQE_BUFFER_MORE : 0u;
+    if ((cqe->flags & wanted) != wanted || (cqe->flags >> IORING_CQE_BUFFER_SHIFT) >= ring->count)
+        return false;
+    const uint8_t *bytes = berth__ring_take(ring, cqe);
+    bool same = memcmp(bytes, word, WORD) == 0;
+    berth__ring_give(ring, bytes);
+    return same;
+}
+
+/* Sends a word into the pair's second end, and expects it to arrive at the first. */
+static int echo_word(berth__ring *ring, const int pair[2], const char *word)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    if (sqe == NULL)
+        return EBUSY;
+    io_uring_prep_send(sqe, pair[1], word, WORD, MSG_NOSIGNAL);
+    io_uring_sqe_set_data64(sqe, TEST_SEND);
+    unsigned seen = 0;
+    while (seen != (TEST_RECEIVE | TEST_SEND)) {
+        struct io_uring_cqe cqe;
+        int error = next_completion(ring, &cqe);
+        if (error == 0 && cqe.res == -EINVAL && ring->cap > 0 && cqe.user_data == TEST_RECEIVE) {
+            ring->cap = 0; /* before 6.17 a receive cannot be capped */
+            error = start_receive(ring, pair[0]);
+            if (error == 0)
+                continue;
+        }
+        if (error != 0)
+            return error;
+        if (cqe.res != WORD || (seen & cqe.user_data) != 0)
+            return cqe.res < 0 ? -cqe.res : EPROTO;
+        if (cqe.user_data == TEST_RECEIVE && !has_word(ring, &cqe, word))
+            return EPROTO;
+        seen |= (unsigned)cqe.user_data;
+    }
+    return 0;
+}
+
+/* The receive has to end with its stream. */
+static int expect_end(berth__ring *ring)
+{
+    struct io_uring_cqe cqe;
+    int error = next_completion(ring, &cqe);
+    if (error != 0)
+        return error;
+    bool good = cqe.res == 0 && !(cqe.flags & IORING_CQE_F_MORE) && cqe.user_data == TEST_RECEIVE;
+    if (good && (cqe.flags & IORING_CQE_F_BUFFER))
+        berth__ring_give(ring, berth__ring_take(ring, &cqe));
+    return good ? 0 : EPROTO;
+}
+
+/* Where buffers are incremental the second word has to lie right behind the first. */
+static const char *test(berth__ring *ring)
+{
+    int pair[2];
+    if (BERTH__SYSTEM("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) < 0)
+        return "socketpair";
+    int error = start_receive(ring, pair[0]);
+    if (error == 0)
+        error = echo_word(ring, pair, "berth");
+    if (error == 0)
+        error = echo_word(ring, pair, "cleat");
+    (void)close(pair[1]);
+    if (error == 0)
+        error = expect_end(ring);
+    (void)close(pair[0]);
+    errno = error;
+    return error != 0 ? "the self-test of io_uring" : NULL;
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static int set_up(berth__ring *ring, unsigned flags)
+{
+    struct io_uring_params parameters;
+    memset(&parameters, 0, sizeof parameters);
+    parameters.flags = COMMON_FLAGS | flags;
+    parameters.cq_entries = BERTH__RING_COMPLETIONS;
+    int error = outcome(
+        BERTH__SYSTEM("io_uring_setup", io_uring_queue_init_params(BERTH__RING_SUBMISSIONS,
+                                                                   &ring->ring, &parameters)));
+    if (error != 0 || (parameters.features & NEEDED_FEATURES) == NEEDED_FEATURES)
+        return error;
+    io_uring_queue_exit(&ring->ring);
+    return EOPNOTSUPP;
+}
+
+static const char *set_up_best(berth__ring *ring)
+{
+    static const unsigned attempts[] = {
+        MODERN_FLAGS | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, /* 6.1 */
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,                /* 5.19 */
+        0,
+    };
+    int error = EINVAL;
+    for (size_t i = 0; error == EINVAL && i < sizeof attempts / sizeof *attempts; i++)
+        error = set_up(ring, attempts[i]);
+    if (error == 0)
+        return NULL;
+    errno = error;
+    return "io_uring_setup";
+}
+
+/* With a kernel that cannot do it incrementally there is a second ring: what a failed test has left
+ * behind must not complete into the next one. */
+const char *berth__ring_open(berth__ring *ring)
+{
+    const char *failed = NULL;
+    for (int incremental = 1; incremental >= 0; incremental--) {
+        memset(ring, 0, sizeof *ring);
+        failed = set_up_best(ring);
+        if (failed != NULL)
+            return failed;
+        (void)io_uring_register_ring_fd(&ring->ring); /* only faster */
+        ring->cap = CAP;
+        failed = open_buffers(ring, incremental);
+        if (failed == NULL)
+            failed = test(ring);
+        if (failed == NULL)
+            return NULL;
+        int error = errno;
+        io_uring_queue_exit(&ring->ring);
+        unmap(ring);
+        errno = error;
+    }
+    return failed;
+}
+
+void berth__ring_close(berth__ring *ring)
+{
+    if (berth__ring_has_entries(ring))
+        (void)io_uring_submit(&ring->ring);
+    io_uring_queue_exit(&ring->ring);
+    unmap(ring);
+}

@@ -1,0 +1,71 @@
+/*
+ * The ring of the io_uring backend: set-up, entering the kernel, and the buffers that the kernel
+ * receives into.
+ *
+ * Knows nothing of streams. Buffers are lent: a completion that names one is taken
+ * (berth__ring_take), which gives a pointer to its bytes and counts a reference; berth__ring_give
+ * takes the reference back, and a buffer that the kernel has filled and nobody refers to any more
+ * goes back to the kernel.
+ */
+#ifndef BERTH_BACKEND_URING_RING_H
+#define BERTH_BACKEND_URING_RING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    BERTH__RING_SUBMISSIONS = 1024,
+    BERTH__RING_COMPLETIONS = 8192,
+    BERTH__RING_BUFFERS = 256 /* at most */
+};
+
+typedef struct berth__ring_buffer {
+    uint32_t used; /* bytes the kernel has written, where buffers are consumed incrementally */
+    uint16_t references; /* views that point into it */
+    bool filled;         /* the kernel is through with it */
+} berth__ring_buffer;
+
+typedef struct berth__ring {
+    struct io_uring ring;
+    struct io_uring_buf_ring *entries;
+    uint8_t *memory;
+    unsigned count;     /* of buffers */
+    unsigned size;      /* of each */
+    unsigned available; /* that the kernel can still write to */
+    unsigned cap; /* bytes that a receive takes before others get their turn; 0: not limited */
+    bool incremental;
+    berth__ring_buffer buffers[BERTH__RING_BUFFERS];
+} berth__ring;
+
+/* Sets up a ring and has it pass its self-test. Returns NULL, or the step that failed with errno
+ * set; nothing stays open then. */
+const char *berth__ring_open(berth__ring *ring);
+void berth__ring_close(berth__ring *ring);
+
+/* A free entry; submits those before it if there is none. NULL if the kernel takes no more. */
+struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
+
+/* Whether there is something to submit, or the kernel has completions that only entering it brings
+ * out. */
+bool berth__ring_has_entries(const berth__ring *ring);
+bool berth__ring_has_work(const berth__ring *ring);
+
+/* Enter the kernel; all return 0 or an errno. submit only hands over, turn brings out completions
+ * as well, sleep waits for the first
+ * (`timeout` in nanoseconds, negative for no limit; ETIME when it is over). */
+int berth__ring_submit(berth__ring *ring);
+int berth__ring_turn(berth__ring *ring);
+int berth__ring_sleep(berth__ring *ring, int64_t timeout);
+
+/* The bytes that a completion with a buffer stands for, and one reference to them. */
+const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cqe);
+void berth__ring_give(berth__ring *ring, const uint8_t *bytes);
+bool berth__ring_same_buffer(const berth__ring *ring, const uint8_t *one, const uint8_t *other);
+
+/* An entry of a receive that goes on until it is cancelled or fails. `wait_first`: there is
+ * probably nothing yet. */
+void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
+                                 bool wait_first);
+
+#endif
