@@ -1,0 +1,208 @@
+/*
+ * set_descriptor of servers and sockets: what is taken over, and what is refused.
+ */
+#include "scene.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct host *host;
+static struct actor *actor;
+
+/* Both kinds of object refuse it, say so, stay usable, and leave it open. */
+static void both_refuse(int descriptor)
+{
+    ck_assert(!berth_server_set_descriptor(host->server, descriptor));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_str_ne(berth_server_error_string(host->server), "");
+    ck_assert(!berth_server_is_listening(host->server));
+    ck_assert_int_eq(berth_server_descriptor(host->server), -1);
+    ck_assert(!berth_socket_set_descriptor(actor->socket, descriptor));
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_str_ne(berth_socket_error_string(actor->socket), "");
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
+    ck_assert_int_eq(berth_socket_descriptor(actor->socket), -1);
+}
+
+static void prepare(void)
+{
+    host = host_new("h");
+    actor = actor_new("s");
+}
+
+static void real_kernel_only(void)
+{
+    if (world_is_simulated())
+        case_skip("needs descriptors of the real kernel");
+    prepare();
+}
+
+CASE(closed_number_is_refused, "S1.59 S3.5 T11 T24", "numbers that are not open")
+{
+    prepare();
+    both_refuse(-1);
+    both_refuse(-5);
+    both_refuse(42);
+    both_refuse(1 << 30);
+    host_listen(host);
+    world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+}
+
+CASE(pipe_is_refused, "Q7 S1.60", "a descriptor that is no socket")
+{
+    int ends[2];
+    prepare();
+    ck_assert_int_eq(pipe(ends), 0);
+    both_refuse(ends[0]);
+    both_refuse(ends[1]);
+    ck_assert_int_eq(close(ends[0]), 0);
+    ck_assert_int_eq(close(ends[1]), 0);
+}
+
+CASE(unbound_socket_is_refused, "Q7 S1.60", "a stream socket that is neither bound nor connected")
+{
+    real_kernel_only();
+    int descriptor = world_unconnected_descriptor();
+    both_refuse(descriptor);
+    ck_assert_int_eq(close(descriptor), 0);
+}
+
+CASE(bound_socket_is_refused, "Q7 S1.60", "a stream socket that is bound, but does not listen")
+{
+    real_kernel_only();
+    int descriptor = world_unconnected_descriptor();
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&self, sizeof self), 0);
+    both_refuse(descriptor);
+    ck_assert_int_eq(close(descriptor), 0);
+}
+
+CASE(udp_socket_is_refused, "Q7 S1.60", "a datagram socket")
+{
+    real_kernel_only();
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    both_refuse(descriptor);
+    ck_assert_int_eq(close(descriptor), 0);
+}
+
+CASE(unix_socket_is_refused, "Q7 S1.60", "sockets of the Unix domain, connected and listening")
+{
+    real_kernel_only();
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    both_refuse(ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listening, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)), 0);
+    ck_assert_int_eq(listen(listening, 1), 0);
+    both_refuse(listening);
+    close(listening);
+}
+
+CASE(connected_socket_is_no_server, "Q7", "a server refuses a connection, a socket refuses a listener")
+{
+    prepare();
+    struct peer *peer;
+    uint16_t port;
+    int connected = world_stream_descriptor(&peer);
+    int listening = world_listener_descriptor(&port);
+    ck_assert(!berth_server_set_descriptor(host->server, connected));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert(!berth_socket_set_descriptor(actor->socket, listening));
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert(world_is_open(connected));
+    ck_assert(world_is_open(listening));
+    ck_assert(berth_socket_set_descriptor(actor->socket, connected));
+    ck_assert(berth_server_set_descriptor(host->server, listening));
+}
+
+CASE(listener_is_adopted, "S1.57 T11", "a listening descriptor is served with what waits in it, and closed with the server")
+{
+    prepare();
+    uint16_t port;
+    int descriptor = world_listener_descriptor(&port);
+    world_connect(port);
+    ck_assert(berth_server_set_descriptor(host->server, descriptor));
+    ck_assert(berth_server_is_listening(host->server));
+    ck_assert_int_eq(berth_server_descriptor(host->server), descriptor);
+    ck_assert_uint_eq(berth_server_port(host->server), port);
+    ck_assert(berth_address_equal(berth_server_address(host->server), BERTH_ADDRESS_LOOPBACK));
+    assert_trace("");
+    UNTIL(host->new_connections == 1);
+    world_connect(port);
+    UNTIL(host->new_connections == 2);
+    berth_server_close(host->server);
+    ck_assert(!world_is_open(descriptor));
+}
+
+CASE(adoption_while_listening, "S1.58", "refused with class OPERATION; the server goes on, the descriptor stays the caller's")
+{
+    prepare();
+    uint16_t port;
+    host_listen(host);
+    int descriptor = world_listener_descriptor(&port);
+    ck_assert(!berth_server_set_descriptor(host->server, descriptor));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_OPERATION);
+    ck_assert_uint_eq(berth_server_port(host->server), host->port);
+    ck_assert(world_is_open(descriptor));
+    world_close_descriptor(descriptor);
+    world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+}
+
+CASE(stream_is_adopted, "S3.4", "state_changed inside the call, not connected; bytes in the kernel come by ready_read")
+{
+    prepare();
+    struct peer *peer;
+    int descriptor = world_stream_descriptor(&peer);
+    ck_assert_uint_eq(peer_send_some(peer, "early", 5), 5);
+    ck_assert(berth_socket_set_descriptor(actor->socket, descriptor));
+    assert_trace("s state CONNECTED");
+    ck_assert_int_eq(berth_socket_descriptor(actor->socket), descriptor);
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), peer_port(peer));
+    UNTIL(actor_has(actor, "early"));
+    actor_say(actor, "hello");
+    ck_assert(peer_hears(peer, "hello"));
+    ck_assert_uint_eq(actor->connects, 0);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert(peer_saw_end(peer));
+}
+
+CASE(adoption_drops_the_old_connection, "S3.4", "the former peer sees the end, buffers are empty, no handler is called")
+{
+    prepare();
+    struct peer *old_peer;
+    struct peer *new_peer;
+    int old = world_stream_descriptor(&old_peer);
+    int new = world_stream_descriptor(&new_peer);
+    actor->reads = false;
+    ck_assert(berth_socket_set_descriptor(actor->socket, old));
+    peer_say(old_peer, "unread");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 6);
+    actor_say(actor, "unsent");
+    trace_clear();
+    ck_assert(berth_socket_set_descriptor(actor->socket, new));
+    assert_trace("");
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+    ck_assert(peer_saw_either(old_peer));
+    actor_say(actor, "hello");
+    ck_assert(peer_hears(new_peer, "hello"));
+}
+
+CASE(failed_adoption_leaves_the_connection, "S3.5", "a refused descriptor leaves the socket as it was")
+{
+    prepare();
+    struct peer *peer;
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_stream_descriptor(&peer)));
+    trace_clear();
+    ck_assert(!berth_socket_set_descriptor(actor->socket, -1));
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    actor_say(actor, "hello");
+    ck_assert(peer_hears(peer, "hello"));
+}

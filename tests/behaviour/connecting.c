@@ -1,0 +1,197 @@
+/*
+ * Clients: attempts that succeed, fail, or are given up.
+ */
+#include "scene.h"
+
+CASE(connect_to_a_listener, "S3.9", "CONNECTING inside the call, never CONNECTED; then CONNECTED and connected from the loop")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    assert_trace("c state CONNECTING");
+    ck_assert(!berth_socket_is_valid(actor->socket));
+    UNTIL(actor->connects == 1);
+    assert_trace("c state CONNECTING, c state CONNECTED, c connected");
+    ck_assert(berth_socket_is_valid(actor->socket));
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), port);
+    ck_assert_uint_ne(berth_socket_local_port(actor->socket), 0);
+    ck_assert_ptr_nonnull(world_accept(port));
+}
+
+static void check_unconnected(struct actor *actor)
+{
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
+}
+
+CASE(connect_to_nobody, "S3.13 T39", "UNCONNECTED, then CONNECTION_REFUSED once; disconnected does not come")
+{
+    world_loop();
+    uint16_t port = world_free_port();
+    struct actor *actor = actor_new("c");
+    actor->on_error = check_unconnected;
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
+    UNTIL(actor->errors == 1);
+    world_settle();
+    assert_trace("c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
+}
+
+static uint16_t second_port;
+
+static void try_again(struct actor *actor)
+{
+    actor->on_error = NULL;
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, second_port));
+}
+
+CASE(connect_again_inside_the_error, "S3.13", "a new attempt may begin inside the error of the last one")
+{
+    world_loop();
+    uint16_t port = world_free_port();
+    second_port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    actor->on_error = try_again;
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
+    UNTIL(actor->connects == 1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
+}
+
+CASE(connect_while_connected, "S3.14", "class OPERATION in any state but UNCONNECTED; the connection goes on")
+{
+    struct host *host = host_listening("h");
+    host->takes = true;
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert_int_eq(actor->error, BERTH_ERROR_OPERATION);
+    UNTIL(actor->connects == 1 && host->count == 1);
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert_uint_eq(actor->errors, 2);
+    actor_say(actor, "hello");
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CLOSING);
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert_uint_eq(actor->errors, 3);
+    UNTIL(actor->disconnects == 1 && host->taken[0]->disconnects == 1);
+    ck_assert(actor_has(host->taken[0], "hello"));
+    ck_assert_uint_eq(host->new_connections, 1);
+}
+
+CASE(write_while_connecting, "S3.15 T49", "taken at once, sent after connected")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    actor_say(actor, "early");
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 5);
+    UNTIL(actor->written == 5);
+    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c written");
+    ck_assert(peer_hears(world_accept(port), "early"));
+}
+
+CASE(disconnect_while_connecting, "S3.16 T29", "remembered: connected, early output sent, then the usual end")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    actor_say(actor, "early");
+    berth_socket_disconnect_from_host(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, c written, "
+                 "c state UNCONNECTED, c finished, c disconnected");
+    struct peer *peer = world_accept(port);
+    ck_assert(peer_hears(peer, "early"));
+    ck_assert(peer_saw_end(peer));
+}
+
+CASE(disconnect_while_connecting_without_output, "S3.16 T29", "the same without output")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    berth_socket_close(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, "
+                 "c state UNCONNECTED, c finished, c disconnected");
+}
+
+CASE(abort_while_connecting, "S3.16", "UNCONNECTED and finished at once, no disconnected, nothing later")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    trace_clear();
+    berth_socket_abort(actor->socket);
+    assert_trace("c state UNCONNECTED, c finished");
+    world_settle();
+    assert_trace("c state UNCONNECTED, c finished");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(actor->connects == 1);
+}
+
+CASE(free_while_connecting, "S3.16", "a client freed in its attempt leaves nothing behind")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    for (int i = 0; i < 4; i++) {
+        struct actor *actor = actor_new("c");
+        ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+        if (i % 2 == 0)
+            berth_loop_turn(world_loop(), 0);
+        actor_free_socket(actor);
+    }
+    world_settle();
+}
+
+CASE(connect_to_a_wildcard, "socket.h", "a wildcard stands for this host")
+{
+    struct host *host = host_new("h");
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_ANY_IPV4, 0));
+    uint16_t port = berth_server_port(host->server);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_ANY_IPV4, port));
+    UNTIL(actor->connects == 1 && host->new_connections == 1);
+    char text[BERTH_ADDRESS_TEXT_SIZE];
+    berth_address_format(berth_socket_peer_address(actor->socket), text, sizeof text);
+    ck_assert_str_eq(text, "127.0.0.1");
+}
+
+CASE(connect_to_the_null_address, "socket.h", "no address: it cannot begin, the error is called, the state is UNCONNECTED")
+{
+    struct actor *actor = actor_new("c");
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
+    ck_assert_str_ne(berth_socket_error_string(actor->socket), "");
+    world_settle();
+    ck_assert_uint_eq(actor->errors, 1);
+}
+
+CASE(connect_without_descriptors, "S3.13", "no descriptor left: class SOCKET_RESOURCE; with one it works")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    world_exhaust(0);
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port);
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+    world_relieve();
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    UNTIL(actor->connects == 1);
+}
+
+CASE(peer_refuses_after_connect, "S3.31", "the listener goes with the connection in its backlog: an end, not a failed attempt")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(actor->connects == 1);
+    world_unlisten(port);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+}

@@ -1,0 +1,158 @@
+/*
+ * The loop inside another event loop: poll on its descriptor, a turn when it is readable or its time has come.
+ */
+#include "scene.h"
+
+#include <poll.h>
+
+static int descriptor(void)
+{
+    int number = berth_loop_descriptor(world_loop());
+    if (number < 0)
+        case_skip("this backend has no descriptor");
+    return number;
+}
+
+/* What GLib, libuv or a game do: at most `rounds` times. */
+static void poll_until(unsigned (*count)(void), unsigned wanted, int rounds)
+{
+    struct pollfd poller = {.fd = descriptor(), .events = POLLIN};
+    for (int i = 0; i < rounds && count() < wanted; i++) {
+        int timeout = berth_loop_timeout(world_loop());
+        poller.revents = 0;
+        ck_assert_int_ge(poll(&poller, 1, timeout >= 0 && timeout < 1000 ? timeout : 1000), 0);
+        berth_loop_turn(world_loop(), 0);
+    }
+    ck_assert_uint_ge(count(), wanted);
+}
+
+static struct host *host;
+
+static unsigned connections(void)
+{
+    return host->new_connections;
+}
+
+CASE(connection_makes_the_descriptor_readable, "design 4", "an outer loop hears of a connection")
+{
+    host = host_listening("h");
+    descriptor();
+    berth_loop_turn(world_loop(), 0);
+    world_connect(host->port);
+    poll_until(connections, 1, 20);
+}
+
+static struct actor *actor;
+
+static unsigned bytes_received(void)
+{
+    return (unsigned)actor->received;
+}
+
+static unsigned bytes_written(void)
+{
+    return (unsigned)actor->written;
+}
+
+CASE(bytes_make_the_descriptor_readable, "design 4", "an outer loop hears of bytes, and sends what was written outside a turn")
+{
+    struct peer *peer;
+    host = host_listening("h");
+    descriptor();
+    actor = host_connect(host, "s", &peer);
+    for (unsigned i = 1; i <= 10; i++) {
+        ck_assert_uint_eq(peer_send_some(peer, "x", 1), 1);
+        poll_until(bytes_received, i, 20);
+        actor_say(actor, "y");
+        poll_until(bytes_written, i, 20);
+        ck_assert(peer_hears(peer, "y"));
+    }
+}
+
+static unsigned expiries;
+
+static unsigned expired(void)
+{
+    return expiries;
+}
+
+static void count_expiry(berth_timer *timer, void *user)
+{
+    (void)timer;
+    (void)user;
+    expiries++;
+}
+
+CASE(timeout_tells_of_timers, "loop.h", "an outer loop that minds the time-out runs timers")
+{
+    descriptor();
+    ck_assert_int_eq(berth_loop_timeout(world_loop()), -1);
+    berth_timer *timer = berth_timer_new(world_loop(), count_expiry, NULL);
+    berth_timer_start(timer, 20, 0);
+    int timeout = berth_loop_timeout(world_loop());
+    ck_assert_int_ge(timeout, 0);
+    ck_assert_int_le(timeout, 21);
+    poll_until(expired, 1, 100);
+    ck_assert_int_eq(berth_loop_timeout(world_loop()), -1);
+}
+
+static unsigned tasks;
+
+static unsigned tasks_run(void)
+{
+    return tasks;
+}
+
+static void count_task(void *user)
+{
+    (void)user;
+    tasks++;
+}
+
+CASE(post_makes_the_descriptor_readable, "loop.h", "an outer loop hears of tasks, those posted by its own thread too")
+{
+    descriptor();
+    berth_loop_turn(world_loop(), 0);
+    for (unsigned i = 1; i <= 5; i++) {
+        ck_assert(berth_loop_post(world_loop(), count_task, NULL));
+        poll_until(tasks_run, i, 20);
+    }
+}
+
+CASE(descriptor_gets_quiet, "loop.h", "without anything to do the descriptor is not readable for ever")
+{
+    host = host_listening("h");
+    int number = descriptor();
+    world_connect(host->port);
+    poll_until(connections, 1, 20);
+    struct pollfd poller = {.fd = number, .events = POLLIN};
+    bool quiet = false;
+    for (int turns = 0; turns < 50 && !quiet; turns++) {
+        berth_loop_turn(world_loop(), 0);
+        quiet = poll(&poller, 1, 0) == 0;
+    }
+    ck_assert(quiet);
+}
+
+static unsigned disconnections(void)
+{
+    return actor->disconnects;
+}
+
+CASE(client_lives_in_an_outer_loop, "design 4", "connect, write, end: all started outside turns")
+{
+    host = host_listening("h");
+    descriptor();
+    host->takes = true;
+    actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    actor_say(actor, "hello");
+    berth_socket_disconnect_from_host(actor->socket);
+    poll_until(disconnections, 1, 50);
+    struct pollfd poller = {.fd = descriptor(), .events = POLLIN};
+    for (int i = 0; i < 50 && (host->count == 0 || host->taken[0]->disconnects == 0); i++) {
+        poll(&poller, 1, 100);
+        berth_loop_turn(world_loop(), 0);
+    }
+    ck_assert(actor_has(host->taken[0], "hello"));
+}

@@ -1,0 +1,162 @@
+/*
+ * Tasks: from this thread and from others, in order, each exactly once.
+ */
+#include "scene.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define THREADS 4
+#define TASKS 500
+
+static void say(void *user)
+{
+    trace("%s", (const char *)user);
+}
+
+CASE(tasks_run_in_order, "loop.h", "in the order of posting, in the loop and not inside post")
+{
+    ck_assert(berth_loop_post(world_loop(), say, "a"));
+    ck_assert(berth_loop_post(world_loop(), say, "b"));
+    ck_assert(berth_loop_post(world_loop(), say, "c"));
+    assert_trace("");
+    ck_assert(berth_loop_turn(world_loop(), -1));
+    UNTIL(trace_count() == 3);
+    assert_trace("a, b, c");
+    world_settle();
+    ck_assert_uint_eq(trace_count(), 3);
+}
+
+static unsigned posted_again;
+
+static void post_again(void *user)
+{
+    (void)user;
+    if (++posted_again < 50)
+        ck_assert(berth_loop_post(world_loop(), post_again, NULL));
+}
+
+CASE(task_posts_itself, "loop.h", "a task that posts itself leaves time for the rest")
+{
+    struct host *host = host_listening("h");
+    world_connect(host->port);
+    ck_assert(berth_loop_post(world_loop(), post_again, NULL));
+    UNTIL(posted_again == 50 && host->new_connections == 1);
+}
+
+struct poster {
+    pthread_t thread;
+    berth_loop *loop;
+    unsigned number;
+};
+
+static unsigned ran[THREADS];
+static pthread_t loop_thread;
+
+static void count_task(void *user)
+{
+    uintptr_t code = (uintptr_t)user;
+    ck_assert(pthread_equal(pthread_self(), loop_thread));
+    /* The tasks of one thread come in its order. */
+    ck_assert_uint_eq(ran[code / TASKS], code % TASKS);
+    ran[code / TASKS]++;
+}
+
+static void *post_many(void *user)
+{
+    struct poster *self = user;
+    for (uintptr_t i = 0; i < TASKS; i++) {
+        if (!berth_loop_post(self->loop, count_task, (void *)(self->number * TASKS + i)))
+            return self;
+    }
+    return NULL;
+}
+
+static void begin_posters(struct poster *posters)
+{
+    loop_thread = pthread_self();
+    for (unsigned i = 0; i < THREADS; i++) {
+        posters[i].loop = world_loop();
+        posters[i].number = i;
+        ck_assert_int_eq(pthread_create(&posters[i].thread, NULL, post_many, &posters[i]), 0);
+    }
+}
+
+static void join_posters(struct poster *posters)
+{
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *failed;
+        ck_assert_int_eq(pthread_join(posters[i].thread, &failed), 0);
+        ck_assert_ptr_null(failed);
+    }
+}
+
+static unsigned all_ran(void)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < THREADS; i++)
+        sum += ran[i];
+    return sum;
+}
+
+CASE(threads_post_tasks, "loop.h", "four threads, two thousand tasks: each runs once, on the loop's thread, in order")
+{
+    struct poster posters[THREADS];
+    world_loop();
+    begin_posters(posters);
+    UNTIL(all_ran() == THREADS * TASKS);
+    join_posters(posters);
+    world_settle();
+    ck_assert_uint_eq(all_ran(), THREADS * TASKS);
+}
+
+CASE(tasks_run_when_the_loop_is_freed, "loop.h", "what was posted and has not run yet runs in berth_loop_free")
+{
+    struct poster posters[THREADS];
+    world_loop();
+    begin_posters(posters);
+    join_posters(posters);
+    world_free_loop();
+    ck_assert_uint_eq(all_ran(), THREADS * TASKS);
+}
+
+static void free_host(void *user)
+{
+    struct host *host = user;
+    berth_server_free(host->server);
+    host->server = NULL;
+}
+
+CASE(task_frees_a_server, "loop.h", "objects may be freed inside tasks")
+{
+    struct host *host = host_listening("h");
+    world_connect(host->port);
+    ck_assert(berth_loop_post(world_loop(), free_host, host));
+    UNTIL(host->server == NULL);
+    world_settle();
+}
+
+static void *post_one(void *user)
+{
+    berth_loop_post(user, say, "posted");
+    return NULL;
+}
+
+CASE(post_ends_a_long_wait, "loop.h", "a task from another thread ends a turn without limit")
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, post_one, world_loop()), 0);
+    for (int turns = 0; turns < 10 && trace_count() == 0; turns++)
+        berth_loop_turn(world_loop(), -1);
+    assert_trace("posted");
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+CASE(blocking_wait_runs_no_tasks, "loop.h", "tasks are for the loop: a wait leaves them")
+{
+    struct host *host = host_listening("h");
+    ck_assert(berth_loop_post(world_loop(), say, "posted"));
+    ck_assert(!berth_server_wait_for_new_connection(host->server, 10, NULL));
+    assert_trace("");
+    UNTIL(trace_count() == 1);
+}

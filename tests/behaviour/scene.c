@@ -1,0 +1,321 @@
+/*
+ * The handlers behind hosts and actors.
+ */
+#include "scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_ACTORS 512
+#define MOST_HOSTS 64
+
+static struct actor actors[MOST_ACTORS];
+static unsigned actor_count;
+static struct host hosts[MOST_HOSTS];
+static unsigned host_count;
+
+const char *state_name(berth_state state)
+{
+    switch (state) {
+    case BERTH_STATE_UNCONNECTED:
+        return "UNCONNECTED";
+    case BERTH_STATE_HOST_LOOKUP:
+        return "HOST_LOOKUP";
+    case BERTH_STATE_CONNECTING:
+        return "CONNECTING";
+    case BERTH_STATE_CONNECTED:
+        return "CONNECTED";
+    case BERTH_STATE_BOUND:
+        return "BOUND";
+    case BERTH_STATE_LISTENING:
+        return "LISTENING";
+    case BERTH_STATE_CLOSING:
+        return "CLOSING";
+    }
+    return "?";
+}
+
+/* ---- sockets ----------------------------------------------------------------------------------- */
+
+static bool last_word_is(const char *name, const char *event)
+{
+    char word[64];
+    snprintf(word, sizeof word, "%s %s", name, event);
+    size_t length = strlen(word);
+    size_t all = strlen(trace_text());
+    return all >= length && strcmp(trace_text() + all - length, word) == 0;
+}
+
+static void say(const struct actor *self, const char *event, const char *detail)
+{
+    if (self->quiet)
+        return;
+    if (detail != NULL)
+        trace("%s %s %s", self->name, event, detail);
+    else
+        trace("%s %s", self->name, event);
+}
+
+static void take_input(struct actor *self)
+{
+    size_t available = berth_socket_bytes_available(self->socket);
+    if (self->received + available > self->capacity) {
+        self->capacity = 2 * (self->received + available);
+        self->input = realloc(self->input, self->capacity);
+        ck_assert_ptr_nonnull(self->input);
+    }
+    ptrdiff_t got = berth_socket_read(self->socket, self->input + self->received, available);
+    ck_assert_int_eq(got, (ptrdiff_t)available);
+    self->received += available;
+}
+
+static void on_ready_read(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->ready_reads++;
+    if (!last_word_is(self->name, "ready_read"))
+        say(self, "ready_read", NULL);
+    if (self->reads)
+        take_input(self);
+    if (self->on_ready_read != NULL)
+        self->on_ready_read(self);
+}
+
+static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    ck_assert_uint_gt(bytes, 0);
+    self->written += bytes;
+    if (!last_word_is(self->name, "written"))
+        say(self, "written", NULL);
+    if (self->on_written != NULL)
+        self->on_written(self);
+}
+
+static void on_connected(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->connects++;
+    say(self, "connected", NULL);
+    if (self->on_connected != NULL)
+        self->on_connected(self);
+}
+
+static void on_disconnected(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->disconnects++;
+    say(self, "disconnected", NULL);
+    if (self->on_disconnected != NULL)
+        self->on_disconnected(self);
+}
+
+static void on_error_occurred(berth_socket *socket, berth_error error, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    ck_assert_int_eq(berth_socket_error(socket), error);
+    ck_assert_str_ne(berth_socket_error_string(socket), "");
+    self->errors++;
+    self->error = error;
+    say(self, "error", berth_error_name(error));
+    if (self->on_error != NULL)
+        self->on_error(self);
+}
+
+static void on_state_changed(berth_socket *socket, berth_state state, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    ck_assert_int_eq(berth_socket_state(socket), state);
+    self->state = state;
+    say(self, "state", state_name(state));
+    if (self->on_state != NULL)
+        self->on_state(self);
+}
+
+static void on_read_channel_finished(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->finishes++;
+    say(self, "finished", NULL);
+    if (self->on_finished != NULL)
+        self->on_finished(self);
+}
+
+static const berth_socket_handlers actor_handlers = {
+    .ready_read = on_ready_read,
+    .bytes_written = on_bytes_written,
+    .connected = on_connected,
+    .disconnected = on_disconnected,
+    .error_occurred = on_error_occurred,
+    .state_changed = on_state_changed,
+    .read_channel_finished = on_read_channel_finished,
+};
+
+static struct actor *fresh_actor(const char *name)
+{
+    ck_assert_uint_lt(actor_count, MOST_ACTORS);
+    struct actor *self = &actors[actor_count++];
+    self->name = name;
+    self->reads = true;
+    return self;
+}
+
+struct actor *actor_new(const char *name)
+{
+    struct actor *self = fresh_actor(name);
+    self->socket = berth_socket_new(world_loop(), &actor_handlers, self);
+    ck_assert_ptr_nonnull(self->socket);
+    return self;
+}
+
+struct actor *actor_on(const char *name, berth_socket *socket)
+{
+    struct actor *self = fresh_actor(name);
+    self->socket = socket;
+    self->state = berth_socket_state(socket);
+    berth_socket_set_handlers(socket, &actor_handlers, self);
+    return self;
+}
+
+struct actor *actor_connected(const char *name, struct peer **ret_peer)
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    struct actor *self = actor_new(name);
+    ck_assert(berth_socket_connect_to_address(self->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(self->connects == 1);
+    *ret_peer = world_accept(port);
+    ck_assert_ptr_nonnull(*ret_peer);
+    world_unlisten(port);
+    trace_clear();
+    return self;
+}
+
+bool actor_has(const struct actor *actor, const char *text)
+{
+    return actor->received == strlen(text) && memcmp(actor->input, text, actor->received) == 0;
+}
+
+void actor_say(struct actor *actor, const char *text)
+{
+    ck_assert_int_eq(berth_socket_write(actor->socket, text, strlen(text)), (ptrdiff_t)strlen(text));
+}
+
+void actor_free_socket(struct actor *actor)
+{
+    berth_socket *socket = actor->socket;
+    berth_socket_free(socket);
+    actor->socket = NULL;
+}
+
+/* ---- servers ----------------------------------------------------------------------------------- */
+
+static void on_new_connection(berth_server *server, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    self->new_connections++;
+    trace("%s new_connection", self->name);
+    if (self->takes) {
+        berth_socket *socket = berth_server_next_pending_connection(server);
+        ck_assert_ptr_nonnull(socket);
+        ck_assert_uint_lt(self->count, HOST_MOST);
+        self->taken[self->count] = actor_on("s", socket);
+        self->taken[self->count++]->host = self;
+    }
+    if (self->on_new_connection != NULL)
+        self->on_new_connection(self);
+}
+
+static void on_accept_error(berth_server *server, berth_error error, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    ck_assert_int_eq(berth_server_error(server), error);
+    ck_assert_str_ne(berth_server_error_string(server), "");
+    self->accept_errors++;
+    self->error = error;
+    trace("%s accept_error %s", self->name, berth_error_name(error));
+    if (self->on_accept_error != NULL)
+        self->on_accept_error(self);
+}
+
+static const berth_server_handlers host_handlers = {
+    .new_connection = on_new_connection,
+    .accept_error = on_accept_error,
+};
+
+struct host *host_new(const char *name)
+{
+    ck_assert_uint_lt(host_count, MOST_HOSTS);
+    struct host *self = &hosts[host_count++];
+    self->name = name;
+    self->server = berth_server_new(world_loop(), &host_handlers, self);
+    ck_assert_ptr_nonnull(self->server);
+    return self;
+}
+
+void host_listen(struct host *host)
+{
+    bool listens = berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, 0);
+    ck_assert_msg(listens, "%s", berth_server_error_string(host->server));
+    host->port = berth_server_port(host->server);
+    ck_assert_uint_ne(host->port, 0);
+}
+
+struct host *host_listening(const char *name)
+{
+    struct host *self = host_new(name);
+    host_listen(self);
+    return self;
+}
+
+berth_socket *host_take(struct host *host)
+{
+    UNTIL(berth_server_has_pending_connections(host->server));
+    berth_socket *socket = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(socket);
+    return socket;
+}
+
+struct actor *host_take_actor(struct host *host, const char *name)
+{
+    struct actor *actor = actor_on(name, host_take(host));
+    actor->host = host;
+    return actor;
+}
+
+struct actor *host_connect(struct host *host, const char *name, struct peer **ret_peer)
+{
+    *ret_peer = world_connect(host->port);
+    struct actor *actor = host_take_actor(host, name);
+    trace_clear();
+    return actor;
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------- */
+
+uint8_t *scene_pattern(size_t size, uint32_t seed)
+{
+    uint8_t *bytes = malloc(size);
+    ck_assert_ptr_nonnull(bytes);
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(seed >> 24);
+    }
+    return bytes;
+}
+
+__attribute__((destructor)) static void free_inputs(void)
+{
+    for (unsigned i = 0; i < actor_count; i++)
+        free(actors[i].input);
+}

@@ -1,0 +1,190 @@
+/*
+ * Writing: what is taken, when it goes, what is said.
+ */
+#include "scene.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+CASE(write_is_buffered, "S3.27", "nothing goes out inside write; the loop sends it, and says how much")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    char bytes[8];
+    ck_assert_int_eq(berth_socket_write(actor->socket, "hello", 5), 5);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "", 0), 0);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 5);
+    ck_assert_uint_eq(peer_receive_some(peer, bytes, sizeof bytes), 0);
+    assert_trace("");
+    UNTIL(actor->written == 5);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+    ck_assert(peer_hears(peer, "hello"));
+    assert_trace("s written");
+}
+
+CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, and order is kept")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    enum { COUNT = 2000 };
+    uint8_t *bytes = scene_pattern(COUNT, 1);
+    uint8_t heard[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(berth_socket_write(actor->socket, bytes + i, 1), 1);
+        if (i % 97 == 0)
+            berth_loop_turn(world_loop(), 0);
+    }
+    ck_assert_uint_eq(peer_receive(peer, heard, COUNT), COUNT);
+    ck_assert_mem_eq(heard, bytes, COUNT);
+    UNTIL(actor->written == COUNT);
+    free(bytes);
+}
+
+CASE(caller_keeps_its_memory, "S3.27", "what is written is copied: the caller may change its bytes at once")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    char bytes[] = "hello";
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 5), 5);
+    memset(bytes, 'x', 5);
+    ck_assert(peer_hears(peer, "hello"));
+}
+
+CASE(write_without_a_connection, "S3.27", "refused with -1 and class OPERATION, before and after a connection")
+{
+    struct actor *actor = actor_new("s");
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+    ck_assert_str_ne(berth_socket_error_string(actor->socket), "");
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+}
+
+CASE(write_after_the_end, "S3.27 T38", "after the peer's end a write gives -1")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    peer_close(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+}
+
+CASE(write_while_closing, "S3.33", "what is written after disconnect_from_host, but before the end, is sent too")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor_say(actor, "one ");
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CLOSING);
+    actor_say(actor, "two");
+    ck_assert(peer_hears(peer, "one two"));
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), -1);
+}
+
+CASE(write_after_close, "S3.34", "after close nothing more can be written, but what was written goes out")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor_say(actor, "one");
+    berth_socket_close(actor->socket);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "two", 3), -1);
+    ck_assert(peer_hears(peer, "one"));
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->disconnects == 1);
+}
+
+CASE(flush_hands_over_at_once, "S3.29", "flush gives output to the kernel without a turn; nothing is announced inside")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    ck_assert(!berth_socket_flush(actor->socket));
+    actor_say(actor, "hello");
+    ck_assert(berth_socket_flush(actor->socket));
+    assert_trace("");
+    ck_assert(peer_hears(peer, "hello"));
+    UNTIL(actor->written == 5);
+    ck_assert(!berth_socket_flush(actor->socket));
+}
+
+static void write_more(struct actor *actor)
+{
+    if (actor->written < 10)
+        actor_say(actor, "y");
+}
+
+CASE(write_inside_bytes_written, "S3.28", "the handler may write on; it is not called recursively")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->on_written = write_more;
+    actor_say(actor, "x");
+    ck_assert(peer_hears(peer, "xyyyyyyyyy"));
+    UNTIL(actor->written == 10);
+}
+
+static unsigned depth;
+
+static void flush_inside(struct actor *actor)
+{
+    ck_assert_uint_eq(depth, 0);
+    depth++;
+    if (actor->written < 5) {
+        actor_say(actor, "z");
+        berth_socket_flush(actor->socket);
+        for (int turns = 0; turns < 10; turns++)
+            berth_loop_turn(world_loop(), 1);
+    }
+    depth--;
+}
+
+CASE(bytes_written_is_not_recursive, "S3.28", "an inner flush and an inner loop send in silence")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->on_written = flush_inside;
+    actor_say(actor, "x");
+    ck_assert(peer_hears(peer, "xz"));
+    world_settle();
+}
+
+CASE(write_to_a_reset_peer, "S3.30", "a reset is an error REMOTE_HOST_CLOSED and the end, without SIGPIPE")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    peer_reset(peer);
+    berth_socket_write(actor->socket, "x", 1);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+}
+
+CASE(output_beyond_the_kernel, "S3.27", "output has no limit; it goes as the peer reads")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    enum { SIZE = 8 << 20 };
+    uint8_t *bytes = scene_pattern(SIZE, 2);
+    uint8_t *heard = malloc(SIZE);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, SIZE), SIZE);
+    world_settle();
+    ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
+    ck_assert_uint_eq(peer_receive(peer, heard, SIZE), SIZE);
+    ck_assert_mem_eq(heard, bytes, SIZE);
+    UNTIL(actor->written == SIZE);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+    free(bytes);
+    free(heard);
+}

@@ -1,0 +1,265 @@
+/*
+ * Laws 9 and 10: watches and wake; and the clock.
+ */
+#include "kit.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+CASE(watch_fires_once, "9", "a watch ends when its descriptor is ready, and not again by itself")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 0);
+    world_raise(event, BERTH__WATCH_READ);
+    UNTIL(watch->fires == 1);
+    ck_assert_uint_eq(watch->found & BERTH__WATCH_READ, BERTH__WATCH_READ);
+    ck_assert(!watch->watch.active);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 1);
+    world_close_descriptor(event);
+}
+
+CASE(watch_is_started_again, "9", "a watch may be started again after it has fired, on what is still ready too")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    world_raise(event, BERTH__WATCH_READ);
+    for (unsigned fires = 1; fires <= 3; fires++) {
+        ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+        UNTIL(watch->fires == fires);
+    }
+    world_raise(event, 0);
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 3);
+    kit_watch_close(watch);
+    UNTIL(watch->closed);
+    world_close_descriptor(event);
+}
+
+static int again_on;
+
+static void start_again(kit_watch *watch)
+{
+    if (watch->fires < 5)
+        ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+}
+
+CASE(watch_is_started_inside_its_event, "9", "a watch may be started again inside fired")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    again_on = world_event_descriptor();
+    watch->inside_fired = start_again;
+    world_raise(again_on, BERTH__WATCH_READ);
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+    UNTIL(watch->fires == 5);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 5);
+    world_close_descriptor(again_on);
+}
+
+CASE(watch_for_writing, "9", "a connected stream can be written at once")
+{
+    struct peer *peer;
+    kit();
+    int descriptor = world_stream_descriptor(&peer);
+    kit_watch *watch = kit_watch_new(NULL);
+    ck_assert_int_eq(kit_watch_start(watch, descriptor, BERTH__WATCH_WRITE), 0);
+    UNTIL(watch->fires == 1);
+    ck_assert_uint_eq(watch->found & BERTH__WATCH_WRITE, BERTH__WATCH_WRITE);
+    world_close_descriptor(descriptor);
+}
+
+CASE(watch_closes_while_active, "7 9", "a watch that is closed does not fire, but says closed")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    kit_turn(1);
+    kit_watch_close(watch);
+    kit_watch_close(watch);
+    world_raise(event, BERTH__WATCH_READ);
+    UNTIL(watch->closed);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 0);
+    world_close_descriptor(event);
+}
+
+CASE(watch_closes_before_run, "7 9", "close holds even for a watch that is in the ready list already")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    world_raise(event, BERTH__WATCH_READ);
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    ck_assert_int_eq(kit_wait(50), 0);
+    kit_watch_close(watch);
+    UNTIL(watch->closed);
+    ck_assert_uint_eq(watch->fires, 0);
+    world_close_descriptor(event);
+}
+
+static void close_the_watch(kit_watch *watch)
+{
+    kit_watch_close(watch);
+}
+
+CASE(watch_closes_inside_its_event, "7 9", "close inside fired: closed follows")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    watch->inside_fired = close_the_watch;
+    world_raise(event, BERTH__WATCH_READ);
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    UNTIL(watch->closed);
+    ck_assert_uint_eq(watch->fires, 1);
+    world_close_descriptor(event);
+}
+
+CASE(wake_before_the_wait, "10", "a wake is kept for the next wait, once")
+{
+    kit();
+    kit_turn(0);
+    kit()->operations->wake(kit());
+    kit()->operations->wake(kit());
+    ck_assert_int_eq(kit()->operations->wait(kit(), -1), 0);
+    ck_assert_uint_eq(kit_run_ready(NULL), 0);
+    /* The two were one: the next wait has its full time. A single early return is forgiven. */
+    unsigned early = 0;
+    for (int turns = 0; turns < 4; turns++) {
+        uint64_t before = kit()->operations->now(kit());
+        kit_turn(10);
+        early += kit()->operations->now(kit()) - before < 9000000;
+    }
+    ck_assert_uint_le(early, 1);
+}
+
+static void *wake_soon(void *backend)
+{
+    /* Whether this comes before or during the wait does not matter: both have to end it. */
+    usleep(2000);
+    ((berth__backend *)backend)->operations->wake(backend);
+    return NULL;
+}
+
+CASE(wake_from_another_thread, "10", "another thread ends an endless wait")
+{
+    pthread_t thread;
+    for (int rounds = 0; rounds < 10; rounds++) {
+        ck_assert_int_eq(pthread_create(&thread, NULL, wake_soon, kit()), 0);
+        ck_assert_int_eq(kit()->operations->wait(kit(), -1), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    }
+}
+
+static void wake_by_signal(int number)
+{
+    (void)number;
+    kit()->operations->wake(kit());
+}
+
+static void *signal_soon(void *target)
+{
+    usleep(2000);
+    pthread_kill(*(pthread_t *)target, SIGUSR1);
+    return NULL;
+}
+
+CASE(wake_from_a_signal_handler, "10", "a signal handler ends an endless wait")
+{
+    struct sigaction action = {.sa_handler = wake_by_signal};
+    pthread_t self = pthread_self();
+    pthread_t thread;
+    kit();
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, signal_soon, &self), 0);
+    ck_assert_int_eq(kit()->operations->wait(kit(), -1), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+CASE(wake_calls_no_event, "10", "a wake alone runs nothing and loses nothing")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    kit_receive_start(stream);
+    for (int i = 0; i < 20; i++) {
+        kit()->operations->wake(kit());
+        if (i == 10)
+            peer_send_some(peer, "x", 1);
+        kit_turn(1);
+    }
+    UNTIL(stream->received == 1);
+    ck_assert_uint_eq(stream->deliveries, 1);
+}
+
+CASE(clock_goes_forward, "wait", "time never goes back, and a wait of some milliseconds is not early by much")
+{
+    kit();
+    uint64_t before = kit()->operations->now(kit());
+    for (int i = 0; i < 5; i++) {
+        kit_turn(2);
+        uint64_t now = kit()->operations->now(kit());
+        ck_assert_uint_ge(now, before);
+        before = now;
+    }
+}
+
+CASE(wait_of_zero_does_not_wait, "wait", "with a time-out of 0 an idle wait returns")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    kit_receive_start(stream);
+    for (int i = 0; i < 100; i++)
+        ck_assert_uint_eq(kit_turn_for(NULL, 0), 0);
+    peer_send_some(peer, "x", 1);
+    for (int i = 0; i < WORLD_TURNS && stream->received == 0; i++)
+        kit_turn(0);
+    ck_assert_uint_eq(stream->received, 1);
+}
+
+CASE(descriptor_is_pollable, "descriptor", "the backend's descriptor becomes readable when there is something to run")
+{
+    kit();
+    int descriptor = kit()->operations->descriptor(kit());
+    if (descriptor < 0)
+        case_skip("this backend has no descriptor");
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    kit_receive_start(stream);
+    for (int turns = 0; turns < 10; turns++)
+        kit_turn(0); /* hands what was started to the kernel */
+    peer_send_some(peer, "x", 1);
+    struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+    ck_assert_int_eq(poll(&poller, 1, 5000), 1);
+    for (int turns = 0; turns < WORLD_TURNS && stream->received == 0; turns++)
+        kit_turn(0);
+    ck_assert_uint_eq(stream->received, 1);
+}
+
+CASE(wake_makes_the_descriptor_readable, "10", "a wake is seen by somebody who polls the descriptor")
+{
+    kit();
+    int descriptor = kit()->operations->descriptor(kit());
+    if (descriptor < 0)
+        case_skip("this backend has no descriptor");
+    kit_turn(0);
+    kit()->operations->wake(kit());
+    struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+    ck_assert_int_eq(poll(&poller, 1, 5000), 1);
+    kit_turn(0);
+}
+
+CASE(nothing_can_ever_happen, "wait", "the simulated kernel refuses to wait for ever")
+{
+    if (!world_is_simulated())
+        case_skip("a real kernel waits for ever");
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    kit_receive_start(stream);
+    kit_turn(1);
+    ck_assert_int_eq(kit()->operations->wait(kit(), -1), EDEADLK);
+}

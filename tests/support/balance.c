@@ -1,0 +1,107 @@
+/*
+ * Counting descriptors and heap blocks.
+ *
+ * The allocator counts blocks in use, atomically, because tasks are posted from other threads. Descriptors are those of
+ * /proc/self/fd, without the one that reads it.
+ */
+#include "balance.h"
+
+#include <berth/memory.h>
+
+#include <check.h>
+#include <dirent.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_long blocks;
+static atomic_ulong requests;
+static unsigned descriptors_before;
+static char links_before[4096];
+
+static void *count_allocate(size_t size)
+{
+    atomic_fetch_add(&requests, 1);
+    void *memory = malloc(size);
+    if (memory != NULL)
+        atomic_fetch_add(&blocks, 1);
+    return memory;
+}
+
+static void *count_reallocate(void *memory, size_t size)
+{
+    atomic_fetch_add(&requests, 1);
+    bool fresh = memory == NULL;
+    void *moved = realloc(memory, size);
+    if (fresh && moved != NULL)
+        atomic_fetch_add(&blocks, 1);
+    return moved;
+}
+
+static void count_release(void *memory)
+{
+    if (memory != NULL)
+        atomic_fetch_sub(&blocks, 1);
+    free(memory);
+}
+
+long balance_blocks(void)
+{
+    return atomic_load(&blocks);
+}
+
+unsigned long balance_requests(void)
+{
+    return atomic_load(&requests);
+}
+
+/* Also writes what each descriptor is, since a number alone says nothing about who has leaked it. */
+static unsigned describe(char *text, size_t size)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    ck_assert_ptr_nonnull(directory);
+    unsigned count = 0;
+    size_t used = 0;
+    text[0] = '\0';
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(directory))
+            continue;
+        count++;
+        char target[128];
+        ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
+        target[length < 0 ? 0 : length] = '\0';
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, " %s:%s", entry->d_name, target);
+    }
+    closedir(directory);
+    return count;
+}
+
+unsigned balance_descriptors(void)
+{
+    char text[4096];
+    return describe(text, sizeof text);
+}
+
+void balance_begin(void)
+{
+    static const berth_allocator counting = {
+        .allocate = count_allocate,
+        .reallocate = count_reallocate,
+        .release = count_release,
+    };
+    berth_set_allocator(&counting);
+    descriptors_before = describe(links_before, sizeof links_before);
+}
+
+void balance_end(void)
+{
+    char links[4096];
+    unsigned descriptors = describe(links, sizeof links);
+    ck_assert_msg(descriptors == descriptors_before, "descriptors left open: before%s, after%s",
+                  links_before, links);
+    ck_assert_msg(balance_blocks() == 0, "%ld blocks of memory left", balance_blocks());
+}

@@ -1,0 +1,360 @@
+/*
+ * The world: its loop, its turns, and everything that differs between the real kernel and the simulated one in one line.
+ *
+ * Real peers live in peer_real.c, simulated ones in peer_sim.c, both behind the table of world_side.h.
+ */
+#include "world.h"
+
+#include "balance.h"
+#include "world_side.h"
+
+#include "backend/sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_TURNS 25
+
+static berth_loop *loop;
+static void (*turn_bare)(int milliseconds);
+static void (*end_bare)(void);
+static void (*make_bare)(void);
+static struct peer *peers;
+
+/* ---- the loop ---------------------------------------------------------------------------------- */
+
+bool world_is_simulated(void)
+{
+    const char *backend = getenv("BERTH_BACKEND");
+    return backend != NULL && strcmp(backend, "sim") == 0;
+}
+
+berth_loop *world_loop(void)
+{
+    if (loop == NULL)
+        loop = berth_loop_new(NULL);
+    ck_assert_msg(loop != NULL, "no loop: %s", strerror(errno));
+    return loop;
+}
+
+void world_free_loop(void)
+{
+    for (struct peer *each = peers; each != NULL && world_is_simulated(); each = each->next)
+        each->end = NULL; /* it goes with its kernel */
+    berth_loop_free(loop);
+    loop = NULL;
+}
+
+void world_use_backend(void (*turn)(int milliseconds), void (*end)(void))
+{
+    turn_bare = turn;
+    end_bare = end;
+}
+
+berth__backend *world_sim(void)
+{
+    if (!world_is_simulated())
+        return NULL;
+    if (make_bare != NULL)
+        make_bare();
+    else
+        world_loop();
+    return berth__sim_last();
+}
+
+void world_make_backend_by(void (*make)(void))
+{
+    make_bare = make;
+}
+
+static void turn(int milliseconds)
+{
+    if (turn_bare != NULL)
+        turn_bare(milliseconds);
+    else
+        berth_loop_turn(world_loop(), milliseconds);
+}
+
+void world_turn(void)
+{
+    turn(5);
+}
+
+void world_settle(void)
+{
+    for (int turns = 0; turns < SETTLE_TURNS; turns++)
+        turn(1);
+}
+
+bool world_run_until(bool (*condition)(void *context), void *context)
+{
+    for (int turns = 0; turns < WORLD_TURNS && !condition(context); turns++)
+        world_turn();
+    return condition(context);
+}
+
+static const struct side *side(void)
+{
+    return world_is_simulated() ? &simulated_side : &real_side;
+}
+
+void world_begin(void)
+{
+    peers = NULL;
+}
+
+void world_end(void)
+{
+    while (peers != NULL)
+        peer_close(peers);
+    world_relieve();
+    side()->unlisten_all();
+    if (end_bare != NULL)
+        end_bare();
+    world_free_loop();
+}
+
+/* ---- peers ------------------------------------------------------------------------------------- */
+
+struct peer *world_new_peer(void)
+{
+    struct peer *fresh = calloc(1, sizeof *fresh);
+    ck_assert_ptr_nonnull(fresh);
+    fresh->descriptor = -1;
+    fresh->next = peers;
+    peers = fresh;
+    return fresh;
+}
+
+static void free_peer(struct peer *gone)
+{
+    for (struct peer **link = &peers; *link != NULL; link = &(*link)->next) {
+        if (*link != gone)
+            continue;
+        *link = gone->next;
+        break;
+    }
+    free(gone);
+}
+
+struct peer *world_connect_to(berth_address address, uint16_t port)
+{
+    struct peer *fresh = world_new_peer();
+    int error = side()->connect(fresh, address, port);
+    if (error == 0)
+        error = side()->establish(fresh);
+    if (error == 0)
+        return fresh;
+    peer_close(fresh);
+    errno = error;
+    return NULL;
+}
+
+struct peer *world_connect(uint16_t port)
+{
+    struct peer *fresh = world_connect_to(BERTH_ADDRESS_LOOPBACK, port);
+    ck_assert_msg(fresh != NULL, "cannot connect to port %u: %s", port, strerror(errno));
+    return fresh;
+}
+
+struct peer *world_connect_begin(uint16_t port)
+{
+    struct peer *fresh = world_new_peer();
+    ck_assert_int_eq(side()->connect(fresh, BERTH_ADDRESS_LOOPBACK, port), 0);
+    return fresh;
+}
+
+bool peer_is_connected(struct peer *peer)
+{
+    return side()->is_established(peer);
+}
+
+size_t peer_send_some(struct peer *peer, const void *data, size_t size)
+{
+    ptrdiff_t sent = side()->send(peer, data, size);
+    return sent < 0 ? 0 : (size_t)sent;
+}
+
+void peer_send(struct peer *peer, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    size_t done = 0;
+    for (int idle = 0; done < size && idle < WORLD_TURNS;) {
+        size_t sent = peer_send_some(peer, bytes + done, size - done);
+        done += sent;
+        idle = sent > 0 ? 0 : idle + 1;
+        if (done < size)
+            world_turn();
+    }
+    ck_assert_msg(done == size, "the peer could send only %zu bytes of %zu", done, size);
+}
+
+void peer_say(struct peer *peer, const char *text)
+{
+    peer_send(peer, text, strlen(text));
+}
+
+size_t peer_receive_some(struct peer *peer, void *data, size_t size)
+{
+    if (peer->ended || peer->was_reset)
+        return 0;
+    ptrdiff_t received = side()->receive(peer, data, size);
+    if (received == 0)
+        peer->ended = true;
+    else if (received < 0 && received != -EAGAIN)
+        peer->was_reset = true;
+    return received > 0 ? (size_t)received : 0;
+}
+
+size_t peer_receive(struct peer *peer, void *data, size_t size)
+{
+    uint8_t *bytes = data;
+    size_t done = 0;
+    for (int idle = 0; done < size && idle < WORLD_TURNS && !peer->ended && !peer->was_reset;) {
+        size_t received = peer_receive_some(peer, bytes + done, size - done);
+        done += received;
+        idle = received > 0 ? 0 : idle + 1;
+        if (received == 0)
+            world_turn();
+    }
+    return done;
+}
+
+bool peer_hears(struct peer *peer, const char *text)
+{
+    char heard[4096];
+    size_t size = strlen(text);
+    ck_assert_uint_lt(size, sizeof heard);
+    size_t received = peer_receive(peer, heard, size);
+    return received == size && memcmp(heard, text, size) == 0;
+}
+
+bool peer_saw_either(struct peer *peer)
+{
+    uint8_t byte;
+    ck_assert_msg(peer_receive(peer, &byte, 1) == 0, "bytes came instead of the end");
+    return peer->ended || peer->was_reset;
+}
+
+bool peer_saw_end(struct peer *peer)
+{
+    return peer_saw_either(peer) && peer->ended;
+}
+
+bool peer_saw_reset(struct peer *peer)
+{
+    return peer_saw_either(peer) && peer->was_reset;
+}
+
+void peer_shutdown(struct peer *peer)
+{
+    side()->shutdown(peer);
+}
+
+void peer_close(struct peer *peer)
+{
+    side()->close(peer, false);
+    free_peer(peer);
+}
+
+void peer_reset(struct peer *peer)
+{
+    side()->close(peer, true);
+    free_peer(peer);
+}
+
+uint16_t peer_port(struct peer *peer)
+{
+    return side()->port(peer);
+}
+
+/* ---- the other way round ----------------------------------------------------------------------- */
+
+uint16_t world_listen(int backlog)
+{
+    return side()->listen(backlog);
+}
+
+struct peer *world_accept(uint16_t port)
+{
+    for (int turns = 0; turns < WORLD_TURNS; turns++) {
+        struct peer *fresh = world_new_peer();
+        if (side()->accept(fresh, port))
+            return fresh;
+        free_peer(fresh);
+        world_turn();
+    }
+    return NULL;
+}
+
+void world_unlisten(uint16_t port)
+{
+    side()->unlisten(port);
+}
+
+uint16_t world_free_port(void)
+{
+    uint16_t port = world_listen(1);
+    world_unlisten(port);
+    return port;
+}
+
+/* ---- descriptors ------------------------------------------------------------------------------- */
+
+int world_listener_descriptor(uint16_t *ret_port)
+{
+    return side()->listener_descriptor(ret_port);
+}
+
+int world_stream_descriptor(struct peer **ret_peer)
+{
+    uint16_t port = world_listen(1);
+    struct peer *near = world_connect(port);
+    *ret_peer = world_new_peer();
+    ck_assert(side()->accept(*ret_peer, port));
+    world_unlisten(port);
+    int descriptor = side()->release(near);
+    free_peer(near);
+    return descriptor;
+}
+
+int world_unconnected_descriptor(void)
+{
+    return side()->unconnected_descriptor();
+}
+
+int world_event_descriptor(void)
+{
+    return side()->event_descriptor();
+}
+
+void world_raise(int descriptor, unsigned events)
+{
+    side()->raise(descriptor, events);
+}
+
+bool world_is_open(int descriptor)
+{
+    return side()->is_open(descriptor);
+}
+
+unsigned world_descriptors(void)
+{
+    return world_is_simulated() ? berth__sim_open_descriptors(world_sim()) : balance_descriptors();
+}
+
+void world_close_descriptor(int descriptor)
+{
+    side()->close_descriptor(descriptor);
+}
+
+void world_exhaust(unsigned left)
+{
+    side()->exhaust(left);
+}
+
+void world_relieve(void)
+{
+    side()->relieve();
+}

@@ -1,0 +1,432 @@
+/*
+ * Chains of chunks and their pool: bytes come out as they went in wherever the chunks are cut, the
+ * pool stays within its bounds, and every allocation may fail.
+ *
+ * Beside cases of one situation each, a random walk compares a chain with a plain array, operation
+ * by operation.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "buffer.h"
+#include "fault.h"
+#include "memory.h"
+
+enum {
+    MOST = 300000, /* bytes of the longest chain here */
+    POOL_SMALL = 64,
+    POOL_LARGE = 16
+};
+
+static berth__pool pool;
+static berth__chain chain;
+static uint8_t source[MOST]; /* no two places nearby hold the same bytes */
+static uint8_t target[MOST];
+static long balance; /* allocations that were not released */
+
+static void *counting_allocate(size_t size)
+{
+    balance++;
+    return malloc(size);
+}
+
+static void counting_release(void *memory)
+{
+    balance--;
+    free(memory);
+}
+
+static void begin(void)
+{
+    static const berth_allocator counting = {counting_allocate, realloc, counting_release};
+    uint32_t state = 1;
+    for (size_t i = 0; i < MOST; i++) {
+        state = state * 1664525u + 1013904223u;
+        source[i] = (uint8_t)(state >> 24);
+    }
+    berth_set_allocator(&counting);
+    memset(&pool, 0xff, sizeof(pool));
+    berth__pool_init(&pool);
+    chain = (berth__chain){0};
+}
+
+static void end(void)
+{
+    berth__fault_clear();
+    berth__chain_clear(&chain, &pool);
+    ck_assert_ptr_null(chain.first);
+    ck_assert_ptr_null(chain.last);
+    ck_assert_uint_eq(chain.size, 0);
+    berth__pool_clear(&pool);
+    ck_assert_uint_eq(pool.small_count + pool.large_count, 0);
+    ck_assert_int_eq(balance, 0);
+}
+
+static size_t chunks(void)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    const berth__chunk *last = NULL;
+    for (const berth__chunk *chunk = chain.first; chunk; chunk = chunk->next) {
+        ck_assert_uint_lt(chunk->start, chunk->end);
+        ck_assert_uint_le(chunk->end, chunk->capacity);
+        bytes += chunk->end - chunk->start;
+        last = chunk;
+        count++;
+    }
+    ck_assert_ptr_eq(chain.last, last);
+    ck_assert_uint_eq(chain.size, bytes);
+    return count;
+}
+
+static void append(const void *data, size_t size)
+{
+    ck_assert(berth__chain_append(&chain, &pool, data, size));
+}
+
+static void consume(size_t size)
+{
+    ck_assert_uint_eq(berth__chain_consume(&chain, &pool, size), size);
+}
+
+/* The whole chain holds these bytes. */
+static void expect(const uint8_t *bytes, size_t size)
+{
+    ck_assert_uint_eq(chain.size, size);
+    ck_assert_uint_eq(berth__chain_copy(&chain, 0, target, MOST), size);
+    ck_assert_int_eq(memcmp(target, bytes, size), 0);
+    (void)chunks();
+}
+
+START_TEST(empty)
+{
+    size_t size = 7;
+    ck_assert_ptr_null(berth__chain_front(&chain, &size));
+    ck_assert_uint_eq(size, 0);
+    ck_assert_uint_eq(berth__chain_copy(&chain, 0, target, 1), 0);
+    ck_assert_uint_eq(berth__chain_consume(&chain, &pool, 1), 0);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0), 0);
+    ck_assert_ptr_null(berth__chain_detach(&chain));
+    berth__chunk_release(NULL, &pool);
+    append(NULL, 0);
+    ck_assert_uint_eq(chunks(), 0);
+    ck_assert_int_eq(balance, 0);
+}
+END_TEST
+
+/* A message and its answer, over and over: one allocation for all of them, and no memory while
+ * idle. */
+START_TEST(steady_state_allocates_nothing)
+{
+    for (int i = 0; i < 1000; i++) {
+        append(source + i, 64);
+        ck_assert_uint_eq(chunks(), 1);
+        consume(64);
+        ck_assert_uint_eq(chunks(), 0);
+    }
+    ck_assert_int_eq(balance, 1);
+    ck_assert_uint_eq(pool.small_count, 1);
+}
+END_TEST
+
+START_TEST(small_messages_share_a_chunk)
+{
+    for (size_t i = 0; i < 10; i++)
+        append(source + 64 * i, 64);
+    ck_assert_uint_eq(chunks(), 1);
+    expect(source, 640);
+}
+END_TEST
+
+START_TEST(exactly_full_then_one_more)
+{
+    append(source, BERTH__CHUNK_SMALL);
+    ck_assert_uint_eq(chunks(), 1);
+    append(source + BERTH__CHUNK_SMALL, 1);
+    ck_assert_uint_eq(chunks(), 2);
+    expect(source, BERTH__CHUNK_SMALL + 1);
+}
+END_TEST
+
+START_TEST(a_message_that_does_not_fit_goes_whole_into_a_new_chunk)
+{
+    size_t size;
+    append(source, 1500);
+    append(source + 1500, 1000);
+    ck_assert_uint_eq(chunks(), 2);
+    expect(source, 2500);
+    consume(1500);
+    const uint8_t *front = berth__chain_front(&chain, &size);
+    ck_assert_uint_eq(size, 1000);
+    ck_assert_int_eq(memcmp(front, source + 1500, 1000), 0);
+}
+END_TEST
+
+START_TEST(bulk_takes_large_chunks)
+{
+    append(source, BERTH__CHUNK_SMALL + 1);
+    ck_assert_uint_eq(chunks(), 1);
+    ck_assert_uint_eq(chain.first->capacity, BERTH__CHUNK_LARGE);
+    append(source + BERTH__CHUNK_SMALL + 1, 200000);
+    ck_assert_uint_eq(chunks(), 4);
+    expect(source, BERTH__CHUNK_SMALL + 1 + 200000);
+}
+END_TEST
+
+START_TEST(bulk_fills_the_last_chunk_first_and_ends_in_a_small_one)
+{
+    append(source, 1000);
+    size_t more = BERTH__CHUNK_SMALL - 1000 + BERTH__CHUNK_LARGE + 10;
+    append(source + 1000, more);
+    ck_assert_uint_eq(chunks(), 3);
+    ck_assert_uint_eq(chain.first->end, BERTH__CHUNK_SMALL);
+    ck_assert_uint_eq(chain.first->next->capacity, BERTH__CHUNK_LARGE);
+    ck_assert_uint_eq(chain.last->capacity, BERTH__CHUNK_SMALL);
+    expect(source, 1000 + more);
+}
+END_TEST
+
+START_TEST(copy_from_every_offset)
+{
+    static const size_t sizes[] = {1500, 1000, 2016, 70000, 3};
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        append(source + total, sizes[i]);
+        total += sizes[i];
+    }
+    consume(700);
+    for (size_t offset = 0; offset < total - 700 + 50; offset += 7) {
+        for (size_t size = 0; size < 9000; size += 997) {
+            size_t left = offset < total - 700 ? total - 700 - offset : 0;
+            size_t expected = size < left ? size : left;
+            ck_assert_uint_eq(berth__chain_copy(&chain, offset, target, size), expected);
+            ck_assert_int_eq(memcmp(target, source + 700 + offset, expected), 0);
+        }
+    }
+    expect(source + 700, total - 700);
+}
+END_TEST
+
+START_TEST(consume_more_than_there_is)
+{
+    append(source, 5000);
+    append(source, 5000);
+    ck_assert_uint_eq(berth__chain_consume(&chain, &pool, SIZE_MAX), 10000);
+    ck_assert_uint_eq(chunks(), 0);
+}
+END_TEST
+
+START_TEST(consume_to_the_edge_of_a_chunk)
+{
+    append(source, BERTH__CHUNK_SMALL);
+    append(source + BERTH__CHUNK_SMALL, 100);
+    consume(BERTH__CHUNK_SMALL - 1);
+    ck_assert_uint_eq(chunks(), 2);
+    consume(1);
+    ck_assert_uint_eq(chunks(), 1);
+    expect(source + BERTH__CHUNK_SMALL, 100);
+}
+END_TEST
+
+START_TEST(find_across_chunks)
+{
+    static uint8_t zeros[5000];
+    append(zeros, 1500);
+    append(zeros, 1500);
+    append(zeros, 5000);
+    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 8000);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0), 0);
+    append("\n.\n", 3);
+    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 8000);
+    ck_assert_uint_eq(berth__chain_find(&chain, '.'), 8001);
+    consume(1499);
+    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 6501);
+    consume(6502);
+    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 1);
+    /* what was consumed is not found, nor what once was in the chunk's memory */
+    consume(2);
+    ck_assert_uint_eq(chain.size, 0);
+    append("x", 1);
+    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 1);
+}
+END_TEST
+
+START_TEST(detach)
+{
+    append(source, 1500);
+    append(source + 1500, 1500);
+    consume(100);
+    berth__chunk *first = berth__chain_detach(&chain);
+    ck_assert_ptr_null(first->next);
+    ck_assert_uint_eq(first->end - first->start, 1400);
+    ck_assert_int_eq(memcmp(first->bytes + first->start, source + 100, 1400), 0);
+    expect(source + 1500, 1500);
+    berth__chunk *last = berth__chain_detach(&chain);
+    ck_assert_uint_eq(chunks(), 0);
+    append(source, 10);
+    expect(source, 10);
+    berth__chunk_release(first, &pool);
+    berth__chunk_release(last, &pool);
+    ck_assert_uint_eq(pool.small_count, 2);
+}
+END_TEST
+
+/* A burst leaves no more behind than the pool may keep; what it keeps is used again, and comes back
+ * empty. */
+START_TEST(pool_is_bounded)
+{
+    for (int i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 2 * POOL_SMALL; j++)
+            append(source, BERTH__CHUNK_SMALL);
+        ck_assert_int_eq(balance, 2 * POOL_SMALL);
+        berth__chain_clear(&chain, &pool);
+        ck_assert_uint_eq(pool.small_count, POOL_SMALL);
+        ck_assert_int_eq(balance, POOL_SMALL);
+    }
+    berth__pool_clear(&pool);
+    for (int i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 2 * POOL_LARGE; j++)
+            append(source, BERTH__CHUNK_LARGE);
+        ck_assert_int_eq(balance, 2 * POOL_LARGE);
+        berth__chain_clear(&chain, &pool);
+        ck_assert_uint_eq(pool.large_count, POOL_LARGE);
+        ck_assert_uint_eq(pool.small_count, 0);
+    }
+}
+END_TEST
+
+/* Appending 200,000 bytes to a chain with room in it, with each of its allocations failing in turn.
+ */
+START_TEST(every_allocation_of_an_append_fails)
+{
+    int failures = 0;
+    bool appended = false;
+    append(source, 100);
+    for (long n = 0; !appended; n++) {
+        berth__pool_clear(&pool);
+        berth__fault_set_memory(n, 1);
+        appended = berth__chain_append(&chain, &pool, source + 100, 200000);
+        bool failed = berth__fault_memory_failed() > 0;
+        berth__fault_clear();
+        ck_assert(appended != failed);
+        if (appended)
+            break;
+        failures++;
+        expect(source, 100);
+        ck_assert_uint_eq(chunks(), 1);
+    }
+    ck_assert_int_ge(failures, 4);
+    expect(source, 200100);
+}
+END_TEST
+
+START_TEST(out_of_memory_with_an_empty_chain)
+{
+    berth__fault_set_memory(0, 1);
+    ck_assert(!berth__chain_append(&chain, &pool, source, 1));
+    berth__fault_clear();
+    ck_assert_uint_eq(chunks(), 0);
+    append(source, 1);
+    expect(source, 1);
+}
+END_TEST
+
+/* What fits behind the last byte needs no memory. */
+START_TEST(no_allocation_where_there_is_room)
+{
+    append(source, 10);
+    berth__fault_set_memory(0, 1000);
+    append(source + 10, BERTH__CHUNK_SMALL - 10);
+    ck_assert_int_eq(berth__fault_memory_seen(), 0);
+    berth__fault_clear();
+    expect(source, BERTH__CHUNK_SMALL);
+}
+END_TEST
+
+static size_t random_size(void)
+{
+    static const size_t most[] = {4, 100, 3000, 9000, 70000};
+    return (size_t)random() % most[(size_t)random() % 5];
+}
+
+START_TEST(random_walk)
+{
+    size_t first = 0; /* the chain holds source[first, last) */
+    size_t last = 0;
+    srandom((unsigned)_i + 1);
+    for (int step = 0; step < 1500; step++) {
+        size_t size = random_size();
+        switch (random() % 5) {
+        case 0:
+        case 1:
+            if (last + size > MOST)
+                break;
+            if (random() % 8 == 0)
+                berth__fault_set_memory(random() % 2, 1);
+            if (berth__chain_append(&chain, &pool, source + last, size))
+                last += size;
+            berth__fault_clear();
+            break;
+        case 2:
+        case 3:
+            if (size > last - first)
+                size = last - first;
+            consume(size);
+            first += size;
+            break;
+        default: {
+            berth__chunk *chunk = berth__chain_detach(&chain);
+            if (!chunk)
+                break;
+            size_t here = chunk->end - chunk->start;
+            ck_assert_int_eq(memcmp(chunk->bytes + chunk->start, source + first, here), 0);
+            first += here;
+            berth__chunk_release(chunk, &pool);
+        }
+        }
+        const uint8_t *found = memchr(source + first, 0xaa, last - first);
+        size_t place = found ? (size_t)(found - source) - first : last - first;
+        ck_assert_uint_eq(berth__chain_find(&chain, 0xaa), place);
+        expect(source + first, last - first);
+        ck_assert_uint_le(pool.small_count, POOL_SMALL);
+        ck_assert_uint_le(pool.large_count, POOL_LARGE);
+        if (last + 70000 > MOST) {
+            berth__chain_clear(&chain, &pool);
+            first = last = 0;
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("buffer");
+    TCase *tests = tcase_create("buffer");
+    tcase_set_timeout(tests, 30);
+    tcase_add_checked_fixture(tests, begin, end);
+    tcase_add_test(tests, empty);
+    tcase_add_test(tests, steady_state_allocates_nothing);
+    tcase_add_test(tests, small_messages_share_a_chunk);
+    tcase_add_test(tests, exactly_full_then_one_more);
+    tcase_add_test(tests, a_message_that_does_not_fit_goes_whole_into_a_new_chunk);
+    tcase_add_test(tests, bulk_takes_large_chunks);
+    tcase_add_test(tests, bulk_fills_the_last_chunk_first_and_ends_in_a_small_one);
+    tcase_add_test(tests, copy_from_every_offset);
+    tcase_add_test(tests, consume_more_than_there_is);
+    tcase_add_test(tests, consume_to_the_edge_of_a_chunk);
+    tcase_add_test(tests, find_across_chunks);
+    tcase_add_test(tests, detach);
+    tcase_add_test(tests, pool_is_bounded);
+    tcase_add_test(tests, every_allocation_of_an_append_fails);
+    tcase_add_test(tests, out_of_memory_with_an_empty_chain);
+    tcase_add_test(tests, no_allocation_where_there_is_room);
+    tcase_add_loop_test(tests, random_walk, 0, 4);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
