@@ -54,6 +54,7 @@
 #include <stdint.h>
 
 #include <berth/address.h>
+#include <berth/socket.h>
 
 #include "buffer.h"
 
@@ -231,8 +232,13 @@ typedef struct berth__backend_operations {
      * backend, so no check is needed and no system call is made. */
     int (*adopt)(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted);
 
-    /* Returns an errno if it could not begin (`closed` is then not owed); else ends with
-     * `connected`. */
+    /* Gives a stream that has no descriptor one with that local name. Returns an errno; `closed` is
+     * owed on success only. */
+    int (*bind)(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                uint16_t port);
+
+    /* Returns an errno if it could not begin (`closed` is then owed only to a stream that was
+     * bound); else ends with `connected`. */
     int (*connect)(berth__backend *backend, berth__stream *stream, const berth_address *address,
                    uint16_t port);
     void (*receive_start)(berth__backend *backend, berth__stream *stream);
@@ -267,6 +273,10 @@ typedef struct berth__backend_operations {
     int (*descriptor)(berth__backend *backend); /* pollable; -1 if there is none */
     int (*name_of)(berth__backend *backend, int descriptor, berth__side side,
                    berth_address *ret_address, uint16_t *ret_port);
+    /* Whether bytes of the peer are there that were not delivered. */
+    bool (*has_input)(berth__backend *backend, const berth__stream *stream);
+    int (*option)(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
+                  bool set);
     void (*discard)(berth__backend *backend,
                     int descriptor); /* closes a descriptor that no record holds */
 } berth__backend_operations;

@@ -196,18 +196,74 @@ const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size)
     return chunk ? chunk->bytes + chunk->start : NULL;
 }
 
-size_t berth__chain_find(const berth__chain *chain, uint8_t byte)
+const uint8_t *berth__chain_at(const berth__chain *chain, size_t place, size_t *ret_size)
+{
+    *ret_size = 0;
+    for (const berth__chunk *chunk = chain->first; chunk; chunk = chunk->next) {
+        size_t here = chunk->end - chunk->start;
+        if (place < here) {
+            *ret_size = here - place;
+            return chunk->bytes + chunk->start + place;
+        }
+        place -= here;
+    }
+    return NULL;
+}
+
+size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte)
 {
     size_t before = 0;
     for (const berth__chunk *chunk = chain->first; chunk; chunk = chunk->next) {
-        const uint8_t *front = chunk->bytes + chunk->start;
         size_t here = chunk->end - chunk->start;
-        const uint8_t *found = memchr(front, byte, here);
+        size_t skipped = place > before ? place - before : 0;
+        const uint8_t *front = chunk->bytes + chunk->start;
+        const uint8_t *found = NULL;
+        if (skipped < here)
+            found = memchr(front + skipped, byte, here - skipped);
         if (found)
             return before + (size_t)(found - front);
         before += here;
     }
     return before;
+}
+
+/* Appends a part of another chain; false when out of memory. */
+static bool append_part(berth__chain *chain, berth__pool *pool, const berth__chain *from,
+                        size_t place, size_t size)
+{
+    while (size > 0) {
+        size_t here;
+        const uint8_t *bytes = berth__chain_at(from, place, &here);
+        size_t part = here < size ? here : size;
+        if (!berth__chain_append(chain, pool, bytes, part))
+            return false;
+        place += part;
+        size -= part;
+    }
+    return true;
+}
+
+bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, const void *data,
+                         size_t size)
+{
+    berth__chunk *first = chain->first;
+    assert(place <= chain->size);
+    if (place == 0 && first && first->start >= size) {
+        /* What was read before has left room. */
+        first->start -= (uint32_t)size;
+        memcpy(first->bytes + first->start, data, size);
+        chain->size += size;
+        return true;
+    }
+    berth__chain made = {0};
+    if (append_part(&made, pool, chain, 0, place) && berth__chain_append(&made, pool, data, size) &&
+        append_part(&made, pool, chain, place, chain->size - place)) {
+        berth__chain_clear(chain, pool);
+        *chain = made;
+        return true;
+    }
+    berth__chain_clear(&made, pool);
+    return false;
 }
 
 berth__chunk *berth__chain_detach(berth__chain *chain)

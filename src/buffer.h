@@ -55,11 +55,18 @@ size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, s
 /* Drops up to `size` bytes at the front. Returns how many. */
 size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size);
 
+/* Puts a copy of the bytes in at a place, at most the size; false when out of memory. */
+bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, const void *data,
+                         size_t size);
+
+/* The bytes from a place on that lie in one piece: NULL and 0 at the end or past it. */
+const uint8_t *berth__chain_at(const berth__chain *chain, size_t place, size_t *ret_size);
+
 /* The bytes of the first chunk: NULL and 0 for an empty chain. */
 const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size);
 
-/* Where a byte is first found, or `size` of the chain if nowhere. */
-size_t berth__chain_find(const berth__chain *chain, uint8_t byte);
+/* Where a byte is first found from a place on, or `size` of the chain if nowhere. */
+size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte);
 
 /* Takes the first chunk out with its bytes; the caller gives it back with berth__chunk_release.
  * NULL if empty. */

@@ -11,7 +11,9 @@
  */
 #include "loop.h"
 
+#include "linger.h"
 #include "memory.h"
+#include "resolve.h"
 #include "server.h"
 #include "socket.h"
 
@@ -19,6 +21,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Waits that fail in a row before the backend counts as broken. */
+#define MOST_FAILURES 16u
 
 struct berth__task {
     berth__task *next;
@@ -152,6 +157,8 @@ static void destroy(berth_loop *loop)
         run_tasks(loop, SIZE_MAX);
         free_objects(loop);
     } while (atomic_load(&loop->tasks_waiting));
+    berth__resolver_free(loop);
+    berth__linger_end(loop);
     while (loop->live > 0 && !loop->broken)
         turn(loop, -1);
     berth__collect(loop);
@@ -159,6 +166,7 @@ static void destroy(berth_loop *loop)
     loop->backend->operations->destroy(loop->backend);
     berth__recycler_clear(&loop->sockets);
     berth__recycler_clear(&loop->streams);
+    berth__recycler_clear(&loop->remotes);
     berth__timers_clear(&loop->timers);
     berth__pool_clear(&loop->pool);
     pthread_mutex_destroy(&loop->lock);
@@ -284,8 +292,9 @@ static int64_t until_next_timer(berth_loop *loop, int64_t timeout)
 static void wait_for_news(berth_loop *loop, int64_t timeout)
 {
     int error = loop->backend->operations->wait(loop->backend, timeout);
-    if (error != 0)
-        loop->broken = true;
+    /* A wait may fail for a moment, for want of memory; one that never succeeds would spin. */
+    loop->failures = error != 0 ? loop->failures + 1 : 0;
+    loop->broken = loop->failures >= MOST_FAILURES;
 }
 
 /* Runs as many records as are ready now, taking each from the list only when its turn has come: a
@@ -369,11 +378,13 @@ static bool turn_any(berth_loop *loop, int64_t timeout)
     if (ready && !loop->skipped) {
         loop->skipped = true;
     } else {
-        bool hurry = ready || atomic_load(&loop->tasks_waiting) || loop->flush != NULL;
+        bool hurry = ready || atomic_load(&loop->tasks_waiting) || loop->flush != NULL ||
+                     berth__lookups_finished(loop);
         loop->skipped = false;
         wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
     }
     bool any = run_completions(loop);
+    any = berth__lookups_run(loop, NULL) > 0 || any;
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
     flush_all(loop);

@@ -39,19 +39,23 @@ struct berth_loop {
     berth__timers timers;
     berth__recycler sockets; /* memory of berth_socket */
     berth__recycler streams; /* memory of berth__stream */
+    berth__recycler remotes; /* memory of berth__remote */
 
     berth__object *objects; /* those that no other object owns */
     berth__object *garbage;
-    unsigned depth; /* turns and waits on the stack */
-    bool skipped;   /* the last turn went without waiting */
-    bool foreign;   /* lives inside another event loop */
-    bool dying;     /* freed inside a turn */
-    bool broken;    /* the backend's wait has failed */
+    unsigned depth;    /* turns and waits on the stack */
+    bool skipped;      /* the last turn went without waiting */
+    bool foreign;      /* lives inside another event loop */
+    bool dying;        /* freed inside a turn */
+    unsigned failures; /* waits that have failed in a row */
+    bool broken;       /* the backend's wait has failed */
 
     struct berth_socket *flush; /* sockets with fresh output, first to last */
     struct berth_socket **flush_end;
-    struct berth_server *starved; /* servers that had no descriptor left */
-    size_t live;                  /* streams and listeners that have not been closed yet */
+    struct berth__resolver *resolver;   /* made on first use */
+    struct berth__lingering *lingering; /* streams whose peers may still be sending */
+    struct berth_server *starved;       /* servers that had no descriptor left */
+    size_t live;                        /* streams and listeners that have not been closed yet */
 
     pthread_t thread;
     pthread_mutex_t lock; /* of the tasks */

@@ -24,19 +24,28 @@
 /* What was tried when the last error came. */
 typedef enum berth__attempt {
     BERTH__ATTEMPT_NOTHING,
+    BERTH__ATTEMPT_BIND,
     BERTH__ATTEMPT_CONNECT,
     BERTH__ATTEMPT_ADOPT,
     BERTH__ATTEMPT_READ,
     BERTH__ATTEMPT_WRITE,
-    BERTH__ATTEMPT_WAIT
+    BERTH__ATTEMPT_WAIT,
+    BERTH__ATTEMPT_OPTION
 } berth__attempt;
 
-/* Names of both ends, looked up on first use. */
-typedef struct berth__names {
+struct berth__connector;
+
+/* What only some sockets need: names that were looked up, and all about connecting. Made on first
+ * use. */
+typedef struct berth__remote {
     berth_address address[2]; /* by berth__side */
     uint16_t port[2];
     bool known[2];
-} berth__names;
+    bool bound;   /* the local name was asked for with berth_socket_bind */
+    char *target; /* what was connected to, as it was given; kept after the end */
+    uint16_t target_port;
+    struct berth__connector *connector; /* while connecting */
+} berth__remote;
 
 struct berth_socket {
     berth__object object;
@@ -44,7 +53,7 @@ struct berth_socket {
     void *user;
     berth__stream *stream; /* NULL without a connection */
     berth__stream *ending; /* while its end is being announced: names can still be asked for */
-    berth__names *names;
+    berth__remote *remote;
     berth_server *pending_in; /* the server in whose queue it is */
     berth_socket *pending_next;
     berth_socket *flush_next;
@@ -53,7 +62,11 @@ struct berth_socket {
     berth__chain output;
     const uint8_t *view;
     size_t view_size;
-    size_t read_limit;    /* 0: none */
+    size_t read_limit;        /* 0: none */
+    size_t write_low;         /* marks of the output */
+    size_t write_high;        /* 0: none */
+    size_t kept;              /* bytes read in the open transaction: they stay at the front */
+    uint32_t connect_timeout; /* milliseconds; 0: none */
     uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own
                              still goes on */
     uint32_t connections; /* attempts that have succeeded */
@@ -71,7 +84,11 @@ struct berth_socket {
     bool finished;    /* read_channel_finished was called for this connection */
     bool closed;      /* berth_socket_close: no more writing, input is dropped */
     bool leaving;     /* disconnect was asked for while connecting */
+    bool heard;       /* bytes have come on this connection */
+    bool spoken;      /* bytes have gone */
     bool send_failed;
+    bool in_transaction;
+    bool write_refused; /* a write was cut at the high mark: `drained` is owed */
 };
 
 /* A socket for a descriptor that the backend has accepted; a child of the server. NULL when out of
@@ -91,15 +108,31 @@ void berth__socket_send(berth_socket *socket);
 void berth__socket_pace(berth_socket *socket);
 
 /* Between the socket's files: */
+#define BERTH__CALL(socket, slot, ...)                                                           \
+    do {                                                                                         \
+        if (!(socket)->object.freed && BERTH__SLOT(socket, berth_socket_handlers, slot) != NULL) \
+            (socket)->handlers->slot(__VA_ARGS__, (socket)->user);                               \
+    } while (0)
+
 extern const berth__stream_events berth__socket_events;
-void berth__socket_fail(berth_socket *socket, berth_error error, int number,
-                        berth__attempt attempt);
+berth_socket *berth__socket_make(berth_loop *loop, berth__object **list); /* NULL: no memory */
 void berth__socket_set_error(berth_socket *socket, berth_error error, int number,
                              berth__attempt attempt);
+/* The same, and calls error_occurred. */
+void berth__socket_fail(berth_socket *socket, berth_error error, int number,
+                        berth__attempt attempt);
 void berth__socket_set_state(berth_socket *socket, berth_state state);
-void berth__socket_connected(berth_socket *socket, int error);
 void berth__socket_end(berth_socket *socket);
 void berth__socket_finish_reading(berth_socket *socket);
 void berth__socket_drop_input(berth_socket *socket);
+berth__remote *berth__socket_remote(berth_socket *socket); /* made if need be; NULL: no memory */
+/* Takes the connection from the socket, or the way to one, and returns its stream, if there is one,
+ * with the chunk that a send in flight still reads. */
+berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_leased);
+
+/* From socket_begin.c: */
+void berth__socket_found(berth_socket *socket);     /* calls host_found */
+void berth__socket_connected(berth_socket *socket); /* its stream is connected */
+void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number);
 
 #endif

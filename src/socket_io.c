@@ -63,6 +63,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     berth_socket *socket = stream->core;
     uint32_t endings = socket->endings;
     socket->received++;
+    socket->heard = true;
     if (socket->closed)
         return;
     berth__enter(&socket->object);
@@ -129,12 +130,11 @@ static void receive_ended(berth__stream *stream, int error)
     berth__leave(&socket->object);
 }
 
-static void connected(berth__stream *stream, int error)
+static void never_connected(berth__stream *stream, int error)
 {
-    berth_socket *socket = stream->core;
-    berth__enter(&socket->object);
-    berth__socket_connected(socket, error);
-    berth__leave(&socket->object);
+    assert(false && "an attempt to connect is the connector's");
+    (void)stream;
+    (void)error;
 }
 
 static size_t read_limit(const berth_socket *socket)
@@ -172,19 +172,34 @@ void berth__socket_drop_input(berth_socket *socket)
     berth__chain_clear(&socket->input, &socket->object.loop->pool);
     socket->view = NULL;
     socket->view_size = 0;
+    socket->kept = 0;
+    socket->in_transaction = false;
 }
 
 size_t berth_socket_bytes_available(const berth_socket *socket)
 {
-    return socket->input.size + socket->view_size;
+    return socket->input.size + socket->view_size - socket->kept;
 }
 
 /* What a read returns that has found nothing. */
 static ptrdiff_t nothing(const berth_socket *socket)
 {
-    bool more = (socket->stream != NULL || socket->state == BERTH_STATE_CONNECTING) &&
-                !socket->input_ended && !socket->closed;
-    return more ? 0 : -1;
+    bool ended = socket->state == BERTH_STATE_UNCONNECTED || socket->state == BERTH_STATE_BOUND ||
+                 socket->input_ended || socket->closed;
+    return ended ? -1 : 0;
+}
+
+/* Copies from a place in the input, which goes on in the view. */
+static size_t copy_from(const berth_socket *socket, size_t place, void *data, size_t size)
+{
+    size_t copied = berth__chain_copy(&socket->input, place, data, size);
+    size_t past = place > socket->input.size ? place - socket->input.size : 0;
+    size_t rest = size - copied;
+    if (rest > socket->view_size - past)
+        rest = socket->view_size - past;
+    if (rest > 0)
+        memcpy((uint8_t *)data + copied, socket->view + past, rest);
+    return copied + rest;
 }
 
 ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
@@ -192,33 +207,35 @@ ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
     BERTH__OWN_THREAD(socket->object.loop);
     if (berth_socket_bytes_available(socket) == 0)
         return nothing(socket);
-    size_t copied = berth__chain_copy(&socket->input, 0, data, size);
-    size_t rest = size - copied;
-    if (rest > socket->view_size)
-        rest = socket->view_size;
-    if (rest > 0)
-        memcpy((uint8_t *)data + copied, socket->view, rest);
-    return (ptrdiff_t)(copied + rest);
+    return (ptrdiff_t)copy_from(socket, socket->kept, data, size);
+}
+
+/* Drops bytes at the front for good. */
+static void drop(berth_socket *socket, size_t size)
+{
+    if (socket->input.size > 0)
+        size -= berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
+    if (size > 0) {
+        socket->view += size;
+        socket->view_size -= size;
+    }
+    if (socket->read_limit > 0)
+        berth__socket_pace(socket);
 }
 
 ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (berth_socket_bytes_available(socket) == 0)
+    size_t available = berth_socket_bytes_available(socket);
+    if (available == 0)
         return nothing(socket);
-    size_t dropped = 0;
-    if (socket->input.size > 0)
-        dropped = berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
-    size_t rest = size - dropped;
-    if (rest > socket->view_size)
-        rest = socket->view_size;
-    if (rest > 0) {
-        socket->view += rest;
-        socket->view_size -= rest;
-    }
-    if (socket->read_limit > 0)
-        berth__socket_pace(socket);
-    return (ptrdiff_t)(dropped + rest);
+    if (size > available)
+        size = available;
+    if (socket->in_transaction)
+        socket->kept += size;
+    else
+        drop(socket, size);
+    return (ptrdiff_t)size;
 }
 
 ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
@@ -229,25 +246,69 @@ ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
     return count;
 }
 
+bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->object.freed)
+        return false;
+    berth__pool *pool = &socket->object.loop->pool;
+    /* In a transaction they go behind what was read in it, which may reach into the view. */
+    bool whole = socket->kept <= socket->input.size || keep_view(socket);
+    if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size))
+        return true;
+    berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
+    return false;
+}
+
+void berth_socket_start_transaction(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    socket->in_transaction = !socket->object.freed;
+}
+
+void berth_socket_commit_transaction(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    size_t read = socket->kept;
+    socket->in_transaction = false;
+    socket->kept = 0;
+    drop(socket, read);
+}
+
+void berth_socket_rollback_transaction(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    socket->in_transaction = false;
+    socket->kept = 0;
+}
+
+bool berth_socket_in_transaction(const berth_socket *socket)
+{
+    return socket->in_transaction;
+}
+
 const void *berth_socket_view(const berth_socket *socket, size_t *ret_size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->input.size > 0)
-        return berth__chain_front(&socket->input, ret_size);
-    *ret_size = socket->view_size;
-    return socket->view_size > 0 ? socket->view : NULL;
+    if (socket->input.size > socket->kept)
+        return berth__chain_at(&socket->input, socket->kept, ret_size);
+    size_t past = socket->kept - socket->input.size;
+    *ret_size = socket->view_size - past;
+    return *ret_size > 0 ? socket->view + past : NULL;
 }
 
 /* Where the first line ends, counted from 1; 0 if no whole line is there. */
 static size_t line_length(const berth_socket *socket)
 {
-    size_t found = berth__chain_find(&socket->input, '\n');
+    size_t kept = socket->kept;
+    size_t found = berth__chain_find(&socket->input, kept, '\n');
     if (found < socket->input.size)
-        return found + 1;
+        return found + 1 - kept;
+    size_t past = kept > socket->input.size ? kept - socket->input.size : 0;
     const uint8_t *end = NULL;
-    if (socket->view_size > 0)
-        end = memchr(socket->view, '\n', socket->view_size);
-    return end != NULL ? socket->input.size + (size_t)(end - socket->view) + 1 : 0;
+    if (socket->view_size > past)
+        end = memchr(socket->view + past, '\n', socket->view_size - past);
+    return end != NULL ? socket->input.size + (size_t)(end - socket->view) + 1 - kept : 0;
 }
 
 bool berth_socket_can_read_line(const berth_socket *socket)
@@ -315,8 +376,7 @@ void berth__socket_unlink_flush(berth_socket *socket)
 void berth__socket_send(berth_socket *socket)
 {
     berth__stream *stream = socket->stream;
-    if (stream == NULL || stream->sending || socket->send_failed ||
-        socket->state == BERTH_STATE_CONNECTING)
+    if (stream == NULL || stream->sending || socket->send_failed)
         return;
     size_t size;
     const uint8_t *data = berth__chain_front(&socket->output, &size);
@@ -360,8 +420,14 @@ static void sent(berth__stream *stream, ptrdiff_t result)
     }
     uint32_t endings = socket->endings;
     socket->sent++;
+    socket->spoken = true;
     berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
     announce_output(socket, (size_t)result);
+    if (socket->endings == endings && socket->write_refused &&
+        socket->output.size <= socket->write_low) {
+        socket->write_refused = false;
+        BERTH__CALL(socket, drained, socket);
+    }
     if (socket->endings == endings) {
         if (socket->output.size > 0)
             berth__loop_flush_later(socket->object.loop, socket);
@@ -373,8 +439,8 @@ static void sent(berth__stream *stream, ptrdiff_t result)
 
 static bool writable(const berth_socket *socket)
 {
-    return socket->stream != NULL && !socket->closed && !socket->send_failed &&
-           !socket->object.freed;
+    bool connected = socket->state != BERTH_STATE_UNCONNECTED && socket->state != BERTH_STATE_BOUND;
+    return connected && !socket->closed && !socket->send_failed && !socket->object.freed;
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
@@ -382,8 +448,14 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
     if (!writable(socket)) {
-        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_WRITE);
+        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, ENOTCONN, BERTH__ATTEMPT_WRITE);
         return -1;
+    }
+    if (socket->write_high > 0 && size > 0) {
+        size_t queued = socket->output.size;
+        size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
+        socket->write_refused = socket->write_refused || size > room;
+        size = size < room ? size : room;
     }
     if (size == 0)
         return 0;
@@ -391,9 +463,16 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
         return -1;
     }
-    if (!socket->stream->sending && socket->state != BERTH_STATE_CONNECTING)
+    if (socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, socket);
     return (ptrdiff_t)size;
+}
+
+void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    socket->write_low = low < high ? low : high > 0 ? high - 1 : 0;
+    socket->write_high = high;
 }
 
 size_t berth_socket_bytes_to_write(const berth_socket *socket)
@@ -420,7 +499,7 @@ static void never_closed(berth__stream *stream)
 }
 
 const berth__stream_events berth__socket_events = {
-    .connected = connected,
+    .connected = never_connected,
     .received = received,
     .receive_ended = receive_ended,
     .sent = sent,

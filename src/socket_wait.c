@@ -7,6 +7,7 @@
  * time-out is an error like others: class, text and error_occurred; only the attempt to connect is
  * ended by it.
  */
+#include "connect.h"
 #include "socket.h"
 
 typedef struct watched {
@@ -16,13 +17,15 @@ typedef struct watched {
     uint32_t sent;
 } watched;
 
-static uint64_t send_output(void *object)
+static uint64_t go_on(void *object)
 {
     watched *waiting = object;
     berth_socket *socket = waiting->socket;
+    if (socket->object.freed)
+        return UINT64_MAX;
     if (socket->output.size > 0)
         berth__socket_send(socket);
-    return UINT64_MAX;
+    return berth__connect_step(socket);
 }
 
 static bool over(const watched *waiting)
@@ -30,10 +33,15 @@ static bool over(const watched *waiting)
     return waiting->socket->object.freed || waiting->socket->endings != waiting->endings;
 }
 
+static bool connecting(const berth_socket *socket)
+{
+    return socket->state == BERTH_STATE_HOST_LOOKUP || socket->state == BERTH_STATE_CONNECTING;
+}
+
 static bool no_longer_connecting(void *object)
 {
     watched *waiting = object;
-    return over(waiting) || waiting->socket->state != BERTH_STATE_CONNECTING;
+    return over(waiting) || !connecting(waiting->socket);
 }
 
 static bool has_received(void *object)
@@ -63,7 +71,7 @@ static bool run(berth_socket *socket, watched *waiting, bool (*done)(void *objec
     waiting->endings = socket->endings;
     waiting->received = socket->received;
     waiting->sent = socket->sent;
-    berth__wait wait = {.owner = socket, .object = waiting, .done = done, .prepare = send_output};
+    berth__wait wait = {.owner = socket, .object = waiting, .done = done, .prepare = go_on};
     return berth__loop_wait(socket->object.loop, &wait, milliseconds);
 }
 
@@ -93,22 +101,19 @@ static int remaining(berth_loop *loop, uint64_t start, int milliseconds)
  * succeeded, even if the connection is over again by now: its input can still be read. */
 static bool finish_connecting(berth_socket *socket, int milliseconds)
 {
-    if (socket->state != BERTH_STATE_CONNECTING)
+    if (!connecting(socket))
         return socket->stream != NULL;
     watched waiting;
     uint32_t connections = socket->connections;
-    if (!run(socket, &waiting, no_longer_connecting, milliseconds)) {
-        berth_socket_abort(socket);
-        if (!socket->object.freed)
-            berth__socket_fail(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CONNECT);
-    }
+    if (!run(socket, &waiting, no_longer_connecting, milliseconds))
+        berth__socket_connect_failed(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0);
     return socket->connections != connections;
 }
 
 bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || socket->state != BERTH_STATE_CONNECTING)
+    if (socket->object.freed || !connecting(socket))
         return !socket->object.freed && socket->state == BERTH_STATE_CONNECTED;
     berth__enter(&socket->object);
     return leave(socket, finish_connecting(socket, milliseconds));
@@ -117,7 +122,7 @@ bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || socket->stream == NULL)
+    if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
@@ -138,7 +143,8 @@ bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || socket->stream == NULL || socket->output.size == 0)
+    if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
+        socket->output.size == 0)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
@@ -156,7 +162,7 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || socket->stream == NULL)
+    if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);

@@ -88,7 +88,8 @@ BERTH_API bool berth_loop_turn(berth_loop *loop, int milliseconds);
 /**
  * Makes the innermost berth_loop_run return after the current turn; without one, the next.
  *
- * May be called from any thread and from a signal handler.
+ * May be called from any thread and from a signal handler, as long as the loop exists: before
+ * freeing it, see to it that no signal handler uses it any more.
  *
  * @param loop       NULL for this thread's own loop (not in a signal handler)
  * @param exit_code  what berth_loop_run returns

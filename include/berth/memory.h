@@ -28,7 +28,7 @@ typedef struct berth_allocator {
  * To be called before any object of the library exists, and while no other thread calls the
  * library.
  *
- * @param allocator  copied; NULL sets the C library's functions again
+ * @param allocator  copied; NULL, or one in which a function is missing, sets the C library's again
  */
 BERTH_API void berth_set_allocator(const berth_allocator *allocator);
 

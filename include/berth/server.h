@@ -42,7 +42,7 @@ typedef struct berth_server berth_server;
  */
 typedef struct berth_server_handlers {
     /** A connection was accepted; called once for each, after incoming_connection, whatever that
-     * did with it. */
+     * did with it: berth_server_next_pending_connection may still give NULL. */
     void (*new_connection)(berth_server *server, void *user);
 
     /** Accepting has failed and has stopped; berth_server_error_string has the text. */
@@ -148,7 +148,8 @@ BERTH_API bool berth_server_has_pending_connections(berth_server *server);
 
 /**
  * Takes the oldest pending connection; asks the handler slot if there is one. It may already be
- * disconnected, with input left to read. Also possible when not listening.
+ * disconnected, with input left to read, and its `disconnected` is not called any more then: look
+ * at berth_socket_state. Also possible when not listening.
  *
  * @return a socket that the server still owns (free it when done, usually in `disconnected`); NULL
  *         if none is pending

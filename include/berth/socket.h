@@ -6,11 +6,15 @@
  * and writing go through buffers: the loop moves bytes in and out, functions here take and give
  * them without waiting. Or no loop is run at all and the wait functions do the moving.
  *
- *      UNCONNECTED --connect--> CONNECTING --> CONNECTED --> CLOSING --> UNCONNECTED
- *           |                        |             ^            |
- *           +------- adoption -------|-------------+            |
- *           ^                        |                          |
- *           +---- failure, abort ----+------ output sent, abort +
+ *      UNCONNECTED --connect--> HOST_LOOKUP --> CONNECTING --> CONNECTED --> CLOSING
+ *        |   |  ^                    ^  |            |           ^   |          |
+ *        | bind |                    |  |            |           |   |          |
+ *        |   v  |                    |  |            |           |   |          |
+ *        | BOUND ------connect-------+  |            |           |   |          |
+ *        |      ^                       |            |           |   |          |
+ *        |      +------ failure, abort -+------------+           |   |          |
+ *        |      +------ abort --------------------------------------+ output sent, abort
+ *        +------------- adoption of a descriptor ----------------+
  *
  * CLOSING lasts until all output is sent. Whatever way a connection ends, `disconnected` is the
  * last handler called for it, exactly once. After it the socket can be used for another connection;
@@ -33,6 +37,25 @@
 #include <berth/loop.h>
 
 BERTH_BEGIN_DECLARATIONS
+
+/** Default of berth_socket_connect_timeout, in milliseconds. */
+#define BERTH_DEFAULT_CONNECT_TIMEOUT 30000
+
+/** Options of a connection's descriptor. */
+typedef enum berth_socket_option {
+    /** TCP_NODELAY: 0 or 1; small writes are not held back */
+    BERTH_OPTION_LOW_DELAY = 0,
+    /** 0 or 1: silent peers are asked whether they are there */
+    BERTH_OPTION_KEEP_ALIVE = 1,
+    BERTH_OPTION_KEEP_ALIVE_IDLE = 2,     /**< seconds of silence before the first question */
+    BERTH_OPTION_KEEP_ALIVE_INTERVAL = 3, /**< seconds between questions */
+    BERTH_OPTION_KEEP_ALIVE_COUNT = 4,    /**< unanswered questions that end the connection */
+    BERTH_OPTION_TYPE_OF_SERVICE = 5,     /**< 0 to 255: IPv4 type of service, IPv6 traffic class */
+    BERTH_OPTION_SEND_BUFFER_SIZE = 6,    /**< bytes of the kernel's; it doubles what is set */
+    BERTH_OPTION_RECEIVE_BUFFER_SIZE = 7, /**< bytes of the kernel's; it doubles what is set */
+    /** seconds that closing waits in the kernel; -1 for off, 0 resets */
+    BERTH_OPTION_LINGER = 8
+} berth_socket_option;
 
 /** A TCP socket. Opaque. */
 typedef struct berth_socket berth_socket;
@@ -78,6 +101,13 @@ typedef struct berth_socket_handlers {
     /** No further input will come: the connection has ended, or the peer has ended its direction
      * (see berth_socket_set_half_close). */
     void (*read_channel_finished)(berth_socket *socket, void *user);
+
+    /** The addresses of a name were found, or an address was given: connecting begins. */
+    void (*host_found)(berth_socket *socket, void *user);
+
+    /** The output has fallen to the low mark after a write was cut at the high mark: see
+     * berth_socket_set_write_marks. */
+    void (*drained)(berth_socket *socket, void *user);
 } berth_socket_handlers;
 
 /**
@@ -104,6 +134,14 @@ BERTH_API berth_socket *berth_socket_new_sized(berth_loop *loop,
  * ignored. A socket that is still pending is taken out of its server's queue.
  */
 BERTH_API void berth_socket_free(berth_socket *socket);
+
+/**
+ * berth_socket_free as a handler, for a socket that is not needed after its connection:
+ * `.disconnected = berth_socket_free_in_handler`.
+ *
+ * @param user  not used
+ */
+BERTH_API void berth_socket_free_in_handler(berth_socket *socket, void *user);
 
 /**
  * Sets the handlers, at any time. What happened before is not announced again: look at
@@ -161,6 +199,47 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
 BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_address address,
                                                uint16_t port);
 
+/**
+ * Begins to connect to a host by name. The name is looked up in the background; its addresses are
+ * then tried as RFC 8305 has it: families in turn, the next one after 250 ms or as soon as one has
+ * failed, and the first that answers is taken. A numeric address is taken as it is, as by
+ * berth_socket_connect_to_address.
+ *
+ * @param host  a name or an address; copied
+ * @return false if it could not begin. A name that is not found is reported later: HOST_NOT_FOUND.
+ */
+BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16_t port);
+
+/**
+ * Binds a local name before connecting: the state becomes BOUND. States: only UNCONNECTED.
+ *
+ * @param port  0 to have the system choose a free one
+ * @return false with class and text set, and error_occurred called: ADDRESS_IN_USE,
+ *         ADDRESS_NOT_AVAILABLE, SOCKET_ACCESS, UNSUPPORTED_OPERATION, OPERATION (in another state)
+ */
+BERTH_API bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port);
+
+/** How long a connect may take in all, in milliseconds; BERTH_DEFAULT_CONNECT_TIMEOUT at first. */
+BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);
+
+/** Sets that time for the next connect. @param milliseconds  0 for no limit but the kernel's */
+BERTH_API void berth_socket_set_connect_timeout(berth_socket *socket, uint32_t milliseconds);
+
+/** What was connected to, as it was given; it stays after the end. "" for none. Valid until the
+ * next connect. */
+BERTH_API const char *berth_socket_peer_name(const berth_socket *socket);
+
+/**
+ * Sets an option of the connection.
+ *
+ * @return false without a connection, or if the system refuses: class and text are set
+ */
+BERTH_API bool berth_socket_set_option(berth_socket *socket, berth_socket_option which, int value);
+
+/** Reads an option. @param ret_value  set on success only @return as berth_socket_set_option */
+BERTH_API bool berth_socket_get_option(berth_socket *socket, berth_socket_option which,
+                                       int *ret_value);
+
 /** State of the connection. */
 BERTH_API berth_state berth_socket_state(const berth_socket *socket);
 
@@ -213,8 +292,9 @@ BERTH_API ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size);
  * Take them out with berth_socket_skip when done.
  *
  * @param ret_size  number of bytes, 0 for none; never NULL
- * @return the bytes; NULL for none. Valid until the next call of another function on this socket,
- *         and until the handler returns.
+ * @return the bytes; NULL for none. Valid until the input changes: until a call that
+ *         takes from it or puts back (read, skip, unget, commit), and until the handler returns.
+ *         Writing leaves it alone, so that it can be written straight on.
  */
 BERTH_API const void *berth_socket_view(const berth_socket *socket, size_t *ret_size);
 
@@ -230,6 +310,26 @@ BERTH_API bool berth_socket_can_read_line(const berth_socket *socket);
  *         than 2; -1 when there are none and none will come
  */
 BERTH_API ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size);
+
+/**
+ * Puts bytes back to the front of the input: they are the next to be read.
+ *
+ * @return false when out of memory: class SOCKET_RESOURCE, nothing was put back
+ */
+BERTH_API bool berth_socket_unget(berth_socket *socket, const void *data, size_t size);
+
+/** Begins to read on trial: what is read from here on can be given back whole. No effect in a
+ * transaction. */
+BERTH_API void berth_socket_start_transaction(berth_socket *socket);
+
+/** Ends a transaction: what was read is gone. */
+BERTH_API void berth_socket_commit_transaction(berth_socket *socket);
+
+/** Ends a transaction: what was read is there again. */
+BERTH_API void berth_socket_rollback_transaction(berth_socket *socket);
+
+/** Whether a transaction is open. */
+BERTH_API bool berth_socket_in_transaction(const berth_socket *socket);
 
 /** Most bytes kept unread, 0 for no limit (the default). See berth_socket_set_read_buffer_size. */
 BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
@@ -249,10 +349,21 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
  * all that is written in one turn goes out together. In CONNECTING they are sent once connected, in
  * CLOSING before the end.
  *
- * @return `size`; 0 if that is 0; -1 if nothing was taken: not connected or closed (class
- *         OPERATION), or out of memory (class SOCKET_RESOURCE)
+ * @return how many were taken: `size`, or less, down to 0, if a high mark is set and reached; -1 if
+ *         nothing was taken: not connected or closed (class OPERATION), or out of memory (class
+ *         SOCKET_RESOURCE)
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
+
+/**
+ * Bounds the output. With a high mark a write takes only as many bytes as keep the output within
+ * it, and says how many; `drained` is called when the output has fallen to the low mark. No mark is
+ * set at first: every write takes all.
+ *
+ * @param low   bytes; less than `high`
+ * @param high  bytes; 0 for no bound
+ */
+BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 
 /** Bytes of the output that the kernel has not taken yet. */
 BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
@@ -291,6 +402,9 @@ BERTH_API void berth_socket_close(berth_socket *socket);
  * called. No effect if not connected.
  */
 BERTH_API void berth_socket_abort(berth_socket *socket);
+
+/** As berth_socket_abort, but the peer sees a reset in any case. */
+BERTH_API void berth_socket_reset(berth_socket *socket);
 
 /**
  * @name Waits

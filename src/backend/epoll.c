@@ -112,7 +112,7 @@ static bool take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
-/* ---- registration of streams -------------------------------------------------------------- */
+/* ---- registration of streams ----------------------------------------------------------------- */
 
 static void list_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
@@ -172,7 +172,7 @@ static bool register_listed(epoll_backend *epoll)
     return failed;
 }
 
-/* ---- streams: operations ------------------------------------------------------------------ */
+/* ---- streams: operations --------------------------------------------------------------------- */
 
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
@@ -182,6 +182,13 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
         return error;
     stream->descriptor = descriptor;
     return 0;
+}
+
+static int bind_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                       uint16_t port)
+{
+    (void)backend;
+    return berth__inet_bind(address, port, &stream->descriptor);
 }
 
 static int connect_stream(berth__backend *backend, berth__stream *stream,
@@ -295,7 +302,7 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     descriptor_closed(backend);
 }
 
-/* ---- streams: runs ------------------------------------------------------------------------ */
+/* ---- streams: runs --------------------------------------------------------------------------- */
 
 static void run_connected(epoll_backend *epoll, berth__stream *stream)
 {
@@ -399,7 +406,7 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
     stream->events->closed(stream);
 }
 
-/* ---- listeners ---------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static int attach_listener(epoll_backend *epoll, berth__listener *listener, int descriptor)
 {
@@ -497,7 +504,7 @@ static void run_listener(epoll_backend *epoll, berth__listener *listener)
         enable_listener(epoll, listener);
 }
 
-/* ---- watches ------------------------------------------------------------------------------ */
+/* ---- watches --------------------------------------------------------------------------------- */
 
 static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
                        unsigned events)
@@ -549,7 +556,7 @@ static void run_watch(berth__watch *watch)
     watch->fired(watch, watch->events);
 }
 
-/* ---- waiting and running ------------------------------------------------------------------ */
+/* ---- waiting and running --------------------------------------------------------------------- */
 
 static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t events)
 {
@@ -654,7 +661,7 @@ static void wake(berth__backend *backend)
     errno = kept;
 }
 
-/* ---- questions ---------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static uint64_t now(berth__backend *backend)
 {
@@ -682,7 +689,7 @@ static void discard(berth__backend *backend, int descriptor)
     descriptor_closed(backend);
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
 {
@@ -695,6 +702,19 @@ static void destroy(berth__backend *backend)
     berth__release(epoll);
 }
 
+static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
+                  bool set)
+{
+    (void)backend;
+    return berth__inet_option(descriptor, which, value, set);
+}
+
+static bool has_input(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    return berth__inet_has_input(stream->descriptor);
+}
+
 static const berth__backend_operations operations = {
     .name = "epoll",
     .destroy = destroy,
@@ -703,6 +723,7 @@ static const berth__backend_operations operations = {
     .accept_credit = accept_credit,
     .close_listener = close_listener,
     .adopt = adopt,
+    .bind = bind_stream,
     .connect = connect_stream,
     .receive_start = receive_start,
     .receive_stop = receive_stop,
@@ -717,6 +738,8 @@ static const berth__backend_operations operations = {
     .now = now,
     .descriptor = descriptor_of,
     .name_of = name_of,
+    .has_input = has_input,
+    .option = option,
     .discard = discard,
 };
 

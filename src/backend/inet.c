@@ -33,7 +33,7 @@
 
 #include "system.h"
 
-/* ---- addresses ---------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static int scope_to_index(const char *scope, uint32_t *ret_index)
 {
@@ -145,7 +145,7 @@ int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_add
     return 0;
 }
 
-/* ---- descriptors -------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* No wrapper: Linux has closed the descriptor whatever close returns, so there is no failure to
  * try. */
@@ -258,29 +258,77 @@ int berth__inet_check_stream(int descriptor)
     return set_blocking(descriptor, true);
 }
 
-int berth__inet_connect(const berth_address *address, uint16_t port, int *ret_descriptor)
+static int open_stream(int family, int *ret_descriptor)
 {
-    struct sockaddr_storage storage;
-    socklen_t length = 0;
-    int error = berth__inet_to_sockaddr(address, port, &storage, &length);
-    if (error != 0)
-        return error;
     int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
-    int descriptor = BERTH__SYSTEM("socket", socket(storage.ss_family, type, 0));
+    int descriptor = BERTH__SYSTEM("socket", socket(family, type, 0));
     if (descriptor < 0)
         return errno;
     (void)set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+int berth__inet_bind(const berth_address *address, uint16_t port, int *ret_descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = 0;
+    int descriptor = -1;
+    int error = berth__inet_to_sockaddr(address, port, &storage, &length);
+    if (error == 0)
+        error = open_stream(storage.ss_family, &descriptor);
+    if (error != 0)
+        return error;
+    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (storage.ss_family == AF_INET6)
+        (void)set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY,
+                         address->family != BERTH_ADDRESS_FAMILY_ANY);
     const struct sockaddr *name = (const struct sockaddr *)&storage;
-    if (BERTH__SYSTEM("connect", connect(descriptor, name, length)) == 0) {
-        *ret_descriptor = descriptor;
+    if (BERTH__SYSTEM("bind", bind(descriptor, name, length)) < 0) {
+        error = errno;
+        close_quietly(descriptor);
+        return error;
+    }
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+/* An IPv6 socket reaches an IPv4 host by its mapped address. */
+static berth_address mapped_for(int descriptor, berth_address address)
+{
+    int domain = AF_UNSPEC;
+    socklen_t length = sizeof domain;
+    (void)BERTH__SYSTEM("getsockopt",
+                        getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length));
+    if (domain != AF_INET6 || address.family != BERTH_ADDRESS_FAMILY_IPV4)
+        return address;
+    uint8_t bytes[16] = {[10] = 0xff, [11] = 0xff};
+    memcpy(bytes + 12, address.bytes, 4);
+    return berth_address_ipv6(bytes);
+}
+
+int berth__inet_connect(const berth_address *address, uint16_t port, int *descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = 0;
+    bool bound = *descriptor >= 0;
+    berth_address target = bound ? mapped_for(*descriptor, *address) : *address;
+    int error = berth__inet_to_sockaddr(&target, port, &storage, &length);
+    if (error == 0 && !bound)
+        error = open_stream(storage.ss_family, descriptor);
+    if (error != 0)
+        return error;
+    const struct sockaddr *name = (const struct sockaddr *)&storage;
+    if (BERTH__SYSTEM("connect", connect(*descriptor, name, length)) == 0)
         return 0;
-    }
-    if (errno == EINPROGRESS || errno == EINTR) {
-        *ret_descriptor = descriptor;
+    if (errno == EINPROGRESS || errno == EINTR)
         return EINPROGRESS;
+    error = errno;
+    if (!bound) {
+        close_quietly(*descriptor);
+        *descriptor = -1;
     }
-    close_quietly(descriptor);
-    return errno;
+    return error;
 }
 
 void berth__inet_close(int descriptor, berth__close_mode mode)
@@ -293,7 +341,7 @@ void berth__inet_close(int descriptor, berth__close_mode mode)
     close_quietly(descriptor);
 }
 
-/* ---- accepting ---------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 /* Errors of one connection that has died in the queue, or was refused by a filter; the next may be
  * good. */

@@ -33,9 +33,18 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
 int berth__inet_check_listener(int descriptor);
 int berth__inet_check_stream(int descriptor);
 
-/* Makes a descriptor and begins to connect without waiting. Returns 0 (connected at once),
- * EINPROGRESS, or an errno (nothing open). */
-int berth__inet_connect(const berth_address *address, uint16_t port, int *ret_descriptor);
+/* Makes a descriptor with a local name. Returns an errno; nothing stays open then. */
+int berth__inet_bind(const berth_address *address, uint16_t port, int *ret_descriptor);
+
+/* Begins to connect without waiting: the descriptor given, or, if that is -1, a new one. Returns 0
+ * (connected at once), EINPROGRESS, or an errno; a new descriptor is closed then. */
+int berth__inet_connect(const berth_address *address, uint16_t port, int *descriptor);
+
+/* Sets or gets an option of a connection; an errno. */
+int berth__inet_option(int descriptor, berth_socket_option which, int *value, bool set);
+
+/* Whether the kernel holds bytes of the peer. */
+bool berth__inet_has_input(int descriptor);
 
 /* The names behind operations->name_of; a "::" listener without "v6 only" reports ANY. */
 int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address,

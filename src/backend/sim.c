@@ -34,6 +34,24 @@
 
 static _Thread_local berth__kernel *newest;
 
+/*
+ * One call of `run` on the stack. An event may turn the loop, and `closed` of the same record may come in there, after which the record
+ * is not to be touched: that is noted here, and every event is followed by a look at it.
+ */
+struct berth__kernel_frame {
+    const berth__ready *record;
+    bool gone;
+    berth__kernel_frame *outer;
+};
+
+static void forget_record(berth__kernel *kernel, const berth__ready *record)
+{
+    for (berth__kernel_frame *frame = kernel->frames; frame != NULL; frame = frame->outer) {
+        if (frame->record == record)
+            frame->gone = true;
+    }
+}
+
 /* ---- listeners --------------------------------------------------------------------------------------------------- */
 
 static int sim_listen(berth__backend *backend, berth__listener *listener, const berth__listen_options *options,
@@ -107,7 +125,7 @@ static bool acceptable(const berth__listener *listener)
     return !listener->closing && listener->credit > 0 && ((berth__kernel_port *)listener->own)->queue != NULL;
 }
 
-static void run_listener(berth__kernel *kernel, berth__listener *listener)
+static void run_listener(berth__kernel *kernel, berth__listener *listener, const berth__kernel_frame *frame)
 {
     unsigned bits = listener->ready.pending;
     listener->ready.pending = 0;
@@ -118,6 +136,8 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener)
         if (error != 0) {
             listener->credit = 0;
             listener->events->accept_failed(listener, error);
+            if (frame->gone)
+                return;
             continue;
         }
         berth__sim_end *end = berth__kernel_dequeue(listener->own);
@@ -125,11 +145,15 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener)
         berth__kernel_entry_of(kernel, descriptor)->of.end = end;
         listener->credit--;
         listener->events->accepted(listener, descriptor);
+        if (frame->gone)
+            return;
     }
-    if ((bits & BERTH__READY_CLOSED) != 0)
+    if ((bits & BERTH__READY_CLOSED) != 0) {
+        forget_record(kernel, &listener->ready);
         listener->events->closed(listener);
-    else if (acceptable(listener))
+    } else if (acceptable(listener)) {
         berth__ready_add(&kernel->backend.ready, &listener->ready, BERTH__READY_ACCEPT);
+    }
 }
 
 /* ---- streams ----------------------------------------------------------------------------------------------------- */
@@ -158,12 +182,46 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
     return 0;
 }
 
-static int sim_connect(berth__backend *backend, berth__stream *stream, const berth_address *address, uint16_t port)
+/* A bound stream has an end that is connected with nobody. */
+static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_address *address, uint16_t port)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (stream->descriptor >= 0)
+        return EINVAL;
+    if (berth__kernel_at_limit(kernel))
+        return EMFILE;
+    int error = berth__kernel_bind_error(kernel, address, port);
+    if (error != 0)
+        return error;
+    berth__sim_end *end = berth__kernel_new_end(kernel);
+    end->local_address = *address;
+    end->local_port = port != 0 ? port : berth__kernel_free_port(kernel, address);
+    int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+    attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
+    return 0;
+}
+
+/* Gives the name of a bound end to the one that has been connected in its place. */
+static void take_place(berth__sim_end *end, berth__sim_end *bound)
+{
+    if (berth__kernel_is_wildcard(&bound->local_address))
+        bound->local_address = end->local_address;
+    end->local_address = bound->local_address;
+    end->local_port = bound->local_port;
+    if (end->other != NULL) {
+        end->other->peer_address = bound->local_address;
+        end->other->peer_port = bound->local_port;
+    }
+    berth__kernel_close_end(bound, false);
+}
+
+static int sim_connect(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                       uint16_t port)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (address->family == BERTH_ADDRESS_FAMILY_NULL)
         return EINVAL;
-    if (berth__kernel_at_limit(kernel))
+    if (stream->descriptor < 0 && berth__kernel_at_limit(kernel))
         return EMFILE;
     if (!berth__kernel_is_ours(address))
         return ENETUNREACH;
@@ -172,7 +230,11 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
         end = berth__kernel_new_end(kernel);
         end->connect_error = ECONNREFUSED;
     }
-    int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+    int descriptor = stream->descriptor;
+    if (descriptor < 0)
+        descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+    else
+        take_place(end, stream->own.sim.connection);
     attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
     stream->flags |= CONNECTING;
     return 0;
@@ -293,10 +355,10 @@ static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budge
     return size;
 }
 
-static void run_receive(berth__kernel *kernel, berth__stream *stream)
+static void run_receive(berth__kernel *kernel, berth__stream *stream, const berth__kernel_frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
-    while (stream->receiving && budget > 0) {
+    while (!frame->gone && stream->receiving && budget > 0) {
         berth__sim_end *end = stream->own.sim.connection;
         if (end->size > 0) {
             budget -= deliver(kernel, stream, budget);
@@ -309,7 +371,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream)
         stream->events->receive_ended(stream, berth__kernel_take_error(end));
         return;
     }
-    if (stream->receiving && berth__kernel_readable(stream->own.sim.connection))
+    if (!frame->gone && stream->receiving && berth__kernel_readable(stream->own.sim.connection))
         berth__ready_add(&kernel->backend.ready, &stream->ready, BERTH__READY_RECEIVE);
 }
 
@@ -320,20 +382,21 @@ static void run_connected(berth__stream *stream)
     stream->events->connected(stream, end->connect_error);
 }
 
-static void run_stream(berth__kernel *kernel, berth__stream *stream)
+static void run_stream(berth__kernel *kernel, berth__stream *stream, const berth__kernel_frame *frame)
 {
     unsigned bits = stream->ready.pending;
     stream->ready.pending = 0;
-    if ((bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
-        run_connected(stream);
-    if ((bits & BERTH__READY_RECEIVE) != 0 && !stream->closing)
-        run_receive(kernel, stream);
     if ((bits & BERTH__READY_SENT) != 0) {
         stream->sending = false;
         stream->events->sent(stream, stream->result);
     }
-    if ((bits & BERTH__READY_CLOSED) == 0)
+    if (!frame->gone && (bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
+        run_connected(stream);
+    if (!frame->gone && (bits & BERTH__READY_RECEIVE) != 0 && !stream->closing)
+        run_receive(kernel, stream, frame);
+    if (frame->gone || (bits & BERTH__READY_CLOSED) == 0)
         return;
+    forget_record(kernel, &stream->ready);
     berth__kernel_close_entry(kernel, stream->descriptor);
     stream->descriptor = -1;
     berth__kernel_tell_closed(kernel);
@@ -564,17 +627,20 @@ static void sim_wake(berth__backend *backend)
 static void sim_run(berth__backend *backend, berth__ready *ready)
 {
     berth__kernel *kernel = kernel_of(backend);
+    berth__kernel_frame frame = {.record = ready, .outer = kernel->frames};
+    kernel->frames = &frame;
     switch ((berth__ready_kind)ready->kind) {
     case BERTH__READY_STREAM:
-        run_stream(kernel, (berth__stream *)ready);
+        run_stream(kernel, (berth__stream *)ready, &frame);
         break;
     case BERTH__READY_LISTENER:
-        run_listener(kernel, (berth__listener *)ready);
+        run_listener(kernel, (berth__listener *)ready, &frame);
         break;
     case BERTH__READY_WATCH:
         run_watch((berth__watch *)ready);
         break;
     }
+    kernel->frames = frame.outer;
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------------------- */
@@ -608,6 +674,32 @@ static int sim_name_of(berth__backend *backend, int descriptor, berth__side side
         return ENOTCONN; /* as after a reset in the kernel */
     *ret_address = side == BERTH__PEER ? end->peer_address : end->local_address;
     *ret_port = side == BERTH__PEER ? end->peer_port : end->local_port;
+    return 0;
+}
+
+static bool sim_has_input(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    const berth__sim_end *end = stream->own.sim.connection;
+    return end != NULL && end->size > 0;
+}
+
+/* Options are kept and have no effect, except that the kernel doubles the sizes of its buffers. */
+static int sim_option(berth__backend *backend, int descriptor, berth_socket_option which, int *value, bool set)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind != ENTRY_END)
+        return ENOTSOCK;
+    if ((unsigned)which >= KERNEL_OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
+        return EINVAL;
+    berth__sim_end *end = entry->of.end;
+    bool doubled = which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
+    if (set)
+        end->options[which] = doubled ? 2 * *value : *value;
+    else
+        *value = end->options[which];
     return 0;
 }
 
@@ -656,6 +748,7 @@ static const berth__backend_operations sim_operations = {
     .accept_credit = sim_accept_credit,
     .close_listener = sim_close_listener,
     .adopt = sim_adopt,
+    .bind = sim_bind,
     .connect = sim_connect,
     .receive_start = sim_receive_start,
     .receive_stop = sim_receive_stop,
@@ -670,6 +763,8 @@ static const berth__backend_operations sim_operations = {
     .now = sim_now,
     .descriptor = sim_descriptor,
     .name_of = sim_name_of,
+    .has_input = sim_has_input,
+    .option = sim_option,
     .discard = sim_discard,
 };
 

@@ -116,6 +116,9 @@ berth__sim_end *berth__kernel_new_end(berth__kernel *kernel)
     berth__sim_end *end = berth__kernel_must(calloc(1, sizeof *end));
     end->kernel = kernel;
     end->capacity = kernel->settings.buffer_size;
+    end->options[BERTH_OPTION_LINGER] = -1;
+    end->options[BERTH_OPTION_SEND_BUFFER_SIZE] = (int)end->capacity;
+    end->options[BERTH_OPTION_RECEIVE_BUFFER_SIZE] = (int)end->capacity;
     end->next = kernel->ends;
     kernel->ends = end;
     return end;
@@ -237,7 +240,7 @@ ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size
 
 /* ---- ports ------------------------------------------------------------------------------------------------------- */
 
-static bool is_zero(const berth_address *address)
+bool berth__kernel_is_wildcard(const berth_address *address)
 {
     static const uint8_t zero[16];
     return address->family == BERTH_ADDRESS_FAMILY_ANY || memcmp(address->bytes, zero, 16) == 0;
@@ -245,7 +248,7 @@ static bool is_zero(const berth_address *address)
 
 bool berth__kernel_is_ours(const berth_address *address)
 {
-    if (is_zero(address))
+    if (berth__kernel_is_wildcard(address))
         return true;
     if (address->family == BERTH_ADDRESS_FAMILY_IPV4)
         return address->bytes[0] == 127 || berth_address_equal(*address, BERTH_ADDRESS_BROADCAST);
@@ -263,7 +266,7 @@ static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address 
     for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
         if (port->number != number || !share_family(&port->address, address))
             continue;
-        if (is_zero(&port->address) || (to_bind && is_zero(address)) ||
+        if (berth__kernel_is_wildcard(&port->address) || (to_bind && berth__kernel_is_wildcard(address)) ||
             memcmp(port->address.bytes, address->bytes, 16) == 0)
             return port;
     }
@@ -287,7 +290,7 @@ int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address
     return 0;
 }
 
-static uint16_t free_port(berth__kernel *kernel, const berth_address *address)
+uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address)
 {
     for (unsigned tries = 0; tries < 65536 - FIRST_EPHEMERAL; tries++) {
         uint16_t number = (uint16_t)(FIRST_EPHEMERAL + kernel->next_port++ % (65536 - FIRST_EPHEMERAL));
@@ -301,7 +304,7 @@ berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_a
 {
     berth__kernel_port *port = berth__kernel_must(calloc(1, sizeof *port));
     port->address = *address;
-    port->number = number != 0 ? number : free_port(kernel, address);
+    port->number = number != 0 ? number : berth__kernel_free_port(kernel, address);
     port->backlog = backlog < 0 ? 0 : (size_t)backlog;
     port->next = kernel->ports;
     kernel->ports = port;
@@ -330,7 +333,7 @@ void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
 berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address, uint16_t number)
 {
     berth_address target = *address;
-    if (is_zero(address))
+    if (berth__kernel_is_wildcard(address))
         target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
     berth__kernel_port *port = find_port(kernel, &target, number, false);
     if (port == NULL)
@@ -343,7 +346,7 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
     near->peer_port = far->local_port = number;
     near->local_address = far->peer_address =
         target.family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
-    near->local_port = far->peer_port = free_port(kernel, &target);
+    near->local_port = far->peer_port = berth__kernel_free_port(kernel, &target);
     far->queued = port;
     berth__sim_end **link = &port->queue;
     while (*link != NULL)
@@ -362,7 +365,6 @@ berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port)
     establish(port);
     return end;
 }
-
 
 /* ---- the test's hand ----------------------------------------------------------------------------------------------- */
 

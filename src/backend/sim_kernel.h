@@ -18,6 +18,9 @@
 
 typedef struct berth__kernel berth__kernel;
 typedef struct berth__kernel_port berth__kernel_port;
+typedef struct berth__kernel_frame berth__kernel_frame;
+
+#define KERNEL_OPTIONS (BERTH_OPTION_LINGER + 1)
 
 struct berth__sim_end {
     berth__sim_end *next; /* in the list of all ends */
@@ -33,6 +36,7 @@ struct berth__sim_end {
     int error; /* pending, reported once */
     int connect_error;
     uint32_t checksum; /* of the send in flight */
+    int options[KERNEL_OPTIONS];
     berth_address local_address;
     berth_address peer_address;
     uint16_t local_port;
@@ -112,6 +116,7 @@ struct berth__kernel {
     unsigned accept_failures;
     int send_error;
     unsigned send_failures;
+    berth__kernel_frame *frames; /* calls of `run` on the stack, innermost first */
 };
 
 static inline berth__kernel *kernel_of(berth__backend *backend)
@@ -146,6 +151,8 @@ int berth__kernel_take_error(berth__sim_end *end);
 /* What send(2) says: a count or a negative errno, EAGAIN included. */
 ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size);
 
+bool berth__kernel_is_wildcard(const berth_address *address);
+uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address);
 bool berth__kernel_is_ours(const berth_address *address);
 int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number);
 berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address, uint16_t number,

@@ -58,7 +58,7 @@ static bool take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
-/* ---- entries ------------------------------------------------------------------------------ */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation)
 {
@@ -82,7 +82,7 @@ static bool poll_once(uring_backend *uring, int descriptor, unsigned events, con
     return true;
 }
 
-/* ---- completions -------------------------------------------------------------------------- */
+/* ---- completions ----------------------------------------------------------------------------- */
 
 void berth__uring_finish(uring_backend *uring, berth__stream *stream)
 {
@@ -182,7 +182,7 @@ static void reap(uring_backend *uring)
     io_uring_cq_advance(ring, seen);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void arm_bell(uring_backend *uring)
 {
@@ -240,7 +240,7 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
     return 0;
 }
 
-/* ---- streams: operations ------------------------------------------------------------------ */
+/* ---- streams: operations --------------------------------------------------------------------- */
 
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
@@ -250,6 +250,13 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
         return error;
     stream->descriptor = descriptor;
     return 0;
+}
+
+static int bind_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                       uint16_t port)
+{
+    (void)backend;
+    return berth__inet_bind(address, port, &stream->descriptor);
 }
 
 /* Not by IORING_OP_CONNECT, for which the address would have to be kept somewhere. */
@@ -299,7 +306,7 @@ static int shutdown_send(berth__backend *backend, berth__stream *stream)
     return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
 }
 
-/* ---- closing ------------------------------------------------------------------------------ */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 /* The kernel closes it with the next submission; at once if somebody is waiting for a descriptor.
  */
@@ -361,7 +368,7 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     berth__uring_finish(uring, stream);
 }
 
-/* ---- streams: runs ------------------------------------------------------------------------ */
+/* ---- streams: runs --------------------------------------------------------------------------- */
 
 static void run_connected(uring_backend *uring, berth__stream *stream)
 {
@@ -399,7 +406,7 @@ static void run_stream(uring_backend *uring, berth__stream *stream, struct uring
     stream->events->closed(stream);
 }
 
-/* ---- listeners ---------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static void poll_listener(uring_backend *uring, berth__listener *listener)
 {
@@ -502,8 +509,8 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     bool gone = false;
     bool *outer = listener->own;
     listener->own = &gone;
-    /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch has
-     * not come to. If there is more after it the poll completes at once. */
+    /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch
+     * has not come to. If there is more after it the poll completes at once. */
     poll_listener(uring, listener);
     (void)berth__inet_accept_batch(listener);
     if (gone) {
@@ -516,7 +523,7 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     poll_listener(uring, listener);
 }
 
-/* ---- watches ------------------------------------------------------------------------------ */
+/* ---- watches --------------------------------------------------------------------------------- */
 
 static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
                        unsigned events)
@@ -560,7 +567,7 @@ static void run_watch(berth__watch *watch)
     watch->fired(watch, watch->events);
 }
 
-/* ---- running, waking, questions ----------------------------------------------------------- */
+/* ---- running, waking, questions -------------------------------------------------------------- */
 
 static void run(berth__backend *backend, berth__ready *ready)
 {
@@ -616,7 +623,7 @@ static void discard(berth__backend *backend, int descriptor)
     tell_closes(of(backend));
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
 {
@@ -624,6 +631,20 @@ static void destroy(berth__backend *backend)
     berth__ring_close(&uring->ring);
     (void)close(uring->bell);
     berth__release(uring);
+}
+
+static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
+                  bool set)
+{
+    (void)backend;
+    return berth__inet_option(descriptor, which, value, set);
+}
+
+static bool has_input(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    return stream->held.size > 0 || (stream->flags & VIEW) ||
+           berth__inet_has_input(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -634,6 +655,7 @@ static const berth__backend_operations operations = {
     .accept_credit = accept_credit,
     .close_listener = close_listener,
     .adopt = adopt,
+    .bind = bind_stream,
     .connect = connect_stream,
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
@@ -648,6 +670,8 @@ static const berth__backend_operations operations = {
     .now = now,
     .descriptor = descriptor_of,
     .name_of = name_of,
+    .has_input = has_input,
+    .option = option,
     .discard = discard,
 };
 

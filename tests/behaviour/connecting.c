@@ -3,16 +3,16 @@
  */
 #include "scene.h"
 
-CASE(connect_to_a_listener, "S3.9", "CONNECTING inside the call, never CONNECTED; then CONNECTED and connected from the loop")
+CASE(connect_to_a_listener, "S3.8 S3.9", "HOST_LOOKUP and CONNECTING inside the call, never CONNECTED; then CONNECTED and connected from the loop")
 {
     world_loop();
     uint16_t port = world_listen(5);
     struct actor *actor = actor_new("c");
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
-    assert_trace("c state CONNECTING");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING");
     ck_assert(!berth_socket_is_valid(actor->socket));
     UNTIL(actor->connects == 1);
-    assert_trace("c state CONNECTING, c state CONNECTED, c connected");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected");
     ck_assert(berth_socket_is_valid(actor->socket));
     ck_assert_uint_eq(berth_socket_peer_port(actor->socket), port);
     ck_assert_uint_ne(berth_socket_local_port(actor->socket), 0);
@@ -33,7 +33,7 @@ CASE(connect_to_nobody, "S3.13 T39", "UNCONNECTED, then CONNECTION_REFUSED once;
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     UNTIL(actor->errors == 1);
     world_settle();
-    assert_trace("c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
 }
 
 static uint16_t second_port;
@@ -86,7 +86,7 @@ CASE(write_while_connecting, "S3.15 T49", "taken at once, sent after connected")
     actor_say(actor, "early");
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 5);
     UNTIL(actor->written == 5);
-    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c written");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c written");
     ck_assert(peer_hears(world_accept(port), "early"));
 }
 
@@ -99,7 +99,7 @@ CASE(disconnect_while_connecting, "S3.16 T29", "remembered: connected, early out
     actor_say(actor, "early");
     berth_socket_disconnect_from_host(actor->socket);
     UNTIL(actor->disconnects == 1);
-    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, c written, "
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, c written, "
                  "c state UNCONNECTED, c finished, c disconnected");
     struct peer *peer = world_accept(port);
     ck_assert(peer_hears(peer, "early"));
@@ -114,7 +114,7 @@ CASE(disconnect_while_connecting_without_output, "S3.16 T29", "the same without 
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
     berth_socket_close(actor->socket);
     UNTIL(actor->disconnects == 1);
-    assert_trace("c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, "
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, "
                  "c state UNCONNECTED, c finished, c disconnected");
 }
 

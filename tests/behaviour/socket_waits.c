@@ -21,7 +21,7 @@ CASE(wait_for_connected, "S4.11", "true when connected, with connected called in
     ck_assert(!berth_socket_wait_for_connected(actor->socket, 10));
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert(berth_socket_wait_for_connected(actor->socket, 5000));
-    assert_trace("c state CONNECTING, c state CONNECTED, c connected");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected");
     ck_assert(berth_socket_wait_for_connected(actor->socket, 0));
     world_settle();
     ck_assert_uint_eq(actor->connects, 1);
@@ -34,7 +34,7 @@ CASE(wait_for_connected_refused, "S4.11 S3.13", "false when nobody listens, with
     struct actor *actor = actor_new("c");
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     ck_assert(!berth_socket_wait_for_connected(actor->socket, 5000));
-    assert_trace("c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
     ck_assert(!berth_socket_wait_for_connected(actor->socket, 5000));
 }
 
@@ -53,7 +53,7 @@ CASE(wait_for_connected_times_out, "Q16 T26", "a time-out ends the attempt, with
             late = actors[i];
     }
     ck_assert_ptr_nonnull(late);
-    assert_trace("c state CONNECTING, c state UNCONNECTED, c error SOCKET_TIMEOUT");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error SOCKET_TIMEOUT");
     world_unlisten(port);
     port = world_listen(5);
     ck_assert(berth_socket_connect_to_address(late->socket, BERTH_ADDRESS_LOOPBACK, port));

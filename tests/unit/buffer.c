@@ -107,7 +107,7 @@ START_TEST(empty)
     ck_assert_uint_eq(size, 0);
     ck_assert_uint_eq(berth__chain_copy(&chain, 0, target, 1), 0);
     ck_assert_uint_eq(berth__chain_consume(&chain, &pool, 1), 0);
-    ck_assert_uint_eq(berth__chain_find(&chain, 0), 0);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 0), 0);
     ck_assert_ptr_null(berth__chain_detach(&chain));
     berth__chunk_release(NULL, &pool);
     append(NULL, 0);
@@ -236,20 +236,20 @@ START_TEST(find_across_chunks)
     append(zeros, 1500);
     append(zeros, 1500);
     append(zeros, 5000);
-    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 8000);
-    ck_assert_uint_eq(berth__chain_find(&chain, 0), 0);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 8000);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 0), 0);
     append("\n.\n", 3);
-    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 8000);
-    ck_assert_uint_eq(berth__chain_find(&chain, '.'), 8001);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 8000);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '.'), 8001);
     consume(1499);
-    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 6501);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 6501);
     consume(6502);
-    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 1);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 1);
     /* what was consumed is not found, nor what once was in the chunk's memory */
     consume(2);
     ck_assert_uint_eq(chain.size, 0);
     append("x", 1);
-    ck_assert_uint_eq(berth__chain_find(&chain, '\n'), 1);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 1);
 }
 END_TEST
 
@@ -388,7 +388,7 @@ START_TEST(random_walk)
         }
         const uint8_t *found = memchr(source + first, 0xaa, last - first);
         size_t place = found ? (size_t)(found - source) - first : last - first;
-        ck_assert_uint_eq(berth__chain_find(&chain, 0xaa), place);
+        ck_assert_uint_eq(berth__chain_find(&chain, 0, 0xaa), place);
         expect(source + first, last - first);
         ck_assert_uint_le(pool.small_count, POOL_SMALL);
         ck_assert_uint_le(pool.large_count, POOL_LARGE);

@@ -1,0 +1,355 @@
+/*
+ * Connecting: one lookup at most, then attempts that overlap, and one deadline over all.
+ *
+ * The order of events: HOST_LOOKUP when it begins; CONNECTING and host_found when there are
+ * addresses; then berth__socket_connected with 0, or with the errno of the last attempt when all
+ * have failed. An attempt is a stream with events of its own; the one that wins is given to the
+ * socket, the others are closed. Each failure starts the next attempt at once; else the next starts
+ * after 250 ms. A socket that was bound has its descriptor used for the first attempt; further ones
+ * bind anew.
+ *
+ * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
+ * last), the deadline (SOCKET_TIMEOUT), no memory. Handlers are called from state changes and
+ * host_found: any of them may abort or free the socket, which cancels the connector; so after each
+ * call the socket's count of endings tells whether there is anything left to go on with.
+ */
+#include "connect.h"
+
+#include "failure.h"
+#include "memory.h"
+#include "resolve.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STAGGER ((uint64_t)250)
+
+typedef struct berth__try {
+    struct berth__connector *connector;
+    berth__stream *stream; /* NULL when it is not running */
+} berth__try;
+
+typedef struct berth__connector {
+    berth_socket *socket;
+    berth__lookup *lookup; /* NULL when it is not running */
+    uint16_t port;
+    int error; /* of the last attempt that has failed */
+    size_t count;
+    size_t next;
+    size_t running;
+    berth_address addresses[BERTH__MOST_ADDRESSES];
+    berth__try attempts[BERTH__MOST_ADDRESSES];
+    berth__deadline stagger;
+    berth__deadline limit;
+} berth__connector;
+
+static berth_loop *loop_of(const berth__connector *connector)
+{
+    return connector->socket->object.loop;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void close_attempt(berth__connector *connector, berth__try *attempt)
+{
+    berth__stream *stream = attempt->stream;
+    if (stream == NULL)
+        return;
+    attempt->stream = NULL;
+    connector->running--;
+    berth__loop_close_stream(loop_of(connector), stream, NULL, BERTH__CLOSE_NORMAL);
+}
+
+void berth__connect_cancel(berth_socket *socket)
+{
+    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
+    if (connector == NULL)
+        return;
+    berth__timers *timers = &socket->object.loop->timers;
+    socket->remote->connector = NULL;
+    if (connector->lookup != NULL)
+        berth__lookup_cancel(connector->lookup);
+    for (size_t i = 0; i < connector->next; i++)
+        close_attempt(connector, &connector->attempts[i]);
+    berth__deadline_stop(timers, &connector->stagger);
+    berth__deadline_stop(timers, &connector->limit);
+    berth__timers_unreserve(timers);
+    berth__timers_unreserve(timers);
+    berth__release(connector);
+}
+
+static void fail(berth__connector *connector, berth_error class, int error)
+{
+    berth_socket *socket = connector->socket;
+    berth__enter(&socket->object);
+    berth__socket_connect_failed(socket, class, error);
+    berth__leave(&socket->object);
+}
+
+/* ---- attempts -------------------------------------------------------------------------------- */
+
+static void go_on(berth__connector *connector);
+
+static void attempt_connected(berth__stream *stream, int error)
+{
+    berth__try *attempt = stream->core;
+    berth__connector *connector = attempt->connector;
+    berth_socket *socket = connector->socket;
+    if (error != 0) {
+        connector->error = error;
+        close_attempt(connector, attempt);
+        go_on(connector);
+        return;
+    }
+    berth__remote *remote = socket->remote;
+    size_t index = (size_t)(attempt - connector->attempts);
+    remote->address[BERTH__PEER] = connector->addresses[index];
+    remote->port[BERTH__PEER] = connector->port;
+    attempt->stream = NULL;
+    connector->running--;
+    stream->events = &berth__socket_events;
+    stream->core = socket;
+    socket->stream = stream;
+    berth__connect_cancel(socket);
+    berth__enter(&socket->object);
+    berth__socket_connected(socket);
+    berth__leave(&socket->object);
+}
+
+static void never(berth__stream *stream)
+{
+    assert(false && "an attempt neither receives nor is closed before it is let go of");
+    (void)stream;
+}
+
+static void never_received(berth__stream *stream, const void *data, size_t size)
+{
+    (void)data;
+    (void)size;
+    never(stream);
+}
+
+static void never_ended(berth__stream *stream, int error)
+{
+    (void)error;
+    never(stream);
+}
+
+static void never_sent(berth__stream *stream, ptrdiff_t result)
+{
+    (void)result;
+    never(stream);
+}
+
+static const berth__stream_events attempt_events = {
+    .connected = attempt_connected,
+    .received = never_received,
+    .receive_ended = never_ended,
+    .sent = never_sent,
+    .closed = never,
+};
+
+/* The stream for an attempt: the bound one of the socket, or a new one, bound likewise if the
+ * socket was bound. Returns an errno. */
+static int stream_for(berth__connector *connector, berth__stream **ret_stream)
+{
+    berth_socket *socket = connector->socket;
+    berth_loop *loop = socket->object.loop;
+    berth__stream *stream = socket->stream;
+    socket->stream = NULL;
+    *ret_stream = stream;
+    if (stream != NULL)
+        return 0;
+    stream = berth__loop_new_stream(loop, &attempt_events, socket);
+    if (stream == NULL)
+        return ENOMEM;
+    const berth__remote *remote = socket->remote;
+    int error = 0;
+    if (remote->bound)
+        error = loop->backend->operations->bind(
+            loop->backend, stream, &remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL]);
+    if (error != 0) {
+        berth__loop_drop_stream(loop, stream);
+        return error;
+    }
+    *ret_stream = stream;
+    return 0;
+}
+
+static int start_attempt(berth__connector *connector, size_t index)
+{
+    berth_loop *loop = loop_of(connector);
+    berth__try *attempt = &connector->attempts[index];
+    berth__stream *stream;
+    int error = stream_for(connector, &stream);
+    if (error != 0)
+        return error;
+    bool bound = stream->descriptor >= 0;
+    stream->events = &attempt_events;
+    stream->core = attempt;
+    error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
+                                               connector->port);
+    if (error != 0) {
+        if (bound)
+            berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+        else
+            berth__loop_drop_stream(loop, stream);
+        return error;
+    }
+    attempt->connector = connector;
+    attempt->stream = stream;
+    connector->running++;
+    return 0;
+}
+
+/* A connect finds other meanings in some errors than listening does. */
+static berth_error class_of_connect(int error)
+{
+    switch (error) {
+    case EADDRNOTAVAIL:
+    case EADDRINUSE:
+        return BERTH_ERROR_NETWORK;
+    case ECONNRESET:
+        return BERTH_ERROR_CONNECTION_REFUSED;
+    default:
+        return berth__class_of(error);
+    }
+}
+
+/* Starts the next attempt, passing over those that fail at once. Ends in failure when none is
+ * left. */
+static void go_on(berth__connector *connector)
+{
+    berth_loop *loop = loop_of(connector);
+    while (connector->next < connector->count) {
+        int error = start_attempt(connector, connector->next++);
+        if (error == 0) {
+            if (connector->next < connector->count)
+                berth__deadline_start(&loop->timers, &connector->stagger,
+                                      berth__after(berth__loop_clock(loop), STAGGER));
+            berth__loop_touch(loop);
+            return;
+        }
+        connector->error = error;
+    }
+    if (connector->running == 0)
+        fail(connector, class_of_connect(connector->error), connector->error);
+}
+
+static void stagger_expired(berth__deadline *deadline)
+{
+    go_on((berth__connector *)((char *)deadline - offsetof(berth__connector, stagger)));
+}
+
+static void limit_expired(berth__deadline *deadline)
+{
+    berth__connector *late =
+        (berth__connector *)((char *)deadline - offsetof(berth__connector, limit));
+    fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
+}
+
+uint64_t berth__connect_step(berth_socket *socket)
+{
+    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
+    if (connector == NULL)
+        return UINT64_MAX;
+    berth_loop *loop = socket->object.loop;
+    uint64_t again = UINT64_MAX;
+    if (connector->lookup != NULL) {
+        again = berth__resolver_step(loop);
+        if (berth__lookups_run(loop, socket) > 0)
+            return 0;
+    }
+    berth__deadline *deadlines[2] = {&connector->limit, &connector->stagger};
+    for (size_t i = 0; i < 2; i++) {
+        berth__deadline *deadline = deadlines[i];
+        if (deadline->place == 0)
+            continue;
+        if (deadline->time <= berth__loop_clock(loop)) {
+            berth__deadline_stop(&loop->timers, deadline);
+            deadline->expired(deadline);
+            return 0;
+        }
+        again = deadline->time < again ? deadline->time : again;
+    }
+    return again;
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+void berth__connect_begin(berth_socket *socket)
+{
+    berth__connector *connector = socket->remote->connector;
+    uint32_t endings = socket->endings;
+    berth__enter(&socket->object);
+    berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
+    if (socket->endings == endings)
+        berth__socket_found(socket);
+    if (socket->endings == endings)
+        go_on(connector);
+    berth__leave(&socket->object);
+}
+
+static void looked_up(void *owner, const berth_address *addresses, size_t count)
+{
+    berth_socket *socket = owner;
+    berth__connector *connector = socket->remote->connector;
+    connector->lookup = NULL;
+    if (count == 0) {
+        fail(connector, BERTH_ERROR_HOST_NOT_FOUND, 0);
+        return;
+    }
+    memcpy(connector->addresses, addresses, count * sizeof *addresses);
+    connector->count = count;
+    berth__connect_begin(socket);
+}
+
+static berth__connector *make(berth_socket *socket, uint16_t port)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__timers *timers = &loop->timers;
+    berth__connector *connector = berth__allocate_zero(sizeof *connector);
+    if (connector == NULL)
+        return NULL;
+    if (!berth__timers_reserve(timers)) {
+        berth__release(connector);
+        return NULL;
+    }
+    if (!berth__timers_reserve(timers)) {
+        berth__timers_unreserve(timers);
+        berth__release(connector);
+        return NULL;
+    }
+    connector->socket = socket;
+    connector->port = port;
+    connector->error = ECONNREFUSED;
+    connector->stagger.expired = stagger_expired;
+    connector->limit.expired = limit_expired;
+    socket->remote->connector = connector;
+    if (socket->connect_timeout > 0)
+        berth__deadline_start(timers, &connector->limit,
+                              berth__after(berth__loop_clock(loop), socket->connect_timeout));
+    return connector;
+}
+
+bool berth__connect_address(berth_socket *socket, berth_address address, uint16_t port)
+{
+    berth__connector *connector = make(socket, port);
+    if (connector == NULL)
+        return false;
+    connector->addresses[0] = address;
+    connector->count = 1;
+    return true;
+}
+
+bool berth__connect_name(berth_socket *socket, const char *name, uint16_t port)
+{
+    berth__connector *connector = make(socket, port);
+    if (connector == NULL)
+        return false;
+    connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
+    if (connector->lookup != NULL)
+        return true;
+    berth__connect_cancel(socket);
+    return false;
+}

@@ -1,0 +1,120 @@
+/*
+ * Streams that linger: a small record each, with a deadline, in a list of the loop. See linger.h
+ * for why.
+ *
+ * The record lives from berth__linger until the stream is handed to berth__loop_close_stream,
+ * whatever comes first: the peer's end or error, the bound of bytes, the deadline, the end of the
+ * loop. No handler of a user is called here.
+ */
+#include "linger.h"
+
+#include "loop.h"
+#include "memory.h"
+
+typedef struct berth__lingering {
+    berth_loop *loop;
+    berth__stream *stream;
+    struct berth__lingering *next;
+    struct berth__lingering **link;
+    size_t bytes; /* thrown away so far */
+    berth__deadline deadline;
+} berth__lingering;
+
+static void finish(berth__lingering *lingering)
+{
+    berth_loop *loop = lingering->loop;
+    berth__stream *stream = lingering->stream;
+    *lingering->link = lingering->next;
+    if (lingering->next != NULL)
+        lingering->next->link = lingering->link;
+    berth__deadline_stop(&loop->timers, &lingering->deadline);
+    berth__timers_unreserve(&loop->timers);
+    berth__release(lingering);
+    berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+}
+
+static void expired(berth__deadline *deadline)
+{
+    finish((berth__lingering *)((char *)deadline - offsetof(berth__lingering, deadline)));
+}
+
+static void received(berth__stream *stream, const void *data, size_t size)
+{
+    (void)data;
+    berth__lingering *lingering = stream->core;
+    lingering->bytes += size;
+    if (lingering->bytes >= BERTH__LINGER_BYTES)
+        finish(lingering);
+}
+
+static void receive_ended(berth__stream *stream, int error)
+{
+    (void)error;
+    finish(stream->core);
+}
+
+static void never_sent(berth__stream *stream, ptrdiff_t result)
+{
+    assert(false && "nothing is in flight when a stream begins to linger");
+    (void)stream;
+    (void)result;
+}
+
+static void never_closed(berth__stream *stream)
+{
+    assert(false && "a stream that lingers is closed by the loop");
+    (void)stream;
+}
+
+static const berth__stream_events events = {
+    .connected = receive_ended,
+    .received = received,
+    .receive_ended = receive_ended,
+    .sent = never_sent,
+    .closed = never_closed,
+};
+
+static berth__lingering *make(berth_loop *loop)
+{
+    berth__lingering *made = berth__allocate_zero(sizeof *made);
+    if (made != NULL && !berth__timers_reserve(&loop->timers)) {
+        berth__release(made);
+        return NULL;
+    }
+    return made;
+}
+
+void berth__linger(berth_loop *loop, berth__stream *stream)
+{
+    const berth__backend_operations *operations = loop->backend->operations;
+    berth__lingering *lingering = make(loop);
+    if (lingering == NULL || operations->shutdown_send(loop->backend, stream) != 0) {
+        if (lingering != NULL) {
+            berth__timers_unreserve(&loop->timers);
+            berth__release(lingering);
+        }
+        berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+        return;
+    }
+    lingering->loop = loop;
+    lingering->stream = stream;
+    lingering->next = loop->lingering;
+    lingering->link = &loop->lingering;
+    if (lingering->next != NULL)
+        lingering->next->link = &lingering->next;
+    loop->lingering = lingering;
+    lingering->deadline.expired = expired;
+    berth__deadline_start(&loop->timers, &lingering->deadline,
+                          berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
+    stream->events = &events;
+    stream->core = lingering;
+    stream->ready.owner = NULL;
+    operations->receive_start(loop->backend, stream);
+    berth__loop_touch(loop);
+}
+
+void berth__linger_end(berth_loop *loop)
+{
+    while (loop->lingering != NULL)
+        finish(loop->lingering);
+}

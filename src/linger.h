@@ -1,0 +1,26 @@
+/*
+ * The end of a connection whose peer may still be sending.
+ *
+ * Closing a TCP socket that holds unread input, or that receives more of it, makes the kernel send
+ * a reset; at the peer that can destroy output which was sent before but not read yet. So such a
+ * stream ends its sending direction, reads and throws away what still comes, and closes when the
+ * peer has ended too, or when a bound of time or bytes is reached.
+ */
+#ifndef BERTH_LINGER_H
+#define BERTH_LINGER_H
+
+#include "backend.h"
+
+struct berth_loop;
+
+#define BERTH__LINGER_MILLISECONDS ((uint64_t)2000)
+#define BERTH__LINGER_BYTES ((size_t)1 << 20)
+
+/* Sees a stream to its end, whose socket has let go of it with nothing in flight. Out of memory it
+ * is closed at once. */
+void berth__linger(struct berth_loop *loop, berth__stream *stream);
+
+/* Closes all streams that linger. */
+void berth__linger_end(struct berth_loop *loop);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Names to addresses, by c-ares, one channel a loop, made on first use.
+ *
+ * A lookup ends once: its result is put into the loop's list of finished lookups and is run from
+ * there, in the completion phase of a turn or in a blocking wait of its owner; never inside
+ * berth__lookup_start. Addresses come in the order in which RFC 8305 wants them tried: families
+ * alternating, the first family as the system's policy sorts it.
+ */
+#ifndef BERTH_RESOLVE_H
+#define BERTH_RESOLVE_H
+
+#include <berth/address.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct berth_loop;
+
+#define BERTH__MOST_ADDRESSES 16u
+
+typedef struct berth__lookup berth__lookup;
+
+/* What a lookup has found: `count` is 0 for a name that does not exist or cannot be looked up. */
+typedef void (*berth__lookup_done)(void *owner, const berth_address *addresses, size_t count);
+
+/* Starts looking up a name. NULL when out of memory or when no channel can be made. */
+berth__lookup *berth__lookup_start(struct berth_loop *loop, const char *name, void *owner,
+                                   berth__lookup_done done);
+
+/* Forgets a lookup that has not been run: `done` will not be called. */
+void berth__lookup_cancel(berth__lookup *lookup);
+
+/* Runs finished lookups, those of one owner or (NULL) all. Returns how many. */
+size_t berth__lookups_run(struct berth_loop *loop, const void *owner);
+
+/* Whether any has finished and waits to be run. */
+bool berth__lookups_finished(const struct berth_loop *loop);
+
+/* Lets c-ares look at its time-outs, in a wait that runs no timers. Returns when it wants to be
+ * called again, or UINT64_MAX. */
+uint64_t berth__resolver_step(struct berth_loop *loop);
+
+/* Ends the channel; every lookup is cancelled. */
+void berth__resolver_free(struct berth_loop *loop);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * How a socket comes to a connection: from a server's accept, by adopting a descriptor, by
+ * connecting.
+ *
+ * Whatever was left of a former connection is forgotten first (begin). Connecting is the
+ * connector's business (connect.c); its end comes back here, as berth__socket_connected or
+ * berth__socket_connect_failed. What the user asked for on the way is done when the connection
+ * stands: output written meanwhile is sent, and a disconnect that was asked for follows it.
+ *
+ * Binding makes the descriptor early, so that its local name is known and its port taken before the
+ * connect.
+ */
+#include "socket.h"
+
+#include "connect.h"
+#include "failure.h"
+#include "memory.h"
+#include "server.h"
+
+#include <errno.h>
+
+berth__remote *berth__socket_remote(berth_socket *socket)
+{
+    if (socket->remote == NULL)
+        socket->remote =
+            berth__recycler_take(&socket->object.loop->remotes, sizeof *socket->remote);
+    return socket->remote;
+}
+
+/* Forgets what is left of a former connection, but not a local name that was bound for the next. */
+static void begin(berth_socket *socket)
+{
+    berth__socket_drop_input(socket);
+    berth__remote *remote = socket->remote;
+    if (remote != NULL) {
+        remote->known[BERTH__PEER] = false;
+        remote->known[BERTH__LOCAL] = remote->bound;
+    }
+    berth__socket_set_error(socket, BERTH_ERROR_NONE, 0, BERTH__ATTEMPT_NOTHING);
+    socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
+    socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
+}
+
+/* ---- accepting and adopting ------------------------------------------------------------------ */
+
+/* A stream that has taken over the descriptor, or NULL with an errno. */
+static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted, int *ret_error)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__stream *stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
+    *ret_error = ENOMEM;
+    if (stream == NULL)
+        return NULL;
+    *ret_error = loop->backend->operations->adopt(loop->backend, stream, descriptor, accepted);
+    if (*ret_error == 0)
+        return stream;
+    berth__loop_drop_stream(loop, stream);
+    return NULL;
+}
+
+berth_socket *berth__socket_accept(berth_server *server, int descriptor, int *ret_error)
+{
+    berth_socket *socket = berth__socket_make(server->object.loop, &server->children);
+    *ret_error = ENOMEM;
+    if (socket == NULL)
+        return NULL;
+    socket->stream = adopt(socket, descriptor, true, ret_error);
+    if (socket->stream == NULL) {
+        berth_socket_free(socket);
+        return NULL;
+    }
+    socket->state = BERTH_STATE_CONNECTED;
+    return socket;
+}
+
+bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    if (socket->object.freed)
+        return false;
+    int error;
+    berth__stream *stream = adopt(socket, descriptor, false, &error);
+    if (stream == NULL) {
+        berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_ADOPT);
+        return false;
+    }
+    bool was_connected = socket->state == BERTH_STATE_CONNECTED;
+    const berth_socket_handlers *handlers = socket->handlers;
+    berth__enter(&socket->object);
+    socket->handlers = NULL;
+    berth_socket_abort(socket);
+    socket->handlers = handlers;
+    if (socket->remote != NULL)
+        socket->remote->bound = false;
+    begin(socket);
+    socket->stream = stream;
+    berth__socket_pace(socket);
+    berth__loop_touch(loop);
+    if (was_connected)
+        socket->state = BERTH_STATE_CONNECTED;
+    else
+        berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
+    return berth__leave(&socket->object);
+}
+
+/* ---- binding --------------------------------------------------------------------------------- */
+
+/* Returns an errno. */
+static int bind_stream(berth_socket *socket, berth_address address, uint16_t port)
+{
+    berth_loop *loop = socket->object.loop;
+    const berth__backend_operations *operations = loop->backend->operations;
+    berth__remote *remote = berth__socket_remote(socket);
+    berth__stream *stream = NULL;
+    if (remote != NULL)
+        stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
+    if (stream == NULL)
+        return ENOMEM;
+    int error = operations->bind(loop->backend, stream, &address, port);
+    if (error != 0) {
+        berth__loop_drop_stream(loop, stream);
+        return error;
+    }
+    operations->name_of(loop->backend, stream->descriptor, BERTH__LOCAL,
+                        &remote->address[BERTH__LOCAL], &remote->port[BERTH__LOCAL]);
+    remote->bound = true;
+    socket->stream = stream;
+    return 0;
+}
+
+bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->object.freed)
+        return false;
+    berth__enter(&socket->object);
+    int error = 0;
+    if (socket->state != BERTH_STATE_UNCONNECTED) {
+        berth__socket_fail(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_BIND);
+        error = EISCONN;
+    } else {
+        begin(socket);
+        error = berth_address_is_null(address) ? EINVAL : bind_stream(socket, address, port);
+        if (error != 0) {
+            berth__socket_fail(socket, berth__class_of(error), error, BERTH__ATTEMPT_BIND);
+        } else {
+            socket->remote->known[BERTH__LOCAL] = true;
+            berth__socket_set_state(socket, BERTH_STATE_BOUND);
+        }
+    }
+    return berth__leave(&socket->object) && error == 0;
+}
+
+/* ---- connecting ------------------------------------------------------------------------------ */
+
+/* The common part: the state must allow it, and what is connected to is kept as text. Sets error
+ * and class. */
+static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
+{
+    if (socket->state != BERTH_STATE_UNCONNECTED && socket->state != BERTH_STATE_BOUND) {
+        berth__socket_fail(socket, BERTH_ERROR_OPERATION, EALREADY, BERTH__ATTEMPT_CONNECT);
+        return false;
+    }
+    bool bound = socket->state == BERTH_STATE_BOUND;
+    if (socket->remote != NULL && !bound)
+        socket->remote->bound = false;
+    begin(socket);
+    berth__remote *remote = berth__socket_remote(socket);
+    char *copy = remote != NULL ? berth__copy_text(target) : NULL;
+    if (copy == NULL) {
+        berth__socket_fail(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
+        return false;
+    }
+    berth__release(remote->target);
+    remote->target = copy;
+    remote->target_port = port;
+    return true;
+}
+
+/* After the state has changed, and unless a handler has ended it, the attempts begin. */
+static bool look_up_or_begin(berth_socket *socket, bool began, bool numeric)
+{
+    if (!began) {
+        berth__socket_fail(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
+        return false;
+    }
+    uint32_t endings = socket->endings;
+    berth__socket_set_state(socket, BERTH_STATE_HOST_LOOKUP);
+    if (numeric && socket->endings == endings)
+        berth__connect_begin(socket);
+    berth__loop_touch(socket->object.loop);
+    return socket->endings == endings;
+}
+
+bool berth_socket_connect_to_address(berth_socket *socket, berth_address address, uint16_t port)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->object.freed)
+        return false;
+    char text[BERTH_ADDRESS_TEXT_SIZE];
+    berth__enter(&socket->object);
+    bool begun = may_connect(socket, berth_address_format(address, text, sizeof text), port) &&
+                 look_up_or_begin(socket, berth__connect_address(socket, address, port), true);
+    return berth__leave(&socket->object) && begun;
+}
+
+bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16_t port)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    berth_address address;
+    if (socket->object.freed)
+        return false;
+    berth__enter(&socket->object);
+    bool begun = may_connect(socket, host != NULL ? host : "", port);
+    if (begun && berth_address_parse(host, &address))
+        begun = look_up_or_begin(socket, berth__connect_address(socket, address, port), true);
+    else if (begun)
+        begun = look_up_or_begin(socket, berth__connect_name(socket, host, port), false);
+    return berth__leave(&socket->object) && begun;
+}
+
+void berth__socket_found(berth_socket *socket)
+{
+    BERTH__CALL(socket, host_found, socket);
+}
+
+void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number)
+{
+    berth__chunk *leased;
+    berth__stream *stream = berth__socket_let_go(socket, &leased);
+    if (stream != NULL)
+        berth__loop_close_stream(socket->object.loop, stream, leased, BERTH__CLOSE_NORMAL);
+    if (socket->remote != NULL)
+        socket->remote->known[BERTH__LOCAL] = socket->remote->bound = false;
+    /* The socket is free for another attempt before the error is announced. */
+    berth__socket_set_error(socket, error, number, BERTH__ATTEMPT_CONNECT);
+    berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
+    BERTH__CALL(socket, error_occurred, socket, error);
+}
+
+void berth__socket_connected(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    socket->connections++;
+    if (socket->remote != NULL)
+        socket->remote->bound = socket->remote->known[BERTH__LOCAL] = false;
+    berth__socket_pace(socket);
+    berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
+    if (socket->endings != endings)
+        return;
+    BERTH__CALL(socket, connected, socket);
+    if (socket->endings != endings)
+        return;
+    if (socket->output.size > 0)
+        berth__loop_flush_later(socket->object.loop, socket);
+    if (socket->leaving)
+        berth_socket_disconnect_from_host(socket);
+}
