@@ -366,7 +366,7 @@ static void flush_all(berth_loop *loop)
     while (loop->flush != NULL) {
         berth_socket *socket = loop->flush;
         berth__socket_unlink_flush(socket);
-        berth__socket_send(socket);
+        berth__socket_settle(socket);
     }
 }
 

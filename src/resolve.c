@@ -248,13 +248,35 @@ static void init_library(void)
     library_usable = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
 }
 
+#ifdef BERTH_FAULTS
+static const char *test_servers;
+
+void berth__resolver_set_servers(const char *servers)
+{
+    test_servers = servers;
+}
+
+static bool use_test_servers(ares_channel channel)
+{
+    return test_servers == NULL ||
+           ares_set_servers_ports_csv(channel, test_servers) == ARES_SUCCESS;
+}
+#else
+#define use_test_servers(channel) true
+#endif
+
 static bool open_channel(berth__resolver *resolver)
 {
     pthread_once(&library_once, init_library);
     struct ares_options options = {.sock_state_cb = descriptor_changed,
                                    .sock_state_cb_data = resolver};
-    return library_usable &&
-           ares_init_options(&resolver->channel, &options, ARES_OPT_SOCK_STATE_CB) == ARES_SUCCESS;
+    if (!library_usable ||
+        ares_init_options(&resolver->channel, &options, ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
+        return false;
+    if (use_test_servers(resolver->channel))
+        return true;
+    ares_destroy(resolver->channel);
+    return false;
 }
 
 static berth__resolver *resolver_of(berth_loop *loop)

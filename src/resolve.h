@@ -41,6 +41,12 @@ bool berth__lookups_finished(const struct berth_loop *loop);
  * called again, or UINT64_MAX. */
 uint64_t berth__resolver_step(struct berth_loop *loop);
 
+#ifdef BERTH_FAULTS
+/* For tests: channels that are made from now on ask these servers ("127.0.0.1:5353", a string that
+ * lives on) instead of those of the system. NULL: the system's again. */
+void berth__resolver_set_servers(const char *servers);
+#endif
+
 /* Ends the channel; every lookup is cancelled. */
 void berth__resolver_free(struct berth_loop *loop);
 

@@ -255,7 +255,7 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
     if (socket == NULL)
         return NULL;
     berth__server_forget(server, socket);
-    berth__socket_pace(socket);
+    berth__socket_taken(socket);
     return socket;
 }
 

@@ -242,6 +242,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
     socket->stream = NULL;
+    socket->end_held = false;
     socket->endings++;
     return stream;
 }

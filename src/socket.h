@@ -73,6 +73,7 @@ struct berth_socket {
     uint32_t received;    /* deliveries so far, to see in a wait that there was one */
     uint32_t sent;        /* sends so far */
     int error_number;     /* errno of the last error, 0 if it had none */
+    int end_error;        /* of the end that is held back */
     uint16_t handlers_size;
     uint8_t state;   /* berth_state */
     uint8_t error;   /* berth_error */
@@ -87,6 +88,7 @@ struct berth_socket {
     bool heard;       /* bytes have come on this connection */
     bool spoken;      /* bytes have gone */
     bool send_failed;
+    bool end_held; /* the peer has ended while nobody had taken the socket: not announced yet */
     bool in_transaction;
     bool write_refused; /* a write was cut at the high mark: `drained` is owed */
 };
@@ -103,6 +105,13 @@ void berth__socket_unlink_flush(berth_socket *socket);
 
 /* Starts a send if there is output and none is in flight. */
 void berth__socket_send(berth_socket *socket);
+
+/* What a turn does with a socket in the flush list: announces an end that was held back, or sends.
+ */
+void berth__socket_settle(berth_socket *socket);
+
+/* The socket was taken out of its server's queue by the user: what was held back goes on. */
+void berth__socket_taken(berth_socket *socket);
 
 /* Starts or stops receiving, as limit, state and place in the queue want it. */
 void berth__socket_pace(berth_socket *socket);

@@ -211,8 +211,10 @@ bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16
     berth_address address;
     if (socket->object.freed)
         return false;
+    if (host == NULL)
+        host = "";
     berth__enter(&socket->object);
-    bool begun = may_connect(socket, host != NULL ? host : "", port);
+    bool begun = may_connect(socket, host, port);
     if (begun && berth_address_parse(host, &address))
         begun = look_up_or_begin(socket, berth__connect_address(socket, address, port), true);
     else if (begun)

@@ -26,15 +26,29 @@
 
 /* ---- input: what the backend reports --------------------------------------------------------- */
 
-/* Moves what is left of the view behind the input. Running out of memory there loses bytes, which
- * must end the connection. */
-static bool keep_view(berth_socket *socket)
+/* Moves what is left of the view behind the input. False when out of memory; all is as it was then.
+ */
+static bool move_view(berth_socket *socket)
 {
-    const uint8_t *view = socket->view;
-    size_t size = socket->view_size;
+    berth__pool *pool = &socket->object.loop->pool;
+    if (!berth__chain_append(&socket->input, pool, socket->view, socket->view_size))
+        return false;
     socket->view = NULL;
     socket->view_size = 0;
-    return size == 0 || berth__chain_append(&socket->input, &socket->object.loop->pool, view, size);
+    return true;
+}
+
+/* The same where the view is about to end. Running out of memory there loses bytes, which must end
+ * the connection; a transaction loses what it had read of them. */
+static bool keep_view(berth_socket *socket)
+{
+    if (move_view(socket))
+        return true;
+    socket->view = NULL;
+    socket->view_size = 0;
+    if (socket->kept > socket->input.size)
+        socket->kept = socket->input.size;
+    return false;
 }
 
 static void announce_input(berth_socket *socket)
@@ -115,11 +129,9 @@ static void end_by_failure(berth_socket *socket, int error)
         berth__socket_end(socket);
 }
 
-static void receive_ended(berth__stream *stream, int error)
+/* The end of the input, after all of it. */
+static void input_ended(berth_socket *socket, int error)
 {
-    berth_socket *socket = stream->core;
-    berth__enter(&socket->object);
-    socket->input_ended = true;
     if (error != 0 || socket->send_failed)
         end_by_failure(socket, error != 0 ? error : EPIPE);
     else if (socket->half_close)
@@ -127,6 +139,41 @@ static void receive_ended(berth__stream *stream, int error)
     else if (socket->state == BERTH_STATE_CONNECTED)
         end_by_peer(socket);
     /* else: the output of a local disconnect goes on; the peer only has no more to say */
+}
+
+static void receive_ended(berth__stream *stream, int error)
+{
+    berth_socket *socket = stream->core;
+    socket->input_ended = true;
+    /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
+     * case, which is where programs free. */
+    if (socket->pending_in != NULL) {
+        socket->end_held = true;
+        socket->end_error = error;
+        return;
+    }
+    berth__enter(&socket->object);
+    input_ended(socket, error);
+    berth__leave(&socket->object);
+}
+
+void berth__socket_taken(berth_socket *socket)
+{
+    if (socket->end_held)
+        berth__loop_flush_later(socket->object.loop, socket);
+    else
+        berth__socket_pace(socket);
+}
+
+void berth__socket_settle(berth_socket *socket)
+{
+    if (!socket->end_held || socket->pending_in != NULL) {
+        berth__socket_send(socket);
+        return;
+    }
+    socket->end_held = false;
+    berth__enter(&socket->object);
+    input_ended(socket, socket->end_error);
     berth__leave(&socket->object);
 }
 
@@ -253,7 +300,7 @@ bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
         return false;
     berth__pool *pool = &socket->object.loop->pool;
     /* In a transaction they go behind what was read in it, which may reach into the view. */
-    bool whole = socket->kept <= socket->input.size || keep_view(socket);
+    bool whole = socket->kept <= socket->input.size || move_view(socket);
     if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size))
         return true;
     berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);

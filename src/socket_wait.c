@@ -23,8 +23,8 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    if (socket->output.size > 0)
-        berth__socket_send(socket);
+    if (socket->output.size > 0 || socket->end_held)
+        berth__socket_settle(socket);
     return berth__connect_step(socket);
 }
 
@@ -130,6 +130,8 @@ bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
     berth__enter(&socket->object);
     if (!finish_connecting(socket, milliseconds))
         return leave(socket, false);
+    if (socket->end_held)
+        berth__socket_settle(socket);
     /* Bytes may come together with the connection. With a full input buffer, or after the peer's
      * end, nothing can come. */
     if (socket->received != received || socket->stream == NULL || !socket->stream->receiving)

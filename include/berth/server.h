@@ -147,9 +147,9 @@ BERTH_API bool berth_server_set_descriptor(berth_server *server, int descriptor)
 BERTH_API bool berth_server_has_pending_connections(berth_server *server);
 
 /**
- * Takes the oldest pending connection; asks the handler slot if there is one. It may already be
- * disconnected, with input left to read, and its `disconnected` is not called any more then: look
- * at berth_socket_state. Also possible when not listening.
+ * Takes the oldest pending connection; asks the handler slot if there is one. Also possible when
+ * not listening. If its peer has gone already, what it sent can be read, and the end is announced
+ * in the loop, so that handlers set at once hear of it.
  *
  * @return a socket that the server still owns (free it when done, usually in `disconnected`); NULL
  *         if none is pending

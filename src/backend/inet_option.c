@@ -67,7 +67,7 @@ static int linger(int descriptor, int *value, bool set)
 
 static int type_of_service(int descriptor, int *value, bool set)
 {
-    int domain;
+    int domain = AF_UNSPEC;
     int error = get_int(descriptor, SOL_SOCKET, SO_DOMAIN, &domain);
     if (error != 0)
         return error;

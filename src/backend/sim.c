@@ -1,16 +1,18 @@
 /*
  * The backend on the simulated kernel: the third implementation of backend.h, for tests only.
  *
- * Whatever one side does is visible for the other at once; what takes time is the report. `wait` looks through all descriptors,
- * gives each condition that has come true (readable, writable, acceptable, connected, closed) a random delay below max_delay,
- * puts those that are due into the ready list in a random order, and otherwise moves the virtual clock to the next one that is
- * due, or to the end of the time-out. Nothing ever sleeps, and one seed gives one course of events.
+ * Whatever one side does is visible for the other at once; what takes time is the report. `wait`
+ * looks through all descriptors, gives each condition that has come true (readable, writable,
+ * acceptable, connected, closed) a random delay below max_delay, puts those that are due into the
+ * ready list in a random order, and otherwise moves the virtual clock to the next one that is due,
+ * or to the end of the time-out. Nothing ever sleeps, and one seed gives one course of events.
  *
- * An endless wait in which nothing can happen would hang a test: it gives other threads a moment of real time to call wake
- * (settings.patience), then returns EDEADLK.
+ * An endless wait in which nothing can happen would hang a test: it gives other threads a moment of
+ * real time to call wake (settings.patience), then returns EDEADLK.
  *
- * Where it is stricter than a kernel: a delivered view is poisoned and freed as soon as `received` has returned; bytes of a send
- * that change before they are taken fail an assertion; so does a record that lives on when the backend is destroyed.
+ * Where it is stricter than a kernel: a delivered view is poisoned and freed as soon as `received`
+ * has returned; bytes of a send that change before they are taken fail an assertion; so does a
+ * record that lives on when the backend is destroyed.
  *
  * Looking through everything is O(descriptors), which is meant: no index can be stale.
  */
@@ -27,7 +29,7 @@
 #include <unistd.h>
 
 #define NEVER UINT64_MAX
-#define TICK 1000u       /* nanoseconds that every wait takes */
+#define TICK 1000u /* nanoseconds that every wait takes */
 #define BEGINNING 1000000000u
 #define WAIT_STEPS 1000000u
 #define CONNECTING 1u /* in stream->flags */
@@ -35,8 +37,9 @@
 static _Thread_local berth__kernel *newest;
 
 /*
- * One call of `run` on the stack. An event may turn the loop, and `closed` of the same record may come in there, after which the record
- * is not to be touched: that is noted here, and every event is followed by a look at it.
+ * One call of `run` on the stack. An event may turn the loop, and `closed` of the same record may
+ * come in there, after which the record is not to be touched: that is noted here, and every event
+ * is followed by a look at it.
  */
 struct berth__kernel_frame {
     const berth__ready *record;
@@ -52,10 +55,10 @@ static void forget_record(berth__kernel *kernel, const berth__ready *record)
     }
 }
 
-/* ---- listeners --------------------------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
-static int sim_listen(berth__backend *backend, berth__listener *listener, const berth__listen_options *options,
-                      berth__listen_step *ret_step)
+static int sim_listen(berth__backend *backend, berth__listener *listener,
+                      const berth__listen_options *options, berth__listen_step *ret_step)
 {
     berth__kernel *kernel = kernel_of(backend);
     *ret_step = BERTH__LISTEN_CREATE;
@@ -66,7 +69,8 @@ static int sim_listen(berth__backend *backend, berth__listener *listener, const 
     if (error != 0)
         return error;
     int descriptor = berth__kernel_open_entry(kernel, ENTRY_PORT);
-    berth__kernel_port *port = berth__kernel_open_port(kernel, &options->address, options->port, options->backlog);
+    berth__kernel_port *port =
+        berth__kernel_open_port(kernel, &options->address, options->port, options->backlog);
     berth__kernel_entry_of(kernel, descriptor)->of.port = port;
     port->listener = listener;
     listener->descriptor = descriptor;
@@ -122,10 +126,12 @@ static int accept_error(berth__kernel *kernel)
 
 static bool acceptable(const berth__listener *listener)
 {
-    return !listener->closing && listener->credit > 0 && ((berth__kernel_port *)listener->own)->queue != NULL;
+    return !listener->closing && listener->credit > 0 &&
+           ((berth__kernel_port *)listener->own)->queue != NULL;
 }
 
-static void run_listener(berth__kernel *kernel, berth__listener *listener, const berth__kernel_frame *frame)
+static void run_listener(berth__kernel *kernel, berth__listener *listener,
+                         const berth__kernel_frame *frame)
 {
     unsigned bits = listener->ready.pending;
     listener->ready.pending = 0;
@@ -156,9 +162,10 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener, const
     }
 }
 
-/* ---- streams ----------------------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
-static void attach(berth__kernel_entry *entry, berth__stream *stream, berth__sim_end *end, int descriptor)
+static void attach(berth__kernel_entry *entry, berth__stream *stream, berth__sim_end *end,
+                   int descriptor)
 {
     entry->of.end = end;
     end->stream = stream;
@@ -183,7 +190,8 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
 }
 
 /* A bound stream has an end that is connected with nobody. */
-static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_address *address, uint16_t port)
+static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                    uint16_t port)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (stream->descriptor >= 0)
@@ -285,7 +293,8 @@ static bool advance_send(berth__kernel *kernel, berth__stream *stream)
     return true;
 }
 
-static void sim_send(berth__backend *backend, berth__stream *stream, const void *data, size_t size, bool more)
+static void sim_send(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
+                     bool more)
 {
     (void)more;
     berth__kernel *kernel = kernel_of(backend);
@@ -294,7 +303,8 @@ static void sim_send(berth__backend *backend, berth__stream *stream, const void 
     stream->data = data;
     stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
     ((berth__sim_end *)stream->own.sim.connection)->checksum = checksum(stream->data, stream->size);
-    /* Half of the backends send in this call, half when the loop waits: with a seed, chance decides. */
+    /* Half of the backends send in this call, half when the loop waits: with a seed, chance
+     * decides. */
     if (kernel->settings.seed != 0 && berth__kernel_chance(kernel, 2) == 0)
         return;
     if (advance_send(kernel, stream))
@@ -342,7 +352,8 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
         berth__ready_add(&backend->ready, &stream->ready, bits);
 }
 
-/* Hands one piece to the core. The copy is gone afterwards, so that a view that was kept is noticed. */
+/* Hands one piece to the core. The copy is gone afterwards, so that a view that was kept is
+ * noticed. */
 static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
 {
     berth__sim_end *end = stream->own.sim.connection;
@@ -355,7 +366,8 @@ static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budge
     return size;
 }
 
-static void run_receive(berth__kernel *kernel, berth__stream *stream, const berth__kernel_frame *frame)
+static void run_receive(berth__kernel *kernel, berth__stream *stream,
+                        const berth__kernel_frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
     while (!frame->gone && stream->receiving && budget > 0) {
@@ -368,7 +380,8 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream, const bert
             return;
         stream->receiving = false;
         stream->ended = true;
-        stream->events->receive_ended(stream, berth__kernel_take_error(end));
+        stream->error = berth__kernel_take_error(end);
+        stream->events->receive_ended(stream, stream->error);
         return;
     }
     if (!frame->gone && stream->receiving && berth__kernel_readable(stream->own.sim.connection))
@@ -379,10 +392,12 @@ static void run_connected(berth__stream *stream)
 {
     berth__sim_end *end = stream->own.sim.connection;
     stream->flags &= ~CONNECTING;
-    stream->events->connected(stream, end->connect_error);
+    stream->error = end->connect_error;
+    stream->events->connected(stream, stream->error);
 }
 
-static void run_stream(berth__kernel *kernel, berth__stream *stream, const berth__kernel_frame *frame)
+static void run_stream(berth__kernel *kernel, berth__stream *stream,
+                       const berth__kernel_frame *frame)
 {
     unsigned bits = stream->ready.pending;
     stream->ready.pending = 0;
@@ -403,27 +418,30 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream, const berth
     stream->events->closed(stream);
 }
 
-/* ---- watches ----------------------------------------------------------------------------------------------------- */
+/* ---- watches --------------------------------------------------------------------------------- */
 
 static void forget_watch(berth__kernel *kernel, const berth__watch *watch)
 {
     for (size_t i = 0; i < kernel->watch_count; i++) {
         if (kernel->watches[i].watch != watch)
             continue;
-        memmove(&kernel->watches[i], &kernel->watches[i + 1], (kernel->watch_count - i - 1) * sizeof *kernel->watches);
+        memmove(&kernel->watches[i], &kernel->watches[i + 1],
+                (kernel->watch_count - i - 1) * sizeof *kernel->watches);
         kernel->watch_count--;
         return;
     }
 }
 
-static int sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor, unsigned events)
+static int sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                           unsigned events)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (watch->closing || watch->active)
         return EINVAL;
     if (berth__kernel_entry_of(kernel, descriptor) == NULL)
         return EBADF;
-    kernel->watches = berth__kernel_must(realloc(kernel->watches, (kernel->watch_count + 1) * sizeof *kernel->watches));
+    kernel->watches = berth__kernel_must(
+        realloc(kernel->watches, (kernel->watch_count + 1) * sizeof *kernel->watches));
     kernel->watches[kernel->watch_count++] = (berth__kernel_watch){.watch = watch};
     watch->descriptor = descriptor;
     watch->events = events;
@@ -466,12 +484,14 @@ static unsigned events_at(berth__kernel *kernel, int descriptor)
     berth__sim_end *end = entry->of.end;
     if (end->error != 0 || end->dead || end->connect_error != 0)
         return both;
-    return (berth__kernel_readable(end) ? BERTH__WATCH_READ : 0) | (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0);
+    return (berth__kernel_readable(end) ? BERTH__WATCH_READ : 0) |
+           (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0);
 }
 
-/* ---- wait -------------------------------------------------------------------------------------------------------- */
+/* ---- wait ------------------------------------------------------------------------------------ */
 
-/* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is still to come. */
+/* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is
+ * still to come. */
 static bool is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *earliest)
 {
     if (!holds) {
@@ -493,7 +513,8 @@ static void add_candidate(berth__kernel *kernel, berth__ready *ready, unsigned b
 {
     if (bits == 0)
         return;
-    kernel->candidates = berth__kernel_must(realloc(kernel->candidates, (kernel->candidate_count + 1) * sizeof *kernel->candidates));
+    kernel->candidates = berth__kernel_must(
+        realloc(kernel->candidates, (kernel->candidate_count + 1) * sizeof *kernel->candidates));
     kernel->candidates[kernel->candidate_count++] = (berth__kernel_candidate){ready, bits};
 }
 
@@ -507,14 +528,19 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
     bool connecting = (stream->flags & CONNECTING) != 0;
     unsigned bits = 0;
     if (is_due(kernel, &entry->due[DUE_CONNECT],
-               connecting && (end->established || end->connect_error != 0) && !(pending & BERTH__READY_CONNECTED),
+               connecting && (end->established || end->connect_error != 0) &&
+                   !(pending & BERTH__READY_CONNECTED),
                earliest))
         bits |= BERTH__READY_CONNECTED;
     if (is_due(kernel, &entry->due[DUE_INPUT],
-               !connecting && stream->receiving && berth__kernel_readable(end) && !(pending & BERTH__READY_RECEIVE), earliest))
+               !connecting && stream->receiving && berth__kernel_readable(end) &&
+                   !(pending & BERTH__READY_RECEIVE),
+               earliest))
         bits |= BERTH__READY_RECEIVE;
     if (is_due(kernel, &entry->due[DUE_SEND],
-               !connecting && stream->sending && berth__kernel_writable(end) && !(pending & BERTH__READY_SENT), earliest) &&
+               !connecting && stream->sending && berth__kernel_writable(end) &&
+                   !(pending & BERTH__READY_SENT),
+               earliest) &&
         advance_send(kernel, stream))
         bits |= BERTH__READY_SENT;
     add_candidate(kernel, &stream->ready, bits);
@@ -526,7 +552,8 @@ static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uin
         look_at_end(kernel, entry, earliest);
     } else if (entry->kind == ENTRY_CLOSING) {
         berth__stream *stream = entry->of.closing;
-        if (is_due(kernel, &entry->due[DUE_CLOSE], !(stream->ready.pending & BERTH__READY_CLOSED), earliest))
+        if (is_due(kernel, &entry->due[DUE_CLOSE], !(stream->ready.pending & BERTH__READY_CLOSED),
+                   earliest))
             add_candidate(kernel, &stream->ready, BERTH__READY_CLOSED);
     } else if (entry->kind == ENTRY_PORT && entry->of.port->listener != NULL) {
         berth__listener *listener = entry->of.port->listener;
@@ -565,7 +592,8 @@ static bool collect(berth__kernel *kernel, uint64_t *earliest)
         kernel->candidates[other] = kept;
     }
     for (size_t i = 0; i < kernel->candidate_count; i++)
-        berth__ready_add(&kernel->backend.ready, kernel->candidates[i].ready, kernel->candidates[i].bits);
+        berth__ready_add(&kernel->backend.ready, kernel->candidates[i].ready,
+                         kernel->candidates[i].bits);
     return kernel->candidate_count > 0;
 }
 
@@ -643,7 +671,7 @@ static void sim_run(berth__backend *backend, berth__ready *ready)
     kernel->frames = frame.outer;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static uint64_t sim_now(berth__backend *backend)
 {
@@ -656,8 +684,8 @@ static int sim_descriptor(berth__backend *backend)
     return -1;
 }
 
-static int sim_name_of(berth__backend *backend, int descriptor, berth__side side, berth_address *ret_address,
-                       uint16_t *ret_port)
+static int sim_name_of(berth__backend *backend, int descriptor, berth__side side,
+                       berth_address *ret_address, uint16_t *ret_port)
 {
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
     if (entry == NULL)
@@ -685,7 +713,8 @@ static bool sim_has_input(berth__backend *backend, const berth__stream *stream)
 }
 
 /* Options are kept and have no effect, except that the kernel doubles the sizes of its buffers. */
-static int sim_option(berth__backend *backend, int descriptor, berth_socket_option which, int *value, bool set)
+static int sim_option(berth__backend *backend, int descriptor, berth_socket_option which,
+                      int *value, bool set)
 {
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
     if (entry == NULL)
@@ -695,7 +724,8 @@ static int sim_option(berth__backend *backend, int descriptor, berth_socket_opti
     if ((unsigned)which >= KERNEL_OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
         return EINVAL;
     berth__sim_end *end = entry->of.end;
-    bool doubled = which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
+    bool doubled =
+        which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
     if (set)
         end->options[which] = doubled ? 2 * *value : *value;
     else
@@ -710,7 +740,7 @@ static void sim_discard(berth__backend *backend, int descriptor)
     berth__kernel_tell_closed(kernel_of(backend));
 }
 
-/* ---- making and destroying ----------------------------------------------------------------------------------------- */
+/* ---- making and destroying ------------------------------------------------------------------- */
 
 static void sim_destroy(berth__backend *backend)
 {
@@ -768,18 +798,21 @@ static const berth__backend_operations sim_operations = {
     .discard = sim_discard,
 };
 
-/* A seed alone has to be worth a run: transfers stay above a size with which big tests would take for ever. */
+/* A seed alone has to be worth a run: transfers stay above a size with which big tests would take
+ * for ever. */
 static void derive_settings(berth__kernel *kernel)
 {
-    kernel->settings = (berth__sim_settings){
-        .buffer_size = 65536, .descriptor_limit = UINT_MAX, .patience = 2000};
+    kernel->settings =
+        (berth__sim_settings){.buffer_size = 65536, .descriptor_limit = UINT_MAX, .patience = 2000};
     const char *text = getenv("BERTH_SIM_SEED");
     if (text == NULL || text[0] == '\0')
         return;
     uint64_t seed = strtoull(text, NULL, 0);
     berth__sim_set_seed(&kernel->backend, seed);
-    kernel->settings.max_delay = seed % 3 == 0 ? 0 : 1000u * (1 + berth__kernel_chance(kernel, 2000));
-    kernel->settings.max_transfer = seed % 2 == 0 ? 0 : 128 + (size_t)berth__kernel_chance(kernel, 8192);
+    kernel->settings.max_delay =
+        seed % 3 == 0 ? 0 : 1000u * (1 + berth__kernel_chance(kernel, 2000));
+    kernel->settings.max_transfer =
+        seed % 2 == 0 ? 0 : 1024 + (size_t)berth__kernel_chance(kernel, 8192);
 }
 
 berth__backend *berth__sim_new(berth__pool *pool, char *ret_reason, size_t size)
@@ -799,7 +832,8 @@ berth__backend *berth__sim_new(berth__pool *pool, char *ret_reason, size_t size)
     derive_settings(kernel);
     kernel->older = newest;
     newest = kernel;
-    snprintf(ret_reason, size, "a simulated kernel, seed %llu", (unsigned long long)kernel->settings.seed);
+    snprintf(ret_reason, size, "a simulated kernel, seed %llu",
+             (unsigned long long)kernel->settings.seed);
     return &kernel->backend;
 }
 

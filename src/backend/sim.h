@@ -1,8 +1,9 @@
 /*
  * The test side of the simulated kernel: settings, peers, faults, time.
  *
- * A simulated kernel belongs to its backend. Library objects meet it through backend.h; tests reach it through the functions here,
- * which act at once, as another process on the same host would, and are called on the loop's thread between turns or inside handlers.
+ * A simulated kernel belongs to its backend. Library objects meet it through backend.h; tests reach
+ * it through the functions here, which act at once, as another process on the same host would, and
+ * are called on the loop's thread between turns or inside handlers.
  *
  * Only in test builds (BERTH_SIMULATED).
  */
@@ -15,13 +16,15 @@
 
 /* May be changed at any time, except buffer_size, which counts for connections made later. */
 typedef struct berth__sim_settings {
-    uint64_t seed;             /* 0: everything in the order of descriptors; else a random order of readiness. Set by
-                                  berth__sim_set_seed */
-    size_t max_transfer;       /* most bytes that one receive or send moves, at random from 1; 0: no limit */
+    uint64_t seed; /* 0: everything in the order of descriptors; else a random order of readiness.
+                      Set by berth__sim_set_seed */
+    size_t
+        max_transfer; /* most bytes that one receive or send moves, at random from 1; 0: no limit */
     size_t buffer_size;        /* bytes under way in one direction */
     unsigned descriptor_limit; /* most simulated descriptors; UINT_MAX: no limit */
     uint64_t max_delay;        /* nanoseconds from an event to its report, at random from 0 */
-    int patience;              /* real milliseconds that an endless wait in which nothing can happen gives other threads to wake it */
+    int patience; /* real milliseconds that an endless wait in which nothing can happen gives other
+                     threads to wake it */
 } berth__sim_settings;
 
 /* One end of a simulated connection. Those of tests ("peers") have no descriptor. */
@@ -30,7 +33,8 @@ typedef struct berth__sim_end berth__sim_end;
 /* The environment variable BERTH_SIM_SEED sets a seed and derives transfers and delays from it. */
 berth__backend *berth__sim_new(berth__pool *pool, char *ret_reason, size_t size);
 
-/* The simulated backend that was made last on this thread and still lives, or NULL: how a test finds the one of its loop. */
+/* The simulated backend that was made last on this thread and still lives, or NULL: how a test
+ * finds the one of its loop. */
 berth__backend *berth__sim_last(void);
 
 berth__sim_settings *berth__sim_settings_of(berth__backend *backend);
@@ -46,32 +50,37 @@ void berth__sim_fail_accept(berth__backend *backend, int error, unsigned times);
 /* The next `times` sends of the library fail with this errno. */
 void berth__sim_fail_send(berth__backend *backend, int error, unsigned times);
 
-/* ---- peers --------------------------------------------------------------------------------------------------------- */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 /* Connects to whoever listens there. NULL with *ret_error set if nobody does. */
-berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port, int *ret_error);
+berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port,
+                                   int *ret_error);
 
 /* Whether the listener's backlog had room for it by now; until then nothing can be sent. */
 bool berth__sim_is_established(const berth__sim_end *end);
 
-/* Both return a count, 0 for the end of the input, or a negative errno: EAGAIN, ECONNRESET, EPIPE. */
+/* Both return a count, 0 for the end of the input, or a negative errno: EAGAIN, ECONNRESET, EPIPE.
+ */
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size);
 ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size);
 
 uint16_t berth__sim_port(const berth__sim_end *end); /* its own */
-void berth__sim_shutdown(berth__sim_end *end); /* ends its sending direction */
-void berth__sim_close(berth__sim_end *end);    /* a reset if input is left unread, as in the kernel */
-void berth__sim_reset(berth__sim_end *end);    /* always a reset; both free the end */
+void berth__sim_shutdown(berth__sim_end *end);       /* ends its sending direction */
+void berth__sim_close(berth__sim_end *end); /* a reset if input is left unread, as in the kernel */
+void berth__sim_reset(berth__sim_end *end); /* always a reset; both free the end */
 
-/* A listener of the test's side, for library sockets to connect to. Returns an errno; port 0 chooses one. */
+/* A listener of the test's side, for library sockets to connect to. Returns an errno; port 0
+ * chooses one. */
 int berth__sim_listen(berth__backend *backend, uint16_t *port, int backlog);
-berth__sim_end *berth__sim_accept(berth__backend *backend, uint16_t port); /* NULL if nobody waits */
+berth__sim_end *berth__sim_accept(berth__backend *backend,
+                                  uint16_t port); /* NULL if nobody waits */
 void berth__sim_unlisten(berth__backend *backend, uint16_t port);
 
-/* ---- descriptors for adoption and watching ------------------------------------------------------------------------- */
+/* ---- descriptors for adoption and watching --------------------------------------------------- */
 
-/* Each returns a simulated descriptor that no record holds, or a negative errno. The first makes a listener; the second gives a
- * peer's end to the library, after which the test has no say in it; the third is an event to be watched. */
+/* Each returns a simulated descriptor that no record holds, or a negative errno. The first makes a
+ * listener; the second gives a peer's end to the library, after which the test has no say in it;
+ * the third is an event to be watched. */
 int berth__sim_listener_descriptor(berth__backend *backend, uint16_t *ret_port);
 int berth__sim_stream_descriptor(berth__sim_end *end);
 int berth__sim_event_descriptor(berth__backend *backend);

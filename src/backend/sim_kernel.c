@@ -1,12 +1,13 @@
 /*
  * Descriptors, ports and connections of the simulated kernel, and the test's hand in them (sim.h).
  *
- * Everything here acts at once; when the library hears of it is the matter of sim.c. The rules are those of Linux as far as the library
- * can tell: the lowest free descriptor, conflicts of ports by family and wildcard, backlog + 1 established connections a listener, bytes
- * readable before a reset is reported, a pending error reported once, EPIPE after it.
+ * Everything here acts at once; when the library hears of it is the matter of sim.c. The rules are
+ * those of Linux as far as the library can tell: the lowest free descriptor, conflicts of ports by
+ * family and wildcard, backlog + 1 established connections a listener, bytes readable before a
+ * reset is reported, a pending error reported once, EPIPE after it.
  *
- * The memory comes from the C library, not from the library's allocator: a real kernel does not fail because the process's n-th
- * allocation does.
+ * The memory comes from the C library, not from the library's allocator: a real kernel does not
+ * fail because the process's n-th allocation does.
  */
 #include "sim_kernel.h"
 
@@ -25,7 +26,7 @@ void *berth__kernel_must(void *memory)
     return memory;
 }
 
-/* ---- chance ------------------------------------------------------------------------------------------------------ */
+/* ---- chance ---------------------------------------------------------------------------------- */
 
 uint64_t berth__kernel_chance(berth__kernel *kernel, uint64_t below)
 {
@@ -39,7 +40,9 @@ uint64_t berth__kernel_chance(berth__kernel *kernel, uint64_t below)
 
 uint64_t berth__kernel_delay(berth__kernel *kernel)
 {
-    return kernel->settings.max_delay == 0 ? 0 : berth__kernel_chance(kernel, kernel->settings.max_delay + 1);
+    return kernel->settings.max_delay == 0
+               ? 0
+               : berth__kernel_chance(kernel, kernel->settings.max_delay + 1);
 }
 
 /* How much of `size` bytes moves at once. */
@@ -52,7 +55,7 @@ size_t berth__kernel_portion(berth__kernel *kernel, size_t size)
     return some < size ? some : size;
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 berth__kernel_entry *berth__kernel_entry_of(berth__kernel *kernel, int descriptor)
 {
@@ -69,7 +72,8 @@ bool berth__kernel_at_limit(const berth__kernel *kernel)
     return kernel->open >= kernel->settings.descriptor_limit;
 }
 
-/* The lowest free number, as a kernel does it: a stale number in the library then hits somebody else's descriptor. */
+/* The lowest free number, as a kernel does it: a stale number in the library then hits somebody
+ * else's descriptor. */
 int berth__kernel_open_entry(berth__kernel *kernel, berth__kernel_entry_kind kind)
 {
     size_t index = 0;
@@ -77,8 +81,10 @@ int berth__kernel_open_entry(berth__kernel *kernel, berth__kernel_entry_kind kin
         index++;
     if (index == kernel->entry_count) {
         size_t count = kernel->entry_count == 0 ? 16 : 2 * kernel->entry_count;
-        kernel->entries = berth__kernel_must(realloc(kernel->entries, count * sizeof *kernel->entries));
-        memset(kernel->entries + kernel->entry_count, 0, (count - kernel->entry_count) * sizeof *kernel->entries);
+        kernel->entries =
+            berth__kernel_must(realloc(kernel->entries, count * sizeof *kernel->entries));
+        memset(kernel->entries + kernel->entry_count, 0,
+               (count - kernel->entry_count) * sizeof *kernel->entries);
         kernel->entry_count = count;
     }
     memset(&kernel->entries[index], 0, sizeof kernel->entries[index]);
@@ -104,12 +110,13 @@ void berth__kernel_tell_closed(berth__kernel *kernel)
 /* Why a number is no descriptor of this kernel. */
 int berth__kernel_not_ours(int descriptor)
 {
-    if (descriptor < 0 || descriptor >= BERTH__SIM_FIRST_DESCRIPTOR || fcntl(descriptor, F_GETFD) < 0)
+    if (descriptor < 0 || descriptor >= BERTH__SIM_FIRST_DESCRIPTOR ||
+        fcntl(descriptor, F_GETFD) < 0)
         return EBADF;
     return ENOTSOCK;
 }
 
-/* ---- connections ------------------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 berth__sim_end *berth__kernel_new_end(berth__kernel *kernel)
 {
@@ -151,7 +158,8 @@ static void unqueue(berth__sim_end *end)
 static void establish(berth__kernel_port *port)
 {
     size_t number = 0;
-    for (berth__sim_end *end = port->queue; end != NULL && number <= port->backlog; end = end->next_queued) {
+    for (berth__sim_end *end = port->queue; end != NULL && number <= port->backlog;
+         end = end->next_queued) {
         number++;
         end->established = true;
         if (end->other != NULL)
@@ -206,7 +214,8 @@ bool berth__kernel_readable(const berth__sim_end *end)
 
 bool berth__kernel_writable(const berth__sim_end *end)
 {
-    return end->error != 0 || end->dead || end->output_ended || end->other == NULL || room(end->other) > 0;
+    return end->error != 0 || end->dead || end->output_ended || end->other == NULL ||
+           room(end->other) > 0;
 }
 
 /* How the input ends once its bytes are used up: an errno, or 0 for an orderly end. */
@@ -231,14 +240,15 @@ ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size
         end->dead = true;
         return (ptrdiff_t)size;
     }
-    size_t some = berth__kernel_portion(end->kernel, room(end->other) < size ? room(end->other) : size);
+    size_t some =
+        berth__kernel_portion(end->kernel, room(end->other) < size ? room(end->other) : size);
     if (some == 0)
         return -EAGAIN;
     put(end->other, data, some);
     return (ptrdiff_t)some;
 }
 
-/* ---- ports ------------------------------------------------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 bool berth__kernel_is_wildcard(const berth_address *address)
 {
@@ -257,16 +267,19 @@ bool berth__kernel_is_ours(const berth_address *address)
 
 static bool share_family(const berth_address *a, const berth_address *b)
 {
-    return a->family == b->family || a->family == BERTH_ADDRESS_FAMILY_ANY || b->family == BERTH_ADDRESS_FAMILY_ANY;
+    return a->family == b->family || a->family == BERTH_ADDRESS_FAMILY_ANY ||
+           b->family == BERTH_ADDRESS_FAMILY_ANY;
 }
 
 /* The port that holds this place in another's way, or serves it. */
-static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address, uint16_t number, bool to_bind)
+static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address,
+                                     uint16_t number, bool to_bind)
 {
     for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
         if (port->number != number || !share_family(&port->address, address))
             continue;
-        if (berth__kernel_is_wildcard(&port->address) || (to_bind && berth__kernel_is_wildcard(address)) ||
+        if (berth__kernel_is_wildcard(&port->address) ||
+            (to_bind && berth__kernel_is_wildcard(address)) ||
             memcmp(port->address.bytes, address->bytes, 16) == 0)
             return port;
     }
@@ -293,14 +306,16 @@ int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address
 uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address)
 {
     for (unsigned tries = 0; tries < 65536 - FIRST_EPHEMERAL; tries++) {
-        uint16_t number = (uint16_t)(FIRST_EPHEMERAL + kernel->next_port++ % (65536 - FIRST_EPHEMERAL));
+        uint16_t number =
+            (uint16_t)(FIRST_EPHEMERAL + kernel->next_port++ % (65536 - FIRST_EPHEMERAL));
         if (find_port(kernel, address, number, true) == NULL)
             return number;
     }
     return 0;
 }
 
-berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address, uint16_t number, int backlog)
+berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address,
+                                            uint16_t number, int backlog)
 {
     berth__kernel_port *port = berth__kernel_must(calloc(1, sizeof *port));
     port->address = *address;
@@ -330,11 +345,13 @@ void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
 }
 
 /* Makes both ends and queues the far one. NULL if nobody listens. */
-berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address, uint16_t number)
+berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address,
+                                      uint16_t number)
 {
     berth_address target = *address;
     if (berth__kernel_is_wildcard(address))
-        target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
+        target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6
+                                                              : BERTH_ADDRESS_LOOPBACK;
     berth__kernel_port *port = find_port(kernel, &target, number, false);
     if (port == NULL)
         return NULL;
@@ -344,8 +361,9 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
     far->other = near;
     near->peer_address = far->local_address = target;
     near->peer_port = far->local_port = number;
-    near->local_address = far->peer_address =
-        target.family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6 : BERTH_ADDRESS_LOOPBACK;
+    near->local_address = far->peer_address = target.family == BERTH_ADDRESS_FAMILY_IPV6
+                                                  ? BERTH_ADDRESS_LOOPBACK_IPV6
+                                                  : BERTH_ADDRESS_LOOPBACK;
     near->local_port = far->peer_port = berth__kernel_free_port(kernel, &target);
     far->queued = port;
     berth__sim_end **link = &port->queue;
@@ -366,7 +384,7 @@ berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port)
     return end;
 }
 
-/* ---- the test's hand ----------------------------------------------------------------------------------------------- */
+/* ---- the test's hand ------------------------------------------------------------------------- */
 
 berth__sim_settings *berth__sim_settings_of(berth__backend *backend)
 {
@@ -401,7 +419,8 @@ void berth__sim_fail_send(berth__backend *backend, int error, unsigned times)
     kernel_of(backend)->send_failures = times;
 }
 
-berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port, int *ret_error)
+berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port,
+                                   int *ret_error)
 {
     berth__sim_end *end = berth__kernel_connect(kernel_of(backend), &address, port);
     if (end == NULL)

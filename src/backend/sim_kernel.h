@@ -1,12 +1,14 @@
 /*
- * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For sim.c and sim_kernel.c only.
+ * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For
+ * sim.c and sim_kernel.c only.
  *
- * A connection is two ends, each with the queue of bytes that wait for its owner. An end belongs to a record of the library (and
- * has a descriptor), or to the test, or waits in a port's backlog. Closing an end frees it; what that means for the other one is
- * written into the other one at once (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
+ * A connection is two ends, each with the queue of bytes that wait for its owner. An end belongs to
+ * a record of the library (and has a descriptor), or to the test, or waits in a port's backlog.
+ * Closing an end frees it; what that means for the other one is written into the other one at once
+ * (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
  *
- *      connect_to --> in a backlog --accept--> with a descriptor --adopt--> with a stream --close--> gone
- *                          |                          ^
+ *      connect_to --> in a backlog --accept--> with a descriptor --adopt--> with a stream
+ * --close--> gone |                          ^
  *                          +--- close of the port --> gone
  */
 #ifndef BERTH_BACKEND_SIM_KERNEL_H
@@ -155,11 +157,12 @@ bool berth__kernel_is_wildcard(const berth_address *address);
 uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address);
 bool berth__kernel_is_ours(const berth_address *address);
 int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number);
-berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address, uint16_t number,
-                                            int backlog);
+berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address,
+                                            uint16_t number, int backlog);
 void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone);
 /* Makes both ends and queues the far one; NULL if nobody listens. */
-berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address, uint16_t number);
+berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address,
+                                      uint16_t number);
 berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
 
 #endif

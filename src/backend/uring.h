@@ -71,10 +71,12 @@ typedef struct uring_backend {
     berth__ring ring;
     int bell;
     bool bell_armed;
-    bool news;       /* this wait has found something to run */
-    bool starving;   /* the last accept failed: descriptors have to be closed at once */
-    bool sweep;      /* a starved stream was closed */
-    unsigned closes; /* prepared, and not yet told of by descriptor_closed */
+    bool news;          /* this wait has found something to run */
+    bool starving;      /* the last accept failed: descriptors have to be closed at once */
+    bool sweep;         /* a starved stream was closed */
+    bool starved_again; /* a receive found no buffer since the last were begun again */
+    unsigned feed;      /* how many to begin again for each buffer */
+    unsigned closes;    /* prepared, and not yet told of by descriptor_closed */
     struct uring_queue listed;
     struct uring_queue starved;
     struct uring_frame *frame;

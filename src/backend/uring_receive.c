@@ -37,8 +37,8 @@
 #define HELD_LIMIT ((size_t)65536)
 
 enum {
-    DEEP = 4, /* nested runs from which on views are copied, lest they hold all buffers */
-    STARVED_PER_BUFFER = 16 /* receives begun again for each buffer, where it can serve several */
+    DEEP = 4,       /* nested runs from which on views are copied, lest they hold all buffers */
+    FEED_LIMIT = 64 /* receives begun again for each buffer, at most */
 };
 
 /* ---- lists of streams --------------------------------------------------------------------- */
@@ -260,6 +260,7 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
 
 static void starve(uring_backend *uring, berth__stream *stream)
 {
+    uring->starved_again = true;
     if (uring->ring.available > 0 || (stream->flags & (LISTED | STARVED | WAITING))) {
         berth__uring_list(uring, stream); /* buffers have come back since the kernel looked */
         return;
@@ -294,6 +295,8 @@ static void sweep_starved(uring_backend *uring)
     }
 }
 
+/* Begins some receives again: one for each buffer, and twice as many each time nobody went hungry,
+ * since a buffer can serve many small messages, or one receive. */
 static void feed_starved(uring_backend *uring)
 {
     if (uring->sweep)
@@ -302,7 +305,12 @@ static void feed_starved(uring_backend *uring)
         return;
     if (uring->ring.available == 0)
         evict(uring);
-    unsigned most = uring->ring.available * (uring->ring.incremental ? STARVED_PER_BUFFER : 1);
+    if (uring->starved_again)
+        uring->feed = 1;
+    else if (uring->feed < FEED_LIMIT)
+        uring->feed *= 2;
+    uring->starved_again = false;
+    unsigned most = uring->ring.available * uring->feed;
     for (; most > 0; most--) {
         berth__stream *stream = queue_take(&uring->starved);
         if (stream == NULL)
@@ -436,6 +444,7 @@ void berth__uring_receive_init(uring_backend *uring)
 {
     queue_init(&uring->listed);
     queue_init(&uring->starved);
+    uring->feed = 1;
     for (uint16_t number = BERTH__URING_PIECES - 1; number > 0; number--) {
         uring->pieces[number].next = uring->free_piece;
         uring->free_piece = number;

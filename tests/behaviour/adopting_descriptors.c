@@ -97,13 +97,15 @@ CASE(unix_socket_is_refused, "Q7 S1.60", "sockets of the Unix domain, connected 
     close(ends[0]);
     close(ends[1]);
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(listening, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)), 0);
+    ck_assert_int_eq(bind(listening, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)),
+                     0);
     ck_assert_int_eq(listen(listening, 1), 0);
     both_refuse(listening);
     close(listening);
 }
 
-CASE(connected_socket_is_no_server, "Q7", "a server refuses a connection, a socket refuses a listener")
+CASE(connected_socket_is_no_server, "Q7",
+     "a server refuses a connection, a socket refuses a listener")
 {
     prepare();
     struct peer *peer;
@@ -120,7 +122,8 @@ CASE(connected_socket_is_no_server, "Q7", "a server refuses a connection, a sock
     ck_assert(berth_server_set_descriptor(host->server, listening));
 }
 
-CASE(listener_is_adopted, "S1.57 T11", "a listening descriptor is served with what waits in it, and closed with the server")
+CASE(listener_is_adopted, "S1.57 T11",
+     "a listening descriptor is served with what waits in it, and closed with the server")
 {
     prepare();
     uint16_t port;
@@ -139,7 +142,8 @@ CASE(listener_is_adopted, "S1.57 T11", "a listening descriptor is served with wh
     ck_assert(!world_is_open(descriptor));
 }
 
-CASE(adoption_while_listening, "S1.58", "refused with class OPERATION; the server goes on, the descriptor stays the caller's")
+CASE(adoption_while_listening, "S1.58",
+     "refused with class OPERATION; the server goes on, the descriptor stays the caller's")
 {
     prepare();
     uint16_t port;
@@ -154,7 +158,8 @@ CASE(adoption_while_listening, "S1.58", "refused with class OPERATION; the serve
     UNTIL(host->new_connections == 1);
 }
 
-CASE(stream_is_adopted, "S3.4", "state_changed inside the call, not connected; bytes in the kernel come by ready_read")
+CASE(stream_is_adopted, "S3.4",
+     "state_changed inside the call, not connected; bytes in the kernel come by ready_read")
 {
     prepare();
     struct peer *peer;
@@ -172,7 +177,8 @@ CASE(stream_is_adopted, "S3.4", "state_changed inside the call, not connected; b
     ck_assert(peer_saw_end(peer));
 }
 
-CASE(adoption_drops_the_old_connection, "S3.4", "the former peer sees the end, buffers are empty, no handler is called")
+CASE(adoption_drops_the_old_connection, "S3.4",
+     "the former peer sees the end, buffers are empty, no handler is called")
 {
     prepare();
     struct peer *old_peer;
@@ -194,7 +200,8 @@ CASE(adoption_drops_the_old_connection, "S3.4", "the former peer sees the end, b
     ck_assert(peer_hears(new_peer, "hello"));
 }
 
-CASE(failed_adoption_leaves_the_connection, "S3.5", "a refused descriptor leaves the socket as it was")
+CASE(failed_adoption_leaves_the_connection, "S3.5",
+     "a refused descriptor leaves the socket as it was")
 {
     prepare();
     struct peer *peer;

@@ -58,7 +58,9 @@ CASE(mebibyte_left_unread, "S3.31", "a mebibyte that nobody reads until the conn
     free(heard);
 }
 
-enum { PAIRS = 6 };
+enum {
+    PAIRS = 6
+};
 
 static size_t moved(struct actor *const *ends)
 {
@@ -76,7 +78,8 @@ CASE(many_pairs_both_ways, "S3.28 design 3", "six pairs in one loop, a mebibyte 
     uint8_t *bytes[2 * PAIRS];
     for (unsigned i = 0; i < PAIRS; i++) {
         ends[i] = actor_new("c");
-        ck_assert(berth_socket_connect_to_address(ends[i]->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+        ck_assert(
+            berth_socket_connect_to_address(ends[i]->socket, BERTH_ADDRESS_LOOPBACK, host->port));
         UNTIL(ends[i]->connects == 1 && host->count == i + 1);
         ends[PAIRS + i] = host->taken[i];
         ends[i]->quiet = true;

@@ -3,7 +3,8 @@
  */
 #include "scene.h"
 
-CASE(close_with_pending_connections, "S1.28 S1.30", "pending sockets are ended and freed; taken ones live on")
+CASE(close_with_pending_connections, "S1.28 S1.30",
+     "pending sockets are ended and freed; taken ones live on")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -36,7 +37,8 @@ CASE(close_with_a_backlog, "S1.30", "peers in the kernel's queue see an end, new
     ck_assert_uint_eq(host->new_connections, 0);
 }
 
-CASE(getters_after_close, "S1.29", "afterwards everything answers as before listen, but settings and error stay")
+CASE(getters_after_close, "S1.29",
+     "afterwards everything answers as before listen, but settings and error stay")
 {
     struct host *host = host_listening("h");
     berth_server_set_max_pending_connections(host->server, 5);
@@ -120,7 +122,8 @@ static void count_new_connection(berth_server *server, void *user)
     (*(unsigned *)user)++;
 }
 
-CASE(close_inside_incoming_connection, "S1.31 S1.44", "new_connection still comes for that descriptor, then the burst stops")
+CASE(close_inside_incoming_connection, "S1.31 S1.44",
+     "new_connection still comes for that descriptor, then the burst stops")
 {
     static const berth_server_handlers handlers = {
         .incoming_connection = close_with_descriptor,
@@ -140,7 +143,8 @@ CASE(close_inside_incoming_connection, "S1.31 S1.44", "new_connection still come
     ck_assert_ptr_nonnull(berth_server_next_pending_connection(server));
 }
 
-CASE(close_inside_accept_error, "S1.31", "close inside accept_error is safe, and no further error comes")
+CASE(close_inside_accept_error, "S1.31",
+     "close inside accept_error is safe, and no further error comes")
 {
     struct host *host = host_listening("h");
     host->on_accept_error = close_now;
@@ -157,7 +161,8 @@ CASE(close_inside_accept_error, "S1.31", "close inside accept_error is safe, and
     UNTIL(host->new_connections == 1);
 }
 
-CASE(pending_output_is_lost_with_close, "S1.30", "what was written on a pending socket need not arrive, and nothing leaks")
+CASE(pending_output_is_lost_with_close, "S1.30",
+     "what was written on a pending socket need not arrive, and nothing leaks")
 {
     struct host *host = host_listening("h");
     world_connect(host->port);

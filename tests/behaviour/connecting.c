@@ -3,7 +3,9 @@
  */
 #include "scene.h"
 
-CASE(connect_to_a_listener, "S3.8 S3.9", "HOST_LOOKUP and CONNECTING inside the call, never CONNECTED; then CONNECTED and connected from the loop")
+CASE(connect_to_a_listener, "S3.8 S3.9",
+     "HOST_LOOKUP and CONNECTING inside the call, never CONNECTED; then CONNECTED and connected "
+     "from the loop")
 {
     world_loop();
     uint16_t port = world_listen(5);
@@ -24,7 +26,8 @@ static void check_unconnected(struct actor *actor)
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
 }
 
-CASE(connect_to_nobody, "S3.13 T39", "UNCONNECTED, then CONNECTION_REFUSED once; disconnected does not come")
+CASE(connect_to_nobody, "S3.13 T39",
+     "UNCONNECTED, then CONNECTION_REFUSED once; disconnected does not come")
 {
     world_loop();
     uint16_t port = world_free_port();
@@ -33,7 +36,8 @@ CASE(connect_to_nobody, "S3.13 T39", "UNCONNECTED, then CONNECTION_REFUSED once;
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     UNTIL(actor->errors == 1);
     world_settle();
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
+    assert_trace(
+        "c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
 }
 
 static uint16_t second_port;
@@ -44,7 +48,8 @@ static void try_again(struct actor *actor)
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, second_port));
 }
 
-CASE(connect_again_inside_the_error, "S3.13", "a new attempt may begin inside the error of the last one")
+CASE(connect_again_inside_the_error, "S3.13",
+     "a new attempt may begin inside the error of the last one")
 {
     world_loop();
     uint16_t port = world_free_port();
@@ -56,7 +61,8 @@ CASE(connect_again_inside_the_error, "S3.13", "a new attempt may begin inside th
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
 }
 
-CASE(connect_while_connected, "S3.14", "class OPERATION in any state but UNCONNECTED; the connection goes on")
+CASE(connect_while_connected, "S3.14",
+     "class OPERATION in any state but UNCONNECTED; the connection goes on")
 {
     struct host *host = host_listening("h");
     host->takes = true;
@@ -86,11 +92,13 @@ CASE(write_while_connecting, "S3.15 T49", "taken at once, sent after connected")
     actor_say(actor, "early");
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 5);
     UNTIL(actor->written == 5);
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c written");
+    assert_trace(
+        "c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c written");
     ck_assert(peer_hears(world_accept(port), "early"));
 }
 
-CASE(disconnect_while_connecting, "S3.16 T29", "remembered: connected, early output sent, then the usual end")
+CASE(disconnect_while_connecting, "S3.16 T29",
+     "remembered: connected, early output sent, then the usual end")
 {
     world_loop();
     uint16_t port = world_listen(5);
@@ -99,7 +107,8 @@ CASE(disconnect_while_connecting, "S3.16 T29", "remembered: connected, early out
     actor_say(actor, "early");
     berth_socket_disconnect_from_host(actor->socket);
     UNTIL(actor->disconnects == 1);
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, c written, "
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state "
+                 "CLOSING, c written, "
                  "c state UNCONNECTED, c finished, c disconnected");
     struct peer *peer = world_accept(port);
     ck_assert(peer_hears(peer, "early"));
@@ -114,11 +123,13 @@ CASE(disconnect_while_connecting_without_output, "S3.16 T29", "the same without 
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
     berth_socket_close(actor->socket);
     UNTIL(actor->disconnects == 1);
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, "
-                 "c state UNCONNECTED, c finished, c disconnected");
+    assert_trace(
+        "c state HOST_LOOKUP, c state CONNECTING, c state CONNECTED, c connected, c state CLOSING, "
+        "c state UNCONNECTED, c finished, c disconnected");
 }
 
-CASE(abort_while_connecting, "S3.16", "UNCONNECTED and finished at once, no disconnected, nothing later")
+CASE(abort_while_connecting, "S3.16",
+     "UNCONNECTED and finished at once, no disconnected, nothing later")
 {
     world_loop();
     uint16_t port = world_listen(5);
@@ -160,7 +171,8 @@ CASE(connect_to_a_wildcard, "socket.h", "a wildcard stands for this host")
     ck_assert_str_eq(text, "127.0.0.1");
 }
 
-CASE(connect_to_the_null_address, "socket.h", "no address: it cannot begin, the error is called, the state is UNCONNECTED")
+CASE(connect_to_the_null_address, "socket.h",
+     "no address: it cannot begin, the error is called, the state is UNCONNECTED")
 {
     struct actor *actor = actor_new("c");
     ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
@@ -171,7 +183,8 @@ CASE(connect_to_the_null_address, "socket.h", "no address: it cannot begin, the 
     ck_assert_uint_eq(actor->errors, 1);
 }
 
-CASE(connect_without_descriptors, "S3.13", "no descriptor left: class SOCKET_RESOURCE; with one it works")
+CASE(connect_without_descriptors, "S3.13",
+     "no descriptor left: class SOCKET_RESOURCE; with one it works")
 {
     struct host *host = host_listening("h");
     struct actor *actor = actor_new("c");
@@ -184,7 +197,8 @@ CASE(connect_without_descriptors, "S3.13", "no descriptor left: class SOCKET_RES
     UNTIL(actor->connects == 1);
 }
 
-CASE(peer_refuses_after_connect, "S3.31", "the listener goes with the connection in its backlog: an end, not a failed attempt")
+CASE(peer_refuses_after_connect, "S3.31",
+     "the listener goes with the connection in its backlog: an end, not a failed attempt")
 {
     world_loop();
     uint16_t port = world_listen(5);

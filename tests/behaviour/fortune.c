@@ -13,7 +13,8 @@ static void greet_all(struct host *host)
     berth_socket_disconnect_from_host(actor->socket);
 }
 
-CASE(fortune_for_one, "T3 T48", "written and disconnected in new_connection: the peer hears it all, then the end")
+CASE(fortune_for_one, "T3 T48",
+     "written and disconnected in new_connection: the peer hears it all, then the end")
 {
     struct host *host = host_listening("h");
     host->takes = true;

@@ -1,8 +1,9 @@
 /*
  * Freeing anything inside anything: the own object, its server, its loop.
  *
- * Each case runs one connection through its life with a hook in one handler. After a free nothing may be called for the
- * object any more; the sanitizers and the balance of memory and descriptors see the rest.
+ * Each case runs one connection through its life with a hook in one handler. After a free nothing
+ * may be called for the object any more; the sanitizers and the balance of memory and descriptors
+ * see the rest.
  */
 #include "scene.h"
 
@@ -91,7 +92,7 @@ static void live_through(size_t handler, actor_hook deed)
 static void live_through_all(actor_hook deed)
 {
     static const size_t handlers[] = {
-        HANDLER(on_ready_read), HANDLER(on_written), HANDLER(on_error),
+        HANDLER(on_ready_read), HANDLER(on_written),  HANDLER(on_error),
         HANDLER(on_state),      HANDLER(on_finished), HANDLER(on_disconnected),
     };
     for (unsigned i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
@@ -118,7 +119,8 @@ CASE(free_socket_inside_error, "S5.3 T37", "freed in the error of a remote close
     assert_trace("");
 }
 
-CASE(free_socket_inside_state_changed, "S5.3", "freed in the first change of state of a remote close")
+CASE(free_socket_inside_state_changed, "S5.3",
+     "freed in the first change of state of a remote close")
 {
     live_through(HANDLER(on_state), free_socket);
     assert_trace("");
@@ -136,7 +138,8 @@ CASE(free_socket_inside_disconnected, "S5.3", "freed where it is usual")
     assert_trace("");
 }
 
-CASE(free_server_inside_socket_handlers, "S5.4", "the server, and the socket with it, freed in each handler of the socket")
+CASE(free_server_inside_socket_handlers, "S5.4",
+     "the server, and the socket with it, freed in each handler of the socket")
 {
     live_through_all(free_server);
 }
@@ -156,12 +159,14 @@ CASE(close_inside_handlers, "S3.37 T36", "close in each handler: disconnected co
     live_through_all(close_it);
 }
 
-CASE(disconnect_inside_handlers, "S3.37", "disconnect_from_host in each handler: disconnected comes once")
+CASE(disconnect_inside_handlers, "S3.37",
+     "disconnect_from_host in each handler: disconnected comes once")
 {
     live_through_all(disconnect_it);
 }
 
-CASE(close_inside_ready_read, "S3.37 S5.3", "the end comes once, and the bytes that came before were read")
+CASE(close_inside_ready_read, "S3.37 S5.3",
+     "the end comes once, and the bytes that came before were read")
 {
     live_through(HANDLER(on_ready_read), close_it);
     ck_assert_uint_eq(trace_times("s disconnected"), 1);
@@ -199,8 +204,10 @@ CASE(free_socket_inside_failed_connect, "S5.3", "a client freed in the error of 
     assert_trace("");
 }
 
-/* The state changes inside the call itself, so the socket goes while the function is still running. */
-CASE(free_socket_inside_its_own_calls, "S3.38", "freed in a handler that disconnect, abort or connect calls inside itself")
+/* The state changes inside the call itself, so the socket goes while the function is still running.
+ */
+CASE(free_socket_inside_its_own_calls, "S3.38",
+     "freed in a handler that disconnect, abort or connect calls inside itself")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -220,7 +227,8 @@ CASE(free_socket_inside_its_own_calls, "S3.38", "freed in a handler that disconn
     world_settle();
 }
 
-/* ---- handlers of the server -------------------------------------------------------------------- */
+/* ---- handlers of the server --------------------------------------------------------------------
+ */
 
 static void free_host(struct host *host)
 {
@@ -243,7 +251,8 @@ CASE(free_server_inside_new_connection, "S5.4", "the burst stops, and the peers 
         ck_assert(peer_saw_either(peers[i]));
 }
 
-CASE(free_server_inside_accept_error, "S5.4", "nothing is called for it afterwards, and nothing is retried")
+CASE(free_server_inside_accept_error, "S5.4",
+     "nothing is called for it afterwards, and nothing is retried")
 {
     struct host *host = host_listening("h");
     host->on_accept_error = free_host;
@@ -274,7 +283,8 @@ static void trace_new_connection(berth_server *server, void *user)
     trace("new_connection");
 }
 
-CASE(free_server_inside_incoming_connection, "Q8 S5.4", "new_connection does not follow, and the burst stops")
+CASE(free_server_inside_incoming_connection, "Q8 S5.4",
+     "new_connection does not follow, and the burst stops")
 {
     static const berth_server_handlers handlers = {
         .incoming_connection = free_inside_incoming,
@@ -307,7 +317,8 @@ static berth_socket *free_inside_next(berth_server *server, void *user)
     return NULL;
 }
 
-CASE(free_server_inside_its_questions, "S5.4", "freed in the slots that answer has_pending and next_pending")
+CASE(free_server_inside_its_questions, "S5.4",
+     "freed in the slots that answer has_pending and next_pending")
 {
     static const berth_server_handlers handlers = {
         .has_pending_connections = free_inside_has,
@@ -329,7 +340,8 @@ static void free_other(struct host *host)
         actor_free_socket(other);
 }
 
-CASE(free_another_socket_inside_new_connection, "S5.5", "a socket with input under way is freed by its server's handler")
+CASE(free_another_socket_inside_new_connection, "S5.5",
+     "a socket with input under way is freed by its server's handler")
 {
     struct host *host = host_listening("h");
     host->takes = true;

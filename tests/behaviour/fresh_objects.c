@@ -30,7 +30,8 @@ CASE(fresh_server, "S1.1 T2", "a new server answers every question with its defa
     berth_server_free(server);
 }
 
-CASE(close_a_fresh_server, "T7 S1.28", "close on a new server is harmless, and listening works afterwards")
+CASE(close_a_fresh_server, "T7 S1.28",
+     "close on a new server is harmless, and listening works afterwards")
 {
     struct host *host = host_new("h");
     berth_server_close(host->server);
@@ -41,7 +42,8 @@ CASE(close_a_fresh_server, "T7 S1.28", "close on a new server is harmless, and l
     ck_assert_ptr_nonnull(socket);
 }
 
-CASE(server_settings, "T1 S1.35 N1", "limit and backlog give back what was set, at the extremes too")
+CASE(server_settings, "T1 S1.35 N1",
+     "limit and backlog give back what was set, at the extremes too")
 {
     static const int limits[] = {0, INT_MIN, INT_MAX, -1, 1};
     struct host *host = host_new("h");
@@ -54,7 +56,8 @@ CASE(server_settings, "T1 S1.35 N1", "limit and backlog give back what was set, 
     host_listen(host);
 }
 
-CASE(server_proxy_is_copied, "S1.64", "the proxy is a copy of what was set, and NULL sets the default again")
+CASE(server_proxy_is_copied, "S1.64",
+     "the proxy is a copy of what was set, and NULL sets the default again")
 {
     struct host *host = host_new("h");
     char name[] = "proxy.example";
@@ -97,7 +100,8 @@ static void ask_everything(berth_socket *socket)
     ck_assert(!berth_socket_wait_for_disconnected(socket, 10));
 }
 
-CASE(fresh_socket, "S3.1 T32", "a new socket has nothing, is nothing, and every call on it is harmless")
+CASE(fresh_socket, "S3.1 T32",
+     "a new socket has nothing, is nothing, and every call on it is harmless")
 {
     struct actor *actor = actor_new("s");
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);

@@ -11,7 +11,8 @@ static void answer(struct actor *actor)
     actor_say(actor, "the whole answer");
 }
 
-CASE(answer_to_a_half_closed_peer, "Q13 reliability 7", "what is written in the ready_read of the last bytes arrives, then the end")
+CASE(answer_to_a_half_closed_peer, "Q13 reliability 7",
+     "what is written in the ready_read of the last bytes arrives, then the end")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -27,9 +28,12 @@ CASE(answer_to_a_half_closed_peer, "Q13 reliability 7", "what is written in the 
     ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
 }
 
-CASE(big_answer_to_a_half_closed_peer, "Q13 T42", "megabytes that were written before the peer's end was noticed arrive complete")
+CASE(big_answer_to_a_half_closed_peer, "Q13 T42",
+     "megabytes that were written before the peer's end was noticed arrive complete")
 {
-    enum { SIZE = 4 << 20 };
+    enum {
+        SIZE = 4 << 20
+    };
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
@@ -47,7 +51,8 @@ CASE(big_answer_to_a_half_closed_peer, "Q13 T42", "megabytes that were written b
     free(heard);
 }
 
-CASE(order_of_a_half_close_with_output, "S3.31 Q13", "error, CLOSING, the output goes, UNCONNECTED, finished, disconnected")
+CASE(order_of_a_half_close_with_output, "S3.31 Q13",
+     "error, CLOSING, the output goes, UNCONNECTED, finished, disconnected")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -65,7 +70,8 @@ CASE(order_of_a_half_close_with_output, "S3.31 Q13", "error, CLOSING, the output
     ck_assert_uint_eq(actor->errors, 1);
 }
 
-CASE(half_close_is_allowed, "socket.h", "with set_half_close only read_channel_finished is called, and the connection stays")
+CASE(half_close_is_allowed, "socket.h",
+     "with set_half_close only read_channel_finished is called, and the connection stays")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -91,7 +97,8 @@ CASE(half_close_is_allowed, "socket.h", "with set_half_close only read_channel_f
     ck_assert_uint_eq(actor->finishes, 1);
 }
 
-CASE(half_closed_peer_goes, "socket.h", "a half-closed peer that resets later: an error and the end, finished not twice")
+CASE(half_closed_peer_goes, "socket.h",
+     "a half-closed peer that resets later: an error and the end, finished not twice")
 {
     struct host *host = host_listening("h");
     struct peer *peer;

@@ -1,8 +1,9 @@
 /*
- * The n-th allocation fails, and the n-th system call, for every n: a clean error or a retry, and no leak.
+ * The n-th allocation fails, and the n-th system call, for every n: a clean error or a retry, and
+ * no leak.
  *
- * One short life of a server, a client and two connections, over and over. Whether it succeeds is not asked; that it ends, that
- * nothing is left, and that the server works again afterwards is.
+ * One short life of a server, a client and two connections, over and over. Whether it succeeds is
+ * not asked; that it ends, that nothing is left, and that the server works again afterwards is.
  */
 #include "scene.h"
 
@@ -26,7 +27,8 @@ static void short_life(void)
     berth_timer *timer = berth_timer_new(loop, NULL, NULL);
     if (timer != NULL)
         berth_timer_start(timer, 1, 0);
-    if (server != NULL && client != NULL && berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+    if (server != NULL && client != NULL &&
+        berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
         berth_socket *far = NULL;
         for (int turns = 0; turns < 30; turns++) {
@@ -105,17 +107,20 @@ static void every_call_fails(int error)
     ck_assert_uint_eq(lives, before + 1);
 }
 
-CASE(every_system_call_is_interrupted, "reliability 14", "EINTR from the n-th system call, for every n")
+CASE(every_system_call_is_interrupted, "reliability 14",
+     "EINTR from the n-th system call, for every n")
 {
     every_call_fails(EINTR);
 }
 
-CASE(every_system_call_lacks_memory, "reliability 14", "ENOMEM from the n-th system call, for every n")
+CASE(every_system_call_lacks_memory, "reliability 14",
+     "ENOMEM from the n-th system call, for every n")
 {
     every_call_fails(ENOMEM);
 }
 
-CASE(every_system_call_lacks_descriptors, "reliability 14", "EMFILE from the n-th system call, for every n")
+CASE(every_system_call_lacks_descriptors, "reliability 14",
+     "EMFILE from the n-th system call, for every n")
 {
     every_call_fails(EMFILE);
 }

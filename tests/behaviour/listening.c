@@ -44,7 +44,8 @@ CASE(listen_on_busy_port, "S1.13 Q5", "a port that somebody listens on cannot be
     UNTIL(host->new_connections == 1);
 }
 
-CASE(listen_on_a_wildcard_over_a_busy_port, "S1.13 T19", "a wildcard meets the holder of one address")
+CASE(listen_on_a_wildcard_over_a_busy_port, "S1.13 T19",
+     "a wildcard meets the holder of one address")
 {
     struct host *holder = host_listening("1");
     struct host *host = host_new("2");
@@ -57,7 +58,8 @@ CASE(listen_without_conflict, "S1.14", "the same port on another address of this
     struct host *holder = host_listening("1");
     struct host *host = host_new("2");
     ck_assert(berth_server_listen(host->server, berth_address_ipv4(0x7f000002), holder->port));
-    ck_assert(berth_address_equal(berth_server_address(host->server), berth_address_ipv4(0x7f000002)));
+    ck_assert(
+        berth_address_equal(berth_server_address(host->server), berth_address_ipv4(0x7f000002)));
     ck_assert_ptr_nonnull(world_connect_to(berth_address_ipv4(0x7f000002), holder->port));
     UNTIL(host->new_connections == 1);
     ck_assert_uint_eq(holder->new_connections, 0);
@@ -101,7 +103,8 @@ CASE(listen_on_a_mapped_address, "S1.20", "an IPv4-mapped IPv6 address")
     fails(host, mapped, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
 }
 
-CASE(listen_on_link_local_without_scope, "S1.20", "a link-local address without a scope, or with one that nobody knows")
+CASE(listen_on_link_local_without_scope, "S1.20",
+     "a link-local address without a scope, or with one that nobody knows")
 {
     struct host *host = host_new("h");
     berth_address address;
@@ -111,7 +114,8 @@ CASE(listen_on_link_local_without_scope, "S1.20", "a link-local address without 
     fails(host, address, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
 }
 
-CASE(listen_while_listening, "S1.9 T12", "refused with class OPERATION; the running server is not touched")
+CASE(listen_while_listening, "S1.9 T12",
+     "refused with class OPERATION; the running server is not touched")
 {
     struct host *host = host_listening("h");
     int descriptor = berth_server_descriptor(host->server);
@@ -145,7 +149,8 @@ CASE(listen_many_times, "S1.12 Q5", "failures leak nothing")
     ck_assert_uint_eq(world_descriptors(), before);
 }
 
-CASE(listen_on_wildcards, "S1.7 S1.33 T5 T18", "who can connect, and what the server calls its address")
+CASE(listen_on_wildcards, "S1.7 S1.33 T5 T18",
+     "who can connect, and what the server calls its address")
 {
     const struct {
         berth_address address;
@@ -186,7 +191,8 @@ CASE(listen_on_ipv6_loopback, "T4", "a server on ::1 and its peer's names")
     ck_assert_ptr_null(world_connect_to(BERTH_ADDRESS_LOOPBACK, port));
 }
 
-CASE(listen_through_a_proxy, "S1.22 S6.4 S6.5", "not possible, except on loopback addresses, which never use a proxy")
+CASE(listen_through_a_proxy, "S1.22 S6.4 S6.5",
+     "not possible, except on loopback addresses, which never use a proxy")
 {
     struct host *host = host_new("h");
     berth_proxy proxies[] = {
@@ -205,7 +211,8 @@ CASE(listen_through_a_proxy, "S1.22 S6.4 S6.5", "not possible, except on loopbac
     ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_ANY_IPV4, 0));
 }
 
-CASE(backlog_is_kept_small, "N1", "a small backlog is the kernel's matter; connections within it arrive")
+CASE(backlog_is_kept_small, "N1",
+     "a small backlog is the kernel's matter; connections within it arrive")
 {
     struct host *host = host_new("h");
     berth_server_set_listen_backlog_size(host->server, 1);

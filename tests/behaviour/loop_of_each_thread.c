@@ -15,10 +15,10 @@ static void in_thread(void *(*function)(void *), void *argument)
 static const char *failure;
 
 /* Check cannot jump out of another thread: what fails is noted, and judged in the first one. */
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition) && failure == NULL)                                                       \
-            failure = #condition;                                                                  \
+#define MUST(condition)                      \
+    do {                                     \
+        if (!(condition) && failure == NULL) \
+            failure = #condition;            \
     } while (0)
 
 static void *talk_to_oneself(void *user)
@@ -29,7 +29,8 @@ static void *talk_to_oneself(void *user)
     MUST(berth_server_loop(server) == berth_loop_current());
     MUST(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     berth_socket *client = berth_socket_new(NULL, NULL, NULL);
-    MUST(berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
+    MUST(
+        berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
     MUST(berth_socket_wait_for_connected(client, 5000));
     MUST(berth_server_wait_for_new_connection(server, 5000, NULL));
     berth_socket *socket = berth_server_next_pending_connection(server);
@@ -44,7 +45,8 @@ static void *talk_to_oneself(void *user)
     return NULL;
 }
 
-CASE(thread_has_its_own_loop, "S4.9 S5.9", "made on first use, and freed with all its objects when the thread ends")
+CASE(thread_has_its_own_loop, "S4.9 S5.9",
+     "made on first use, and freed with all its objects when the thread ends")
 {
     for (int i = 0; i < 3; i++)
         in_thread(talk_to_oneself, NULL);
@@ -64,7 +66,8 @@ static void *nothing(void *user)
     return user;
 }
 
-CASE(loop_of_a_thread_is_stable, "loop.h", "the same loop on each call; a thread that asks for none has none")
+CASE(loop_of_a_thread_is_stable, "loop.h",
+     "the same loop on each call; a thread that asks for none has none")
 {
     berth_loop *loop = NULL;
     in_thread(remember_loop, &loop);

@@ -5,7 +5,8 @@
 
 #include <fcntl.h>
 
-CASE(nothing_is_accepted_without_a_turn, "S2.1", "peers that came before the loop ran are served then, and not earlier")
+CASE(nothing_is_accepted_without_a_turn, "S2.1",
+     "peers that came before the loop ran are served then, and not earlier")
 {
     struct host *host = host_listening("h");
     for (int i = 0; i < 3; i++)
@@ -17,9 +18,12 @@ CASE(nothing_is_accepted_without_a_turn, "S2.1", "peers that came before the loo
     assert_trace("h new_connection, h new_connection, h new_connection");
 }
 
-CASE(connections_come_in_arrival_order, "S2.3 S1.37", "taken in the order in which the peers connected")
+CASE(connections_come_in_arrival_order, "S2.3 S1.37",
+     "taken in the order in which the peers connected")
 {
-    enum { COUNT = 12 };
+    enum {
+        COUNT = 12
+    };
     struct host *host = host_listening("h");
     struct peer *peers[COUNT];
     for (unsigned i = 0; i < COUNT; i++)
@@ -66,7 +70,8 @@ CASE(pending_sockets_read_already, "S2.10", "a socket in the queue collects what
     ck_assert_mem_eq(bytes, "early", 5);
 }
 
-CASE(one_connection_after_another, "T21", "a connection is announced though the last accept said would-block")
+CASE(one_connection_after_another, "T21",
+     "a connection is announced though the last accept said would-block")
 {
     struct host *host = host_listening("h");
     for (unsigned i = 1; i <= 5; i++) {
@@ -87,7 +92,8 @@ static void run_inner(struct host *host)
     trace("out");
 }
 
-CASE(inner_loop_inside_new_connection, "S2.13", "an inner loop goes on with the burst; none is lost, none comes twice")
+CASE(inner_loop_inside_new_connection, "S2.13",
+     "an inner loop goes on with the burst; none is lost, none comes twice")
 {
     struct host *host = host_listening("h");
     host->on_new_connection = run_inner;
@@ -119,7 +125,8 @@ CASE(two_servers_do_not_mix, "S2.3", "each server announces its own peers")
     ck_assert_uint_eq(two->new_connections, 1);
 }
 
-CASE(sixty_connections_one_by_one, "S2.3", "descriptors and memory do not grow with the number of past connections")
+CASE(sixty_connections_one_by_one, "S2.3",
+     "descriptors and memory do not grow with the number of past connections")
 {
     struct host *host = host_listening("h");
     host->takes = true;

@@ -28,7 +28,8 @@ static void live_in_silence(const berth_server_handlers *server_handlers,
         ck_assert_uint_eq(berth_socket_bytes_available(socket), 5);
     }
     berth_socket *client = berth_socket_new(world_loop(), socket_handlers, NULL);
-    ck_assert(berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
+    ck_assert(
+        berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
     UNTIL(berth_socket_state(client) == BERTH_STATE_CONNECTED);
     berth_socket_abort(client);
     uint16_t nobody = world_free_port();

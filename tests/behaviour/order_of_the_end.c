@@ -17,7 +17,8 @@ static void check_names(struct actor *actor)
 {
     ck_assert_uint_ne(berth_socket_peer_port(actor->socket), 0);
     ck_assert_uint_eq(berth_socket_local_port(actor->socket), host->port);
-    ck_assert(berth_address_equal(berth_socket_peer_address(actor->socket), BERTH_ADDRESS_LOOPBACK));
+    ck_assert(
+        berth_address_equal(berth_socket_peer_address(actor->socket), BERTH_ADDRESS_LOOPBACK));
 }
 
 static void check_error(struct actor *actor)
@@ -34,7 +35,8 @@ static void check_gone(struct actor *actor)
     ck_assert_int_eq(berth_socket_descriptor(actor->socket) == -1, !closing);
 }
 
-CASE(order_at_remote_close, "S3.31", "bytes, error in CONNECTED, CLOSING, UNCONNECTED, finished, disconnected")
+CASE(order_at_remote_close, "S3.31",
+     "bytes, error in CONNECTED, CLOSING, UNCONNECTED, finished, disconnected")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -81,7 +83,8 @@ CASE(order_of_disconnect_without_output, "S3.33", "all of it inside the call")
     ck_assert_uint_eq(actor->errors, 0);
 }
 
-CASE(order_of_disconnect_with_output, "S3.33", "CLOSING inside the call; the output, then the rest from the loop")
+CASE(order_of_disconnect_with_output, "S3.33",
+     "CLOSING inside the call; the output, then the rest from the loop")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -124,7 +127,8 @@ CASE(order_of_close, "S3.34", "close drops the input at once, then as disconnect
     ck_assert(peer_hears(peer, "bye"));
 }
 
-CASE(order_of_abort, "S3.35", "UNCONNECTED, finished, disconnected inside the call; output and input are lost")
+CASE(order_of_abort, "S3.35",
+     "UNCONNECTED, finished, disconnected inside the call; output and input are lost")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -140,7 +144,8 @@ CASE(order_of_abort, "S3.35", "UNCONNECTED, finished, disconnected inside the ca
     ck_assert_uint_eq(trace_count(), 3);
 }
 
-CASE(order_of_abort_while_closing, "S3.37", "abort after disconnect_from_host with output: the rest, once")
+CASE(order_of_abort_while_closing, "S3.37",
+     "abort after disconnect_from_host with output: the rest, once")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -164,7 +169,8 @@ CASE(order_of_free, "S3.38", "freeing a connected socket calls what abort calls,
     ck_assert_uint_eq(trace_count(), 3);
 }
 
-CASE(abort_with_unread_input_resets, "S3.35", "the peer sees a reset if the kernel held bytes that nobody has read")
+CASE(abort_with_unread_input_resets, "S3.35",
+     "the peer sees a reset if the kernel held bytes that nobody has read")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -196,7 +202,8 @@ CASE(abort_in_the_error_of_a_remote_close, "S3.37", "no CLOSING, the rest once")
     assert_trace("s error REMOTE_HOST_CLOSED, s state UNCONNECTED, s finished, s disconnected");
 }
 
-CASE(peer_goes_while_closing, "S3.36", "a peer that does not read holds CLOSING; when it resets: error in CLOSING, then the end")
+CASE(peer_goes_while_closing, "S3.36",
+     "a peer that does not read holds CLOSING; when it resets: error in CLOSING, then the end")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -212,16 +219,19 @@ CASE(peer_goes_while_closing, "S3.36", "a peer that does not read holds CLOSING;
     const char *text = trace_text();
     if (strncmp(text, "s written, ", 11) == 0)
         text += 11;
-    ck_assert_str_eq(text, "s error REMOTE_HOST_CLOSED, s state UNCONNECTED, s finished, s disconnected");
+    ck_assert_str_eq(text,
+                     "s error REMOTE_HOST_CLOSED, s state UNCONNECTED, s finished, s disconnected");
 }
 
 static void connect_again(struct actor *actor)
 {
     if (actor->disconnects == 1)
-        ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+        ck_assert(
+            berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
 }
 
-CASE(socket_is_used_again, "S3.39 T36 T28", "after any end the object connects again, in disconnected too")
+CASE(socket_is_used_again, "S3.39 T36 T28",
+     "after any end the object connects again, in disconnected too")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -234,12 +244,14 @@ CASE(socket_is_used_again, "S3.39 T36 T28", "after any end the object connects a
     UNTIL(actor_has(host->taken[0], "again"));
     for (unsigned rounds = 2; rounds <= 5; rounds++) {
         berth_socket_abort(actor->socket);
-        ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+        ck_assert(
+            berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
         UNTIL(actor->connects == rounds && host->count == rounds);
     }
 }
 
-CASE(old_input_does_not_mix_with_new, "S3.39", "input of the former connection is gone when the next one begins")
+CASE(old_input_does_not_mix_with_new, "S3.39",
+     "input of the former connection is gone when the next one begins")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);
@@ -259,7 +271,8 @@ CASE(old_input_does_not_mix_with_new, "S3.39", "input of the former connection i
     ck_assert_mem_eq(bytes, "new", 3);
 }
 
-CASE(one_byte_and_free, "T43", "a server sends one byte and frees its socket once it is out: the peer reads it")
+CASE(one_byte_and_free, "T43",
+     "a server sends one byte and frees its socket once it is out: the peer reads it")
 {
     struct peer *peer;
     struct actor *actor = accepted(&peer);

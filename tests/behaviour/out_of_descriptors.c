@@ -1,5 +1,6 @@
 /*
- * The process is out of descriptors: one error an episode, old connections go on, recovery by itself.
+ * The process is out of descriptors: one error an episode, old connections go on, recovery by
+ * itself.
  */
 #include "scene.h"
 
@@ -14,7 +15,8 @@ static struct actor *starving_host(struct host *host, struct peer **ret_live, un
     return live;
 }
 
-CASE(one_error_an_episode, "S2.6 Q4 reliability 1", "accept_error once, however often accepting is tried")
+CASE(one_error_an_episode, "S2.6 Q4 reliability 1",
+     "accept_error once, however often accepting is tried")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -28,7 +30,8 @@ CASE(one_error_an_episode, "S2.6 Q4 reliability 1", "accept_error once, however 
     world_relieve();
 }
 
-CASE(some_before_the_error, "S2.7", "two descriptors left and four peers: two connections, then the error")
+CASE(some_before_the_error, "S2.7",
+     "two descriptors left and four peers: two connections, then the error")
 {
     struct host *host = host_listening("h");
     for (int i = 0; i < 4; i++)
@@ -58,7 +61,8 @@ CASE(old_connections_go_on, "reliability 1", "while nothing can be accepted the 
     world_relieve();
 }
 
-CASE(recovery_by_our_own_close, "S2.6 reliability 1", "a descriptor that the library closes lets the next peer in at once")
+CASE(recovery_by_our_own_close, "S2.6 reliability 1",
+     "a descriptor that the library closes lets the next peer in at once")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -71,7 +75,8 @@ CASE(recovery_by_our_own_close, "S2.6 reliability 1", "a descriptor that the lib
     UNTIL(host->new_connections == 3);
 }
 
-CASE(recovery_by_a_foreign_close, "reliability 1", "a descriptor that somebody else closes is noticed by the retries")
+CASE(recovery_by_a_foreign_close, "reliability 1",
+     "a descriptor that somebody else closes is noticed by the retries")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -81,7 +86,8 @@ CASE(recovery_by_a_foreign_close, "reliability 1", "a descriptor that somebody e
     ck_assert_uint_eq(host->accept_errors, 1);
 }
 
-CASE(second_episode, "Q4", "after recovery the next shortage is a new episode, with an error of its own")
+CASE(second_episode, "Q4",
+     "after recovery the next shortage is a new episode, with an error of its own")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -110,7 +116,8 @@ CASE(shortage_and_pause, "D4", "a pause during the shortage holds after it")
     UNTIL(host->new_connections == 2);
 }
 
-CASE(shortage_and_close, "S1.28", "a starving server is closed, listens again, and is as good as new")
+CASE(shortage_and_close, "S1.28",
+     "a starving server is closed, listens again, and is as good as new")
 {
     struct host *host = host_listening("h");
     struct peer *live_peer;
@@ -146,7 +153,8 @@ CASE(two_starving_servers, "reliability 1", "each has its own error, and both re
     ck_assert_uint_eq(one->accept_errors + two->accept_errors, 2);
 }
 
-CASE(shortage_in_a_blocking_wait, "S2.14 S4.7", "accept_error is called inside the wait, which returns true")
+CASE(shortage_in_a_blocking_wait, "S2.14 S4.7",
+     "accept_error is called inside the wait, which returns true")
 {
     struct host *host = host_listening("h");
     world_connect(host->port);

@@ -1,5 +1,6 @@
 /*
- * The loop inside another event loop: poll on its descriptor, a turn when it is readable or its time has come.
+ * The loop inside another event loop: poll on its descriptor, a turn when it is readable or its
+ * time has come.
  */
 #include "scene.h"
 
@@ -54,7 +55,8 @@ static unsigned bytes_written(void)
     return (unsigned)actor->written;
 }
 
-CASE(bytes_make_the_descriptor_readable, "design 4", "an outer loop hears of bytes, and sends what was written outside a turn")
+CASE(bytes_make_the_descriptor_readable, "design 4",
+     "an outer loop hears of bytes, and sends what was written outside a turn")
 {
     struct peer *peer;
     host = host_listening("h");
@@ -109,7 +111,8 @@ static void count_task(void *user)
     tasks++;
 }
 
-CASE(post_makes_the_descriptor_readable, "loop.h", "an outer loop hears of tasks, those posted by its own thread too")
+CASE(post_makes_the_descriptor_readable, "loop.h",
+     "an outer loop hears of tasks, those posted by its own thread too")
 {
     descriptor();
     berth_loop_turn(world_loop(), 0);
@@ -119,7 +122,8 @@ CASE(post_makes_the_descriptor_readable, "loop.h", "an outer loop hears of tasks
     }
 }
 
-CASE(descriptor_gets_quiet, "loop.h", "without anything to do the descriptor is not readable for ever")
+CASE(descriptor_gets_quiet, "loop.h",
+     "without anything to do the descriptor is not readable for ever")
 {
     host = host_listening("h");
     int number = descriptor();

@@ -34,7 +34,8 @@ static berth_server *server_with(const berth_server_handlers *handlers)
     return server;
 }
 
-CASE(incoming_connection_adopts, "S1.43 S1.44 S1.46", "the handler adopts by itself; new_connection follows each time")
+CASE(incoming_connection_adopts, "S1.43 S1.44 S1.46",
+     "the handler adopts by itself; new_connection follows each time")
 {
     static const berth_server_handlers handlers = {
         .incoming_connection = adopt_incoming,
@@ -67,7 +68,8 @@ static void drop_incoming(berth_server *server, int descriptor, void *user)
     dropped++;
 }
 
-CASE(incoming_connection_drops, "S1.44 S1.47 D1", "a handler that closes the descriptor is never limited, and announced all the same")
+CASE(incoming_connection_drops, "S1.44 S1.47 D1",
+     "a handler that closes the descriptor is never limited, and announced all the same")
 {
     static const berth_server_handlers handlers = {
         .incoming_connection = drop_incoming,
@@ -135,7 +137,8 @@ CASE(incoming_connection_blocks, "S1.48 S5.7 T14", "the raw descriptor is good f
     ck_assert(peer_saw_end(peer));
 }
 
-CASE(incoming_connection_inside_a_wait, "T14 S4.7", "the handler takes the descriptor inside a blocking wait, which succeeds")
+CASE(incoming_connection_inside_a_wait, "T14 S4.7",
+     "the handler takes the descriptor inside a blocking wait, which succeeds")
 {
     static const berth_server_handlers handlers = {.incoming_connection = drop_incoming};
     berth_server *server = server_with(&handlers);
@@ -163,7 +166,8 @@ static berth_socket *take_second(berth_server *server, void *user)
     return second;
 }
 
-CASE(pending_questions_are_overridden, "S1.35 S1.37", "has and next ask the slots; the base versions are callable by name")
+CASE(pending_questions_are_overridden, "S1.35 S1.37",
+     "has and next ask the slots; the base versions are callable by name")
 {
     static const berth_server_handlers handlers = {
         .has_pending_connections = hide,

@@ -5,7 +5,8 @@
 
 #include "balance.h"
 
-CASE(freeing_a_server_frees_its_sockets, "S1.3 S5.2", "pending and taken ones are ended, with their handlers; unsent output is lost")
+CASE(freeing_a_server_frees_its_sockets, "S1.3 S5.2",
+     "pending and taken ones are ended, with their handlers; unsent output is lost")
 {
     struct host *host = host_listening("h");
     struct peer *peers[2];
@@ -35,7 +36,8 @@ CASE(detached_socket_survives_its_server, "S5.1", "a detached socket goes on wit
     UNTIL(actor_has(actor, "fine"));
 }
 
-CASE(freeing_a_socket_leaves_the_server, "S5.5", "a delivered socket that is freed leaves the server alone")
+CASE(freeing_a_socket_leaves_the_server, "S5.5",
+     "a delivered socket that is freed leaves the server alone")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -64,7 +66,8 @@ CASE(pending_socket_is_freed, "Q9 S5.5", "a pending socket that is freed leaves 
     ck_assert(peer_saw_end(peers[1]));
 }
 
-CASE(pending_connection_is_added, "S1.46 T22", "any socket of the loop, past the limit, without new_connection, not listening too")
+CASE(pending_connection_is_added, "S1.46 T22",
+     "any socket of the loop, past the limit, without new_connection, not listening too")
 {
     struct host *host = host_new("h");
     struct actor *actor = actor_new("s");
@@ -78,7 +81,8 @@ CASE(pending_connection_is_added, "S1.46 T22", "any socket of the loop, past the
     ck_assert_ptr_null(berth_server_next_pending_connection(host->server));
 }
 
-CASE(added_socket_goes_with_close, "server.h", "a socket that was added is freed by close like any pending one")
+CASE(added_socket_goes_with_close, "server.h",
+     "a socket that was added is freed by close like any pending one")
 {
     struct host *host = host_listening("h");
     struct actor *actor = actor_new("s");
@@ -88,7 +92,8 @@ CASE(added_socket_goes_with_close, "server.h", "a socket that was added is freed
     ck_assert(!berth_server_has_pending_connections(host->server));
 }
 
-CASE(socket_in_one_queue_only, "server.h", "a socket that is in a queue already is not put into another")
+CASE(socket_in_one_queue_only, "server.h",
+     "a socket that is in a queue already is not put into another")
 {
     struct host *one = host_new("1");
     struct host *two = host_new("2");
@@ -101,7 +106,8 @@ CASE(socket_in_one_queue_only, "server.h", "a socket that is in a queue already 
     ck_assert_ptr_eq(berth_server_next_pending_connection(two->server), actor->socket);
 }
 
-CASE(added_socket_outlives_nothing, "server.h", "a client's socket in a queue: freeing the server frees it")
+CASE(added_socket_outlives_nothing, "server.h",
+     "a client's socket in a queue: freeing the server frees it")
 {
     struct host *host = host_listening("h");
     struct host *other = host_new("o");
@@ -113,7 +119,8 @@ CASE(added_socket_outlives_nothing, "server.h", "a client's socket in a queue: f
     ck_assert(peer_saw_end(peer));
 }
 
-CASE(freeing_the_loop_frees_everything, "loop.h", "servers, sockets and timers go with the loop, with their handlers called")
+CASE(freeing_the_loop_frees_everything, "loop.h",
+     "servers, sockets and timers go with the loop, with their handlers called")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -131,7 +138,8 @@ CASE(freeing_the_loop_frees_everything, "loop.h", "servers, sockets and timers g
     ck_assert_int_eq(balance_blocks(), 0);
 }
 
-CASE(loop_is_freed_at_once, "loop.h", "with connections that nobody has looked at, and output that was not sent")
+CASE(loop_is_freed_at_once, "loop.h",
+     "with connections that nobody has looked at, and output that was not sent")
 {
     struct host *host = host_listening("h");
     struct actor *client = actor_new("c");
@@ -155,7 +163,8 @@ CASE(two_loops_on_one_thread, "loop.h", "objects belong to the loop that they we
     berth_socket *client = berth_socket_new(second, NULL, NULL);
     ck_assert_ptr_eq(berth_socket_loop(client), second);
     ck_assert(berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, host->port));
-    for (int turns = 0; turns < WORLD_TURNS && berth_socket_state(client) != BERTH_STATE_CONNECTED; turns++)
+    for (int turns = 0; turns < WORLD_TURNS && berth_socket_state(client) != BERTH_STATE_CONNECTED;
+         turns++)
         berth_loop_turn(second, 5);
     ck_assert_uint_eq(host->new_connections, 0);
     UNTIL(host->new_connections == 1);
@@ -165,7 +174,8 @@ CASE(two_loops_on_one_thread, "loop.h", "objects belong to the loop that they we
     UNTIL(!berth_socket_is_valid(far));
 }
 
-CASE(memory_comes_back, "design 5", "two hundred connections leave the loop's memory as fifty have left it")
+CASE(memory_comes_back, "design 5",
+     "two hundred connections leave the loop's memory as fifty have left it")
 {
     struct host *host = host_listening("h");
     unsigned long after_fifty = 0;

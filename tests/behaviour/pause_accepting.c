@@ -3,7 +3,8 @@
  */
 #include "scene.h"
 
-CASE(pause_and_resume, "S1.52", "a paused server accepts nothing; resumed, the loop accepts what waited")
+CASE(pause_and_resume, "S1.52",
+     "a paused server accepts nothing; resumed, the loop accepts what waited")
 {
     struct host *host = host_listening("h");
     world_connect(host->port);
@@ -25,7 +26,8 @@ static void pause_now(struct host *host)
     berth_server_pause_accepting(host->server);
 }
 
-CASE(pause_inside_new_connection, "Q3", "a pause inside the handler stops the burst that is running")
+CASE(pause_inside_new_connection, "Q3",
+     "a pause inside the handler stops the burst that is running")
 {
     struct host *host = host_listening("h");
     host->on_new_connection = pause_now;
@@ -45,7 +47,8 @@ static void pause_and_resume_now(struct host *host)
     berth_server_resume_accepting(host->server);
 }
 
-CASE(pause_and_resume_inside_new_connection, "S1.52", "a pause that is ended inside the handler changes nothing")
+CASE(pause_and_resume_inside_new_connection, "S1.52",
+     "a pause that is ended inside the handler changes nothing")
 {
     struct host *host = host_listening("h");
     host->on_new_connection = pause_and_resume_now;
@@ -104,7 +107,8 @@ CASE(pause_before_listen, "Q1", "a pause before the first listen is remembered")
     UNTIL(host->new_connections == 1);
 }
 
-CASE(pause_after_close, "Q1", "pause and resume after close are harmless, and the pause stays for the next listen")
+CASE(pause_after_close, "Q1",
+     "pause and resume after close are harmless, and the pause stays for the next listen")
 {
     struct host *host = host_listening("h");
     berth_server_close(host->server);
@@ -131,7 +135,8 @@ CASE(pauses_do_not_nest, "S1.52", "one resume ends any number of pauses")
     UNTIL(host->new_connections == 1);
 }
 
-CASE(wait_accepts_despite_a_pause, "S4.6", "a blocking wait ignores the pause, which stays in force for the loop")
+CASE(wait_accepts_despite_a_pause, "S4.6",
+     "a blocking wait ignores the pause, which stays in force for the loop")
 {
     struct host *host = host_listening("h");
     berth_server_pause_accepting(host->server);
@@ -143,7 +148,8 @@ CASE(wait_accepts_despite_a_pause, "S4.6", "a blocking wait ignores the pause, w
     ck_assert_uint_eq(host->new_connections, 1);
 }
 
-CASE(thousand_switches, "reliability 17", "pause, resume and limit changed at every turn: nothing is lost, nothing comes while paused")
+CASE(thousand_switches, "reliability 17",
+     "pause, resume and limit changed at every turn: nothing is lost, nothing comes while paused")
 {
     struct host *host = host_listening("h");
     unsigned connected = 0;

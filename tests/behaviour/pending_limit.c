@@ -75,7 +75,8 @@ CASE(limit_one, "S2.11", "one taken, one accepted")
     }
 }
 
-CASE(limit_is_raised_while_running, "Q23", "a raised limit acts at once, without anything being taken")
+CASE(limit_is_raised_while_running, "Q23",
+     "a raised limit acts at once, without anything being taken")
 {
     struct host *host = host_with_limit(1);
     connect_many(host, 5);
@@ -119,7 +120,8 @@ CASE(default_limit_is_thirty, "S2.12", "the 31st peer stays in the kernel")
     UNTIL(host->new_connections == 33);
 }
 
-CASE(limit_one_with_a_handler_that_takes, "S2.4", "a handler that takes each one at once lets a whole burst through")
+CASE(limit_one_with_a_handler_that_takes, "S2.4",
+     "a handler that takes each one at once lets a whole burst through")
 {
     struct host *host = host_with_limit(1);
     host->takes = true;
@@ -146,7 +148,8 @@ CASE(limit_zero_inside_new_connection, "S1.49", "the limit set inside the burst 
     UNTIL(host->new_connections == 5);
 }
 
-CASE(freeing_a_pending_socket_makes_room, "Q9 S5.5", "a pending socket that is freed leaves the queue, and the next one comes")
+CASE(freeing_a_pending_socket_makes_room, "Q9 S5.5",
+     "a pending socket that is freed leaves the queue, and the next one comes")
 {
     struct host *host = host_with_limit(1);
     connect_many(host, 2);
@@ -159,7 +162,8 @@ CASE(freeing_a_pending_socket_makes_room, "Q9 S5.5", "a pending socket that is f
     ck_assert_uint_eq(take_all(host), 1);
 }
 
-CASE(limit_bounds_descriptors, "reliability 3", "beyond the limit the kernel keeps the connections, not the process")
+CASE(limit_bounds_descriptors, "reliability 3",
+     "beyond the limit the kernel keeps the connections, not the process")
 {
     struct host *host = host_with_limit(3);
     world_settle();

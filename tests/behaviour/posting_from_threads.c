@@ -99,7 +99,8 @@ static unsigned all_ran(void)
     return sum;
 }
 
-CASE(threads_post_tasks, "loop.h", "four threads, two thousand tasks: each runs once, on the loop's thread, in order")
+CASE(threads_post_tasks, "loop.h",
+     "four threads, two thousand tasks: each runs once, on the loop's thread, in order")
 {
     struct poster posters[THREADS];
     world_loop();
@@ -110,7 +111,8 @@ CASE(threads_post_tasks, "loop.h", "four threads, two thousand tasks: each runs 
     ck_assert_uint_eq(all_ran(), THREADS * TASKS);
 }
 
-CASE(tasks_run_when_the_loop_is_freed, "loop.h", "what was posted and has not run yet runs in berth_loop_free")
+CASE(tasks_run_when_the_loop_is_freed, "loop.h",
+     "what was posted and has not run yet runs in berth_loop_free")
 {
     struct poster posters[THREADS];
     world_loop();

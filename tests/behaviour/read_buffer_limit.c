@@ -20,7 +20,8 @@ static struct actor *limited(struct peer **ret_peer, size_t limit)
 /* A delivery in progress may go beyond the limit; how far is the kernel's granularity. */
 #define SLACK ((size_t)65536)
 
-CASE(limit_gives_back_pressure, "S3.23", "the input stays near its limit, and the peer cannot send without end")
+CASE(limit_gives_back_pressure, "S3.23",
+     "the input stays near its limit, and the peer cannot send without end")
 {
     struct peer *peer;
     struct actor *actor = limited(&peer, 1000);

@@ -21,7 +21,8 @@ static void arrive(struct actor *actor, struct peer *peer, const char *text)
     UNTIL(berth_socket_bytes_available(actor->socket) == expected);
 }
 
-CASE(read_more_than_there_is, "S3.22 T38", "a read gives what there is; 0 when there is nothing; -1 at the end")
+CASE(read_more_than_there_is, "S3.22 T38",
+     "a read gives what there is; 0 when there is nothing; -1 at the end")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -42,7 +43,8 @@ CASE(read_more_than_there_is, "S3.22 T38", "a read gives what there is; 0 when t
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
 }
 
-CASE(input_stays_readable_after_the_end, "S3.31", "bytes that were received before the end can be read after it")
+CASE(input_stays_readable_after_the_end, "S3.31",
+     "bytes that were received before the end can be read after it")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -115,7 +117,8 @@ CASE(lines_over_pieces, "S3.21 T30", "a line that comes in pieces is one line")
     ck_assert_int_eq(berth_socket_read_line(actor->socket, line, sizeof line), 0);
 }
 
-CASE(line_that_does_not_fit, "S3.21", "a small buffer gets the line piece by piece, always terminated")
+CASE(line_that_does_not_fit, "S3.21",
+     "a small buffer gets the line piece by piece, always terminated")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -180,7 +183,8 @@ static size_t viewed_size;
 
 static void view_all(struct actor *actor)
 {
-    for (int pieces = 0; pieces < 100 && berth_socket_bytes_available(actor->socket) > 0; pieces++) {
+    for (int pieces = 0; pieces < 100 && berth_socket_bytes_available(actor->socket) > 0;
+         pieces++) {
         size_t size;
         const void *view = berth_socket_view(actor->socket, &size);
         ck_assert_ptr_nonnull(view);
@@ -191,7 +195,8 @@ static void view_all(struct actor *actor)
     }
 }
 
-CASE(view_inside_ready_read, "S3.21", "the view shows what has just arrived, in order with what was left")
+CASE(view_inside_ready_read, "S3.21",
+     "the view shows what has just arrived, in order with what was left")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -212,7 +217,8 @@ static void read_three(struct actor *actor)
     viewed_size += (size_t)size;
 }
 
-CASE(partial_reads_keep_order, "T27", "a handler that reads a little each time gets everything in order in the end")
+CASE(partial_reads_keep_order, "T27",
+     "a handler that reads a little each time gets everything in order in the end")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -239,7 +245,8 @@ static void turn_inside(struct actor *actor)
     depth--;
 }
 
-CASE(ready_read_is_not_recursive, "S3.20 T34", "an inner loop inside ready_read fills the input in silence")
+CASE(ready_read_is_not_recursive, "S3.20 T34",
+     "an inner loop inside ready_read fills the input in silence")
 {
     struct peer *peer;
     struct actor *actor = reader(&peer);
@@ -262,7 +269,8 @@ static void receive_inside(struct actor *actor)
     ck_assert_uint_eq(actor->ready_reads, 1);
 }
 
-CASE(inner_loop_receives, "S3.20", "an inner loop inside ready_read waits for more bytes of the same socket, and gets them")
+CASE(inner_loop_receives, "S3.20",
+     "an inner loop inside ready_read waits for more bytes of the same socket, and gets them")
 {
     struct actor *actor = reader(&inner_peer);
     actor->on_ready_read = receive_inside;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static void stop_with(void *user)
@@ -98,7 +99,7 @@ CASE(stop_from_a_signal_handler, "loop.h", "a signal handler ends the loop")
 
 struct target {
     pthread_t thread;
-    bool volatile done;
+    atomic_bool done;
 };
 
 static void *send_signals(void *user)
@@ -151,7 +152,8 @@ static void run_in_new_connection(struct host *host)
     trace("out");
 }
 
-CASE(nested_run_inside_new_connection, "S2.13", "peers are accepted and announced nested, none lost or doubled")
+CASE(nested_run_inside_new_connection, "S2.13",
+     "peers are accepted and announced nested, none lost or doubled")
 {
     struct host *host = host_listening("h");
     host->on_new_connection = run_in_new_connection;
@@ -190,14 +192,16 @@ static void free_doomed(berth_server *server, void *user)
     trace("freed");
 }
 
-CASE(free_the_loop_inside_new_connection, "loop.h", "with the server that is calling, and its sockets")
+CASE(free_the_loop_inside_new_connection, "loop.h",
+     "with the server that is calling, and its sockets")
 {
     static const berth_server_handlers handlers = {.new_connection = free_doomed};
     doomed = berth_loop_new(NULL);
     berth_server *server = berth_server_new(doomed, &handlers, NULL);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     berth_socket *client = berth_socket_new(doomed, NULL, NULL);
-    ck_assert(berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
+    ck_assert(
+        berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
     berth_loop_run(doomed);
     assert_trace("freed");
 }

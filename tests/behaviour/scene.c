@@ -36,7 +36,8 @@ const char *state_name(berth_state state)
     return "?";
 }
 
-/* ---- sockets ----------------------------------------------------------------------------------- */
+/* ---- sockets -----------------------------------------------------------------------------------
+ */
 
 static bool last_word_is(const char *name, const char *event)
 {
@@ -206,7 +207,8 @@ bool actor_has(const struct actor *actor, const char *text)
 
 void actor_say(struct actor *actor, const char *text)
 {
-    ck_assert_int_eq(berth_socket_write(actor->socket, text, strlen(text)), (ptrdiff_t)strlen(text));
+    ck_assert_int_eq(berth_socket_write(actor->socket, text, strlen(text)),
+                     (ptrdiff_t)strlen(text));
 }
 
 void actor_free_socket(struct actor *actor)
@@ -216,7 +218,8 @@ void actor_free_socket(struct actor *actor)
     actor->socket = NULL;
 }
 
-/* ---- servers ----------------------------------------------------------------------------------- */
+/* ---- servers -----------------------------------------------------------------------------------
+ */
 
 static void on_new_connection(berth_server *server, void *user)
 {
@@ -301,7 +304,8 @@ struct actor *host_connect(struct host *host, const char *name, struct peer **re
     return actor;
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------------
+ */
 
 uint8_t *scene_pattern(size_t size, uint32_t seed)
 {

@@ -1,13 +1,15 @@
 /*
- * Servers and sockets that say what happens to them: what the cases on the public API are written with.
+ * Servers and sockets that say what happens to them: what the cases on the public API are written
+ * with.
  *
- * A host is a server with handlers that write into the trace and then call the case's hook; an actor is the same for a socket. The
- * trace words are "NAME event": "h new_connection", "h accept_error SOCKET_RESOURCE", "s ready_read", "s written", "s connected",
- * "s disconnected", "s error REMOTE_HOST_CLOSED", "s state CLOSING", "s finished". How many pieces bytes come and go in is the kernel's
- * business, so ready_read and written are traced once when they follow themselves.
+ * A host is a server with handlers that write into the trace and then call the case's hook; an
+ * actor is the same for a socket. The trace words are "NAME event": "h new_connection", "h
+ * accept_error SOCKET_RESOURCE", "s ready_read", "s written", "s connected", "s disconnected", "s
+ * error REMOTE_HOST_CLOSED", "s state CLOSING", "s finished". How many pieces bytes come and go in
+ * is the kernel's business, so ready_read and written are traced once when they follow themselves.
  *
- * Hosts and actors live until the process ends; their objects are the library's matter. A host or actor whose object
- * was freed has to be told (`socket = NULL`), or not to be used any more.
+ * Hosts and actors live until the process ends; their objects are the library's matter. A host or
+ * actor whose object was freed has to be told (`socket = NULL`), or not to be used any more.
  */
 #ifndef BERTH_TESTS_SCENE_H
 #define BERTH_TESTS_SCENE_H
@@ -66,7 +68,8 @@ struct host {
     host_hook on_accept_error;
 };
 
-/* A server that does not listen yet, and one that listens on 127.0.0.1 with a port of the kernel's choice. */
+/* A server that does not listen yet, and one that listens on 127.0.0.1 with a port of the kernel's
+ * choice. */
 struct host *host_new(const char *name);
 struct host *host_listening(const char *name);
 void host_listen(struct host *host);
@@ -78,12 +81,14 @@ struct actor *host_take_actor(struct host *host, const char *name);
 /* Connects a peer and takes the connection. */
 struct actor *host_connect(struct host *host, const char *name, struct peer **ret_peer);
 
-struct actor *actor_new(const char *name);                         /* with an unconnected socket */
-struct actor *actor_on(const char *name, berth_socket *socket);    /* takes over the socket's handlers */
-struct actor *actor_connected(const char *name, struct peer **ret_peer); /* to a peer of the test, by its own connect */
-bool actor_has(const struct actor *actor, const char *text);       /* whether exactly that was received */
-void actor_say(struct actor *actor, const char *text);             /* writes; the loop sends */
-void actor_free_socket(struct actor *actor);                       /* a hook: frees its socket */
+struct actor *actor_new(const char *name); /* with an unconnected socket */
+struct actor *actor_on(const char *name,
+                       berth_socket *socket); /* takes over the socket's handlers */
+struct actor *actor_connected(
+    const char *name, struct peer **ret_peer); /* to a peer of the test, by its own connect */
+bool actor_has(const struct actor *actor, const char *text); /* whether exactly that was received */
+void actor_say(struct actor *actor, const char *text);       /* writes; the loop sends */
+void actor_free_socket(struct actor *actor);                 /* a hook: frees its socket */
 
 /* Bytes that tell their place. */
 uint8_t *scene_pattern(size_t size, uint32_t seed);

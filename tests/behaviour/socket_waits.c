@@ -11,9 +11,11 @@ static struct actor *accepted(const char *name, struct peer **ret_peer)
     return host_connect(host, name, ret_peer);
 }
 
-/* ---- connected --------------------------------------------------------------------------------- */
+/* ---- connected ---------------------------------------------------------------------------------
+ */
 
-CASE(wait_for_connected, "S4.11", "true when connected, with connected called inside; true at once afterwards")
+CASE(wait_for_connected, "S4.11",
+     "true when connected, with connected called inside; true at once afterwards")
 {
     world_loop();
     uint16_t port = world_listen(5);
@@ -27,18 +29,21 @@ CASE(wait_for_connected, "S4.11", "true when connected, with connected called in
     ck_assert_uint_eq(actor->connects, 1);
 }
 
-CASE(wait_for_connected_refused, "S4.11 S3.13", "false when nobody listens, with the error called inside")
+CASE(wait_for_connected_refused, "S4.11 S3.13",
+     "false when nobody listens, with the error called inside")
 {
     world_loop();
     uint16_t port = world_free_port();
     struct actor *actor = actor_new("c");
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     ck_assert(!berth_socket_wait_for_connected(actor->socket, 5000));
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
+    assert_trace(
+        "c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error CONNECTION_REFUSED");
     ck_assert(!berth_socket_wait_for_connected(actor->socket, 5000));
 }
 
-CASE(wait_for_connected_times_out, "Q16 T26", "a time-out ends the attempt, with an error; another attempt may follow")
+CASE(wait_for_connected_times_out, "Q16 T26",
+     "a time-out ends the attempt, with an error; another attempt may follow")
 {
     world_loop();
     uint16_t port = world_listen(0);
@@ -53,14 +58,16 @@ CASE(wait_for_connected_times_out, "Q16 T26", "a time-out ends the attempt, with
             late = actors[i];
     }
     ck_assert_ptr_nonnull(late);
-    assert_trace("c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error SOCKET_TIMEOUT");
+    assert_trace(
+        "c state HOST_LOOKUP, c state CONNECTING, c state UNCONNECTED, c error SOCKET_TIMEOUT");
     world_unlisten(port);
     port = world_listen(5);
     ck_assert(berth_socket_connect_to_address(late->socket, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert(berth_socket_wait_for_connected(late->socket, 5000));
 }
 
-/* ---- ready_read -------------------------------------------------------------------------------- */
+/* ---- ready_read --------------------------------------------------------------------------------
+ */
 
 CASE(wait_for_ready_read, "S4.12", "true when bytes come, with ready_read called inside")
 {
@@ -85,7 +92,8 @@ CASE(wait_for_ready_read_ignores_old_bytes, "S4.12", "unread old bytes do not en
     ck_assert_uint_gt(berth_socket_bytes_available(actor->socket), 3);
 }
 
-CASE(wait_for_ready_read_times_out, "S4.13 T33", "false, class SOCKET_TIMEOUT, error called; the connection stays")
+CASE(wait_for_ready_read_times_out, "S4.13 T33",
+     "false, class SOCKET_TIMEOUT, error called; the connection stays")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -97,7 +105,8 @@ CASE(wait_for_ready_read_times_out, "S4.13 T33", "false, class SOCKET_TIMEOUT, e
     UNTIL(actor->received == 1);
 }
 
-CASE(wait_for_ready_read_at_the_end, "S4.14", "bytes and the end: the first wait says true, the second false")
+CASE(wait_for_ready_read_at_the_end, "S4.14",
+     "bytes and the end: the first wait says true, the second false")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -131,7 +140,8 @@ CASE(wait_for_ready_read_sends, "S4.12", "output goes out meanwhile")
     ck_assert_mem_eq(bytes, "question", 8);
 }
 
-CASE(wait_for_ready_read_connects_first, "S4.12", "a wait while connecting connects, then waits for bytes")
+CASE(wait_for_ready_read_connects_first, "S4.12",
+     "a wait while connecting connects, then waits for bytes")
 {
     struct host *host = host_listening("h");
     struct actor *actor = actor_new("c");
@@ -141,9 +151,11 @@ CASE(wait_for_ready_read_connects_first, "S4.12", "a wait while connecting conne
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
 }
 
-/* ---- bytes_written ----------------------------------------------------------------------------- */
+/* ---- bytes_written -----------------------------------------------------------------------------
+ */
 
-CASE(wait_for_bytes_written, "S4.16", "true when the kernel has taken some; false at once without output")
+CASE(wait_for_bytes_written, "S4.16",
+     "true when the kernel has taken some; false at once without output")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -155,11 +167,14 @@ CASE(wait_for_bytes_written, "S4.16", "true when the kernel has taken some; fals
     ck_assert(peer_hears(peer, "hello"));
 }
 
-CASE(wait_for_bytes_written_times_out, "S4.16", "a peer that does not read: false and SOCKET_TIMEOUT in the end")
+CASE(wait_for_bytes_written_times_out, "S4.16",
+     "a peer that does not read: false and SOCKET_TIMEOUT in the end")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
-    enum { SIZE = 16 << 20 };
+    enum {
+        SIZE = 16 << 20
+    };
     uint8_t *bytes = scene_pattern(SIZE, 3);
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, SIZE), SIZE);
     int waits = 0;
@@ -184,9 +199,11 @@ CASE(wait_for_bytes_written_receives, "S4.16", "input is received meanwhile")
     ck_assert_uint_eq(actor->received, 1);
 }
 
-/* ---- disconnected ------------------------------------------------------------------------------ */
+/* ---- disconnected ------------------------------------------------------------------------------
+ */
 
-CASE(wait_for_disconnected_by_the_peer, "S4.17", "true when the peer ends it; what it sent stays readable")
+CASE(wait_for_disconnected_by_the_peer, "S4.17",
+     "true when the peer ends it; what it sent stays readable")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -199,7 +216,8 @@ CASE(wait_for_disconnected_by_the_peer, "S4.17", "true when the peer ends it; wh
     ck_assert(!berth_socket_wait_for_disconnected(actor->socket, 5000));
 }
 
-CASE(wait_for_disconnected_by_us, "S4.17", "after disconnect_from_host the rest is sent; true, error unchanged")
+CASE(wait_for_disconnected_by_us, "S4.17",
+     "after disconnect_from_host the rest is sent; true, error unchanged")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -220,9 +238,11 @@ CASE(wait_for_disconnected_times_out, "S4.17 T33", "false, SOCKET_TIMEOUT, still
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
 }
 
-/* ---- others, and freeing ----------------------------------------------------------------------- */
+/* ---- others, and freeing -----------------------------------------------------------------------
+ */
 
-CASE(others_wait_their_turn, "design 4 S4.19", "handlers of other sockets are not called in a wait, but later, in order")
+CASE(others_wait_their_turn, "design 4 S4.19",
+     "handlers of other sockets are not called in a wait, but later, in order")
 {
     struct host *host = host_listening("h");
     struct peer *peers[3];
@@ -282,7 +302,8 @@ static void wait_inside(struct actor *actor)
         actor->errors += berth_socket_wait_for_ready_read(actor->socket, 20);
 }
 
-CASE(wait_inside_ready_read, "T35 S3.20", "a wait inside ready_read receives, without calling ready_read again inside")
+CASE(wait_inside_ready_read, "T35 S3.20",
+     "a wait inside ready_read receives, without calling ready_read again inside")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);
@@ -294,7 +315,8 @@ CASE(wait_inside_ready_read, "T35 S3.20", "a wait inside ready_read receives, wi
     ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 1);
 }
 
-CASE(wait_of_a_full_input, "Q17 S4.15", "a full limited input: the wait does not burn time for ever, and loses nothing")
+CASE(wait_of_a_full_input, "Q17 S4.15",
+     "a full limited input: the wait does not burn time for ever, and loses nothing")
 {
     struct peer *peer;
     struct actor *actor = accepted("s", &peer);

@@ -42,7 +42,8 @@ static void begin(struct ticking *self, const char *name, uint64_t delay, uint64
     ck_assert(berth_timer_is_active(self->timer));
 }
 
-CASE(timers_come_in_order, "timer.h", "whatever the order of starting; none is early; equal ones in order of starting")
+CASE(timers_come_in_order, "timer.h",
+     "whatever the order of starting; none is early; equal ones in order of starting")
 {
     struct ticking timers[6] = {0};
     begin(&timers[0], "30", 30, 0);
@@ -87,7 +88,9 @@ static void start_again(berth_timer *timer, void *user)
         berth_timer_start(timer, 0, 0);
 }
 
-CASE(zero_delay, "timer.h", "a delay of 0 is the next timer phase, not this one: a timer that starts itself lets others live")
+CASE(zero_delay, "timer.h",
+     "a delay of 0 is the next timer phase, not this one: a timer that starts itself lets others "
+     "live")
 {
     berth_timer *timer = berth_timer_new(world_loop(), start_again, NULL);
     berth_timer_start(timer, 0, 0);
@@ -160,7 +163,8 @@ static void due_together(void *free_it)
     assert_trace("stopper");
 }
 
-CASE(timer_stops_another_that_is_due, "timer.h", "a timer stopped in the same phase does not come any more")
+CASE(timer_stops_another_that_is_due, "timer.h",
+     "a timer stopped in the same phase does not come any more")
 {
     due_together(NULL);
 }
@@ -170,7 +174,8 @@ CASE(timer_frees_another_that_is_due, "timer.h", "nor one that was freed")
     due_together(&other_timer);
 }
 
-CASE(missed_expiries_are_not_made_up, "timer.h", "a loop that was busy calls a repeating timer once")
+CASE(missed_expiries_are_not_made_up, "timer.h",
+     "a loop that was busy calls a repeating timer once")
 {
     struct ticking timer = {0};
     begin(&timer, "t", 1, 1);
@@ -205,7 +210,9 @@ CASE(timer_ends_a_long_wait, "design 3", "a turn without limit ends when a timer
 
 CASE(many_timers, "timer.h", "a thousand timers, every third stopped, come in order")
 {
-    enum { COUNT = 1000 };
+    enum {
+        COUNT = 1000
+    };
     static struct ticking timers[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
         timers[i].stop_after = 1;

@@ -13,7 +13,8 @@ CASE(wait_without_listening, "S4.1 Q22", "false at once, error unchanged, flag s
     ck_assert(!berth_server_wait_for_new_connection(host->server, -1, NULL));
 }
 
-CASE(wait_polls, "S4.2", "0 milliseconds: nothing there is a time-out, a peer there is a connection")
+CASE(wait_polls, "S4.2",
+     "0 milliseconds: nothing there is a time-out, a peer there is a connection")
 {
     struct host *host = host_listening("h");
     bool timed_out = false;
@@ -42,7 +43,8 @@ CASE(wait_times_out, "S4.3 T10", "false, flag, class SOCKET_TIMEOUT and a text; 
     ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_SOCKET_TIMEOUT);
 }
 
-CASE(wait_time_outs_keep_their_class, "Q4", "the tenth time-out is as the first, after connections too")
+CASE(wait_time_outs_keep_their_class, "Q4",
+     "the tenth time-out is as the first, after connections too")
 {
     struct host *host = host_listening("h");
     for (int i = 0; i < 10; i++) {
@@ -55,7 +57,8 @@ CASE(wait_time_outs_keep_their_class, "Q4", "the tenth time-out is as the first,
     }
 }
 
-CASE(wait_calls_handlers_inside, "S4.4 S4.19", "new_connection comes inside the call, and a loop run later adds nothing")
+CASE(wait_calls_handlers_inside, "S4.4 S4.19",
+     "new_connection comes inside the call, and a loop run later adds nothing")
 {
     struct host *host = host_listening("h");
     world_connect(host->port);
@@ -106,7 +109,8 @@ CASE(wait_serves_its_own_server, "S4.9", "peers of another server wait for the l
     UNTIL(two->new_connections == 2);
 }
 
-CASE(wait_leaves_sockets_alone, "S4.9", "bytes for other objects are announced by the loop, not in the wait")
+CASE(wait_leaves_sockets_alone, "S4.9",
+     "bytes for other objects are announced by the loop, not in the wait")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -124,7 +128,8 @@ static void free_host(struct host *host)
     host->server = NULL;
 }
 
-CASE(wait_whose_server_is_freed, "S4.8", "freed by its handler inside: the wait returns, the flag is set")
+CASE(wait_whose_server_is_freed, "S4.8",
+     "freed by its handler inside: the wait returns, the flag is set")
 {
     struct host *host = host_listening("h");
     host->on_new_connection = free_host;

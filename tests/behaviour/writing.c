@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-CASE(write_is_buffered, "S3.27", "nothing goes out inside write; the loop sends it, and says how much")
+CASE(write_is_buffered, "S3.27",
+     "nothing goes out inside write; the loop sends it, and says how much")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -28,7 +29,9 @@ CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, 
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    enum { COUNT = 2000 };
+    enum {
+        COUNT = 2000
+    };
     uint8_t *bytes = scene_pattern(COUNT, 1);
     uint8_t heard[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
@@ -42,7 +45,8 @@ CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, 
     free(bytes);
 }
 
-CASE(caller_keeps_its_memory, "S3.27", "what is written is copied: the caller may change its bytes at once")
+CASE(caller_keeps_its_memory, "S3.27",
+     "what is written is copied: the caller may change its bytes at once")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -53,7 +57,8 @@ CASE(caller_keeps_its_memory, "S3.27", "what is written is copied: the caller ma
     ck_assert(peer_hears(peer, "hello"));
 }
 
-CASE(write_without_a_connection, "S3.27", "refused with -1 and class OPERATION, before and after a connection")
+CASE(write_without_a_connection, "S3.27",
+     "refused with -1 and class OPERATION, before and after a connection")
 {
     struct actor *actor = actor_new("s");
     ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), -1);
@@ -73,7 +78,8 @@ CASE(write_after_the_end, "S3.27 T38", "after the peer's end a write gives -1")
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
 }
 
-CASE(write_while_closing, "S3.33", "what is written after disconnect_from_host, but before the end, is sent too")
+CASE(write_while_closing, "S3.33",
+     "what is written after disconnect_from_host, but before the end, is sent too")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -88,7 +94,8 @@ CASE(write_while_closing, "S3.33", "what is written after disconnect_from_host, 
     ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), -1);
 }
 
-CASE(write_after_close, "S3.34", "after close nothing more can be written, but what was written goes out")
+CASE(write_after_close, "S3.34",
+     "after close nothing more can be written, but what was written goes out")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -101,7 +108,8 @@ CASE(write_after_close, "S3.34", "after close nothing more can be written, but w
     UNTIL(actor->disconnects == 1);
 }
 
-CASE(flush_hands_over_at_once, "S3.29", "flush gives output to the kernel without a turn; nothing is announced inside")
+CASE(flush_hands_over_at_once, "S3.29",
+     "flush gives output to the kernel without a turn; nothing is announced inside")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -158,7 +166,8 @@ CASE(bytes_written_is_not_recursive, "S3.28", "an inner flush and an inner loop 
     world_settle();
 }
 
-CASE(write_to_a_reset_peer, "S3.30", "a reset is an error REMOTE_HOST_CLOSED and the end, without SIGPIPE")
+CASE(write_to_a_reset_peer, "S3.30",
+     "a reset is an error REMOTE_HOST_CLOSED and the end, without SIGPIPE")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -175,7 +184,9 @@ CASE(output_beyond_the_kernel, "S3.27", "output has no limit; it goes as the pee
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    enum { SIZE = 8 << 20 };
+    enum {
+        SIZE = 8 << 20
+    };
     uint8_t *bytes = scene_pattern(SIZE, 2);
     uint8_t *heard = malloc(SIZE);
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, SIZE), SIZE);

@@ -56,7 +56,8 @@ static void renew(kit_listener *listener)
     kit_credit(listener, 1);
 }
 
-CASE(credit_is_renewed_inside_accepted, "8", "credit given inside accepted goes on at once, and is not added up")
+CASE(credit_is_renewed_inside_accepted, "8",
+     "credit given inside accepted goes on at once, and is not added up")
 {
     kit_listener *listener = kit_listen("l");
     listener->inside_accepted = renew;
@@ -86,7 +87,8 @@ CASE(credit_is_revoked_inside_accepted, "8", "credit 0 inside accepted stops the
     UNTIL(listener->count == 5);
 }
 
-CASE(credit_is_revoked_before_run, "8", "credit 0 holds even for connections that are in the ready list already")
+CASE(credit_is_revoked_before_run, "8",
+     "credit 0 holds even for connections that are in the ready list already")
 {
     kit_listener *listener = kit_listen("l");
     kit_credit(listener, 10);
@@ -101,7 +103,8 @@ CASE(credit_is_revoked_before_run, "8", "credit 0 holds even for connections tha
 }
 
 /* The budget itself is held by the kit, run by run. */
-CASE(forty_connections_come_in_batches, "5 8", "more connections than a batch: all come, none twice")
+CASE(forty_connections_come_in_batches, "5 8",
+     "more connections than a batch: all come, none twice")
 {
     kit_listener *listener = kit_listen("l");
     kit_credit(listener, 100);
@@ -117,7 +120,9 @@ CASE(forty_connections_come_in_batches, "5 8", "more connections than a batch: a
 
 CASE(connections_come_in_order, "8", "accepted in the order in which they were made")
 {
-    enum { COUNT = 10 };
+    enum {
+        COUNT = 10
+    };
     kit_listener *listener = kit_listen("l");
     uint16_t ports[COUNT];
     for (unsigned i = 0; i < COUNT; i++)
@@ -146,7 +151,8 @@ CASE(accepted_descriptors_are_plain, "8", "what is accepted is blocking and clos
     ck_assert_int_eq(fcntl(listener->descriptors[0], F_GETFL) & O_NONBLOCK, 0);
 }
 
-CASE(accepted_stream_works, "8", "an accepted connection is adopted without a check, and carries bytes")
+CASE(accepted_stream_works, "8",
+     "an accepted connection is adopted without a check, and carries bytes")
 {
     kit_listener *listener = kit_listen("l");
     kit_credit(listener, 1);
@@ -160,7 +166,8 @@ CASE(accepted_stream_works, "8", "an accepted connection is adopted without a ch
     ck_assert(peer_hears(peer, "world"));
 }
 
-CASE(accept_fails_without_descriptors, "8", "no descriptor left: one report, credit taken; new credit goes on when there is one")
+CASE(accept_fails_without_descriptors, "8",
+     "no descriptor left: one report, credit taken; new credit goes on when there is one")
 {
     kit_listener *listener = kit_listen("l");
     connect_many(listener->port, 3);
@@ -215,7 +222,8 @@ CASE(credit_inside_accept_failed, "8", "new credit inside accept_failed counts")
     ck_assert_uint_eq(listener->fails, 1);
 }
 
-CASE(transient_errors_are_not_reported, "8", "EINTR, EAGAIN and an aborted connection pass in silence")
+CASE(transient_errors_are_not_reported, "8",
+     "EINTR, EAGAIN and an aborted connection pass in silence")
 {
     if (!world_is_simulated())
         case_skip("only the simulated kernel fails on demand");
@@ -277,7 +285,8 @@ CASE(closing_frees_the_port_at_once, "7", "the port can be listened on right aft
     UNTIL(second->count == 1 && first->closed);
 }
 
-CASE(closing_ends_what_waits, "7", "connections that were not announced are ended when the listener closes")
+CASE(closing_ends_what_waits, "7",
+     "connections that were not announced are ended when the listener closes")
 {
     kit_listener *listener = kit_listen("l");
     struct peer *peers[3];
@@ -292,7 +301,8 @@ CASE(closing_ends_what_waits, "7", "connections that were not announced are ende
     ck_assert_uint_eq(listener->count, 0);
 }
 
-CASE(closing_ends_what_was_taken, "7", "connections that the backend has taken, but not announced, are ended too")
+CASE(closing_ends_what_was_taken, "7",
+     "connections that the backend has taken, but not announced, are ended too")
 {
     kit_listener *listener = kit_listen("l");
     kit_credit(listener, 10);

@@ -26,7 +26,8 @@ static void skip_in_simulation(void)
         case_skip("needs descriptors of the real kernel");
 }
 
-CASE(listener_is_adopted, "8", "a listening descriptor made elsewhere is served, with what waits in its backlog")
+CASE(listener_is_adopted, "8",
+     "a listening descriptor made elsewhere is served, with what waits in its backlog")
 {
     uint16_t port;
     kit();
@@ -51,7 +52,8 @@ CASE(closed_number_is_not_adopted, "adopt", "a number that is not open is refuse
     ck_assert_int_eq(adopt_listener(4000), EBADF);
 }
 
-CASE(pipe_is_not_adopted, "adopt", "a descriptor that is no socket is refused with ENOTSOCK, and stays open")
+CASE(pipe_is_not_adopted, "adopt",
+     "a descriptor that is no socket is refused with ENOTSOCK, and stays open")
 {
     int ends[2];
     kit();
@@ -78,7 +80,8 @@ CASE(wrong_kind_is_not_adopted, "adopt", "a listener is no stream, and a stream 
     world_close_descriptor(connected);
 }
 
-CASE(unconnected_socket_is_not_adopted, "adopt", "a stream socket that is neither connected nor listening is refused")
+CASE(unconnected_socket_is_not_adopted, "adopt",
+     "a stream socket that is neither connected nor listening is refused")
 {
     kit();
     int descriptor = world_unconnected_descriptor();
@@ -121,10 +124,12 @@ CASE(names_of_a_listener, "name_of", "a listener has a local name and no peer")
     int descriptor = listener->listener.descriptor;
     berth_address address;
     uint16_t port;
-    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &port), 0);
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &port),
+                     0);
     ck_assert(berth_address_equal(address, BERTH_ADDRESS_LOOPBACK));
     ck_assert_uint_eq(port, listener->port);
-    ck_assert_int_ne(kit()->operations->name_of(kit(), descriptor, BERTH__PEER, &address, &port), 0);
+    ck_assert_int_ne(kit()->operations->name_of(kit(), descriptor, BERTH__PEER, &address, &port),
+                     0);
 }
 
 CASE(names_of_wildcards, "name_of", "each wildcard is reported as itself")
@@ -157,14 +162,17 @@ CASE(names_of_a_stream, "name_of", "a stream knows both its ends")
     berth_address address;
     uint16_t port;
     int descriptor = listener->descriptors[0];
-    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__PEER, &address, &port), 0);
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__PEER, &address, &port),
+                     0);
     ck_assert(berth_address_equal(address, BERTH_ADDRESS_LOOPBACK));
     ck_assert_uint_eq(port, peer_port(peer));
-    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &port), 0);
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &port),
+                     0);
     ck_assert_uint_eq(port, listener->port);
 }
 
-CASE(names_of_nothing, "name_of", "a closed number and a pipe have no name, and a stream that was reset no peer")
+CASE(names_of_nothing, "name_of",
+     "a closed number and a pipe have no name, and a stream that was reset no peer")
 {
     berth_address address;
     uint16_t port;
@@ -172,7 +180,8 @@ CASE(names_of_nothing, "name_of", "a closed number and a pipe have no name, and 
     kit();
     ck_assert_int_eq(kit()->operations->name_of(kit(), 4000, BERTH__LOCAL, &address, &port), EBADF);
     ck_assert_int_eq(pipe(ends), 0);
-    ck_assert_int_eq(kit()->operations->name_of(kit(), ends[0], BERTH__LOCAL, &address, &port), ENOTSOCK);
+    ck_assert_int_eq(kit()->operations->name_of(kit(), ends[0], BERTH__LOCAL, &address, &port),
+                     ENOTSOCK);
     close(ends[0]);
     close(ends[1]);
     struct peer *peer;
@@ -180,12 +189,13 @@ CASE(names_of_nothing, "name_of", "a closed number and a pipe have no name, and 
     kit_receive_start(stream);
     peer_reset(peer);
     UNTIL(stream->ends == 1);
-    ck_assert_int_eq(kit()->operations->name_of(kit(), stream->stream.descriptor, BERTH__PEER,
-                                                &address, &port),
-                     ENOTCONN);
+    ck_assert_int_eq(
+        kit()->operations->name_of(kit(), stream->stream.descriptor, BERTH__PEER, &address, &port),
+        ENOTCONN);
 }
 
-CASE(discard_closes, "7", "a descriptor that no record holds is closed, its peer sees the end, and the core is told")
+CASE(discard_closes, "7",
+     "a descriptor that no record holds is closed, its peer sees the end, and the core is told")
 {
     kit_listener *listener = kit_listen("l");
     kit_credit(listener, 1);
@@ -223,4 +233,92 @@ CASE(listen_failures, "listen", "each step that can fail is named, and nothing s
     ck_assert_int_eq(kit_listen_at(late, BERTH_ADDRESS_LOOPBACK, 0), EMFILE);
     world_relieve();
     ck_assert_int_eq(kit_listen_at(late, BERTH_ADDRESS_LOOPBACK, 0), 0);
+}
+
+CASE(stream_is_bound, "bind",
+     "a bound stream has a local name, keeps it through connect, and can be closed unconnected")
+{
+    uint16_t port = world_listen(5);
+    berth_address here = BERTH_ADDRESS_LOOPBACK;
+    kit_stream *stream = kit_stream_new("a", NULL);
+    kit_stream *idle = kit_stream_new("idle", NULL);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), 0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &idle->stream, &here, 0), 0);
+    int descriptor = stream->stream.descriptor;
+    berth_address address;
+    uint16_t bound;
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &bound),
+                     0);
+    ck_assert(berth_address_equal(address, here));
+    ck_assert_uint_ne(bound, 0);
+    ck_assert_int_eq(kit_connect(stream, port), 0);
+    UNTIL(stream->connects == 1);
+    ck_assert_int_eq(stream->connect_error, 0);
+    ck_assert_int_eq(stream->stream.descriptor, descriptor);
+    struct peer *peer = world_accept(port);
+    kit_send_all(stream, "hello", 5);
+    ck_assert(peer_hears(peer, "hello"));
+    uint16_t now;
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &now),
+                     0);
+    ck_assert_uint_eq(now, bound);
+    kit_close(idle);
+    UNTIL(idle->closed);
+}
+
+CASE(stream_is_not_bound, "bind",
+     "an address of somebody else, or no descriptor left: an errno, and nothing is owed")
+{
+    berth_address there = berth_address_ipv4(0x01020304);
+    berth_address here = BERTH_ADDRESS_LOOPBACK;
+    kit_stream *stream = kit_stream_new("a", NULL);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &there, 0), EADDRNOTAVAIL);
+    ck_assert_int_eq(stream->stream.descriptor, -1);
+    world_exhaust(0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), EMFILE);
+    world_relieve();
+    ck_assert_int_eq(stream->stream.descriptor, -1);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), 0);
+}
+
+CASE(input_that_was_not_delivered, "has_input", "told whether bytes wait that the core has not got")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    ck_assert(!kit()->operations->has_input(kit(), &stream->stream));
+    peer_send_some(peer, "x", 1);
+    world_settle();
+    ck_assert(kit()->operations->has_input(kit(), &stream->stream));
+    kit_receive_start(stream);
+    UNTIL(stream->received == 1);
+    ck_assert(!kit()->operations->has_input(kit(), &stream->stream));
+    kit_receive_stop(stream);
+    peer_send_some(peer, "y", 1);
+    world_settle();
+    ck_assert(kit()->operations->has_input(kit(), &stream->stream));
+}
+
+CASE(options_of_a_stream, "option", "what is set can be read, and nonsense is refused")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    int descriptor = stream->stream.descriptor;
+    int value = 1;
+    ck_assert_int_eq(
+        kit()->operations->option(kit(), descriptor, BERTH_OPTION_LOW_DELAY, &value, true), 0);
+    value = 0;
+    ck_assert_int_eq(
+        kit()->operations->option(kit(), descriptor, BERTH_OPTION_LOW_DELAY, &value, false), 0);
+    ck_assert_int_eq(value, 1);
+    ck_assert_int_eq(
+        kit()->operations->option(kit(), descriptor, BERTH_OPTION_LINGER, &value, false), 0);
+    ck_assert_int_eq(value, -1);
+    value = -1;
+    ck_assert_int_eq(
+        kit()->operations->option(kit(), descriptor, BERTH_OPTION_LOW_DELAY, &value, true), EINVAL);
+    ck_assert_int_eq(
+        kit()->operations->option(kit(), descriptor, (berth_socket_option)99, &value, false),
+        EINVAL);
+    ck_assert_int_ne(kit()->operations->option(kit(), 4000, BERTH_OPTION_LOW_DELAY, &value, false),
+                     0);
 }

@@ -3,7 +3,8 @@
  */
 #include "kit.h"
 
-CASE(connect_succeeds, "1", "an attempt ends once with success, and the stream carries bytes both ways")
+CASE(connect_succeeds, "1",
+     "an attempt ends once with success, and the stream carries bytes both ways")
 {
     uint16_t port = world_listen(5);
     kit_stream *stream = kit_stream_new("a", NULL);
@@ -48,7 +49,8 @@ CASE(connect_is_refused, "1", "nobody listens: ECONNREFUSED, reported by the eve
     ck_assert_int_eq(error, ECONNREFUSED);
 }
 
-CASE(connect_with_a_full_backlog_waits, "1", "no room in the backlog: the attempt stays open until there is, or until close")
+CASE(connect_with_a_full_backlog_waits, "1",
+     "no room in the backlog: the attempt stays open until there is, or until close")
 {
     uint16_t port = world_listen(0);
     world_connect(port);
@@ -100,7 +102,8 @@ CASE(both_ends_in_one_backend, "1 8", "a stream connects to a listener of the sa
     ck_assert_int_eq(far->end_error, 0);
 }
 
-CASE(connect_without_descriptors, "connect", "no descriptor left: the call says EMFILE, and closed is not owed")
+CASE(connect_without_descriptors, "connect",
+     "no descriptor left: the call says EMFILE, and closed is not owed")
 {
     uint16_t port = world_listen(5);
     kit_stream *stream = kit_stream_new("a", NULL);

@@ -13,15 +13,16 @@ static berth__pool pool;
 static kit_stream *streams;
 static kit_listener *listeners;
 static kit_watch *watches;
-static bool starting;        /* inside a call that starts something */
-static bool running;         /* inside `run` */
+static bool starting; /* inside a call that starts something */
+static bool running;  /* inside `run` */
 static bool nesting_allowed;
-static unsigned nested;      /* events on the stack */
+static unsigned nested; /* events on the stack */
 static unsigned descriptors_closed;
 static size_t run_bytes;     /* delivered by the present run */
 static unsigned run_accepts; /* announced by it */
 
-/* ---- the laws that hold everywhere ------------------------------------------------------------- */
+/* ---- the laws that hold everywhere -------------------------------------------------------------
+ */
 
 static void enter_event(bool closed)
 {
@@ -38,27 +39,29 @@ static void leave_event(void)
 }
 
 /* Calls made inside an event start something too, so the flag is kept and put back. */
-#define STARTING(call)                                                                             \
-    do {                                                                                           \
-        bool before_ = starting;                                                                   \
-        starting = true;                                                                           \
-        call;                                                                                      \
-        starting = before_;                                                                        \
+#define STARTING(call)           \
+    do {                         \
+        bool before_ = starting; \
+        starting = true;         \
+        call;                    \
+        starting = before_;      \
     } while (0)
 
 /* Inside an event, `starting` has to be off for what the hook does next. */
-#define HOOK(record, hook)                                                                         \
-    do {                                                                                           \
-        if ((record)->hook != NULL)                                                                \
-            (record)->hook(record);                                                                \
+#define HOOK(record, hook)          \
+    do {                            \
+        if ((record)->hook != NULL) \
+            (record)->hook(record); \
     } while (0)
 
-/* ---- events of streams ------------------------------------------------------------------------- */
+/* ---- events of streams -------------------------------------------------------------------------
+ */
 
 static void on_connected(berth__stream *stream, int error)
 {
     kit_stream *self = stream->core;
     enter_event(self->closed);
+    ck_assert_int_eq(stream->error, error);
     self->connects++;
     self->connect_error = error;
     trace("%s connected %d", self->name, error != 0);
@@ -94,6 +97,7 @@ static void on_receive_ended(berth__stream *stream, int error)
     enter_event(self->closed);
     ck_assert_msg(!stream->closing, "ended after close");
     ck_assert_msg(!stream->receiving, "receiving is still on inside receive_ended");
+    ck_assert_int_eq(stream->error, error);
     self->ends++;
     self->end_error = error;
     ck_assert_msg(self->ends == 1, "receive_ended came %u times", self->ends);
@@ -137,7 +141,8 @@ static const berth__stream_events stream_events = {
     .closed = on_closed,
 };
 
-/* ---- events of listeners and watches ----------------------------------------------------------- */
+/* ---- events of listeners and watches -----------------------------------------------------------
+ */
 
 static void on_accepted(berth__listener *listener, int descriptor)
 {
@@ -202,7 +207,8 @@ static void on_watch_closed(berth__watch *watch)
     leave_event();
 }
 
-/* ---- turns ------------------------------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------------------------------
+ */
 
 static bool run_first(const void *owner)
 {
@@ -259,7 +265,8 @@ void kit_turn(int milliseconds)
     kit_turn_for(NULL, milliseconds);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------- */
+/* ---- beginning and end -------------------------------------------------------------------------
+ */
 
 static void close_listeners(void)
 {
@@ -268,7 +275,8 @@ static void close_listeners(void)
             kit_close_listener(each);
         for (int turns = 0; each->listener.closing && !each->closed && turns < WORLD_TURNS; turns++)
             world_turn();
-        ck_assert_msg(!each->listener.closing || each->closed, "listener %s never closed", each->name);
+        ck_assert_msg(!each->listener.closing || each->closed, "listener %s never closed",
+                      each->name);
         /* What a case did not adopt is its to close, and the kit does that for it. */
         for (unsigned i = 0; i < each->count; i++) {
             if (each->descriptors[i] >= 0)
@@ -361,7 +369,8 @@ __attribute__((constructor)) static void announce_kit(void)
     world_make_backend_by(make_kit);
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records -----------------------------------------------------------------------------------
+ */
 
 static void *fresh(size_t size)
 {
@@ -439,8 +448,8 @@ int kit_listen_at(kit_listener *listener, berth_address address, uint16_t port)
     STARTING(error = kit()->operations->listen(backend, &listener->listener, &options, &step));
     if (error != 0)
         return error;
-    return backend->operations->name_of(backend, listener->listener.descriptor, BERTH__LOCAL, &bound,
-                                        &listener->port);
+    return backend->operations->name_of(backend, listener->listener.descriptor, BERTH__LOCAL,
+                                        &bound, &listener->port);
 }
 
 kit_listener *kit_listen(const char *name)
@@ -463,7 +472,8 @@ kit_watch *kit_watch_new(const void *owner)
     return self;
 }
 
-/* ---- operations -------------------------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------------------------------
+ */
 
 int kit_connect(kit_stream *stream, uint16_t port)
 {
@@ -527,7 +537,8 @@ void kit_watch_close(kit_watch *watch)
     STARTING(backend->operations->watch_close(backend, &watch->watch));
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------------
+ */
 
 void kit_send_all(kit_stream *stream, const void *data, size_t size)
 {

@@ -1,10 +1,12 @@
 /*
  * A backend without a library on top: what the cases of the contract are written with.
  *
- * The kit owns a backend and the records that a case makes. It records what their events say, and watches over the laws that hold
- * everywhere, in every case: events come from `run` only and never inside a call that starts something, never nested; nothing comes
- * after `closed`; nothing is received while receiving is off; one run stays in its budget; `sent` answers a send in flight;
- * credit is never overdrawn. At the end it closes what is left, waits for `closed`, and destroys the backend.
+ * The kit owns a backend and the records that a case makes. It records what their events say, and
+ * watches over the laws that hold everywhere, in every case: events come from `run` only and never
+ * inside a call that starts something, never nested; nothing comes after `closed`; nothing is
+ * received while receiving is off; one run stays in its budget; `sent` answers a send in flight;
+ * credit is never overdrawn. At the end it closes what is left, waits for `closed`, and destroys
+ * the backend.
  */
 #ifndef BERTH_TESTS_KIT_H
 #define BERTH_TESTS_KIT_H
@@ -73,17 +75,19 @@ berth__backend *kit(void); /* the backend, made on first use */
 
 unsigned kit_descriptors_closed(void); /* how often the backend said that it has closed one */
 
-/* Waits, then runs what is ready: of that owner only, if it is not NULL. Returns the number of records that were run. */
+/* Waits, then runs what is ready: of that owner only, if it is not NULL. Returns the number of
+ * records that were run. */
 unsigned kit_turn_for(const void *owner, int milliseconds);
 void kit_turn(int milliseconds);
 unsigned kit_run_ready(const void *owner); /* without waiting */
-bool kit_run_one(void);                      /* the first record; false if there is none */
+bool kit_run_one(void);                    /* the first record; false if there is none */
 int kit_wait(int milliseconds);            /* without running */
 
 /* Records. The kit frees them at the end, or inside `closed` if a case says kit_forget there. */
 kit_stream *kit_stream_new(const char *name, const void *owner);
-kit_stream *kit_pair(const char *name, const void *owner, struct peer **ret_peer); /* adopted, not receiving */
-kit_stream *kit_adopt(const char *name, int descriptor);                    /* from `accepted` */
+kit_stream *kit_pair(const char *name, const void *owner,
+                     struct peer **ret_peer);            /* adopted, not receiving */
+kit_stream *kit_adopt(const char *name, int descriptor); /* from `accepted` */
 kit_listener *kit_listener_new(const char *name, const void *owner);
 kit_listener *kit_listen(const char *name); /* on 127.0.0.1, port chosen, no credit */
 kit_watch *kit_watch_new(const void *owner);

@@ -1,6 +1,6 @@
 /*
- * A handler of the user may run the loop again. For a backend that means: wait and run inside an event, of the same record
- * too. Nothing may hang, be lost or come twice, and bytes stay in order.
+ * A handler of the user may run the loop again. For a backend that means: wait and run inside an
+ * event, of the same record too. Nothing may hang, be lost or come twice, and bytes stay in order.
  */
 #include "kit.h"
 
@@ -61,7 +61,8 @@ static void close_by_nested_turn(kit_listener *self)
     UNTIL(self->closed);
 }
 
-CASE(listener_is_closed_by_a_nested_turn, "7 8", "close inside accepted, and closed by a turn there: the outer run does not touch the record")
+CASE(listener_is_closed_by_a_nested_turn, "7 8",
+     "close inside accepted, and closed by a turn there: the outer run does not touch the record")
 {
     kit_allow_nesting();
     listener = kit_listen("l");
@@ -87,7 +88,8 @@ static void turn_for_more(kit_stream *self)
     UNTIL(self->received > before);
 }
 
-CASE(turn_inside_received, "1 4", "turns inside received deliver what follows, forty deep, in order")
+CASE(turn_inside_received, "1 4",
+     "turns inside received deliver what follows, forty deep, in order")
 {
     kit_allow_nesting();
     stream = kit_pair("a", NULL, &peer);
@@ -111,7 +113,9 @@ static void close_and_turn(kit_stream *self)
     UNTIL(trace_has("a closed"));
 }
 
-CASE(stream_is_closed_by_a_nested_turn, "7", "close inside received, closed and freed by a turn there: the outer run does not touch the record")
+CASE(stream_is_closed_by_a_nested_turn, "7",
+     "close inside received, closed and freed by a turn there: the outer run does not touch the "
+     "record")
 {
     kit_allow_nesting();
     stream = kit_pair("a", NULL, &peer);
@@ -188,7 +192,8 @@ static void turn_until_received(kit_stream *self)
         UNTIL(self->received == 5);
 }
 
-CASE(turn_inside_sent, "1", "turns inside sent deliver what comes meanwhile, also if it was ready in the same run")
+CASE(turn_inside_sent, "1",
+     "turns inside sent deliver what comes meanwhile, also if it was ready in the same run")
 {
     kit_allow_nesting();
     stream = kit_pair("a", NULL, &peer);

@@ -1,8 +1,9 @@
 /*
  * Law 1: an operation ends exactly once, and never inside the call that started it.
  *
- * That nothing is called inside a call or inside another event is watched by the kit in every case; the cases here create the
- * occasions: operations that could end at once, and operations that are started inside events.
+ * That nothing is called inside a call or inside another event is watched by the kit in every case;
+ * the cases here create the occasions: operations that could end at once, and operations that are
+ * started inside events.
  */
 #include "kit.h"
 
@@ -126,7 +127,8 @@ CASE(close_inside_connected, "1 7", "close inside connected: closed follows")
     assert_trace("a connected 0, a closed");
 }
 
-CASE(record_is_freed_inside_closed, "7", "the record may go inside closed, and nobody looks at it again")
+CASE(record_is_freed_inside_closed, "7",
+     "the record may go inside closed, and nobody looks at it again")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);

@@ -1,6 +1,6 @@
 /*
- * Law 2: a record is in the ready list at most once, and the records of other owners keep their place and their events while
- * somebody waits for his own.
+ * Law 2: a record is in the ready list at most once, and the records of other owners keep their
+ * place and their events while somebody waits for his own.
  */
 #include "kit.h"
 
@@ -34,7 +34,8 @@ CASE(record_is_listed_once, "2", "several things to report put a record into the
     UNTIL(stream->received == 11 && stream->sents == 1);
 }
 
-CASE(foreign_records_wait_in_order, "2", "only the owner's records run in his wait; the others follow later, in order")
+CASE(foreign_records_wait_in_order, "2",
+     "only the owner's records run in his wait; the others follow later, in order")
 {
     struct peer *peers[3];
     kit_stream *first = kit_pair("first", &owner_b, &peers[0]);
@@ -55,7 +56,8 @@ CASE(foreign_records_wait_in_order, "2", "only the owner's records run in his wa
     assert_trace("own sent, first sent, second sent");
 }
 
-CASE(foreign_events_are_not_lost, "2", "what others received during an owner's wait is delivered afterwards, complete")
+CASE(foreign_events_are_not_lost, "2",
+     "what others received during an owner's wait is delivered afterwards, complete")
 {
     struct peer *mine;
     struct peer *theirs;
@@ -81,7 +83,8 @@ CASE(foreign_events_are_not_lost, "2", "what others received during an owner's w
     free(bytes);
 }
 
-CASE(wait_sleeps_beside_foreign_records, "2", "a record of another owner in the list does not end every wait")
+CASE(wait_sleeps_beside_foreign_records, "2",
+     "a record of another owner in the list does not end every wait")
 {
     struct peer *peer;
     kit_stream *other = kit_pair("other", &owner_b, &peer);
@@ -100,7 +103,8 @@ CASE(wait_sleeps_beside_foreign_records, "2", "a record of another owner in the 
     UNTIL(other->received == 1);
 }
 
-CASE(listener_of_another_owner_waits, "2 8", "connections for another owner's listener are announced afterwards")
+CASE(listener_of_another_owner_waits, "2 8",
+     "connections for another owner's listener are announced afterwards")
 {
     kit_listener *listener = kit_listener_new("l", &owner_b);
     ck_assert_int_eq(kit_listen_at(listener, BERTH_ADDRESS_LOOPBACK, 0), 0);
@@ -113,7 +117,8 @@ CASE(listener_of_another_owner_waits, "2 8", "connections for another owner's li
     UNTIL(listener->count == 3);
 }
 
-CASE(close_by_a_foreign_owner_waits, "2 7", "closed of another owner's record is kept for later, and comes")
+CASE(close_by_a_foreign_owner_waits, "2 7",
+     "closed of another owner's record is kept for later, and comes")
 {
     struct peer *peer;
     kit_stream *other = kit_pair("other", &owner_b, &peer);

@@ -22,7 +22,10 @@ CASE(bytes_come_in_order, "4", "a mebibyte arrives as it was sent")
 
 CASE(streams_do_not_mix, "4 5", "eight streams at once, each with its own bytes")
 {
-    enum { COUNT = 8, SIZE = 200000 };
+    enum {
+        COUNT = 8,
+        SIZE = 200000
+    };
     struct peer *peers[COUNT];
     kit_stream *streams[COUNT];
     uint8_t *bytes[COUNT];
@@ -60,7 +63,8 @@ CASE(nothing_is_received_unless_started, "4", "bytes wait until receiving is sta
     ck_assert_mem_eq(stream->bytes, "early", 5);
 }
 
-CASE(receive_stop_keeps_bytes, "4", "bytes that come while receiving is off are delivered when it is on again")
+CASE(receive_stop_keeps_bytes, "4",
+     "bytes that come while receiving is off are delivered when it is on again")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -98,7 +102,8 @@ static void stop(kit_stream *stream)
     kit_receive_stop(stream);
 }
 
-CASE(receive_stop_inside_received, "4", "a stop inside received: one delivery for each start, and nothing is lost")
+CASE(receive_stop_inside_received, "4",
+     "a stop inside received: one delivery for each start, and nothing is lost")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -106,7 +111,7 @@ CASE(receive_stop_inside_received, "4", "a stop inside received: one delivery fo
     uint8_t *bytes = kit_pattern(BULK, 4);
     size_t sent = 0;
     unsigned starts = 0;
-    for (int turns = 0; turns < WORLD_TURNS && stream->received < BULK; turns++) {
+    for (int turns = 0; turns < 8 * WORLD_TURNS && stream->received < BULK; turns++) {
         sent += peer_send_some(peer, bytes + sent, BULK - sent);
         if (!stream->stream.receiving) {
             kit_receive_start(stream);
@@ -126,7 +131,8 @@ static void stop_and_start(kit_stream *stream)
     kit_receive_start(stream);
 }
 
-CASE(receiving_is_toggled_inside_received, "4", "stop and start inside each delivery change nothing")
+CASE(receiving_is_toggled_inside_received, "4",
+     "stop and start inside each delivery change nothing")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -139,13 +145,14 @@ CASE(receiving_is_toggled_inside_received, "4", "stop and start inside each deli
     free(bytes);
 }
 
-CASE(receiving_is_toggled_outside, "4", "start and stop between turns, at any moment, lose and double nothing")
+CASE(receiving_is_toggled_outside, "4",
+     "start and stop between turns, at any moment, lose and double nothing")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
     uint8_t *bytes = kit_pattern(BULK, 6);
     size_t sent = 0;
-    for (int turns = 0; turns < WORLD_TURNS && stream->received < BULK; turns++) {
+    for (int turns = 0; turns < 8 * WORLD_TURNS && stream->received < BULK; turns++) {
         if (turns % 3 != 2)
             kit_receive_start(stream);
         else
@@ -179,7 +186,8 @@ CASE(end_comes_after_all_bytes, "4", "bytes and end at once: bytes first, then t
     free(bytes);
 }
 
-CASE(end_is_reported_only_while_started, "4", "an end that comes while receiving is off waits for the start")
+CASE(end_is_reported_only_while_started, "4",
+     "an end that comes while receiving is off waits for the start")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -234,7 +242,8 @@ CASE(reset_is_noticed, "4", "a reset ends receiving with ECONNRESET")
     ck_assert_int_eq(stream->end_error, ECONNRESET);
 }
 
-CASE(bytes_before_a_reset_are_read, "4", "what came before a reset is delivered before it is reported")
+CASE(bytes_before_a_reset_are_read, "4",
+     "what came before a reset is delivered before it is reported")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -264,7 +273,8 @@ CASE(quiet_stream_stays_quiet, "4", "an idle stream has no events and does not e
 }
 
 /* The budget itself is held by the kit, run by run. */
-CASE(busy_stream_lets_others_through, "5", "beside a stream with much to read another one gets its turn")
+CASE(busy_stream_lets_others_through, "5",
+     "beside a stream with much to read another one gets its turn")
 {
     struct peer *busy_peer;
     struct peer *calm_peer;

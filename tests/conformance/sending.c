@@ -41,11 +41,14 @@ CASE(bulk_is_sent_in_order, "3 6", "a mebibyte arrives as it was sent, over shor
     free(bytes);
 }
 
-CASE(send_is_parked_until_there_is_room, "6", "a full connection keeps the send; it ends when the peer reads")
+CASE(send_is_parked_until_there_is_room, "6",
+     "a full connection keeps the send; it ends when the peer reads")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    enum { SIZE = 200000 };
+    enum {
+        SIZE = 200000
+    };
     uint8_t *bytes = kit_pattern(SIZE, 10);
     uint8_t *heard = malloc(SIZE);
     fill(stream, bytes, SIZE);
@@ -62,7 +65,8 @@ CASE(send_is_parked_until_there_is_room, "6", "a full connection keeps the send;
     free(bytes);
 }
 
-CASE(send_to_a_reset_peer_fails, "6", "a send after a reset ends with an error, and without SIGPIPE")
+CASE(send_to_a_reset_peer_fails, "6",
+     "a send after a reset ends with an error, and without SIGPIPE")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -78,7 +82,9 @@ CASE(parked_send_ends_by_a_reset, "6", "a reset ends a send that waits for room"
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    enum { SIZE = 200000 };
+    enum {
+        SIZE = 200000
+    };
     uint8_t *bytes = kit_pattern(SIZE, 11);
     fill(stream, bytes, SIZE);
     peer_reset(peer);
@@ -87,11 +93,14 @@ CASE(parked_send_ends_by_a_reset, "6", "a reset ends a send that waits for room"
     free(bytes);
 }
 
-CASE(close_ends_a_parked_send_first, "6 7", "close with a send in flight: sent, then closed, and no other event")
+CASE(close_ends_a_parked_send_first, "6 7",
+     "close with a send in flight: sent, then closed, and no other event")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    enum { SIZE = 200000 };
+    enum {
+        SIZE = 200000
+    };
     uint8_t *bytes = kit_pattern(SIZE, 12);
     kit_receive_start(stream);
     fill(stream, bytes, SIZE);
@@ -138,7 +147,8 @@ CASE(close_twice, "7", "the second close has no effect")
     ck_assert(peer_saw_end(peer));
 }
 
-CASE(close_drops_what_was_not_run, "7", "what is in the ready list when close is called is not reported any more")
+CASE(close_drops_what_was_not_run, "7",
+     "what is in the ready list when close is called is not reported any more")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -197,7 +207,8 @@ CASE(close_with_unread_input_resets, "7", "input that nobody has read turns the 
     ck_assert(peer_saw_reset(peer));
 }
 
-CASE(close_tells_that_a_descriptor_is_free, "7", "the core hears of every descriptor that the backend has closed")
+CASE(close_tells_that_a_descriptor_is_free, "7",
+     "the core hears of every descriptor that the backend has closed")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
@@ -212,7 +223,9 @@ CASE(close_tells_that_a_descriptor_is_free, "7", "the core hears of every descri
 
 CASE(many_streams_close_at_once, "7", "a hundred streams with input under way close, each once")
 {
-    enum { COUNT = 100 };
+    enum {
+        COUNT = 100
+    };
     struct peer *peers[COUNT];
     kit_stream *streams[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
@@ -262,7 +275,9 @@ CASE(send_after_the_peers_half_close, "4 6", "the end of the input does not end 
 
 CASE(both_ways_at_once, "3 4 6", "a send and a receive in flight together, both complete")
 {
-    enum { SIZE = 300000 };
+    enum {
+        SIZE = 300000
+    };
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
     uint8_t *out = kit_pattern(SIZE, 13);

@@ -24,7 +24,8 @@ CASE(watch_fires_once, "9", "a watch ends when its descriptor is ready, and not 
     world_close_descriptor(event);
 }
 
-CASE(watch_is_started_again, "9", "a watch may be started again after it has fired, on what is still ready too")
+CASE(watch_is_started_again, "9",
+     "a watch may be started again after it has fired, on what is still ready too")
 {
     kit_watch *watch = kit_watch_new(NULL);
     int event = world_event_descriptor();
@@ -90,7 +91,8 @@ CASE(watch_closes_while_active, "7 9", "a watch that is closed does not fire, bu
     world_close_descriptor(event);
 }
 
-CASE(watch_closes_before_run, "7 9", "close holds even for a watch that is in the ready list already")
+CASE(watch_closes_before_run, "7 9",
+     "close holds even for a watch that is in the ready list already")
 {
     kit_watch *watch = kit_watch_new(NULL);
     int event = world_event_descriptor();
@@ -196,7 +198,8 @@ CASE(wake_calls_no_event, "10", "a wake alone runs nothing and loses nothing")
     ck_assert_uint_eq(stream->deliveries, 1);
 }
 
-CASE(clock_goes_forward, "wait", "time never goes back, and a wait of some milliseconds is not early by much")
+CASE(clock_goes_forward, "wait",
+     "time never goes back, and a wait of some milliseconds is not early by much")
 {
     kit();
     uint64_t before = kit()->operations->now(kit());
@@ -221,7 +224,8 @@ CASE(wait_of_zero_does_not_wait, "wait", "with a time-out of 0 an idle wait retu
     ck_assert_uint_eq(stream->received, 1);
 }
 
-CASE(descriptor_is_pollable, "descriptor", "the backend's descriptor becomes readable when there is something to run")
+CASE(descriptor_is_pollable, "descriptor",
+     "the backend's descriptor becomes readable when there is something to run")
 {
     kit();
     int descriptor = kit()->operations->descriptor(kit());
@@ -240,7 +244,8 @@ CASE(descriptor_is_pollable, "descriptor", "the backend's descriptor becomes rea
     ck_assert_uint_eq(stream->received, 1);
 }
 
-CASE(wake_makes_the_descriptor_readable, "10", "a wake is seen by somebody who polls the descriptor")
+CASE(wake_makes_the_descriptor_readable, "10",
+     "a wake is seen by somebody who polls the descriptor")
 {
     kit();
     int descriptor = kit()->operations->descriptor(kit());

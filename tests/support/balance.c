@@ -1,8 +1,8 @@
 /*
  * Counting descriptors and heap blocks.
  *
- * The allocator counts blocks in use, atomically, because tasks are posted from other threads. Descriptors are those of
- * /proc/self/fd, without the one that reads it.
+ * The allocator counts blocks in use, atomically, because tasks are posted from other threads.
+ * Descriptors are those of /proc/self/fd, without the one that reads it.
  */
 #include "balance.h"
 
@@ -58,7 +58,8 @@ unsigned long balance_requests(void)
     return atomic_load(&requests);
 }
 
-/* Also writes what each descriptor is, since a number alone says nothing about who has leaked it. */
+/* Also writes what each descriptor is, since a number alone says nothing about who has leaked it.
+ */
 static unsigned describe(char *text, size_t size)
 {
     DIR *directory = opendir("/proc/self/fd");

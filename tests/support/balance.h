@@ -1,7 +1,8 @@
 /*
  * What a case may not leave behind: open descriptors, and memory of the library.
  *
- * balance_begin sets the counting allocator, so it has to come before any other call of the library.
+ * balance_begin sets the counting allocator, so it has to come before any other call of the
+ * library.
  */
 #ifndef BERTH_TESTS_BALANCE_H
 #define BERTH_TESTS_BALANCE_H
@@ -11,8 +12,8 @@
 void balance_begin(void);
 void balance_end(void); /* fails the case unless everything is as it was at the beginning */
 
-long balance_blocks(void);           /* of the library's memory that are in use now */
-unsigned balance_descriptors(void);  /* open now in this process */
+long balance_blocks(void);            /* of the library's memory that are in use now */
+unsigned balance_descriptors(void);   /* open now in this process */
 unsigned long balance_requests(void); /* allocations so far */
 
 #endif

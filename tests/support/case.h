@@ -6,12 +6,13 @@
  *         ck_assert(...);
  *     }
  *
- * registers itself. The name has to stand behind "CASE(" on the line, since the build reads it from there. The second argument
- * lists what the case covers (numbers of the behaviour list, laws of the backend contract), the third is the situation in a
- * sentence; --list prints all three.
+ * registers itself. The name has to stand behind "CASE(" on the line, since the build reads it from
+ * there. The second argument lists what the case covers (numbers of the behaviour list, laws of the
+ * backend contract), the third is the situation in a sentence; --list prints all three.
  *
- * A case needs no clean-up on failure: its process ends. On success nothing may be left: the runner frees the loop of the world,
- * and then compares open descriptors and heap blocks of the library with those before.
+ * A case needs no clean-up on failure: its process ends. On success nothing may be left: the runner
+ * frees the loop of the world, and then compares open descriptors and heap blocks of the library
+ * with those before.
  */
 #ifndef BERTH_TESTS_CASE_H
 #define BERTH_TESTS_CASE_H
@@ -30,13 +31,13 @@ struct test_case {
 
 void case_register(struct test_case *test_case);
 
-#define CASE(name, covers, situation)                                                              \
-    static void case_##name(void);                                                                 \
-    static struct test_case entry_##name = {#name, covers, situation, case_##name, NULL};          \
-    __attribute__((constructor)) static void register_##name(void)                                 \
-    {                                                                                              \
-        case_register(&entry_##name);                                                              \
-    }                                                                                              \
+#define CASE(name, covers, situation)                                                     \
+    static void case_##name(void);                                                        \
+    static struct test_case entry_##name = {#name, covers, situation, case_##name, NULL}; \
+    __attribute__((constructor)) static void register_##name(void)                        \
+    {                                                                                     \
+        case_register(&entry_##name);                                                     \
+    }                                                                                     \
     static void case_##name(void)
 
 /* Ends the process as "skipped", saying why. */

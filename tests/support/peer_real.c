@@ -1,8 +1,9 @@
 /*
  * The world on the real kernel: BSD sockets on loopback, non-blocking, close-on-exec.
  *
- * Exhaustion: the limit of descriptor numbers is lowered to the lowest number that is not in use, so that nothing can be opened any
- * more, but what is closed below it can be opened again: just as in a process that is full.
+ * Exhaustion: the limit of descriptor numbers is lowered to the lowest number that is not in use,
+ * so that nothing can be opened any more, but what is closed below it can be opened again: just as
+ * in a process that is full.
  */
 #include "world_side.h"
 

@@ -1,8 +1,9 @@
 /*
  * The program around the cases: --list, or --case NAME with the backend that BERTH_BACKEND names.
  *
- * One case is one process, so that a crash, a leak or a changed limit stays where it came from. Check runs it without a fork of
- * its own, which keeps debuggers and sanitizers simple. A case that hangs is ended by SIGALRM.
+ * One case is one process, so that a crash, a leak or a changed limit stays where it came from.
+ * Check runs it without a fork of its own, which keeps debuggers and sanitizers simple. A case that
+ * hangs is ended by SIGALRM.
  */
 #include "balance.h"
 #include "case.h"

@@ -1,5 +1,6 @@
 /*
- * The trace of a case. It has a fixed size: a case that overflows it is wrong in itself, and is ended.
+ * The trace of a case. It has a fixed size: a case that overflows it is wrong in itself, and is
+ * ended.
  */
 #include "trace.h"
 

@@ -1,7 +1,9 @@
 /*
- * The world: its loop, its turns, and everything that differs between the real kernel and the simulated one in one line.
+ * The world: its loop, its turns, and everything that differs between the real kernel and the
+ * simulated one in one line.
  *
- * Real peers live in peer_real.c, simulated ones in peer_sim.c, both behind the table of world_side.h.
+ * Real peers live in peer_real.c, simulated ones in peer_sim.c, both behind the table of
+ * world_side.h.
  */
 #include "world.h"
 
@@ -22,7 +24,8 @@ static void (*end_bare)(void);
 static void (*make_bare)(void);
 static struct peer *peers;
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------------------------------
+ */
 
 bool world_is_simulated(void)
 {
@@ -115,7 +118,8 @@ void world_end(void)
     world_free_loop();
 }
 
-/* ---- peers ------------------------------------------------------------------------------------- */
+/* ---- peers -------------------------------------------------------------------------------------
+ */
 
 struct peer *world_new_peer(void)
 {
@@ -269,7 +273,8 @@ uint16_t peer_port(struct peer *peer)
     return side()->port(peer);
 }
 
-/* ---- the other way round ----------------------------------------------------------------------- */
+/* ---- the other way round -----------------------------------------------------------------------
+ */
 
 uint16_t world_listen(int backlog)
 {
@@ -300,7 +305,8 @@ uint16_t world_free_port(void)
     return port;
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------------------------------
+ */
 
 int world_listener_descriptor(uint16_t *ret_port)
 {

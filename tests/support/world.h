@@ -1,15 +1,16 @@
 /*
  * The world around the library in a case: the loop, and peers on the other side of the network.
  *
- * It hides whether the kernel is real or simulated. Real peers are non-blocking sockets on loopback in this process; simulated ones
- * are ends inside the simulated kernel. Peers act at once and never turn the loop, except where it is said: peer_send,
- * peer_receive, peer_saw_end and so on turn it until they are done or a bounded number of turns has passed.
+ * It hides whether the kernel is real or simulated. Real peers are non-blocking sockets on loopback
+ * in this process; simulated ones are ends inside the simulated kernel. Peers act at once and never
+ * turn the loop, except where it is said: peer_send, peer_receive, peer_saw_end and so on turn it
+ * until they are done or a bounded number of turns has passed.
  *
- * There is one world, since a case has a process of its own. It is ended by the runner: peers that are left are closed, the
- * loop is freed.
+ * There is one world, since a case has a process of its own. It is ended by the runner: peers that
+ * are left are closed, the loop is freed.
  *
- * No case may depend on how long anything takes. UNTIL waits for what has to happen; world_settle gives what must not happen
- * its chance.
+ * No case may depend on how long anything takes. UNTIL waits for what has to happen; world_settle
+ * gives what must not happen its chance.
  */
 #ifndef BERTH_TESTS_WORLD_H
 #define BERTH_TESTS_WORLD_H
@@ -29,7 +30,8 @@ struct peer; /* one side of a connection, the one that is not the library's */
 void world_begin(void);
 void world_end(void);
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------------------------------
+ */
 
 /* The loop of the case, made on first use with the backend that BERTH_BACKEND names. */
 berth_loop *world_loop(void);
@@ -37,8 +39,8 @@ berth_loop *world_loop(void);
 /* Frees that loop now. Another call of world_loop makes a new one. */
 void world_free_loop(void);
 
-/* For cases of the backend contract, which have no loop: what makes the backend (nothing if it is there), what a
- * turn is, and what ends it all. */
+/* For cases of the backend contract, which have no loop: what makes the backend (nothing if it is
+ * there), what a turn is, and what ends it all. */
 void world_make_backend_by(void (*make)(void));
 void world_use_backend(void (*turn)(int milliseconds), void (*end)(void));
 
@@ -54,19 +56,21 @@ void world_settle(void);
 #define WORLD_TURNS 3000
 
 /* Turns the loop until the expression is true; fails if that does not come. */
-#define UNTIL(expression)                                                                          \
-    do {                                                                                           \
-        for (int turns_ = 0; turns_ < WORLD_TURNS && !(expression); turns_++)                      \
-            world_turn();                                                                          \
-        ck_assert_msg((expression), "it never came true that " #expression);                       \
+#define UNTIL(expression)                                                     \
+    do {                                                                      \
+        for (int turns_ = 0; turns_ < WORLD_TURNS && !(expression); turns_++) \
+            world_turn();                                                     \
+        ck_assert_msg((expression), "it never came true that " #expression);  \
     } while (0)
 
 /* The same with a function; returns whether it came true. */
 bool world_run_until(bool (*condition)(void *context), void *context);
 
-/* ---- peers ------------------------------------------------------------------------------------- */
+/* ---- peers -------------------------------------------------------------------------------------
+ */
 
-/* Connects to 127.0.0.1, without a turn: the connection waits in the backlog. Fails the case if it is refused. */
+/* Connects to 127.0.0.1, without a turn: the connection waits in the backlog. Fails the case if it
+ * is refused. */
 struct peer *world_connect(uint16_t port);
 /* The same, elsewhere. NULL with errno set if it is refused. */
 struct peer *world_connect_to(berth_address address, uint16_t port);
@@ -76,13 +80,16 @@ bool peer_is_connected(struct peer *peer);
 
 void peer_send(struct peer *peer, const void *data, size_t size); /* all of it */
 void peer_say(struct peer *peer, const char *text);
-size_t peer_send_some(struct peer *peer, const void *data, size_t size); /* what there is room for, without a turn */
+size_t peer_send_some(struct peer *peer, const void *data,
+                      size_t size); /* what there is room for, without a turn */
 /* Up to `size` bytes; fewer if the stream ends or nothing comes for a bounded number of turns. */
 size_t peer_receive(struct peer *peer, void *data, size_t size);
-size_t peer_receive_some(struct peer *peer, void *data, size_t size); /* what is there, without a turn */
-bool peer_hears(struct peer *peer, const char *text);                 /* receives as many bytes, and compares */
+size_t peer_receive_some(struct peer *peer, void *data,
+                         size_t size);                /* what is there, without a turn */
+bool peer_hears(struct peer *peer, const char *text); /* receives as many bytes, and compares */
 
-bool peer_saw_end(struct peer *peer);   /* whether the stream has ended in order, once all its bytes were received */
+bool peer_saw_end(struct peer *peer);   /* whether the stream has ended in order, once all its bytes
+                                           were received */
 bool peer_saw_reset(struct peer *peer); /* or by a reset */
 bool peer_saw_either(struct peer *peer);
 
@@ -91,19 +98,23 @@ void peer_close(struct peer *peer);    /* a reset follows if bytes were left unr
 void peer_reset(struct peer *peer);    /* a reset at once; both end the peer */
 uint16_t peer_port(struct peer *peer); /* its own */
 
-/* ---- the other way round ----------------------------------------------------------------------- */
+/* ---- the other way round -----------------------------------------------------------------------
+ */
 
-uint16_t world_listen(int backlog);  /* somebody to connect to, on 127.0.0.1; one at a time */
-struct peer *world_accept(uint16_t port);   /* NULL if nobody comes within a bounded number of turns */
+uint16_t world_listen(int backlog); /* somebody to connect to, on 127.0.0.1; one at a time */
+struct peer *world_accept(
+    uint16_t port); /* NULL if nobody comes within a bounded number of turns */
 void world_unlisten(uint16_t port);
 uint16_t world_free_port(void); /* that nobody listens on */
 
-/* ---- descriptors ------------------------------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------------------------------
+ */
 
-int world_listener_descriptor(uint16_t *ret_port); /* listening, to be adopted */
-int world_stream_descriptor(struct peer **ret_peer);      /* connected with that peer, to be adopted */
-int world_unconnected_descriptor(void);            /* a stream socket without a connection; real kernels only */
-int world_event_descriptor(void);                  /* to be watched */
+int world_listener_descriptor(uint16_t *ret_port);   /* listening, to be adopted */
+int world_stream_descriptor(struct peer **ret_peer); /* connected with that peer, to be adopted */
+int world_unconnected_descriptor(
+    void);                        /* a stream socket without a connection; real kernels only */
+int world_event_descriptor(void); /* to be watched */
 void world_raise(int descriptor, unsigned events); /* BERTH__WATCH_READ or 0 */
 bool world_is_open(int descriptor);
 unsigned world_descriptors(void); /* open now, in the process or in the simulated kernel */

@@ -1,5 +1,6 @@
 /*
- * What the world asks of a kernel, real or simulated. Between world.c, peer_real.c and peer_sim.c only.
+ * What the world asks of a kernel, real or simulated. Between world.c, peer_real.c and peer_sim.c
+ * only.
  */
 #ifndef BERTH_TESTS_WORLD_SIDE_H
 #define BERTH_TESTS_WORLD_SIDE_H
@@ -17,7 +18,8 @@ struct peer {
 };
 
 struct side {
-    int (*connect)(struct peer *peer, berth_address address, uint16_t port); /* an errno; 0: begun */
+    int (*connect)(struct peer *peer, berth_address address,
+                   uint16_t port);       /* an errno; 0: begun */
     int (*establish)(struct peer *peer); /* waits for it, if that takes time; an errno */
     bool (*is_established)(struct peer *peer);
     ptrdiff_t (*send)(struct peer *peer, const void *data, size_t size);
