@@ -62,14 +62,21 @@ enum {
     GREETING = 64,
     EVENTS = 512,
     REPEATS = 16,
-    SOURCES = 64,  /* source addresses */
-    LAG = 2048,    /* connections made that the server has not yet accepted */
-    SUB_BITS = 7,  /* the histogram has 128 steps for each doubling */
+    SOURCES = 64, /* source addresses */
+    LAG = 2048,   /* connections made that the server has not yet accepted */
+    SUB_BITS = 7, /* the histogram has 128 steps for each doubling */
     SUB = 1 << SUB_BITS,
     BUCKETS = (64 - SUB_BITS + 1) * SUB
 };
 
-enum cell { ECHO, GREET, SINK, SOURCE, IDLE, CELLS };
+enum cell {
+    ECHO,
+    GREET,
+    SINK,
+    SOURCE,
+    IDLE,
+    CELLS
+};
 static const char *const cell_names[CELLS] = {"echo", "greet", "sink", "source", "idle"};
 
 struct options {
@@ -85,10 +92,10 @@ struct options {
 struct connection {
     int fd;
     bool wants_write;
-    size_t received;  /* bytes of the present message, or of the greeting */
-    size_t send_at;   /* place in the message of the next byte to send */
-    size_t unsent;    /* bytes that may be sent now */
-    unsigned oldest;  /* ring of the times at which the messages in flight were sent */
+    size_t received; /* bytes of the present message, or of the greeting */
+    size_t send_at;  /* place in the message of the next byte to send */
+    size_t unsent;   /* bytes that may be sent now */
+    unsigned oldest; /* ring of the times at which the messages in flight were sent */
     unsigned in_flight;
     uint64_t *stamps;
     uint64_t begun; /* greet: when the connection was begun */
@@ -453,9 +460,8 @@ static void bulk_event(unsigned index)
 {
     struct connection *connection = &connections[index];
     for (int i = 0; i < REPEATS; i++) {
-        ssize_t done = options.cell == SINK
-                           ? send(connection->fd, pattern, BLOCK, MSG_NOSIGNAL)
-                           : recv(connection->fd, incoming, sizeof(incoming), 0);
+        ssize_t done = options.cell == SINK ? send(connection->fd, pattern, BLOCK, MSG_NOSIGNAL)
+                                            : recv(connection->fd, incoming, sizeof(incoming), 0);
         if (done < 0 && errno == EAGAIN)
             return;
         if (done <= 0) {

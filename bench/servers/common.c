@@ -29,7 +29,7 @@ const char server_greeting[SERVER_GREETING + 1] =
 _Static_assert(sizeof(server_greeting) == SERVER_GREETING + 1, "the greeting is 64 bytes");
 char server_block[SERVER_BLOCK];
 
-_Noreturn void server_fail(const char *what, int error)
+void server_fail(const char *what, int error)
 {
     fprintf(stderr, "%s: %s\n", what, strerror(error));
     exit(1);
@@ -53,7 +53,8 @@ static unsigned number(const char *option, const char *text, unsigned long most)
 
 static enum server_cell cell_named(const char *name)
 {
-    static const char *const names[] = {"echo", "greet", "sink", "source"};
+    static const char *const names[] = {"echo", "greet",    "sink",          "source",
+                                        "wait", "handover", "handover-greet"};
     for (unsigned i = 0; name && i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0)
             return (enum server_cell)i;
@@ -61,9 +62,10 @@ static enum server_cell cell_named(const char *name)
     usage("--cell");
 }
 
-void server_parse(int argc, char **argv, struct server_options *options)
+void server_parse(int argc, char **argv, unsigned served, struct server_options *options)
 {
-    *options = (struct server_options){.cell = CELL_ECHO, .incremental = true};
+    *options = (struct server_options){.incremental = true};
+    options->cell = (enum server_cell)__builtin_ctz(served);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
         if (strcmp(option, "--incremental") == 0) {
@@ -86,6 +88,8 @@ void server_parse(int argc, char **argv, struct server_options *options)
         else
             usage(option);
     }
+    if (!(served >> options->cell & 1))
+        usage("--cell (this server does not know it)");
 }
 
 int server_listen(const struct server_options *options, bool nonblocking)

@@ -9,8 +9,13 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
- * echo|greet|sink|source; and for the io_uring floor only: --buffers N, --buffer-size BYTES,
- * --incremental, --no-incremental.
+ * echo|greet|sink|source|wait|handover|handover-greet, of which a server may know only some; and
+ * for the io_uring floor only: --buffers N, --buffer-size BYTES, --incremental, --no-incremental.
+ *
+ * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
+ * connects, and closes; sink reads; source writes; wait is greet without an event loop, by blocking
+ * calls, one connection after the other; handover accepts on one thread, and echoes on another;
+ * handover-greet accepts on one thread, and greets on another.
  *
  * Failures: a wrong command line ends with status 2, a feature that this kernel lacks with
  * SERVER_UNAVAILABLE (the runner then leaves that server out and says so), everything else with
@@ -24,6 +29,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     SERVER_BACKLOG = 4096,
     SERVER_BLOCK = 64 * 1024,
@@ -32,7 +41,21 @@ enum {
     SERVER_UNAVAILABLE = 77
 };
 
-enum server_cell { CELL_ECHO, CELL_GREET, CELL_SINK, CELL_SOURCE };
+enum server_cell {
+    CELL_ECHO,
+    CELL_GREET,
+    CELL_SINK,
+    CELL_SOURCE,
+    CELL_WAIT,
+    CELL_HANDOVER,
+    CELL_HANDOVER_GREET
+};
+
+/* Sets of cells. */
+enum {
+    SERVES_ON_ONE_THREAD = 1 << CELL_ECHO | 1 << CELL_GREET | 1 << CELL_SINK | 1 << CELL_SOURCE,
+    SERVES_OTHERWISE = 1 << CELL_WAIT | 1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET
+};
 
 struct server_options {
     unsigned port;
@@ -45,12 +68,17 @@ struct server_options {
 extern const char server_greeting[SERVER_GREETING + 1];
 extern char server_block[SERVER_BLOCK]; /* what a source sends */
 
-void server_parse(int argc, char **argv, struct server_options *options);
+/* Ends the process unless the cell is one of the set `served`; the first of them is the default. */
+void server_parse(int argc, char **argv, unsigned served, struct server_options *options);
 int server_listen(const struct server_options *options, bool nonblocking);
 void server_ready(unsigned port);
 unsigned server_port_of(int listener);
 
 /* Prints "what: reason" for the errno value given, and ends the process. */
-_Noreturn void server_fail(const char *what, int error);
+void server_fail(const char *what, int error) __attribute__((noreturn));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

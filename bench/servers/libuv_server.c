@@ -145,7 +145,7 @@ static void on_connection(uv_stream_t *listener, int status)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
     cell = options.cell;
     uv_loop_t loop;
     uv_tcp_t listener;

@@ -28,7 +28,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, ACCEPTS = 256, REPEATS = 16 };
+enum {
+    EVENTS = 512,
+    ACCEPTS = 256,
+    REPEATS = 16
+};
 
 struct rest {
     size_t offset, length;
@@ -144,7 +148,7 @@ static void pour(int fd)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
     cell = options.cell;
     int listener = server_listen(&options, true);
     poller = epoll_create1(EPOLL_CLOEXEC);

@@ -40,7 +40,12 @@ enum {
     CQE_BUFFER_MORE = 1 << 4 /* IORING_CQE_F_BUF_MORE: the kernel goes on filling this buffer */
 };
 
-enum operation { OP_ACCEPT, OP_RECEIVE, OP_SEND, OP_GREET };
+enum operation {
+    OP_ACCEPT,
+    OP_RECEIVE,
+    OP_SEND,
+    OP_GREET
+};
 
 struct piece {
     uint32_t next; /* index into pieces, 0 is none */
@@ -429,7 +434,7 @@ static void open_buffers(const struct server_options *options)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
     cell = options.cell;
     int listener = server_listen(&options, false);
     open_ring();
@@ -442,7 +447,8 @@ int main(int argc, char **argv)
             server_fail("cannot wait for completions", -status);
         struct io_uring_cqe *cqe;
         unsigned head, seen = 0;
-        io_uring_for_each_cqe(&ring, head, cqe) {
+        io_uring_for_each_cqe(&ring, head, cqe)
+        {
             dispatch(cqe);
             seen++;
         }
