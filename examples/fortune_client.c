@@ -1,15 +1,19 @@
 /*
- * The Fortune client: asks a Fortune server for a saying and prints it. There is no event loop and
- * no handler in it: it waits.
+ * The Fortune client: asks a Fortune server for a saying and prints it. It can do so in two ways:
+ * by handlers that an event loop calls, or, with --blocking, by waiting.
  *
- * The normal course, for each saying: connect and wait for the connection; read the count of bytes
- * that the block begins with (fortune_wire.h), then that many bytes, waiting as long as some are
- * missing; print them as UTF-8; free the socket, which ends the connection. The time-out is for one
- * saying as a whole, so that a server that sends a byte now and then cannot hold the program.
+ * The normal course, for each question: connect to the host by its name; collect the count of bytes
+ * that the block begins with (fortune_wire.h), and then that many bytes, however they come in; end
+ * the connection; print the text as UTF-8. A saying that is the last one over again is not printed:
+ * the question is asked again, a few times at most, since a server may know only one.
  *
- * Ways to fail, each with one line on standard error and exit status 2: a wrong option or host, no
- * connection, a server that ends the connection early or takes too long, a count that cannot be
- * one. Sayings printed before stay printed.
+ * By handlers, one socket makes all the connections: `disconnected` begins the next. By waiting,
+ * each question has a socket of its own. In either way the time-out is for a question as a whole,
+ * so that a server that sends a byte now and then cannot hold the program.
+ *
+ * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a host that
+ * is not known, no connection, a server that ends the connection early or takes too long, a count
+ * that cannot be one. Sayings printed before stay printed.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,14 +29,155 @@
 #include "options.h"
 
 #define PROGRAM "fortune_client"
+#define AGAIN 10 /* questions at most for a saying that is not the last one */
 
-typedef struct options {
-    berth_address host;
+/* What was asked for, and how far it has come: the handlers' user pointer. */
+typedef struct client {
+    const char *host;
     uint16_t port;
     long count;
-    int timeout;        /* milliseconds */
-    const char *server; /* host and port, for messages */
-} options;
+    int timeout; /* milliseconds, for a question */
+    bool blocking;
+    char server[300]; /* host and port, for messages */
+
+    long told;
+    int repeated; /* times that the answer was the last one */
+    char *last;   /* saying that was printed */
+    size_t last_length;
+
+    berth_timer *timer; /* these two by handlers only */
+    bool whole;         /* the answer has come */
+} client;
+
+/* ---- both ways ------------------------------------------------------------------------------- */
+
+/* Prints an answer, or drops it if it is the last one over again. */
+static void tell(client *self, const uint8_t *bytes, uint32_t count)
+{
+    size_t length;
+    char *text = fortune_text_new(bytes, count, &length);
+    if (!text)
+        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
+    if (self->last && length == self->last_length && memcmp(text, self->last, length) == 0 &&
+        ++self->repeated < AGAIN) {
+        free(text);
+        return;
+    }
+    free(self->last);
+    self->last = text;
+    self->last_length = length;
+    self->repeated = 0;
+    if (self->told++ > 0)
+        puts("%");
+    fwrite(text, 1, length, stdout);
+    putchar('\n');
+}
+
+static uint32_t count_from(const client *self, const uint8_t header[FORTUNE_HEADER])
+{
+    uint32_t count;
+    if (!fortune_header_read(header, &count))
+        fail(PROGRAM, "%s announced %u bytes: that is no fortune", self->server, count);
+    return count;
+}
+
+static uint8_t *space_for(uint32_t count)
+{
+    uint8_t *bytes = malloc(count + 1); /* an empty one has its place too */
+    if (!bytes)
+        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
+    return bytes;
+}
+
+static _Noreturn void give_up(const client *self, const berth_socket *socket)
+{
+    const char *text = berth_socket_error_string(socket);
+    switch (berth_socket_error(socket)) {
+    case BERTH_ERROR_HOST_NOT_FOUND:
+        fail(PROGRAM, "there is no host called '%s'; is the name right?", self->host);
+    case BERTH_ERROR_CONNECTION_REFUSED:
+        fail(PROGRAM, "%s; is a Fortune server running there?", text);
+    default:
+        fail(PROGRAM, "%s", text);
+    }
+}
+
+static _Noreturn void give_up_early(const client *self)
+{
+    fail(PROGRAM, "%s ended the connection in the middle of a fortune", self->server);
+}
+
+static _Noreturn void give_up_late(const client *self)
+{
+    fail(PROGRAM, "%s sent no whole fortune within %d ms", self->server, self->timeout);
+}
+
+/* ---- by handlers ----------------------------------------------------------------------------- */
+
+static void ask(client *self, berth_socket *socket)
+{
+    self->whole = false;
+    berth_timer_start(self->timer, (uint64_t)self->timeout, 0);
+    berth_socket_connect_to_host(socket, self->host, self->port); /* failed() hears of failures */
+}
+
+static void collect(berth_socket *socket, void *user)
+{
+    client *self = user;
+    uint8_t header[FORTUNE_HEADER];
+    if (berth_socket_peek(socket, header, sizeof(header)) < (ptrdiff_t)sizeof(header))
+        return;
+    uint32_t count = count_from(self, header);
+    if (berth_socket_bytes_available(socket) < sizeof(header) + count)
+        return;
+    uint8_t *bytes = space_for(count);
+    berth_socket_skip(socket, sizeof(header));
+    berth_socket_read(socket, bytes, count);
+    tell(self, bytes, count);
+    free(bytes);
+    self->whole = true;
+    berth_socket_abort(socket); /* calls ended() */
+}
+
+static void ended(berth_socket *socket, void *user)
+{
+    client *self = user;
+    if (!self->whole)
+        give_up_early(self);
+    if (self->told < self->count)
+        ask(self, socket);
+    else
+        berth_loop_stop(NULL, 0);
+}
+
+static void failed(berth_socket *socket, berth_error error, void *user)
+{
+    if (error != BERTH_ERROR_REMOTE_HOST_CLOSED) /* the server's ordinary end: see ended() */
+        give_up(user, socket);
+}
+
+static void expired(berth_timer *timer, void *user)
+{
+    (void)timer;
+    give_up_late(user);
+}
+
+static void ask_by_handlers(client *self)
+{
+    static const berth_socket_handlers handlers = {
+        .ready_read = collect, .disconnected = ended, .error_occurred = failed};
+    berth_socket *socket = berth_socket_new(NULL, &handlers, self); /* NULL: this thread's loop */
+    self->timer = berth_timer_new(NULL, expired, self);
+    if (!socket || !self->timer)
+        fail(PROGRAM, "cannot make a socket and a timer: %s", strerror(errno));
+    ask(self, socket);
+    if (berth_loop_run(NULL) != 0)
+        fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
+    berth_timer_free(self->timer);
+    berth_socket_free(socket);
+}
+
+/* ---- by waiting ------------------------------------------------------------------------------ */
 
 static long long now_in_milliseconds(void)
 {
@@ -48,7 +193,7 @@ static int left_until(long long deadline)
 }
 
 /* Reads exactly `size` bytes, waiting for what has not come yet. */
-static void read_all(berth_socket *socket, const options *chosen, long long deadline, void *data,
+static void read_all(const client *self, berth_socket *socket, long long deadline, void *data,
                      size_t size)
 {
     uint8_t *bytes = data;
@@ -56,97 +201,86 @@ static void read_all(berth_socket *socket, const options *chosen, long long dead
     while (done < size) {
         ptrdiff_t got = berth_socket_read(socket, bytes + done, size - done);
         if (got < 0)
-            fail(PROGRAM, "%s ended the connection in the middle of a fortune", chosen->server);
+            give_up_early(self);
         done += (size_t)got;
         if (got > 0 || berth_socket_wait_for_ready_read(socket, left_until(deadline)))
             continue;
         if (berth_socket_error(socket) == BERTH_ERROR_SOCKET_TIMEOUT)
-            fail(PROGRAM, "%s sent no whole fortune within %d ms", chosen->server, chosen->timeout);
+            give_up_late(self);
         /* If the connection has ended, the next read tells, or finds what came before the end. */
         if (berth_socket_is_valid(socket))
-            fail(PROGRAM, "%s", berth_socket_error_string(socket));
+            give_up(self, socket);
     }
 }
 
-static void print_fortune(const options *chosen)
+static void ask_by_waiting(client *self)
 {
-    long long deadline = now_in_milliseconds() + chosen->timeout;
-    const char *backend = getenv("BERTH_BACKEND");
-    berth_socket *socket = berth_socket_new(NULL, NULL, NULL); /* NULL: this thread's own loop */
-    if (!socket)
-        fail(PROGRAM, "cannot make an event loop or socket (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
-    if (!berth_socket_connect_to_address(socket, chosen->host, chosen->port) ||
-        !berth_socket_wait_for_connected(socket, left_until(deadline)))
-        fail(PROGRAM, "%s", berth_socket_error_string(socket));
-
+    long long deadline = now_in_milliseconds() + self->timeout;
     uint8_t header[FORTUNE_HEADER];
-    uint32_t count;
-    read_all(socket, chosen, deadline, header, sizeof(header));
-    if (!fortune_header_read(header, &count))
-        fail(PROGRAM, "%s announced %u bytes: that is no fortune", chosen->server, count);
-    uint8_t *bytes = malloc(count + 1); /* an empty one has its place too */
-    if (!bytes)
-        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
-    read_all(socket, chosen, deadline, bytes, count);
+    berth_socket *socket = berth_socket_new(NULL, NULL, NULL);
+    if (!socket)
+        fail(PROGRAM, "cannot make a socket: %s", strerror(errno));
+    if (!berth_socket_connect_to_host(socket, self->host, self->port) ||
+        !berth_socket_wait_for_connected(socket, left_until(deadline)))
+        give_up(self, socket);
+    read_all(self, socket, deadline, header, sizeof(header));
+    uint32_t count = count_from(self, header);
+    uint8_t *bytes = space_for(count);
+    read_all(self, socket, deadline, bytes, count);
     berth_socket_free(socket);
-
-    size_t length;
-    char *text = fortune_text_new(bytes, count, &length);
-    if (!text)
-        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
-    fwrite(text, 1, length, stdout);
-    putchar('\n');
-    free(text);
+    tell(self, bytes, count);
     free(bytes);
 }
 
+/* ---- the command line ------------------------------------------------------------------------ */
+
 static _Noreturn void help(void)
 {
-    puts("usage: " PROGRAM " HOST PORT [--count N] [--timeout MS]\n"
+    puts("usage: " PROGRAM " HOST PORT [--count N] [--timeout MS] [--blocking]\n"
          "Fetches a saying from a Fortune server and prints it.\n"
          "\n"
-         "  HOST          an IPv4 or IPv6 address, or localhost, which is 127.0.0.1\n"
+         "  HOST          a name, or an IPv4 or IPv6 address\n"
          "  PORT          1 to 65535\n"
          "  --count N     fetch this many, one connection each, and print a line with a single %\n"
          "                between two of them (default: 1)\n"
-         "  --timeout MS  give up a fortune after this many milliseconds (default: 5000)\n"
+         "  --timeout MS  give up a question after this many milliseconds (default: 5000)\n"
+         "  --blocking    wait, instead of being called by an event loop\n"
          "  --help        print this and exit\n"
          "\n"
          "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.");
     exit(0);
 }
 
-static berth_address host_from(const char *text)
+static void name_server(client *self)
 {
-    berth_address host = BERTH_ADDRESS_LOOPBACK;
-    if (strcmp(text, "localhost") != 0 && !berth_address_parse(text, &host))
-        fail(PROGRAM,
-             "'%s' is neither an IPv4 or IPv6 address nor localhost; other names cannot be "
-             "looked up yet",
-             text);
-    return host;
+    berth_address address;
+    if (berth_address_parse(self->host, &address))
+        berth_endpoint_format(address, self->port, self->server, sizeof(self->server));
+    else
+        snprintf(self->server, sizeof(self->server), "%s:%u", self->host, self->port);
 }
 
-static options parse(int argc, char **argv)
+static void parse(int argc, char **argv, client *self)
 {
     static const struct option known[] = {
         {"count", required_argument, NULL, 'c'},
         {"timeout", required_argument, NULL, 't'},
+        {"blocking", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    static char server[BERTH_ENDPOINT_TEXT_SIZE];
-    options chosen = {.count = 1, .timeout = 5000, .server = server};
     int option;
     opterr = 0; /* the message is ours */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'c':
-            chosen.count = number_from(PROGRAM, "the count", optarg, 1, INT_MAX);
+            self->count = number_from(PROGRAM, "the count", optarg, 1, INT_MAX);
             break;
         case 't':
-            chosen.timeout = (int)number_from(PROGRAM, "the time-out", optarg, 1, INT_MAX);
+            self->timeout = (int)number_from(PROGRAM, "the time-out", optarg, 1, INT_MAX);
+            break;
+        case 'b':
+            self->blocking = true;
             break;
         case 'h':
             help();
@@ -156,20 +290,25 @@ static options parse(int argc, char **argv)
     }
     if (argc - optind != 2)
         fail(PROGRAM, "a host and a port are needed, and nothing else; try --help");
-    chosen.host = host_from(argv[optind]);
-    chosen.port = (uint16_t)number_from(PROGRAM, "the port", argv[optind + 1], 1, 65535);
-    berth_endpoint_format(chosen.host, chosen.port, server, sizeof(server));
-    return chosen;
+    self->host = argv[optind];
+    self->port = (uint16_t)number_from(PROGRAM, "the port", argv[optind + 1], 1, 65535);
+    name_server(self);
 }
 
 int main(int argc, char **argv)
 {
-    options chosen = parse(argc, argv);
-    for (long i = 0; i < chosen.count; i++) {
-        if (i > 0)
-            puts("%");
-        print_fortune(&chosen);
-    }
+    static client self = {.count = 1, .timeout = 5000};
+    const char *backend = getenv("BERTH_BACKEND");
+    parse(argc, argv, &self);
+    if (!berth_loop_current())
+        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
+             backend ? backend : "", strerror(errno));
+    if (self.blocking)
+        while (self.told < self.count)
+            ask_by_waiting(&self);
+    else
+        ask_by_handlers(&self);
+    free(self.last);
     if (fflush(stdout) != 0)
         fail(PROGRAM, "cannot write to standard output: %s", strerror(errno));
     return 0;

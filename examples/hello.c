@@ -2,15 +2,9 @@
 
 #include <berth/berth.h>
 
-static void done(berth_socket *socket, void *user)
-{
-    (void)user;
-    berth_socket_free(socket);
-}
-
 static void greet(berth_server *server, void *user)
 {
-    static const berth_socket_handlers handlers = {.disconnected = done};
+    static const berth_socket_handlers handlers = {.disconnected = berth_socket_free_in_handler};
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
         return;

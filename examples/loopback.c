@@ -157,16 +157,10 @@ static void compare(berth_socket *socket, void *user)
         berth_socket_disconnect_from_host(socket);
 }
 
-static void free_socket(berth_socket *socket, void *user)
-{
-    (void)user;
-    berth_socket_free(socket);
-}
-
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = compare,
-                                                   .disconnected = free_socket};
+                                                   .disconnected = berth_socket_free_in_handler};
     transfer *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)

@@ -1,4 +1,7 @@
-"""Clients written with Qt read fortunes from our server: one by its loop, fifty by waiting."""
+"""Clients written with Qt read fortunes from our server: one by its loop, fifty by waiting.
+
+spec: S8.3 S8.4
+"""
 
 import tempfile
 

@@ -1,4 +1,5 @@
-"""Our client reads fortunes from servers written with Qt: one, fifty in a row, a null string."""
+"""Our client, by handlers and by waiting, reads fortunes from servers written with Qt: one, fifty in a
+row, a null string."""
 
 import subprocess
 import tempfile
@@ -56,19 +57,25 @@ def ask(application, server, *arguments):
 
 
 application = QtCore.QCoreApplication([])
-server = Server(_support.TEXTS)
-assert ask(application, server) == _support.TEXTS[0] + "\n"
+for mode in ([], ["--blocking"]):
+    server = Server(_support.TEXTS)
+    assert ask(application, server, *mode) == _support.TEXTS[0] + "\n"
 
-server = Server(_support.TEXTS)
-expected = "%\n".join(_support.TEXTS[i % len(_support.TEXTS)] + "\n" for i in range(50))
-assert ask(application, server, "--count", "50") == expected
-assert server.served == 50
+    server = Server(_support.TEXTS)
+    expected = "%\n".join(_support.TEXTS[i % len(_support.TEXTS)] + "\n" for i in range(50))
+    assert ask(application, server, "--count", "50", *mode) == expected
+    assert server.served == 50
 
-server = Server([""])
-assert ask(application, server) == "\n"
-server = Server([None])
-assert ask(application, server) == "\n"
+    # A saying that comes twice in a row is asked for once more.
+    server = Server(["once", "once", "twice"])
+    assert ask(application, server, "--count", "2", *mode) == "once\n%\ntwice\n"
+    assert server.served == 3
 
-longest = "七" * (1 << 19)
-server = Server([longest])
-assert ask(application, server) == longest + "\n"
+    server = Server([""])
+    assert ask(application, server, *mode) == "\n"
+    server = Server([None])
+    assert ask(application, server, *mode) == "\n"
+
+    longest = "七" * (1 << 19)
+    server = Server([longest])
+    assert ask(application, server, *mode) == longest + "\n"

@@ -1,4 +1,7 @@
-"""Our server against plain clients: many at once, rude ones, both families, bad UTF-8."""
+"""Our server against plain clients: many at once, rude ones, both families, bad UTF-8.
+
+spec: S8.1 S8.2 S8.3
+"""
 
 import os
 import socket

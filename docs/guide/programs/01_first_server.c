@@ -21,21 +21,14 @@ static void echo(berth_socket *socket, void *user)
         berth_socket_write(socket, bytes, (size_t)count);
 }
 
-static void free_socket(berth_socket *socket, void *user)
-{
-    (void)user;
-    berth_socket_free(socket);
-}
-
 static void take(berth_server *server, void *user)
 {
-    static const berth_socket_handlers handlers = {.ready_read = echo, .disconnected = free_socket};
+    static const berth_socket_handlers handlers = {.ready_read = echo,
+                                                   .disconnected = berth_socket_free_in_handler};
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
         return;
     berth_socket_set_handlers(socket, &handlers, user);
-    if (berth_socket_bytes_available(socket) > 0)
-        echo(socket, user); /* came before the handler was there */
 }
 
 /* ---- the client ------------------------------------------------------------------------------ */

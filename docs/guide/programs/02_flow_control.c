@@ -1,0 +1,158 @@
+/*
+ * Flow control: how a server keeps out what it has no room for yet.
+ *
+ * First the queue of accepted connections: five clients connect to a server that keeps two. What
+ * has no place waits in the kernel, and comes in when one is taken, or, after a pause, when
+ * accepting is resumed.
+ *
+ * Then the bytes of one connection: a server sends 16 MiB to a client that reads slowly. Two marks
+ * keep the server's output small, a limit the client's input; the exit status says whether they
+ * held and whether all bytes came.
+ */
+#include <stdio.h>
+
+#include <berth/berth.h>
+
+#define CLIENTS 5
+#define PLENTY ((size_t)16 << 20)
+#define LOW ((size_t)32 << 10)
+#define HIGH ((size_t)128 << 10)
+
+static bool expect(const char *what, int found, int expected)
+{
+    printf("%-40s %d\n", what, found);
+    return found == expected;
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void count(berth_server *server, void *user)
+{
+    (void)server;
+    int *accepted = user;
+    ++*accepted;
+}
+
+/* Turns the loop until nothing has happened for a tenth of a second. */
+static int accepted_by_now(const int *accepted)
+{
+    while (berth_loop_turn(NULL, 100))
+        continue;
+    return *accepted;
+}
+
+static bool connections(void)
+{
+    static const berth_server_handlers handlers = {.new_connection = count};
+    int accepted = 0;
+    berth_socket *clients[CLIENTS];
+    berth_server *server = berth_server_new(NULL, &handlers, &accepted);
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return false;
+
+    berth_server_set_max_pending_connections(server, 2);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = berth_socket_new(NULL, NULL, NULL);
+        berth_socket_connect_to_address(clients[i], BERTH_ADDRESS_LOOPBACK,
+                                        berth_server_port(server));
+        if (!berth_socket_wait_for_connected(clients[i], 5000))
+            return false;
+    }
+    bool good = expect("accepted with room for two:", accepted_by_now(&accepted), 2);
+    berth_socket_free(berth_server_next_pending_connection(server));
+    good &= expect("after one of them was taken:", accepted_by_now(&accepted), 3);
+
+    berth_server_pause_accepting(server);
+    berth_socket_free(berth_server_next_pending_connection(server));
+    good &= expect("after another was taken in a pause:", accepted_by_now(&accepted), 3);
+    berth_server_resume_accepting(server);
+    good &= expect("after the pause:", accepted_by_now(&accepted), 4);
+
+    berth_server_set_max_pending_connections(server, 30);
+    good &= expect("with room for thirty:", accepted_by_now(&accepted), CLIENTS);
+    for (int i = 0; i < CLIENTS; i++)
+        berth_socket_free(clients[i]);
+    berth_server_free(server); /* with the connections that nobody took */
+    return good;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+typedef struct stream {
+    size_t written;
+    size_t read;
+    size_t most_output;
+    size_t most_input;
+    berth_socket *client;
+} stream;
+
+/* Writes until the high mark is reached; goes on when the output has fallen to the low one. */
+static void pour(berth_socket *socket, void *user)
+{
+    static const char block[16384];
+    stream *all = user;
+    ptrdiff_t taken = 1;
+    while (all->written < PLENTY && taken > 0) {
+        size_t left = PLENTY - all->written;
+        taken = berth_socket_write(socket, block, left < sizeof(block) ? left : sizeof(block));
+        if (taken > 0)
+            all->written += (size_t)taken;
+    }
+    if (berth_socket_bytes_to_write(socket) > all->most_output)
+        all->most_output = berth_socket_bytes_to_write(socket);
+    if (all->written == PLENTY)
+        berth_socket_disconnect_from_host(socket); /* sends what is left first */
+}
+
+static void take(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers = {.drained = pour};
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    if (!socket)
+        return;
+    berth_socket_set_handlers(socket, &handlers, user);
+    berth_socket_set_write_marks(socket, LOW, HIGH);
+    pour(socket, user);
+}
+
+static void sip(berth_timer *timer, void *user)
+{
+    (void)timer;
+    stream *all = user;
+    size_t available = berth_socket_bytes_available(all->client);
+    if (available > all->most_input)
+        all->most_input = available;
+    ptrdiff_t count = berth_socket_skip(all->client, available);
+    if (count > 0)
+        all->read += (size_t)count;
+    else if (count < 0)
+        berth_loop_stop(NULL, 0); /* nothing there, and nothing will come */
+}
+
+static bool bytes(void)
+{
+    static const berth_server_handlers handlers = {.new_connection = take};
+    stream all = {0};
+    berth_server *server = berth_server_new(NULL, &handlers, &all);
+    berth_timer *timer = berth_timer_new(NULL, sip, &all);
+    all.client = berth_socket_new(NULL, NULL, NULL);
+    if (!server || !timer || !all.client || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return false;
+    berth_socket_set_read_buffer_size(all.client, 65536);
+    berth_socket_connect_to_address(all.client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
+    berth_timer_start(timer, 50, 1);
+    berth_loop_run(NULL);
+
+    printf("read %zu of %zu bytes; kept %zu for output and %zu of input at most\n", all.read,
+           PLENTY, all.most_output, all.most_input);
+    berth_timer_free(timer);
+    berth_socket_free(all.client);
+    berth_server_free(server);
+    return all.read == PLENTY && all.most_output <= HIGH && all.most_input < PLENTY / 8;
+}
+
+int main(void)
+{
+    bool good = connections();
+    return bytes() && good ? 0 : 1;
+}

@@ -1,0 +1,99 @@
+/*
+ * Living inside another event loop: the program has a loop of its own, here a plain poll() with a
+ * pipe, and Berth is one more descriptor in it. A server and a client exchange a line that way, a
+ * timer of Berth's goes off, and the pipe is read in between. The exit status says whether all
+ * three have happened.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <berth/berth.h>
+
+#define PATIENCE 5000 /* milliseconds */
+
+typedef struct news {
+    bool line;
+    bool timer;
+    bool pipe;
+} news;
+
+/* ---- on Berth's side ------------------------------------------------------------------------- */
+
+static void greet(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers = {.disconnected = berth_socket_free_in_handler};
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    if (!socket)
+        return;
+    berth_socket_set_handlers(socket, &handlers, user);
+    berth_socket_write(socket, "hello\n", 6);
+    berth_socket_disconnect_from_host(socket);
+}
+
+static void read_line(berth_socket *socket, void *user)
+{
+    news *all = user;
+    char line[16];
+    if (berth_socket_can_read_line(socket) && berth_socket_read_line(socket, line, sizeof(line)))
+        all->line = strcmp(line, "hello\n") == 0;
+}
+
+static void expire(berth_timer *timer, void *user)
+{
+    (void)timer;
+    news *all = user;
+    all->timer = true;
+}
+
+/* ---- the other loop -------------------------------------------------------------------------- */
+
+static void read_pipe(int end, news *all)
+{
+    char letter;
+    all->pipe = read(end, &letter, 1) == 1 && letter == 'x';
+}
+
+/* A turn of Berth's comes before each sleep: it also starts what was asked for outside of it. */
+static void run(berth_loop *loop, int pipe_end, news *all)
+{
+    struct pollfd watched[] = {{.fd = berth_loop_descriptor(loop), .events = POLLIN},
+                               {.fd = pipe_end, .events = POLLIN}};
+    for (;;) {
+        berth_loop_turn(loop, 0);
+        if (all->line && all->timer && all->pipe)
+            return;
+        int timeout = berth_loop_timeout(loop);
+        if (poll(watched, 2, timeout < 0 ? PATIENCE : timeout) == 0 && timeout < 0)
+            return; /* nothing for so long: it is not going to come */
+        if (watched[1].revents)
+            read_pipe(pipe_end, all);
+    }
+}
+
+int main(void)
+{
+    static const berth_server_handlers serving = {.new_connection = greet};
+    static const berth_socket_handlers reading = {.ready_read = read_line};
+    news all = {0};
+    int ends[2];
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_server *server = berth_server_new(loop, &serving, NULL);
+    berth_socket *client = berth_socket_new(loop, &reading, &all);
+    berth_timer *timer = berth_timer_new(loop, expire, &all);
+    if (!loop || !server || !client || !timer || pipe(ends) != 0 ||
+        !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return 1;
+    berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
+    berth_timer_start(timer, 20, 0);
+    if (write(ends[1], "x", 1) != 1)
+        return 1;
+
+    run(loop, ends[0], &all);
+    printf("line %d, timer %d, pipe %d\n", all.line, all.timer, all.pipe);
+    berth_loop_free(loop);
+    close(ends[0]);
+    close(ends[1]);
+    return all.line && all.timer && all.pipe ? 0 : 1;
+}

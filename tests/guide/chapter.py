@@ -1,0 +1,42 @@
+"""A chapter of the guide shows its program to the letter, and the program is content with itself.
+
+    chapter.py SOURCE PROGRAM PROBE    the test
+    chapter.py --update SOURCE...      puts changed programs into their chapters
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+CODE = re.compile(r"(?<=^```c\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
+
+
+def chapter_of(source):
+    name = os.path.basename(source).replace(".c", ".md")
+    return os.path.join(os.path.dirname(os.path.abspath(source)), "..", name)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+if sys.argv[1] == "--update":
+    for source in sys.argv[2:]:
+        text = CODE.sub(lambda _: read(source), read(chapter_of(source)))
+        with open(chapter_of(source), "w", encoding="utf-8") as file:
+            file.write(text)
+    sys.exit()
+
+source, program, probe = sys.argv[1:]
+shown = CODE.findall(read(chapter_of(source)))
+assert shown == [read(source)], \
+    "%s does not show %s as it is, and nothing else in C; chapter.py --update %s mends it" % (
+        os.path.relpath(chapter_of(source)), os.path.basename(source), source)
+
+status = subprocess.run([probe], timeout=20).returncode
+if status:
+    sys.exit(status)
+result = subprocess.run([program], stdin=subprocess.DEVNULL, timeout=40)
+assert result.returncode == 0, "%s ended with %d" % (program, result.returncode)

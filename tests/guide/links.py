@@ -1,0 +1,42 @@
+"""What the guide, the porting table and README point to is there: files, and names of functions.
+
+    links.py SOURCES
+"""
+
+import glob
+import os
+import re
+import sys
+
+sources = sys.argv[1]
+pages = [os.path.join(sources, name) for name in ("README.md", "docs/porting-from-qt.md")]
+pages += glob.glob(os.path.join(sources, "docs/guide/*.md"))
+
+known = set()
+for header in glob.glob(os.path.join(sources, "include/berth/*.h")):
+    with open(header, encoding="utf-8") as file:
+        text = file.read()
+    # Without comments: a name has to be declared, not only mentioned.
+    known.update(re.findall(r"\b(?:berth|BERTH)_\w+", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)))
+    known.update("BERTH_ERROR_" + name for name in re.findall(r"\bX\((\w+),", text))
+
+wrong = []
+for page in pages:
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    name = os.path.relpath(page, sources)
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if "://" not in link and not os.path.exists(os.path.join(os.path.dirname(page), link)):
+            wrong.append("%s: nothing is at %s" % (name, link))
+    for word in sorted(set(re.findall(r"\b(?:berth|BERTH)_\w+\b", text))):
+        # BERTH_BACKEND is of the environment; berth_socket_ and the like stand for a group.
+        if word not in known and word != "BERTH_BACKEND" and not word.endswith("_"):
+            wrong.append("%s: there is no %s" % (name, word))
+    if page.endswith("porting-from-qt.md"):
+        missing = known.difference(re.findall(r"\bberth_\w+", text))
+        for word in sorted(missing):
+            if re.match(r"berth_(server|socket)_\w+$", word) and not word.endswith("_sized") and \
+                    not re.search(r"_(handlers|option)$", word):
+                wrong.append("%s: %s has no row" % (name, word))
+print("\n".join(wrong))
+sys.exit(1 if wrong else 0)
