@@ -505,12 +505,21 @@ static int64_t until(uint64_t now, uint64_t deadline, uint64_t again)
     return next > now ? (int64_t)(next - now) : 0;
 }
 
+static uint64_t prepare(const berth__wait *wait)
+{
+    return wait->prepare != NULL ? wait->prepare(wait->object) : UINT64_MAX;
+}
+
 static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadline)
 {
     bool last = false;
     for (;;) {
-        uint64_t again = wait->prepare != NULL ? wait->prepare(wait->object) : UINT64_MAX;
+        prepare(wait);
         if (run_of(loop, wait))
+            return true;
+        /* What ran may have brought something to its end that is due only now, such as a lookup. */
+        uint64_t again = prepare(wait);
+        if (wait->done(wait->object))
             return true;
         if (last || loop->broken)
             return false;

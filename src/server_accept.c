@@ -243,9 +243,12 @@ bool berth_server_base_has_pending_connections(const berth_server *server)
 bool berth_server_has_pending_connections(berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (SLOT(server, has_pending_connections) != NULL)
-        return server->handlers->has_pending_connections(server, server->user);
-    return berth_server_base_has_pending_connections(server);
+    if (SLOT(server, has_pending_connections) == NULL)
+        return berth_server_base_has_pending_connections(server);
+    berth__enter(&server->object);
+    bool has = server->handlers->has_pending_connections(server, server->user);
+    berth__leave(&server->object);
+    return has;
 }
 
 berth_socket *berth_server_base_next_pending_connection(berth_server *server)
@@ -262,9 +265,12 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
 berth_socket *berth_server_next_pending_connection(berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (SLOT(server, next_pending_connection) != NULL)
-        return server->handlers->next_pending_connection(server, server->user);
-    return berth_server_base_next_pending_connection(server);
+    if (SLOT(server, next_pending_connection) == NULL)
+        return berth_server_base_next_pending_connection(server);
+    berth__enter(&server->object);
+    berth_socket *next = server->handlers->next_pending_connection(server, server->user);
+    berth__leave(&server->object);
+    return next;
 }
 
 /* ---- the blocking wait ----------------------------------------------------------------------- */

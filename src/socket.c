@@ -201,6 +201,8 @@ void berth_socket_free(berth_socket *socket)
     if (!socket->object.freed) {
         socket->handlers = NULL;
         berth_socket_abort(socket);
+        if (socket->pending_in != NULL) /* again, by a handler */
+            berth__server_forget(socket->pending_in, socket);
         berth__socket_drop_input(socket);
         if (berth__socket_in_flush(socket))
             berth__socket_unlink_flush(socket);

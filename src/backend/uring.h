@@ -37,10 +37,11 @@ enum {
     ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
     POLLED = 1 << 6,     /* a poll is in flight */
     CONNECTING = 1 << 7,
-    VIEW = 1 << 8,      /* `data` and `size` are the first of the views not yet run */
-    END = 1 << 9,       /* the receive has ended with `error`; not yet reported */
-    READABLE = 1 << 10, /* a listener that has something, found while there was no credit */
-    UNCHECKED = 1 << 11 /* has a place among the unchecked */
+    VIEW = 1 << 8,       /* `data` and `size` are the first of the views not yet run */
+    END = 1 << 9,        /* the receive has ended with `error`; not yet reported */
+    READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
+    UNCHECKED = 1 << 11, /* has a place among the unchecked */
+    BULK = 1 << 12       /* receives once at a time */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows

@@ -14,7 +14,9 @@
  * older than views.
  *
  * A receive that finds no buffer waits in the queue `starved`, and some are begun again whenever
- * buffers have come back, which may be before the failure is seen.
+ * buffers have come back, which may be before the failure is seen. While there is so much to read
+ * that buffers run out, streams receive once at a time, as many as there are buffers: a receive
+ * that goes on would fail again after each buffer.
  *
  * The kernel (6.18 and before) forgets a reset that has come together with the bytes before it:
  * both wake the receive once, it takes the bytes, and is never woken again. A stream that has
@@ -37,8 +39,9 @@
 #define HELD_LIMIT ((size_t)65536)
 
 enum {
-    DEEP = 4,       /* nested runs from which on views are copied, lest they hold all buffers */
-    FEED_LIMIT = 64 /* receives begun again for each buffer, at most */
+    DEEP = 4,         /* nested runs from which on views are copied, lest they hold all buffers */
+    FEED_LIMIT = 64,  /* receives begun again for each buffer, at most */
+    BULK_SIZE = 16384 /* a receive of less ends the time of single ones */
 };
 
 /* ---- lists of streams --------------------------------------------------------------------- */
@@ -230,10 +233,7 @@ static void arm(uring_backend *uring, berth__stream *stream)
         end_by(uring, stream, ENOMEM);
         return;
     }
-    /* A first receive hardly ever finds anything; one with no buffer left would fail without
-     * looking. */
-    bool wait_first = !(stream->flags & ARMED_ONCE) || uring->ring.available == 0;
-    berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor, wait_first);
+    berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor, stream->flags & BULK);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_RECEIVE));
     stream->flags |= ARMED | ARMED_ONCE;
     stream->own.uring.in_flight++;
@@ -261,6 +261,7 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
 static void starve(uring_backend *uring, berth__stream *stream)
 {
     uring->starved_again = true;
+    stream->flags |= BULK;
     if (uring->ring.available > 0 || (stream->flags & (LISTED | STARVED | WAITING))) {
         berth__uring_list(uring, stream); /* buffers have come back since the kernel looked */
         return;
@@ -414,6 +415,8 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
 
     stream->own.uring.in_flight--;
     stream->flags &= ~(uint32_t)(ARMED | CANCELLED);
+    if (result >= 0 && result < BULK_SIZE)
+        stream->flags &= ~(uint32_t)BULK;
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;

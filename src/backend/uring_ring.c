@@ -103,14 +103,18 @@ bool berth__ring_has_work(const berth__ring *ring)
     return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
 }
 
+/* An attempt before there are bytes would be in vain, and fail if there is no buffer at the moment.
+ */
 void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
-                                 bool wait_first)
+                                 bool once)
 {
-    io_uring_prep_recv_multishot(sqe, descriptor, NULL, ring->cap, 0);
+    if (once)
+        io_uring_prep_recv(sqe, descriptor, NULL, 0, 0);
+    else
+        io_uring_prep_recv_multishot(sqe, descriptor, NULL, ring->cap, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     sqe->buf_group = GROUP;
-    if (wait_first)
-        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 /* ---- buffers ------------------------------------------------------------------------------ */
@@ -259,7 +263,7 @@ static int start_receive(berth__ring *ring, int descriptor)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
     if (sqe == NULL)
         return EBUSY;
-    berth__ring_prepare_receive(ring, sqe, descriptor, true);
+    berth__ring_prepare_receive(ring, sqe, descriptor, false);
     io_uring_sqe_set_data64(sqe, TEST_RECEIVE);
     return 0;
 }

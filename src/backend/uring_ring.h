@@ -63,9 +63,8 @@ const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cq
 void berth__ring_give(berth__ring *ring, const uint8_t *bytes);
 bool berth__ring_same_buffer(const berth__ring *ring, const uint8_t *one, const uint8_t *other);
 
-/* An entry of a receive that goes on until it is cancelled or fails. `wait_first`: there is
- * probably nothing yet. */
+/* An entry of a receive that waits for bytes first; `once`, or until it is cancelled or fails. */
 void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
-                                 bool wait_first);
+                                 bool once);
 
 #endif
