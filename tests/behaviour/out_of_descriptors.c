@@ -75,6 +75,20 @@ CASE(recovery_by_our_own_close, "S2.6 reliability 1",
     UNTIL(host->new_connections == 3);
 }
 
+CASE(recovery_does_not_wait_for_the_retry, "reliability 1",
+     "the retries have become rare, and our own close still lets the next peer in at once")
+{
+    struct host *host = host_listening("h");
+    struct peer *live_peer;
+    struct actor *live = starving_host(host, &live_peer, 1);
+    /* The pauses between retries double: after these the next one is hundreds of turns away. */
+    for (int turns = 0; turns < 80; turns++)
+        berth_loop_turn(world_loop(), 10);
+    actor_free_socket(live);
+    world_settle();
+    ck_assert_uint_eq(host->new_connections, 2);
+}
+
 CASE(recovery_by_a_foreign_close, "reliability 1",
      "a descriptor that somebody else closes is noticed by the retries")
 {

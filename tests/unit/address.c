@@ -5,6 +5,8 @@
  * The tables hold every form that the specification of the model names, and what Qt 5.15 answers to
  * it; where Berth differs on purpose (an empty scope, a sign in front of a number) the line says
  * so.
+ *
+ * spec: S7.1 S7.2 S7.3 S7.4 S7.5 S7.6
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,624 @@
+/*
+ * The table: one CALL a function, each with the arguments that a program may give.
+ */
+#include "calls.h"
+
+#include "../../src/server.h"
+#include "../../src/socket.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct stage stage;
+struct call *all_calls;
+
+static void call_register(struct call *call)
+{
+    struct call **link = &all_calls;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = call;
+}
+
+#define CALL(name)                                                 \
+    static void call_##name(void);                                 \
+    static struct call entry_##name = {#name, call_##name, NULL};  \
+    __attribute__((constructor)) static void register_##name(void) \
+    {                                                              \
+        call_register(&entry_##name);                              \
+    }                                                              \
+    static void call_##name(void)
+
+/* ---- the books ------------------------------------------------------------------------------- */
+
+void stage_tidy(void)
+{
+    if (stage.server_freed && stage.in_server == 0)
+        stage.server = NULL;
+    if (stage.socket_freed && stage.in_socket == 0)
+        stage.socket = NULL;
+}
+
+static bool owned(void)
+{
+    if (stage.server == NULL || stage.socket == NULL || stage.server_freed || stage.socket_freed)
+        return false;
+    if (stage.socket->pending_in == stage.server)
+        return true;
+    for (berth__object *each = stage.server->children; each != NULL; each = each->next) {
+        if (each == &stage.socket->object)
+            return true;
+    }
+    return false;
+}
+
+void stage_free_server(void)
+{
+    bool both = owned();
+    stage.server_freed = true;
+    stage.socket_freed = stage.socket_freed || both;
+    berth_server_free(stage.server);
+    stage_tidy();
+}
+
+void stage_close_server(void)
+{
+    if (stage.socket != NULL && !stage.socket_freed && !stage.server_freed &&
+        stage.socket->pending_in == stage.server)
+        stage.socket_freed = true;
+    berth_server_close(stage.server);
+    stage_tidy();
+}
+
+void stage_free_socket(void)
+{
+    stage.socket_freed = true;
+    berth_socket_free(stage.socket);
+    stage_tidy();
+}
+
+static void check_server(void)
+{
+    bool listens = berth_server_is_listening(stage.server);
+    ck_assert_int_eq(berth_server_descriptor(stage.server) >= 0, listens);
+    ck_assert_int_eq(berth_server_port(stage.server) != 0, listens);
+    ck_assert_int_eq(berth_address_is_null(berth_server_address(stage.server)), !listens);
+    ck_assert_str_ne(berth_error_name(berth_server_error(stage.server)), "");
+    ck_assert_ptr_nonnull(berth_server_error_string(stage.server));
+    ck_assert_ptr_eq(berth_server_loop(stage.server), world_loop());
+}
+
+static void check_socket(void)
+{
+    berth_state state = berth_socket_state(stage.socket);
+    bool open = state == BERTH_STATE_CONNECTED || state == BERTH_STATE_CLOSING;
+    char byte;
+    size_t size;
+    ck_assert_str_ne(state_name(state), "?");
+    ck_assert_int_ne(state, BERTH_STATE_LISTENING);
+    ck_assert_int_eq(berth_socket_is_valid(stage.socket), open);
+    ck_assert_int_eq(berth_socket_descriptor(stage.socket) >= 0 || state != BERTH_STATE_CONNECTED,
+                     true);
+    ck_assert_uint_lt(berth_socket_bytes_available(stage.socket), 1u << 26);
+    ck_assert_uint_lt(berth_socket_bytes_to_write(stage.socket), 1u << 26);
+    ck_assert_int_le(berth_socket_peek(stage.socket, &byte, 1), 1);
+    const void *view = berth_socket_view(stage.socket, &size);
+    ck_assert_int_eq(view != NULL, size > 0);
+    ck_assert_uint_le(size, berth_socket_bytes_available(stage.socket));
+    ck_assert_int_eq(size > 0, berth_socket_bytes_available(stage.socket) > 0);
+    ck_assert_int_eq(berth_socket_error(stage.socket) == BERTH_ERROR_NONE,
+                     berth_socket_error_string(stage.socket)[0] == '\0');
+    ck_assert_ptr_nonnull(berth_socket_peer_name(stage.socket));
+    ck_assert_ptr_eq(berth_socket_loop(stage.socket), world_loop());
+}
+
+void call_make(const struct call *call)
+{
+    bool of_server = strncmp(call->name, "berth_server_", 13) == 0;
+    if (of_server ? stage.server == NULL : stage.socket == NULL)
+        return;
+    call->make();
+    if (stage.server != NULL && !stage.server_freed)
+        check_server();
+    if (stage.socket != NULL && !stage.socket_freed)
+        check_socket();
+}
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+CALL(berth_server_new_sized)
+{
+    ck_assert_ptr_nonnull(berth_server_new_sized(world_loop(), NULL, 0, NULL));
+}
+
+CALL(berth_server_free)
+{
+    stage_free_server();
+}
+
+CALL(berth_server_user)
+{
+    ck_assert_ptr_eq(berth_server_user(stage.server), &stage);
+}
+
+CALL(berth_server_loop)
+{
+    ck_assert_ptr_eq(berth_server_loop(stage.server), world_loop());
+}
+
+CALL(berth_server_listen)
+{
+    bool could = !berth_server_is_listening(stage.server) && !stage.server_freed;
+    bool listens = berth_server_listen(stage.server, BERTH_ADDRESS_LOOPBACK, 0);
+    ck_assert_int_eq(listens, could);
+    ck_assert(!berth_server_listen(stage.server, BERTH_ADDRESS_NULL, 0));
+    if (!stage.server_freed)
+        ck_assert_int_ne(berth_server_error(stage.server), BERTH_ERROR_NONE);
+}
+
+CALL(berth_server_close)
+{
+    stage_close_server();
+    ck_assert(stage.server == NULL || !berth_server_is_listening(stage.server));
+}
+
+CALL(berth_server_is_listening)
+{
+    bool listens = berth_server_is_listening(stage.server);
+    ck_assert_int_eq(listens, berth_server_is_listening(stage.server));
+}
+
+CALL(berth_server_port)
+{
+    berth_server_port(stage.server);
+}
+
+CALL(berth_server_address)
+{
+    berth_server_address(stage.server);
+}
+
+CALL(berth_server_descriptor)
+{
+    ck_assert_int_ge(berth_server_descriptor(stage.server), -1);
+}
+
+CALL(berth_server_set_descriptor)
+{
+    uint16_t port;
+    int descriptor = world_listener_descriptor(&port);
+    ck_assert(!berth_server_set_descriptor(stage.server, -1));
+    bool could = !berth_server_is_listening(stage.server) && !stage.server_freed;
+    bool adopted = berth_server_set_descriptor(stage.server, descriptor);
+    ck_assert_int_eq(adopted, could);
+    if (adopted)
+        ck_assert_uint_eq(berth_server_port(stage.server), port);
+    else
+        world_close_descriptor(descriptor);
+}
+
+CALL(berth_server_has_pending_connections)
+{
+    berth_server_has_pending_connections(stage.server);
+}
+
+CALL(berth_server_next_pending_connection)
+{
+    berth_server_next_pending_connection(stage.server);
+}
+
+CALL(berth_server_add_pending_connection)
+{
+    berth_server_add_pending_connection(stage.server, NULL);
+    if (stage.socket != NULL)
+        berth_server_add_pending_connection(stage.server, stage.socket);
+}
+
+CALL(berth_server_base_incoming_connection)
+{
+    struct peer *peer;
+    berth_server_base_incoming_connection(stage.server, world_stream_descriptor(&peer));
+}
+
+CALL(berth_server_base_has_pending_connections)
+{
+    berth_server_base_has_pending_connections(stage.server);
+}
+
+CALL(berth_server_base_next_pending_connection)
+{
+    berth_server_base_next_pending_connection(stage.server);
+}
+
+CALL(berth_server_max_pending_connections)
+{
+    berth_server_max_pending_connections(stage.server);
+}
+
+CALL(berth_server_set_max_pending_connections)
+{
+    berth_server_set_max_pending_connections(stage.server, 0);
+    berth_server_set_max_pending_connections(stage.server, -1);
+    berth_server_set_max_pending_connections(stage.server, 2);
+    ck_assert_int_eq(berth_server_max_pending_connections(stage.server), 2);
+}
+
+CALL(berth_server_listen_backlog_size)
+{
+    berth_server_listen_backlog_size(stage.server);
+}
+
+CALL(berth_server_set_listen_backlog_size)
+{
+    berth_server_set_listen_backlog_size(stage.server, 3);
+    ck_assert_int_eq(berth_server_listen_backlog_size(stage.server), 3);
+}
+
+CALL(berth_server_pause_accepting)
+{
+    berth_server_pause_accepting(stage.server);
+}
+
+CALL(berth_server_resume_accepting)
+{
+    berth_server_resume_accepting(stage.server);
+}
+
+CALL(berth_server_wait_for_new_connection)
+{
+    bool timed_out = true;
+    bool could = berth_server_is_listening(stage.server) && !stage.server_freed;
+    bool arrived = berth_server_wait_for_new_connection(stage.server, 0, &timed_out);
+    ck_assert(!(arrived && timed_out));
+    ck_assert(could || (!arrived && !timed_out));
+    if (stage.server != NULL)
+        berth_server_wait_for_new_connection(stage.server, 1, NULL);
+}
+
+CALL(berth_server_error)
+{
+    berth_server_error(stage.server);
+}
+
+CALL(berth_server_error_string)
+{
+    ck_assert_ptr_nonnull(berth_server_error_string(stage.server));
+}
+
+CALL(berth_server_set_proxy)
+{
+    berth_proxy proxy = {.type = BERTH_PROXY_HTTP, .host = "proxy.test", .port = 8080};
+    ck_assert(berth_server_set_proxy(stage.server, &proxy));
+    ck_assert(berth_server_set_proxy(stage.server, NULL));
+}
+
+CALL(berth_server_proxy)
+{
+    berth_server_proxy(stage.server);
+}
+
+/* ---- sockets: life and settings -------------------------------------------------------------- */
+
+CALL(berth_socket_new_sized)
+{
+    ck_assert_ptr_nonnull(berth_socket_new_sized(world_loop(), NULL, 0, NULL));
+}
+
+CALL(berth_socket_free)
+{
+    stage_free_socket();
+}
+
+CALL(berth_socket_free_in_handler)
+{
+    stage.socket_freed = true;
+    berth_socket_free_in_handler(stage.socket, NULL);
+    stage_tidy();
+}
+
+CALL(berth_socket_set_handlers_sized)
+{
+    berth_socket_set_handlers_sized(stage.socket, NULL, 0, &stage);
+}
+
+CALL(berth_socket_user)
+{
+    ck_assert_ptr_eq(berth_socket_user(stage.socket), &stage);
+}
+
+CALL(berth_socket_loop)
+{
+    ck_assert_ptr_eq(berth_socket_loop(stage.socket), world_loop());
+}
+
+CALL(berth_socket_detach)
+{
+    berth_socket_detach(stage.socket);
+}
+
+CALL(berth_socket_set_descriptor)
+{
+    struct peer *peer;
+    int descriptor = world_stream_descriptor(&peer);
+    ck_assert(!berth_socket_set_descriptor(stage.socket, -1));
+    if (!berth_socket_set_descriptor(stage.socket, descriptor) && world_is_open(descriptor))
+        world_close_descriptor(descriptor);
+}
+
+CALL(berth_socket_descriptor)
+{
+    ck_assert_int_ge(berth_socket_descriptor(stage.socket), -1);
+}
+
+CALL(berth_socket_connect_to_address)
+{
+    berth_socket_connect_to_address(stage.socket, BERTH_ADDRESS_LOOPBACK, stage.server_port);
+    if (stage.socket != NULL)
+        ck_assert(!berth_socket_connect_to_address(stage.socket, BERTH_ADDRESS_NULL, 1));
+}
+
+CALL(berth_socket_connect_to_host)
+{
+    berth_socket_connect_to_host(stage.socket, "127.0.0.1", stage.server_port);
+}
+
+CALL(berth_socket_bind)
+{
+    berth_socket_bind(stage.socket, BERTH_ADDRESS_LOOPBACK, 0);
+    if (stage.socket != NULL)
+        ck_assert(!berth_socket_bind(stage.socket, BERTH_ADDRESS_NULL, 0));
+}
+
+CALL(berth_socket_connect_timeout)
+{
+    berth_socket_connect_timeout(stage.socket);
+}
+
+CALL(berth_socket_set_connect_timeout)
+{
+    berth_socket_set_connect_timeout(stage.socket, 0);
+    berth_socket_set_connect_timeout(stage.socket, 7);
+    ck_assert_uint_eq(berth_socket_connect_timeout(stage.socket), 7);
+}
+
+CALL(berth_socket_peer_name)
+{
+    ck_assert_ptr_nonnull(berth_socket_peer_name(stage.socket));
+}
+
+CALL(berth_socket_set_option)
+{
+    bool open = berth_socket_descriptor(stage.socket) >= 0;
+    for (int which = 0; which <= BERTH_OPTION_LINGER; which++)
+        ck_assert(berth_socket_set_option(stage.socket, (berth_socket_option)which, 1) == open);
+    ck_assert(!berth_socket_set_option(stage.socket, (berth_socket_option)99, 1));
+}
+
+CALL(berth_socket_get_option)
+{
+    int value = -77;
+    bool open = berth_socket_descriptor(stage.socket) >= 0;
+    for (int which = 0; which <= BERTH_OPTION_LINGER; which++)
+        ck_assert(berth_socket_get_option(stage.socket, (berth_socket_option)which, &value) ==
+                  open);
+    ck_assert_int_eq(value == -77, !open);
+    ck_assert(!berth_socket_get_option(stage.socket, (berth_socket_option)99, &value));
+}
+
+CALL(berth_socket_state)
+{
+    ck_assert_str_ne(state_name(berth_socket_state(stage.socket)), "?");
+}
+
+CALL(berth_socket_is_valid)
+{
+    berth_socket_is_valid(stage.socket);
+}
+
+CALL(berth_socket_error)
+{
+    berth_socket_error(stage.socket);
+}
+
+CALL(berth_socket_error_string)
+{
+    ck_assert_ptr_nonnull(berth_socket_error_string(stage.socket));
+}
+
+CALL(berth_socket_peer_address)
+{
+    berth_socket_peer_address(stage.socket);
+}
+
+CALL(berth_socket_peer_port)
+{
+    berth_socket_peer_port(stage.socket);
+}
+
+CALL(berth_socket_local_address)
+{
+    berth_socket_local_address(stage.socket);
+}
+
+CALL(berth_socket_local_port)
+{
+    berth_socket_local_port(stage.socket);
+}
+
+/* ---- sockets: input -------------------------------------------------------------------------- */
+
+CALL(berth_socket_bytes_available)
+{
+    berth_socket_bytes_available(stage.socket);
+}
+
+CALL(berth_socket_read)
+{
+    char bytes[3];
+    ptrdiff_t got = berth_socket_read(stage.socket, bytes, 2);
+    ck_assert(got >= -1 && got <= 2);
+    got = berth_socket_read(stage.socket, bytes, 0);
+    ck_assert(got >= -1 && got <= 0);
+}
+
+CALL(berth_socket_peek)
+{
+    char bytes[3];
+    ptrdiff_t got = berth_socket_peek(stage.socket, bytes, 3);
+    ck_assert(got >= -1 && got <= 3);
+}
+
+CALL(berth_socket_skip)
+{
+    ptrdiff_t got = berth_socket_skip(stage.socket, 1);
+    ck_assert(got >= -1 && got <= 1);
+    got = berth_socket_skip(stage.socket, (size_t)-1);
+    ck_assert_int_ge(got, -1);
+}
+
+CALL(berth_socket_view)
+{
+    size_t size = 77;
+    const char *bytes = berth_socket_view(stage.socket, &size);
+    ck_assert_int_eq(bytes == NULL, size == 0);
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum += (unsigned char)bytes[i];
+    ck_assert_uint_lt(sum, 1u << 30);
+}
+
+CALL(berth_socket_can_read_line)
+{
+    berth_socket_can_read_line(stage.socket);
+}
+
+CALL(berth_socket_read_line)
+{
+    char line[4];
+    ptrdiff_t got = berth_socket_read_line(stage.socket, line, sizeof line);
+    ck_assert(got >= -1 && got <= 3);
+    if (got >= 0)
+        ck_assert_int_eq(line[got], '\0');
+    ck_assert_int_eq(berth_socket_read_line(stage.socket, line, 1), 0);
+}
+
+CALL(berth_socket_unget)
+{
+    size_t before = berth_socket_bytes_available(stage.socket);
+    if (berth_socket_unget(stage.socket, "a\nb", 3))
+        ck_assert_uint_eq(berth_socket_bytes_available(stage.socket), before + 3);
+    berth_socket_unget(stage.socket, "", 0);
+}
+
+CALL(berth_socket_start_transaction)
+{
+    char bytes[2];
+    berth_socket_start_transaction(stage.socket);
+    berth_socket_read(stage.socket, bytes, sizeof bytes);
+}
+
+CALL(berth_socket_commit_transaction)
+{
+    berth_socket_commit_transaction(stage.socket);
+}
+
+CALL(berth_socket_rollback_transaction)
+{
+    berth_socket_rollback_transaction(stage.socket);
+}
+
+CALL(berth_socket_in_transaction)
+{
+    berth_socket_in_transaction(stage.socket);
+}
+
+CALL(berth_socket_read_buffer_size)
+{
+    berth_socket_read_buffer_size(stage.socket);
+}
+
+CALL(berth_socket_set_read_buffer_size)
+{
+    berth_socket_set_read_buffer_size(stage.socket, 0);
+    berth_socket_set_read_buffer_size(stage.socket, 1);
+    ck_assert_uint_eq(berth_socket_read_buffer_size(stage.socket), 1);
+}
+
+/* ---- sockets: output and ends ---------------------------------------------------------------- */
+
+CALL(berth_socket_write)
+{
+    ptrdiff_t taken = berth_socket_write(stage.socket, "word", 4);
+    ck_assert(taken >= -1 && taken <= 4);
+    taken = berth_socket_write(stage.socket, "", 0);
+    ck_assert(taken == -1 || taken == 0);
+}
+
+CALL(berth_socket_set_write_marks)
+{
+    berth_socket_set_write_marks(stage.socket, 5, 5);
+    berth_socket_set_write_marks(stage.socket, 9, 1);
+    berth_socket_set_write_marks(stage.socket, 0, 0);
+    berth_socket_set_write_marks(stage.socket, 1, 2);
+}
+
+CALL(berth_socket_bytes_to_write)
+{
+    berth_socket_bytes_to_write(stage.socket);
+}
+
+CALL(berth_socket_flush)
+{
+    berth_socket_flush(stage.socket);
+}
+
+CALL(berth_socket_set_half_close)
+{
+    berth_socket_set_half_close(stage.socket, true);
+}
+
+CALL(berth_socket_disconnect_from_host)
+{
+    berth_socket_disconnect_from_host(stage.socket);
+}
+
+CALL(berth_socket_close)
+{
+    berth_socket_close(stage.socket);
+}
+
+CALL(berth_socket_abort)
+{
+    berth_socket_abort(stage.socket);
+}
+
+CALL(berth_socket_reset)
+{
+    berth_socket_reset(stage.socket);
+}
+
+CALL(berth_socket_wait_for_connected)
+{
+    berth_socket_wait_for_connected(stage.socket, 0);
+}
+
+CALL(berth_socket_wait_for_ready_read)
+{
+    berth_socket_wait_for_ready_read(stage.socket, 0);
+    if (stage.socket != NULL)
+        berth_socket_wait_for_ready_read(stage.socket, 1);
+}
+
+CALL(berth_socket_wait_for_bytes_written)
+{
+    berth_socket_wait_for_bytes_written(stage.socket, 0);
+    if (stage.socket != NULL)
+        berth_socket_wait_for_bytes_written(stage.socket, 1);
+}
+
+CALL(berth_socket_wait_for_disconnected)
+{
+    berth_socket_wait_for_disconnected(stage.socket, 0);
+    if (stage.socket != NULL)
+        berth_socket_wait_for_disconnected(stage.socket, 1);
+}
