@@ -5,7 +5,7 @@ DESTDIR ?=
 
 BUILD = scripts/build plain
 
-.PHONY: help demo check bench install docs format clean
+.PHONY: help demo check bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
@@ -13,6 +13,7 @@ help:
 	@echo 'make bench      compare with raw epoll, raw io_uring and libuv'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
 	@echo 'make docs       the manual, as HTML in build/docs'
+	@echo 'make coverage   what lines and branches of src/ the tests reach'
 	@echo 'make format     put all C files into the house style'
 	@echo 'make clean      remove build/'
 	@echo
@@ -41,6 +42,10 @@ install:
 docs:
 	@scripts/setup docs
 	@scripts/docs
+
+coverage:
+	@scripts/setup coverage
+	@scripts/coverage
 
 format:
 	@scripts/sources '\.[ch]$$' | xargs clang-format -i

@@ -255,6 +255,14 @@ uint64_t berth__connect_step(berth_socket *socket)
         return UINT64_MAX;
     berth_loop *loop = socket->object.loop;
     uint64_t again = UINT64_MAX;
+    /* This wait may stand inside a handler of the beginning, which then has to be finished here. */
+    if (connector->count > 0 && connector->next == 0) {
+        if (socket->state == BERTH_STATE_HOST_LOOKUP)
+            berth__connect_begin(socket);
+        else
+            go_on(connector);
+        return 0;
+    }
     if (connector->lookup != NULL) {
         again = berth__resolver_step(loop);
         if (berth__lookups_run(loop, socket) > 0)
@@ -283,9 +291,11 @@ void berth__connect_begin(berth_socket *socket)
     uint32_t endings = socket->endings;
     berth__enter(&socket->object);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
-    if (socket->endings == endings)
+    if (socket->endings == endings && socket->state == BERTH_STATE_CONNECTING)
         berth__socket_found(socket);
-    if (socket->endings == endings)
+    /* A handler may have waited, and so begun the attempts, or even have ended them. */
+    if (socket->endings == endings && socket->remote->connector == connector &&
+        connector->next == 0)
         go_on(connector);
     berth__leave(&socket->object);
 }

@@ -27,6 +27,8 @@ static void finish(berth__lingering *lingering)
     *lingering->link = lingering->next;
     if (lingering->next != NULL)
         lingering->next->link = lingering->link;
+    else
+        loop->lingering_end = lingering->link;
     berth__deadline_stop(&loop->timers, &lingering->deadline);
     berth__timers_unreserve(&loop->timers);
     berth__release(lingering);
@@ -98,11 +100,10 @@ void berth__linger(berth_loop *loop, berth__stream *stream)
     }
     lingering->loop = loop;
     lingering->stream = stream;
-    lingering->next = loop->lingering;
-    lingering->link = &loop->lingering;
-    if (lingering->next != NULL)
-        lingering->next->link = &lingering->next;
-    loop->lingering = lingering;
+    /* At the end: all have the same time, so the first is always the next that is due. */
+    lingering->link = loop->lingering_end;
+    *lingering->link = lingering;
+    loop->lingering_end = &lingering->next;
     lingering->deadline.expired = expired;
     berth__deadline_start(&loop->timers, &lingering->deadline,
                           berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
@@ -111,6 +112,16 @@ void berth__linger(berth_loop *loop, berth__stream *stream)
     stream->ready.owner = NULL;
     operations->receive_start(loop->backend, stream);
     berth__loop_touch(loop);
+}
+
+uint64_t berth__linger_step(berth_loop *loop)
+{
+    if (loop->lingering == NULL)
+        return UINT64_MAX;
+    uint64_t now = berth__loop_clock(loop);
+    while (loop->lingering != NULL && loop->lingering->deadline.time <= now)
+        finish(loop->lingering);
+    return loop->lingering != NULL ? loop->lingering->deadline.time : UINT64_MAX;
 }
 
 void berth__linger_end(berth_loop *loop)

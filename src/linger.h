@@ -20,6 +20,10 @@ struct berth_loop;
  * is closed at once. */
 void berth__linger(struct berth_loop *loop, berth__stream *stream);
 
+/* In a blocking wait, where no timer runs: closes those whose time is over. Returns when the next
+ * one is due, or UINT64_MAX. */
+uint64_t berth__linger_step(struct berth_loop *loop);
+
 /* Closes all streams that linger. */
 void berth__linger_end(struct berth_loop *loop);
 

@@ -18,6 +18,7 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,6 +118,7 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
     berth__pool_init(&loop->pool);
     loop->flush_end = &loop->flush;
     loop->tasks_end = &loop->tasks;
+    loop->lingering_end = &loop->lingering;
     loop->thread = pthread_self();
     if (!make_backend(loop, known.backend)) {
         int error = errno;
@@ -152,6 +154,7 @@ static void free_objects(berth_loop *loop)
 
 static void destroy(berth_loop *loop)
 {
+    loop->ending = true;
     /* Either may bring forth more of the other. */
     do {
         run_tasks(loop, SIZE_MAX);
@@ -163,6 +166,8 @@ static void destroy(berth_loop *loop)
         turn(loop, -1);
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL);
+    while (atomic_load(&loop->stoppers) > 0)
+        sched_yield();
     loop->backend->operations->destroy(loop->backend);
     berth__recycler_clear(&loop->sockets);
     berth__recycler_clear(&loop->streams);
@@ -175,14 +180,14 @@ static void destroy(berth_loop *loop)
 
 void berth_loop_free(berth_loop *loop)
 {
-    if (loop == NULL)
+    if (loop == NULL || loop->ending)
         return;
     BERTH__OWN_THREAD(loop);
     if (loop == own_loop) {
         own_loop = NULL;
         pthread_setspecific(own_key, NULL);
     }
-    if (loop->depth > 0) {
+    if (loop->depth > 0 || loop->frames > 0) {
         loop->dying = true;
         berth_loop_stop(loop, 0);
         return;
@@ -195,7 +200,7 @@ void berth__loop_leave(berth_loop *loop)
     if (loop->depth > 0)
         return;
     berth__collect(loop);
-    if (!loop->dying)
+    if (!loop->dying || loop->frames > 0)
         return;
     loop->dying = false;
     destroy(loop);
@@ -257,14 +262,19 @@ static const berth__stream_events orphan_events = {
     .closed = orphan_closed,
 };
 
-void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
-                              berth__close_mode mode)
+void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased)
 {
     stream->events = &orphan_events;
     stream->core = loop;
     stream->lease = leased;
     /* Nobody's: a program that only uses blocking waits must get rid of it too. */
     stream->ready.owner = NULL;
+}
+
+void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
+                              berth__close_mode mode)
+{
+    berth__loop_orphan_stream(loop, stream, leased);
     loop->backend->operations->close(loop->backend, stream, mode);
     berth__loop_touch(loop);
 }
@@ -401,8 +411,12 @@ static void turn(berth_loop *loop, int64_t timeout)
 /* Inside another event loop nothing may be left that the descriptor does not show. */
 static void leave_to_foreign(berth_loop *loop)
 {
+    if (!loop->foreign || loop->depth > 0 || loop->dying)
+        return;
+    /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
-    if (loop->backend->ready.count > 0 || loop->flush != NULL)
+    if (loop->backend->ready.count > 0 || loop->flush != NULL ||
+        atomic_load(&loop->tasks_waiting) || berth__lookups_finished(loop))
         loop->backend->operations->wake(loop->backend);
 }
 
@@ -418,8 +432,7 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
         return false;
     BERTH__OWN_THREAD(loop);
     bool any = turn_any(loop, nanoseconds(milliseconds));
-    if (loop->foreign && loop->depth == 0 && !loop->dying)
-        leave_to_foreign(loop);
+    leave_to_foreign(loop);
     berth__loop_leave(loop);
     return any;
 }
@@ -439,6 +452,7 @@ int berth_loop_run(berth_loop *loop)
     /* The outer runs of a loop that was freed inside have to end as well. */
     if (loop->dying && loop->depth > 0)
         atomic_store(&loop->stopping, true);
+    leave_to_foreign(loop);
     berth__loop_leave(loop);
     return stopped ? exit_code : -1;
 }
@@ -448,9 +462,13 @@ void berth_loop_stop(berth_loop *loop, int exit_code)
     loop = berth__loop_or_current(loop);
     if (loop == NULL)
         return;
+    /* From the store on the loop's thread may return from its run, and free the loop. No lock, as
+     * this may be a signal handler. */
+    atomic_fetch_add(&loop->stoppers, 1);
     atomic_store(&loop->exit_code, exit_code);
     atomic_store(&loop->stopping, true);
     loop->backend->operations->wake(loop->backend);
+    atomic_fetch_sub(&loop->stoppers, 1);
 }
 
 void berth_loop_wake(berth_loop *loop)
@@ -510,6 +528,15 @@ static uint64_t prepare(const berth__wait *wait)
     return wait->prepare != NULL ? wait->prepare(wait->object) : UINT64_MAX;
 }
 
+/* Whether there is a record that this wait runs: what `prepare` starts may end at once. */
+static bool has_ready(const berth_loop *loop, const void *owner)
+{
+    const berth__ready *ready = loop->backend->ready.first;
+    while (ready != NULL && ready->owner != NULL && ready->owner != owner)
+        ready = ready->next;
+    return ready != NULL;
+}
+
 static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadline)
 {
     bool last = false;
@@ -521,12 +548,16 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
         uint64_t again = prepare(wait);
         if (wait->done(wait->object))
             return true;
+        /* The one timer of the library that a program without a loop depends on: else a peer that
+         * never closes would keep a descriptor for ever. */
+        uint64_t lingering = berth__linger_step(loop);
+        again = lingering < again ? lingering : again;
         if (last || loop->broken)
             return false;
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
         last = now >= deadline;
-        wait_for_news(loop, until(now, deadline, again));
+        wait_for_news(loop, has_ready(loop, wait->owner) ? 0 : until(now, deadline, again));
     }
 }
 
@@ -538,6 +569,7 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
     loop->depth++;
     bool done = wait_until(loop, wait, deadline);
     loop->depth--;
+    leave_to_foreign(loop); /* the records of others that were found */
     return done;
 }
 
@@ -556,7 +588,9 @@ int berth_loop_descriptor(berth_loop *loop)
         return -1;
     BERTH__OWN_THREAD(loop);
     loop->foreign = true;
-    /* What was started before must show too. */
+    /* What was started before must show too; and with io_uring nothing shows, not even a wake, that
+     * was never handed over. */
+    leave_to_foreign(loop);
     berth__loop_touch(loop);
     return loop->backend->operations->descriptor(loop->backend);
 }

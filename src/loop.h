@@ -46,16 +46,19 @@ struct berth_loop {
     unsigned depth;    /* turns and waits on the stack */
     bool skipped;      /* the last turn went without waiting */
     bool foreign;      /* lives inside another event loop */
-    bool dying;        /* freed inside a turn */
+    unsigned frames;   /* of objects on the stack: handlers are called outside turns too */
+    bool dying;        /* freed inside a turn or a handler */
+    bool ending;       /* being destroyed */
     unsigned failures; /* waits that have failed in a row */
     bool broken;       /* the backend's wait has failed */
 
     struct berth_socket *flush; /* sockets with fresh output, first to last */
     struct berth_socket **flush_end;
     struct berth__resolver *resolver;   /* made on first use */
-    struct berth__lingering *lingering; /* streams whose peers may still be sending */
-    struct berth_server *starved;       /* servers that had no descriptor left */
-    size_t live;                        /* streams and listeners that have not been closed yet */
+    struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
+    struct berth__lingering **lingering_end;
+    struct berth_server *starved; /* servers that had no descriptor left */
+    size_t live;                  /* streams and listeners that have not been closed yet */
 
     pthread_t thread;
     pthread_mutex_t lock; /* of the tasks */
@@ -64,6 +67,7 @@ struct berth_loop {
     size_t task_count;
     atomic_bool tasks_waiting;
     atomic_bool stopping;
+    atomic_uint stoppers; /* calls of berth_loop_stop that may still touch the loop */
     atomic_int exit_code;
 
     char reason[160]; /* for the choice of the backend */
@@ -110,6 +114,11 @@ void berth__loop_flush_later(berth_loop *loop, struct berth_socket *socket);
 berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_events *events,
                                       void *object);
 void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream);
+
+/* Makes a stream nobody's: whatever it still reports is dropped. To be called as soon as its socket
+ * lets go of it, since handlers that run before it is closed may turn the loop. `leased`: chunk of
+ * a send in flight, or NULL. */
+void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased);
 
 /* Closes a stream that its socket has let go of; it lives on by itself until it is closed.
  * `leased`: chunk of a send in flight, or NULL. */

@@ -63,16 +63,23 @@ static void destroy(berth__object *object)
 void berth__enter(berth__object *object)
 {
     object->frames++;
+    object->loop->frames++;
 }
 
 bool berth__leave(berth__object *object)
 {
     assert(object->frames > 0);
+    berth_loop *loop = object->loop;
+    bool alive = !object->freed;
     object->frames--;
-    if (!object->freed)
-        return true;
-    if (object->frames == 0 && object->loop->depth == 0)
-        berth__collect(object->loop);
+    loop->frames--;
+    if (loop->depth > 0)
+        return alive;
+    if (!alive && object->frames == 0)
+        berth__collect(loop);
+    if (!loop->dying || loop->frames > 0)
+        return alive;
+    berth__loop_leave(loop); /* a handler has freed it */
     return false;
 }
 

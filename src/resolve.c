@@ -27,6 +27,7 @@ struct berth__lookup {
     void *owner;
     berth__lookup_done done; /* NULL when cancelled */
     bool finished;
+    uint64_t number; /* of its end */
     size_t count;
     berth_address addresses[BERTH__MOST_ADDRESSES];
 };
@@ -45,6 +46,7 @@ typedef struct berth__resolver {
     berth__lookup *finished;
     berth__lookup **finished_end;
     berth__deadline deadline;
+    uint64_t ended; /* so far */
     size_t running;
 } berth__resolver;
 
@@ -231,6 +233,7 @@ static void found(void *argument, int status, int timeouts, struct ares_addrinfo
         ares_freeaddrinfo(result);
     resolver->running--;
     lookup->finished = true;
+    lookup->number = ++resolver->ended;
     if (lookup->done == NULL) {
         berth__release(lookup);
         return;
@@ -346,8 +349,11 @@ size_t berth__lookups_run(berth_loop *loop, const void *owner)
     size_t ran = 0;
     if (resolver == NULL)
         return 0;
+    /* Those that end meanwhile are for the next turn: a name that fails at once and is tried again
+     * at once would never let the loop go on. */
+    uint64_t newest = resolver->ended;
     berth__lookup **link = &resolver->finished;
-    while (*link != NULL) {
+    while (*link != NULL && (*link)->number <= newest) {
         berth__lookup *lookup = *link;
         if (owner != NULL && lookup->owner != owner) {
             link = &lookup->next;

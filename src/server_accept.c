@@ -339,7 +339,9 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     }
     if (ret_timed_out != NULL)
         *ret_timed_out = !done;
+    loop->depth++; /* else the loop might be freed twice, by both */
     berth__leave(&server->object);
+    loop->depth--;
     berth__loop_leave(loop);
     return done;
 }

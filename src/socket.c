@@ -243,6 +243,9 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
         berth__socket_unlink_flush(socket);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
+    /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */
+    if (stream != NULL)
+        berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
     socket->end_held = false;
     socket->endings++;
@@ -255,6 +258,17 @@ void berth__socket_finish_reading(berth_socket *socket)
         return;
     socket->finished = true;
     BERTH__CALL(socket, read_channel_finished, socket);
+}
+
+/* The state becomes UNCONNECTED, where a handler may begin the next connection: what is announced
+ * of this one must not be marked on that one. */
+static void become_unconnected(berth_socket *socket)
+{
+    bool finished = socket->finished;
+    socket->finished = true;
+    berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
+    if (!finished)
+        BERTH__CALL(socket, read_channel_finished, socket);
 }
 
 /* Forgets the names of a connection that is over; the text that was connected to stays. */
@@ -289,8 +303,7 @@ static void end(berth_socket *socket, leave_taking how)
     berth__stream *stream = berth__socket_let_go(socket, &leased);
     berth__stream *outer = socket->ending;
     socket->ending = stream;
-    berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
-    berth__socket_finish_reading(socket);
+    become_unconnected(socket);
     BERTH__CALL(socket, disconnected, socket);
     socket->ending = outer;
     if (socket->state == BERTH_STATE_UNCONNECTED)
@@ -313,8 +326,10 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->state == BERTH_STATE_HOST_LOOKUP || socket->state == BERTH_STATE_CONNECTING)
         socket->leaving = true;
-    if (socket->state == BERTH_STATE_BOUND)
-        berth_socket_abort(socket);
+    if (socket->state == BERTH_STATE_BOUND) {
+        berth_socket_abort(socket); /* whose handlers may have freed it */
+        return;
+    }
     if (socket->state != BERTH_STATE_CONNECTED)
         return;
     berth__enter(&socket->object);
@@ -356,8 +371,7 @@ static void abort_in(berth_socket *socket, berth__close_mode mode)
         if (stream != NULL)
             berth__loop_close_stream(loop, stream, leased, mode);
         forget_names(socket);
-        berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
-        berth__socket_finish_reading(socket);
+        become_unconnected(socket);
     }
     berth__leave(&socket->object);
 }

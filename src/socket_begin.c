@@ -187,7 +187,7 @@ static bool look_up_or_begin(berth_socket *socket, bool began, bool numeric)
     }
     uint32_t endings = socket->endings;
     berth__socket_set_state(socket, BERTH_STATE_HOST_LOOKUP);
-    if (numeric && socket->endings == endings)
+    if (numeric && socket->endings == endings && socket->state == BERTH_STATE_HOST_LOOKUP)
         berth__connect_begin(socket);
     berth__loop_touch(socket->object.loop);
     return socket->endings == endings;

@@ -450,8 +450,9 @@ static void send_failed(berth_socket *socket, int error)
     socket->send_failed = true;
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
     /* The input that came before, and then the end of it, will tell the user; unless nobody listens
-     * for it. */
-    if (stream->receiving && socket->state == BERTH_STATE_CONNECTED)
+     * for it, or the failure is this side's own (no memory), of which the input knows nothing. */
+    bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
+    if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;
     end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
 }
@@ -532,7 +533,8 @@ bool berth_socket_flush(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->output.size == 0 || socket->stream == NULL)
         return false;
-    if (berth__socket_in_flush(socket))
+    /* An end that was held back is announced from the list. */
+    if (berth__socket_in_flush(socket) && !socket->end_held)
         berth__socket_unlink_flush(socket);
     berth__socket_send(socket);
     berth__loop_touch(socket->object.loop);

@@ -78,7 +78,9 @@ static bool run(berth_socket *socket, watched *waiting, bool (*done)(void *objec
 static bool leave(berth_socket *socket, bool result)
 {
     berth_loop *loop = socket->object.loop;
+    loop->depth++; /* else the loop might be freed twice, by both */
     bool alive = berth__leave(&socket->object);
+    loop->depth--;
     berth__loop_leave(loop);
     return alive && result;
 }
@@ -164,7 +166,8 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED)
+    if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
+        socket->state == BERTH_STATE_BOUND)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);

@@ -56,7 +56,7 @@ struct uring_piece {
  * ones of that stream. */
 struct uring_frame {
     struct uring_frame *outer;
-    const berth__stream *stream;
+    berth__stream *stream;
     bool gone;
     unsigned depth;
 };

@@ -204,8 +204,13 @@ static void end_by(uring_backend *uring, berth__stream *stream, int error)
 
 static void hold(uring_backend *uring, berth__stream *stream, const uint8_t *bytes, size_t size)
 {
-    if (!berth__chain_append(&stream->held, uring->base.pool, bytes, size))
-        end_by(uring, stream, ENOMEM); /* the bytes are lost, so the stream must be */
+    /* Bytes that are lost end the stream there: nothing behind the gap is delivered, and an end
+     * that the kernel has told of already is no orderly one any more. */
+    bool lost = (stream->flags & END) && stream->error == ENOMEM;
+    if (!lost && !berth__chain_append(&stream->held, uring->base.pool, bytes, size)) {
+        end_by(uring, stream, ENOMEM);
+        stream->error = ENOMEM;
+    }
     berth__ring_give(&uring->ring, bytes);
     if (stream->held.size >= HELD_LIMIT)
         berth__uring_list(uring, stream);
@@ -277,6 +282,12 @@ static void evict(uring_backend *uring)
     for (berth__ready *ready = uring->base.ready.first; ready != NULL; ready = ready->next) {
         if (ready->kind == BERTH__READY_STREAM)
             hold_views(uring, (berth__stream *)ready);
+    }
+    /* Those on the stack are in no list; the view that a handler looks at is not theirs any more.
+     */
+    for (struct uring_frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
+        if (!frame->gone)
+            hold_views(uring, frame->stream);
     }
 }
 

@@ -113,6 +113,7 @@ CASE(echo_of_a_mebibyte, "S3.20", "what comes is sent back, byte for byte")
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
     actor->on_ready_read = echo;
+    actor->quiet = true;
     uint8_t *bytes = scene_pattern(SIZE, 8);
     uint8_t *heard = malloc(SIZE);
     size_t sent = 0;

@@ -298,11 +298,10 @@ void world_unlisten(uint16_t port)
     side()->unlisten(port);
 }
 
+/* Not one that the kernel chose and we gave back: another test may be listening there by now. */
 uint16_t world_free_port(void)
 {
-    uint16_t port = world_listen(1);
-    world_unlisten(port);
-    return port;
+    return 1;
 }
 
 /* ---- descriptors -------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+/*
+ * Memory runs out at chosen places: what was there stays, or the connection ends, and never is a
+ * byte counted that does not exist.
+ */
+#include "scene.h"
+
+#include "fault.h"
+
+#include <string.h>
+
+static void read_on_trial(struct actor *actor)
+{
+    char bytes[8];
+    berth_socket_start_transaction(actor->socket);
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, 4), 4);
+    berth__fault_set_memory(0, 1000000);
+}
+
+static void check_nothing_there(struct actor *actor)
+{
+    berth__fault_clear();
+    size_t size;
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
+    ck_assert_ptr_null(berth_socket_view(actor->socket, &size));
+    berth_socket_rollback_transaction(actor->socket);
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
+}
+
+CASE(no_memory_for_input_in_a_transaction, "S3.21 reliability 13",
+     "bytes that cannot be kept end the connection, and are not counted")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->reads = false;
+    actor->on_ready_read = read_on_trial;
+    actor->on_error = check_nothing_there;
+    peer_say(peer, "hello");
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
+}
+
+static void unget_without_memory(struct actor *actor)
+{
+    char bytes[8];
+    berth_socket_start_transaction(actor->socket);
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, 2), 2);
+    berth__fault_set_memory(0, 1000000);
+    ck_assert(!berth_socket_unget(actor->socket, "xyz", 3));
+    berth__fault_clear();
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_SOCKET_RESOURCE);
+    berth_socket_rollback_transaction(actor->socket);
+}
+
+CASE(no_memory_for_unget, "S3.21", "nothing is put back, and nothing that was there is lost")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->reads = false;
+    actor->on_ready_read = unget_without_memory;
+    peer_say(peer, "hello");
+    UNTIL(actor->ready_reads == 1);
+    char bytes[8];
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, sizeof bytes), 5);
+    ck_assert_mem_eq(bytes, "hello", 5);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+}
+
+static void queue_again(struct actor *actor)
+{
+    berth_server_add_pending_connection(actor->host->server, actor->socket);
+}
+
+CASE(queued_inside_its_own_end, "Q9 S5.5",
+     "a socket that a handler queues while it is being freed leaves no entry")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->host = host;
+    actor->on_disconnected = queue_again;
+    berth_socket_free(actor->socket);
+    ck_assert(!berth_server_has_pending_connections(host->server));
+    ck_assert_ptr_null(berth_server_next_pending_connection(host->server));
+}
