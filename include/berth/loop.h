@@ -123,7 +123,7 @@ BERTH_API int berth_loop_descriptor(berth_loop *loop);
  */
 BERTH_API int berth_loop_timeout(berth_loop *loop);
 
-/** Milliseconds of the monotonic clock that the loop's timers go by, as of the current turn. */
+/** Milliseconds of the monotonic clock that the loop's timers go by. */
 BERTH_API uint64_t berth_loop_now(berth_loop *loop);
 
 /** Name of the backend in use: "io_uring" or "epoll". NULL if this thread's own loop cannot be
