@@ -187,10 +187,11 @@ BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
 BERTH_API int berth_socket_descriptor(const berth_socket *socket);
 
 /**
- * Begins to connect. States: UNCONNECTED or BOUND; in another state the call fails with class OPERATION
- * and the connection at hand goes on. Inside the call the state becomes CONNECTING; what follows is
- * `connected`, or `state_changed` to UNCONNECTED and `error_occurred`: CONNECTION_REFUSED, NETWORK,
- * SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never connected inside the call.
+ * Begins to connect. States: UNCONNECTED or BOUND; in another state the call fails with class
+ * OPERATION and the connection at hand goes on. Inside the call the state becomes CONNECTING; what
+ * follows is `connected`, or `state_changed` to UNCONNECTED and `error_occurred`:
+ * CONNECTION_REFUSED, NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
+ * connected inside the call.
  *
  * @param address  IPv4 or IPv6; a wildcard stands for this host
  * @return false if it could not begin: the state is UNCONNECTED, class and text are set,
