@@ -10,7 +10,8 @@
  * somewhere: inet_aton ignores what follows a blank, inet_pton refuses the short forms, and neither
  * knows scopes. A dotted tail of an IPv6 address is plain: four decimal parts.
  *
- * A value of a family that does not exist is treated as the null address.
+ * A value of a family that does not exist is treated as the null address. Kinds and looser
+ * comparisons are in address_kind.c.
  */
 #include <berth/address.h>
 
@@ -420,15 +421,6 @@ bool berth_address_equal(berth_address a, berth_address b)
     if (berth_address_is_null(a) || berth_address_is_null(b))
         return berth_address_is_null(a) && berth_address_is_null(b);
     return a.family == b.family && memcmp(a.bytes, b.bytes, significant_bytes(a.family)) == 0;
-}
-
-bool berth_address_is_loopback(berth_address address)
-{
-    if (address.family == BERTH_ADDRESS_FAMILY_IPV4)
-        return address.bytes[0] == 127;
-    if (is_mapped(&address))
-        return address.bytes[12] == 127;
-    return berth_address_equal(address, BERTH_ADDRESS_LOOPBACK_IPV6);
 }
 
 bool berth_address_to_ipv4(berth_address address, uint32_t *ret_number)

@@ -124,11 +124,59 @@ BERTH_API char *berth_endpoint_format(berth_address address, uint16_t port, char
  */
 BERTH_API bool berth_address_equal(berth_address a, berth_address b);
 
+/** What berth_address_equal_as may take for the same; to be added up. */
+typedef enum berth_address_tolerance {
+    BERTH_TOLERATE_NOTHING = 0,     /**< as berth_address_equal */
+    BERTH_TOLERATE_MAPPED = 1,      /**< "::ffff:1.2.3.4" is 1.2.3.4 */
+    BERTH_TOLERATE_COMPATIBLE = 2,  /**< "::1.2.3.4" is 1.2.3.4; "::1" is no IPv4 address */
+    BERTH_TOLERATE_UNSPECIFIED = 4, /**< 0.0.0.0, :: and the wildcard of both families are one */
+    BERTH_TOLERATE_LOOPBACK = 8,    /**< 127.0.0.1 is ::1 */
+    BERTH_TOLERATE_ALL = 255        /**< each of these */
+} berth_address_tolerance;
+
+/**
+ * Equality that overlooks how an address is written: each rule by itself, never two in a row
+ * ("::ffff:127.0.0.1" is not "::1").
+ *
+ * @param tolerated  a sum of berth_address_tolerance
+ */
+BERTH_API bool berth_address_equal_as(berth_address a, berth_address b, unsigned tolerated);
+
 /** Whether this is the null address. */
 BERTH_API bool berth_address_is_null(berth_address address);
 
-/** Whether this is 127/8, its IPv4-mapped form, or ::1. */
+/**
+ * @name Kinds
+ *
+ * An IPv4-mapped IPv6 address is of the kind of its IPv4 address. The null address, the wildcards,
+ * the rest of 0/8, and 240/4 without the broadcast address are of no kind.
+ *
+ * @{
+ */
+
+/** Whether this is 127/8 or ::1. */
 BERTH_API bool berth_address_is_loopback(berth_address address);
+
+/** Whether this is 224/4 or ff00::/8. */
+BERTH_API bool berth_address_is_multicast(berth_address address);
+
+/** Whether this is 255.255.255.255. */
+BERTH_API bool berth_address_is_broadcast(berth_address address);
+
+/** Whether this is 169.254/16 or fe80::/10. */
+BERTH_API bool berth_address_is_link_local(berth_address address);
+
+/** Whether this is fec0::/10, which is global too. */
+BERTH_API bool berth_address_is_site_local(berth_address address);
+
+/** Whether this is fc00::/7, which is global too. */
+BERTH_API bool berth_address_is_unique_local(berth_address address);
+
+/** Whether this is none of the first four: any other host's address, private ones such as 10/8
+ * included. */
+BERTH_API bool berth_address_is_global(berth_address address);
+
+/** @} */
 
 /**
  * The IPv4 address as a number in host order, also of an IPv4-mapped IPv6 address and of the

@@ -19,6 +19,7 @@
 #include <berth/proxy.h>
 #include <berth/server.h>
 #include <berth/socket.h>
+#include <berth/subnet.h>
 #include <berth/timer.h>
 #include <berth/version.h>
 

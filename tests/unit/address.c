@@ -419,22 +419,6 @@ START_TEST(equality_is_strict)
 }
 END_TEST
 
-START_TEST(loopback)
-{
-    static const char *const yes[] = {"127.0.0.1",        "127.255.255.255",  "127.0.0.0", "::1",
-                                      "::ffff:127.0.0.1", "::ffff:127.9.9.9", "::1%lo"};
-    static const char *const no[] = {
-        "126.255.255.255",  "128.0.0.0", "0.0.0.0",        "::", "::2", "::127.0.0.1",
-        "::ffff:128.0.0.1", "1::1",      "255.255.255.255"};
-    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-        ck_assert_msg(berth_address_is_loopback(parsed(yes[i])), "%s", yes[i]);
-    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-        ck_assert_msg(!berth_address_is_loopback(parsed(no[i])), "%s", no[i]);
-    ck_assert(!berth_address_is_loopback(BERTH_ADDRESS_ANY));
-    ck_assert(!berth_address_is_loopback(BERTH_ADDRESS_NULL));
-}
-END_TEST
-
 int main(void)
 {
     const int accepted_count = sizeof(accepted) / sizeof(accepted[0]);
@@ -454,7 +438,6 @@ int main(void)
     tcase_add_test(tests, null_and_unknown_family);
     tcase_add_test(tests, numbers);
     tcase_add_test(tests, equality_is_strict);
-    tcase_add_test(tests, loopback);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
