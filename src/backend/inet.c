@@ -26,6 +26,8 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -218,43 +220,38 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
     return listen_at(&storage, length, false, options->backlog, ret_descriptor, ret_step);
 }
 
-/* Errno unless it is a TCP socket; tells whether it listens. */
-static int check_socket(int descriptor, int *ret_listens)
+/* Errno unless it is a TCP socket. One call that answers all: what it is and what state it is in.
+ * The kernel copies as much of the struct as is asked for, and the state is its first byte. */
+static int state_of(int descriptor, uint8_t *ret_state)
 {
-    int value;
-    if (option(descriptor, SOL_SOCKET, SO_ACCEPTCONN, ret_listens) < 0)
-        return errno;
-    if (option(descriptor, SOL_SOCKET, SO_TYPE, &value) < 0)
-        return errno;
-    if (value != SOCK_STREAM)
-        return EOPNOTSUPP;
-    if (option(descriptor, SOL_SOCKET, SO_DOMAIN, &value) < 0)
-        return errno;
-    return value == AF_INET || value == AF_INET6 ? 0 : EOPNOTSUPP;
+    _Static_assert(offsetof(struct tcp_info, tcpi_state) == 0, "the state comes first");
+    socklen_t length = sizeof *ret_state;
+    if (BERTH__SYSTEM("getsockopt",
+                      getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, ret_state, &length)) == 0)
+        return 0;
+    /* What has no such option is of another kind; each kind says so with an errno of its own. */
+    return errno == EBADF || errno == ENOTSOCK ? errno : EOPNOTSUPP;
 }
 
 int berth__inet_check_listener(int descriptor)
 {
-    int listens = 0;
-    int error = check_socket(descriptor, &listens);
+    uint8_t state = 0;
+    int error = state_of(descriptor, &state);
     if (error != 0)
         return error;
-    return listens ? set_blocking(descriptor, false) : EINVAL;
+    return state == TCP_LISTEN ? set_blocking(descriptor, false) : EINVAL;
 }
 
 int berth__inet_check_stream(int descriptor)
 {
-    int listens = 0;
-    int error = check_socket(descriptor, &listens);
+    uint8_t state = 0;
+    int error = state_of(descriptor, &state);
     if (error != 0)
         return error;
-    if (listens)
+    if (state == TCP_LISTEN)
         return EINVAL;
-    struct sockaddr_storage storage;
-    socklen_t length = sizeof storage;
-    struct sockaddr *name = (struct sockaddr *)&storage;
-    if (BERTH__SYSTEM("getpeername", getpeername(descriptor, name, &length)) < 0)
-        return errno;
+    if (state == TCP_CLOSE || state == TCP_SYN_SENT)
+        return ENOTCONN;
     return set_blocking(descriptor, true);
 }
 

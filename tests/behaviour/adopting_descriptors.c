@@ -3,6 +3,8 @@
  */
 #include "scene.h"
 
+#include "fault.h"
+
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -212,4 +214,19 @@ CASE(failed_adoption_leaves_the_connection, "S3.5",
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
     actor_say(actor, "hello");
     ck_assert(peer_hears(peer, "hello"));
+}
+
+CASE(adoption_is_cheap, "Q7",
+     "the checks of an adopted stream and the switch to blocking: two calls")
+{
+    if (world_is_simulated())
+        case_skip("it makes no system calls");
+    berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+    struct peer *peer;
+    int descriptor = world_stream_descriptor(&peer);
+    berth__fault_set_system(1000000, 1, 0, NULL);
+    ck_assert(berth_socket_set_descriptor(socket, descriptor));
+    long calls = berth__fault_system_seen();
+    berth__fault_clear();
+    ck_assert_int_eq(calls, 2);
 }
