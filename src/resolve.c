@@ -16,7 +16,9 @@
 #include "memory.h"
 
 #include <ares.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -172,19 +174,22 @@ static void descriptor_changed(void *core, ares_socket_t descriptor, int readabl
 
 /* ---- lookups --------------------------------------------------------------------------------- */
 
-static bool address_of(const struct ares_addrinfo_node *node, berth_address *ret_address)
+bool berth__lookup_address(const struct sockaddr *name, berth_address *ret_address)
 {
-    if (node->ai_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)node->ai_addr;
+    if (name->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)name;
         *ret_address = berth_address_ipv4(ntohl(in->sin_addr.s_addr));
         return true;
     }
-    if (node->ai_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)node->ai_addr;
-        *ret_address = berth_address_ipv6(in->sin6_addr.s6_addr);
-        return true;
-    }
-    return false;
+    if (name->sa_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)name;
+    *ret_address = berth_address_ipv6(in->sin6_addr.s6_addr);
+    /* Without it a link-local address cannot be reached. */
+    if (in->sin6_scope_id != 0 && if_indextoname(in->sin6_scope_id, ret_address->scope) == NULL)
+        (void)snprintf(ret_address->scope, sizeof ret_address->scope, "%u",
+                       (unsigned)in->sin6_scope_id);
+    return true;
 }
 
 static bool known_already(const berth__lookup *lookup, berth_address address)
@@ -216,8 +221,8 @@ static void collect(berth__lookup *lookup, const struct ares_addrinfo_node *node
         if (node == NULL)
             continue;
         next[turn % 2] = next_of(node->ai_next, node->ai_family);
-        if (lookup->count < BERTH__MOST_ADDRESSES && address_of(node, &address) &&
-            !known_already(lookup, address))
+        if (lookup->count < BERTH__MOST_ADDRESSES &&
+            berth__lookup_address(node->ai_addr, &address) && !known_already(lookup, address))
             lookup->addresses[lookup->count++] = address;
     }
 }

@@ -24,6 +24,11 @@ typedef struct berth__lookup berth__lookup;
 /* What a lookup has found: `count` is 0 for a name that does not exist or cannot be looked up. */
 typedef void (*berth__lookup_done)(void *owner, const berth_address *addresses, size_t count);
 
+struct sockaddr;
+
+/* The address in a name of IPv4 or IPv6, with its scope. False for other families. */
+bool berth__lookup_address(const struct sockaddr *name, berth_address *ret_address);
+
 /* Starts looking up a name. NULL when out of memory or when no channel can be made. */
 berth__lookup *berth__lookup_start(struct berth_loop *loop, const char *name, void *owner,
                                    berth__lookup_done done);
