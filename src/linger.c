@@ -3,8 +3,8 @@
  * for why.
  *
  * The record lives from berth__linger until the stream is handed to berth__loop_close_stream,
- * whatever comes first: the peer's end or error, the bound of bytes, the deadline, the end of the
- * loop. No handler of a user is called here.
+ * whatever comes first: the peer's end or error, the bound of bytes, the deadline, a broken
+ * backend. No handler of a user is called here.
  */
 #include "linger.h"
 

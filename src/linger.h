@@ -4,7 +4,7 @@
  * Closing a TCP socket that holds unread input, or that receives more of it, makes the kernel send
  * a reset; at the peer that can destroy output which was sent before but not read yet. So such a
  * stream ends its sending direction, reads and throws away what still comes, and closes when the
- * peer has ended too, or when a bound of time or bytes is reached.
+ * peer has ended too, or when a bound of time or bytes is reached. Freeing the loop waits for that.
  */
 #ifndef BERTH_LINGER_H
 #define BERTH_LINGER_H
@@ -24,7 +24,7 @@ void berth__linger(struct berth_loop *loop, berth__stream *stream);
  * one is due, or UINT64_MAX. */
 uint64_t berth__linger_step(struct berth_loop *loop);
 
-/* Closes all streams that linger. */
+/* Closes all streams that linger, at once: for a loop whose backend is broken. */
 void berth__linger_end(struct berth_loop *loop);
 
 #endif

@@ -161,9 +161,13 @@ static void destroy(berth_loop *loop)
         free_objects(loop);
     } while (atomic_load(&loop->tasks_waiting));
     berth__resolver_free(loop);
-    berth__linger_end(loop);
-    while (loop->live > 0 && !loop->broken)
+    /* Streams that linger go on to, within their bounds: closing them now could destroy what an
+     * orderly end has left to the peer to read. */
+    while (loop->live > 0 && !loop->broken) {
         turn(loop, -1);
+        free_objects(loop); /* of tasks that were posted meanwhile */
+    }
+    berth__linger_end(loop);
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL);
     while (atomic_load(&loop->stoppers) > 0)

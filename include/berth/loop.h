@@ -55,6 +55,11 @@ BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, si
  * called as by their own free functions). Tasks already posted are run first. Inside a turn of the
  * same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
  * thread's own loop is freed when the thread ends.
+ *
+ * Connections that have ended in order while their peers may still be sending are given their time
+ * to end without a reset, which could destroy the last bytes sent: this call then lasts until the
+ * peers have ended too, but at most two seconds. Abort or reset connections before where that is
+ * too long.
  */
 BERTH_API void berth_loop_free(berth_loop *loop);
 

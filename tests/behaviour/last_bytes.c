@@ -1,0 +1,67 @@
+/*
+ * The loop is freed while the peer of a connection that has ended in order is still sending.
+ */
+#include "scene.h"
+
+#include <stdlib.h>
+
+/* More than the peer's kernel takes unread, less than ours keeps. */
+#define ANSWER ((size_t)200000)
+
+/* A host that has answered and ended, with input of the peer left unread in the kernel: closing it
+ * now would be a reset, which drops what our kernel has not sent yet. */
+static struct peer *answered(void)
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->reads = false;
+    berth_socket_set_read_buffer_size(actor->socket, 1);
+    uint8_t bytes[30000] = {0};
+    peer_send_some(peer, bytes, sizeof bytes);
+    UNTIL(berth_socket_bytes_available(actor->socket) > 0);
+    peer_send_some(peer, bytes, sizeof bytes);
+    world_settle();
+    peer_send_some(peer, bytes, sizeof bytes);
+    uint8_t *answer = scene_pattern(ANSWER, 12);
+    if (!world_is_simulated())
+        ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_SEND_BUFFER_SIZE, 1 << 20));
+    size_t size = world_is_simulated() ? 1000 : ANSWER;
+    ck_assert_int_eq(berth_socket_write(actor->socket, answer, size), (ptrdiff_t)size);
+    UNTIL(actor->written == size);
+    free(answer);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_uint_eq(actor->disconnects, 1);
+    return peer;
+}
+
+/* The peer of a simulated kernel goes with it. */
+static void check_answer(struct peer *peer)
+{
+    if (world_is_simulated())
+        return;
+    uint8_t *answer = scene_pattern(ANSWER, 12);
+    uint8_t *heard = malloc(ANSWER);
+    ck_assert_uint_eq(peer_receive(peer, heard, ANSWER), ANSWER);
+    ck_assert_mem_eq(heard, answer, ANSWER);
+    ck_assert(peer_saw_end(peer));
+    free(answer);
+    free(heard);
+}
+
+CASE(loop_is_freed_before_the_peer_has_read, "linger.h loop.h",
+     "unread input does not turn the end into a reset")
+{
+    struct peer *peer = answered();
+    peer_shutdown(peer);
+    world_free_loop();
+    check_answer(peer);
+}
+
+CASE(loop_is_freed_while_the_peer_stays, "linger.h loop.h",
+     "a peer that does not end holds up the freeing for a bounded time, and sees an end")
+{
+    struct peer *peer = answered();
+    world_free_loop();
+    check_answer(peer);
+}
