@@ -39,9 +39,14 @@
  *     the core gives new credit to go on. EAGAIN, EINTR, ECONNABORTED and the like are not
  *     reported.
  *  9. A watch ends once, when its descriptor is ready, and may be started again, in its own event
- *     too.
+ *     too. A descriptor has one watch at a time, and none if it is a stream's or a listener's.
  * 10. wake may be called from any thread and from a signal handler; it ends the present or the next
  *     wait.
+ * 11. wait may return early with nothing to run: for a signal, a wake, an interrupted call, or the
+ *     backend's own business. What has to last goes by `now`.
+ * 12. What was started is under way after the next wait, not before: with io_uring a peer sees
+ *     bytes and the close of a stream, a reset included, only then. bind, shutdown_send and the
+ *     closing of a listener take effect inside the call.
  *
  * Errors are errno values; 0 is success. Times are nanoseconds of the backend's own monotonic
  * clock.
