@@ -59,6 +59,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->user = user;
     server->pending_end = &server->pending;
     server->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
+    server->pending_read_limit = BERTH_DEFAULT_PENDING_READ_LIMIT;
     server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
     berth__server_init_accepting(server);
     berth__object_init(&server->object, BERTH__SERVER, loop, &loop->objects);
@@ -289,6 +290,19 @@ void berth_server_set_max_pending_connections(berth_server *server, int limit)
     BERTH__OWN_THREAD(server->object.loop);
     server->limit = limit;
     berth__server_pace(server);
+}
+
+size_t berth_server_pending_read_limit(const berth_server *server)
+{
+    return server->pending_read_limit;
+}
+
+void berth_server_set_pending_read_limit(berth_server *server, size_t bytes)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    server->pending_read_limit = bytes;
+    for (berth_socket *socket = server->pending; socket != NULL; socket = socket->pending_next)
+        berth__socket_pace(socket);
 }
 
 int berth_server_listen_backlog_size(const berth_server *server)

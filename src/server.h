@@ -31,6 +31,7 @@ struct berth_server {
     berth_socket **pending_end;
     size_t pending_count;
     int limit;
+    size_t pending_read_limit; /* bytes of each; 0: none */
 
     bool paused;          /* by the user */
     bool paused_by_error; /* by an accept error that will not pass by itself */

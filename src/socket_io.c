@@ -17,12 +17,10 @@
 #include "socket.h"
 
 #include "failure.h"
+#include "server.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Unread input of a socket in a server's queue. */
-#define PENDING_READ_LIMIT ((size_t)65536)
 
 /* ---- input: what the backend reports --------------------------------------------------------- */
 
@@ -186,10 +184,11 @@ static void never_connected(berth__stream *stream, int error)
 
 static size_t read_limit(const berth_socket *socket)
 {
-    if (socket->pending_in != NULL &&
-        (socket->read_limit == 0 || socket->read_limit > PENDING_READ_LIMIT))
-        return PENDING_READ_LIMIT;
-    return socket->read_limit;
+    size_t own = socket->read_limit;
+    if (socket->pending_in == NULL)
+        return own;
+    size_t pending = socket->pending_in->pending_read_limit;
+    return own == 0 || (pending != 0 && pending < own) ? pending : own;
 }
 
 void berth__socket_pace(berth_socket *socket)

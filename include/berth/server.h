@@ -67,6 +67,9 @@ typedef struct berth_server_handlers {
 /** Default of berth_server_listen_backlog_size. */
 #define BERTH_DEFAULT_LISTEN_BACKLOG_SIZE 50
 
+/** Default of berth_server_pending_read_limit, in bytes. */
+#define BERTH_DEFAULT_PENDING_READ_LIMIT 65536
+
 /**
  * Makes a server that does not listen.
  *
@@ -178,6 +181,19 @@ BERTH_API int berth_server_max_pending_connections(const berth_server *server);
 /** Sets that limit, effective at once; nothing pending is dropped. 0 or less: nothing is accepted.
  */
 BERTH_API void berth_server_set_max_pending_connections(berth_server *server, int limit);
+
+/** Most unread bytes kept of a connection while it is pending;
+ * BERTH_DEFAULT_PENDING_READ_LIMIT at first, 0 for no limit. */
+BERTH_API size_t berth_server_pending_read_limit(const berth_server *server);
+
+/**
+ * Sets that limit, for what is pending too. A peer that sends more has to wait until its connection
+ * is taken; from then on berth_socket_set_read_buffer_size holds, and a smaller one of those holds
+ * before. Bytes already received are kept.
+ *
+ * @param bytes  0 for no limit: a server that is slow to take then keeps whatever its peers send
+ */
+BERTH_API void berth_server_set_pending_read_limit(berth_server *server, size_t bytes);
 
 /** Connections the kernel keeps for the server before they are accepted;
  * BERTH_DEFAULT_LISTEN_BACKLOG_SIZE at first. */

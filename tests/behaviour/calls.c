@@ -243,6 +243,18 @@ CALL(berth_server_set_max_pending_connections)
     ck_assert_int_eq(berth_server_max_pending_connections(stage.server), 2);
 }
 
+CALL(berth_server_pending_read_limit)
+{
+    berth_server_pending_read_limit(stage.server);
+}
+
+CALL(berth_server_set_pending_read_limit)
+{
+    berth_server_set_pending_read_limit(stage.server, 0);
+    berth_server_set_pending_read_limit(stage.server, 5);
+    ck_assert_uint_eq(berth_server_pending_read_limit(stage.server), 5);
+}
+
 CALL(berth_server_listen_backlog_size)
 {
     berth_server_listen_backlog_size(stage.server);

@@ -3,6 +3,8 @@
  */
 #include "scene.h"
 
+#include "../../src/server.h"
+
 #include <stdlib.h>
 
 #define SIZE ((size_t)1 << 20)
@@ -137,4 +139,65 @@ CASE(limit_of_one_does_not_stop_output, "T45", "a full input of one byte does no
     actor_say(actor, "hello");
     ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
     ck_assert(peer_hears(peer, "hello"));
+}
+
+/* A connection that nobody takes, whose peer sends as long as it can. */
+static berth_socket *flooded(struct host *host, size_t *ret_sent)
+{
+    static uint8_t bytes[65536];
+    struct peer *peer = world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+    *ret_sent = 0;
+    for (int tries = 0; tries < 400; tries++) {
+        *ret_sent += peer_send_some(peer, bytes, sizeof bytes);
+        berth_loop_turn(world_loop(), 0);
+    }
+    return host->server->pending;
+}
+
+CASE(pending_input_is_limited, "design 5",
+     "what a connection has sent before it is taken stays near the server's limit")
+{
+    struct host *host = host_listening("h");
+    size_t sent;
+    ck_assert_uint_eq(berth_server_pending_read_limit(host->server),
+                      BERTH_DEFAULT_PENDING_READ_LIMIT);
+    berth_server_set_pending_read_limit(host->server, 1000);
+    berth_socket *socket = flooded(host, &sent);
+    size_t kept = berth_socket_bytes_available(socket);
+    ck_assert_uint_ge(kept, 1000);
+    ck_assert_uint_le(kept, 1000 + SLACK);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), socket);
+    UNTIL(berth_socket_bytes_available(socket) == sent);
+}
+
+CASE(pending_limit_is_raised, "design 5", "what is pending is read on at once; 0 is no limit")
+{
+    struct host *host = host_listening("h");
+    size_t sent;
+    berth_server_set_pending_read_limit(host->server, 1000);
+    berth_socket *socket = flooded(host, &sent);
+    if (sent == berth_socket_bytes_available(socket))
+        case_skip("the delivery was bigger than what the kernel keeps");
+    berth_server_set_pending_read_limit(host->server, 0);
+    UNTIL(berth_socket_bytes_available(socket) == sent);
+    ck_assert_ptr_eq(host->server->pending, socket);
+}
+
+static void limit_to_ten(struct host *host)
+{
+    berth_socket_set_read_buffer_size(host->server->pending, 10);
+}
+
+CASE(smaller_limit_of_a_pending_socket, "design 5",
+     "the socket's own limit holds where it is smaller")
+{
+    struct host *host = host_listening("h");
+    host->on_new_connection = limit_to_ten;
+    berth_server_set_pending_read_limit(host->server, (size_t)1 << 30);
+    size_t sent;
+    berth_socket *socket = flooded(host, &sent);
+    size_t kept = berth_socket_bytes_available(socket);
+    ck_assert_uint_ge(kept, 10);
+    ck_assert_uint_le(kept, 10 + SLACK);
 }
