@@ -27,6 +27,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define LONGEST_NAME 255 /* bytes of a host name; none that DNS can find is longer */
+
 /* ---- state and error ------------------------------------------------------------------------- */
 
 static bool may_follow(berth_state from, berth_state to)
@@ -112,7 +114,7 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
     if (!target)
         address = berth_socket_peer_address(socket);
     if (target && !berth_address_parse(remote->target, &address))
-        snprintf(text, size, "%s:%u", remote->target, (unsigned)port);
+        snprintf(text, size, "%.*s:%u", LONGEST_NAME, remote->target, (unsigned)port);
     else if (!berth_address_is_null(address))
         berth_endpoint_format(address, port, text, size);
     else
@@ -124,7 +126,8 @@ const char *berth_socket_error_string(const berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     if (socket->error == BERTH_ERROR_NONE)
         return "";
-    char peer[BERTH_ENDPOINT_TEXT_SIZE];
+    char peer[LONGEST_NAME + sizeof ":65535"];
+    _Static_assert(sizeof peer >= BERTH_ENDPOINT_TEXT_SIZE, "an address is shorter than a name");
     describe_peer(socket, peer, sizeof peer);
     const char *reason = berth_error_text((berth_error)socket->error);
     if (socket->error_number != 0 && socket->error != BERTH_ERROR_REMOTE_HOST_CLOSED)

@@ -220,6 +220,22 @@ CASE(no_name_at_all, "S3.13", "an empty name and NULL are names that are not fou
     name_server_stop();
 }
 
+CASE(whole_name_in_the_text, "error.h", "a name of 255 bytes is in the error's text, uncut")
+{
+    char name[256];
+    memset(name, 'a', 255);
+    name[100] = name[200] = '.';
+    name[254] = 'z';
+    name[255] = '\0';
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_host(actor->socket, name, 65535));
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_HOST_NOT_FOUND);
+    char expected[400];
+    snprintf(expected, sizeof expected, "cannot connect to %s:65535: host not found", name);
+    ck_assert_str_eq(berth_socket_error_string(actor->socket), expected);
+}
+
 CASE(deaf_address_does_not_hold_up, "S3.12",
      "the second address is tried while the first is silent, and wins")
 {
