@@ -9,9 +9,10 @@
  * bind anew.
  *
  * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
- * last), the deadline (SOCKET_TIMEOUT), no memory. Handlers are called from state changes and
- * host_found: any of them may abort or free the socket, which cancels the connector; so after each
- * call the socket's count of endings tells whether there is anything left to go on with.
+ * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
+ * announced there, but not inside such an announcement: see go_on. Handlers are called from state
+ * changes and host_found: any of them may abort or free the socket, which cancels the connector; so
+ * after each call the socket's count of endings tells whether there is anything left to go on with.
  */
 #include "connect.h"
 
@@ -33,7 +34,8 @@ typedef struct berth__connector {
     berth_socket *socket;
     berth__lookup *lookup; /* NULL when it is not running */
     uint16_t port;
-    int error; /* of the last attempt that has failed */
+    int error;   /* of the last attempt that has failed */
+    bool failed; /* all have; announced when the limit, which is due, expires */
     size_t count;
     size_t next;
     size_t running;
@@ -232,8 +234,17 @@ static void go_on(berth__connector *connector)
         }
         connector->error = error;
     }
-    if (connector->running == 0)
-        fail(connector, class_of_connect(connector->error), connector->error);
+    if (connector->running > 0)
+        return;
+    /* A handler of a failure may connect again at once, and that fails at once again, and so on:
+     * from the second on they go by way of the loop. */
+    if (connector->socket->failing) {
+        connector->failed = true;
+        berth__deadline_start(&loop->timers, &connector->limit, berth__loop_clock(loop));
+        berth__loop_touch(loop);
+        return;
+    }
+    fail(connector, class_of_connect(connector->error), connector->error);
 }
 
 static void stagger_expired(berth__deadline *deadline)
@@ -245,7 +256,10 @@ static void limit_expired(berth__deadline *deadline)
 {
     berth__connector *late =
         (berth__connector *)((char *)deadline - offsetof(berth__connector, limit));
-    fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
+    if (late->failed)
+        fail(late, class_of_connect(late->error), late->error);
+    else
+        fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
 }
 
 uint64_t berth__connect_step(berth_socket *socket)

@@ -91,6 +91,7 @@ struct berth_socket {
     bool end_held; /* the peer has ended while nobody had taken the socket: not announced yet */
     bool in_transaction;
     bool write_refused; /* a write was cut at the high mark: `drained` is owed */
+    bool failing;       /* handlers are being told that it could not begin */
 };
 
 /* A socket for a descriptor that the backend has accepted; a child of the server. NULL when out of

@@ -41,6 +41,18 @@ static void begin(berth_socket *socket)
     socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
 }
 
+/* A call fails inside itself. Handlers that try again at once would recurse for ever if what fails
+ * in them was announced in them too. */
+static void refuse(berth_socket *socket, berth_error error, int number, berth__attempt attempt)
+{
+    berth__socket_set_error(socket, error, number, attempt);
+    if (socket->failing)
+        return;
+    socket->failing = true;
+    BERTH__CALL(socket, error_occurred, socket, error);
+    socket->failing = false;
+}
+
 /* ---- accepting and adopting ------------------------------------------------------------------ */
 
 /* A stream that has taken over the descriptor, or NULL with an errno. */
@@ -137,13 +149,13 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
     berth__enter(&socket->object);
     int error = 0;
     if (socket->state != BERTH_STATE_UNCONNECTED) {
-        berth__socket_fail(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_BIND);
+        refuse(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_BIND);
         error = EISCONN;
     } else {
         begin(socket);
         error = berth_address_is_null(address) ? EINVAL : bind_stream(socket, address, port);
         if (error != 0) {
-            berth__socket_fail(socket, berth__class_of(error), error, BERTH__ATTEMPT_BIND);
+            refuse(socket, berth__class_of(error), error, BERTH__ATTEMPT_BIND);
         } else {
             socket->remote->known[BERTH__LOCAL] = true;
             berth__socket_set_state(socket, BERTH_STATE_BOUND);
@@ -159,7 +171,7 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
 static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
 {
     if (socket->state != BERTH_STATE_UNCONNECTED && socket->state != BERTH_STATE_BOUND) {
-        berth__socket_fail(socket, BERTH_ERROR_OPERATION, EALREADY, BERTH__ATTEMPT_CONNECT);
+        refuse(socket, BERTH_ERROR_OPERATION, EALREADY, BERTH__ATTEMPT_CONNECT);
         return false;
     }
     bool bound = socket->state == BERTH_STATE_BOUND;
@@ -169,7 +181,7 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
     berth__remote *remote = berth__socket_remote(socket);
     char *copy = remote != NULL ? berth__copy_text(target) : NULL;
     if (copy == NULL) {
-        berth__socket_fail(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
+        refuse(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
         return false;
     }
     berth__release(remote->target);
@@ -182,7 +194,7 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
 static bool look_up_or_begin(berth_socket *socket, bool began, bool numeric)
 {
     if (!began) {
-        berth__socket_fail(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
+        refuse(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
         return false;
     }
     uint32_t endings = socket->endings;
@@ -237,8 +249,11 @@ void berth__socket_connect_failed(berth_socket *socket, berth_error error, int n
         socket->remote->known[BERTH__LOCAL] = socket->remote->bound = false;
     /* The socket is free for another attempt before the error is announced. */
     berth__socket_set_error(socket, error, number, BERTH__ATTEMPT_CONNECT);
+    bool outer = socket->failing;
+    socket->failing = true;
     berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
     BERTH__CALL(socket, error_occurred, socket, error);
+    socket->failing = outer;
 }
 
 void berth__socket_connected(berth_socket *socket)

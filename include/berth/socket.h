@@ -193,9 +193,13 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  * CONNECTION_REFUSED, NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
  * connected inside the call.
  *
+ * A call made inside error_occurred or state_changed of a connect that has failed does not fail for
+ * its address: it returns true, and what is wrong comes from the loop. So a handler may try again
+ * as often as it likes without recursion.
+ *
  * @param address  IPv4 or IPv6; a wildcard stands for this host
- * @return false if it could not begin: the state is UNCONNECTED, class and text are set,
- *         error_occurred is called
+ * @return false if it could not begin: the state is UNCONNECTED (in the wrong state: as before),
+ *         class and text are set, and error_occurred was called, but not inside itself
  */
 BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_address address,
                                                uint16_t port);
@@ -215,8 +219,9 @@ BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *ho
  * Binds a local name before connecting: the state becomes BOUND. States: only UNCONNECTED.
  *
  * @param port  0 to have the system choose a free one
- * @return false with class and text set, and error_occurred called: ADDRESS_IN_USE,
- *         ADDRESS_NOT_AVAILABLE, SOCKET_ACCESS, UNSUPPORTED_OPERATION, OPERATION (in another state)
+ * @return false with class and text set, and error_occurred called, but not inside that of another
+ *         call that could not begin: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, SOCKET_ACCESS,
+ *         UNSUPPORTED_OPERATION, OPERATION (in another state)
  */
 BERTH_API bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port);
 

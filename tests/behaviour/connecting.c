@@ -209,3 +209,70 @@ CASE(peer_refuses_after_connect, "S3.31",
     UNTIL(actor->disconnects == 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
 }
+
+#define TRIES 20000u /* more than a stack would hold */
+
+static unsigned depth;
+static unsigned deepest;
+static unsigned begun;
+
+static void try_nowhere(struct actor *actor)
+{
+    depth++;
+    deepest = depth > deepest ? depth : deepest;
+    if (actor->errors < TRIES)
+        begun += berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80);
+    depth--;
+}
+
+CASE(connect_again_and_again_inside_the_error, "S3.13 design 3",
+     "a connect that fails at once, tried again in its error for ever: the loop carries it on")
+{
+    struct actor *actor = actor_new("c");
+    actor->quiet = true;
+    actor->on_error = try_nowhere;
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTING);
+    for (unsigned turns = 0; turns < 2 * TRIES && actor->errors < TRIES; turns++)
+        world_turn();
+    ck_assert_uint_eq(actor->errors, TRIES);
+    ck_assert_uint_eq(begun, TRIES - 1);
+    ck_assert_uint_eq(deepest, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
+}
+
+static void try_again_nowhere(struct actor *actor)
+{
+    actor->on_error = NULL;
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
+}
+
+CASE(failed_connect_is_put_off_in_a_wait, "S4.11",
+     "the same where no timers run: the wait tells of the failure")
+{
+    struct actor *actor = actor_new("c");
+    actor->on_error = try_again_nowhere;
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
+    ck_assert(!berth_socket_wait_for_connected(actor->socket, -1));
+    ck_assert_uint_eq(actor->errors, 2);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
+}
+
+static void bind_wrongly(struct actor *actor)
+{
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_NULL, 0));
+}
+
+CASE(refused_calls_do_not_recurse, "S3.13 S3.17",
+     "a call that is refused inside the error of a refused call says false, and no more")
+{
+    struct actor *actor = actor_new("c");
+    actor->on_error = bind_wrongly;
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_NULL, 0));
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    bind_wrongly(actor);
+    ck_assert_uint_eq(actor->errors, 2);
+}
