@@ -42,6 +42,7 @@ static const entry entries[] = {
     {EAFNOSUPPORT, BERTH_ERROR_UNSUPPORTED_OPERATION, "address family not supported"},
     {EPROTONOSUPPORT, BERTH_ERROR_UNSUPPORTED_OPERATION, "protocol not supported"},
     {EPROTOTYPE, BERTH_ERROR_UNSUPPORTED_OPERATION, "not a TCP socket"},
+    {ESHUTDOWN, BERTH_ERROR_OPERATION, "this side has ended its output"},
     {ENODEV, BERTH_ERROR_UNSUPPORTED_OPERATION, "no such network interface"},
     {EPROTO, BERTH_ERROR_UNSUPPORTED_OPERATION, "protocol error"},
     {ENOSYS, BERTH_ERROR_UNSUPPORTED_OPERATION, "not provided by this kernel"},

@@ -1,6 +1,7 @@
 /*
  * The life of a socket: making, adopting, connecting, ending, and what can be asked about it.
- * Reading and writing are in socket_io.c, blocking in socket_wait.c.
+ * Reading and writing are in socket_io.c, ending one direction and the limit on closing in
+ * socket_close.c, blocking in socket_wait.c.
  *
  * The state is changed in berth__socket_set_state only. A connection ends in berth__socket_end
  * only, whatever the way there:
@@ -99,6 +100,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_WRITE] = "write to",
         [BERTH__ATTEMPT_WAIT] = "wait for",
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
+        [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
     };
     return texts[socket->attempt];
 }
@@ -144,6 +146,7 @@ berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
     if (socket == NULL)
         return NULL;
     socket->connect_timeout = BERTH_DEFAULT_CONNECT_TIMEOUT;
+    socket->close_timeout = BERTH_DEFAULT_CLOSE_TIMEOUT;
     berth__object_init(&socket->object, BERTH__SOCKET, loop, list);
     return socket;
 }
@@ -238,6 +241,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth_loop *loop = socket->object.loop;
     berth__stream *stream = socket->stream;
     berth__connect_cancel(socket);
+    berth__socket_stop_limit(socket);
     *ret_leased = NULL;
     if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach(&socket->output);
@@ -343,7 +347,7 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
         if (socket->output.size == 0)
             berth__socket_end(socket);
         else
-            berth__loop_flush_later(socket->object.loop, socket);
+            berth__socket_send_rest(socket);
     }
     berth__leave(&socket->object);
 }

@@ -30,13 +30,14 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_READ,
     BERTH__ATTEMPT_WRITE,
     BERTH__ATTEMPT_WAIT,
-    BERTH__ATTEMPT_OPTION
+    BERTH__ATTEMPT_OPTION,
+    BERTH__ATTEMPT_CLOSE
 } berth__attempt;
 
 struct berth__connector;
 
-/* What only some sockets need: names that were looked up, and all about connecting. Made on first
- * use. */
+/* What only some sockets need: names that were looked up, all about connecting, and the limit on
+ * closing. Made on first use. */
 typedef struct berth__remote {
     berth_address address[2]; /* by berth__side */
     uint16_t port[2];
@@ -45,6 +46,8 @@ typedef struct berth__remote {
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
     struct berth__connector *connector; /* while connecting */
+    berth_socket *socket;               /* whose closing has a limit */
+    berth__deadline limit;              /* runs in CLOSING only */
 } berth__remote;
 
 struct berth_socket {
@@ -67,6 +70,7 @@ struct berth_socket {
     size_t write_high;        /* 0: none */
     size_t kept;              /* bytes read in the open transaction: they stay at the front */
     uint32_t connect_timeout; /* milliseconds; 0: none */
+    uint32_t close_timeout;   /* likewise */
     uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own
                              still goes on */
     uint32_t connections; /* attempts that have succeeded */
@@ -78,20 +82,21 @@ struct berth_socket {
     uint8_t state;   /* berth_state */
     uint8_t error;   /* berth_error */
     uint8_t attempt; /* berth__attempt of the last error */
-    bool half_close; /* the user lets the peer end its direction */
     bool in_ready_read;
     bool in_bytes_written;
-    bool input_ended; /* the peer has ended its direction */
-    bool finished;    /* read_channel_finished was called for this connection */
-    bool closed;      /* berth_socket_close: no more writing, input is dropped */
-    bool leaving;     /* disconnect was asked for while connecting */
-    bool heard;       /* bytes have come on this connection */
-    bool spoken;      /* bytes have gone */
-    bool send_failed;
-    bool end_held; /* the peer has ended while nobody had taken the socket: not announced yet */
-    bool in_transaction;
-    bool write_refused; /* a write was cut at the high mark: `drained` is owed */
-    bool failing;       /* handlers are being told that it could not begin */
+    bool input_ended;    /* the peer has ended its direction */
+    bool heard;          /* bytes have come on this connection */
+    bool spoken;         /* bytes have gone, or may have gone before it was adopted */
+    bool half_close : 1; /* the user lets the peer end its direction */
+    bool finished : 1;   /* read_channel_finished was called for this connection */
+    bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
+    bool leaving : 1;    /* disconnect was asked for while connecting */
+    bool shut : 1;       /* the user has ended the output: no more writing */
+    bool send_failed : 1;
+    bool end_held : 1; /* the peer has ended while nobody had taken the socket: not announced yet */
+    bool in_transaction : 1;
+    bool write_refused : 1; /* a write was cut at the high mark: `drained` is owed */
+    bool failing : 1;       /* handlers are being told that it could not begin */
 };
 
 /* A socket for a descriptor that the backend has accepted; a child of the server. NULL when out of
@@ -133,12 +138,21 @@ void berth__socket_fail(berth_socket *socket, berth_error error, int number,
                         berth__attempt attempt);
 void berth__socket_set_state(berth_socket *socket, berth_state state);
 void berth__socket_end(berth_socket *socket);
+/* Announces an error, and ends the connection unless a handler has. */
+void berth__socket_end_by_error(berth_socket *socket, berth_error error, int number,
+                                berth__attempt attempt);
 void berth__socket_finish_reading(berth_socket *socket);
 void berth__socket_drop_input(berth_socket *socket);
 berth__remote *berth__socket_remote(berth_socket *socket); /* made if need be; NULL: no memory */
 /* Takes the connection from the socket, or the way to one, and returns its stream, if there is one,
  * with the chunk that a send in flight still reads. */
 berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_leased);
+
+/* From socket_close.c: */
+void berth__socket_send_rest(berth_socket *socket);      /* CLOSING, and there is output */
+void berth__socket_end_direction(berth_socket *socket);  /* shut, and all output is sent */
+void berth__socket_stop_limit(berth_socket *socket);     /* allowed when none runs */
+uint64_t berth__socket_close_step(berth_socket *socket); /* as berth__connect_step, for the limit */
 
 /* From socket_begin.c: */
 void berth__socket_found(berth_socket *socket);     /* calls host_found */

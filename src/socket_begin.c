@@ -38,6 +38,7 @@ static void begin(berth_socket *socket)
     }
     berth__socket_set_error(socket, BERTH_ERROR_NONE, 0, BERTH__ATTEMPT_NOTHING);
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
+    socket->shut = false;
     socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
 }
 
@@ -106,6 +107,7 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     if (socket->remote != NULL)
         socket->remote->bound = false;
     begin(socket);
+    socket->spoken = true;
     socket->stream = stream;
     berth__socket_pace(socket);
     berth__loop_touch(loop);
@@ -273,4 +275,6 @@ void berth__socket_connected(berth_socket *socket)
         berth__loop_flush_later(socket->object.loop, socket);
     if (socket->leaving)
         berth_socket_disconnect_from_host(socket);
+    else if (socket->shut && socket->output.size == 0)
+        berth__socket_end_direction(socket);
 }

@@ -9,7 +9,8 @@
  *
  * Output. Writing copies into the chain; the loop starts one send per socket and turn, of the first
  * chunk; when it has ended the next follows. A send that fails means that the connection is dead:
- * input that came before is still delivered, and its end then announces the error.
+ * input that came before is still delivered, and its end then announces the error. Output that was
+ * ended by the user (shut) is followed by the end of this direction once it is sent.
  *
  * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
  * the end (socket.c).
@@ -60,9 +61,8 @@ static void announce_input(berth_socket *socket)
     socket->in_ready_read = false;
 }
 
-/* Ends a connection that has failed by itself. */
-static void end_by_error(berth_socket *socket, berth_error error, int number,
-                         berth__attempt attempt)
+void berth__socket_end_by_error(berth_socket *socket, berth_error error, int number,
+                                berth__attempt attempt)
 {
     uint32_t endings = socket->endings;
     berth__socket_fail(socket, error, number, attempt);
@@ -90,7 +90,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
         if (kept)
             berth__socket_pace(socket);
         else
-            end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
+            berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
+                                       BERTH__ATTEMPT_READ);
     }
     berth__leave(&socket->object);
 }
@@ -110,7 +111,7 @@ static void end_by_peer(berth_socket *socket)
     if (socket->output.size == 0 || socket->send_failed)
         berth__socket_end(socket);
     else
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__socket_send_rest(socket);
 }
 
 /* A reset, or another error of the connection. */
@@ -132,6 +133,8 @@ static void input_ended(berth_socket *socket, int error)
 {
     if (error != 0 || socket->send_failed)
         end_by_failure(socket, error != 0 ? error : EPIPE);
+    else if (socket->half_close && socket->shut && socket->output.size == 0)
+        berth_socket_disconnect_from_host(socket);
     else if (socket->half_close)
         berth__socket_finish_reading(socket);
     else if (socket->state == BERTH_STATE_CONNECTED)
@@ -453,7 +456,7 @@ static void send_failed(berth_socket *socket, int error)
     bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
     if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;
-    end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
+    berth__socket_end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
 }
 
 static void sent(berth__stream *stream, ptrdiff_t result)
@@ -476,18 +479,29 @@ static void sent(berth__stream *stream, ptrdiff_t result)
         BERTH__CALL(socket, drained, socket);
     }
     if (socket->endings == endings) {
-        if (socket->output.size > 0)
+        bool closing = socket->state == BERTH_STATE_CLOSING;
+        if (socket->output.size > 0 && closing)
+            berth__socket_send_rest(socket);
+        else if (socket->output.size > 0)
             berth__loop_flush_later(socket->object.loop, socket);
-        else if (socket->state == BERTH_STATE_CLOSING)
+        else if (closing)
             berth__socket_end(socket);
+        else if (socket->shut)
+            berth__socket_end_direction(socket);
     }
     berth__leave(&socket->object);
 }
 
+/* Connected, or on the way. */
+static bool has_peer(const berth_socket *socket)
+{
+    return socket->state != BERTH_STATE_UNCONNECTED && socket->state != BERTH_STATE_BOUND;
+}
+
 static bool writable(const berth_socket *socket)
 {
-    bool connected = socket->state != BERTH_STATE_UNCONNECTED && socket->state != BERTH_STATE_BOUND;
-    return connected && !socket->closed && !socket->send_failed && !socket->object.freed;
+    return has_peer(socket) && !socket->closed && !socket->shut && !socket->send_failed &&
+           !socket->object.freed;
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
@@ -495,7 +509,8 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
     if (!writable(socket)) {
-        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, ENOTCONN, BERTH__ATTEMPT_WRITE);
+        int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
+        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
         return -1;
     }
     if (socket->write_high > 0 && size > 0) {

@@ -25,7 +25,9 @@ static uint64_t go_on(void *object)
         return UINT64_MAX;
     if (socket->output.size > 0 || socket->end_held)
         berth__socket_settle(socket);
-    return berth__connect_step(socket);
+    uint64_t close = berth__socket_close_step(socket);
+    uint64_t connect = berth__connect_step(socket);
+    return close < connect ? close : connect;
 }
 
 static bool over(const watched *waiting)

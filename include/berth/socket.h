@@ -13,12 +13,14 @@
  *        | BOUND ------connect-------+  |            |           |   |          |
  *        |      ^                       |            |           |   |          |
  *        |      +------ failure, abort -+------------+           |   |          |
- *        |      +------ abort --------------------------------------+ output sent, abort
+ *        |      +------ abort --------------------------------------+ output sent, abort, limit
  *        +------------- adoption of a descriptor ----------------+
  *
- * CLOSING lasts until all output is sent. Whatever way a connection ends, `disconnected` is the
- * last handler called for it, exactly once. After it the socket can be used for another connection;
- * input that was received can still be read.
+ * CLOSING lasts until all output is sent, or until the peer has taken none of it for as long as
+ * berth_socket_close_timeout says. Ending one direction alone, by either side, is no state of its
+ * own: see berth_socket_shutdown_send and berth_socket_set_half_close. Whatever way a connection
+ * ends, `disconnected` is the last handler called for it, exactly once. After it the socket can be
+ * used for another connection; input that was received can still be read.
  *
  * A socket belongs to its server until it is freed or detached: freeing the server frees it. All
  * functions are for the thread of the socket's loop. Every function may be called in every state
@@ -40,6 +42,9 @@ BERTH_BEGIN_DECLARATIONS
 
 /** Default of berth_socket_connect_timeout, in milliseconds. */
 #define BERTH_DEFAULT_CONNECT_TIMEOUT 30000
+
+/** Default of berth_socket_close_timeout, in milliseconds. */
+#define BERTH_DEFAULT_CLOSE_TIMEOUT 60000
 
 /** Options of a connection's descriptor. */
 typedef enum berth_socket_option {
@@ -386,17 +391,50 @@ BERTH_API bool berth_socket_flush(berth_socket *socket);
  * What happens when the peer ends its direction (half-close) while this side may still want to
  * write. By default (false) the connection is ended: error_occurred with REMOTE_HOST_CLOSED, then
  * output that was written by then is sent, then the end. With true only read_channel_finished is
- * called, and the connection stays until this side disconnects.
+ * called, and the connection stays until this side disconnects or ends its direction too.
  */
 BERTH_API void berth_socket_set_half_close(berth_socket *socket, bool allowed);
 
 /**
+ * Ends this side's direction only (half-close): output is sent first, then the peer sees the end,
+ * and this side goes on reading. Writing gives -1 from here on, class OPERATION.
+ *
+ * The state stays CONNECTED and no handler is called. When the peer ends its direction too the
+ * connection is over: with the handlers of its end, or, if half-close was allowed by
+ * berth_socket_set_half_close, with those of berth_socket_disconnect_from_host, that is without an
+ * error; inside this call if the peer was first and no output is left. A peer that neither reads
+ * nor ends is not timed out; use a timer and berth_socket_abort.
+ *
+ * While HOST_LOOKUP or CONNECTING it is remembered until connected. In CLOSING it only refuses
+ * further output. No effect if not connected, nor a second time.
+ */
+BERTH_API void berth_socket_shutdown_send(berth_socket *socket);
+
+/**
  * Ends the connection in order: output is sent first. Without output it ends inside the call
  * (state_changed twice, read_channel_finished, disconnected); else the state is CLOSING and the
- * rest comes from the loop. While CONNECTING it is remembered until connected. Otherwise no effect
- * if not connected.
+ * rest comes from the loop, within berth_socket_close_timeout. While CONNECTING it is remembered
+ * until connected. Otherwise no effect if not connected.
  */
 BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
+
+/** How long a CLOSING connection may stand still, in milliseconds; BERTH_DEFAULT_CLOSE_TIMEOUT at
+ * first. */
+BERTH_API uint32_t berth_socket_close_timeout(const berth_socket *socket);
+
+/**
+ * Bounds CLOSING against a peer that does not read. When the kernel has taken no output for that
+ * long: error_occurred with SOCKET_TIMEOUT and "cannot send the rest of the output to ...", then
+ * UNCONNECTED, read_channel_finished and disconnected; the output is lost. Each byte that goes
+ * begins the time anew, so a slow peer gets all of it. The time is kept in turns of the loop and in
+ * waits of this socket. Should there be no memory to keep it, the connection ends at once, with
+ * class SOCKET_RESOURCE.
+ *
+ * In CLOSING the new time begins at once. It stays for the next connection.
+ *
+ * @param milliseconds  0 for no limit
+ */
+BERTH_API void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds);
 
 /** As berth_socket_disconnect_from_host; and input is dropped at once, and nothing more can be
  * written. */

@@ -589,6 +589,25 @@ CALL(berth_socket_set_half_close)
     berth_socket_set_half_close(stage.socket, true);
 }
 
+CALL(berth_socket_shutdown_send)
+{
+    berth_socket_shutdown_send(stage.socket);
+    if (stage.socket != NULL)
+        ck_assert_int_eq(berth_socket_write(stage.socket, "late", 4), -1);
+}
+
+CALL(berth_socket_close_timeout)
+{
+    berth_socket_close_timeout(stage.socket);
+}
+
+CALL(berth_socket_set_close_timeout)
+{
+    berth_socket_set_close_timeout(stage.socket, 0);
+    berth_socket_set_close_timeout(stage.socket, 100000);
+    ck_assert_uint_eq(berth_socket_close_timeout(stage.socket), 100000);
+}
+
 CALL(berth_socket_disconnect_from_host)
 {
     berth_socket_disconnect_from_host(stage.socket);

@@ -36,6 +36,7 @@ enum moment {
     SOCKET_WITH_OUTPUT,
     SOCKET_IN_TRANSACTION,
     SOCKET_HALF_CLOSED,
+    SOCKET_SHUT,
     SOCKET_CLOSING,
     SOCKET_ENDED_BY_PEER,
     SOCKET_ABORTED,
@@ -398,6 +399,14 @@ static void end_half_closed(struct peer *peer)
     at(SOCKET_HALF_CLOSED);
 }
 
+static void end_of_output(struct peer *peer)
+{
+    (void)peer;
+    if (has_socket())
+        berth_socket_shutdown_send(stage.socket);
+    at(SOCKET_SHUT);
+}
+
 static void end_by_closing(struct peer *peer)
 {
     static const char bytes[1 << 22];
@@ -699,6 +708,11 @@ CASE(calls_in_a_transaction, "S3.21", "in a transaction that has read")
 CASE(calls_on_a_half_closed_socket, "S3.32", "the peer has ended its direction")
 {
     calls_at(SOCKET_HALF_CLOSED, false, end_half_closed);
+}
+
+CASE(calls_after_the_end_of_output, "S3.33", "this side has ended its direction")
+{
+    calls_at(SOCKET_SHUT, false, end_of_output);
 }
 
 CASE(calls_on_a_closing_socket, "S3.33", "closing with output that the peer does not read")

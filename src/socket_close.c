@@ -1,0 +1,129 @@
+/*
+ * Ending in order: one direction alone, and how long the rest of the output may take.
+ *
+ * One direction. berth_socket_shutdown_send marks the output as ended (shut). When what was written
+ * before has gone, the backend tells the peer; the state stays CONNECTED, and reading goes on. A
+ * connection whose two directions have ended is over, whichever ended first.
+ *
+ * The limit. A socket that is CLOSING with output left waits for its peer to read. Its deadline is
+ * set anew whenever the kernel has taken some, so that it measures standing still and not slowness.
+ * When it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost. It is
+ * the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is promised
+ * must hold.
+ *
+ * Most connections that close with output left have just got their only answer, which leaves in the
+ * same turn; for them no deadline is started, see berth__socket_send_rest.
+ *
+ * In a blocking wait, where no timers run, berth__socket_close_step stands in for them. Handlers
+ * called here: those of the end.
+ */
+#include "socket.h"
+
+#include <errno.h>
+
+/* ---- one direction --------------------------------------------------------------------------- */
+
+void berth__socket_end_direction(berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    if (socket->input_ended && !socket->end_held) {
+        berth_socket_disconnect_from_host(socket);
+        return;
+    }
+    /* It fails if the connection is dead, which the input will tell. */
+    (void)backend->operations->shutdown_send(backend, socket->stream);
+}
+
+void berth_socket_shutdown_send(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    bool none = socket->state == BERTH_STATE_UNCONNECTED || socket->state == BERTH_STATE_BOUND;
+    if (none || socket->shut)
+        return;
+    socket->shut = true;
+    if (socket->state != BERTH_STATE_CONNECTED || socket->output.size > 0)
+        return; /* it follows the output */
+    berth__enter(&socket->object);
+    berth__socket_end_direction(socket);
+    berth__leave(&socket->object);
+}
+
+/* ---- the limit ------------------------------------------------------------------------------- */
+
+void berth__socket_stop_limit(berth_socket *socket)
+{
+    berth__timers *timers = &socket->object.loop->timers;
+    if (socket->remote == NULL || socket->remote->limit.place == 0)
+        return;
+    berth__deadline_stop(timers, &socket->remote->limit);
+    berth__timers_unreserve(timers);
+}
+
+static void expired(berth__deadline *deadline)
+{
+    const berth__remote *remote =
+        (const berth__remote *)((char *)deadline - offsetof(berth__remote, limit));
+    berth_socket *socket = remote->socket;
+    berth__timers_unreserve(&socket->object.loop->timers);
+    berth__enter(&socket->object);
+    berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CLOSE);
+    berth__leave(&socket->object);
+}
+
+/* False when out of memory. */
+static bool start_limit(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__remote *remote = berth__socket_remote(socket);
+    if (remote == NULL)
+        return false;
+    if (remote->limit.place == 0 && !berth__timers_reserve(&loop->timers))
+        return false;
+    remote->socket = socket;
+    remote->limit.expired = expired;
+    berth__deadline_start(&loop->timers, &remote->limit,
+                          berth__after(berth__loop_clock(loop), socket->close_timeout));
+    return true;
+}
+
+void berth__socket_send_rest(berth_socket *socket)
+{
+    if (!socket->stream->sending)
+        berth__loop_flush_later(socket->object.loop, socket);
+    /* The kernel's buffer of a connection that has sent nothing is empty and takes a part of the
+     * output at once, whatever the peer does; if not all, `sent` comes here again. */
+    bool certain = !socket->spoken && !socket->stream->sending;
+    if (certain || socket->close_timeout == 0 || start_limit(socket))
+        return;
+    berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CLOSE);
+}
+
+uint64_t berth__socket_close_step(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    if (socket->remote == NULL || socket->remote->limit.place == 0)
+        return UINT64_MAX;
+    berth__deadline *limit = &socket->remote->limit;
+    if (limit->time > berth__loop_clock(loop))
+        return limit->time;
+    berth__deadline_stop(&loop->timers, limit);
+    limit->expired(limit);
+    return 0;
+}
+
+uint32_t berth_socket_close_timeout(const berth_socket *socket)
+{
+    return socket->close_timeout;
+}
+
+void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    socket->close_timeout = milliseconds;
+    if (socket->state != BERTH_STATE_CLOSING || socket->output.size == 0)
+        return;
+    berth__socket_stop_limit(socket);
+    berth__enter(&socket->object);
+    berth__socket_send_rest(socket);
+    berth__leave(&socket->object);
+}
