@@ -26,6 +26,7 @@
 #include "uring_ring.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -42,6 +43,20 @@
 #define NEEDED_FEATURES                                                       \
     (IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL | \
      IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
+
+/* How large the parts of a ring are. In test builds the environment can make a small one, that runs
+ * out of buffers and of room for completions: BERTH_RING_BUFFERS (a power of two) and
+ * BERTH_RING_COMPLETIONS. */
+#ifdef BERTH_FAULTS
+static unsigned size_of(const char *variable, unsigned standard)
+{
+    const char *text = getenv(variable);
+    unsigned long wanted = text != NULL ? strtoul(text, NULL, 10) : 0;
+    return wanted > 0 && wanted < standard ? (unsigned)wanted : standard;
+}
+#else
+#define size_of(variable, standard) ((unsigned)(standard))
+#endif
 
 enum {
     GROUP = 0,
@@ -101,6 +116,11 @@ bool berth__ring_has_work(const berth__ring *ring)
 {
     unsigned flags = IO_URING_READ_ONCE(*ring->ring.sq.kflags);
     return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+}
+
+bool berth__ring_overflowed(const berth__ring *ring)
+{
+    return (IO_URING_READ_ONCE(*ring->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
 }
 
 /* An attempt before there are bytes would be in vain, and fail if there is no buffer at the moment.
@@ -190,7 +210,7 @@ static void *map(size_t size)
 static const char *map_buffers(berth__ring *ring, bool incremental)
 {
     ring->incremental = incremental;
-    ring->count = incremental ? 16 : BERTH__RING_BUFFERS;
+    ring->count = size_of("BERTH_RING_BUFFERS", incremental ? 16 : BERTH__RING_BUFFERS);
     ring->size = incremental ? 65536 : 16384;
     ring->entries = map(PAGE);
     ring->memory = map((size_t)ring->count * ring->size);
@@ -349,10 +369,11 @@ static int set_up(berth__ring *ring, unsigned flags)
     struct io_uring_params parameters;
     memset(&parameters, 0, sizeof parameters);
     parameters.flags = COMMON_FLAGS | flags;
-    parameters.cq_entries = BERTH__RING_COMPLETIONS;
-    int error = outcome(
-        BERTH__SYSTEM("io_uring_setup", io_uring_queue_init_params(BERTH__RING_SUBMISSIONS,
-                                                                   &ring->ring, &parameters)));
+    parameters.cq_entries = size_of("BERTH_RING_COMPLETIONS", BERTH__RING_COMPLETIONS);
+    unsigned entries = parameters.cq_entries < BERTH__RING_SUBMISSIONS ? parameters.cq_entries
+                                                                       : BERTH__RING_SUBMISSIONS;
+    int error = outcome(BERTH__SYSTEM(
+        "io_uring_setup", io_uring_queue_init_params(entries, &ring->ring, &parameters)));
     if (error != 0 || (parameters.features & NEEDED_FEATURES) == NEEDED_FEATURES)
         return error;
     io_uring_queue_exit(&ring->ring);

@@ -51,6 +51,9 @@ struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
 bool berth__ring_has_entries(const berth__ring *ring);
 bool berth__ring_has_work(const berth__ring *ring);
 
+/* Whether completions have found no room, and wait in the kernel. */
+bool berth__ring_overflowed(const berth__ring *ring);
+
 /* Enter the kernel; all return 0 or an errno. submit only hands over, turn brings out completions
  * as well, sleep waits for the first
  * (`timeout` in nanoseconds, negative for no limit; ETIME when it is over). */
