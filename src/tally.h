@@ -1,0 +1,42 @@
+/*
+ * How many connections each address has: a hash table of counts, for berth_accept_limits.
+ *
+ * An address is counted by its leading bits, so that a whole network can be one. Entries come with
+ * the first connection of an address and go with its last.
+ */
+#ifndef BERTH_SRC_TALLY_H
+#define BERTH_SRC_TALLY_H
+
+#include <berth/address.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct berth__tally_entry {
+    struct berth__tally_entry *next; /* of the same bucket */
+    uint8_t key[16];                 /* the leading bits, then zero */
+    uint8_t family;
+    uint8_t prefix;
+    uint32_t count;
+} berth__tally_entry;
+
+/* A zeroed tally is an empty one. */
+typedef struct berth__tally {
+    berth__tally_entry **buckets;
+    size_t capacity; /* a power of two, or 0 */
+    size_t size;
+    uint64_t seed;
+} berth__tally;
+
+/* The entry of an address, made if there is none, with one more counted. The prefixes are lengths
+ * in bits. NULL when out of memory. */
+berth__tally_entry *berth__tally_add(berth__tally *tally, berth_address address,
+                                     uint8_t ipv4_prefix, uint8_t ipv6_prefix);
+
+/* One less; the entry goes with the last. */
+void berth__tally_remove(berth__tally *tally, berth__tally_entry *entry);
+
+/* Releases all memory. */
+void berth__tally_clear(berth__tally *tally);
+
+#endif
