@@ -284,12 +284,30 @@ typedef struct berth__backend_operations {
                   bool set);
     void (*discard)(berth__backend *backend,
                     int descriptor); /* closes a descriptor that no record holds */
+
+    /* Opens a descriptor that is there only to be given up for another; -1 if there is none. */
+    int (*reserve)(berth__backend *backend);
+
+    /* Takes up to `most` connections out of the kernel and closes them, now; no event is called.
+     * For want of a descriptor it gives up *spare, if that is one, and reserves it again at the end
+     * (-1 if it was lost). Returns how many. */
+    size_t (*reject)(berth__backend *backend, berth__listener *listener, size_t most,
+                     berth__close_mode mode, int *spare);
 } berth__backend_operations;
+
+/* What a backend counts for berth_loop_statistics. */
+typedef struct berth__backend_counts {
+    uint64_t buffer_shortages;
+    uint64_t completion_overflows;
+    uint64_t receives_renewed;
+    uint64_t resets_found;
+} berth__backend_counts;
 
 struct berth__backend {
     const berth__backend_operations *operations;
     berth__ready_list ready;
     berth__pool *pool; /* of the loop: for held bytes */
+    berth__backend_counts counts;
 
     /* Called by a backend whenever it has closed a descriptor: a server that had run out may go on.
      * May be NULL. */

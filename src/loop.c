@@ -176,6 +176,7 @@ static void destroy(berth_loop *loop)
     berth__recycler_clear(&loop->sockets);
     berth__recycler_clear(&loop->streams);
     berth__recycler_clear(&loop->remotes);
+    berth__recycler_clear(&loop->guards);
     berth__timers_clear(&loop->timers);
     berth__pool_clear(&loop->pool);
     pthread_mutex_destroy(&loop->lock);
@@ -305,7 +306,10 @@ static int64_t until_next_timer(berth_loop *loop, int64_t timeout)
 
 static void wait_for_news(berth_loop *loop, int64_t timeout)
 {
+    loop->counts.waits++;
     int error = loop->backend->operations->wait(loop->backend, timeout);
+    if (loop->guarded > 0)
+        loop->time = berth__loop_clock(loop);
     /* A wait may fail for a moment, for want of memory; one that never succeeds would spin. */
     loop->failures = error != 0 ? loop->failures + 1 : 0;
     loop->broken = loop->failures >= MOST_FAILURES;
@@ -388,6 +392,7 @@ static void flush_all(berth_loop *loop)
 static bool turn_any(berth_loop *loop, int64_t timeout)
 {
     loop->depth++;
+    loop->counts.turns++;
     bool ready = loop->backend->ready.count > 0;
     if (ready && !loop->skipped) {
         loop->skipped = true;

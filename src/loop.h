@@ -17,6 +17,7 @@
 #define BERTH_SRC_LOOP_H
 
 #include <berth/loop.h>
+#include <berth/statistics.h>
 
 #include "backend.h"
 #include "buffer.h"
@@ -40,6 +41,7 @@ struct berth_loop {
     berth__recycler sockets; /* memory of berth_socket */
     berth__recycler streams; /* memory of berth__stream */
     berth__recycler remotes; /* memory of berth__remote */
+    berth__recycler guards;  /* memory of berth__guard */
 
     berth__object *objects; /* those that no other object owns */
     berth__object *garbage;
@@ -59,6 +61,9 @@ struct berth_loop {
     struct berth__lingering **lingering_end;
     struct berth_server *starved; /* servers that had no descriptor left */
     size_t live;                  /* streams and listeners that have not been closed yet */
+    size_t guarded;               /* sockets with a guard */
+    uint64_t time; /* when the kernel was asked last, while there are such; see guard.h */
+    berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;
     pthread_mutex_t lock; /* of the tasks */

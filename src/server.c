@@ -41,6 +41,17 @@ const char *berth_server_error_string(const berth_server *server)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* Two: to retry for want of descriptors, and for the rate of accepting. */
+static bool reserve_timers(berth_loop *loop)
+{
+    if (!berth__timers_reserve(&loop->timers))
+        return false;
+    if (berth__timers_reserve(&loop->timers))
+        return true;
+    berth__timers_unreserve(&loop->timers);
+    return false;
+}
+
 berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handlers *handlers,
                                      size_t size, void *user)
 {
@@ -49,7 +60,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
         return NULL;
     BERTH__OWN_THREAD(loop);
     berth_server *server = berth__allocate_zero(sizeof *server);
-    if (server == NULL || !berth__timers_reserve(&loop->timers)) {
+    if (server == NULL || !reserve_timers(loop)) {
         berth__release(server);
         errno = ENOMEM;
         return NULL;
@@ -62,6 +73,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->pending_read_limit = BERTH_DEFAULT_PENDING_READ_LIMIT;
     server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
     berth__server_init_accepting(server);
+    berth__server_init_limits(server);
     berth__object_init(&server->object, BERTH__SERVER, loop, &loop->objects);
     return server;
 }
@@ -86,6 +98,7 @@ void berth_server_free(berth_server *server)
         /* A handler may have begun anew. */
         berth_server_close(server);
         berth__timers_unreserve(&server->object.loop->timers);
+        berth__timers_unreserve(&server->object.loop->timers);
         berth__discard(&server->object);
     }
     berth__leave(&server->object);
@@ -94,6 +107,7 @@ void berth_server_free(berth_server *server)
 void berth__server_destroy(berth_server *server)
 {
     assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
+    berth__tally_clear(&server->tally);
     release_proxy(server->proxy_text);
     berth__release(server);
 }
@@ -154,6 +168,7 @@ static void begin(berth_server *server, berth__listener *listener)
     server->listener = listener;
     server->object.loop->live++;
     server->paused_by_error = false;
+    berth__server_keep_spare(server);
     berth__server_pace(server);
     berth__loop_touch(server->object.loop);
 }
@@ -239,6 +254,8 @@ static void stop_listening(berth_server *server)
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__server_end_starving(server);
+    berth__deadline_stop(&loop->timers, &server->refill);
+    berth__server_keep_spare(server);
     /* The record goes on alone until it is closed; its core is the loop then. */
     listener->core = loop;
     listener->ready.owner = NULL;

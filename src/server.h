@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "object.h"
+#include "tally.h"
 #include "timer.h"
 
 #define BERTH__SERVER_TEXT_SIZE 256
@@ -42,8 +43,20 @@ struct berth_server {
         arrivals; /* connections and announced errors so far, to see in a wait that there was one */
     uint64_t backoff; /* milliseconds before the next retry */
     berth__deadline retry;
+    berth__deadline refill; /* when the rate of accepting allows the next connection */
+    uint64_t rate_time;     /* when the connections so far would be due at that rate; nanoseconds */
+    uint64_t pending_due;   /* not before that is a limit of a pending connection due in a wait */
+    int spare;              /* a descriptor kept for shedding; -1: none */
     berth_server *starved_next; /* among the loop's starved servers */
     berth_server **starved_link;
+
+    berth_accept_limits limits;
+    berth_connection_limits connection_limits;
+    bool limits_connections;         /* those are not all zero */
+    berth__tally tally;              /* of live connections, by address */
+    berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
+    int arriving;                    /* its descriptor while nobody has taken it; -1 */
+    berth_server_counts counts;
 
     berth_proxy proxy;
     char *proxy_text[3]; /* host, user, password */
@@ -54,8 +67,9 @@ struct berth_server {
 
 void berth__server_destroy(berth_server *server);
 
-/* Takes a socket out of the queue, wherever it stands. */
+/* Takes a socket out of the queue, wherever it stands; the second counts it as dropped. */
 void berth__server_forget(berth_server *server, berth_socket *socket);
+void berth__server_drop_pending(berth_server *server, berth_socket *socket);
 
 /* A descriptor was closed somewhere in this loop: servers that lacked one try again at once. */
 void berth__server_retry_starved(struct berth_loop *loop);
@@ -65,6 +79,21 @@ extern const berth__listener_events berth__server_events;
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 void berth__server_end_starving(berth_server *server);
+void berth__server_init_limits(berth_server *server);
+/* Whether there may be one more connection of the descriptor's peer; if so, and connections are
+ * counted, it is counted as arriving_as. */
+bool berth__server_admits(berth_server *server, int descriptor);
+/* How many connections the rate allows now, and one that was accepted. */
+unsigned berth__server_allowance(berth_server *server);
+void berth__server_spend(berth_server *server);
+/* Has the spare descriptor if it is wanted. */
+void berth__server_keep_spare(berth_server *server);
+/* Closes those who wait in the kernel for want of a descriptor; false if that is not wanted, or
+ * nothing came of it. */
+bool berth__server_shed(berth_server *server, int error);
+/* In a blocking wait of this server, where no timer runs. Returns when it wants to be called again.
+ */
+uint64_t berth__server_limits_step(berth_server *server);
 void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -17,6 +17,7 @@
  * berth__leave.
  */
 #include "failure.h"
+#include "guard.h"
 #include "loop.h"
 #include "memory.h"
 #include "server.h"
@@ -31,13 +32,17 @@
 
 /* ---- credit ---------------------------------------------------------------------------------- */
 
-static unsigned credit_of(const berth_server *server)
+static unsigned credit_of(berth_server *server)
 {
     bool paused = server->paused || server->paused_by_error;
     if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
-    return server->pending_count < limit ? (unsigned)(limit - server->pending_count) : 0;
+    if (server->pending_count >= limit)
+        return 0;
+    unsigned room = (unsigned)(limit - server->pending_count);
+    unsigned allowance = server->limits.per_second > 0 ? berth__server_allowance(server) : room;
+    return allowance < room ? allowance : room;
 }
 
 void berth__server_pace(berth_server *server)
@@ -133,13 +138,18 @@ static void accept_failed(berth__listener *listener, int error)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
+    server->counts.accept_failures++;
     if (!berth__is_exhaustion(error)) {
         server->paused_by_error = true;
         announce_error(server, error);
     } else {
         bool first = !server->in_episode;
         server->in_episode = true;
-        starve(server);
+        server->counts.exhaustions += first;
+        if (berth__server_shed(server, error))
+            berth__server_pace(server);
+        else
+            starve(server);
         if (first)
             announce_error(server, error);
     }
@@ -148,30 +158,54 @@ static void accept_failed(berth__listener *listener, int error)
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
-void berth_server_base_incoming_connection(berth_server *server, int descriptor)
+static void enqueue(berth_server *server, berth_socket *socket);
+
+/* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
+static void serve(berth_server *server, int descriptor, bool at_hand)
 {
-    BERTH__OWN_THREAD(server->object.loop);
+    berth__tally_entry *address = at_hand ? server->arriving_as : NULL;
     berth__backend *backend = server->object.loop->backend;
     int error = ECANCELED;
     berth_socket *socket = NULL;
     if (!server->object.freed)
-        socket = berth__socket_accept(server, descriptor, &error);
+        socket = berth__socket_accept(server, descriptor, address, &error);
     if (socket == NULL) {
         backend->operations->discard(backend, descriptor);
+        server->counts.failed++;
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));
         return;
     }
-    berth_server_add_pending_connection(server, socket);
+    if (at_hand)
+        server->arriving_as = NULL;
+    enqueue(server, socket);
+}
+
+void berth_server_base_incoming_connection(berth_server *server, int descriptor)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    bool at_hand = descriptor >= 0 && descriptor == server->arriving;
+    if (at_hand) {
+        server->arriving = -1;
+        server->counts.handed_over--;
+    } else {
+        server->counts.added++;
+    }
+    serve(server, descriptor, at_hand);
 }
 
 /* Hands a descriptor over and announces it. The caller stands between enter and leave. */
 static void deliver(berth_server *server, int descriptor)
 {
-    if (SLOT(server, incoming_connection) != NULL)
+    if (SLOT(server, incoming_connection) != NULL) {
+        int outer = server->arriving; /* of a turn around this one */
+        server->arriving = descriptor;
+        server->counts.handed_over++;
         server->handlers->incoming_connection(server, descriptor, server->user);
-    else
-        berth_server_base_incoming_connection(server, descriptor);
+        server->arriving = outer;
+    } else {
+        serve(server, descriptor, true);
+    }
     if (!server->object.freed && SLOT(server, new_connection) != NULL)
         server->handlers->new_connection(server, server->user);
 }
@@ -180,10 +214,21 @@ static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
-    server->arrivals++;
+    server->counts.accepted++;
+    server->object.loop->counts.accepted++;
     server->in_episode = false;
     server->backoff = FIRST_BACKOFF;
-    deliver(server, descriptor);
+    if (server->limits.per_second > 0)
+        berth__server_spend(server);
+    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
+    server->arriving_as = NULL;
+    if (server->limits.per_address == 0 || berth__server_admits(server, descriptor)) {
+        server->arrivals++;
+        deliver(server, descriptor);
+        if (server->arriving_as != NULL) /* no socket of the server's has come of it */
+            berth__tally_remove(&server->tally, server->arriving_as);
+    }
+    server->arriving_as = outer;
     if (!server->object.freed)
         berth__server_pace(server);
     berth__leave(&server->object);
@@ -212,13 +257,28 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
         return;
     if (socket->object.loop != server->object.loop)
         return;
+    server->counts.added++;
+    enqueue(server, socket);
+}
+
+static void enqueue(berth_server *server, berth_socket *socket)
+{
     socket->pending_in = server;
     socket->pending_next = NULL;
     *server->pending_end = socket;
     server->pending_end = &socket->pending_next;
     server->pending_count++;
+    if (socket->guard != NULL && socket->guard->deadline.place != 0 &&
+        socket->guard->deadline.time < server->pending_due)
+        server->pending_due = socket->guard->deadline.time;
     berth__socket_pace(socket);
     berth__server_pace(server);
+}
+
+void berth__server_drop_pending(berth_server *server, berth_socket *socket)
+{
+    server->counts.dropped++;
+    berth__server_forget(server, socket);
 }
 
 void berth__server_forget(berth_server *server, berth_socket *socket)
@@ -257,6 +317,7 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
     berth_socket *socket = server->pending;
     if (socket == NULL)
         return NULL;
+    server->counts.taken++;
     berth__server_forget(server, socket);
     berth__socket_taken(socket);
     return socket;
@@ -294,12 +355,15 @@ static uint64_t retry_when_due(void *object)
 {
     const watched *waiting = object;
     berth_server *server = waiting->server;
-    if (server->object.freed || !server->starved)
+    if (server->object.freed)
         return UINT64_MAX;
+    uint64_t again = berth__server_limits_step(server);
+    if (server->object.freed || !server->starved)
+        return again;
     if (server->retry.time > berth__loop_clock(server->object.loop))
-        return server->retry.time;
+        return server->retry.time < again ? server->retry.time : again;
     retry(&server->retry);
-    return UINT64_MAX;
+    return again;
 }
 
 static bool queue_full(const berth_server *server)

@@ -21,6 +21,7 @@
 
 #include "connect.h"
 #include "failure.h"
+#include "guard.h"
 #include "linger.h"
 #include "memory.h"
 #include "server.h"
@@ -101,6 +102,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_WAIT] = "wait for",
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
+        [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
     return texts[socket->attempt];
 }
@@ -132,7 +134,9 @@ const char *berth_socket_error_string(const berth_socket *socket)
     _Static_assert(sizeof peer >= BERTH_ENDPOINT_TEXT_SIZE, "an address is shorter than a name");
     describe_peer(socket, peer, sizeof peer);
     const char *reason = berth_error_text((berth_error)socket->error);
-    if (socket->error_number != 0 && socket->error != BERTH_ERROR_REMOTE_HOST_CLOSED)
+    if (socket->attempt == BERTH__ATTEMPT_KEEP)
+        reason = berth__limit_text((berth__limit)socket->error_number);
+    else if (socket->error_number != 0 && socket->error != BERTH_ERROR_REMOTE_HOST_CLOSED)
         reason = berth__reason_of(socket->error_number);
     snprintf(loop->text, sizeof loop->text, "cannot %s %s: %s", attempt_text(socket), peer, reason);
     return loop->text;
@@ -189,8 +193,10 @@ berth_loop *berth_socket_loop(const berth_socket *socket)
 void berth_socket_detach(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (!socket->object.freed)
-        berth__object_move(&socket->object, &socket->object.loop->objects);
+    if (socket->object.freed)
+        return;
+    berth__guard_uncount(socket);
+    berth__object_move(&socket->object, &socket->object.loop->objects);
 }
 
 void berth_socket_free(berth_socket *socket)
@@ -199,7 +205,7 @@ void berth_socket_free(berth_socket *socket)
         return;
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->pending_in != NULL)
-        berth__server_forget(socket->pending_in, socket);
+        berth__server_drop_pending(socket->pending_in, socket);
     berth__enter(&socket->object);
     /* A handler of the first end may have begun another connection; that one ends without a word.
      */
@@ -208,7 +214,7 @@ void berth_socket_free(berth_socket *socket)
         socket->handlers = NULL;
         berth_socket_abort(socket);
         if (socket->pending_in != NULL) /* again, by a handler */
-            berth__server_forget(socket->pending_in, socket);
+            berth__server_drop_pending(socket->pending_in, socket);
         berth__socket_drop_input(socket);
         if (berth__socket_in_flush(socket))
             berth__socket_unlink_flush(socket);
@@ -227,6 +233,8 @@ void berth__socket_destroy(berth_socket *socket)
 {
     assert(socket->stream == NULL && socket->output.size == 0);
     berth_loop *loop = socket->object.loop;
+    if (socket->guard != NULL)
+        berth__guard_free(socket);
     if (socket->remote != NULL) {
         berth__release(socket->remote->target);
         berth__recycler_give(&loop->remotes, socket->remote);
@@ -242,6 +250,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__stream *stream = socket->stream;
     berth__connect_cancel(socket);
     berth__socket_stop_limit(socket);
+    berth__guard_end(socket);
     *ret_leased = NULL;
     if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach(&socket->output);
@@ -254,7 +263,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
-    socket->end_held = false;
+    socket->end_held = socket->overflowed = false;
     socket->endings++;
     return stream;
 }
@@ -326,6 +335,11 @@ void berth__socket_end(berth_socket *socket)
 {
     bool orderly = socket->state == BERTH_STATE_CLOSING && socket->output.size == 0;
     end(socket, orderly ? LINGER_IF_NEEDED : CLOSE);
+}
+
+void berth__socket_drop(berth_socket *socket, berth__close_mode mode)
+{
+    end(socket, mode == BERTH__CLOSE_RESET ? RESET : CLOSE);
 }
 
 void berth_socket_disconnect_from_host(berth_socket *socket)

@@ -31,10 +31,13 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_WRITE,
     BERTH__ATTEMPT_WAIT,
     BERTH__ATTEMPT_OPTION,
-    BERTH__ATTEMPT_CLOSE
+    BERTH__ATTEMPT_CLOSE,
+    BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;
 
 struct berth__connector;
+struct berth__guard;
+struct berth__tally_entry;
 
 /* What only some sockets need: names that were looked up, all about connecting, and the limit on
  * closing. Made on first use. */
@@ -57,7 +60,9 @@ struct berth_socket {
     berth__stream *stream; /* NULL without a connection */
     berth__stream *ending; /* while its end is being announced: names can still be asked for */
     berth__remote *remote;
-    berth_server *pending_in; /* the server in whose queue it is */
+    struct berth__guard *guard; /* its limits; NULL if it never had one */
+    berth_server *origin;       /* that has accepted this connection and owns the socket; or NULL */
+    berth_server *pending_in;   /* the server in whose queue it is */
     berth_socket *pending_next;
     berth_socket *flush_next;
     berth_socket **flush_link; /* NULL when it is not to be flushed */
@@ -97,11 +102,16 @@ struct berth_socket {
     bool in_transaction : 1;
     bool write_refused : 1; /* a write was cut at the high mark: `drained` is owed */
     bool failing : 1;       /* handlers are being told that it could not begin */
+    bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
 };
 
-/* A socket for a descriptor that the backend has accepted; a child of the server. NULL when out of
- * memory. */
-berth_socket *berth__socket_accept(berth_server *server, int descriptor, int *ret_error);
+/* A socket for a descriptor that the backend has accepted; a child of the server. `address` is what
+ * it is counted as, which the socket takes over, or NULL. NULL when out of memory. */
+berth_socket *berth__socket_accept(berth_server *server, int descriptor,
+                                   struct berth__tally_entry *address, int *ret_error);
+
+/* Ends the connection at once, output dropped; input that was received can still be read. */
+void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 void berth__socket_destroy(berth_socket *socket);
 
 /* The loop's flush list. */

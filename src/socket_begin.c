@@ -14,6 +14,7 @@
 
 #include "connect.h"
 #include "failure.h"
+#include "guard.h"
 #include "memory.h"
 #include "server.h"
 
@@ -40,6 +41,7 @@ static void begin(berth_socket *socket)
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
     socket->shut = false;
     socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
+    socket->overflowed = false;
 }
 
 /* A call fails inside itself. Handlers that try again at once would recurse for ever if what fails
@@ -71,18 +73,31 @@ static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted,
     return NULL;
 }
 
-berth_socket *berth__socket_accept(berth_server *server, int descriptor, int *ret_error)
+berth_socket *berth__socket_accept(berth_server *server, int descriptor,
+                                   berth__tally_entry *address, int *ret_error)
 {
     berth_socket *socket = berth__socket_make(server->object.loop, &server->children);
     *ret_error = ENOMEM;
     if (socket == NULL)
         return NULL;
+    /* The guard first: from the adoption on the descriptor would not be the caller's any more. */
+    if ((server->limits_connections || address != NULL) &&
+        !berth__guard_set(socket, &server->connection_limits)) {
+        berth_socket_free(socket);
+        return NULL;
+    }
     socket->stream = adopt(socket, descriptor, true, ret_error);
     if (socket->stream == NULL) {
         berth_socket_free(socket);
         return NULL;
     }
     socket->state = BERTH_STATE_CONNECTED;
+    socket->origin = server;
+    server->counts.live++;
+    if (socket->guard != NULL) {
+        socket->guard->address = address;
+        berth__guard_begin(socket);
+    }
     return socket;
 }
 
@@ -113,7 +128,8 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     berth__loop_touch(loop);
     if (was_connected)
         socket->state = BERTH_STATE_CONNECTED;
-    else
+    berth__guard_begin(socket);
+    if (!was_connected)
         berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
     return berth__leave(&socket->object);
 }
@@ -268,10 +284,11 @@ void berth__socket_connected(berth_socket *socket)
     berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;
+    berth__guard_begin(socket);
     BERTH__CALL(socket, connected, socket);
     if (socket->endings != endings)
         return;
-    if (socket->output.size > 0)
+    if (socket->output.size > 0 || socket->overflowed)
         berth__loop_flush_later(socket->object.loop, socket);
     if (socket->leaving)
         berth_socket_disconnect_from_host(socket);

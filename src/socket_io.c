@@ -18,6 +18,7 @@
 #include "socket.h"
 
 #include "failure.h"
+#include "guard.h"
 #include "server.h"
 
 #include <errno.h>
@@ -76,6 +77,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
     uint32_t endings = socket->endings;
     socket->received++;
     socket->heard = true;
+    socket->object.loop->counts.bytes_in += size;
+    berth__guard_moved(socket, size);
     if (socket->closed)
         return;
     berth__enter(&socket->object);
@@ -168,6 +171,10 @@ void berth__socket_taken(berth_socket *socket)
 
 void berth__socket_settle(berth_socket *socket)
 {
+    if (socket->overflowed && berth_socket_is_valid(socket)) {
+        berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
+        return;
+    }
     if (!socket->end_held || socket->pending_in != NULL) {
         berth__socket_send(socket);
         return;
@@ -208,6 +215,8 @@ void berth__socket_pace(berth_socket *socket)
         return;
     if (wanted) {
         operations->receive_start(socket->object.loop->backend, stream);
+        if (socket->guard != NULL)
+            berth__guard_resume(socket);
         berth__loop_touch(socket->object.loop);
     } else {
         operations->receive_stop(socket->object.loop->backend, stream);
@@ -471,6 +480,8 @@ static void sent(berth__stream *stream, ptrdiff_t result)
     uint32_t endings = socket->endings;
     socket->sent++;
     socket->spoken = true;
+    socket->object.loop->counts.bytes_out += (size_t)result;
+    berth__guard_moved(socket, (size_t)result);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
     announce_output(socket, (size_t)result);
     if (socket->endings == endings && socket->write_refused &&
@@ -501,7 +512,7 @@ static bool has_peer(const berth_socket *socket)
 static bool writable(const berth_socket *socket)
 {
     return has_peer(socket) && !socket->closed && !socket->shut && !socket->send_failed &&
-           !socket->object.freed;
+           !socket->overflowed && !socket->object.freed;
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
@@ -521,6 +532,14 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     }
     if (size == 0)
         return 0;
+    if (socket->guard != NULL && berth__guard_exceeded(socket, size)) {
+        /* Not here: a program that writes twice does not expect its socket to be freed between. */
+        socket->overflowed = true;
+        berth__loop_flush_later(loop, socket);
+        berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
+                                BERTH__ATTEMPT_KEEP);
+        return -1;
+    }
     if (!berth__chain_append(&socket->output, &loop->pool, data, size)) {
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
         return -1;
@@ -547,8 +566,8 @@ bool berth_socket_flush(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->output.size == 0 || socket->stream == NULL)
         return false;
-    /* An end that was held back is announced from the list. */
-    if (berth__socket_in_flush(socket) && !socket->end_held)
+    /* An end that was held back, or is to come, is announced from the list. */
+    if (berth__socket_in_flush(socket) && !socket->end_held && !socket->overflowed)
         berth__socket_unlink_flush(socket);
     berth__socket_send(socket);
     berth__loop_touch(socket->object.loop);

@@ -8,6 +8,7 @@
  * ended by it.
  */
 #include "connect.h"
+#include "guard.h"
 #include "socket.h"
 
 typedef struct watched {
@@ -23,11 +24,15 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    if (socket->output.size > 0 || socket->end_held)
+    if (socket->output.size > 0 || socket->end_held || socket->overflowed)
         berth__socket_settle(socket);
-    uint64_t close = berth__socket_close_step(socket);
+    uint64_t due = socket->object.freed ? UINT64_MAX : berth__guard_step(socket);
+    uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
+    if (socket->object.freed)
+        return UINT64_MAX;
     uint64_t connect = berth__connect_step(socket);
-    return close < connect ? close : connect;
+    due = close < due ? close : due;
+    return connect < due ? connect : due;
 }
 
 static bool over(const watched *waiting)

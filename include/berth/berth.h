@@ -8,17 +8,21 @@
  *     berth_address       a host address, by value
  *     berth_proxy         a proxy, by value
  *     berth_error         classes of errors
+ *     limits.h            what servers and connections bear
+ *     statistics.h        what servers and loops have done
  */
 #ifndef BERTH_BERTH_H
 #define BERTH_BERTH_H
 
 #include <berth/address.h>
 #include <berth/error.h>
+#include <berth/limits.h>
 #include <berth/loop.h>
 #include <berth/memory.h>
 #include <berth/proxy.h>
 #include <berth/server.h>
 #include <berth/socket.h>
+#include <berth/statistics.h>
 #include <berth/subnet.h>
 #include <berth/timer.h>
 #include <berth/version.h>

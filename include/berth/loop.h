@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include <berth/export.h>
+#include <berth/statistics.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -141,6 +142,15 @@ BERTH_API const char *berth_loop_backend_name(berth_loop *loop);
  * except if this thread's own loop cannot be made.
  */
 BERTH_API const char *berth_loop_backend_reason(berth_loop *loop);
+
+/** What the loop has done so far, see statistics.h; all zero if this thread's own loop cannot be
+ * made. @param ret_counts  berth_loop_counts * */
+#define berth_loop_statistics(loop, ret_counts) \
+    berth_loop_statistics_sized((loop), (ret_counts), sizeof(berth_loop_counts))
+
+/** What berth_loop_statistics calls; writes `size` bytes. */
+BERTH_API void berth_loop_statistics_sized(berth_loop *loop, berth_loop_counts *ret_counts,
+                                           size_t size);
 
 /**
  * Tries whether a backend can be used by this process now.

@@ -26,9 +26,11 @@
 #include <berth/address.h>
 #include <berth/error.h>
 #include <berth/export.h>
+#include <berth/limits.h>
 #include <berth/loop.h>
 #include <berth/proxy.h>
 #include <berth/socket.h>
+#include <berth/statistics.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -210,6 +212,72 @@ BERTH_API void berth_server_pause_accepting(berth_server *server);
 /** Ends a pause by the user or by an error that does not end by itself. Accepting goes on from the
  * loop, not inside the call. */
 BERTH_API void berth_server_resume_accepting(berth_server *server);
+
+/**
+ * Takes connections out of the kernel's backlog and closes them, without a socket, a handler or an
+ * allocation. For a server that is full, or pauses, and would rather turn peers away than have them
+ * wait. Allowed at any time.
+ *
+ * @param count  at most; SIZE_MAX for all
+ * @return how many were closed; 0 when not listening, when nobody waits, or out of descriptors (but
+ *         see berth_accept_limits.shed)
+ */
+BERTH_API size_t berth_server_reject(berth_server *server, size_t count, berth_reject_mode mode);
+
+/**
+ * Limits what is accepted, from now on; connections that stand are not touched. Also when not
+ * listening; the limits stay. Blocking waits keep them too.
+ *
+ * @param limits  const berth_accept_limits *, copied; NULL for none. Prefixes that are too long
+ *                count as the longest.
+ */
+#define berth_server_set_accept_limits(server, limits) \
+    berth_server_set_accept_limits_sized((server), (limits), sizeof(berth_accept_limits))
+
+/** What berth_server_set_accept_limits calls; `size` is the size of the limits the caller was
+ * compiled with. */
+BERTH_API void berth_server_set_accept_limits_sized(berth_server *server,
+                                                    const berth_accept_limits *limits, size_t size);
+
+/** The limits as they were set; all zero at first. @param ret_limits  berth_accept_limits * */
+#define berth_server_accept_limits(server, ret_limits) \
+    berth_server_accept_limits_sized((server), (ret_limits), sizeof(berth_accept_limits))
+
+/** What berth_server_accept_limits calls; writes `size` bytes. */
+BERTH_API void berth_server_accept_limits_sized(const berth_server *server,
+                                                berth_accept_limits *ret_limits, size_t size);
+
+/**
+ * Limits the connections that are accepted from now on, as berth_socket_set_limits does. The limits
+ * hold in the queue too: a connection that they end there leaves it, and is freed as by
+ * berth_server_close.
+ *
+ * @param limits  const berth_connection_limits *, copied; NULL for none
+ */
+#define berth_server_set_connection_limits(server, limits) \
+    berth_server_set_connection_limits_sized((server), (limits), sizeof(berth_connection_limits))
+
+/** What berth_server_set_connection_limits calls. */
+BERTH_API void berth_server_set_connection_limits_sized(berth_server *server,
+                                                        const berth_connection_limits *limits,
+                                                        size_t size);
+
+/** The limits as they were set; all zero at first. @param ret_limits  berth_connection_limits * */
+#define berth_server_connection_limits(server, ret_limits) \
+    berth_server_connection_limits_sized((server), (ret_limits), sizeof(berth_connection_limits))
+
+/** What berth_server_connection_limits calls; writes `size` bytes. */
+BERTH_API void berth_server_connection_limits_sized(const berth_server *server,
+                                                    berth_connection_limits *ret_limits,
+                                                    size_t size);
+
+/** What the server has done so far, see statistics.h. @param ret_counts  berth_server_counts * */
+#define berth_server_statistics(server, ret_counts) \
+    berth_server_statistics_sized((server), (ret_counts), sizeof(berth_server_counts))
+
+/** What berth_server_statistics calls; writes `size` bytes. */
+BERTH_API void berth_server_statistics_sized(const berth_server *server,
+                                             berth_server_counts *ret_counts, size_t size);
 
 /**
  * Waits for a connection without a loop being run: accepts what is there, with its handlers called

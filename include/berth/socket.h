@@ -36,6 +36,7 @@
 #include <berth/address.h>
 #include <berth/error.h>
 #include <berth/export.h>
+#include <berth/limits.h>
 #include <berth/loop.h>
 
 BERTH_BEGIN_DECLARATIONS
@@ -386,6 +387,33 @@ BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
  * @return whether there was output to hand over
  */
 BERTH_API bool berth_socket_flush(berth_socket *socket);
+
+/**
+ * Limits the connection, and those that the socket has later. At a limit error_occurred is called,
+ * with class SOCKET_TIMEOUT (SOCKET_RESOURCE for the limit of output) and a text that says which
+ * limit it was; then the connection ends: in order, or by a reset if output was left. Times that
+ * have a beginning begin anew.
+ *
+ * Sockets of a server begin with what berth_server_set_connection_limits has set.
+ *
+ * @param limits  const berth_connection_limits *, copied; NULL for none
+ * @return false when out of memory: class SOCKET_RESOURCE, the limits stay as they were
+ */
+#define berth_socket_set_limits(socket, limits) \
+    berth_socket_set_limits_sized((socket), (limits), sizeof(berth_connection_limits))
+
+/** What berth_socket_set_limits calls; `size` is the size of the limits the caller was compiled
+ * with. */
+BERTH_API bool berth_socket_set_limits_sized(berth_socket *socket,
+                                             const berth_connection_limits *limits, size_t size);
+
+/** The limits that hold; all zero at first. @param ret_limits  berth_connection_limits * */
+#define berth_socket_limits(socket, ret_limits) \
+    berth_socket_limits_sized((socket), (ret_limits), sizeof(berth_connection_limits))
+
+/** What berth_socket_limits calls; writes `size` bytes. */
+BERTH_API void berth_socket_limits_sized(const berth_socket *socket,
+                                         berth_connection_limits *ret_limits, size_t size);
 
 /**
  * What happens when the peer ends its direction (half-close) while this side may still want to

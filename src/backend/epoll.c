@@ -689,6 +689,19 @@ static void discard(berth__backend *backend, int descriptor)
     descriptor_closed(backend);
 }
 
+static int reserve(berth__backend *backend)
+{
+    (void)backend;
+    return berth__inet_reserve();
+}
+
+static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
+                     berth__close_mode mode, int *spare)
+{
+    (void)backend;
+    return berth__inet_reject(listener->descriptor, most, mode, spare);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
@@ -741,6 +754,8 @@ static const berth__backend_operations operations = {
     .has_input = has_input,
     .option = option,
     .discard = discard,
+    .reserve = reserve,
+    .reject = reject,
 };
 
 /* Returns the step that failed, or NULL. */

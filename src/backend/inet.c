@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -416,4 +417,38 @@ bool berth__inet_accept_batch(berth__listener *listener)
     if (found == limit)
         listener->batch = limit * 2 < BERTH__ACCEPT_BUDGET ? limit * 2 : BERTH__ACCEPT_BUDGET;
     return true;
+}
+
+/* ---- turning away ---------------------------------------------------------------------------- */
+
+int berth__inet_reserve(void)
+{
+    return BERTH__SYSTEM("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare)
+{
+    bool lent = false;
+    size_t count = 0;
+    for (size_t failures = 0; count < most && failures < BERTH__ACCEPT_BUDGET;) {
+        int descriptor = BERTH__SYSTEM("accept4", accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+        if (descriptor >= 0) {
+            berth__inet_close(descriptor, mode);
+            count++;
+            continue;
+        }
+        int error = errno;
+        if ((error == EMFILE || error == ENFILE) && *spare >= 0) {
+            close_quietly(*spare);
+            *spare = -1;
+            lent = true;
+            continue;
+        }
+        if (!is_passing(error))
+            break;
+        failures++;
+    }
+    if (lent)
+        *spare = berth__inet_reserve();
+    return count;
 }

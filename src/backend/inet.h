@@ -55,6 +55,10 @@ int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_add
  * that the backend should come back for (the batch ended before EAGAIN). */
 bool berth__inet_accept_batch(berth__listener *listener);
 
+/* The operations `reserve` and `reject`. */
+int berth__inet_reserve(void);
+size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);
+
 /* Closes a stream's descriptor in a mode. */
 void berth__inet_close(int descriptor, berth__close_mode mode);
 

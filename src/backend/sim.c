@@ -733,6 +733,37 @@ static int sim_option(berth__backend *backend, int descriptor, berth_socket_opti
     return 0;
 }
 
+static int sim_reserve(berth__backend *backend)
+{
+    return berth__kernel_at_limit(kernel_of(backend)) ? -1 : berth__sim_event_descriptor(backend);
+}
+
+static size_t sim_reject(berth__backend *backend, berth__listener *listener, size_t most,
+                         berth__close_mode mode, int *spare)
+{
+    berth__kernel_port *port = listener->own;
+    bool lent = false;
+    size_t count = 0;
+    while (count < most && port->queue != NULL) {
+        int error = accept_error(kernel_of(backend));
+        if (error == ECONNABORTED || error == EINTR || error == EAGAIN)
+            continue;
+        if ((error == EMFILE || error == ENFILE) && *spare >= 0) {
+            berth__sim_close_descriptor(backend, *spare);
+            *spare = -1;
+            lent = true;
+            continue;
+        }
+        if (error != 0)
+            break;
+        berth__kernel_close_end(berth__kernel_dequeue(port), mode == BERTH__CLOSE_RESET);
+        count++;
+    }
+    if (lent)
+        *spare = sim_reserve(backend);
+    return count;
+}
+
 static void sim_discard(berth__backend *backend, int descriptor)
 {
     assert(berth__sim_is_open(backend, descriptor));
@@ -796,6 +827,8 @@ static const berth__backend_operations sim_operations = {
     .has_input = sim_has_input,
     .option = sim_option,
     .discard = sim_discard,
+    .reserve = sim_reserve,
+    .reject = sim_reject,
 };
 
 /* A seed alone has to be worth a run: transfers stay above a size with which big tests would take

@@ -179,6 +179,8 @@ static void reap(uring_backend *uring)
         on_completion(uring, cqe);
         seen++;
     }
+    if (seen >= ring->cq.ring_entries && berth__ring_overflowed(&uring->ring))
+        uring->base.counts.completion_overflows++;
     io_uring_cq_advance(ring, seen);
 }
 
@@ -623,6 +625,19 @@ static void discard(berth__backend *backend, int descriptor)
     tell_closes(of(backend));
 }
 
+static int reserve(berth__backend *backend)
+{
+    (void)backend;
+    return berth__inet_reserve();
+}
+
+static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
+                     berth__close_mode mode, int *spare)
+{
+    (void)backend;
+    return berth__inet_reject(listener->descriptor, most, mode, spare);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
@@ -673,6 +688,8 @@ static const berth__backend_operations operations = {
     .has_input = has_input,
     .option = option,
     .discard = discard,
+    .reserve = reserve,
+    .reject = reject,
 };
 
 berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t size)

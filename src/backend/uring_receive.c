@@ -265,6 +265,7 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
 
 static void starve(uring_backend *uring, berth__stream *stream)
 {
+    uring->base.counts.buffer_shortages++;
     uring->starved_again = true;
     stream->flags |= BULK;
     if (uring->ring.available > 0 || (stream->flags & (LISTED | STARVED | WAITING))) {
@@ -388,8 +389,10 @@ void berth__uring_check(uring_backend *uring)
     if (count == 0 || BERTH__SYSTEM("poll", poll(set, count, 0)) <= 0)
         return;
     for (nfds_t i = 0; i < count; i++) {
-        if (set[i].revents != 0)
-            receive_anew(uring, uring->unchecked[i]);
+        if (set[i].revents == 0)
+            continue;
+        uring->base.counts.resets_found++;
+        receive_anew(uring, uring->unchecked[i]);
     }
 }
 
@@ -424,6 +427,9 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
     if (cqe->flags & IORING_CQE_F_MORE)
         return;
 
+    /* Nobody has asked for the end of one that was to go on. */
+    if (result > 0 && !(stream->flags & (BULK | CANCELLED)))
+        uring->base.counts.receives_renewed++;
     stream->own.uring.in_flight--;
     stream->flags &= ~(uint32_t)(ARMED | CANCELLED);
     if (result >= 0 && result < BULK_SIZE)

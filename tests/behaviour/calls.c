@@ -86,6 +86,9 @@ static void check_server(void)
     ck_assert_str_ne(berth_error_name(berth_server_error(stage.server)), "");
     ck_assert_ptr_nonnull(berth_server_error_string(stage.server));
     ck_assert_ptr_eq(berth_server_loop(stage.server), world_loop());
+    berth_server_counts counts;
+    berth_server_statistics(stage.server, &counts);
+    scene_assert_balance(&counts);
 }
 
 static void check_socket(void)
@@ -309,6 +312,49 @@ CALL(berth_server_proxy)
     berth_server_proxy(stage.server);
 }
 
+CALL(berth_server_reject)
+{
+    size_t none = berth_server_reject(stage.server, 0, BERTH_REJECT_CLOSE);
+    ck_assert_uint_eq(none, 0);
+    size_t all = berth_server_reject(stage.server, SIZE_MAX, BERTH_REJECT_RESET);
+    ck_assert(all == 0 || berth_server_is_listening(stage.server));
+}
+
+CALL(berth_server_set_accept_limits_sized)
+{
+    const berth_accept_limits limits = {.per_address = 3, .per_second = 1000, .shed = true};
+    berth_server_set_accept_limits(stage.server, &limits);
+    berth_server_set_accept_limits(stage.server, NULL);
+}
+
+CALL(berth_server_accept_limits_sized)
+{
+    berth_accept_limits limits = {.per_second = 7};
+    berth_server_accept_limits(stage.server, &limits);
+    ck_assert_uint_eq(limits.per_second, 0);
+}
+
+CALL(berth_server_set_connection_limits_sized)
+{
+    const berth_connection_limits limits = {.idle = 60000, .output = 1 << 20};
+    berth_server_set_connection_limits(stage.server, &limits);
+    berth_server_set_connection_limits(stage.server, NULL);
+}
+
+CALL(berth_server_connection_limits_sized)
+{
+    berth_connection_limits limits = {.idle = 7};
+    berth_server_connection_limits(stage.server, &limits);
+    ck_assert_uint_eq(limits.idle, 0);
+}
+
+CALL(berth_server_statistics_sized)
+{
+    berth_server_counts counts;
+    berth_server_statistics(stage.server, &counts);
+    scene_assert_balance(&counts);
+}
+
 /* ---- sockets: life and settings -------------------------------------------------------------- */
 
 CALL(berth_socket_new_sized)
@@ -331,6 +377,22 @@ CALL(berth_socket_free_in_handler)
 CALL(berth_socket_set_handlers_sized)
 {
     berth_socket_set_handlers_sized(stage.socket, NULL, 0, &stage);
+}
+
+CALL(berth_socket_set_limits_sized)
+{
+    const berth_connection_limits limits = {.first_byte = 60000, .lifetime = 60000};
+    bool set = berth_socket_set_limits(stage.socket, &limits);
+    ck_assert(set || stage.socket_freed);
+    set = berth_socket_set_limits(stage.socket, NULL);
+    ck_assert(set || stage.socket_freed);
+}
+
+CALL(berth_socket_limits_sized)
+{
+    berth_connection_limits limits = {.idle = 7};
+    berth_socket_limits(stage.socket, &limits);
+    ck_assert_uint_eq(limits.idle, 0);
 }
 
 CALL(berth_socket_user)

@@ -95,4 +95,7 @@ uint8_t *scene_pattern(size_t size, uint32_t seed);
 
 const char *state_name(berth_state state);
 
+/* What came is what became of it; see statistics.h. */
+void scene_assert_balance(const berth_server_counts *counts);
+
 #endif

@@ -9,7 +9,8 @@ import re
 import sys
 
 sources = sys.argv[1]
-pages = [os.path.join(sources, name) for name in ("README.md", "docs/porting-from-qt.md")]
+pages = [os.path.join(sources, name)
+         for name in ("README.md", "docs/limits.md", "docs/porting-from-qt.md")]
 pages += glob.glob(os.path.join(sources, "docs/guide/*.md"))
 
 known = set()

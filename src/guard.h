@@ -1,0 +1,84 @@
+/*
+ * The limits of one connection (berth_connection_limits), and its place among those of its address.
+ *
+ * Only a socket that has one of them has a guard, so the others pay a pointer and a test. A guard
+ * has one deadline in the loop's heap, for the earliest of its limits. Bytes that go do not touch
+ * the heap or the clock: they leave the time of the loop's last wait in the guard, and when the
+ * deadline comes it is computed anew from that, and started again if it lies ahead.
+ *
+ * A limit of time is held against loop->time, when the kernel was last asked for news, not against
+ * the clock: bytes that came while a handler was busy must have had their chance to be seen. For
+ * the same reason a connection that has something in the ready list is let off until that has run.
+ * Deadlines are rounded up to BERTH_LIMIT_TICK, so that many connections wake the loop together.
+ */
+#ifndef BERTH_SRC_GUARD_H
+#define BERTH_SRC_GUARD_H
+
+#include <berth/limits.h>
+
+#include "loop.h"
+#include "socket.h"
+#include "tally.h"
+#include "timer.h"
+
+typedef struct berth__guard berth__guard;
+
+/* What a connection was ended by; kept in berth_socket.error_number with BERTH__ATTEMPT_KEEP. */
+typedef enum berth__limit {
+    BERTH__LIMIT_NONE,
+    BERTH__LIMIT_FIRST_BYTE,
+    BERTH__LIMIT_IDLE,
+    BERTH__LIMIT_LIFETIME,
+    BERTH__LIMIT_RATE,
+    BERTH__LIMIT_OUTPUT
+} berth__limit;
+
+struct berth__guard {
+    berth_socket *socket;
+    berth_connection_limits limits;
+    berth__deadline deadline;
+    uint64_t began;              /* the connection, or the setting; nanoseconds, as those below */
+    uint64_t active;             /* when a byte went last */
+    uint64_t window;             /* when the present window of the rate began */
+    uint64_t bytes;              /* that went in it */
+    berth__tally_entry *address; /* in the tally of the socket's server; NULL if not counted */
+};
+
+const char *berth__limit_text(berth__limit limit);
+
+/* Gives a socket the limits; false when out of memory, all is as it was then. They begin to run if
+ * there is a connection. */
+bool berth__guard_set(berth_socket *socket, const berth_connection_limits *limits);
+
+bool berth__limits_none(const berth_connection_limits *limits);
+
+/* The connection begins; it leaves its server; it ends. All are allowed without a guard. */
+void berth__guard_begin(berth_socket *socket);
+void berth__guard_uncount(berth_socket *socket);
+void berth__guard_end(berth_socket *socket);
+
+/* The socket takes input again; the socket is freed. It has a guard. */
+void berth__guard_resume(berth_socket *socket);
+void berth__guard_free(berth_socket *socket);
+
+/* Whether `size` more bytes of output are too many. */
+bool berth__guard_exceeded(const berth_socket *socket, size_t size);
+
+/* Ends the connection by a limit, handlers included. */
+void berth__guard_close(berth_socket *socket, berth__limit limit);
+
+/* In a blocking wait, where no timer runs: ends the connection if that is due. Returns when it
+ * wants to be called again. */
+uint64_t berth__guard_step(berth_socket *socket);
+
+static inline void berth__guard_moved(berth_socket *socket, size_t bytes)
+{
+    struct berth__guard *guard = socket->guard;
+    if (guard == NULL)
+        return;
+    guard->bytes += bytes;
+    if (guard->active < socket->object.loop->time)
+        guard->active = socket->object.loop->time;
+}
+
+#endif

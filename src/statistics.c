@@ -1,0 +1,34 @@
+/*
+ * The counts of servers and loops, as they are handed out. Counting itself is done where things
+ * happen, by plain increments in objects that are at hand there.
+ */
+#include <berth/statistics.h>
+
+#include "loop.h"
+#include "server.h"
+#include "sized.h"
+
+void berth_server_statistics_sized(const berth_server *server, berth_server_counts *ret_counts,
+                                   size_t size)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    berth_server_counts counts = server->counts;
+    counts.pending = server->pending_count;
+    berth__sized_put(ret_counts, size, &counts, sizeof counts);
+}
+
+void berth_loop_statistics_sized(berth_loop *loop, berth_loop_counts *ret_counts, size_t size)
+{
+    berth_loop_counts counts = {0};
+    loop = berth__loop_or_current(loop);
+    if (loop != NULL) {
+        BERTH__OWN_THREAD(loop);
+        counts = loop->counts;
+        counts.live = loop->live;
+        counts.buffer_shortages = loop->backend->counts.buffer_shortages;
+        counts.completion_overflows = loop->backend->counts.completion_overflows;
+        counts.receives_renewed = loop->backend->counts.receives_renewed;
+        counts.resets_found = loop->backend->counts.resets_found;
+    }
+    berth__sized_put(ret_counts, size, &counts, sizeof counts);
+}
