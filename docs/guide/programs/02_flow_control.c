@@ -8,6 +8,9 @@
  * Then the bytes of one connection: a server sends 16 MiB to a client that reads slowly. Two marks
  * keep the server's output small, a limit the client's input; the exit status says whether they
  * held and whether all bytes came.
+ *
+ * At last two clients that only take up room: one too many of its address, and one that says
+ * nothing. The server's statistics tell what became of them.
  */
 #include <stdio.h>
 
@@ -151,8 +154,42 @@ static bool bytes(void)
     return all.read == PLENTY && all.most_output <= HIGH && all.most_input < PLENTY / 8;
 }
 
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static bool limits(void)
+{
+    berth_socket *clients[2];
+    berth_server *server = berth_server_new(NULL, NULL, NULL);
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return false;
+    const berth_accept_limits one_each = {.per_address = 1};
+    berth_server_set_accept_limits(server, &one_each);
+    const berth_connection_limits speak_up = {.first_byte = 200}; /* milliseconds */
+    berth_server_set_connection_limits(server, &speak_up);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = berth_socket_new(NULL, NULL, NULL);
+        berth_socket_connect_to_address(clients[i], BERTH_ADDRESS_LOOPBACK,
+                                        berth_server_port(server));
+    }
+    berth_server_counts counts;
+    for (int turns = 0; turns < 1000; turns++) {
+        berth_loop_turn(NULL, 10);
+        berth_server_statistics(server, &counts);
+        if (counts.accepted == 2 && counts.live == 0)
+            break;
+    }
+    bool good = expect("rejected, one too many of an address:", (int)counts.rejected_address, 1);
+    good &= expect("ended, silent from the beginning:", (int)counts.closed_first_byte, 1);
+    for (int i = 0; i < 2; i++)
+        berth_socket_free(clients[i]);
+    berth_server_free(server);
+    return good;
+}
+
 int main(void)
 {
     bool good = connections();
-    return bytes() && good ? 0 : 1;
+    good &= bytes();
+    good &= limits();
+    return good ? 0 : 1;
 }
