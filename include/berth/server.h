@@ -12,6 +12,9 @@
  * queue is full; the process is out of descriptors or memory. The last raises accept_error once, is
  * retried after 5 ms doubling to 1 s, and ends at once when the library closes a descriptor.
  *
+ * Beyond that a server bears whatever comes, unless it is told otherwise: see limits.h for how many
+ * connections and of whom, and for how long; and statistics.h for what became of them.
+ *
  * A server owns the sockets it made, taken or not: freeing it frees them; berth_socket_detach takes
  * one out. All functions are for the thread of the server's loop; every one may be called in every
  * state and inside every handler, berth_server_free included.
@@ -121,7 +124,7 @@ BERTH_API bool berth_server_listen(berth_server *server, berth_address address, 
 
 /**
  * Stops listening, closes the descriptor and frees the pending sockets that were not taken (their
- * peers see the end). Sockets taken are untouched. Allowed at any time. Limit, backlog, proxy,
+ * peers see the end). Sockets taken are untouched. Allowed at any time. Limits, backlog, proxy,
  * pause and error stay.
  */
 BERTH_API void berth_server_close(berth_server *server);

@@ -267,6 +267,53 @@ CASE(listener_closes_inside_accept_failed, "7 8", "close inside accept_failed: c
     assert_trace("l failed, l closed");
 }
 
+static size_t reject(kit_listener *listener, size_t most, berth__close_mode mode, int *spare)
+{
+    return kit()->operations->reject(kit(), &listener->listener, most, mode, spare);
+}
+
+CASE(waiting_connections_are_rejected, "8",
+     "as many as asked for, at once, in a mode, without an event")
+{
+    kit_listener *listener = kit_listen("l");
+    struct peer *peers[4];
+    int none = -1;
+    ck_assert_uint_eq(reject(listener, 3, BERTH__CLOSE_NORMAL, &none), 0);
+    for (int i = 0; i < 4; i++)
+        peers[i] = world_connect(listener->port);
+    world_settle();
+    unsigned before = world_descriptors();
+    ck_assert_uint_eq(reject(listener, 1, BERTH__CLOSE_NORMAL, &none), 1);
+    ck_assert_uint_eq(reject(listener, 2, BERTH__CLOSE_RESET, &none), 2);
+    ck_assert_uint_eq(world_descriptors(), before);
+    ck_assert(peer_saw_end(peers[0]));
+    ck_assert(peer_saw_reset(peers[1]));
+    ck_assert(peer_saw_reset(peers[2]));
+    ck_assert_uint_eq(listener->count + listener->fails, 0);
+    kit_credit(listener, 9);
+    UNTIL(listener->count == 1);
+}
+
+CASE(rejecting_gives_up_a_spare_descriptor, "8",
+     "and takes it back; without one nothing is rejected")
+{
+    kit_listener *listener = kit_listen("l");
+    for (int i = 0; i < 5; i++)
+        world_connect(listener->port);
+    int spare = kit()->operations->reserve(kit());
+    ck_assert_int_ge(spare, 0);
+    world_exhaust(0);
+    int none = -1;
+    ck_assert_int_eq(kit()->operations->reserve(kit()), -1);
+    ck_assert_uint_eq(reject(listener, 5, BERTH__CLOSE_NORMAL, &none), 0);
+    ck_assert_uint_eq(reject(listener, 3, BERTH__CLOSE_NORMAL, &spare), 3);
+    ck_assert_int_ge(spare, 0);
+    ck_assert(world_is_open(spare));
+    ck_assert_uint_eq(reject(listener, 5, BERTH__CLOSE_NORMAL, &spare), 2);
+    world_relieve();
+    kit()->operations->discard(kit(), spare);
+}
+
 CASE(closing_frees_the_port_at_once, "7", "the port can be listened on right after close_listener")
 {
     kit_listener *first = kit_listen("first");
