@@ -415,7 +415,11 @@ CALL(berth_socket_set_descriptor)
     struct peer *peer;
     int descriptor = world_stream_descriptor(&peer);
     ck_assert(!berth_socket_set_descriptor(stage.socket, -1));
-    if (!berth_socket_set_descriptor(stage.socket, descriptor) && world_is_open(descriptor))
+    bool was_freed = stage.socket_freed;
+    bool adopted = berth_socket_set_descriptor(stage.socket, descriptor);
+    bool freed_inside = !was_freed && (stage.socket == NULL || stage.socket_freed);
+    /* A handler that has freed the socket has freed it with the descriptor. */
+    if (!adopted && !freed_inside && world_is_open(descriptor))
         world_close_descriptor(descriptor);
 }
 
