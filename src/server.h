@@ -34,11 +34,12 @@ struct berth_server {
     int limit;
     size_t pending_read_limit; /* bytes of each; 0: none */
 
-    bool paused;          /* by the user */
-    bool paused_by_error; /* by an accept error that will not pass by itself */
-    bool starved;         /* out of descriptors or memory: the retry timer is running */
-    bool in_episode;      /* such a lack was announced, and nothing was accepted since */
-    unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
+    bool paused;             /* by the user */
+    bool paused_by_error;    /* by an accept error that will not pass by itself */
+    bool starved;            /* out of descriptors or memory: the retry timer is running */
+    bool in_episode;         /* such a lack was announced, and nothing was accepted since */
+    bool limits_connections; /* connection_limits are not all zero */
+    unsigned waits;          /* blocking waits on the stack: they accept whatever was paused */
     uint32_t
         arrivals; /* connections and announced errors so far, to see in a wait that there was one */
     uint64_t backoff; /* milliseconds before the next retry */
@@ -47,15 +48,14 @@ struct berth_server {
     uint64_t rate_time;     /* when the connections so far would be due at that rate; nanoseconds */
     uint64_t pending_due;   /* not before that is a limit of a pending connection due in a wait */
     int spare;              /* a descriptor kept for shedding; -1: none */
+    int arriving;           /* the descriptor at hand while nobody has taken it; -1 */
     berth_server *starved_next; /* among the loop's starved servers */
     berth_server **starved_link;
 
     berth_accept_limits limits;
     berth_connection_limits connection_limits;
-    bool limits_connections;         /* those are not all zero */
     berth__tally tally;              /* of live connections, by address */
     berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
-    int arriving;                    /* its descriptor while nobody has taken it; -1 */
     berth_server_counts counts;
 
     berth_proxy proxy;
