@@ -265,12 +265,15 @@ void berth__socket_connect_failed(berth_socket *socket, berth_error error, int n
         berth__loop_close_stream(socket->object.loop, stream, leased, BERTH__CLOSE_NORMAL);
     if (socket->remote != NULL)
         socket->remote->known[BERTH__LOCAL] = socket->remote->bound = false;
-    /* The socket is free for another attempt before the error is announced. */
+    /* The socket is free for another attempt before the error is announced; if a handler has begun
+     * one, the error is not the socket's any more, and would be taken for the new attempt's. */
+    uint32_t endings = socket->endings;
     berth__socket_set_error(socket, error, number, BERTH__ATTEMPT_CONNECT);
     bool outer = socket->failing;
     socket->failing = true;
     berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
-    BERTH__CALL(socket, error_occurred, socket, error);
+    if (socket->endings == endings && socket->error == (uint8_t)error)
+        BERTH__CALL(socket, error_occurred, socket, error);
     socket->failing = outer;
 }
 

@@ -197,7 +197,8 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  * OPERATION and the connection at hand goes on. Inside the call the state becomes CONNECTING; what
  * follows is `connected`, or `state_changed` to UNCONNECTED and `error_occurred`:
  * CONNECTION_REFUSED, NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
- * connected inside the call.
+ * connected inside the call. Class and text are set already in `state_changed`; if that begins the
+ * next attempt, `error_occurred` is not called for the one that failed.
  *
  * A call made inside error_occurred or state_changed of a connect that has failed does not fail for
  * its address: it returns true, and what is wrong comes from the loop. So a handler may try again

@@ -61,6 +61,29 @@ CASE(connect_again_inside_the_error, "S3.13",
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
 }
 
+static void try_again_unconnected(struct actor *actor)
+{
+    if (actor->state != BERTH_STATE_UNCONNECTED)
+        return;
+    actor->on_state = NULL;
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_CONNECTION_REFUSED);
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, second_port));
+}
+
+CASE(connect_again_inside_unconnected, "S3.13 S3.39",
+     "a new attempt begun in state_changed is not told the error of the one before")
+{
+    world_loop();
+    uint16_t port = world_free_port();
+    second_port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
+    actor->on_state = try_again_unconnected;
+    UNTIL(actor->connects == 1);
+    ck_assert_uint_eq(actor->errors, 0);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
+}
+
 CASE(connect_while_connected, "S3.14",
      "class OPERATION in any state but UNCONNECTED; the connection goes on")
 {
