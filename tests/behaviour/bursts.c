@@ -44,6 +44,7 @@ CASE(descriptor_belongs_to_the_handler, "S1.45",
 {
     static const berth_server_handlers handlers = {.incoming_connection = lose};
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     lost = -1;
     struct peer *peer = world_connect(berth_server_port(server));
@@ -72,6 +73,8 @@ static void *serve_by_waits(void *unused)
 {
     berth_server *server = berth_server_new(NULL, NULL, NULL);
     berth_socket *client = berth_socket_new(NULL, NULL, NULL);
+    ck_assert_ptr_nonnull(server);
+    ck_assert_ptr_nonnull(client);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     ck_assert(
         berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));

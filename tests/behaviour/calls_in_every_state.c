@@ -273,7 +273,7 @@ static bool has_socket(void)
 static void turns_until(bool (*condition)(void))
 {
     unsigned after = 0;
-    for (unsigned turn = 0; turn < WORLD_TURNS && after < 4 && !condition(); turn++) {
+    for (int turn = 0; turn < WORLD_TURNS && after < 4 && !condition(); turn++) {
         bool hurries = acted || random_state != 0;
         berth_loop_turn(world_loop(), hurries ? 0 : 2);
         after += hurries;

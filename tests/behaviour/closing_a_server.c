@@ -131,6 +131,7 @@ CASE(close_inside_incoming_connection, "S1.31 S1.44",
     };
     unsigned announced = 0;
     berth_server *server = berth_server_new(world_loop(), &handlers, &announced);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t port = berth_server_port(server);
     for (int i = 0; i < 4; i++)
@@ -168,6 +169,7 @@ CASE(pending_output_is_lost_with_close, "S1.30",
     world_connect(host->port);
     UNTIL(host->new_connections == 1);
     berth_socket *socket = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(socket);
     ck_assert_int_eq(berth_socket_write(socket, "lost", 4), 4);
     berth_server_add_pending_connection(host->server, socket);
     berth_server_close(host->server);

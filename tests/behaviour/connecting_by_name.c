@@ -44,7 +44,7 @@ static int listen_on(const char *address, uint16_t *port, int backlog)
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(*port)};
     socklen_t length = sizeof name;
     ck_assert_int_eq(inet_pton(AF_INET, address, &name.sin_addr), 1);
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     ck_assert_int_ge(descriptor, 0);
     ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&name, length), 0);
     ck_assert_int_eq(listen(descriptor, backlog), 0);
@@ -61,7 +61,7 @@ static uint16_t deaf_port(int descriptors[FULL + 1])
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     ck_assert_int_eq(inet_pton(AF_INET, "127.0.0.2", &name.sin_addr), 1);
     for (int i = 1; i <= FULL; i++) {
-        descriptors[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        descriptors[i] = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         if (connect(descriptors[i], (struct sockaddr *)&name, sizeof name) < 0)
             ck_assert_int_eq(errno, EINPROGRESS);
     }
@@ -182,6 +182,7 @@ static void fails(const char *name)
     snprintf(text, sizeof text, "%s", name);
     trace_clear();
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, text);
+    ck_assert_ptr_nonnull(socket);
     ck_assert(berth_socket_connect_to_host(socket, name, 80));
     UNTIL(settled(socket));
     world_settle();
@@ -213,6 +214,7 @@ CASE(no_name_at_all, "S3.13", "an empty name and NULL are names that are not fou
     trace_clear();
     char empty[] = "";
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, empty);
+    ck_assert_ptr_nonnull(socket);
     berth_socket_connect_to_host(socket, NULL, 80);
     UNTIL(settled(socket));
     assert_trace(NOT_FOUND_TRACE);
@@ -400,6 +402,7 @@ CASE(time_limit_over_a_lookup, "S3.13", "a name server that is silent: SOCKET_TI
     setenv("RES_OPTIONS", "retrans:20000 retry:3", 1);
     char name[] = "silent.test";
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, name);
+    ck_assert_ptr_nonnull(socket);
     berth_socket_set_connect_timeout(socket, 20);
     ck_assert_uint_eq(berth_socket_connect_timeout(socket), 20);
     ck_assert(berth_socket_connect_to_host(socket, name, 80));
@@ -415,6 +418,7 @@ CASE(time_limit_over_attempts, "S3.13", "addresses that are all silent: SOCKET_T
     uint16_t port = deaf_port(deaf);
     char name[] = "127.0.0.2";
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, name);
+    ck_assert_ptr_nonnull(socket);
     berth_socket_set_connect_timeout(socket, 20);
     ck_assert(berth_socket_connect_to_host(socket, name, port));
     UNTIL(settled(socket));
@@ -476,9 +480,11 @@ CASE(given_up_inside_host_found, "S3.16", "aborted and freed in the handler that
     static const berth_socket_handlers freeing = {.host_found = free_when_found};
     name_server_start(table);
     berth_socket *socket = berth_socket_new(world_loop(), &aborting, NULL);
+    ck_assert_ptr_nonnull(socket);
     ck_assert(berth_socket_connect_to_host(socket, "one.test", 80));
     UNTIL(settled(socket));
     berth_socket *gone = berth_socket_new(world_loop(), &freeing, &gone);
+    ck_assert_ptr_nonnull(gone);
     ck_assert(berth_socket_connect_to_host(gone, "both.test", 80));
     UNTIL(gone == NULL);
     world_settle();
@@ -493,6 +499,7 @@ CASE(bound_socket_tries_all_addresses, "S3.12 S3.17 T23",
     int good = listen_on("127.0.0.3", &port, 5);
     char name[] = "second.test";
     berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(socket);
     ck_assert(berth_socket_bind(socket, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t own = berth_socket_local_port(socket);
     ck_assert(berth_socket_connect_to_host(socket, name, port));

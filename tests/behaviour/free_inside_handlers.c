@@ -291,6 +291,7 @@ CASE(free_server_inside_incoming_connection, "Q8 S5.4",
         .new_connection = trace_new_connection,
     };
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t port = berth_server_port(server);
     struct peer *peers[3];
@@ -326,6 +327,8 @@ CASE(free_server_inside_its_questions, "S5.4",
     };
     berth_server *one = berth_server_new(world_loop(), &handlers, NULL);
     berth_server *two = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(one);
+    ck_assert_ptr_nonnull(two);
     ck_assert(berth_server_listen(two, BERTH_ADDRESS_LOOPBACK, 0));
     world_connect(berth_server_port(two));
     world_settle();

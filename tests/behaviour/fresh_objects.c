@@ -10,6 +10,7 @@
 CASE(fresh_server, "S1.1 T2", "a new server answers every question with its default")
 {
     berth_server *server = berth_server_new(world_loop(), NULL, &world_loop);
+    ck_assert_ptr_nonnull(server);
     ck_assert(!berth_server_is_listening(server));
     ck_assert_uint_eq(berth_server_port(server), 0);
     ck_assert(berth_address_is_null(berth_server_address(server)));

@@ -123,7 +123,7 @@ void name_server_start(const struct name_entry *table)
     entries = table;
     own_name.sin_family = AF_INET;
     own_name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    descriptor = world_note(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ck_assert_int_ge(descriptor, 0);
     ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&own_name, length), 0);
     ck_assert_int_eq(getsockname(descriptor, (struct sockaddr *)&own_name, &length), 0);

@@ -65,6 +65,7 @@ CASE(pending_sockets_read_already, "S2.10", "a socket in the queue collects what
     UNTIL(host->new_connections == 1);
     world_settle();
     berth_socket *socket = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(socket);
     char bytes[8];
     ck_assert_int_eq(berth_socket_read(socket, bytes, sizeof bytes), 5);
     ck_assert_mem_eq(bytes, "early", 5);

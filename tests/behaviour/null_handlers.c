@@ -7,6 +7,7 @@ static void live_in_silence(const berth_server_handlers *server_handlers,
                             const berth_socket_handlers *socket_handlers)
 {
     berth_server *server = berth_server_new(world_loop(), server_handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     struct peer *peers[3];
     for (int i = 0; i < 3; i++) {
@@ -14,6 +15,7 @@ static void live_in_silence(const berth_server_handlers *server_handlers,
         peer_say(peers[i], "hello");
         UNTIL(berth_server_has_pending_connections(server));
         berth_socket *socket = berth_server_next_pending_connection(server);
+        ck_assert_ptr_nonnull(socket);
         berth_socket_set_handlers(socket, socket_handlers, NULL);
         UNTIL(berth_socket_bytes_available(socket) == 5);
         ck_assert_int_eq(berth_socket_write(socket, "world", 5), 5);
@@ -28,6 +30,7 @@ static void live_in_silence(const berth_server_handlers *server_handlers,
         ck_assert_uint_eq(berth_socket_bytes_available(socket), 5);
     }
     berth_socket *client = berth_socket_new(world_loop(), socket_handlers, NULL);
+    ck_assert_ptr_nonnull(client);
     ck_assert(
         berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
     UNTIL(berth_socket_state(client) == BERTH_STATE_CONNECTED);

@@ -90,6 +90,7 @@ CASE(timeout_tells_of_timers, "loop.h", "an outer loop that minds the time-out r
     descriptor();
     ck_assert_int_eq(berth_loop_timeout(world_loop()), -1);
     berth_timer *timer = berth_timer_new(world_loop(), count_expiry, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 20, 0);
     int timeout = berth_loop_timeout(world_loop());
     ck_assert_int_ge(timeout, 0);

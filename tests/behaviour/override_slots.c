@@ -30,6 +30,7 @@ static void adopt_incoming(berth_server *server, int descriptor, void *user)
 static berth_server *server_with(const berth_server_handlers *handlers)
 {
     berth_server *server = berth_server_new(world_loop(), handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     return server;
 }
@@ -184,8 +185,10 @@ CASE(pending_questions_are_overridden, "S1.35 S1.37",
     ck_assert(!berth_server_has_pending_connections(server));
     ck_assert(berth_server_base_has_pending_connections(server));
     berth_socket *socket = berth_server_next_pending_connection(server);
+    ck_assert_ptr_nonnull(socket);
     ck_assert_uint_eq(berth_socket_peer_port(socket), peer_port(peers[1]));
     socket = berth_server_next_pending_connection(server);
+    ck_assert_ptr_nonnull(socket);
     ck_assert_uint_eq(berth_socket_peer_port(socket), peer_port(peers[0]));
     ck_assert_ptr_null(berth_server_next_pending_connection(server));
 }

@@ -129,6 +129,7 @@ CASE(freeing_the_loop_frees_everything, "loop.h",
     ck_assert(berth_socket_connect_to_address(client->socket, BERTH_ADDRESS_LOOPBACK, host->port));
     UNTIL(client->connects == 1);
     berth_timer *timer = berth_timer_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1000, 1000);
     (void)actor;
     trace_clear();
@@ -161,6 +162,7 @@ CASE(two_loops_on_one_thread, "loop.h", "objects belong to the loop that they we
         return;
     }
     berth_socket *client = berth_socket_new(second, NULL, NULL);
+    ck_assert_ptr_nonnull(client);
     ck_assert_ptr_eq(berth_socket_loop(client), second);
     ck_assert(berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, host->port));
     for (int turns = 0; turns < WORLD_TURNS && berth_socket_state(client) != BERTH_STATE_CONNECTED;

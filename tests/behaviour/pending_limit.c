@@ -155,6 +155,7 @@ CASE(freeing_a_pending_socket_makes_room, "Q9 S5.5",
     connect_many(host, 2);
     UNTIL(host->new_connections == 1);
     berth_socket *socket = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(socket);
     berth_server_add_pending_connection(host->server, socket);
     berth_socket_free(socket);
     ck_assert(!berth_server_has_pending_connections(host->server));

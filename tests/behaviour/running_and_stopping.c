@@ -53,6 +53,7 @@ static void stop_on_expiry(berth_timer *timer, void *user)
 CASE(stop_inside_a_timer, "loop.h", "a loop that runs for some milliseconds")
 {
     berth_timer *timer = berth_timer_new(world_loop(), stop_on_expiry, world_loop());
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 5, 0);
     ck_assert_int_eq(berth_loop_run(world_loop()), 9);
     berth_timer_free(timer);
@@ -176,6 +177,7 @@ CASE(free_the_loop_inside_a_task, "loop.h", "the loop stops, and is freed when i
     berth_loop *loop = berth_loop_new(NULL);
     ck_assert_ptr_nonnull(loop);
     berth_server *server = berth_server_new(loop, NULL, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     ck_assert(berth_loop_post(loop, free_the_loop, loop));
     berth_loop_run(loop);
@@ -198,8 +200,11 @@ CASE(free_the_loop_inside_new_connection, "loop.h",
     static const berth_server_handlers handlers = {.new_connection = free_doomed};
     doomed = berth_loop_new(NULL);
     berth_server *server = berth_server_new(doomed, &handlers, NULL);
+    ck_assert_ptr_nonnull(doomed);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     berth_socket *client = berth_socket_new(doomed, NULL, NULL);
+    ck_assert_ptr_nonnull(client);
     ck_assert(
         berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)));
     berth_loop_run(doomed);

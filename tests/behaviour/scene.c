@@ -179,6 +179,7 @@ struct actor *actor_new(const char *name)
 
 struct actor *actor_on(const char *name, berth_socket *socket)
 {
+    ck_assert_ptr_nonnull(socket);
     struct actor *self = fresh_actor(name);
     self->socket = socket;
     self->state = berth_socket_state(socket);

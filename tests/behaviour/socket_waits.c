@@ -274,6 +274,7 @@ CASE(waits_run_no_timers, "timer.h", "timers are for the loop")
     struct actor *actor = accepted("s", &peer);
     unsigned expiries = 0;
     berth_timer *timer = berth_timer_new(world_loop(), count_expiry, &expiries);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     berth_socket_wait_for_ready_read(actor->socket, 20);
     ck_assert_uint_eq(expiries, 0);

@@ -93,6 +93,7 @@ CASE(zero_delay, "timer.h",
      "live")
 {
     berth_timer *timer = berth_timer_new(world_loop(), start_again, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 0, 0);
     berth_loop_turn(world_loop(), 100);
     ck_assert_uint_eq(zero_count, 1);
@@ -156,6 +157,8 @@ static void due_together(void *free_it)
 {
     berth_timer *first = berth_timer_new(world_loop(), stop_other, free_it);
     other_timer = berth_timer_new(world_loop(), never, NULL);
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(other_timer);
     berth_timer_start(first, 1, 0);
     berth_timer_start(other_timer, 1, 0);
     UNTIL(trace_has("stopper"));
@@ -192,6 +195,7 @@ CASE(missed_expiries_are_not_made_up, "timer.h",
 CASE(timer_without_a_handler, "timer.h", "NULL for the handler: it expires in silence")
 {
     berth_timer *timer = berth_timer_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     UNTIL(!berth_timer_is_active(timer));
 }

@@ -60,6 +60,7 @@ CASE(foreign_lookup, "loop.h", "a lookup that ends at once, begun in a handler")
     int fd = berth_loop_descriptor(world_loop());
     berth_loop_turn(world_loop(), 0);
     berth_timer *timer = berth_timer_new(world_loop(), begin_connect, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     for (int i = 0; i < 40 && client->connects == 0; i++) {
         int t = berth_loop_timeout(world_loop());
@@ -182,6 +183,7 @@ CASE(linger_waits, "Q24", "a blocking server whose clients never close")
     if (world_is_simulated())
         case_skip("real time");
     berth_server *server = berth_server_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     unsigned before = world_descriptors();
     for (int i = 0; i < 4; i++) {
@@ -189,6 +191,7 @@ CASE(linger_waits, "Q24", "a blocking server whose clients never close")
         peer_say(p, "q");
         ck_assert(berth_server_wait_for_new_connection(server, 1000, NULL));
         berth_socket *s = berth_server_next_pending_connection(server);
+        ck_assert_ptr_nonnull(s);
         char c;
         if (berth_socket_bytes_available(s) == 0)
             ck_assert(berth_socket_wait_for_ready_read(s, 1000));
@@ -324,6 +327,7 @@ CASE(retry_at_once, "S3.13", "a name that fails at once is tried again at once")
     client->quiet = true;
     client->on_error = again;
     berth_timer *timer = berth_timer_new(world_loop(), tick, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     berth_socket_connect_to_host(client->socket, "no.onion", 80);
     UNTIL(ticks > 0);
@@ -352,6 +356,8 @@ CASE(loop_freed_outside_a_turn, "loop.h", "a handler called outside a turn frees
     berth_loop_options options = {.backend = getenv("BERTH_BACKEND")};
     berth_loop *loop = berth_loop_new(&options);
     berth_socket *s = berth_socket_new(loop, NULL, NULL);
+    ck_assert_ptr_nonnull(loop);
+    ck_assert_ptr_nonnull(s);
     struct actor *a = actor_on("a", s);
     struct peer *p;
     int fd = world_stream_descriptor(&p);
@@ -372,6 +378,8 @@ CASE(loop_freed_twice, "loop.h", "disconnected frees the loop that is being free
     berth_loop_options options = {.backend = getenv("BERTH_BACKEND")};
     berth_loop *loop = berth_loop_new(&options);
     berth_socket *s = berth_socket_new(loop, NULL, NULL);
+    ck_assert_ptr_nonnull(loop);
+    ck_assert_ptr_nonnull(s);
     struct actor *a = actor_on("a", s);
     struct peer *p;
     int fd = world_stream_descriptor(&p);
@@ -429,6 +437,7 @@ static void *run_and_free(void *user)
 {
     berth_loop_options options = {.backend = user};
     berth_loop *loop = berth_loop_new(&options);
+    ck_assert_ptr_nonnull(loop);
     theirs = loop;
     berth_loop_run(loop);
     berth_loop_free(loop);

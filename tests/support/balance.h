@@ -7,10 +7,13 @@
 #ifndef BERTH_TESTS_BALANCE_H
 #define BERTH_TESTS_BALANCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void balance_begin(void);
-void balance_end(void); /* fails the case unless everything is as it was at the beginning */
+/* Whether everything is as it was at the beginning; if not, says what is left. */
+bool balance_is_kept(char *ret_text, size_t size);
+void balance_end(void); /* fails the case unless it is */
 
 long balance_blocks(void);            /* of the library's memory that are in use now */
 unsigned balance_descriptors(void);   /* open now in this process */

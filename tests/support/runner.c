@@ -1,5 +1,6 @@
 /*
- * The program around the cases: --list, or --case NAME with the backend that BERTH_BACKEND names.
+ * The program around the cases: --list, --case NAME, or --faults STRIDE [NAME...], which faults.h
+ * explains; the last two with the backend that BERTH_BACKEND names.
  *
  * One case is one process, so that a crash, a leak or a changed limit stays where it came from.
  * Check runs it without a fork of its own, which keeps debuggers and sanitizers simple. A case that
@@ -7,6 +8,7 @@
  */
 #include "balance.h"
 #include "case.h"
+#include "faults.h"
 #include "world.h"
 
 #include <berth/loop.h>
@@ -19,6 +21,7 @@
 
 #define SKIPPED 77
 #define LIMIT 55 /* seconds */
+#define UNBALANCED 82
 
 static struct test_case *cases;
 static const struct test_case *chosen;
@@ -49,17 +52,68 @@ static void on_alarm(int number)
     _exit(EXIT_FAILURE);
 }
 
-START_TEST(run_chosen)
+static void begin(void)
 {
     signal(SIGALRM, on_alarm);
     alarm(LIMIT);
     balance_begin();
     world_begin();
+}
+
+START_TEST(run_chosen)
+{
+    begin();
     chosen->function();
     world_end();
     balance_end();
 }
 END_TEST
+
+/* The same in two halves, so that the end comes also when the first has failed. */
+static bool ended;
+static bool spoilt = true; /* until the case has come to its end */
+static bool kept;
+
+START_TEST(play_chosen)
+{
+    begin();
+    chosen->function();
+    spoilt = false;
+}
+END_TEST
+
+START_TEST(end_chosen)
+{
+    if (world_is_inside())
+        return;
+    world_end();
+    ended = true;
+    if (spoilt)
+        world_close_noted();
+    char text[9000];
+    kept = balance_is_kept(text, sizeof text);
+    if (!kept)
+        puts(text);
+    fflush(stdout);
+}
+END_TEST
+
+/* Runs tests one after the other in this process; how many have failed. */
+static int run_tests(const TTest *const *tests, int count, enum print_output output)
+{
+    Suite *suite = suite_create(chosen->name);
+    for (int i = 0; i < count; i++) {
+        TCase *check_case = tcase_create(chosen->situation);
+        tcase_add_test(check_case, tests[i]);
+        suite_add_tcase(suite, check_case);
+    }
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, output);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed;
+}
 
 static void require_backend(void)
 {
@@ -83,16 +137,23 @@ static int run_case(const char *name)
     }
     require_backend();
 
-    Suite *suite = suite_create(chosen->name);
-    TCase *check_case = tcase_create(chosen->situation);
-    tcase_add_test(check_case, run_chosen);
-    suite_add_tcase(suite, check_case);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    const TTest *tests[] = {run_chosen};
+    return run_tests(tests, 1, CK_NORMAL) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* One run, with a fault armed; what is judged is in faults.h. */
+static int play_case(const struct test_case *test_case)
+{
+    chosen = test_case;
+    world_be_impatient();
+    const TTest *tests[] = {play_chosen, end_chosen};
+    run_tests(tests, 2, CK_SILENT);
+    faults_stop();
+    if (!ended)
+        return FAULTS_INSIDE;
+    if (!kept)
+        return UNBALANCED;
+    return spoilt ? FAULTS_SPOILT : FAULTS_PASSED;
 }
 
 int main(int argc, char **argv)
@@ -104,6 +165,10 @@ int main(int argc, char **argv)
             printf("%-44s %-16s %s\n", each->name, each->covers, each->situation);
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "usage: %s --list | --case NAME\n", argv[0]);
+    if (argc >= 3 && strcmp(argv[1], "--faults") == 0) {
+        require_backend();
+        return faults_walk(cases, argv + 3, argc - 3, strtol(argv[2], NULL, 10), play_case);
+    }
+    fprintf(stderr, "usage: %s --list | --case NAME | --faults STRIDE [NAME...]\n", argv[0]);
     return EXIT_FAILURE;
 }

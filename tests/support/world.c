@@ -11,18 +11,26 @@
 #include "world_side.h"
 
 #include "backend/sim.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SETTLE_TURNS 25
+#define MOST_NOTED 64
+
+#define IMPATIENT_TURNS 20
+
+int world_turns = 3000;
 
 static berth_loop *loop;
 static void (*turn_bare)(int milliseconds);
 static void (*end_bare)(void);
 static void (*make_bare)(void);
 static struct peer *peers;
+static int noted[MOST_NOTED];
+static unsigned noted_count;
 
 /* ---- the loop ----------------------------------------------------------------------------------
  */
@@ -38,6 +46,8 @@ berth_loop *world_loop(void)
     if (loop == NULL)
         loop = berth_loop_new(NULL);
     ck_assert_msg(loop != NULL, "no loop: %s", strerror(errno));
+    if (world_turns == IMPATIENT_TURNS && world_is_simulated())
+        berth__sim_settings_of(berth__sim_last())->patience = 50;
     return loop;
 }
 
@@ -118,6 +128,16 @@ void world_end(void)
     world_free_loop();
 }
 
+void world_be_impatient(void)
+{
+    world_turns = IMPATIENT_TURNS;
+}
+
+bool world_is_inside(void)
+{
+    return loop != NULL && (loop->depth > 0 || loop->frames > 0);
+}
+
 /* ---- peers -------------------------------------------------------------------------------------
  */
 
@@ -176,6 +196,7 @@ bool peer_is_connected(struct peer *peer)
 
 size_t peer_send_some(struct peer *peer, const void *data, size_t size)
 {
+    ck_assert_ptr_nonnull(peer);
     ptrdiff_t sent = side()->send(peer, data, size);
     return sent < 0 ? 0 : (size_t)sent;
 }
@@ -201,6 +222,7 @@ void peer_say(struct peer *peer, const char *text)
 
 size_t peer_receive_some(struct peer *peer, void *data, size_t size)
 {
+    ck_assert_ptr_nonnull(peer);
     if (peer->ended || peer->was_reset)
         return 0;
     ptrdiff_t received = side()->receive(peer, data, size);
@@ -215,6 +237,7 @@ size_t peer_receive(struct peer *peer, void *data, size_t size)
 {
     uint8_t *bytes = data;
     size_t done = 0;
+    ck_assert_ptr_nonnull(peer);
     for (int idle = 0; done < size && idle < WORLD_TURNS && !peer->ended && !peer->was_reset;) {
         size_t received = peer_receive_some(peer, bytes + done, size - done);
         done += received;
@@ -307,9 +330,24 @@ uint16_t world_free_port(void)
 /* ---- descriptors -------------------------------------------------------------------------------
  */
 
+int world_note(int descriptor)
+{
+    if (descriptor >= 0 && noted_count < MOST_NOTED)
+        noted[noted_count++] = descriptor;
+    return descriptor;
+}
+
+void world_close_noted(void)
+{
+    for (; noted_count > 0; noted_count--) {
+        if (!world_is_simulated() && world_is_open(noted[noted_count - 1]))
+            world_close_descriptor(noted[noted_count - 1]);
+    }
+}
+
 int world_listener_descriptor(uint16_t *ret_port)
 {
-    return side()->listener_descriptor(ret_port);
+    return world_note(side()->listener_descriptor(ret_port));
 }
 
 int world_stream_descriptor(struct peer **ret_peer)
@@ -321,17 +359,17 @@ int world_stream_descriptor(struct peer **ret_peer)
     world_unlisten(port);
     int descriptor = side()->release(near);
     free_peer(near);
-    return descriptor;
+    return world_note(descriptor);
 }
 
 int world_unconnected_descriptor(void)
 {
-    return side()->unconnected_descriptor();
+    return world_note(side()->unconnected_descriptor());
 }
 
 int world_event_descriptor(void)
 {
-    return side()->event_descriptor();
+    return world_note(side()->event_descriptor());
 }
 
 void world_raise(int descriptor, unsigned events)

@@ -30,6 +30,15 @@ struct peer; /* one side of a connection, the one that is not the library's */
 void world_begin(void);
 void world_end(void);
 
+/* For runs in which faults may keep things from ever coming true: WORLD_TURNS becomes small. */
+void world_be_impatient(void);
+/* Whether calls of the library on the world's loop are on the stack. */
+bool world_is_inside(void);
+/* Notes a descriptor that the case has, from the world or its own, and returns it. */
+int world_note(int descriptor);
+/* Closes those of them that are still open. */
+void world_close_noted(void);
+
 /* ---- the loop ----------------------------------------------------------------------------------
  */
 
@@ -53,7 +62,9 @@ void world_turn(void);
 /* Turns that show that nothing more happens. */
 void world_settle(void);
 
-#define WORLD_TURNS 3000
+/* Most turns that anything may take to come true. */
+#define WORLD_TURNS world_turns
+extern int world_turns;
 
 /* Turns the loop until the expression is true; fails if that does not come. */
 #define UNTIL(expression)                                                     \

@@ -1,0 +1,42 @@
+/*
+ * The n-th allocation or system call fails, for every n, in every case: `--faults`.
+ *
+ * Each run is a process of its own. A fault may well spoil what a case expects, so a failed
+ * expectation ends the case in order and is no defect. Defects are: a sanitizer's report, a crash,
+ * an assertion of the library, a run without end, memory or a descriptor of the library left
+ * behind.
+ *
+ * Two things cannot be told. An expectation that fails inside a handler leaves calls of the library
+ * on the stack; such a run ends at once, and what it would have left is not looked at. And after a
+ * failed expectation the descriptors that the case has noted (world_note) do not count, since
+ * whether the library had taken them is not known.
+ */
+#ifndef BERTH_TESTS_FAULTS_H
+#define BERTH_TESTS_FAULTS_H
+
+#include "case.h"
+
+/* How a run has ended, as far as it ended by itself. */
+enum faults_end {
+    FAULTS_PASSED = 0,
+    FAULTS_SPOILT = 80, /* an expectation failed, and nothing was left */
+    FAULTS_INSIDE,      /* one failed inside a handler */
+    FAULTS_SKIPPED = 77
+};
+
+/* Plays a case in this process: a faults_end, or another exit status with a reason printed. */
+typedef int faults_play(const struct test_case *test_case);
+
+/* Called by `play` when the case itself is over: no more faults. */
+void faults_stop(void);
+
+/*
+ * Walks through the cases from `first` on, or those of them among the names, and prints a line for
+ * each with the defects found. With a stride of 1 that is every n up to a hundred or so, and fewer
+ * beyond, since a transfer makes the same calls over and over; with a greater one, a sample.
+ * Returns an exit status.
+ */
+int faults_walk(const struct test_case *first, char *const *names, int count, long stride,
+                faults_play *play);
+
+#endif
