@@ -85,6 +85,7 @@ void berth__chunk_release(berth__chunk *chunk, berth__pool *pool)
 /* Copies what still fits behind the chunk's last byte. Returns how much that was. */
 static size_t chunk_fill(berth__chunk *chunk, const uint8_t *bytes, size_t size)
 {
+    assert(chunk != NULL && bytes != NULL); /* gcc's analyser thinks that they might be */
     size_t room = chunk->capacity - chunk->end;
     size_t part = size < room ? size : room;
     memcpy(chunk->bytes + chunk->end, bytes, part);
