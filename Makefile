@@ -5,11 +5,15 @@ DESTDIR ?=
 
 BUILD = scripts/build plain
 
-.PHONY: help demo check bench install docs coverage format clean
+SECONDS ?= 600
+
+.PHONY: help demo check faults fuzz bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
 	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan'
+	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
+	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
 	@echo 'make bench      compare with raw epoll, raw io_uring and libuv'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
 	@echo 'make docs       the manual, as HTML in build/docs'
@@ -27,6 +31,14 @@ demo:
 
 check:
 	@scripts/check
+
+faults:
+	@scripts/setup check
+	@scripts/faults
+
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz $(SECONDS)
 
 bench:
 	@scripts/setup bench

@@ -44,6 +44,7 @@ static const struct {
     {"random_calls_", "thirty lives of random calls"},
     {"thread_", "its threads would outlive it"},
     {"threads_post_tasks", "its threads would outlive it"},
+    {"tasks_run_when_the_loop_is_freed", "its threads would outlive it"},
     {"post_ends_a_long_wait", "its threads would outlive it"},
     {"loop_of_a_thread_is_stable", "its threads would outlive it"},
     {"own_loop_is_freed_by_hand", "its threads would outlive it"},
