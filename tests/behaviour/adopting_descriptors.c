@@ -58,6 +58,8 @@ CASE(pipe_is_refused, "Q7 S1.60", "a descriptor that is no socket")
     int ends[2];
     prepare();
     ck_assert_int_eq(pipe(ends), 0);
+    world_note(ends[0]);
+    world_note(ends[1]);
     both_refuse(ends[0]);
     both_refuse(ends[1]);
     ck_assert_int_eq(close(ends[0]), 0);
@@ -85,7 +87,7 @@ CASE(bound_socket_is_refused, "Q7 S1.60", "a stream socket that is bound, but do
 CASE(udp_socket_is_refused, "Q7 S1.60", "a datagram socket")
 {
     real_kernel_only();
-    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int descriptor = world_note(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     both_refuse(descriptor);
     ck_assert_int_eq(close(descriptor), 0);
 }
@@ -95,10 +97,12 @@ CASE(unix_socket_is_refused, "Q7 S1.60", "sockets of the Unix domain, connected 
     real_kernel_only();
     int ends[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    world_note(ends[0]);
+    world_note(ends[1]);
     both_refuse(ends[0]);
     close(ends[0]);
     close(ends[1]);
-    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int listening = world_note(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ck_assert_int_eq(bind(listening, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)),
                      0);
     ck_assert_int_eq(listen(listening, 1), 0);

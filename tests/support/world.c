@@ -14,8 +14,10 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SETTLE_TURNS 25
 #define MOST_NOTED 64
@@ -337,11 +339,13 @@ int world_note(int descriptor)
     return descriptor;
 }
 
+/* Simulated ones go with their kernel. */
 void world_close_noted(void)
 {
     for (; noted_count > 0; noted_count--) {
-        if (!world_is_simulated() && world_is_open(noted[noted_count - 1]))
-            world_close_descriptor(noted[noted_count - 1]);
+        int descriptor = noted[noted_count - 1];
+        if (descriptor < BERTH__SIM_FIRST_DESCRIPTOR && fcntl(descriptor, F_GETFD) >= 0)
+            close(descriptor);
     }
 }
 
