@@ -26,12 +26,35 @@ static void check_format(berth_address address)
     }
 }
 
+/* An address is of one kind, or of none, but for the two kinds that are global too. */
+static void check_kinds(berth_address address)
+{
+    bool global = berth_address_is_global(address);
+    CHECK(berth_address_is_loopback(address) + berth_address_is_multicast(address) +
+              berth_address_is_broadcast(address) + berth_address_is_link_local(address) + global <=
+          1);
+    CHECK(!berth_address_is_site_local(address) || global);
+    CHECK(!berth_address_is_unique_local(address) || global);
+}
+
+static void check_equality(berth_address one, berth_address other)
+{
+    for (unsigned tolerated = 0; tolerated < 16; tolerated++) {
+        CHECK(berth_address_equal_as(one, one, tolerated));
+        CHECK(berth_address_equal_as(one, other, tolerated) ==
+              berth_address_equal_as(other, one, tolerated));
+        CHECK(!berth_address_equal(one, other) || berth_address_equal_as(one, other, tolerated));
+    }
+}
+
 static void check_parsed(const char *text)
 {
     berth_address address;
     if (!berth_address_parse(text, &address))
         return;
     check_format(address);
+    check_kinds(address);
+    check_equality(address, BERTH_ADDRESS_LOOPBACK);
     char written[BERTH_ADDRESS_TEXT_SIZE];
     char again[BERTH_ADDRESS_TEXT_SIZE];
     berth_address_format(address, written, sizeof written);
@@ -47,6 +70,7 @@ static void check_parsed(const char *text)
         CHECK(is_ipv4);
         CHECK(berth_address_equal(address, berth_address_ipv4(number)));
         CHECK(berth_address_is_loopback(address) == (number >> 24 == 127));
+        check_equality(address, berth_address_ipv4(number ^ 1));
     }
     CHECK(!berth_address_is_null(address));
 }
@@ -67,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     length = size - 17 < sizeof raw.scope - 1 ? size - 17 : sizeof raw.scope - 1;
     memcpy(raw.scope, data + 17, length);
     check_format(raw);
-    (void)berth_address_is_loopback(raw);
+    check_kinds(raw);
+    check_equality(raw, BERTH_ADDRESS_ANY);
     return 0;
 }
