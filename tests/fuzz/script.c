@@ -209,8 +209,11 @@ static void requeue(berth_server *server, uint8_t argument)
 {
     struct slot *slot = &script.sockets[argument % SOCKETS];
     berth_socket *socket = slot->socket;
-    /* Bytes of it that were read already would break the pattern for who takes it next. */
+    /* Bytes of it that were read already would break the pattern for who takes it next; and one
+     * that another server owns goes with that one, also when this one has given it away. */
     if (socket == NULL || slot->received > 0 || slot->written > 0)
+        return;
+    if (slot->owner != NULL && slot->owner != server)
         return;
     *slot = (struct slot){0};
     berth_server_add_pending_connection(server, socket);
