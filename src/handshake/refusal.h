@@ -1,0 +1,62 @@
+/*
+ * Why a handshake has failed, as one number: a class and words for each.
+ *
+ * The numbers stand where an errno could stand (they are above every errno), so that whoever keeps
+ * the errno of a failure keeps these in the same place. Answers with a code of their own, the reply
+ * of a SOCKS5 proxy and the status of an HTTP proxy, carry it inside.
+ */
+#ifndef BERTH_HANDSHAKE_REFUSAL_H
+#define BERTH_HANDSHAKE_REFUSAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <berth/error.h>
+
+/* X(name, class, reason) */
+#define BERTH__REFUSAL_LIST(X)                                                                    \
+    X(PROXY_UNREACHABLE, PROXY_CONNECTION_REFUSED, "connection to the proxy refused")             \
+    X(PROXY_NOT_FOUND, PROXY_NOT_FOUND, "proxy host not found")                                   \
+    X(PROXY_CLOSED, PROXY_CONNECTION_CLOSED, "the proxy closed the connection early")             \
+    X(PROXY_TIMEOUT, PROXY_CONNECTION_TIMEOUT, "the proxy did not answer in time")                \
+    X(SOCKS5_MALFORMED, PROXY_PROTOCOL, "the answer is not one of SOCKS version 5")               \
+    X(SOCKS5_METHOD, SOCKET_ACCESS, "the proxy chose a way to authenticate that was not offered") \
+    X(CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy does not accept the credentials")    \
+    X(NO_CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy wants credentials")               \
+    X(CREDENTIALS_FORM, UNSUPPORTED_OPERATION,                                                    \
+      "user and password take at most 255 bytes each, and HTTP no colon in the user")             \
+    X(NAME_FORM, HOST_NOT_FOUND, "the name does not fit into a request to a proxy")               \
+    X(NOT_HTTP, PROXY_PROTOCOL, "the answer is not one of HTTP")                                  \
+    X(HTTP_HEADER_SIZE, PROXY_PROTOCOL, "the header of the proxy's answer is too long")           \
+    X(HTTP_SCHEME, PROXY_PROTOCOL, "the proxy wants a way to authenticate other than Basic")      \
+    X(HEADER_MALFORMED, PROXY_PROTOCOL, "no valid PROXY header")                                  \
+    X(HEADER_SIZE, PROXY_PROTOCOL, "the PROXY header is too long")                                \
+    X(HEADER_CHECKSUM, PROXY_PROTOCOL, "the checksum of the PROXY header is wrong")               \
+    X(HEADER_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its PROXY header")          \
+    X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")
+
+enum {
+    BERTH__REFUSAL_FIRST = 1 << 16,
+#define BERTH__REFUSAL_MEMBER(name, class, reason) BERTH__REFUSAL_##name,
+    BERTH__REFUSAL_LIST(BERTH__REFUSAL_MEMBER)
+#undef BERTH__REFUSAL_MEMBER
+    BERTH__REFUSAL_SOCKS5 = 2 << 16, /* + reply code; + 256 if the target is a name */
+    BERTH__REFUSAL_HTTP = 3 << 16    /* + status */
+};
+
+/* Bytes that hold every reason, with its terminator. */
+#define BERTH__REFUSAL_TEXT_SIZE 96
+
+/* Whether the number is one of these rather than an errno. */
+bool berth__is_refusal(int number);
+
+/* Whether the target was the trouble, rather than the proxy or the way to it: another address of
+ * the same target may do better. */
+bool berth__refusal_is_of_target(int number);
+
+berth_error berth__refusal_class(int number);
+
+/* Writes the reason in words; returns `text`. */
+const char *berth__refusal_reason(int number, char *text, size_t size);
+
+#endif
