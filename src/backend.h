@@ -273,6 +273,18 @@ typedef struct berth__backend_operations {
      * its events. */
     void (*run)(berth__backend *backend, berth__ready *ready);
 
+    /* A connection in the core's own hand, for a handshake that must not take a byte behind its
+     * last: a descriptor that no record holds. dial begins to connect (an errno); a watch for
+     * writing tells when that has ended, and dialled how (an errno; to be asked once). take and put
+     * move what they can without waiting: a count, 0 for the end, or a negative errno, -EAGAIN
+     * included; with `keep` the bytes stay in the kernel. It ends with adopt (as accepted) or with
+     * discard. */
+    int (*dial)(berth__backend *backend, const berth_address *address, uint16_t port,
+                int *ret_descriptor);
+    int (*dialled)(berth__backend *backend, int descriptor);
+    ptrdiff_t (*take)(berth__backend *backend, int descriptor, void *data, size_t size, bool keep);
+    ptrdiff_t (*put)(berth__backend *backend, int descriptor, const void *data, size_t size);
+
     /* Questions. */
     uint64_t (*now)(berth__backend *backend);
     int (*descriptor)(berth__backend *backend); /* pollable; -1 if there is none */

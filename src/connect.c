@@ -8,16 +8,24 @@
  * after 250 ms. A socket that was bound has its descriptor used for the first attempt; further ones
  * bind anew.
  *
+ * Through a proxy all this happens with the proxy instead of the target: it is looked up, and a
+ * passage (passage.c) leads through it. A target given by name is then never looked up here, so
+ * that host_found is not called for it.
+ *
  * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
  * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
- * announced there, but not inside such an announcement: see go_on. Handlers are called from state
- * changes and host_found: any of them may abort or free the socket, which cancels the connector; so
- * after each call the socket's count of endings tells whether there is anything left to go on with.
+ * announced there, but not inside such an announcement: see fail_inside_call. Handlers are called
+ * from state changes and host_found: any of them may abort or free the socket, which cancels the
+ * connector; so after each call the socket's count of endings tells whether there is anything left
+ * to go on with.
  */
 #include "connect.h"
 
 #include "failure.h"
+#include "handshake/refusal.h"
 #include "memory.h"
+#include "passage.h"
+#include "proxy.h"
 #include "resolve.h"
 
 #include <errno.h>
@@ -34,8 +42,13 @@ typedef struct berth__connector {
     berth_socket *socket;
     berth__lookup *lookup; /* NULL when it is not running */
     uint16_t port;
-    int error;   /* of the last attempt that has failed */
-    bool failed; /* all have; announced when the limit, which is due, expires */
+    berth_error class;       /* of a failure that is still to be announced */
+    int error;               /* of the last attempt that has failed */
+    bool failed;             /* all have; announced when the limit, which is due, expires */
+    berth__proxy *proxy;     /* NULL: connects directly */
+    berth__passage *passage; /* NULL when it is not running */
+    const char *name;        /* of the target, for the proxy; NULL: `target` */
+    berth_address target;
     size_t count;
     size_t next;
     size_t running;
@@ -71,8 +84,11 @@ void berth__connect_cancel(berth_socket *socket)
     socket->remote->connector = NULL;
     if (connector->lookup != NULL)
         berth__lookup_cancel(connector->lookup);
+    if (connector->passage != NULL)
+        berth__passage_cancel(connector->passage);
     for (size_t i = 0; i < connector->next; i++)
         close_attempt(connector, &connector->attempts[i]);
+    berth__release(connector->proxy);
     berth__deadline_stop(timers, &connector->stagger);
     berth__deadline_stop(timers, &connector->limit);
     berth__timers_unreserve(timers);
@@ -88,27 +104,30 @@ static void fail(berth__connector *connector, berth_error class, int error)
     berth__leave(&socket->object);
 }
 
+/* A handler of a failure may connect again at once, and that fails at once again, and so on: from
+ * the second on they go by way of the loop. */
+static void fail_inside_call(berth__connector *connector, berth_error class, int error)
+{
+    berth_loop *loop = loop_of(connector);
+    if (!connector->socket->failing) {
+        fail(connector, class, error);
+        return;
+    }
+    connector->class = class;
+    connector->error = error;
+    connector->failed = true;
+    berth__deadline_start(&loop->timers, &connector->limit, berth__loop_clock(loop));
+    berth__loop_touch(loop);
+}
+
 /* ---- attempts -------------------------------------------------------------------------------- */
 
 static void go_on(berth__connector *connector);
 
-static void attempt_connected(berth__stream *stream, int error)
+/* The stream is the socket's from here on. */
+static void established(berth__connector *connector, berth__stream *stream)
 {
-    berth__try *attempt = stream->core;
-    berth__connector *connector = attempt->connector;
     berth_socket *socket = connector->socket;
-    if (error != 0) {
-        connector->error = error;
-        close_attempt(connector, attempt);
-        go_on(connector);
-        return;
-    }
-    berth__remote *remote = socket->remote;
-    size_t index = (size_t)(attempt - connector->attempts);
-    remote->address[BERTH__PEER] = connector->addresses[index];
-    remote->port[BERTH__PEER] = connector->port;
-    attempt->stream = NULL;
-    connector->running--;
     stream->events = &berth__socket_events;
     stream->core = socket;
     socket->stream = stream;
@@ -116,6 +135,26 @@ static void attempt_connected(berth__stream *stream, int error)
     berth__enter(&socket->object);
     berth__socket_connected(socket);
     berth__leave(&socket->object);
+}
+
+static void attempt_connected(berth__stream *stream, int error)
+{
+    berth__try *attempt = stream->core;
+    berth__connector *connector = attempt->connector;
+    if (error != 0) {
+        connector->error = error;
+        close_attempt(connector, attempt);
+        go_on(connector);
+        return;
+    }
+    berth__remote *remote = connector->socket->remote;
+    size_t index = (size_t)(attempt - connector->attempts);
+    remote->address[BERTH__PEER] = connector->addresses[index];
+    remote->port[BERTH__PEER] = connector->port;
+    remote->known[BERTH__LOCAL] = false;
+    attempt->stream = NULL;
+    connector->running--;
+    established(connector, stream);
 }
 
 static void never(berth__stream *stream)
@@ -218,11 +257,85 @@ static berth_error class_of_connect(int error)
     }
 }
 
+/* ---- through a proxy ------------------------------------------------------------------------- */
+
+static void name_both_ends(berth__connector *connector, berth_address address, uint16_t port)
+{
+    berth__remote *remote = connector->socket->remote;
+    remote->address[BERTH__PEER] = connector->target;
+    remote->port[BERTH__PEER] = connector->port;
+    remote->known[BERTH__PEER] = true;
+    remote->address[BERTH__LOCAL] = address;
+    remote->port[BERTH__LOCAL] = port;
+    remote->known[BERTH__LOCAL] = !berth_address_is_null(address);
+}
+
+static void opened(void *owner, int descriptor, berth_address address, uint16_t port)
+{
+    berth_socket *socket = owner;
+    berth__connector *connector = socket->remote->connector;
+    berth_loop *loop = socket->object.loop;
+    connector->passage = NULL;
+    berth__stream *stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
+    int error = ENOMEM;
+    if (stream != NULL)
+        error = loop->backend->operations->adopt(loop->backend, stream, descriptor, true);
+    if (error == 0) {
+        name_both_ends(connector, address, port);
+        established(connector, stream);
+        return;
+    }
+    if (stream != NULL)
+        berth__loop_drop_stream(loop, stream);
+    loop->backend->operations->discard(loop->backend, descriptor);
+    fail(connector, berth__class_of(error), error);
+}
+
+static void passage_failed(void *owner, berth_error class, int number)
+{
+    berth_socket *socket = owner;
+    berth__connector *connector = socket->remote->connector;
+    connector->passage = NULL;
+    fail(connector, class, number);
+}
+
+static const berth__passage_events passage_events = {
+    .opened = opened,
+    .failed = passage_failed,
+};
+
+static void go_through(berth__connector *connector)
+{
+    berth__passage_plan plan = {
+        .proxy = &connector->proxy->value,
+        .addresses = connector->addresses,
+        .count = connector->count,
+        .name = connector->name,
+        .address = connector->target,
+        .port = connector->port,
+    };
+    int error = 0;
+    connector->next = connector->count;
+    connector->passage =
+        berth__passage_start(loop_of(connector), &plan, &passage_events, connector->socket, &error);
+    if (connector->passage == NULL)
+        fail_inside_call(connector,
+                         berth__is_exhaustion(error) ? BERTH_ERROR_SOCKET_RESOURCE
+                                                     : BERTH_ERROR_PROXY_CONNECTION_REFUSED,
+                         error);
+}
+
+/* ---- going on -------------------------------------------------------------------------------- */
+
 /* Starts the next attempt, passing over those that fail at once. Ends in failure when none is
  * left. */
 static void go_on(berth__connector *connector)
 {
     berth_loop *loop = loop_of(connector);
+    if (connector->proxy != NULL) {
+        go_through(connector);
+        return;
+    }
     while (connector->next < connector->count) {
         int error = start_attempt(connector, connector->next++);
         if (error == 0) {
@@ -234,17 +347,8 @@ static void go_on(berth__connector *connector)
         }
         connector->error = error;
     }
-    if (connector->running > 0)
-        return;
-    /* A handler of a failure may connect again at once, and that fails at once again, and so on:
-     * from the second on they go by way of the loop. */
-    if (connector->socket->failing) {
-        connector->failed = true;
-        berth__deadline_start(&loop->timers, &connector->limit, berth__loop_clock(loop));
-        berth__loop_touch(loop);
-        return;
-    }
-    fail(connector, class_of_connect(connector->error), connector->error);
+    if (connector->running == 0)
+        fail_inside_call(connector, class_of_connect(connector->error), connector->error);
 }
 
 static void stagger_expired(berth__deadline *deadline)
@@ -257,9 +361,14 @@ static void limit_expired(berth__deadline *deadline)
     berth__connector *late =
         (berth__connector *)((char *)deadline - offsetof(berth__connector, limit));
     if (late->failed)
-        fail(late, class_of_connect(late->error), late->error);
-    else
+        fail(late, late->class, late->error);
+    else if (late->proxy == NULL)
         fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
+    else
+        fail(late,
+             late->proxy->value.type == BERTH_PROXY_HTTP ? BERTH_ERROR_PROXY_CONNECTION_TIMEOUT
+                                                         : BERTH_ERROR_SOCKET_TIMEOUT,
+             BERTH__REFUSAL_PROXY_TIMEOUT);
 }
 
 uint64_t berth__connect_step(berth_socket *socket)
@@ -303,9 +412,12 @@ void berth__connect_begin(berth_socket *socket)
 {
     berth__connector *connector = socket->remote->connector;
     uint32_t endings = socket->endings;
+    if (connector->count == 0)
+        return; /* a name is being looked up */
     berth__enter(&socket->object);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
-    if (socket->endings == endings && socket->state == BERTH_STATE_CONNECTING)
+    if (socket->endings == endings && socket->state == BERTH_STATE_CONNECTING &&
+        socket->remote->connector->name == NULL)
         berth__socket_found(socket);
     /* A handler may have waited, and so begun the attempts, or even have ended them. */
     if (socket->endings == endings && socket->remote->connector == connector &&
@@ -320,7 +432,10 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count)
     berth__connector *connector = socket->remote->connector;
     connector->lookup = NULL;
     if (count == 0) {
-        fail(connector, BERTH_ERROR_HOST_NOT_FOUND, 0);
+        if (connector->proxy != NULL)
+            fail(connector, BERTH_ERROR_PROXY_NOT_FOUND, BERTH__REFUSAL_PROXY_NOT_FOUND);
+        else
+            fail(connector, BERTH_ERROR_HOST_NOT_FOUND, 0);
         return;
     }
     memcpy(connector->addresses, addresses, count * sizeof *addresses);
@@ -356,24 +471,52 @@ static berth__connector *make(berth_socket *socket, uint16_t port)
     return connector;
 }
 
-bool berth__connect_address(berth_socket *socket, berth_address address, uint16_t port)
+/* Notes the proxy, if one is to be used. Returns an errno or a refusal. */
+static int choose_proxy(berth__connector *connector, const char *name, berth_address address)
 {
-    berth__connector *connector = make(socket, port);
-    if (connector == NULL)
-        return false;
-    connector->addresses[0] = address;
-    connector->count = 1;
-    return true;
+    berth__remote *remote = connector->socket->remote;
+    berth__proxy proxy;
+    char text[BERTH__PROXY_TEXT_SIZE];
+    berth__release(remote->through);
+    remote->through = NULL;
+    if (!berth__proxy_for_socket(remote->proxy, name, address, &proxy))
+        return 0;
+    if (remote->bound)
+        return BERTH__REFUSAL_BOUND;
+    int error = berth__proxy_keep(&proxy.value, &connector->proxy);
+    if (error != 0)
+        return error;
+    connector->name = name != NULL ? remote->target : NULL;
+    connector->target = address;
+    remote->through = berth__copy_text(berth__proxy_describe(&proxy.value, text, sizeof text));
+    return remote->through != NULL ? 0 : ENOMEM;
 }
 
-bool berth__connect_name(berth_socket *socket, const char *name, uint16_t port)
+/* What is connected to first: an address, or a name to be looked up. */
+static bool set_out(berth__connector *connector, const char *name, berth_address address)
+{
+    berth_socket *socket = connector->socket;
+    if (name == NULL || berth_address_parse(name, &address)) {
+        connector->addresses[0] = address;
+        connector->count = 1;
+        return true;
+    }
+    connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
+    return connector->lookup != NULL;
+}
+
+int berth__connect_start(berth_socket *socket, const char *name, berth_address address,
+                         uint16_t port)
 {
     berth__connector *connector = make(socket, port);
     if (connector == NULL)
-        return false;
-    connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
-    if (connector->lookup != NULL)
-        return true;
-    berth__connect_cancel(socket);
-    return false;
+        return ENOMEM;
+    int error = choose_proxy(connector, name, address);
+    if (error == 0 && connector->proxy != NULL)
+        name = connector->proxy->value.host;
+    if (error == 0 && !set_out(connector, name, address))
+        error = ENOMEM;
+    if (error != 0)
+        berth__connect_cancel(socket);
+    return error;
 }

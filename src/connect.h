@@ -14,11 +14,13 @@
 
 #include "socket.h"
 
-/* Each returns false if it could not begin: out of memory. The socket has no connector then. */
-bool berth__connect_name(berth_socket *socket, const char *name, uint16_t port);
-bool berth__connect_address(berth_socket *socket, berth_address address, uint16_t port);
+/* Begins: a name (not NULL) is looked up or left to the proxy, an address is ready to be tried.
+ * Returns an errno or a refusal if it could not begin; the socket has no connector then. */
+int berth__connect_start(berth_socket *socket, const char *name, berth_address address,
+                         uint16_t port);
 
-/* Begins the attempts at a numeric address; to be called once after berth__connect_address. */
+/* Begins the attempts; to be called once after berth__connect_start. Does nothing while a name is
+ * being looked up. */
 void berth__connect_begin(berth_socket *socket);
 
 /* Drops every attempt, without a word. Allowed without a connector. */

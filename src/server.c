@@ -12,6 +12,7 @@
 #include "failure.h"
 #include "loop.h"
 #include "memory.h"
+#include "proxy.h"
 #include "socket.h"
 
 #include <errno.h>
@@ -78,12 +79,6 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     return server;
 }
 
-static void release_proxy(char *text[3])
-{
-    for (int i = 0; i < 3; i++)
-        berth__release(text[i]);
-}
-
 void berth_server_free(berth_server *server)
 {
     if (server == NULL || server->object.freed)
@@ -108,7 +103,7 @@ void berth__server_destroy(berth_server *server)
 {
     assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
     berth__tally_clear(&server->tally);
-    release_proxy(server->proxy_text);
+    berth__release(server->proxy);
     berth__release(server);
 }
 
@@ -127,9 +122,8 @@ berth_loop *berth_server_loop(const berth_server *server)
 /* Whether a listen on this address would have to go through a proxy, which does not exist yet. */
 static bool needs_proxy(const berth_server *server, berth_address address)
 {
-    if (server->proxy.type == BERTH_PROXY_DEFAULT || server->proxy.type == BERTH_PROXY_NONE)
-        return false;
-    return !berth_address_is_loopback(address);
+    berth__proxy proxy;
+    return berth__proxy_for_server(server->proxy, address, &proxy);
 }
 
 /* Checks what can be refused without the kernel; sets the error. */
@@ -335,28 +329,21 @@ void berth_server_set_listen_backlog_size(berth_server *server, int size)
 bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    berth_proxy wanted = {0};
-    if (proxy != NULL)
-        wanted = *proxy;
-    char *text[3] = {berth__copy_text(wanted.host), berth__copy_text(wanted.user),
-                     berth__copy_text(wanted.password)};
-    if (text[0] == NULL || text[1] == NULL || text[2] == NULL) {
-        release_proxy(text);
-        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE, "cannot set a proxy: %s",
-                                berth__reason_of(ENOMEM));
+    berth__proxy *copy;
+    int error = berth__proxy_keep(proxy, &copy);
+    if (error != 0) {
+        berth__server_set_error(server, berth__class_of(error), "cannot set a proxy: %s",
+                                error == EINVAL ? "unknown type, or a text that is too long"
+                                                : berth__reason_of(error));
         return false;
     }
-    release_proxy(server->proxy_text);
-    for (int i = 0; i < 3; i++)
-        server->proxy_text[i] = text[i];
-    server->proxy = wanted;
-    server->proxy.host = text[0];
-    server->proxy.user = text[1];
-    server->proxy.password = text[2];
+    berth__release(server->proxy);
+    server->proxy = copy;
     return true;
 }
 
 berth_proxy berth_server_proxy(const berth_server *server)
 {
-    return server->proxy;
+    berth_proxy none = {.type = BERTH_PROXY_DEFAULT};
+    return server->proxy != NULL ? server->proxy->value : none;
 }

@@ -58,8 +58,7 @@ struct berth_server {
     berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
     berth_server_counts counts;
 
-    berth_proxy proxy;
-    char *proxy_text[3]; /* host, user, password */
+    struct berth__proxy *proxy; /* NULL: the default one */
 
     berth_error error;
     char text[BERTH__SERVER_TEXT_SIZE];

@@ -22,6 +22,7 @@
 #include "connect.h"
 #include "failure.h"
 #include "guard.h"
+#include "handshake/refusal.h"
 #include "linger.h"
 #include "memory.h"
 #include "server.h"
@@ -125,6 +126,21 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
         snprintf(text, size, "the peer");
 }
 
+static void describe_reason(const berth_socket *socket, char *text, size_t size)
+{
+    int number = socket->error_number;
+    if (socket->attempt == BERTH__ATTEMPT_KEEP)
+        snprintf(text, size, "%s", berth__limit_text((berth__limit)number));
+    else if (berth__is_refusal(number))
+        berth__refusal_reason(number, text, size);
+    else if (number == 0 || socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
+        snprintf(text, size, "%s", berth_error_text((berth_error)socket->error));
+    else if (socket->error == BERTH_ERROR_PROXY_CONNECTION_REFUSED)
+        snprintf(text, size, "the proxy cannot be reached: %s", berth__reason_of(number));
+    else
+        snprintf(text, size, "%s", berth__reason_of(number));
+}
+
 const char *berth_socket_error_string(const berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
@@ -132,13 +148,15 @@ const char *berth_socket_error_string(const berth_socket *socket)
         return "";
     char peer[LONGEST_NAME + sizeof ":65535"];
     _Static_assert(sizeof peer >= BERTH_ENDPOINT_TEXT_SIZE, "an address is shorter than a name");
+    char reason[BERTH__REFUSAL_TEXT_SIZE];
+    const char *through = "";
+    if (socket->attempt == BERTH__ATTEMPT_CONNECT && socket->remote != NULL &&
+        socket->remote->through != NULL)
+        through = socket->remote->through;
     describe_peer(socket, peer, sizeof peer);
-    const char *reason = berth_error_text((berth_error)socket->error);
-    if (socket->attempt == BERTH__ATTEMPT_KEEP)
-        reason = berth__limit_text((berth__limit)socket->error_number);
-    else if (socket->error_number != 0 && socket->error != BERTH_ERROR_REMOTE_HOST_CLOSED)
-        reason = berth__reason_of(socket->error_number);
-    snprintf(loop->text, sizeof loop->text, "cannot %s %s: %s", attempt_text(socket), peer, reason);
+    describe_reason(socket, reason, sizeof reason);
+    snprintf(loop->text, sizeof loop->text, "cannot %s %s%s%s: %s", attempt_text(socket), peer,
+             through[0] != '\0' ? " through the " : "", through, reason);
     return loop->text;
 }
 
@@ -237,6 +255,8 @@ void berth__socket_destroy(berth_socket *socket)
         berth__guard_free(socket);
     if (socket->remote != NULL) {
         berth__release(socket->remote->target);
+        berth__release(socket->remote->through);
+        berth__release(socket->remote->proxy);
         berth__recycler_give(&loop->remotes, socket->remote);
     }
     berth__recycler_give(&loop->sockets, socket);

@@ -48,6 +48,8 @@ typedef struct berth__remote {
     bool bound;   /* the local name was asked for with berth_socket_bind */
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
+    char *through;                      /* the proxy of that attempt, for texts; NULL for none */
+    struct berth__proxy *proxy;         /* as set; NULL: the default one */
     struct berth__connector *connector; /* while connecting */
     berth_socket *socket;               /* whose closing has a limit */
     berth__deadline limit;              /* runs in CLOSING only */

@@ -15,6 +15,7 @@
 #include "connect.h"
 #include "failure.h"
 #include "guard.h"
+#include "handshake/refusal.h"
 #include "memory.h"
 #include "server.h"
 
@@ -209,15 +210,17 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
 }
 
 /* After the state has changed, and unless a handler has ended it, the attempts begin. */
-static bool look_up_or_begin(berth_socket *socket, bool began, bool numeric)
+static bool look_up_or_begin(berth_socket *socket, int error)
 {
-    if (!began) {
-        refuse(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CONNECT);
+    if (error != 0) {
+        berth_error class =
+            berth__is_refusal(error) ? berth__refusal_class(error) : berth__class_of(error);
+        refuse(socket, class, error, BERTH__ATTEMPT_CONNECT);
         return false;
     }
     uint32_t endings = socket->endings;
     berth__socket_set_state(socket, BERTH_STATE_HOST_LOOKUP);
-    if (numeric && socket->endings == endings && socket->state == BERTH_STATE_HOST_LOOKUP)
+    if (socket->endings == endings && socket->state == BERTH_STATE_HOST_LOOKUP)
         berth__connect_begin(socket);
     berth__loop_touch(socket->object.loop);
     return socket->endings == endings;
@@ -231,7 +234,7 @@ bool berth_socket_connect_to_address(berth_socket *socket, berth_address address
     char text[BERTH_ADDRESS_TEXT_SIZE];
     berth__enter(&socket->object);
     bool begun = may_connect(socket, berth_address_format(address, text, sizeof text), port) &&
-                 look_up_or_begin(socket, berth__connect_address(socket, address, port), true);
+                 look_up_or_begin(socket, berth__connect_start(socket, NULL, address, port));
     return berth__leave(&socket->object) && begun;
 }
 
@@ -244,11 +247,12 @@ bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16
     if (host == NULL)
         host = "";
     berth__enter(&socket->object);
-    bool begun = may_connect(socket, host, port);
-    if (begun && berth_address_parse(host, &address))
-        begun = look_up_or_begin(socket, berth__connect_address(socket, address, port), true);
-    else if (begun)
-        begun = look_up_or_begin(socket, berth__connect_name(socket, host, port), false);
+    bool numeric = berth_address_parse(host, &address);
+    if (!numeric)
+        address = berth_address_special(BERTH_SPECIAL_NULL);
+    bool begun = may_connect(socket, host, port) &&
+                 look_up_or_begin(
+                     socket, berth__connect_start(socket, numeric ? NULL : host, address, port));
     return berth__leave(&socket->object) && begun;
 }
 
@@ -282,7 +286,7 @@ void berth__socket_connected(berth_socket *socket)
     uint32_t endings = socket->endings;
     socket->connections++;
     if (socket->remote != NULL)
-        socket->remote->bound = socket->remote->known[BERTH__LOCAL] = false;
+        socket->remote->bound = false;
     berth__socket_pace(socket);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)

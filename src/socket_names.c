@@ -8,6 +8,8 @@
 #include "socket.h"
 
 #include "failure.h"
+#include "memory.h"
+#include "proxy.h"
 
 #include <errno.h>
 
@@ -75,6 +77,35 @@ const char *berth_socket_peer_name(const berth_socket *socket)
 {
     const berth__remote *remote = socket->remote;
     return remote != NULL && remote->target != NULL ? remote->target : "";
+}
+
+bool berth_socket_set_proxy(berth_socket *socket, const berth_proxy *proxy)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    berth__proxy *copy = NULL;
+    int error = berth__proxy_keep(proxy, &copy);
+    berth__remote *remote = socket->remote;
+    if (error == 0 && copy != NULL)
+        remote = berth__socket_remote(socket);
+    if (error == 0 && copy != NULL && remote == NULL)
+        error = ENOMEM;
+    if (error != 0) {
+        berth__release(copy);
+        berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_NOTHING);
+        return false;
+    }
+    if (remote == NULL)
+        return true;
+    berth__release(remote->proxy);
+    remote->proxy = copy;
+    return true;
+}
+
+berth_proxy berth_socket_proxy(const berth_socket *socket)
+{
+    berth_proxy none = {.type = BERTH_PROXY_DEFAULT};
+    const berth__remote *remote = socket->remote;
+    return remote != NULL && remote->proxy != NULL ? remote->proxy->value : none;
 }
 
 /* ---- options --------------------------------------------------------------------------------- */

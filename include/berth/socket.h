@@ -38,6 +38,7 @@
 #include <berth/export.h>
 #include <berth/limits.h>
 #include <berth/loop.h>
+#include <berth/proxy.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -231,6 +232,25 @@ BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *ho
  *         UNSUPPORTED_OPERATION, OPERATION (in another state)
  */
 BERTH_API bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port);
+
+/**
+ * Sets the proxy for the next connect; the connection at hand is not touched. Which proxy is used
+ * is told in berth/proxy.h. Through a proxy a name is not looked up but given to it; host_found is
+ * then not called and the address of the peer is null. A socket that was bound cannot connect
+ * through a proxy (UNSUPPORTED_OPERATION). The proxy's own failures are reported as
+ * PROXY_CONNECTION_REFUSED, PROXY_NOT_FOUND, PROXY_CONNECTION_CLOSED, PROXY_AUTHENTICATION_REQUIRED
+ * and PROXY_PROTOCOL, its silence as SOCKET_TIMEOUT (SOCKS5) or PROXY_CONNECTION_TIMEOUT (HTTP);
+ * what it says of the target as the error that a direct connection would have had.
+ *
+ * @param proxy  copied; NULL sets the default proxy
+ * @return false if a text is too long or the type is none (UNSUPPORTED_OPERATION), or when out of
+ *         memory (SOCKET_RESOURCE); the proxy stays as it was
+ */
+BERTH_API bool berth_socket_set_proxy(berth_socket *socket, const berth_proxy *proxy);
+
+/** The proxy as set, with strings that are valid until the next berth_socket_set_proxy; type
+ * DEFAULT at first, and for the sockets of a server. */
+BERTH_API berth_proxy berth_socket_proxy(const berth_socket *socket);
 
 /** How long a connect may take in all, in milliseconds; BERTH_DEFAULT_CONNECT_TIMEOUT at first. */
 BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);

@@ -58,6 +58,13 @@ bool berth__inet_accept_batch(berth__listener *listener);
 /* The operations `reserve` and `reject`. */
 int berth__inet_reserve(void);
 size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);
+/* The operations of the same names, in inet_bare.c. */
+int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
+                     int *ret_descriptor);
+int berth__inet_dialled(berth__backend *backend, int descriptor);
+ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, size_t size,
+                           bool keep);
+ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *data, size_t size);
 
 /* Closes a stream's descriptor in a mode. */
 void berth__inet_close(int descriptor, berth__close_mode mode);

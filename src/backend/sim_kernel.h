@@ -165,4 +165,12 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
                                       uint16_t number);
 berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
 
+/* The operations of the same names, in sim_bare.c. */
+int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,
+                    int *ret_descriptor);
+int berth__sim_dialled(berth__backend *backend, int descriptor);
+ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, size_t size,
+                          bool keep);
+ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size);
+
 #endif

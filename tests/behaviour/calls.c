@@ -464,6 +464,18 @@ CALL(berth_socket_peer_name)
     ck_assert_ptr_nonnull(berth_socket_peer_name(stage.socket));
 }
 
+CALL(berth_socket_set_proxy)
+{
+    berth_proxy proxy = {.type = BERTH_PROXY_HTTP, .host = "proxy.test", .port = 8080};
+    ck_assert(berth_socket_set_proxy(stage.socket, &proxy));
+    ck_assert(berth_socket_set_proxy(stage.socket, NULL));
+}
+
+CALL(berth_socket_proxy)
+{
+    berth_socket_proxy(stage.socket);
+}
+
 CALL(berth_socket_set_option)
 {
     bool open = berth_socket_descriptor(stage.socket) >= 0;

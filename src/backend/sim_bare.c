@@ -1,0 +1,69 @@
+/*
+ * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put.
+ *
+ * The same ends as those of streams, without a stream: an end in a descriptor's entry that nobody
+ * has adopted. Chance cuts what is taken and put, as it does for streams; looking without taking
+ * always shows all, as the kernel does.
+ */
+#include "sim_kernel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,
+                    int *ret_descriptor)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (address->family == BERTH_ADDRESS_FAMILY_NULL)
+        return EINVAL;
+    if (berth__kernel_at_limit(kernel))
+        return EMFILE;
+    if (!berth__kernel_is_ours(address))
+        return ENETUNREACH;
+    berth__sim_end *end = berth__kernel_connect(kernel, address, port);
+    if (end == NULL) {
+        end = berth__kernel_new_end(kernel);
+        end->connect_error = ECONNREFUSED;
+    }
+    *ret_descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
+    berth__kernel_entry_of(kernel, *ret_descriptor)->of.end = end;
+    return 0;
+}
+
+static berth__sim_end *end_of(berth__backend *backend, int descriptor)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    return entry != NULL && entry->kind == ENTRY_END ? entry->of.end : NULL;
+}
+
+int berth__sim_dialled(berth__backend *backend, int descriptor)
+{
+    const berth__sim_end *end = end_of(backend, descriptor);
+    return end != NULL ? end->connect_error : EBADF;
+}
+
+ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, size_t size,
+                          bool keep)
+{
+    berth__sim_end *end = end_of(backend, descriptor);
+    if (end == NULL)
+        return -EBADF;
+    if (end->size == 0)
+        return berth__kernel_readable(end) ? -berth__kernel_take_error(end) : -EAGAIN;
+    size_t count = size < end->size ? size : end->size;
+    if (!keep) {
+        count = berth__kernel_portion(kernel_of(backend), count);
+        berth__kernel_get(end, data, count);
+        return (ptrdiff_t)count;
+    }
+    for (size_t i = 0; i < count; i++)
+        ((uint8_t *)data)[i] = end->bytes[(end->start + i) % end->capacity];
+    return (ptrdiff_t)count;
+}
+
+ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size)
+{
+    berth__sim_end *end = end_of(backend, descriptor);
+    return end != NULL ? berth__kernel_write(end, data, size) : -EBADF;
+}
