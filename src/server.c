@@ -119,17 +119,10 @@ berth_loop *berth_server_loop(const berth_server *server)
 
 /* ---- listening ------------------------------------------------------------------------------- */
 
-/* Whether a listen on this address would have to go through a proxy, which does not exist yet. */
-static bool needs_proxy(const berth_server *server, berth_address address)
-{
-    berth__proxy proxy;
-    return berth__proxy_for_server(server->proxy, address, &proxy);
-}
-
 /* Checks what can be refused without the kernel; sets the error. */
 static bool may_listen(berth_server *server, berth_address address, const char *endpoint)
 {
-    if (server->listener != NULL) {
+    if (server->listener != NULL || server->bind != NULL) {
         berth__server_set_error(server, BERTH_ERROR_OPERATION,
                                 "cannot listen on %s: already listening", endpoint);
         return false;
@@ -137,12 +130,6 @@ static bool may_listen(berth_server *server, berth_address address, const char *
     if (berth_address_is_null(address)) {
         berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
                                 "cannot listen: the address is null");
-        return false;
-    }
-    if (needs_proxy(server, address)) {
-        berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
-                                "cannot listen on %s: listening through a proxy is not supported",
-                                endpoint);
         return false;
     }
     return true;
@@ -160,6 +147,7 @@ static berth__listener *new_listener(berth_server *server)
 static void begin(berth_server *server, berth__listener *listener)
 {
     server->listener = listener;
+    server->listenings++;
     server->object.loop->live++;
     server->paused_by_error = false;
     berth__server_keep_spare(server);
@@ -190,6 +178,9 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     berth_endpoint_format(address, port, endpoint, sizeof endpoint);
     if (server->object.freed || !may_listen(server, address, endpoint))
         return false;
+    berth__proxy proxy;
+    if (berth__proxy_for_server(server->proxy, address, &proxy))
+        return berth__server_listen_through(server, &proxy, address, port);
     berth__backend *backend = server->object.loop->backend;
     berth__listen_options options = {.address = address, .port = port, .backlog = server->backlog};
     berth__listen_step step = BERTH__LISTEN_CREATE;
@@ -216,7 +207,7 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     BERTH__OWN_THREAD(server->object.loop);
     if (server->object.freed)
         return false;
-    if (server->listener != NULL) {
+    if (server->listener != NULL || server->bind != NULL) {
         berth__server_set_error(server, BERTH_ERROR_OPERATION,
                                 "cannot listen on descriptor %d: already listening", descriptor);
         return false;
@@ -238,18 +229,22 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     return true;
 }
 
-static void stop_listening(berth_server *server)
+void berth__server_stop_listening(berth_server *server)
 {
     berth__listener *listener = server->listener;
-    if (listener == NULL)
+    if (listener == NULL && server->bind == NULL)
         return;
     berth_loop *loop = server->object.loop;
     server->listener = NULL;
+    server->listenings++;
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__server_end_starving(server);
     berth__deadline_stop(&loop->timers, &server->refill);
+    berth__server_unbind(server);
     berth__server_keep_spare(server);
+    if (listener == NULL)
+        return;
     /* The record goes on alone until it is closed; its core is the loop then. */
     listener->core = loop;
     listener->ready.owner = NULL;
@@ -263,7 +258,7 @@ void berth_server_close(berth_server *server)
     if (server->object.freed)
         return;
     berth__enter(&server->object);
-    stop_listening(server);
+    berth__server_stop_listening(server);
     while (server->pending != NULL)
         berth_socket_free(server->pending);
     berth__leave(&server->object);
@@ -273,7 +268,7 @@ void berth_server_close(berth_server *server)
 
 bool berth_server_is_listening(const berth_server *server)
 {
-    return server->listener != NULL;
+    return server->listener != NULL || server->listens_through;
 }
 
 uint16_t berth_server_port(const berth_server *server)

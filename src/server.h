@@ -17,13 +17,29 @@
 
 #define BERTH__SERVER_TEXT_SIZE 256
 
+typedef struct berth__bind berth__bind;
+
+/* A connection on its way to incoming_connection, whose names are not those of its descriptor. */
+typedef struct berth__arrival {
+    int descriptor;
+    berth_address peer;
+    uint16_t peer_port;
+    berth_address local;
+    uint16_t local_port;
+} berth__arrival;
+
 struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
     size_t handlers_size;
     void *user;
     berth__object *children;   /* the sockets it owns */
-    berth__listener *listener; /* NULL when not listening */
+    berth__listener *listener; /* NULL when not listening, or through a proxy */
+    berth__bind *bind;         /* through a proxy, from the beginning of listening on */
+    bool listens_through;      /* and it listens */
+    uint32_t
+        listenings; /* how often it has begun or ended listening, to see in a wait that it has */
+    const berth__arrival *arrival; /* that incoming_connection is being called for, or NULL */
     berth_address address;
     uint16_t port;
     int backlog;
@@ -75,6 +91,12 @@ void berth__server_retry_starved(struct berth_loop *loop);
 
 /* Between the server's files: */
 extern const berth__listener_events berth__server_events;
+void berth__server_stop_listening(berth_server *server);
+/* Counts the error that is set, and calls accept_error. */
+void berth__server_announce_error(berth_server *server);
+/* A connection has come: hands it over, announces it, and computes the credit anew. `arrival` is
+ * NULL for one that has the names of its descriptor. The caller stands between enter and leave. */
+void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 void berth__server_end_starving(berth_server *server);
@@ -95,5 +117,15 @@ bool berth__server_shed(berth_server *server, int error);
 uint64_t berth__server_limits_step(berth_server *server);
 void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* From server_proxy.c: listening through a proxy. Sets the error. */
+struct berth__proxy;
+bool berth__server_listen_through(berth_server *server, const struct berth__proxy *proxy,
+                                  berth_address address, uint16_t port);
+void berth__server_unbind(berth_server *server);
+/* Whether the next peer is taken when it comes; false if that cannot be arranged now. */
+bool berth__server_admit_through(berth_server *server, bool admit);
+/* In a blocking wait: does what is due; returns when it wants to be called again. */
+uint64_t berth__server_bind_step(berth_server *server);
 
 #endif

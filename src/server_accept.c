@@ -45,13 +45,27 @@ static unsigned credit_of(berth_server *server)
     return allowance < room ? allowance : room;
 }
 
+static void starve(berth_server *server)
+{
+    berth_loop *loop = server->object.loop;
+    server->starved = true;
+    server->starved_next = loop->starved;
+    server->starved_link = &loop->starved;
+    if (loop->starved != NULL)
+        loop->starved->starved_link = &server->starved_next;
+    loop->starved = server;
+    berth__deadline_start(&loop->timers, &server->retry,
+                          berth__after(berth__loop_clock(loop), server->backoff));
+    server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
+}
+
 void berth__server_pace(berth_server *server)
 {
     berth__listener *listener = server->listener;
-    if (listener == NULL)
-        return;
     unsigned credit = credit_of(server);
-    if (credit == listener->credit)
+    if (server->listens_through && !berth__server_admit_through(server, credit > 0))
+        starve(server);
+    if (listener == NULL || credit == listener->credit)
         return;
     berth__backend *backend = server->object.loop->backend;
     backend->operations->accept_credit(backend, listener, credit);
@@ -89,20 +103,6 @@ void berth__server_init_accepting(berth_server *server)
     server->backoff = FIRST_BACKOFF;
 }
 
-static void starve(berth_server *server)
-{
-    berth_loop *loop = server->object.loop;
-    server->starved = true;
-    server->starved_next = loop->starved;
-    server->starved_link = &loop->starved;
-    if (loop->starved != NULL)
-        loop->starved->starved_link = &server->starved_next;
-    loop->starved = server;
-    berth__deadline_start(&loop->timers, &server->retry,
-                          berth__after(berth__loop_clock(loop), server->backoff));
-    server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
-}
-
 void berth__server_end_starving(berth_server *server)
 {
     if (!server->starved)
@@ -123,15 +123,20 @@ void berth__server_retry_starved(berth_loop *loop)
     }
 }
 
+void berth__server_announce_error(berth_server *server)
+{
+    server->arrivals++;
+    if (SLOT(server, accept_error) != NULL)
+        server->handlers->accept_error(server, server->error, server->user);
+}
+
 static void announce_error(berth_server *server, int error)
 {
     char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
     berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
     berth__server_set_error(server, berth__class_of(error), "cannot accept a connection on %s: %s",
                             endpoint, berth__reason_of(error));
-    server->arrivals++;
-    if (SLOT(server, accept_error) != NULL)
-        server->handlers->accept_error(server, server->error, server->user);
+    berth__server_announce_error(server);
 }
 
 static void accept_failed(berth__listener *listener, int error)
@@ -158,6 +163,24 @@ static void accept_failed(berth__listener *listener, int error)
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
+/* Gives the socket the names of the connection that is being handed over, where they are not those
+ * of its descriptor. False when out of memory. */
+static bool keep_names(const berth_server *server, berth_socket *socket, int descriptor)
+{
+    const berth__arrival *arrival = server->arrival;
+    if (arrival == NULL || arrival->descriptor != descriptor)
+        return true;
+    berth__remote *remote = berth__socket_remote(socket);
+    if (remote == NULL)
+        return false;
+    remote->address[BERTH__PEER] = arrival->peer;
+    remote->port[BERTH__PEER] = arrival->peer_port;
+    remote->address[BERTH__LOCAL] = arrival->local;
+    remote->port[BERTH__LOCAL] = arrival->local_port;
+    remote->known[BERTH__PEER] = remote->known[BERTH__LOCAL] = true;
+    return true;
+}
+
 static void enqueue(berth_server *server, berth_socket *socket);
 
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
@@ -169,6 +192,15 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     berth_socket *socket = NULL;
     if (!server->object.freed)
         socket = berth__socket_accept(server, descriptor, address, &error);
+    if (socket != NULL && !keep_names(server, socket, descriptor)) {
+        socket->handlers = NULL;
+        berth_socket_free(socket);
+        server->counts.failed++;
+        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
+                                "cannot serve an accepted connection: %s",
+                                berth__reason_of(ENOMEM));
+        return;
+    }
     if (socket == NULL) {
         backend->operations->discard(backend, descriptor);
         server->counts.failed++;
@@ -210,27 +242,37 @@ static void deliver(berth_server *server, int descriptor)
         server->handlers->new_connection(server, server->user);
 }
 
-static void accepted(berth__listener *listener, int descriptor)
+void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival)
 {
-    berth_server *server = listener->core;
-    berth__enter(&server->object);
+    const berth__arrival *outer_arrival = server->arrival;
+    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
     server->counts.accepted++;
     server->object.loop->counts.accepted++;
     server->in_episode = false;
     server->backoff = FIRST_BACKOFF;
     if (server->limits.per_second > 0)
         berth__server_spend(server);
-    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
     server->arriving_as = NULL;
-    if (server->limits.per_address == 0 || berth__server_admits(server, descriptor)) {
+    server->arrival = arrival;
+    /* Where somebody stands in between, the address of the descriptor is not the peer's. */
+    if (arrival != NULL || server->limits.per_address == 0 ||
+        berth__server_admits(server, descriptor)) {
         server->arrivals++;
         deliver(server, descriptor);
         if (server->arriving_as != NULL) /* no socket of the server's has come of it */
             berth__tally_remove(&server->tally, server->arriving_as);
     }
     server->arriving_as = outer;
+    server->arrival = outer_arrival;
     if (!server->object.freed)
         berth__server_pace(server);
+}
+
+static void accepted(berth__listener *listener, int descriptor)
+{
+    berth_server *server = listener->core;
+    berth__enter(&server->object);
+    berth__server_arrived(server, descriptor, NULL);
     berth__leave(&server->object);
 }
 
@@ -338,7 +380,7 @@ berth_socket *berth_server_next_pending_connection(berth_server *server)
 
 typedef struct watched {
     berth_server *server;
-    const berth__listener *listener;
+    uint32_t listenings;
     uint32_t arrivals;
 } watched;
 
@@ -346,7 +388,7 @@ static bool arrived(void *object)
 {
     const watched *waiting = object;
     const berth_server *server = waiting->server;
-    return server->object.freed || server->listener != waiting->listener ||
+    return server->object.freed || server->listenings != waiting->listenings ||
            server->arrivals != waiting->arrivals;
 }
 
@@ -357,7 +399,11 @@ static uint64_t retry_when_due(void *object)
     berth_server *server = waiting->server;
     if (server->object.freed)
         return UINT64_MAX;
-    uint64_t again = berth__server_limits_step(server);
+    uint64_t again = berth__server_bind_step(server);
+    if (server->object.freed)
+        return UINT64_MAX;
+    uint64_t limits = berth__server_limits_step(server);
+    again = limits < again ? limits : again;
     if (server->object.freed || !server->starved)
         return again;
     if (server->retry.time > berth__loop_clock(server->object.loop))
@@ -378,7 +424,7 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     BERTH__OWN_THREAD(loop);
     if (ret_timed_out != NULL)
         *ret_timed_out = false;
-    if (server->object.freed || server->listener == NULL)
+    if (server->object.freed || !berth_server_is_listening(server))
         return false;
     /* Nothing could arrive: the caller has to take from the queue first. */
     if (queue_full(server))
@@ -387,7 +433,7 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     server->waits++;
     berth__server_pace(server);
     watched waiting = {
-        .server = server, .listener = server->listener, .arrivals = server->arrivals};
+        .server = server, .listenings = server->listenings, .arrivals = server->arrivals};
     berth__wait wait = {
         .owner = server, .object = &waiting, .done = arrived, .prepare = retry_when_due};
     bool done = berth__loop_wait(loop, &wait, milliseconds);

@@ -72,6 +72,8 @@ void berth__sim_reset(berth__sim_end *end); /* always a reset; both free the end
 /* A listener of the test's side, for library sockets to connect to. Returns an errno; port 0
  * chooses one. */
 int berth__sim_listen(berth__backend *backend, uint16_t *port, int backlog);
+/* Whoever connects there from now on finds these bytes, which live on, waiting. */
+void berth__sim_greet(berth__backend *backend, uint16_t port, const void *data, size_t size);
 berth__sim_end *berth__sim_accept(berth__backend *backend,
                                   uint16_t port); /* NULL if nobody waits */
 void berth__sim_unlisten(berth__backend *backend, uint16_t port);

@@ -371,6 +371,13 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
         link = &(*link)->next_queued;
     *link = far;
     establish(port);
+    for (size_t sent = 0; sent < port->greeting_size;) {
+        ptrdiff_t some =
+            berth__kernel_write(far, port->greeting + sent, port->greeting_size - sent);
+        if (some <= 0)
+            break;
+        sent += (size_t)some;
+    }
     return near;
 }
 
@@ -417,6 +424,14 @@ void berth__sim_fail_send(berth__backend *backend, int error, unsigned times)
 {
     kernel_of(backend)->send_error = error;
     kernel_of(backend)->send_failures = times;
+}
+
+void berth__sim_greet(berth__backend *backend, uint16_t port, const void *data, size_t size)
+{
+    berth_address address = BERTH_ADDRESS_LOOPBACK;
+    berth__kernel_port *found = find_port(kernel_of(backend), &address, port, false);
+    found->greeting = data;
+    found->greeting_size = size;
 }
 
 berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port,

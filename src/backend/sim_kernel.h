@@ -55,6 +55,8 @@ struct berth__kernel_port {
     berth_address address;
     uint16_t number;
     size_t backlog;
+    const uint8_t *greeting; /* bytes that whoever connects finds waiting */
+    size_t greeting_size;
     berth__sim_end *queue;
 };
 

@@ -27,6 +27,7 @@
       "user and password take at most 255 bytes each, and HTTP no colon in the user")             \
     X(NAME_FORM, HOST_NOT_FOUND, "the name does not fit into a request to a proxy")               \
     X(BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect through a proxy")              \
+    X(PORT, ADDRESS_IN_USE, "the proxy does not give the port again for the next connection")     \
     X(NOT_HTTP, PROXY_PROTOCOL, "the answer is not one of HTTP")                                  \
     X(HTTP_HEADER_SIZE, PROXY_PROTOCOL, "the header of the proxy's answer is too long")           \
     X(HTTP_SCHEME, PROXY_PROTOCOL, "the proxy wants a way to authenticate other than Basic")      \

@@ -191,26 +191,6 @@ CASE(listen_on_ipv6_loopback, "T4", "a server on ::1 and its peer's names")
     ck_assert_ptr_null(world_connect_to(BERTH_ADDRESS_LOOPBACK, port));
 }
 
-CASE(listen_through_a_proxy, "S1.22 S6.4 S6.5",
-     "not possible, except on loopback addresses, which never use a proxy")
-{
-    struct host *host = host_new("h");
-    berth_proxy proxies[] = {
-        {.type = BERTH_PROXY_SOCKS5, .host = "127.0.0.1", .port = 1080},
-        {.type = BERTH_PROXY_HTTP, .host = "127.0.0.1", .port = 3128},
-    };
-    for (unsigned i = 0; i < 2; i++) {
-        ck_assert(berth_server_set_proxy(host->server, &proxies[i]));
-        fails(host, BERTH_ADDRESS_ANY, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
-        fails(host, BERTH_ADDRESS_ANY_IPV4, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
-        ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, 0));
-        berth_server_close(host->server);
-    }
-    berth_proxy none = {.type = BERTH_PROXY_NONE};
-    ck_assert(berth_server_set_proxy(host->server, &none));
-    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_ANY_IPV4, 0));
-}
-
 CASE(backlog_is_kept_small, "N1",
      "a small backlog is the kernel's matter; connections within it arrive")
 {

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -20,6 +21,7 @@
 
 #define MOST_LISTENERS 16
 #define MOST_LEFT 64
+#define MOST_GREETED 32
 
 static struct {
     int descriptor;
@@ -155,8 +157,93 @@ static uint16_t real_listen(int backlog)
     return port;
 }
 
+/* A thread accepts in place of the case, which may be inside a blocking call, and greets. */
+static struct greeter {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    uint16_t port; /* 0: there is none */
+    int listener;
+    int bell;
+    const void *data;
+    size_t size;
+    int accepted[MOST_GREETED];
+    unsigned count;
+} greeter = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void greet_one(void)
+{
+    int descriptor = accept4(greeter.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (descriptor < 0)
+        return;
+    pthread_mutex_lock(&greeter.lock);
+    (void)!write(descriptor, greeter.data, greeter.size);
+    if (greeter.count < MOST_GREETED)
+        greeter.accepted[greeter.count++] = descriptor;
+    else
+        close(descriptor);
+    pthread_mutex_unlock(&greeter.lock);
+}
+
+static void *greet_all(void *nothing)
+{
+    for (;;) {
+        struct pollfd waiting[2] = {{.fd = greeter.listener, .events = POLLIN},
+                                    {.fd = greeter.bell, .events = POLLIN}};
+        if (poll(waiting, 2, -1) < 0 || waiting[1].revents != 0)
+            return nothing;
+        greet_one();
+    }
+}
+
+static void real_greet(uint16_t port, const void *data, size_t size)
+{
+    pthread_mutex_lock(&greeter.lock);
+    greeter.data = data;
+    greeter.size = size;
+    pthread_mutex_unlock(&greeter.lock);
+    if (greeter.port == port)
+        return;
+    ck_assert_uint_eq(greeter.port, 0);
+    for (unsigned i = 0; i < listener_count; i++) {
+        if (listeners[i].port == port)
+            greeter.listener = listeners[i].descriptor;
+    }
+    greeter.port = port;
+    greeter.bell = eventfd(0, EFD_CLOEXEC);
+    ck_assert_int_ge(greeter.bell, 0);
+    ck_assert_int_eq(pthread_create(&greeter.thread, NULL, greet_all, NULL), 0);
+}
+
+static void end_greeting(void)
+{
+    uint64_t once = 1;
+    if (greeter.port == 0)
+        return;
+    ck_assert_int_eq(write(greeter.bell, &once, sizeof once), sizeof once);
+    pthread_join(greeter.thread, NULL);
+    close(greeter.bell);
+    while (greeter.count > 0)
+        close(greeter.accepted[--greeter.count]);
+    greeter.port = 0;
+}
+
+static bool take_greeted(struct peer *peer)
+{
+    pthread_mutex_lock(&greeter.lock);
+    bool found = greeter.count > 0;
+    if (found) {
+        peer->descriptor = greeter.accepted[0];
+        memmove(greeter.accepted, greeter.accepted + 1,
+                --greeter.count * sizeof greeter.accepted[0]);
+    }
+    pthread_mutex_unlock(&greeter.lock);
+    return found;
+}
+
 static bool real_accept(struct peer *peer, uint16_t port)
 {
+    if (port == greeter.port)
+        return take_greeted(peer);
     for (unsigned i = 0; i < listener_count; i++) {
         if (listeners[i].port != port)
             continue;
@@ -169,6 +256,8 @@ static bool real_accept(struct peer *peer, uint16_t port)
 
 static void real_unlisten(uint16_t port)
 {
+    if (port == greeter.port)
+        end_greeting();
     for (unsigned i = 0; i < listener_count; i++) {
         if (listeners[i].port != port)
             continue;
@@ -180,6 +269,7 @@ static void real_unlisten(uint16_t port)
 
 static void real_unlisten_all(void)
 {
+    end_greeting();
     while (listener_count > 0)
         close(listeners[--listener_count].descriptor);
 }
@@ -254,6 +344,7 @@ const struct side real_side = {
     .port = real_port,
     .release = real_release,
     .listen = real_listen,
+    .greet = real_greet,
     .accept = real_accept,
     .unlisten = real_unlisten,
     .unlisten_all = real_unlisten_all,

@@ -75,6 +75,11 @@ static uint16_t sim_listen(int backlog)
     return port;
 }
 
+static void sim_greet(uint16_t port, const void *data, size_t size)
+{
+    berth__sim_greet(world_sim(), port, data, size);
+}
+
 static bool sim_accept(struct peer *peer, uint16_t port)
 {
     peer->end = berth__sim_accept(world_sim(), port);
@@ -150,6 +155,7 @@ const struct side simulated_side = {
     .port = sim_port,
     .release = sim_release,
     .listen = sim_listen,
+    .greet = sim_greet,
     .accept = sim_accept,
     .unlisten = sim_unlisten,
     .unlisten_all = sim_unlisten_all,

@@ -306,6 +306,11 @@ uint16_t world_listen(int backlog)
     return side()->listen(backlog);
 }
 
+void world_greet(uint16_t port, const void *data, size_t size)
+{
+    side()->greet(port, data, size);
+}
+
 struct peer *world_accept(uint16_t port)
 {
     for (int turns = 0; turns < WORLD_TURNS; turns++) {

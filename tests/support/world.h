@@ -113,6 +113,9 @@ uint16_t peer_port(struct peer *peer); /* its own */
  */
 
 uint16_t world_listen(int backlog); /* somebody to connect to, on 127.0.0.1; one at a time */
+/* Whoever connects there from now on finds these bytes waiting at once, so that a blocking call can
+ * be answered while the case is inside it. The bytes live on. */
+void world_greet(uint16_t port, const void *data, size_t size);
 struct peer *world_accept(
     uint16_t port); /* NULL if nobody comes within a bounded number of turns */
 void world_unlisten(uint16_t port);

@@ -30,6 +30,7 @@ struct side {
     int (*release)(struct peer *peer); /* its descriptor, which is the caller's then */
 
     uint16_t (*listen)(int backlog);
+    void (*greet)(uint16_t port, const void *data, size_t size);
     bool (*accept)(struct peer *peer, uint16_t port);
     void (*unlisten)(uint16_t port);
     void (*unlisten_all)(void);
