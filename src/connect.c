@@ -22,6 +22,7 @@
 #include "connect.h"
 
 #include "failure.h"
+#include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
 #include "memory.h"
 #include "passage.h"
@@ -49,6 +50,8 @@ typedef struct berth__connector {
     berth__passage *passage; /* NULL when it is not running */
     const char *name;        /* of the target, for the proxy; NULL: `target` */
     berth_address target;
+    berth__stream *greeting; /* connected, and sending its PROXY header; or NULL */
+    berth__chain header;
     size_t count;
     size_t next;
     size_t running;
@@ -75,6 +78,27 @@ static void close_attempt(berth__connector *connector, berth__try *attempt)
     berth__loop_close_stream(loop_of(connector), stream, NULL, BERTH__CLOSE_NORMAL);
 }
 
+/* Nothing more is tried. */
+static void end_attempts(berth__connector *connector)
+{
+    for (size_t i = 0; i < connector->next; i++)
+        close_attempt(connector, &connector->attempts[i]);
+    connector->next = connector->count;
+    berth__deadline_stop(&loop_of(connector)->timers, &connector->stagger);
+}
+
+static void close_greeting(berth__connector *connector)
+{
+    berth_loop *loop = loop_of(connector);
+    berth__stream *stream = connector->greeting;
+    berth__chunk *leased = NULL;
+    if (stream != NULL && stream->sending)
+        leased = berth__chain_detach(&connector->header);
+    berth__chain_clear(&connector->header, &loop->pool);
+    if (stream != NULL)
+        berth__loop_close_stream(loop, stream, leased, BERTH__CLOSE_NORMAL);
+}
+
 void berth__connect_cancel(berth_socket *socket)
 {
     berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
@@ -86,10 +110,9 @@ void berth__connect_cancel(berth_socket *socket)
         berth__lookup_cancel(connector->lookup);
     if (connector->passage != NULL)
         berth__passage_cancel(connector->passage);
-    for (size_t i = 0; i < connector->next; i++)
-        close_attempt(connector, &connector->attempts[i]);
+    close_greeting(connector);
+    end_attempts(connector);
     berth__release(connector->proxy);
-    berth__deadline_stop(timers, &connector->stagger);
     berth__deadline_stop(timers, &connector->limit);
     berth__timers_unreserve(timers);
     berth__timers_unreserve(timers);
@@ -124,18 +147,7 @@ static void fail_inside_call(berth__connector *connector, berth_error class, int
 
 static void go_on(berth__connector *connector);
 
-/* The stream is the socket's from here on. */
-static void established(berth__connector *connector, berth__stream *stream)
-{
-    berth_socket *socket = connector->socket;
-    stream->events = &berth__socket_events;
-    stream->core = socket;
-    socket->stream = stream;
-    berth__connect_cancel(socket);
-    berth__enter(&socket->object);
-    berth__socket_connected(socket);
-    berth__leave(&socket->object);
-}
+static void established(berth__connector *connector, berth__stream *stream);
 
 static void attempt_connected(berth__stream *stream, int error)
 {
@@ -154,6 +166,7 @@ static void attempt_connected(berth__stream *stream, int error)
     remote->known[BERTH__LOCAL] = false;
     attempt->stream = NULL;
     connector->running--;
+    end_attempts(connector);
     established(connector, stream);
 }
 
@@ -189,6 +202,74 @@ static const berth__stream_events attempt_events = {
     .sent = never_sent,
     .closed = never,
 };
+
+/* The stream is the socket's from here on. */
+static void hand_over(berth__connector *connector, berth__stream *stream)
+{
+    berth_socket *socket = connector->socket;
+    stream->events = &berth__socket_events;
+    stream->core = socket;
+    socket->stream = stream;
+    berth__connect_cancel(socket);
+    berth__enter(&socket->object);
+    berth__socket_connected(socket);
+    berth__leave(&socket->object);
+}
+
+static void send_header(berth__connector *connector)
+{
+    size_t size;
+    const uint8_t *data = berth__chain_front(&connector->header, &size);
+    berth__backend *backend = loop_of(connector)->backend;
+    backend->operations->send(backend, connector->greeting, data, size, false);
+}
+
+static void header_sent(berth__stream *stream, ptrdiff_t result)
+{
+    berth__connector *connector = stream->core;
+    if (result < 0) {
+        fail(connector, berth__class_of((int)-result), (int)-result);
+        return;
+    }
+    berth__chain_consume(&connector->header, &loop_of(connector)->pool, (size_t)result);
+    if (connector->header.size > 0) {
+        send_header(connector);
+        return;
+    }
+    connector->greeting = NULL;
+    hand_over(connector, stream);
+}
+
+static const berth__stream_events header_events = {
+    .connected = never_ended,
+    .received = never_received,
+    .receive_ended = never_ended,
+    .sent = header_sent,
+    .closed = never,
+};
+
+/* Connected, with the target at the other end: the PROXY header goes first, if there is one. */
+static void established(berth__connector *connector, berth__stream *stream)
+{
+    const berth_proxy_header *header = connector->socket->remote->header;
+    if (header == NULL) {
+        hand_over(connector, stream);
+        return;
+    }
+    berth__proxy_names names = {.source = header->source,
+                                .destination = header->destination,
+                                .source_port = header->source_port,
+                                .destination_port = header->destination_port};
+    uint8_t bytes[BERTH__PROXY_OUTPUT_SIZE];
+    size_t size = berth__proxy_header_write(header->version, &names, bytes);
+    stream->events = &header_events;
+    stream->core = connector;
+    connector->greeting = stream;
+    if (berth__chain_append(&connector->header, &loop_of(connector)->pool, bytes, size))
+        send_header(connector);
+    else
+        fail(connector, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM);
+}
 
 /* The stream for an attempt: the bound one of the socket, or a new one, bound likewise if the
  * socket was bound. Returns an errno. */

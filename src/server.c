@@ -92,6 +92,7 @@ void berth_server_free(berth_server *server)
     if (!server->object.freed) {
         /* A handler may have begun anew. */
         berth_server_close(server);
+        berth__server_distrust(server);
         berth__timers_unreserve(&server->object.loop->timers);
         berth__timers_unreserve(&server->object.loop->timers);
         berth__discard(&server->object);
@@ -102,6 +103,7 @@ void berth_server_free(berth_server *server)
 void berth__server_destroy(berth_server *server)
 {
     assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
+    assert(server->trust == NULL);
     berth__tally_clear(&server->tally);
     berth__release(server->proxy);
     berth__release(server);
@@ -237,6 +239,7 @@ void berth__server_stop_listening(berth_server *server)
     berth_loop *loop = server->object.loop;
     server->listener = NULL;
     server->listenings++;
+    berth__server_drop_guests(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__server_end_starving(server);

@@ -18,14 +18,18 @@
 #define BERTH__SERVER_TEXT_SIZE 256
 
 typedef struct berth__bind berth__bind;
+typedef struct berth__trust berth__trust;
 
-/* A connection on its way to incoming_connection, whose names are not those of its descriptor. */
+/* A connection on its way to incoming_connection, whose names are not those of its descriptor
+ * (unless they are null). */
 typedef struct berth__arrival {
     int descriptor;
     berth_address peer;
     uint16_t peer_port;
     berth_address local;
     uint16_t local_port;
+    const uint8_t *values; /* of its PROXY header */
+    size_t values_size;
 } berth__arrival;
 
 struct berth_server {
@@ -39,6 +43,8 @@ struct berth_server {
     bool listens_through;      /* and it listens */
     uint32_t
         listenings; /* how often it has begun or ended listening, to see in a wait that it has */
+    berth__trust *trust;           /* whose PROXY headers are read, or NULL */
+    size_t guests;                 /* connections whose PROXY header has not come yet */
     const berth__arrival *arrival; /* that incoming_connection is being called for, or NULL */
     berth_address address;
     uint16_t port;
@@ -127,5 +133,15 @@ void berth__server_unbind(berth_server *server);
 bool berth__server_admit_through(berth_server *server, bool admit);
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
 uint64_t berth__server_bind_step(berth_server *server);
+
+/* From server_header.c: connections whose PROXY header is read first. Whether this one is, which is
+ * then taken care of; only with `trust`. */
+bool berth__server_is_guest(berth_server *server, int descriptor);
+/* A pause may have ended: guests that have waited for that go on. */
+void berth__server_wake_guests(berth_server *server);
+void berth__server_drop_guests(berth_server *server);
+void berth__server_distrust(berth_server *server);
+/* In a blocking wait: does what is due; returns when it wants to be called again. */
+uint64_t berth__server_guests_step(berth_server *server);
 
 #endif

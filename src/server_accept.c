@@ -38,9 +38,10 @@ static unsigned credit_of(berth_server *server)
     if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
-    if (server->pending_count >= limit)
+    size_t taken = server->pending_count + server->guests;
+    if (taken >= limit)
         return 0;
-    unsigned room = (unsigned)(limit - server->pending_count);
+    unsigned room = (unsigned)(limit - taken);
     unsigned allowance = server->limits.per_second > 0 ? berth__server_allowance(server) : room;
     return allowance < room ? allowance : room;
 }
@@ -65,6 +66,8 @@ void berth__server_pace(berth_server *server)
     unsigned credit = credit_of(server);
     if (server->listens_through && !berth__server_admit_through(server, credit > 0))
         starve(server);
+    if (server->guests > 0)
+        berth__server_wake_guests(server);
     if (listener == NULL || credit == listener->credit)
         return;
     berth__backend *backend = server->object.loop->backend;
@@ -173,6 +176,11 @@ static bool keep_names(const berth_server *server, berth_socket *socket, int des
     berth__remote *remote = berth__socket_remote(socket);
     if (remote == NULL)
         return false;
+    if (arrival->values_size > 0 &&
+        !berth__remote_keep_values(remote, arrival->values, arrival->values_size))
+        return false;
+    if (berth_address_is_null(arrival->peer))
+        return true;
     remote->address[BERTH__PEER] = arrival->peer;
     remote->port[BERTH__PEER] = arrival->peer_port;
     remote->address[BERTH__LOCAL] = arrival->local;
@@ -271,6 +279,8 @@ void berth__server_arrived(berth_server *server, int descriptor, const berth__ar
 static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
+    if (server->trust != NULL && berth__server_is_guest(server, descriptor))
+        return;
     berth__enter(&server->object);
     berth__server_arrived(server, descriptor, NULL);
     berth__leave(&server->object);
@@ -402,6 +412,8 @@ static uint64_t retry_when_due(void *object)
     uint64_t again = berth__server_bind_step(server);
     if (server->object.freed)
         return UINT64_MAX;
+    uint64_t guests = berth__server_guests_step(server);
+    again = guests < again ? guests : again;
     uint64_t limits = berth__server_limits_step(server);
     again = limits < again ? limits : again;
     if (server->object.freed || !server->starved)

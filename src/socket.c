@@ -254,9 +254,7 @@ void berth__socket_destroy(berth_socket *socket)
     if (socket->guard != NULL)
         berth__guard_free(socket);
     if (socket->remote != NULL) {
-        berth__release(socket->remote->target);
-        berth__release(socket->remote->through);
-        berth__release(socket->remote->proxy);
+        berth__remote_clear(socket->remote);
         berth__recycler_give(&loop->remotes, socket->remote);
     }
     berth__recycler_give(&loop->sockets, socket);

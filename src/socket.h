@@ -48,8 +48,11 @@ typedef struct berth__remote {
     bool bound;   /* the local name was asked for with berth_socket_bind */
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
-    char *through;                      /* the proxy of that attempt, for texts; NULL for none */
-    struct berth__proxy *proxy;         /* as set; NULL: the default one */
+    char *through;                     /* the proxy of that attempt, for texts; NULL for none */
+    struct berth__proxy *proxy;        /* as set; NULL: the default one */
+    struct berth_proxy_header *header; /* to be written in front of the output; NULL: none */
+    uint8_t *values;                   /* of the PROXY header that has come, or NULL */
+    size_t values_size;
     struct berth__connector *connector; /* while connecting */
     berth_socket *socket;               /* whose closing has a limit */
     berth__deadline limit;              /* runs in CLOSING only */
@@ -156,6 +159,10 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
 void berth__socket_finish_reading(berth_socket *socket);
 void berth__socket_drop_input(berth_socket *socket);
 berth__remote *berth__socket_remote(berth_socket *socket); /* made if need be; NULL: no memory */
+/* Copies the values of a PROXY header; false when out of memory. */
+bool berth__remote_keep_values(berth__remote *remote, const uint8_t *values, size_t size);
+/* Forgets what was kept for texts, settings and headers. */
+void berth__remote_clear(berth__remote *remote);
 /* Takes the connection from the socket, or the way to one, and returns its stream, if there is one,
  * with the chunk that a send in flight still reads. */
 berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_leased);

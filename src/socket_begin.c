@@ -37,6 +37,8 @@ static void begin(berth_socket *socket)
     if (remote != NULL) {
         remote->known[BERTH__PEER] = false;
         remote->known[BERTH__LOCAL] = remote->bound;
+        berth__release(remote->values);
+        remote->values = NULL;
     }
     berth__socket_set_error(socket, BERTH_ERROR_NONE, 0, BERTH__ATTEMPT_NOTHING);
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;

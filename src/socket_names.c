@@ -8,10 +8,12 @@
 #include "socket.h"
 
 #include "failure.h"
+#include "handshake/proxy_protocol.h"
 #include "memory.h"
 #include "proxy.h"
 
 #include <errno.h>
+#include <string.h>
 
 int berth_socket_descriptor(const berth_socket *socket)
 {
@@ -73,6 +75,32 @@ uint16_t berth_socket_local_port(const berth_socket *socket)
     return port;
 }
 
+/* The far end of the descriptor itself. */
+static berth_address look_up_transport(const berth_socket *socket, uint16_t *ret_port)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    const berth__stream *stream = socket->stream != NULL ? socket->stream : socket->ending;
+    berth_address address = BERTH_ADDRESS_NULL;
+    *ret_port = 0;
+    if (stream != NULL && stream->descriptor >= 0)
+        (void)backend->operations->name_of(backend, stream->descriptor, BERTH__PEER, &address,
+                                           ret_port);
+    return address;
+}
+
+berth_address berth_socket_transport_peer_address(const berth_socket *socket)
+{
+    uint16_t port;
+    return look_up_transport(socket, &port);
+}
+
+uint16_t berth_socket_transport_peer_port(const berth_socket *socket)
+{
+    uint16_t port;
+    look_up_transport(socket, &port);
+    return port;
+}
+
 const char *berth_socket_peer_name(const berth_socket *socket)
 {
     const berth__remote *remote = socket->remote;
@@ -106,6 +134,66 @@ berth_proxy berth_socket_proxy(const berth_socket *socket)
     berth_proxy none = {.type = BERTH_PROXY_DEFAULT};
     const berth__remote *remote = socket->remote;
     return remote != NULL && remote->proxy != NULL ? remote->proxy->value : none;
+}
+
+/* ---- PROXY headers --------------------------------------------------------------------------- */
+
+bool berth__remote_keep_values(berth__remote *remote, const uint8_t *values, size_t size)
+{
+    remote->values = berth__allocate(size);
+    if (remote->values == NULL)
+        return false;
+    memcpy(remote->values, values, size);
+    remote->values_size = size;
+    return true;
+}
+
+void berth__remote_clear(berth__remote *remote)
+{
+    berth__release(remote->target);
+    berth__release(remote->through);
+    berth__release(remote->proxy);
+    berth__release(remote->header);
+    berth__release(remote->values);
+}
+
+const void *berth_socket_proxy_header_value(const berth_socket *socket, uint8_t type,
+                                            size_t *ret_size)
+{
+    const berth__remote *remote = socket->remote;
+    *ret_size = 0;
+    if (remote == NULL || remote->values == NULL)
+        return NULL;
+    return berth__proxy_header_value(remote->values, remote->values_size, type, ret_size);
+}
+
+/* Returns an errno. */
+static int keep_header(berth_socket *socket, const berth_proxy_header *header)
+{
+    if (header->version != 1 && header->version != 2)
+        return EINVAL;
+    berth__remote *remote = berth__socket_remote(socket);
+    if (remote == NULL)
+        return ENOMEM;
+    if (remote->header == NULL)
+        remote->header = berth__allocate(sizeof *remote->header);
+    if (remote->header == NULL)
+        return ENOMEM;
+    *remote->header = *header;
+    return 0;
+}
+
+bool berth_socket_set_proxy_header(berth_socket *socket, const berth_proxy_header *header)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (header == NULL && socket->remote != NULL) {
+        berth__release(socket->remote->header);
+        socket->remote->header = NULL;
+    }
+    int error = header != NULL ? keep_header(socket, header) : 0;
+    if (error != 0)
+        berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_NOTHING);
+    return error == 0;
 }
 
 /* ---- options --------------------------------------------------------------------------------- */

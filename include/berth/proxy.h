@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <berth/address.h>
 #include <berth/export.h>
 
 BERTH_BEGIN_DECLARATIONS
@@ -79,6 +80,16 @@ typedef struct berth_proxy_texts {
  *                   strings
  */
 BERTH_API berth_proxy berth_proxy_application(berth_proxy_texts *ret_texts);
+
+/** What a PROXY header says, of a connection that goes on behind it: who the client is and what it
+ * was connected to. See berth_socket_set_proxy_header. */
+typedef struct berth_proxy_header {
+    int version;          /**< 1 (a line of text) or 2 (binary, with a checksum) */
+    berth_address source; /**< the client's; null: the header says that it is this host's own */
+    uint16_t source_port;
+    berth_address destination; /**< of the same family */
+    uint16_t destination_port;
+} berth_proxy_header;
 
 BERTH_END_DECLARATIONS
 

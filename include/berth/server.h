@@ -34,6 +34,7 @@
 #include <berth/proxy.h>
 #include <berth/socket.h>
 #include <berth/statistics.h>
+#include <berth/subnet.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -107,9 +108,13 @@ BERTH_API berth_loop *berth_server_loop(const berth_server *server);
  * Begins to listen. The descriptor is close-on-exec with address reuse. Nothing is accepted inside
  * the call.
  *
- * Through a proxy: setting a SOCKS5 or HTTP proxy (berth_server_set_proxy) makes listening on an
- * address that is not a loopback address fail with class UNSUPPORTED_OPERATION; listening through a
- * proxy does not exist yet.
+ * Through a SOCKS5 proxy (berth/proxy.h tells when one is used) the call waits up to 5000 ms for
+ * the proxy. Then berth_server_address and berth_server_port are what the proxy says that it
+ * listens on, and there is no descriptor. One BIND of a proxy takes one connection, so each
+ * connection is followed by a BIND for the same port; peers that come in between are refused by the
+ * proxy. Where the proxy does not give the port again, or ends or refuses a BIND, accept_error is
+ * called once and the server does not listen any more; it may listen again in the handler.
+ * berth_socket_peer_address of a connection is the peer's as the proxy tells it.
  *
  * @param address  BERTH_ADDRESS_ANY for both families, or one of this host's addresses; IPv6
  *                 addresses other than ANY take IPv6 peers only. A null address is refused.
@@ -118,7 +123,7 @@ BERTH_API berth_loop *berth_server_loop(const berth_server *server);
  *         listening; nothing changes), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE (not an address of
  *         this host), SOCKET_ACCESS (privileged port), SOCKET_RESOURCE (no descriptor or memory
  *         left), UNSUPPORTED_OPERATION (null address, family missing, scope unknown or missing,
- *         proxy)
+ *         proxy that cannot listen); the proxy's own failures as for berth_socket_set_proxy
  */
 BERTH_API bool berth_server_listen(berth_server *server, berth_address address, uint16_t port);
 
@@ -315,6 +320,31 @@ BERTH_API bool berth_server_set_proxy(berth_server *server, const berth_proxy *p
 /** The proxy as set, with strings that are valid until the next berth_server_set_proxy; type
  * DEFAULT at first. */
 BERTH_API berth_proxy berth_server_proxy(const berth_server *server);
+
+/** Default of the time that a PROXY header has to come in, in milliseconds. */
+#define BERTH_DEFAULT_PROXY_HEADER_TIMEOUT 5000
+
+/**
+ * Sets whose connections begin with a PROXY header (HAProxy's protocol, versions 1 and 2): those of
+ * balancers, of which nobody else must be believed. Of a connection from one of these the header is
+ * read first; then it is handed over like any other, and its socket has the client's address as
+ * berth_socket_peer_address, what the client was connected to as berth_socket_local_address, the
+ * balancer as berth_socket_transport_peer_address, and the values of the header
+ * (berth_socket_proxy_header_value). A header without addresses, such as that of a health check,
+ * leaves the names as they are. Without a valid header in time the connection is closed, and only
+ * berth_server_error says so. Connections of others are not looked at.
+ *
+ * Names and values are given to sockets that berth_server_base_incoming_connection makes.
+ * Connections whose header is missing count as pending ones. Counts for connections accepted from
+ * now on.
+ *
+ * @param trusted       copied; may be NULL if `count` is 0
+ * @param count         0: nobody, as at first
+ * @param milliseconds  for the header to come; 0: BERTH_DEFAULT_PROXY_HEADER_TIMEOUT
+ * @return false when out of memory: class SOCKET_RESOURCE, all stays as it was
+ */
+BERTH_API bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *trusted,
+                                               size_t count, uint32_t milliseconds);
 
 BERTH_END_DECLARATIONS
 

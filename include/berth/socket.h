@@ -252,6 +252,38 @@ BERTH_API bool berth_socket_set_proxy(berth_socket *socket, const berth_proxy *p
  * DEFAULT at first, and for the sockets of a server. */
 BERTH_API berth_proxy berth_socket_proxy(const berth_socket *socket);
 
+/**
+ * Sets the PROXY header (HAProxy's protocol) that the next connections begin with, for a program
+ * that passes connections on and wants to tell whose they are. It is sent before `connected`,
+ * through a proxy too, and is not counted by bytes_written.
+ *
+ * @param header  copied; NULL for none, as at first
+ * @return false if the version is neither 1 nor 2 (UNSUPPORTED_OPERATION), or when out of memory
+ *         (SOCKET_RESOURCE); it stays as it was
+ */
+BERTH_API bool berth_socket_set_proxy_header(berth_socket *socket,
+                                             const berth_proxy_header *header);
+
+/**
+ * A value (TLV) of the PROXY header that this connection has come with; see
+ * berth_server_set_proxy_protocol.
+ *
+ * @param type      such as 0x01 for ALPN or 0x02 for the name of the host that was asked for; the
+ *                  first of a type counts
+ * @param ret_size  bytes of the value, 0 for none
+ * @return the value, valid until the next connection of this socket begins; NULL for none
+ */
+BERTH_API const void *berth_socket_proxy_header_value(const berth_socket *socket, uint8_t type,
+                                                      size_t *ret_size);
+
+/** Address of the far end of the descriptor itself: that of the proxy or balancer where
+ * berth_socket_peer_address is that of the peer behind it, else the same. Looked up at each call.
+ */
+BERTH_API berth_address berth_socket_transport_peer_address(const berth_socket *socket);
+
+/** Port of the far end of the descriptor itself. */
+BERTH_API uint16_t berth_socket_transport_peer_port(const berth_socket *socket);
+
 /** How long a connect may take in all, in milliseconds; BERTH_DEFAULT_CONNECT_TIMEOUT at first. */
 BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);
 

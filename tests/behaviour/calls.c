@@ -355,6 +355,13 @@ CALL(berth_server_statistics_sized)
     scene_assert_balance(&counts);
 }
 
+CALL(berth_server_set_proxy_protocol)
+{
+    berth_subnet nobody = {.prefix = 0};
+    ck_assert(berth_server_set_proxy_protocol(stage.server, &nobody, 1, 10));
+    ck_assert(berth_server_set_proxy_protocol(stage.server, NULL, 0, 0));
+}
+
 /* ---- sockets: life and settings -------------------------------------------------------------- */
 
 CALL(berth_socket_new_sized)
@@ -474,6 +481,31 @@ CALL(berth_socket_set_proxy)
 CALL(berth_socket_proxy)
 {
     berth_socket_proxy(stage.socket);
+}
+
+CALL(berth_socket_set_proxy_header)
+{
+    berth_proxy_header header = {.version = 2};
+    ck_assert(berth_socket_set_proxy_header(stage.socket, &header));
+    ck_assert(berth_socket_set_proxy_header(stage.socket, NULL));
+}
+
+CALL(berth_socket_proxy_header_value)
+{
+    size_t size = 1;
+    ck_assert_ptr_null(berth_socket_proxy_header_value(stage.socket, 1, &size));
+    ck_assert_uint_eq(size, 0);
+}
+
+CALL(berth_socket_transport_peer_address)
+{
+    bool known = !berth_address_is_null(berth_socket_transport_peer_address(stage.socket));
+    ck_assert(!known || berth_socket_transport_peer_port(stage.socket) != 0);
+}
+
+CALL(berth_socket_transport_peer_port)
+{
+    berth_socket_transport_peer_port(stage.socket);
 }
 
 CALL(berth_socket_set_option)

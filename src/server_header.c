@@ -1,0 +1,349 @@
+/*
+ * PROXY headers in front of accepted connections.
+ *
+ * A connection from a trusted peer is a guest until its header has come: it has a descriptor and
+ * counts against the limit of pending connections, but nobody has heard of it. Its watch fires, the
+ * bytes are looked at and just those of the header are taken, and then the descriptor goes the way
+ * of every other, with the names and values of the header beside it. Peers that are not trusted are
+ * never guests, and what they send is theirs.
+ *
+ * A guest is dropped without a word to the program when its header is wrong or does not come in
+ * time; error and text of the server say why. While the server is paused guests wait, and their
+ * time does not run. Closing the server drops them.
+ */
+#include "failure.h"
+#include "handshake/proxy_protocol.h"
+#include "handshake/refusal.h"
+#include "loop.h"
+#include "memory.h"
+#include "server.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct guest {
+    berth__watch watch;   /* first */
+    berth_server *server; /* NULL when it has gone */
+    struct guest *next;
+    struct guest **link;
+    int descriptor;
+    bool waiting; /* for the end of a pause */
+    uint64_t due;
+    berth__proxy_header header;
+} guest;
+
+struct berth__trust {
+    berth_server *server;
+    berth_subnet *subnets;
+    size_t count;
+    uint32_t patience; /* milliseconds */
+    guest *guests;
+    berth__deadline deadline; /* of the guest that is due first */
+};
+
+static berth__backend *backend_of(const berth_server *server)
+{
+    return server->object.loop->backend;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void closed(berth__watch *watch)
+{
+    berth_loop *loop = watch->core;
+    loop->live--;
+    berth__release(watch);
+}
+
+/* The record goes when its watch has closed; the descriptor is the caller's. */
+static int see_off(guest *gone)
+{
+    berth_server *server = gone->server;
+    *gone->link = gone->next;
+    if (gone->next != NULL)
+        gone->next->link = gone->link;
+    server->guests--;
+    gone->server = NULL;
+    gone->watch.ready.owner = NULL;
+    backend_of(server)->operations->watch_close(backend_of(server), &gone->watch);
+    return gone->descriptor;
+}
+
+static void drop(guest *gone)
+{
+    berth_server *server = gone->server;
+    int descriptor = see_off(gone);
+    backend_of(server)->operations->discard(backend_of(server), descriptor);
+}
+
+static void turn_away(guest *gone, int number)
+{
+    berth_server *server = gone->server;
+    char reason[BERTH__REFUSAL_TEXT_SIZE];
+    bool refusal = berth__is_refusal(number);
+    berth__server_set_error(
+        server, refusal ? berth__refusal_class(number) : berth__class_of(number),
+        "cannot accept a connection behind a balancer: %s",
+        refusal ? berth__refusal_reason(number, reason, sizeof reason) : berth__reason_of(number));
+    drop(gone);
+    berth__server_pace(server);
+}
+
+void berth__server_drop_guests(berth_server *server)
+{
+    berth__trust *trust = server->trust;
+    if (trust == NULL)
+        return;
+    while (trust->guests != NULL)
+        drop(trust->guests);
+    berth__deadline_stop(&server->object.loop->timers, &trust->deadline);
+}
+
+void berth__server_distrust(berth_server *server)
+{
+    berth__trust *trust = server->trust;
+    if (trust == NULL)
+        return;
+    berth__server_drop_guests(server);
+    server->trust = NULL;
+    berth__timers_unreserve(&server->object.loop->timers);
+    berth__release(trust->subnets);
+    berth__release(trust);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+/* The next time at which a guest has waited too long; UINT64_MAX for none. */
+static uint64_t next_due(const berth__trust *trust)
+{
+    uint64_t due = UINT64_MAX;
+    for (const guest *one = trust->guests; one != NULL; one = one->next) {
+        if (!one->waiting && one->due < due)
+            due = one->due;
+    }
+    return due;
+}
+
+static void set_deadline(berth__trust *trust)
+{
+    berth__timers *timers = &trust->server->object.loop->timers;
+    uint64_t due = next_due(trust);
+    if (due == UINT64_MAX)
+        berth__deadline_stop(timers, &trust->deadline);
+    else if (trust->deadline.place == 0 || trust->deadline.time != due)
+        berth__deadline_start(timers, &trust->deadline, due);
+}
+
+static void turn_late_away(berth__trust *trust)
+{
+    uint64_t now = berth__loop_clock(trust->server->object.loop);
+    guest *next;
+    for (guest *one = trust->guests; one != NULL; one = next) {
+        next = one->next;
+        if (!one->waiting && one->due <= now)
+            turn_away(one, BERTH__REFUSAL_HEADER_TIMEOUT);
+    }
+    set_deadline(trust);
+}
+
+static void expired(berth__deadline *deadline)
+{
+    turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)));
+}
+
+uint64_t berth__server_guests_step(berth_server *server)
+{
+    if (server->trust == NULL || server->guests == 0)
+        return UINT64_MAX;
+    turn_late_away(server->trust);
+    return next_due(server->trust);
+}
+
+/* ---- the header ------------------------------------------------------------------------------ */
+
+static void arrive(guest *one)
+{
+    berth_server *server = one->server;
+    const berth__proxy_header *header = &one->header;
+    const berth__proxy_names *names = &header->names;
+    size_t size = header->version == 2 ? (size_t)header->filled - header->values : 0;
+    uint8_t values[BERTH__PROXY_HEADER_SIZE];
+    memcpy(values, header->bytes + header->values, size);
+    berth__arrival arrival = {
+        .peer = names->source,
+        .peer_port = names->source_port,
+        .local = names->destination,
+        .local_port = names->destination_port,
+        .values = values,
+        .values_size = size,
+    };
+    berth__trust *trust = server->trust;
+    arrival.descriptor = see_off(one);
+    set_deadline(trust);
+    berth__server_arrived(server, arrival.descriptor, &arrival);
+}
+
+/* Takes what there is of the header, and no byte more. Returns 0, or why the guest has to go;
+ * EAGAIN: there is nothing yet. */
+static int take_header(guest *one)
+{
+    berth__backend *backend = backend_of(one->server);
+    uint8_t input[BERTH__PROXY_HEADER_SIZE];
+    ptrdiff_t count =
+        backend->operations->take(backend, one->descriptor, input, sizeof input, true);
+    if (count == 0)
+        return BERTH__REFUSAL_HEADER_CLOSED;
+    if (count < 0)
+        return (int)-count;
+    size_t used = berth__proxy_header_input(&one->header, input, (size_t)count);
+    for (size_t taken = 0; taken < used; taken += (size_t)count) {
+        count = backend->operations->take(backend, one->descriptor, input, used - taken, false);
+        if (count <= 0)
+            return BERTH__REFUSAL_HEADER_CLOSED;
+    }
+    return one->header.step == BERTH__HANDSHAKE_REFUSED ? one->header.refusal : 0;
+}
+
+static bool is_paused(const berth_server *server)
+{
+    return (server->paused || server->paused_by_error) && server->waits == 0;
+}
+
+static int watch(guest *one)
+{
+    berth__backend *backend = backend_of(one->server);
+    return backend->operations->watch_start(backend, &one->watch, one->descriptor,
+                                            BERTH__WATCH_READ);
+}
+
+static void fired(berth__watch *which, unsigned events)
+{
+    guest *one = (guest *)which;
+    berth_server *server = one->server;
+    (void)events;
+    if (is_paused(server)) {
+        one->waiting = true;
+        return;
+    }
+    berth__enter(&server->object);
+    int error = 0;
+    while (error == 0 && one->header.step == BERTH__HANDSHAKE_RECEIVE)
+        error = take_header(one);
+    if (error == EAGAIN)
+        error = watch(one);
+    else if (error == 0)
+        arrive(one);
+    if (error != 0)
+        turn_away(one, error);
+    berth__leave(&server->object);
+}
+
+void berth__server_wake_guests(berth_server *server)
+{
+    if (server->trust == NULL || server->guests == 0 || is_paused(server))
+        return;
+    uint64_t now = berth__loop_clock(server->object.loop);
+    for (guest *one = server->trust->guests; one != NULL; one = one->next) {
+        /* One that cannot be watched is tried again when accepting is looked at next. */
+        if (!one->waiting || watch(one) != 0)
+            continue;
+        one->waiting = false;
+        one->due = berth__after(now, server->trust->patience);
+    }
+    set_deadline(server->trust);
+    berth__loop_touch(server->object.loop);
+}
+
+/* ---- who is a guest -------------------------------------------------------------------------- */
+
+static bool is_trusted(const berth_server *server, int descriptor)
+{
+    const berth__trust *trust = server->trust;
+    berth_address address;
+    uint16_t port;
+    if (trust->count == 0 || backend_of(server)->operations->name_of(
+                                 backend_of(server), descriptor, BERTH__PEER, &address, &port) != 0)
+        return false;
+    for (size_t i = 0; i < trust->count; i++) {
+        if (berth_subnet_contains(trust->subnets[i], address))
+            return true;
+    }
+    return false;
+}
+
+bool berth__server_is_guest(berth_server *server, int descriptor)
+{
+    berth__trust *trust = server->trust;
+    berth_loop *loop = server->object.loop;
+    if (!is_trusted(server, descriptor))
+        return false;
+    guest *one = berth__allocate(sizeof *one);
+    if (one == NULL) {
+        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
+                                "cannot accept a connection behind a balancer: %s",
+                                berth__reason_of(ENOMEM));
+        backend_of(server)->operations->discard(backend_of(server), descriptor);
+        return true;
+    }
+    berth__watch_init(&one->watch, server, loop);
+    one->watch.fired = fired;
+    one->watch.closed = closed;
+    one->server = server;
+    one->descriptor = descriptor;
+    one->waiting = false;
+    one->due = berth__after(berth__loop_clock(loop), trust->patience);
+    berth__proxy_header_begin(&one->header);
+    one->next = trust->guests;
+    one->link = &trust->guests;
+    if (one->next != NULL)
+        one->next->link = &one->next;
+    trust->guests = one;
+    server->guests++;
+    loop->live++;
+    int error = watch(one);
+    if (error != 0)
+        turn_away(one, error);
+    set_deadline(trust);
+    return true;
+}
+
+static berth__trust *trust_of(berth_server *server)
+{
+    if (server->trust != NULL)
+        return server->trust;
+    berth__trust *trust = berth__allocate_zero(sizeof *trust);
+    if (trust == NULL || !berth__timers_reserve(&server->object.loop->timers)) {
+        berth__release(trust);
+        return NULL;
+    }
+    trust->server = server;
+    trust->deadline.expired = expired;
+    server->trust = trust;
+    return trust;
+}
+
+bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *trusted,
+                                     size_t count, uint32_t milliseconds)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    berth_subnet *subnets = NULL;
+    if (server->object.freed || (count == 0 && server->trust == NULL))
+        return !server->object.freed;
+    if (count > 0 && count <= SIZE_MAX / sizeof *subnets)
+        subnets = berth__allocate(count * sizeof *subnets);
+    berth__trust *trust = count == 0 || subnets != NULL ? trust_of(server) : NULL;
+    if (trust == NULL) {
+        berth__release(subnets);
+        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
+                                "cannot set whose PROXY headers are read: %s",
+                                berth__reason_of(ENOMEM));
+        return false;
+    }
+    if (count > 0)
+        memcpy(subnets, trusted, count * sizeof *subnets);
+    berth__release(trust->subnets);
+    trust->subnets = subnets;
+    trust->count = count;
+    trust->patience = milliseconds > 0 ? milliseconds : BERTH_DEFAULT_PROXY_HEADER_TIMEOUT;
+    return true;
+}
