@@ -38,7 +38,8 @@ typedef struct client {
     long count;
     int timeout; /* milliseconds, for a question */
     bool blocking;
-    char server[300]; /* host and port, for messages */
+    berth_proxy proxy; /* zeroed: none was asked for */
+    char server[300];  /* host and port, for messages */
 
     long told;
     int repeated; /* times that the answer was the last one */
@@ -112,6 +113,12 @@ static _Noreturn void give_up_late(const client *self)
     fail(PROGRAM, "%s sent no whole fortune within %d ms", self->server, self->timeout);
 }
 
+static void set_proxy(const client *self, berth_socket *socket)
+{
+    if (!berth_socket_set_proxy(socket, &self->proxy))
+        fail(PROGRAM, "%s", berth_socket_error_string(socket));
+}
+
 /* ---- by handlers ----------------------------------------------------------------------------- */
 
 static void ask(client *self, berth_socket *socket)
@@ -170,6 +177,7 @@ static void ask_by_handlers(client *self)
     self->timer = berth_timer_new(NULL, expired, self);
     if (!socket || !self->timer)
         fail(PROGRAM, "cannot make a socket and a timer: %s", strerror(errno));
+    set_proxy(self, socket);
     ask(self, socket);
     if (berth_loop_run(NULL) != 0)
         fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
@@ -220,6 +228,7 @@ static void ask_by_waiting(client *self)
     berth_socket *socket = berth_socket_new(NULL, NULL, NULL);
     if (!socket)
         fail(PROGRAM, "cannot make a socket: %s", strerror(errno));
+    set_proxy(self, socket);
     if (!berth_socket_connect_to_host(socket, self->host, self->port) ||
         !berth_socket_wait_for_connected(socket, left_until(deadline)))
         give_up(self, socket);
@@ -236,7 +245,7 @@ static void ask_by_waiting(client *self)
 
 static _Noreturn void help(void)
 {
-    puts("usage: " PROGRAM " HOST PORT [--count N] [--timeout MS] [--blocking]\n"
+    puts("usage: " PROGRAM " HOST PORT [--count N] [--timeout MS] [--blocking] [--proxy URL]\n"
          "Fetches a saying from a Fortune server and prints it.\n"
          "\n"
          "  HOST          a name, or an IPv4 or IPv6 address\n"
@@ -245,6 +254,8 @@ static _Noreturn void help(void)
          "                between two of them (default: 1)\n"
          "  --timeout MS  give up a question after this many milliseconds (default: 5000)\n"
          "  --blocking    wait, instead of being called by an event loop\n"
+         "  --proxy URL   connect through socks5://HOST:PORT or http://HOST:PORT, with\n"
+         "                USER:PASSWORD@ before the host if it asks for them\n"
          "  --help        print this and exit\n"
          "\n"
          "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.");
@@ -263,11 +274,9 @@ static void name_server(client *self)
 static void parse(int argc, char **argv, client *self)
 {
     static const struct option known[] = {
-        {"count", required_argument, NULL, 'c'},
-        {"timeout", required_argument, NULL, 't'},
-        {"blocking", no_argument, NULL, 'b'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"count", required_argument, NULL, 'c'}, {"timeout", required_argument, NULL, 't'},
+        {"blocking", no_argument, NULL, 'b'},    {"proxy", required_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},        {0},
     };
     int option;
     opterr = 0; /* the message is ours */
@@ -281,6 +290,9 @@ static void parse(int argc, char **argv, client *self)
             break;
         case 'b':
             self->blocking = true;
+            break;
+        case 'x':
+            self->proxy = proxy_from(PROGRAM, optarg);
             break;
         case 'h':
             help();

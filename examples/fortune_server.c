@@ -41,6 +41,8 @@ typedef struct book {
     size_t count;
     unsigned long served;
     bool log;
+    berth_address address; /* to listen on */
+    uint16_t port;
 } book;
 
 typedef struct options {
@@ -48,6 +50,7 @@ typedef struct options {
     uint16_t port;
     const char *fortunes; /* NULL: the built-in ones */
     bool log;
+    berth_proxy proxy; /* zeroed: none was asked for */
 } options;
 
 static const char built_in[] = "A harbour is known in the storm.\n"
@@ -98,13 +101,6 @@ static void serve(berth_server *server, void *user)
     sayings->served++;
     berth_socket_set_handlers(socket, &handlers, NULL);
     berth_socket_disconnect_from_host(socket);
-}
-
-static void report(berth_server *server, berth_error error, void *user)
-{
-    (void)error;
-    (void)user;
-    fprintf(stderr, PROGRAM ": %s\n", berth_server_error_string(server));
 }
 
 /* ---- the sayings ----------------------------------------------------------------------------- */
@@ -182,6 +178,7 @@ static void book_free(book *sayings)
 static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--fortunes FILE] [--log]\n"
+         "       [--proxy socks5://[USER:PASSWORD@]HOST:PORT]\n"
          "Sends one saying to whoever connects.\n"
          "\n"
          "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: any of both)\n"
@@ -189,6 +186,7 @@ static _Noreturn void help(void)
          "  --fortunes FILE    sayings in UTF-8, separated by lines that hold a single %\n"
          "                     (default: a few built-in ones)\n"
          "  --log              print a line for each connection\n"
+         "  --proxy URL        listen through this SOCKS5 proxy\n"
          "  --help             print this and exit\n"
          "\n"
          "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
@@ -199,9 +197,13 @@ static _Noreturn void help(void)
 static options parse(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"address", required_argument, NULL, 'a'},  {"port", required_argument, NULL, 'p'},
-        {"fortunes", required_argument, NULL, 'f'}, {"log", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},           {0},
+        {"address", required_argument, NULL, 'a'},
+        {"port", required_argument, NULL, 'p'},
+        {"fortunes", required_argument, NULL, 'f'},
+        {"log", no_argument, NULL, 'l'},
+        {"proxy", required_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     options chosen = {.address = BERTH_ADDRESS_ANY};
     int option;
@@ -221,6 +223,9 @@ static options parse(int argc, char **argv)
         case 'l':
             chosen.log = true;
             break;
+        case 'x':
+            chosen.proxy = proxy_from(PROGRAM, optarg);
+            break;
         case 'h':
             help();
         default:
@@ -234,7 +239,7 @@ static options parse(int argc, char **argv)
 
 /* ---- the course ------------------------------------------------------------------------------ */
 
-static berth_loop *main_loop; /* for the signal handler only */
+static berth_loop *main_loop; /* for the signal handler, and for what it is called */
 
 static void stop(int signal_number)
 {
@@ -259,12 +264,28 @@ static void announce(const berth_server *server)
     fflush(stdout);
 }
 
+static void listen_or_fail(berth_server *server, const book *sayings)
+{
+    if (!berth_server_listen(server, sayings->address, sayings->port))
+        fail(PROGRAM, "%s", berth_server_error_string(server));
+    announce(server);
+}
+
+/* Through a proxy listening can end with a connection, and begins anew, perhaps on another port. */
+static void report(berth_server *server, berth_error error, void *user)
+{
+    (void)error;
+    fprintf(stderr, PROGRAM ": %s\n", berth_server_error_string(server));
+    if (!berth_server_is_listening(server))
+        listen_or_fail(server, user);
+}
+
 int main(int argc, char **argv)
 {
     static const berth_server_handlers handlers = {.new_connection = serve, .accept_error = report};
     const char *backend = getenv("BERTH_BACKEND");
     options chosen = parse(argc, argv);
-    book sayings = {.log = chosen.log};
+    book sayings = {.log = chosen.log, .address = chosen.address, .port = chosen.port};
     setvbuf(stdout, NULL, _IOLBF, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
     if (chosen.fortunes)
@@ -279,10 +300,10 @@ int main(int argc, char **argv)
     berth_server *server = berth_server_new(main_loop, &handlers, &sayings);
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
-    if (!berth_server_listen(server, chosen.address, chosen.port))
+    if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     on_stop_signals(stop);
-    announce(server);
+    listen_or_fail(server, &sayings);
     if (berth_loop_run(main_loop) != 0)
         fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
 

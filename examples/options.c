@@ -1,5 +1,5 @@
 /*
- * Numbers on the command line, and the one way to fail; options.h says what each does.
+ * Numbers and proxies on the command line, and the one way to fail; options.h says what each does.
  */
 #include "options.h"
 
@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void fail(const char *program, const char *format, ...)
 {
@@ -29,4 +30,48 @@ long number_from(const char *program, const char *what, const char *text, long l
     if (!end || *end != '\0' || errno != 0 || number < least || number > most)
         fail(program, "%s must be a number from %ld to %ld, not '%s'", what, least, most, text);
     return number;
+}
+
+/* What stands before the last `mark`, which is cut off with it; NULL if there is none. */
+static char *cut(char **rest, char mark)
+{
+    char *place = strrchr(*rest, mark);
+    char *before = *rest;
+    if (!place)
+        return NULL;
+    *place = '\0';
+    *rest = place + 1;
+    return before;
+}
+
+berth_proxy proxy_from(const char *program, char *text)
+{
+    static const char wrong[] = "a proxy is socks5:// or http://[USER[:PASSWORD]@]HOST:PORT";
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5};
+    size_t scheme = strlen("socks5://");
+    if (strncmp(text, "http://", 7) == 0) {
+        proxy.type = BERTH_PROXY_HTTP;
+        scheme = strlen("http://");
+    } else if (strncmp(text, "socks5://", scheme) != 0) {
+        fail(program, "%s", wrong);
+    }
+    char *rest = text + scheme;
+    char *user = cut(&rest, '@');
+    char *host = cut(&rest, ':');
+    if (!host || *host == '\0')
+        fail(program, "%s", wrong);
+    proxy.port = (uint16_t)number_from(program, "the proxy's port", rest, 1, 65535);
+    size_t length = strlen(host);
+    if (host[0] == '[' && host[length - 1] == ']') {
+        host[length - 1] = '\0';
+        host++;
+    }
+    proxy.host = host;
+    char *colon = user ? strchr(user, ':') : NULL;
+    if (colon) {
+        *colon = '\0';
+        proxy.password = colon + 1;
+    }
+    proxy.user = user;
+    return proxy;
 }

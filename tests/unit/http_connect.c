@@ -182,7 +182,7 @@ START_TEST(every_status)
             continue;
         char answer[64];
         char text[BERTH__REFUSAL_TEXT_SIZE];
-        char number[8];
+        char number[12];
         snprintf(number, sizeof number, "%d", status);
         snprintf(answer, sizeof answer, "HTTP/1.1 %03d x\r\n\r\n", status);
         int refusal = refusal_of(&plain, answer);

@@ -1,0 +1,235 @@
+"""Real proxies: dante and microsocks (SOCKS5), tinyproxy (HTTP), haproxy (PROXY headers).
+
+spec: S6.9 S6.16 S6.20 S6.21 S6.28
+
+All of them listen on free ports of 127.0.0.1, are configured here, and are ended by process id. Those
+that are not installed are left out; the test is skipped if none is.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import _support
+
+FOLDER = tempfile.mkdtemp(prefix="proxies-")
+NAMES = ("danted", "microsocks", "tinyproxy", "haproxy")
+PATHS = {name: shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin") for name in NAMES}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def write(name, text):
+    path = os.path.join(FOLDER, name)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    return path
+
+
+@contextlib.contextmanager
+def daemon(port, *command):
+    """Runs a program in the foreground until the end of the block; it listens on the port then."""
+    log = tempfile.TemporaryFile()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + _support.PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > end:
+                    log.seek(0)
+                    raise AssertionError("%s does not listen: %s" % (command[0], log.read()))
+                time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_support.PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def dante(method):
+    port = free_port()
+    config = write("danted-%s.conf" % method, """
+logoutput: stderr
+internal: 127.0.0.1 port = %d
+external: 127.0.0.1
+clientmethod: none
+socksmethod: %s
+client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }
+socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 command: connect bind bindreply }
+""" % (port, method))
+    return port, daemon(port, PATHS["danted"], "-f", config, "-N", "1", "-p",
+                        os.path.join(FOLDER, "danted-%s.pid" % method))
+
+
+def tiny(more=""):
+    port = free_port()
+    config = write("tinyproxy-%d.conf" % port, """
+Port %d
+Listen 127.0.0.1
+Timeout 60
+MaxClients 20
+Allow 127.0.0.1
+%s
+""" % (port, more))
+    return port, daemon(port, PATHS["tinyproxy"], "-d", "-c", config)
+
+
+def ask(port, proxy, *more):
+    return _support.run("fortune_client", "127.0.0.1", port, "--proxy", proxy, *more)
+
+
+def served(result):
+    assert result.returncode == 0 and result.stdout.strip(), (result.stdout, result.stderr)
+
+
+def clients_through(kind, url, wrong=None, words="credentials"):
+    """A server that is reached through the proxy, by handlers and by waiting; credentials that are
+    wrong; a target that refuses."""
+    with _support.Listening("fortune_server", "--address", "127.0.0.1") as server:
+        for mode in ((), ("--blocking",)):
+            served(ask(server.port, url, "--count", 3, *mode))
+        if wrong:
+            _support.expect_failure(ask(server.port, wrong), "through the", words)
+    _support.expect_failure(ask(free_port(), url), "through the %s proxy 127.0.0.1:" % kind)
+
+
+def servers_through(url):
+    """Ten clients in a row come in through BIND. Dante gives a port a second time only when nothing is
+    left of the first connection; else listening begins anew, and the server says where. Between two
+    BINDs nobody listens, so a client may have to try again."""
+    with _support.Listening("fortune_server", "--proxy", url, "--log") as server:
+        for _ in range(10):
+            end = time.monotonic() + _support.PATIENCE
+            while True:
+                lines = [line for line in server.output if "listening on" in line]
+                port = int(lines[-1].split(" port ")[1])
+                result = _support.run("fortune_client", "127.0.0.1", port)
+                if result.returncode == 0 or time.monotonic() > end:
+                    break
+            served(result)
+        assert server.stop() == 0
+        told = [line for line in server.output if "fortune" in line and " of " in line]
+        assert len(told) == 10 and all(line.startswith("127.0.0.1 port ") for line in told), told
+        assert "served 10 fortunes" in server.output[-1], server.output
+
+
+def test_dante():
+    port, running = dante("none")
+    with running:
+        url = "socks5://127.0.0.1:%d" % port
+        clients_through("SOCKS5", url)
+        servers_through(url)
+
+
+def test_microsocks():
+    port = free_port()
+    with daemon(port, PATHS["microsocks"], "-i", "127.0.0.1", "-p", str(port)):
+        url = "socks5://127.0.0.1:%d" % port
+        clients_through("SOCKS5", url)
+        _support.expect_failure(_support.run("fortune_server", "--proxy", url),
+                                "through the SOCKS5 proxy", "command not supported")
+    port = free_port()
+    with daemon(port, PATHS["microsocks"], "-i", "127.0.0.1", "-p", str(port),
+                "-u", "me", "-P", "se cret"):
+        clients_through("SOCKS5", "socks5://me:se cret@127.0.0.1:%d" % port,
+                        "socks5://me:guess@127.0.0.1:%d" % port)
+        _support.expect_failure(ask(1, "socks5://127.0.0.1:%d" % port), "wants credentials")
+
+
+def test_tinyproxy():
+    port, running = tiny()
+    with running:
+        clients_through("HTTP", "http://127.0.0.1:%d" % port)
+    port, running = tiny("BasicAuth me secret")
+    with running:
+        clients_through("HTTP", "http://me:secret@127.0.0.1:%d" % port,
+                        "http://me:guess@127.0.0.1:%d" % port,
+                        "the proxy answered 401")  # where others repeat their 407
+        _support.expect_failure(ask(1, "http://127.0.0.1:%d" % port), "credentials")
+
+
+def test_haproxy():
+    for version in ("send-proxy", "send-proxy-v2"):
+        front = free_port()
+        with _support.Listening("proxy_peer", "127.0.0.0/8") as server:
+            config = write("haproxy-%s.cfg" % version, """
+global
+    maxconn 50
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+listen front
+    bind 127.0.0.1:%d
+    server back 127.0.0.1:%d %s%s
+""" % (front, server.port, version, "" if version == "send-proxy" else " proxy-v2-options crc32c"))
+            with daemon(front, PATHS["haproxy"], "-db", "-f", config):
+                with socket.create_connection(("127.0.0.1", front), 5) as client:
+                    name = "127.0.0.1 %d" % client.getsockname()[1]
+                    client.settimeout(_support.PATIENCE)
+                    told = client.makefile().readline().strip()
+                    assert told == "%s to 127.0.0.1 %d" % (name, front), (told, name)
+
+
+def test_haproxy_reads():
+    """What our client writes, haproxy understands: it tells the server behind it whose connection it
+    is, by a header of its own."""
+    for version in ("1", "2"):
+        front = free_port()
+        with _support.Listening("proxy_peer", "127.0.0.0/8") as server:
+            config = write("haproxy-accept-%s.cfg" % version, """
+global
+    maxconn 50
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+listen front
+    bind 127.0.0.1:%d accept-proxy
+    server back 127.0.0.1:%d send-proxy-v2
+""" % (front, server.port))
+            with daemon(front, PATHS["haproxy"], "-db", "-f", config):
+                result = subprocess.run(
+                    [peer, "--connect", str(front), version, "192.0.2.1", "56324",
+                     "198.51.100.7", "443"], stdout=subprocess.PIPE, timeout=_support.PATIENCE)
+                assert result.stdout == b"192.0.2.1 56324 to 198.51.100.7 443\n", result
+
+
+peer = os.path.join(_support.BUILD, "tests", "proxy_peer")
+_support.program = lambda name, known=_support.program: peer if name == "proxy_peer" else known(name)
+
+# Skips at once if the forced backend cannot be had.
+with _support.Listening("fortune_server", "--address", "127.0.0.1"):
+    pass
+try:
+    for name, test in (("danted", test_dante), ("microsocks", test_microsocks),
+                       ("tinyproxy", test_tinyproxy), ("haproxy", test_haproxy),
+                       ("haproxy", test_haproxy_reads)):
+        if PATHS[name]:
+            begin = time.monotonic()
+            test()
+            print("%s: %.1f s" % (test.__name__, time.monotonic() - begin))
+        else:
+            print("%s is not installed" % name)
+finally:
+    shutil.rmtree(FOLDER)
+if not any(PATHS.values()):
+    _support.skip("no proxy is installed: see scripts/setup check")
