@@ -238,7 +238,7 @@ CASE(next_bind_is_never_answered, "S6.9 S6.19", "five seconds, then one accept_e
     ck_assert(!berth_server_is_listening(host->server));
 }
 
-CASE(wait_through_a_proxy, "S6.15 Q11 Q22",
+CASE(wait_through_a_proxy, "S4.10 S6.15 Q11 Q22",
      "without a loop; both replies in one segment; the time has not passed, and that is said")
 {
     struct host *host = host_through_proxy();
