@@ -261,6 +261,7 @@ int main(void)
 {
     Suite *suite = suite_create("http_connect");
     TCase *tests = tcase_create("http_connect");
+    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, requests);
     tcase_add_test(tests, answers_in_other_shapes);
     tcase_add_test(tests, challenge_on_the_same_connection);

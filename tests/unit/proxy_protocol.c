@@ -280,6 +280,7 @@ int main(void)
 {
     Suite *suite = suite_create("proxy_protocol");
     TCase *tests = tcase_create("proxy_protocol");
+    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, version_1);
     tcase_add_test(tests, longest_line);
     tcase_add_test(tests, lines_that_are_wrong);

@@ -322,6 +322,7 @@ int main(void)
 {
     Suite *suite = suite_create("socks5");
     TCase *tests = tcase_create("socks5");
+    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, connect_by_address);
     tcase_add_test(tests, connect_by_ipv6_address);
     tcase_add_test(tests, connect_by_name);
