@@ -76,7 +76,7 @@ struct berth_loop {
     atomic_int exit_code;
 
     char reason[160]; /* for the choice of the backend */
-    char text[384];   /* of the last berth_socket_error_string */
+    char text[768];   /* of the last berth_socket_error_string */
 };
 
 /* In debug builds, catches calls on a foreign thread; the message names the call. */
