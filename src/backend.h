@@ -197,6 +197,7 @@ typedef struct berth__listen_options {
     berth_address address;
     uint16_t port;
     int backlog;
+    bool reuse_port; /* other listeners that ask for it too may have the same address and port */
 } berth__listen_options;
 
 /* Which step of listening has failed: decides the error's class and text. */

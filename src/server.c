@@ -184,7 +184,10 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     if (berth__proxy_for_server(server->proxy, address, &proxy))
         return berth__server_listen_through(server, &proxy, address, port);
     berth__backend *backend = server->object.loop->backend;
-    berth__listen_options options = {.address = address, .port = port, .backlog = server->backlog};
+    berth__listen_options options = {.address = address,
+                                     .port = port,
+                                     .backlog = server->backlog,
+                                     .reuse_port = server->reuse_port};
     berth__listen_step step = BERTH__LISTEN_CREATE;
     berth__listener *listener = new_listener(server);
     int error = ENOMEM;
@@ -322,6 +325,16 @@ int berth_server_listen_backlog_size(const berth_server *server)
 void berth_server_set_listen_backlog_size(berth_server *server, int size)
 {
     server->backlog = size;
+}
+
+bool berth_server_reuse_port(const berth_server *server)
+{
+    return server->reuse_port;
+}
+
+void berth_server_set_reuse_port(berth_server *server, bool reuse)
+{
+    server->reuse_port = reuse;
 }
 
 bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy)

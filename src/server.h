@@ -49,6 +49,7 @@ struct berth_server {
     berth_address address;
     uint16_t port;
     int backlog;
+    bool reuse_port;
 
     berth_socket *pending; /* the queue, first to last */
     berth_socket **pending_end;

@@ -212,6 +212,14 @@ BERTH_API int berth_server_listen_backlog_size(const berth_server *server);
 /** Sets that size for the next berth_server_listen; the kernel cuts it to its own limit. */
 BERTH_API void berth_server_set_listen_backlog_size(berth_server *server, int size);
 
+/** Whether other servers may listen on the same address and port; false at first. */
+BERTH_API bool berth_server_reuse_port(const berth_server *server);
+
+/** Sets that (SO_REUSEPORT) for the next berth_server_listen. Every server of an address and port
+ * has to have it set, and to run as the same user; the kernel shares out the connections among
+ * them, and those in the backlog of one that closes are lost. */
+BERTH_API void berth_server_set_reuse_port(berth_server *server, bool reuse);
+
 /** Stops accepting at once, even within a burst; peers wait in the backlog. A switch, not a count.
  * Allowed at any time, remembered until berth_server_resume_accepting. Blocking waits accept all
  * the same. */

@@ -167,7 +167,8 @@ static int set_blocking(int descriptor, bool blocking)
 }
 
 static int listen_at(const struct sockaddr_storage *storage, socklen_t length, bool both_families,
-                     int backlog, int *ret_descriptor, berth__listen_step *ret_step)
+                     const berth__listen_options *options, int *ret_descriptor,
+                     berth__listen_step *ret_step)
 {
     *ret_step = BERTH__LISTEN_CREATE;
     int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
@@ -176,6 +177,7 @@ static int listen_at(const struct sockaddr_storage *storage, socklen_t length, b
         return errno;
     if (set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1) < 0 ||
         set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1) < 0 ||
+        (options->reuse_port && set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) < 0) ||
         (storage->ss_family == AF_INET6 &&
          set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !both_families) < 0))
         goto failed;
@@ -184,7 +186,7 @@ static int listen_at(const struct sockaddr_storage *storage, socklen_t length, b
     if (BERTH__SYSTEM("bind", bind(descriptor, name, length)) < 0)
         goto failed;
     *ret_step = BERTH__LISTEN_LISTEN;
-    if (BERTH__SYSTEM("listen", listen(descriptor, backlog)) < 0)
+    if (BERTH__SYSTEM("listen", listen(descriptor, options->backlog)) < 0)
         goto failed;
     *ret_descriptor = descriptor;
     return 0;
@@ -213,12 +215,12 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
         return error;
 
     bool any = options->address.family == BERTH_ADDRESS_FAMILY_ANY;
-    error = listen_at(&storage, length, any, options->backlog, ret_descriptor, ret_step);
+    error = listen_at(&storage, length, any, options, ret_descriptor, ret_step);
     if (!any || (error != EAFNOSUPPORT && error != EADDRNOTAVAIL))
         return error;
     berth_address ipv4 = {.family = BERTH_ADDRESS_FAMILY_IPV4};
     (void)berth__inet_to_sockaddr(&ipv4, options->port, &storage, &length);
-    return listen_at(&storage, length, false, options->backlog, ret_descriptor, ret_step);
+    return listen_at(&storage, length, false, options, ret_descriptor, ret_step);
 }
 
 /* Errno unless it is a TCP socket. One call that answers all: what it is and what state it is in.

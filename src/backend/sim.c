@@ -65,13 +65,15 @@ static int sim_listen(berth__backend *backend, berth__listener *listener,
     if (berth__kernel_at_limit(kernel))
         return EMFILE;
     *ret_step = BERTH__LISTEN_BIND;
-    int error = berth__kernel_bind_error(kernel, &options->address, options->port);
+    int error =
+        berth__kernel_bind_error(kernel, &options->address, options->port, options->reuse_port);
     if (error != 0)
         return error;
     int descriptor = berth__kernel_open_entry(kernel, ENTRY_PORT);
     berth__kernel_port *port =
         berth__kernel_open_port(kernel, &options->address, options->port, options->backlog);
     berth__kernel_entry_of(kernel, descriptor)->of.port = port;
+    port->shared = options->reuse_port;
     port->listener = listener;
     listener->descriptor = descriptor;
     listener->own = port;
@@ -198,7 +200,7 @@ static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_
         return EINVAL;
     if (berth__kernel_at_limit(kernel))
         return EMFILE;
-    int error = berth__kernel_bind_error(kernel, address, port);
+    int error = berth__kernel_bind_error(kernel, address, port, false);
     if (error != 0)
         return error;
     berth__sim_end *end = berth__kernel_new_end(kernel);

@@ -271,22 +271,47 @@ static bool share_family(const berth_address *a, const berth_address *b)
            b->family == BERTH_ADDRESS_FAMILY_ANY;
 }
 
-/* The port that holds this place in another's way, or serves it. */
-static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address,
-                                     uint16_t number, bool to_bind)
+/* Whether a port is at this place. */
+static bool is_at(const berth__kernel_port *port, const berth_address *address, uint16_t number)
 {
-    for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
-        if (port->number != number || !share_family(&port->address, address))
-            continue;
-        if (berth__kernel_is_wildcard(&port->address) ||
-            (to_bind && berth__kernel_is_wildcard(address)) ||
-            memcmp(port->address.bytes, address->bytes, 16) == 0)
-            return port;
-    }
-    return NULL;
+    return port->number == number && share_family(&port->address, address) &&
+           (berth__kernel_is_wildcard(&port->address) ||
+            memcmp(port->address.bytes, address->bytes, 16) == 0);
 }
 
-int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number)
+/* Whether a port is in the way of another at this place. */
+static bool is_taken(const berth__kernel *kernel, const berth_address *address, uint16_t number,
+                     bool shared)
+{
+    for (const berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
+        if (shared && port->shared)
+            continue;
+        if (is_at(port, address, number) ||
+            (port->number == number && berth__kernel_is_wildcard(address) &&
+             share_family(&port->address, address)))
+            return true;
+    }
+    return false;
+}
+
+/* The port that serves this place: one of those that share it, by chance. */
+static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address,
+                                     uint16_t number)
+{
+    berth__kernel_port *found = NULL;
+    uint64_t sharing = 0;
+    for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
+        if (!is_at(port, address, number))
+            continue;
+        sharing++;
+        if (sharing == 1 || berth__kernel_chance(kernel, sharing) == 0)
+            found = port;
+    }
+    return found;
+}
+
+int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number,
+                             bool shared)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     bool six = address->family == BERTH_ADDRESS_FAMILY_IPV6;
@@ -298,7 +323,7 @@ int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address
         return EADDRNOTAVAIL;
     if (number != 0 && number < 1024)
         return EACCES;
-    if (number != 0 && find_port(kernel, address, number, true) != NULL)
+    if (number != 0 && is_taken(kernel, address, number, shared))
         return EADDRINUSE;
     return 0;
 }
@@ -308,7 +333,7 @@ uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *add
     for (unsigned tries = 0; tries < 65536 - FIRST_EPHEMERAL; tries++) {
         uint16_t number =
             (uint16_t)(FIRST_EPHEMERAL + kernel->next_port++ % (65536 - FIRST_EPHEMERAL));
-        if (find_port(kernel, address, number, true) == NULL)
+        if (!is_taken(kernel, address, number, false))
             return number;
     }
     return 0;
@@ -352,7 +377,7 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
     if (berth__kernel_is_wildcard(address))
         target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6
                                                               : BERTH_ADDRESS_LOOPBACK;
-    berth__kernel_port *port = find_port(kernel, &target, number, false);
+    berth__kernel_port *port = find_port(kernel, &target, number);
     if (port == NULL)
         return NULL;
     berth__sim_end *near = berth__kernel_new_end(kernel);
@@ -429,7 +454,7 @@ void berth__sim_fail_send(berth__backend *backend, int error, unsigned times)
 void berth__sim_greet(berth__backend *backend, uint16_t port, const void *data, size_t size)
 {
     berth_address address = BERTH_ADDRESS_LOOPBACK;
-    berth__kernel_port *found = find_port(kernel_of(backend), &address, port, false);
+    berth__kernel_port *found = find_port(kernel_of(backend), &address, port);
     found->greeting = data;
     found->greeting_size = size;
 }
@@ -490,7 +515,7 @@ void berth__sim_reset(berth__sim_end *end)
 int berth__sim_listen(berth__backend *backend, uint16_t *port, int backlog)
 {
     berth_address address = BERTH_ADDRESS_LOOPBACK;
-    int error = berth__kernel_bind_error(kernel_of(backend), &address, *port);
+    int error = berth__kernel_bind_error(kernel_of(backend), &address, *port, false);
     if (error == 0)
         *port = berth__kernel_open_port(kernel_of(backend), &address, *port, backlog)->number;
     return error;

@@ -57,6 +57,7 @@ struct berth__kernel_port {
     size_t backlog;
     const uint8_t *greeting; /* bytes that whoever connects finds waiting */
     size_t greeting_size;
+    bool shared; /* with others that want to share it */
     berth__sim_end *queue;
 };
 
@@ -158,7 +159,8 @@ ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size
 bool berth__kernel_is_wildcard(const berth_address *address);
 uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address);
 bool berth__kernel_is_ours(const berth_address *address);
-int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number);
+int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address, uint16_t number,
+                             bool shared);
 berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address,
                                             uint16_t number, int backlog);
 void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone);

@@ -269,6 +269,19 @@ CALL(berth_server_set_listen_backlog_size)
     ck_assert_int_eq(berth_server_listen_backlog_size(stage.server), 3);
 }
 
+CALL(berth_server_reuse_port)
+{
+    berth_server_reuse_port(stage.server);
+}
+
+CALL(berth_server_set_reuse_port)
+{
+    berth_server_set_reuse_port(stage.server, true);
+    ck_assert(berth_server_reuse_port(stage.server));
+    berth_server_set_reuse_port(stage.server, false);
+    ck_assert(!berth_server_reuse_port(stage.server));
+}
+
 CALL(berth_server_pause_accepting)
 {
     berth_server_pause_accepting(stage.server);

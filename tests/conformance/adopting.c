@@ -221,7 +221,8 @@ CASE(listen_failures, "listen", "each step that can fail is named, and nothing s
     };
     for (unsigned i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         kit_listener *listener = kit_listener_new("l", NULL);
-        berth__listen_options options = {tries[i].address, tries[i].port, 50};
+        berth__listen_options options = {
+            .address = tries[i].address, .port = tries[i].port, .backlog = 50};
         berth__listen_step step = BERTH__LISTEN_ATTACH;
         ck_assert_int_eq(kit()->operations->listen(kit(), &listener->listener, &options, &step),
                          tries[i].error);
