@@ -458,8 +458,8 @@ int berth_loop_run(berth_loop *loop)
     int exit_code = atomic_load(&loop->exit_code);
     if (!stopped)
         errno = EIO;
-    /* The outer runs of a loop that was freed inside have to end as well. */
-    if (loop->dying && loop->depth > 0)
+    /* The outer runs of a loop that was freed inside, or is a leaving worker's, end as well. */
+    if ((loop->dying || atomic_load(&loop->quitting)) && loop->depth > 0)
         atomic_store(&loop->stopping, true);
     leave_to_foreign(loop);
     berth__loop_leave(loop);

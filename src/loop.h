@@ -72,6 +72,7 @@ struct berth_loop {
     size_t task_count;
     atomic_bool tasks_waiting;
     atomic_bool stopping;
+    atomic_bool quitting; /* a stop ends every run, not the innermost only */
     atomic_uint stoppers; /* calls of berth_loop_stop that may still touch the loop */
     atomic_int exit_code;
 

@@ -208,12 +208,26 @@ berth_loop *berth_socket_loop(const berth_socket *socket)
     return socket->object.loop;
 }
 
+void berth__socket_count_end(atomic_size_t *ended)
+{
+    size_t count = atomic_load_explicit(ended, memory_order_relaxed);
+    atomic_store_explicit(ended, count + 1, memory_order_relaxed);
+}
+
+static void report_end(berth_socket *socket)
+{
+    if (socket->ended != NULL)
+        berth__socket_count_end(socket->ended);
+    socket->ended = NULL;
+}
+
 void berth_socket_detach(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed)
         return;
     berth__guard_uncount(socket);
+    report_end(socket);
     berth__object_move(&socket->object, &socket->object.loop->objects);
 }
 
@@ -236,6 +250,7 @@ void berth_socket_free(berth_socket *socket)
         berth__socket_drop_input(socket);
         if (berth__socket_in_flush(socket))
             berth__socket_unlink_flush(socket);
+        report_end(socket);
         berth__discard(&socket->object);
     }
     berth__leave(&socket->object);

@@ -21,6 +21,8 @@
 #include "loop.h"
 #include "object.h"
 
+#include <stdatomic.h>
+
 /* What was tried when the last error came. */
 typedef enum berth__attempt {
     BERTH__ATTEMPT_NOTHING,
@@ -68,6 +70,7 @@ struct berth_socket {
     struct berth__guard *guard; /* its limits; NULL if it never had one */
     berth_server *origin;       /* that has accepted this connection and owns the socket; or NULL */
     berth_server *pending_in;   /* the server in whose queue it is */
+    atomic_size_t *ended; /* counts it when it is freed or detached; NULL: nobody wants to know */
     berth_socket *pending_next;
     berth_socket *flush_next;
     berth_socket **flush_link; /* NULL when it is not to be flushed */
@@ -117,6 +120,9 @@ berth_socket *berth__socket_accept(berth_server *server, int descriptor,
 
 /* Ends the connection at once, output dropped; input that was received can still be read. */
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
+
+/* Counts an end. Only the thread that the counter belongs to writes to it; others may read. */
+void berth__socket_count_end(atomic_size_t *ended);
 void berth__socket_destroy(berth_socket *socket);
 
 /* The loop's flush list. */

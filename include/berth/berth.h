@@ -5,6 +5,7 @@
  *     berth_socket        one TCP stream
  *     berth_loop          one thread's event loop
  *     berth_timer         calls back later
+ *     berth_workers       a pool of threads that serve connections
  *     berth_address       a host address, by value
  *     berth_proxy         a proxy, by value
  *     berth_error         classes of errors
@@ -26,5 +27,6 @@
 #include <berth/subnet.h>
 #include <berth/timer.h>
 #include <berth/version.h>
+#include <berth/workers.h>
 
 #endif

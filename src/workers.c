@@ -1,0 +1,558 @@
+/*
+ * A pool of workers: threads with a loop each, how connections come to them, and how they end.
+ *
+ * Handing over: the worker with the fewest connections is chosen by counters that each live on
+ * cache lines of their own; its lock is taken, the descriptor put into its inbox, and a task posted
+ * if the inbox was empty. So a burst of connections costs one task and one wake, and no memory once
+ * the inbox has grown. The task swaps the inbox for an empty one, and has the worker's server adopt
+ * what is in it, as if it had accepted it. A connection counts from when it is handed over to when
+ * its socket is freed or detached, which the socket reports (berth_socket.ended).
+ *
+ * Ending: the pool sets `leaving` and wakes the loops. Each thread closes its inbox under the lock,
+ * so that whoever hands over either comes before, and his descriptor is closed here, or is refused;
+ * then it calls `stopping`, and frees the server and the loop. The threads run turns, not
+ * berth_loop_run, because a handler's berth_loop_stop would end that.
+ *
+ * Ways to fail: a thread, loop or server that cannot be made, or a `started` that refuses, fails
+ * the start, and the workers before it are stopped again. A task that cannot be posted leaves the
+ * descriptor with the caller. A worker whose loop breaks ends by itself, and the others go on.
+ */
+#include "workers.h"
+
+#include "failure.h"
+#include "loop.h"
+#include "memory.h"
+#include "object.h"
+#include "server.h"
+#include "socket.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SLOT(workers, slot) BERTH__SLOT(workers, berth_workers_handlers, slot)
+
+static void set_error(berth_workers *workers, berth_error error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void set_error(berth_workers *workers, berth_error error, const char *format, ...)
+{
+    workers->error = error;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(workers->text, sizeof workers->text, format, arguments);
+    va_end(arguments);
+}
+
+berth_error berth_workers_error(const berth_workers *workers)
+{
+    return workers->error;
+}
+
+const char *berth_workers_error_string(const berth_workers *workers)
+{
+    return workers->text;
+}
+
+/* ---- state and counters ---------------------------------------------------------------------- */
+
+static berth__worker_state state_of(const berth_worker *worker)
+{
+    return (berth__worker_state)atomic_load_explicit(&worker->state, memory_order_relaxed);
+}
+
+/* Under the lock, or while there is no thread. */
+static void move_on(berth_worker *worker, berth__worker_state state)
+{
+    berth__worker_state from = state_of(worker);
+    assert(state == BERTH__WORKER_IDLE
+               ? from == BERTH__WORKER_ENDED || from == BERTH__WORKER_STARTING
+               : state > from);
+    (void)from;
+    atomic_store_explicit(&worker->state, (int)state, memory_order_relaxed);
+    pthread_cond_broadcast(&worker->changed);
+}
+
+static size_t connections_of(const berth_worker *worker)
+{
+    size_t ended = atomic_load_explicit(&worker->ended, memory_order_relaxed);
+    size_t given = atomic_load_explicit(&worker->given, memory_order_relaxed);
+    /* The two are not read at one moment. */
+    return given > ended ? given - ended : 0;
+}
+
+static void count_ended(berth_worker *worker)
+{
+    berth__socket_count_end(&worker->ended);
+}
+
+int berth_workers_count(const berth_workers *workers)
+{
+    return workers->count;
+}
+
+size_t berth_workers_connections(const berth_workers *workers, int number)
+{
+    bool exists = number >= 0 && number < workers->count;
+    return exists ? connections_of(workers->workers[number]) : 0;
+}
+
+int berth_worker_number(const berth_worker *worker)
+{
+    return worker->number;
+}
+
+berth_loop *berth_worker_loop(const berth_worker *worker)
+{
+    return worker->loop;
+}
+
+berth_server *berth_worker_server(const berth_worker *worker)
+{
+    return worker->server;
+}
+
+void *berth_worker_user(const berth_worker *worker)
+{
+    return worker->user;
+}
+
+void berth_worker_set_user(berth_worker *worker, void *user)
+{
+    BERTH__OWN_THREAD(worker->loop);
+    worker->user = user;
+}
+
+/* ---- connections, on the worker's thread ----------------------------------------------------- */
+
+static void announce_failure(berth_worker *worker, berth_error error)
+{
+    if (SLOT(worker->workers, failed) != NULL)
+        worker->workers->handlers->failed(worker, error, worker->user);
+}
+
+static void serve(berth_worker *worker, berth_socket *socket)
+{
+    socket->ended = &worker->ended;
+    if (SLOT(worker->workers, connection) != NULL)
+        worker->workers->handlers->connection(worker, socket, worker->user);
+    else
+        berth_socket_free(socket);
+}
+
+static void accepted(berth_server *server, void *user)
+{
+    berth_worker *worker = user;
+    berth_socket *socket = berth_server_base_next_pending_connection(server);
+    if (socket == NULL) {
+        announce_failure(worker, berth_server_error(server));
+        return;
+    }
+    atomic_fetch_add_explicit(&worker->given, 1, memory_order_relaxed);
+    serve(worker, socket);
+}
+
+static void accept_failed(berth_server *server, berth_error error, void *user)
+{
+    (void)server;
+    announce_failure(user, error);
+}
+
+static void adopt(berth_worker *worker, int descriptor)
+{
+    berth_server_base_incoming_connection(worker->server, descriptor);
+    berth_socket *socket = berth_server_base_next_pending_connection(worker->server);
+    if (socket != NULL) {
+        serve(worker, socket);
+        return;
+    }
+    count_ended(worker);
+    announce_failure(worker, berth_server_error(worker->server));
+}
+
+/* Swaps the inbox for the one that was used before, which is empty. */
+static void take_inbox(berth_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    berth__inbox full = worker->inbox;
+    worker->inbox = worker->taken;
+    worker->taken = full;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void adopt_taken(berth_worker *worker)
+{
+    berth__inbox *taken = &worker->taken;
+    while (taken->first < taken->count)
+        adopt(worker, taken->descriptors[taken->first++]);
+    taken->first = taken->count = 0;
+}
+
+/* A task. A handler that turns the loop may have the next one run inside this one: that goes on
+ * with what was taken before. */
+static void empty_inbox(void *user)
+{
+    berth_worker *worker = user;
+    adopt_taken(worker);
+    take_inbox(worker);
+    adopt_taken(worker);
+}
+
+/* ---- handing over ---------------------------------------------------------------------------- */
+
+static bool inbox_put(berth__inbox *inbox, int descriptor)
+{
+    if (inbox->count == inbox->capacity) {
+        size_t capacity = inbox->capacity > 0 ? 2 * inbox->capacity : 16;
+        int *larger = berth__reallocate(inbox->descriptors, capacity * sizeof *larger);
+        if (larger == NULL)
+            return false;
+        inbox->descriptors = larger;
+        inbox->capacity = capacity;
+    }
+    inbox->descriptors[inbox->count++] = descriptor;
+    return true;
+}
+
+/* Returns an errno. */
+static int give(berth_worker *worker, int descriptor)
+{
+    int error = 0;
+    pthread_mutex_lock(&worker->lock);
+    if (state_of(worker) != BERTH__WORKER_READY) {
+        error = ESHUTDOWN;
+    } else if (!inbox_put(&worker->inbox, descriptor)) {
+        error = ENOMEM;
+    } else if (worker->inbox.count == 1 && !berth_loop_post(worker->loop, empty_inbox, worker)) {
+        worker->inbox.count = 0;
+        error = ENOMEM;
+    } else {
+        atomic_fetch_add_explicit(&worker->given, 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return error;
+}
+
+static berth_worker *least_busy(berth_workers *workers)
+{
+    berth_worker *chosen = NULL;
+    size_t fewest = SIZE_MAX;
+    for (int i = 0; i < workers->count; i++) {
+        berth_worker *worker = workers->workers[i];
+        size_t connections = connections_of(worker);
+        if (connections < fewest && state_of(worker) == BERTH__WORKER_READY) {
+            chosen = worker;
+            fewest = connections;
+        }
+    }
+    return chosen;
+}
+
+bool berth_workers_hand_over(berth_workers *workers, int descriptor)
+{
+    int error = descriptor < 0 ? EBADF : ESHUTDOWN;
+    while (error == ESHUTDOWN) {
+        berth_worker *worker = least_busy(workers);
+        if (worker == NULL)
+            break;
+        /* The one chosen may have ended since. */
+        error = give(worker, descriptor);
+    }
+    if (error != 0)
+        errno = error;
+    return error == 0;
+}
+
+/* ---- a worker's thread ----------------------------------------------------------------------- */
+
+static const berth_server_handlers server_handlers = {
+    .new_connection = accepted,
+    .accept_error = accept_failed,
+};
+
+/* Returns an errno. */
+static int set_up(berth_worker *worker)
+{
+    worker->user = worker->workers->user;
+    worker->loop = berth_loop_current();
+    if (worker->loop == NULL)
+        return errno;
+    worker->server = berth_server_new(worker->loop, &server_handlers, worker);
+    if (worker->server == NULL)
+        return errno;
+    bool (*started)(berth_worker *, void *) = SLOT(worker->workers, started);
+    return started == NULL || started(worker, worker->user) ? 0 : ECANCELED;
+}
+
+/* Says what has become of the start; or, the inbox being closed by that, of the end. */
+static void report(berth_worker *worker, berth__worker_state state)
+{
+    pthread_mutex_lock(&worker->lock);
+    move_on(worker, state);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void close_all(berth_worker *worker, berth__inbox *inbox)
+{
+    berth__backend *backend = worker->loop->backend;
+    while (inbox->first < inbox->count) {
+        backend->operations->discard(backend, inbox->descriptors[inbox->first++]);
+        count_ended(worker);
+    }
+    inbox->first = inbox->count = 0;
+}
+
+static void tear_down(berth_worker *worker)
+{
+    berth_server *server = worker->server;
+    worker->server = NULL;
+    berth_server_free(server);
+    berth_loop_free(worker->loop);
+    worker->loop = NULL;
+}
+
+/* Does what berth_workers_listen asks for. */
+static void answer(berth_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->request != NULL) {
+        worker->request(worker);
+        worker->request = NULL;
+        pthread_cond_broadcast(&worker->changed);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void *work(void *argument)
+{
+    berth_worker *worker = argument;
+    worker->start_error = set_up(worker);
+    if (worker->start_error != 0) {
+        tear_down(worker);
+        report(worker, BERTH__WORKER_ENDED);
+        return NULL;
+    }
+    report(worker, BERTH__WORKER_READY);
+    while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken) {
+        berth_loop_turn(worker->loop, -1);
+        answer(worker);
+    }
+    report(worker, BERTH__WORKER_ENDED);
+    close_all(worker, &worker->inbox);
+    close_all(worker, &worker->taken);
+    berth_server_close(worker->server);
+    if (SLOT(worker->workers, stopping) != NULL)
+        worker->workers->handlers->stopping(worker, worker->user);
+    tear_down(worker);
+    return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static berth_worker *new_worker(berth_workers *workers, int number)
+{
+    berth_worker *worker = berth__allocate_zero(sizeof *worker);
+    if (worker == NULL)
+        return NULL;
+    worker->workers = workers;
+    worker->number = number;
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->changed, NULL);
+    return worker;
+}
+
+berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *handlers,
+                                       size_t size, void *user)
+{
+    if (count < 1 || count > BERTH_MOST_WORKERS) {
+        errno = EINVAL;
+        return NULL;
+    }
+    berth_workers *workers =
+        berth__allocate_zero(sizeof *workers + (size_t)count * sizeof *workers->workers);
+    if (workers == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    workers->handlers = handlers;
+    workers->handlers_size = size < sizeof *handlers ? size : sizeof *handlers;
+    workers->user = user;
+    for (; workers->count < count; workers->count++) {
+        berth_worker *worker = new_worker(workers, workers->count);
+        if (worker == NULL) {
+            berth_workers_free(workers);
+            errno = ENOMEM;
+            return NULL;
+        }
+        workers->workers[workers->count] = worker;
+    }
+    return workers;
+}
+
+void berth_workers_free(berth_workers *workers)
+{
+    if (workers == NULL)
+        return;
+    berth_workers_stop(workers);
+    for (int i = 0; i < workers->count; i++) {
+        berth_worker *worker = workers->workers[i];
+        pthread_cond_destroy(&worker->changed);
+        pthread_mutex_destroy(&worker->lock);
+        berth__release(worker->inbox.descriptors);
+        berth__release(worker->taken.descriptors);
+        berth__release(worker);
+    }
+    berth__release(workers);
+}
+
+/* Returns an errno, and no thread then. */
+static int start_thread(berth_worker *worker)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    worker->start_error = 0;
+    move_on(worker, BERTH__WORKER_STARTING);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        move_on(worker, BERTH__WORKER_IDLE);
+        return error;
+    }
+    pthread_mutex_lock(&worker->lock);
+    while (state_of(worker) == BERTH__WORKER_STARTING)
+        pthread_cond_wait(&worker->changed, &worker->lock);
+    pthread_mutex_unlock(&worker->lock);
+    return worker->start_error;
+}
+
+static berth_error class_of_start(int error)
+{
+    if (error == EAGAIN)
+        return BERTH_ERROR_SOCKET_RESOURCE;
+    return error == ECANCELED ? BERTH_ERROR_OPERATION : berth__class_of(error);
+}
+
+bool berth_workers_start(berth_workers *workers)
+{
+    if (workers->started) {
+        set_error(workers, BERTH_ERROR_OPERATION, "cannot start the workers: already started");
+        errno = EALREADY;
+        return false;
+    }
+    workers->started = true;
+    atomic_store(&workers->leaving, false);
+    for (int i = 0; i < workers->count; i++) {
+        int error = start_thread(workers->workers[i]);
+        if (error == 0)
+            continue;
+        set_error(workers, class_of_start(error), "cannot start worker %d of %d: %s", i + 1,
+                  workers->count, error == ECANCELED ? "it was refused" : berth__reason_of(error));
+        berth_workers_stop(workers);
+        errno = error;
+        return false;
+    }
+    return true;
+}
+
+/* While the worker is ready its loop exists. */
+static void tell_to_leave(berth_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (state_of(worker) == BERTH__WORKER_READY) {
+        atomic_store(&worker->loop->quitting, true);
+        berth_loop_stop(worker->loop, 0);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void berth_workers_stop(berth_workers *workers)
+{
+    atomic_store(&workers->leaving, true);
+    for (int i = 0; i < workers->count; i++)
+        tell_to_leave(workers->workers[i]);
+    for (int i = 0; i < workers->count; i++) {
+        berth_worker *worker = workers->workers[i];
+        if (state_of(worker) == BERTH__WORKER_IDLE)
+            continue;
+        assert(!pthread_equal(worker->thread, pthread_self()) && "called on a worker's thread");
+        pthread_join(worker->thread, NULL);
+        move_on(worker, BERTH__WORKER_IDLE);
+    }
+    workers->started = false;
+    workers->port = 0;
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+/* Leaves the port, or the error, in the pool: its thread waits meanwhile. */
+static void listen_there(berth_worker *worker)
+{
+    berth_server *server = worker->server;
+    berth_workers *workers = worker->workers;
+    berth_server_set_reuse_port(server, true);
+    if (berth_server_listen(server, workers->address, workers->wanted)) {
+        workers->wanted = berth_server_port(server);
+        return;
+    }
+    workers->failed = true;
+    set_error(workers, berth_server_error(server), "%s", berth_server_error_string(server));
+}
+
+static void close_there(berth_worker *worker)
+{
+    berth_server_close(worker->server);
+}
+
+/* Has it done on the worker's thread, between two turns, and waits for that. False if the worker
+ * has ended. Needs no memory, so that listening can always be undone. */
+static bool ask(berth_worker *worker, void (*what)(berth_worker *worker))
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->request = what;
+    if (state_of(worker) == BERTH__WORKER_READY)
+        berth_loop_wake(worker->loop);
+    while (worker->request != NULL && state_of(worker) == BERTH__WORKER_READY)
+        pthread_cond_wait(&worker->changed, &worker->lock);
+    bool done = worker->request == NULL;
+    worker->request = NULL;
+    pthread_mutex_unlock(&worker->lock);
+    return done;
+}
+
+static void close_everywhere(berth_workers *workers)
+{
+    for (int i = 0; i < workers->count; i++)
+        ask(workers->workers[i], close_there);
+    workers->port = 0;
+}
+
+bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port)
+{
+    if (!workers->started || workers->port != 0) {
+        set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",
+                  workers->started ? "the workers are listening already" : "no worker was started");
+        return false;
+    }
+    workers->address = address;
+    workers->wanted = port;
+    workers->failed = false;
+    for (int i = 0; i < workers->count; i++) {
+        if (ask(workers->workers[i], listen_there) && !workers->failed)
+            continue;
+        if (!workers->failed)
+            set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: worker %d has ended", i + 1);
+        close_everywhere(workers);
+        return false;
+    }
+    workers->port = workers->wanted;
+    return true;
+}
+
+uint16_t berth_workers_port(const berth_workers *workers)
+{
+    return workers->port;
+}
