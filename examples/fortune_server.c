@@ -24,26 +24,19 @@
 
 #include <berth/berth.h>
 
-#include "fortune_wire.h"
+#include "fortune_book.h"
 #include "options.h"
 
 #define PROGRAM "fortune_server"
 
-/* One saying, ready to be sent. */
-typedef struct fortune {
-    uint8_t *block;
-    size_t size;
-} fortune;
-
 /* All that the handlers need: it travels as their user pointer. */
-typedef struct book {
-    fortune *fortunes;
-    size_t count;
+typedef struct service {
+    book sayings;
     unsigned long served;
     bool log;
     berth_address address; /* to listen on */
     uint16_t port;
-} book;
+} service;
 
 typedef struct options {
     berth_address address;
@@ -53,25 +46,7 @@ typedef struct options {
     berth_proxy proxy; /* zeroed: none was asked for */
 } options;
 
-static const char built_in[] = "A harbour is known in the storm.\n"
-                               "%\n"
-                               "Nothing is as permanent as a temporary port.\n"
-                               "%\n"
-                               "Whoever sails without a chart discovers every rock.\n";
-
 /* ---- serving --------------------------------------------------------------------------------- */
-
-/* Evenly: numbers behind the last whole multiple of `count` would favour the first fortunes, and
- * are drawn again. */
-static size_t pick(size_t count)
-{
-    const unsigned long numbers = 1ul << 31; /* random() gives 0 to 2^31 - 1 */
-    unsigned long number;
-    do {
-        number = (unsigned long)random();
-    } while (number >= numbers - numbers % count);
-    return number % count;
-}
 
 static void free_socket(berth_socket *socket, void *user)
 {
@@ -82,95 +57,25 @@ static void free_socket(berth_socket *socket, void *user)
 static void serve(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.disconnected = free_socket};
-    book *sayings = user;
+    service *self = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
         return;
-    size_t number = pick(sayings->count);
-    const fortune *chosen = &sayings->fortunes[number];
-    if (sayings->log) {
+    size_t number = book_pick(&self->sayings);
+    const fortune *chosen = &self->sayings.fortunes[number];
+    if (self->log) {
         char address[BERTH_ADDRESS_TEXT_SIZE];
         berth_address_format(berth_socket_peer_address(socket), address, sizeof(address));
         printf("%s port %u: fortune %zu of %zu\n", address, berth_socket_peer_port(socket),
-               number + 1, sayings->count);
+               number + 1, self->sayings.count);
     }
     if (berth_socket_write(socket, chosen->block, chosen->size) < 0) {
         berth_socket_free(socket); /* gone already: `disconnected` would not be called any more */
         return;
     }
-    sayings->served++;
+    self->served++;
     berth_socket_set_handlers(socket, &handlers, NULL);
     berth_socket_disconnect_from_host(socket);
-}
-
-/* ---- the sayings ----------------------------------------------------------------------------- */
-
-static void book_add(book *sayings, const char *file, const char *text, size_t length)
-{
-    while (length > 0 && text[length - 1] == '\n')
-        length--;
-    if (length == 0)
-        return;
-    fortune *more = realloc(sayings->fortunes, (sayings->count + 1) * sizeof(*more));
-    if (!more)
-        fail(PROGRAM, "cannot keep the fortunes of %s: %s", file, strerror(errno));
-    sayings->fortunes = more;
-    fortune *added = &more[sayings->count];
-    added->block = fortune_block_new(text, length, &added->size);
-    if (!added->block)
-        fail(PROGRAM, "cannot use fortune %zu of %s: %s", sayings->count + 1, file,
-             strerror(errno));
-    sayings->count++;
-}
-
-/* Texts are separated by lines that hold a single '%'. */
-static void book_fill(book *sayings, const char *file, const char *text, size_t length)
-{
-    const char *end = text + length;
-    const char *begin = text; /* of the saying */
-    for (const char *line = text; line < end;) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const char *next = newline ? newline + 1 : end;
-        const char *line_end = newline ? newline : end;
-        if (line_end - line == 1 && *line == '%') {
-            book_add(sayings, file, begin, (size_t)(line - begin));
-            begin = next;
-        }
-        line = next;
-    }
-    book_add(sayings, file, begin, (size_t)(end - begin));
-    if (sayings->count == 0)
-        fail(PROGRAM, "there is no fortune in %s", file);
-}
-
-static void book_read(book *sayings, const char *file)
-{
-    char *text = NULL;
-    size_t length = 0;
-    size_t size = 0;
-    FILE *stream = fopen(file, "r");
-    if (!stream)
-        fail(PROGRAM, "cannot open the fortunes %s: %s", file, strerror(errno));
-    do {
-        size = size ? 2 * size : 65536;
-        char *larger = realloc(text, size);
-        if (!larger)
-            fail(PROGRAM, "cannot read the fortunes %s: %s", file, strerror(errno));
-        text = larger;
-        length += fread(text + length, 1, size - length, stream);
-    } while (length == size);
-    if (ferror(stream))
-        fail(PROGRAM, "cannot read the fortunes %s: %s", file, strerror(errno));
-    fclose(stream);
-    book_fill(sayings, file, text, length);
-    free(text);
-}
-
-static void book_free(book *sayings)
-{
-    for (size_t i = 0; i < sayings->count; i++)
-        free(sayings->fortunes[i].block);
-    free(sayings->fortunes);
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -264,9 +169,9 @@ static void announce(const berth_server *server)
     fflush(stdout);
 }
 
-static void listen_or_fail(berth_server *server, const book *sayings)
+static void listen_or_fail(berth_server *server, const service *self)
 {
-    if (!berth_server_listen(server, sayings->address, sayings->port))
+    if (!berth_server_listen(server, self->address, self->port))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     announce(server);
 }
@@ -285,31 +190,28 @@ int main(int argc, char **argv)
     static const berth_server_handlers handlers = {.new_connection = serve, .accept_error = report};
     const char *backend = getenv("BERTH_BACKEND");
     options chosen = parse(argc, argv);
-    book sayings = {.log = chosen.log, .address = chosen.address, .port = chosen.port};
+    service self = {.log = chosen.log, .address = chosen.address, .port = chosen.port};
     setvbuf(stdout, NULL, _IOLBF, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
-    if (chosen.fortunes)
-        book_read(&sayings, chosen.fortunes);
-    else
-        book_fill(&sayings, "the built-in ones", built_in, sizeof(built_in) - 1);
+    book_open(&self.sayings, PROGRAM, chosen.fortunes);
 
     main_loop = berth_loop_new(NULL);
     if (!main_loop)
         fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
              backend ? backend : "", strerror(errno));
-    berth_server *server = berth_server_new(main_loop, &handlers, &sayings);
+    berth_server *server = berth_server_new(main_loop, &handlers, &self);
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     on_stop_signals(stop);
-    listen_or_fail(server, &sayings);
+    listen_or_fail(server, &self);
     if (berth_loop_run(main_loop) != 0)
         fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
 
     on_stop_signals(SIG_IGN);   /* a second one must not find a loop that is gone */
     berth_loop_free(main_loop); /* with the server and the sockets */
-    printf("served %lu fortunes\n", sayings.served);
-    book_free(&sayings);
+    printf("served %lu fortunes\n", self.served);
+    book_free(&self.sayings);
     return 0;
 }
