@@ -1,8 +1,9 @@
 /*
  * The countdowns behind fault.h.
  *
- * One counter counts what was seen, the window [after, after + times) of it fails. The counters are
- * atomic and the window is not: a test arms it while no other thread is inside the library.
+ * One counter counts what was seen, the window [after, after + times) of it fails. All of it is
+ * atomic, since other threads may be inside the library when a test arms it; the window's beginning
+ * is written last, and first disarmed, so that nobody sees a window of two halves.
  */
 #include "fault.h"
 
@@ -15,10 +16,10 @@
 typedef struct countdown {
     atomic_long seen;
     atomic_long failed;
-    long after; /* negative: never */
-    long times;
-    int error;
-    const char *only;
+    atomic_long after; /* negative: never */
+    atomic_long times;
+    atomic_int error;
+    _Atomic(const char *) only;
 } countdown;
 
 static countdown of_system = {.after = -1};
@@ -38,12 +39,13 @@ static bool due(countdown *down)
 
 static void arm(countdown *down, long after, long times, int error, const char *only)
 {
+    atomic_store(&down->after, -1);
     atomic_store(&down->seen, 0);
     atomic_store(&down->failed, 0);
-    down->after = after;
-    down->times = times;
-    down->error = error;
-    down->only = only;
+    atomic_store(&down->times, times);
+    atomic_store(&down->error, error);
+    atomic_store(&down->only, only);
+    atomic_store(&down->after, after);
 }
 
 /* The environment speaks before the first call only, so that a test that arms by itself has the

@@ -371,7 +371,7 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
         return NULL;
     }
     berth_workers *workers =
-        berth__allocate_zero(sizeof *workers + (size_t)count * sizeof *workers->workers);
+        berth__allocate_zero(sizeof *workers + (size_t)count * sizeof(berth_worker *));
     if (workers == NULL) {
         errno = ENOMEM;
         return NULL;
