@@ -76,7 +76,7 @@ CASE(listen_through_socks5, "S6.9 S6.11 S6.12 S6.13 S6.17 S6.20 Q10",
     peer_send(proxy, COME, 4);
     world_settle();
     ck_assert_uint_eq(host->new_connections, 0);
-    peer_send(proxy, COME + 4, 6);
+    peer_send(proxy, &COME[4], 6);
     struct actor *actor = host_take_actor(host, "s");
     ck_assert(berth_address_equal(berth_socket_peer_address(actor->socket),
                                   berth_address_ipv4(0xc6336407)));

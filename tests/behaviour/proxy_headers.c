@@ -56,7 +56,7 @@ CASE(header_in_pieces, "PROXY header", "nobody hears of the connection before th
     for (size_t i = 0; i < sizeof BINARY - 1; i++) {
         world_turn();
         ck_assert_uint_eq(host->new_connections, 0);
-        peer_send(peer, BINARY + i, 1);
+        peer_send(peer, &BINARY[i], 1);
     }
     struct actor *actor = host_take_actor(host, "s");
     size_t size;
