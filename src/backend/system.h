@@ -14,8 +14,11 @@
 /* Whether the call must fail now; sets errno if so. In fault.c. */
 bool berth__fault_system(const char *call);
 #define BERTH__SYSTEM(name, call) (berth__fault_system(name) ? -1 : (call))
+/* For liburing's, which return a negative errno: -1 is EPERM there. */
+#define BERTH__RING_SYSTEM(name, call) (berth__fault_system(name) ? -errno : (call))
 #else
 #define BERTH__SYSTEM(name, call) (call)
+#define BERTH__RING_SYSTEM(name, call) (call)
 #endif
 
 #endif

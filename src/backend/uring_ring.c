@@ -64,13 +64,9 @@ enum {
     CAP = 65536
 };
 
-/* liburing returns a negative errno, a wrapper that is made to fail returns -1 and sets errno. */
+/* The errno of what liburing returns. */
 static int outcome(int result)
 {
-#ifdef BERTH_FAULTS
-    if (result == -1)
-        return errno;
-#endif
     return result < 0 ? -result : 0;
 }
 
@@ -78,22 +74,24 @@ static int outcome(int result)
 
 int berth__ring_submit(berth__ring *ring)
 {
-    return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit(&ring->ring)));
+    return outcome(BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit(&ring->ring)));
 }
 
 int berth__ring_turn(berth__ring *ring)
 {
-    return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_get_events(&ring->ring)));
+    return outcome(
+        BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit_and_get_events(&ring->ring)));
 }
 
 int berth__ring_sleep(berth__ring *ring, int64_t timeout)
 {
     if (timeout < 0)
-        return outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_wait(&ring->ring, 1)));
+        return outcome(
+            BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit_and_wait(&ring->ring, 1)));
     struct __kernel_timespec time = {.tv_sec = timeout / 1000000000,
                                      .tv_nsec = timeout % 1000000000};
     struct io_uring_cqe *first = NULL;
-    return outcome(BERTH__SYSTEM(
+    return outcome(BERTH__RING_SYSTEM(
         "io_uring_enter", io_uring_submit_and_wait_timeout(&ring->ring, &first, 1, &time, NULL)));
 }
 
@@ -228,8 +226,8 @@ static const char *register_buffers(berth__ring *ring)
         .bgid = GROUP,
         .pad = ring->incremental ? RING_INCREMENTAL : 0,
     };
-    int error = outcome(
-        BERTH__SYSTEM("io_uring_register", io_uring_register_buf_ring(&ring->ring, &group, 0)));
+    int error = outcome(BERTH__RING_SYSTEM("io_uring_register",
+                                           io_uring_register_buf_ring(&ring->ring, &group, 0)));
     if (error != 0) {
         errno = error;
         return "io_uring_register of buffers";
@@ -247,7 +245,7 @@ static const char *register_buffers(berth__ring *ring)
 static const char *renew_buffers(berth__ring *ring)
 {
     int error = outcome(
-        BERTH__SYSTEM("io_uring_register", io_uring_unregister_buf_ring(&ring->ring, GROUP)));
+        BERTH__RING_SYSTEM("io_uring_register", io_uring_unregister_buf_ring(&ring->ring, GROUP)));
     if (error == 0)
         return register_buffers(ring);
     errno = error;
@@ -268,8 +266,9 @@ static int next_completion(berth__ring *ring, struct io_uring_cqe *ret_completio
     struct __kernel_timespec second = {.tv_sec = 1};
     int error;
     do {
-        error = outcome(BERTH__SYSTEM("io_uring_enter", io_uring_submit_and_wait_timeout(
-                                                            &ring->ring, &cqe, 1, &second, NULL)));
+        error =
+            outcome(BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit_and_wait_timeout(
+                                                             &ring->ring, &cqe, 1, &second, NULL)));
     } while (cqe == NULL && error == EINTR);
     if (cqe == NULL)
         return error != 0 ? error : ETIME;
@@ -372,7 +371,7 @@ static int set_up(berth__ring *ring, unsigned flags)
     parameters.cq_entries = size_of("BERTH_RING_COMPLETIONS", BERTH__RING_COMPLETIONS);
     unsigned entries = parameters.cq_entries < BERTH__RING_SUBMISSIONS ? parameters.cq_entries
                                                                        : BERTH__RING_SUBMISSIONS;
-    int error = outcome(BERTH__SYSTEM(
+    int error = outcome(BERTH__RING_SYSTEM(
         "io_uring_setup", io_uring_queue_init_params(entries, &ring->ring, &parameters)));
     if (error != 0 || (parameters.features & NEEDED_FEATURES) == NEEDED_FEATURES)
         return error;
