@@ -1,0 +1,608 @@
+/*
+ * The server under test of the scenarios: one Berth server, driven over its standard input.
+ *
+ *     server MODE [NAME=NUMBER]...
+ *
+ * It listens on a free port and says so in its first line of output, as JSON. Every line of input
+ * is a command, and is answered by one line of JSON with all counters: `stats`, `pause`, `resume`,
+ * `limit N` (of pending connections), `take 0|1` (whether connections are taken out of the queue),
+ * `close N` (aborts the N newest), `hoard N` and `release` (descriptors that the library does not
+ * know of), `quit`. The end of input is a `quit`, so that no server outlives its scenario. After it
+ * everything is freed, and the last line counts what is left: that has to be nothing.
+ *
+ * Modes: `echo`; `hold` reads and says nothing; `greet` says "hello\n" and ends; `answer` reads a
+ * number and a newline and answers with that many bytes (byte i is i * 131 + number), with
+ * half_close=1 not before the peer has ended its direction; `source` sends `body` bytes at once,
+ * `http` after an empty line, both within the write marks.
+ *
+ * Options: pending, backlog, half_close, keep_alive (seconds of silence), body, low, high, any (1:
+ * listen on all addresses), names (1: ask for the peer's address of each connection), and
+ * count_accepts (1: count the accept4 calls, instead of BERTH_FAULT_SYSTEM).
+ *
+ * The counts are made here, in the handlers, besides the library's own: `accepted` descriptors that
+ * incoming_connection got, `delivered` sockets that were taken, `queued` ones still pending,
+ * `rejected` ones of which no socket could be made. `late` counts handler calls after the terminal
+ * one; records of ended connections are kept for a while to see them.
+ *
+ * A server that cannot begin says why and ends with 2, or with 77 if the backend is refused.
+ */
+#include <berth/berth.h>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+enum {
+    KEPT = 4096, /* records of ended connections */
+    CHUNK = 16384,
+    HOARD = 4096
+};
+
+typedef enum mode {
+    ECHO,
+    HOLD,
+    GREET,
+    ANSWER,
+    SOURCE,
+    HTTP,
+    MODES
+} mode;
+
+static const char *const mode_names[MODES] = {"echo", "hold", "greet", "answer", "source", "http"};
+
+typedef struct connection {
+    struct connection *next, *previous;
+    berth_socket *socket;
+    unsigned long left; /* to be sent */
+    unsigned long number;
+    bool asked; /* the number is complete */
+    bool answering;
+    bool ended;
+} connection;
+
+typedef struct option {
+    const char *name;
+    long value;
+} option;
+
+enum {
+    PENDING,
+    BACKLOG,
+    HALF_CLOSE,
+    KEEP_ALIVE,
+    BODY,
+    LOW,
+    HIGH,
+    ANY,
+    NAMES,
+    COUNT_ACCEPTS,
+    OPTIONS
+};
+
+static option options[OPTIONS] = {
+    [PENDING] = {"pending", BERTH_DEFAULT_MAX_PENDING_CONNECTIONS},
+    [BACKLOG] = {"backlog", BERTH_DEFAULT_LISTEN_BACKLOG_SIZE},
+    [HALF_CLOSE] = {"half_close", 0},
+    [KEEP_ALIVE] = {"keep_alive", 0},
+    [BODY] = {"body", 1 << 20},
+    [LOW] = {"low", 0},
+    [HIGH] = {"high", 0},
+    [ANY] = {"any", 0},
+    [NAMES] = {"names", 0},
+    [COUNT_ACCEPTS] = {"count_accepts", 0},
+};
+
+static struct {
+    unsigned long accepted, delivered, rejected, ended, accept_errors, errors, nameless, late;
+    unsigned long paused_deliveries, queued_most;
+    unsigned long long received, sent;
+    unsigned long output_most, short_writes;
+} counts;
+
+static atomic_long blocks; /* of the library's memory */
+
+static berth_loop *loop;
+static berth_server *server;
+static mode serving;
+static bool taking = true, paused;
+static connection head = {.next = &head, .previous = &head};
+static unsigned long open_now;
+static connection *kept[KEPT];
+static unsigned next_kept;
+static int hoard[HOARD];
+static unsigned hoarded;
+static char block[CHUNK];
+
+/* ---- memory and descriptors ------------------------------------------------------------------ */
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory != NULL)
+        atomic_fetch_add(&blocks, 1);
+    return memory;
+}
+
+static void *reallocate(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size);
+    if (moved != NULL && memory == NULL)
+        atomic_fetch_add(&blocks, 1);
+    return moved;
+}
+
+static void release(void *memory)
+{
+    if (memory != NULL)
+        atomic_fetch_sub(&blocks, 1);
+    free(memory);
+}
+
+static long descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -1;
+    long count = 0;
+    for (int descriptor = 0; descriptor < (int)limit.rlim_cur; descriptor++)
+        count += fcntl(descriptor, F_GETFD) >= 0;
+    return count;
+}
+
+static void let_go(void)
+{
+    while (hoarded > 0)
+        (void)close(hoard[--hoarded]);
+}
+
+static void take_descriptors(unsigned wanted)
+{
+    while (hoarded < HOARD && wanted-- > 0) {
+        int descriptor = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+        if (descriptor < 0)
+            return;
+        hoard[hoarded++] = descriptor;
+    }
+}
+
+/* ---- a connection ---------------------------------------------------------------------------- */
+
+/* Every handler begins with this. */
+static connection *of(void *user)
+{
+    connection *connection = user;
+    counts.late += connection->ended;
+    return connection;
+}
+
+static void note_output(berth_socket *socket, size_t wanted, ptrdiff_t taken)
+{
+    if (taken >= 0 && (size_t)taken < wanted)
+        counts.short_writes++;
+    unsigned long waiting = berth_socket_bytes_to_write(socket);
+    if (waiting > counts.output_most)
+        counts.output_most = waiting;
+}
+
+/* Sends of `left` what the high mark allows; without a mark a chunk for every call. */
+static void send_more(connection *connection)
+{
+    while (connection->left > 0) {
+        size_t size = connection->left < CHUNK ? connection->left : CHUNK;
+        if (serving == ANSWER)
+            for (size_t i = 0; i < size; i++)
+                block[i] =
+                    (char)((connection->number - connection->left + i) * 131 + connection->number);
+        ptrdiff_t taken = berth_socket_write(connection->socket, block, size);
+        note_output(connection->socket, size, taken);
+        if (taken > 0)
+            connection->left -= (unsigned long)taken;
+        if (taken < (ptrdiff_t)size)
+            return;
+        if (options[HIGH].value == 0 && serving != ANSWER)
+            break;
+    }
+    if (connection->left == 0)
+        berth_socket_disconnect_from_host(connection->socket);
+}
+
+static void answer(connection *connection)
+{
+    if (connection->answering || !connection->asked)
+        return;
+    connection->answering = true;
+    connection->left = connection->number;
+    send_more(connection);
+}
+
+static void read_number(connection *connection, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size && !connection->asked; i++) {
+        if (text[i] >= '0' && text[i] <= '9')
+            connection->number = connection->number * 10 + (unsigned long)(text[i] - '0');
+        connection->asked = text[i] == '\n';
+    }
+}
+
+/* The input of `http` ends with the first "\n\r\n" or "\n\n". */
+static bool ends_request(connection *connection, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '\n' && connection->number++ > 0)
+            return true;
+        if (text[i] != '\n' && text[i] != '\r')
+            connection->number = 0;
+    }
+    return false;
+}
+
+/* What cannot be echoed whole is not echoed in part: the connection ends. */
+static bool echo(berth_socket *socket, const char *bytes, size_t size)
+{
+    ptrdiff_t taken = berth_socket_write(socket, bytes, size);
+    note_output(socket, size, taken);
+    if (taken == (ptrdiff_t)size)
+        return true;
+    berth_socket_abort(socket);
+    return false;
+}
+
+static void ready_read(berth_socket *socket, void *user)
+{
+    connection *connection = of(user);
+    size_t size;
+    const char *bytes;
+    while ((bytes = berth_socket_view(socket, &size)) != NULL) {
+        counts.received += size;
+        if (serving == ECHO && !echo(socket, bytes, size))
+            return;
+        if (serving == ANSWER)
+            read_number(connection, bytes, size);
+        else if (serving == HTTP && !connection->answering && ends_request(connection, bytes, size))
+            connection->asked = true;
+        (void)berth_socket_skip(socket, size);
+    }
+    if (serving == ANSWER && options[HALF_CLOSE].value == 0)
+        answer(connection);
+    if (serving == HTTP && connection->asked && !connection->answering) {
+        static const char start[] = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n";
+        connection->answering = true;
+        connection->left = (unsigned long)options[BODY].value;
+        (void)berth_socket_write(socket, start, sizeof start - 1);
+        send_more(connection);
+    }
+}
+
+static void bytes_written(berth_socket *socket, size_t bytes, void *user)
+{
+    (void)socket;
+    connection *connection = of(user);
+    counts.sent += bytes;
+    if (options[HIGH].value == 0 && connection->left > 0)
+        send_more(connection);
+}
+
+static void drained(berth_socket *socket, void *user)
+{
+    (void)socket;
+    connection *connection = of(user);
+    if (connection->left > 0)
+        send_more(connection);
+}
+
+static void error_occurred(berth_socket *socket, berth_error error, void *user)
+{
+    (void)socket;
+    (void)of(user);
+    counts.errors += error != BERTH_ERROR_REMOTE_HOST_CLOSED;
+}
+
+static void read_channel_finished(berth_socket *socket, void *user)
+{
+    connection *connection = of(user);
+    if (options[HALF_CLOSE].value == 0)
+        return;
+    if (serving == ANSWER && connection->asked)
+        answer(connection);
+    else
+        berth_socket_disconnect_from_host(socket);
+}
+
+static void state_changed(berth_socket *socket, berth_state state, void *user)
+{
+    (void)socket;
+    (void)state;
+    (void)of(user);
+}
+
+/* The last call for it. The record is kept a while, to see whether that is true. */
+static void disconnected(berth_socket *socket, void *user)
+{
+    connection *connection = of(user);
+    counts.ended++;
+    open_now--;
+    connection->next->previous = connection->previous;
+    connection->previous->next = connection->next;
+    connection->ended = true;
+    free(kept[next_kept]);
+    kept[next_kept] = connection;
+    next_kept = (next_kept + 1) % KEPT;
+    berth_socket_free(socket);
+}
+
+static const berth_socket_handlers connection_handlers = {
+    .ready_read = ready_read,
+    .bytes_written = bytes_written,
+    .drained = drained,
+    .error_occurred = error_occurred,
+    .read_channel_finished = read_channel_finished,
+    .state_changed = state_changed,
+    .disconnected = disconnected,
+};
+
+static void begin(berth_socket *socket)
+{
+    connection *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL) {
+        berth_socket_free(socket);
+        return;
+    }
+    fresh->socket = socket;
+    fresh->previous = head.previous;
+    fresh->next = &head;
+    head.previous->next = fresh;
+    head.previous = fresh;
+    open_now++;
+    berth_socket_set_handlers(socket, &connection_handlers, fresh);
+    if (options[NAMES].value && berth_address_is_null(berth_socket_peer_address(socket)))
+        counts.nameless++;
+    if (options[HALF_CLOSE].value)
+        berth_socket_set_half_close(socket, true);
+    if (options[HIGH].value)
+        berth_socket_set_write_marks(socket, (size_t)options[LOW].value,
+                                     (size_t)options[HIGH].value);
+    if (options[KEEP_ALIVE].value) {
+        int seconds = (int)options[KEEP_ALIVE].value;
+        (void)berth_socket_set_option(socket, BERTH_OPTION_KEEP_ALIVE_IDLE, seconds);
+        (void)berth_socket_set_option(socket, BERTH_OPTION_KEEP_ALIVE_INTERVAL, 1);
+        (void)berth_socket_set_option(socket, BERTH_OPTION_KEEP_ALIVE_COUNT, 2);
+        (void)berth_socket_set_option(socket, BERTH_OPTION_KEEP_ALIVE, 1);
+    }
+    if (serving == GREET) {
+        (void)berth_socket_write(socket, "hello\n", 6);
+        berth_socket_disconnect_from_host(socket);
+    } else if (serving == SOURCE) {
+        fresh->left = (unsigned long)options[BODY].value;
+        send_more(fresh);
+    } else if (berth_socket_bytes_available(socket) > 0) {
+        ready_read(socket, fresh);
+    }
+}
+
+/* ---- the server ------------------------------------------------------------------------------ */
+
+static unsigned long queued(void)
+{
+    return counts.accepted - counts.rejected - counts.delivered;
+}
+
+static void take_all(void)
+{
+    berth_socket *socket;
+    while (taking && (socket = berth_server_next_pending_connection(server)) != NULL) {
+        counts.delivered++;
+        begin(socket);
+    }
+}
+
+static void incoming_connection(berth_server *self, int descriptor, void *user)
+{
+    (void)user;
+    counts.accepted++;
+    counts.paused_deliveries += paused;
+    berth_server_base_incoming_connection(self, descriptor);
+    counts.rejected += fcntl(descriptor, F_GETFD) < 0;
+    if (queued() > counts.queued_most)
+        counts.queued_most = queued();
+}
+
+static void new_connection(berth_server *self, void *user)
+{
+    (void)self;
+    (void)user;
+    take_all();
+}
+
+static void accept_error(berth_server *self, berth_error error, void *user)
+{
+    (void)self;
+    (void)error;
+    (void)user;
+    counts.accept_errors++;
+}
+
+static const berth_server_handlers server_handlers = {
+    .incoming_connection = incoming_connection,
+    .new_connection = new_connection,
+    .accept_error = accept_error,
+};
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static void report(long left_descriptors)
+{
+    printf("{\"accepted\": %lu, \"delivered\": %lu, \"queued\": %lu, \"rejected\": %lu, "
+           "\"ended\": %lu, \"open\": %lu, \"queued_most\": %lu, \"accept_errors\": %lu, ",
+           counts.accepted, counts.delivered, queued(), counts.rejected, counts.ended, open_now,
+           counts.queued_most, counts.accept_errors);
+    printf("\"errors\": %lu, \"nameless\": %lu, \"late\": %lu, \"paused_deliveries\": %lu, "
+           "\"received\": %llu, \"sent\": %llu, \"output_most\": %lu, \"short_writes\": %lu, ",
+           counts.errors, counts.nameless, counts.late, counts.paused_deliveries, counts.received,
+           counts.sent, counts.output_most, counts.short_writes);
+    printf(
+        "\"closed_by_policy\": 0, \"timeout\": %d, \"system_seen\": %ld, \"system_failed\": %ld, "
+        "\"memory_failed\": %ld, \"hoarded\": %u, \"blocks\": %ld, \"descriptors\": %ld}\n",
+        loop != NULL ? berth_loop_timeout(loop) : -1, berth__fault_system_seen(),
+        berth__fault_system_failed(), berth__fault_memory_failed(), hoarded, atomic_load(&blocks),
+        left_descriptors);
+    (void)fflush(stdout);
+}
+
+static void abort_newest(long wanted)
+{
+    while (wanted-- > 0 && head.previous != &head)
+        berth_socket_abort(head.previous->socket);
+}
+
+static void obey(void *user)
+{
+    char *line = user;
+    char *argument = strchr(line, ' ');
+    long number = argument != NULL ? strtol(argument + 1, NULL, 10) : 0;
+    bool quit = strncmp(line, "quit", 4) == 0;
+    if (strncmp(line, "pause", 5) == 0) {
+        paused = true;
+        berth_server_pause_accepting(server);
+    } else if (strncmp(line, "resume", 6) == 0) {
+        paused = false;
+        berth_server_resume_accepting(server);
+    } else if (strncmp(line, "limit", 5) == 0) {
+        berth_server_set_max_pending_connections(server, (int)number);
+    } else if (strncmp(line, "take", 4) == 0) {
+        taking = number != 0;
+        take_all();
+    } else if (strncmp(line, "close", 5) == 0) {
+        abort_newest(number);
+    } else if (strncmp(line, "hoard", 5) == 0) {
+        take_descriptors((unsigned)number);
+    } else if (strncmp(line, "release", 7) == 0) {
+        let_go();
+    }
+    free(line);
+    if (quit)
+        berth_loop_stop(loop, 0);
+    else
+        report(-1);
+}
+
+/* Posting may be what is made to fail; the next attempt is not. */
+static void post(const char *line)
+{
+    char *copy = strdup(line);
+    for (int tries = 0; copy != NULL && !berth_loop_post(loop, obey, copy); tries++)
+        if (tries == 1000)
+            abort();
+}
+
+/* Reads commands on a thread of its own, since the loop watches nothing foreign. */
+static void *listen_to_driver(void *nothing)
+{
+    (void)nothing;
+    char line[128];
+    while (fgets(line, sizeof line, stdin) != NULL && strncmp(line, "quit", 4) != 0)
+        post(line);
+    post("quit");
+    return NULL;
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------- */
+
+static int fail(int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fputs("server: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
+    return status;
+}
+
+static bool read_arguments(int count, char **arguments)
+{
+    serving = MODES;
+    for (int i = 0; count > 1 && i < MODES; i++)
+        if (strcmp(arguments[1], mode_names[i]) == 0)
+            serving = (mode)i;
+    for (int i = 2; i < count; i++) {
+        char *value = strchr(arguments[i], '=');
+        bool known = false;
+        for (int k = 0; value != NULL && k < OPTIONS; k++)
+            if (strncmp(arguments[i], options[k].name, (size_t)(value - arguments[i])) == 0 &&
+                options[k].name[value - arguments[i]] == '\0') {
+                options[k].value = strtol(value + 1, NULL, 10);
+                known = true;
+            }
+        if (!known)
+            return false;
+    }
+    return serving != MODES;
+}
+
+static bool start_listening(void)
+{
+    server = berth_server_new(loop, &server_handlers, NULL);
+    if (server == NULL)
+        return false;
+    berth_server_set_max_pending_connections(server, (int)options[PENDING].value);
+    berth_server_set_listen_backlog_size(server, (int)options[BACKLOG].value);
+    berth_address address = options[ANY].value ? BERTH_ADDRESS_ANY : BERTH_ADDRESS_LOOPBACK;
+    return berth_server_listen(server, address, 0);
+}
+
+static void free_all(void)
+{
+    berth_loop_free(loop); /* and the server with its sockets, whose handlers are called */
+    loop = NULL;
+    for (unsigned i = 0; i < KEPT; i++)
+        free(kept[i]);
+    let_go();
+}
+
+int main(int count, char **arguments)
+{
+    static const berth_allocator counting = {allocate, reallocate, release};
+    if (!read_arguments(count, arguments))
+        return fail(2, "usage: server MODE [NAME=NUMBER]...");
+    berth_set_allocator(&counting);
+    memset(block, 'x', sizeof block);
+    if (options[COUNT_ACCEPTS].value)
+        berth__fault_set_system(LONG_MAX / 2, 1, 0, "accept4");
+    long before = descriptors();
+
+    loop = berth_loop_new(NULL);
+    if (loop == NULL) {
+        char reason[160];
+        bool can = berth_loop_backend_available(getenv("BERTH_BACKEND"), reason, sizeof reason);
+        return fail(can ? 2 : 77, "cannot make a loop: %s", reason);
+    }
+    if (!start_listening()) {
+        int status =
+            fail(2, "%s", server != NULL ? berth_server_error_string(server) : "no memory");
+        berth_loop_free(loop);
+        return status;
+    }
+    printf("{\"port\": %u, \"backend\": \"%s\", \"reason\": \"%s\"}\n", berth_server_port(server),
+           berth_loop_backend_name(loop), berth_loop_backend_reason(loop));
+    (void)fflush(stdout);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, listen_to_driver, NULL) != 0)
+        return fail(2, "cannot make a thread");
+    int status = berth_loop_run(loop);
+    if (status != 0)
+        (void)pthread_cancel(thread);
+    (void)pthread_join(thread, NULL);
+    free_all();
+    report(descriptors() - before);
+    return status == 0 ? 0 : fail(2, "the loop has failed");
+}
