@@ -92,12 +92,12 @@ class Server:
     """The server of server.c, or another program that speaks its language."""
 
     def __init__(self, scenario, mode, before=(), nofile=None, environment=None, may_fail=False,
-                 **options):
+                 program_name="server", **options):
         self.scenario = scenario
         self.may_fail = may_fail  # with a reason, and with nothing left behind
         self.errors = tempfile.TemporaryFile()
         self.final = None
-        command = [*before, program("server"), mode]
+        command = [*before, program(program_name), mode]
         command += ["%s=%d" % option for option in options.items()]
 
         def limit():

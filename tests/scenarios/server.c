@@ -7,8 +7,10 @@
  * is a command, and is answered by one line of JSON with all counters: `stats`, `pause`, `resume`,
  * `limit N` (of pending connections), `take 0|1` (whether connections are taken out of the queue),
  * `close N` (aborts the N newest), `hoard N` and `release` (descriptors that the library does not
- * know of), `quit`. The end of input is a `quit`, so that no server outlives its scenario. After it
- * everything is freed, and the last line counts what is left: that has to be nothing.
+ * know of), `churn N` (that many random pauses, resumes and changes of the limit, a few in each
+ * turn and in each handler of a new connection), `quit`. The end of input is a `quit`, so that no
+ * server outlives its scenario. After it everything is freed, and the last line counts what is
+ * left: that has to be nothing.
  *
  * Modes: `echo`; `hold` reads and says nothing; `greet` says "hello\n" and ends; `answer` reads a
  * number and a newline and answers with that many bytes (byte i is i * 131 + number), with
@@ -21,8 +23,9 @@
  *
  * The counts are made here, in the handlers, besides the library's own: `accepted` descriptors that
  * incoming_connection got, `delivered` sockets that were taken, `queued` ones still pending,
- * `rejected` ones of which no socket could be made. `late` counts handler calls after the terminal
- * one; records of ended connections are kept for a while to see them.
+ * `rejected` ones of which no socket could be made. `unwanted` ones that came while accepting
+ * was paused or the queue was full. `late` counts handler calls after the terminal one; records of
+ * ended connections are kept for a while to see them.
  *
  * A server that cannot begin says why and ends with 2, or with 77 if the backend is refused.
  */
@@ -32,14 +35,13 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "fault.h"
 
 enum {
@@ -104,17 +106,18 @@ static option options[OPTIONS] = {
 
 static struct {
     unsigned long accepted, delivered, rejected, ended, accept_errors, errors, nameless, late;
-    unsigned long paused_deliveries, queued_most;
+    unsigned long unwanted, queued_most;
     unsigned long long received, sent;
     unsigned long output_most, short_writes;
 } counts;
-
-static atomic_long blocks; /* of the library's memory */
 
 static berth_loop *loop;
 static berth_server *server;
 static mode serving;
 static bool taking = true, paused;
+static int limit;
+static unsigned long churn_left;
+static unsigned seed = 1;
 static connection head = {.next = &head, .previous = &head};
 static unsigned long open_now;
 static connection *kept[KEPT];
@@ -123,41 +126,7 @@ static int hoard[HOARD];
 static unsigned hoarded;
 static char block[CHUNK];
 
-/* ---- memory and descriptors ------------------------------------------------------------------ */
-
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (memory != NULL)
-        atomic_fetch_add(&blocks, 1);
-    return memory;
-}
-
-static void *reallocate(void *memory, size_t size)
-{
-    void *moved = realloc(memory, size);
-    if (moved != NULL && memory == NULL)
-        atomic_fetch_add(&blocks, 1);
-    return moved;
-}
-
-static void release(void *memory)
-{
-    if (memory != NULL)
-        atomic_fetch_sub(&blocks, 1);
-    free(memory);
-}
-
-static long descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return -1;
-    long count = 0;
-    for (int descriptor = 0; descriptor < (int)limit.rlim_cur; descriptor++)
-        count += fcntl(descriptor, F_GETFD) >= 0;
-    return count;
-}
+/* ---- descriptors that the library does not know of ------------------------------------------- */
 
 static void let_go(void)
 {
@@ -405,11 +374,50 @@ static void take_all(void)
     }
 }
 
+static void set_paused(bool wanted)
+{
+    paused = wanted;
+    if (wanted)
+        berth_server_pause_accepting(server);
+    else
+        berth_server_resume_accepting(server);
+}
+
+static void set_limit(int wanted)
+{
+    limit = wanted;
+    berth_server_set_max_pending_connections(server, wanted);
+}
+
+/* Four changes; with the last everything is as it was before. */
+static void churn_some(void)
+{
+    for (int i = 0; i < 4 && churn_left > 0; i++) {
+        int drawn = rand_r(&seed) % 16;
+        if (drawn < 6)
+            set_paused(drawn < 3);
+        else
+            set_limit(drawn - 6);
+        if (--churn_left == 0) {
+            set_paused(false);
+            set_limit((int)options[PENDING].value);
+        }
+    }
+}
+
+static void churn(void *user)
+{
+    churn_some();
+    take_all();
+    if (churn_left > 0 && !berth_loop_post(loop, churn, user))
+        churn_left = 0;
+}
+
 static void incoming_connection(berth_server *self, int descriptor, void *user)
 {
     (void)user;
     counts.accepted++;
-    counts.paused_deliveries += paused;
+    counts.unwanted += paused || queued() > (unsigned long)limit;
     berth_server_base_incoming_connection(self, descriptor);
     counts.rejected += fcntl(descriptor, F_GETFD) < 0;
     if (queued() > counts.queued_most)
@@ -421,6 +429,7 @@ static void new_connection(berth_server *self, void *user)
     (void)self;
     (void)user;
     take_all();
+    churn_some();
 }
 
 static void accept_error(berth_server *self, berth_error error, void *user)
@@ -445,16 +454,17 @@ static void report(long left_descriptors)
            "\"ended\": %lu, \"open\": %lu, \"queued_most\": %lu, \"accept_errors\": %lu, ",
            counts.accepted, counts.delivered, queued(), counts.rejected, counts.ended, open_now,
            counts.queued_most, counts.accept_errors);
-    printf("\"errors\": %lu, \"nameless\": %lu, \"late\": %lu, \"paused_deliveries\": %lu, "
+    printf("\"errors\": %lu, \"nameless\": %lu, \"late\": %lu, \"unwanted\": %lu, "
            "\"received\": %llu, \"sent\": %llu, \"output_most\": %lu, \"short_writes\": %lu, ",
-           counts.errors, counts.nameless, counts.late, counts.paused_deliveries, counts.received,
+           counts.errors, counts.nameless, counts.late, counts.unwanted, counts.received,
            counts.sent, counts.output_most, counts.short_writes);
     printf(
         "\"closed_by_policy\": 0, \"timeout\": %d, \"system_seen\": %ld, \"system_failed\": %ld, "
-        "\"memory_failed\": %ld, \"hoarded\": %u, \"blocks\": %ld, \"descriptors\": %ld}\n",
+        "\"memory_failed\": %ld, \"hoarded\": %u, \"churn_left\": %lu, \"blocks\": %ld, "
+        "\"descriptors\": %ld}\n",
         loop != NULL ? berth_loop_timeout(loop) : -1, berth__fault_system_seen(),
-        berth__fault_system_failed(), berth__fault_memory_failed(), hoarded, atomic_load(&blocks),
-        left_descriptors);
+        berth__fault_system_failed(), berth__fault_memory_failed(), hoarded, churn_left,
+        account_blocks(), left_descriptors);
     (void)fflush(stdout);
 }
 
@@ -471,18 +481,19 @@ static void obey(void *user)
     long number = argument != NULL ? strtol(argument + 1, NULL, 10) : 0;
     bool quit = strncmp(line, "quit", 4) == 0;
     if (strncmp(line, "pause", 5) == 0) {
-        paused = true;
-        berth_server_pause_accepting(server);
+        set_paused(true);
     } else if (strncmp(line, "resume", 6) == 0) {
-        paused = false;
-        berth_server_resume_accepting(server);
+        set_paused(false);
     } else if (strncmp(line, "limit", 5) == 0) {
-        berth_server_set_max_pending_connections(server, (int)number);
+        set_limit((int)number);
     } else if (strncmp(line, "take", 4) == 0) {
         taking = number != 0;
         take_all();
     } else if (strncmp(line, "close", 5) == 0) {
         abort_newest(number);
+    } else if (strncmp(line, "churn", 5) == 0) {
+        churn_left = (unsigned long)number;
+        churn(NULL);
     } else if (strncmp(line, "hoard", 5) == 0) {
         take_descriptors((unsigned)number);
     } else if (strncmp(line, "release", 7) == 0) {
@@ -554,7 +565,7 @@ static bool start_listening(void)
     server = berth_server_new(loop, &server_handlers, NULL);
     if (server == NULL)
         return false;
-    berth_server_set_max_pending_connections(server, (int)options[PENDING].value);
+    set_limit((int)options[PENDING].value);
     berth_server_set_listen_backlog_size(server, (int)options[BACKLOG].value);
     berth_address address = options[ANY].value ? BERTH_ADDRESS_ANY : BERTH_ADDRESS_LOOPBACK;
     return berth_server_listen(server, address, 0);
@@ -571,15 +582,12 @@ static void free_all(void)
 
 int main(int count, char **arguments)
 {
-    static const berth_allocator counting = {allocate, reallocate, release};
     if (!read_arguments(count, arguments))
         return fail(2, "usage: server MODE [NAME=NUMBER]...");
-    berth_set_allocator(&counting);
+    account_begin();
     memset(block, 'x', sizeof block);
     if (options[COUNT_ACCEPTS].value)
         berth__fault_set_system(LONG_MAX / 2, 1, 0, "accept4");
-    long before = descriptors();
-
     loop = berth_loop_new(NULL);
     if (loop == NULL) {
         char reason[160];
@@ -603,6 +611,6 @@ int main(int count, char **arguments)
         (void)pthread_cancel(thread);
     (void)pthread_join(thread, NULL);
     free_all();
-    report(descriptors() - before);
+    report(account_descriptors());
     return status == 0 ? 0 : fail(2, "the loop has failed");
 }

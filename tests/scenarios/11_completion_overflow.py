@@ -1,0 +1,18 @@
+"""A queue of 64 completions, and thousands of events at a time.
+
+With io_uring the ring has 64 completions instead of 8192 (BERTH_RING_COMPLETIONS, test builds), so
+that the kernel has to keep what does not fit and says so. Every connection is served whole. With
+epoll, which has no such queue, the same load is the measure.
+"""
+
+from _scenario import BACKEND, Scenario
+
+with Scenario(11, "overflow of completions",
+              "overflow counted, all receives go on, 0 of 10,000 connections lost") as scenario:
+    total = 500 if scenario.short else 10000
+    server = scenario.server("echo", backlog=2048, environment={"BERTH_RING_COMPLETIONS": "64"})
+    counts = scenario.flood("transfer", server.port, total=total, parallel=min(total, 5000), size=20000,
+                            sources=20)
+    scenario.figure("equal transfers", "%d of %d" % (counts["good"], total), counts["good"] == total)
+    stats = server.stats()
+    print(stats)

@@ -1,0 +1,65 @@
+/*
+ * Counting blocks in an allocator, from any thread, and descriptors by asking for each number below
+ * the limit: opening /proc/self/fd would need a descriptor more, and there may be none.
+ */
+#include "account.h"
+
+#include <berth/memory.h>
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static atomic_long blocks;
+static long descriptors_before;
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory != NULL)
+        atomic_fetch_add(&blocks, 1);
+    return memory;
+}
+
+static void *reallocate(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size);
+    if (moved != NULL && memory == NULL)
+        atomic_fetch_add(&blocks, 1);
+    return moved;
+}
+
+static void release(void *memory)
+{
+    if (memory != NULL)
+        atomic_fetch_sub(&blocks, 1);
+    free(memory);
+}
+
+static long open_now(void)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    long count = 0;
+    for (int descriptor = 0; descriptor < (int)limit.rlim_cur; descriptor++)
+        count += fcntl(descriptor, F_GETFD) >= 0;
+    return count;
+}
+
+void account_begin(void)
+{
+    static const berth_allocator counting = {allocate, reallocate, release};
+    berth_set_allocator(&counting);
+    descriptors_before = open_now();
+}
+
+long account_blocks(void)
+{
+    return atomic_load(&blocks);
+}
+
+long account_descriptors(void)
+{
+    return open_now() - descriptors_before;
+}
