@@ -7,13 +7,14 @@ BUILD = scripts/build plain
 
 SECONDS ?= 600
 
-.PHONY: help demo check faults fuzz bench install docs coverage format clean
+.PHONY: help demo check faults fuzz torture bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
 	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
+	@echo 'make torture    run the scenarios of docs/reliability.md in full; takes up to an hour'
 	@echo 'make bench      compare with raw epoll, raw io_uring and libuv'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
 	@echo 'make docs       the manual, as HTML in build/docs'
@@ -39,6 +40,14 @@ faults:
 fuzz:
 	@scripts/setup fuzz
 	@scripts/fuzz $(SECONDS)
+
+# Scenarios make network namespaces and limits of their own: root is needed for some.
+torture:
+	@scripts/setup torture
+	@scripts/build release
+	@scripts/build asan
+	@scripts/build tsan
+	@scripts/torture build/release
 
 bench:
 	@scripts/setup bench

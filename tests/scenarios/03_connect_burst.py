@@ -3,8 +3,8 @@
 The queue of the server never gets longer than its limit; those beyond wait in the kernel's backlog,
 and those beyond that are dropped by the kernel, which counts them (ListenOverflows), and try again.
 The clients speak first: one that only listens never learns that the kernel has dropped the last
-packet of its handshake, whatever the server is. All of it happens in a namespace of its own, so that
-the kernel's counter is nobody else's.
+packet of its handshake, whatever the server is. All of it happens in a namespace of its own, so
+that the kernel's counter is nobody else's.
 """
 
 import time
@@ -33,5 +33,6 @@ with Scenario(3, "connect burst",
     scenario.figure("queue while nobody took", full["queued"], full["queued"] == 30)
     scenario.figure("kernel backlog meanwhile", backlog, backlog > 0)
     scenario.figure("served", "%d of %d" % (counts["good"], total), counts["wrong"] == 0)
-    scenario.figure("not served", "%d, ListenOverflows %d" % (missing, overflows), missing <= overflows)
+    scenario.figure("not served", "%d, ListenOverflows %d" % (missing, overflows),
+                    missing <= overflows)
     server.stop()

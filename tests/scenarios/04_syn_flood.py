@@ -1,8 +1,8 @@
 """A flood of SYN packets from addresses that do not exist, beside ordinary traffic.
 
-The flood comes from a namespace of its own, by hping3, over the wire that the traffic takes too; it is paced, since two processors
-have to carry it, the kernel's answers to it, and the traffic. The traffic is offered at a fixed
-rate, with and without the flood, so that what is compared is what the server carried.
+The flood comes by hping3 over the wire that the traffic takes too; it is paced, since the same
+processors have to carry it, the kernel's answers to it, and the traffic. The traffic is offered at
+a fixed rate, with and without the flood, so that what is compared is what the server carried.
 """
 
 import socket
@@ -43,10 +43,12 @@ with Scenario(4, "SYN flood",
     run(network.ip, "-n", network.names["server"], "route", "add", "default", "dev", "wire")
     run(*network.inside("server"), "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0",
         "net.ipv4.conf.wire.rp_filter=0")
-    server = scenario.server("echo", before=network.inside("server"), any=1, backlog=128)
+    server = scenario.server("echo", before=network.inside("server"), any=1, backlog=128,
+                             urgent=True)
     network.enter("client")
     address = network.address["server"]
-    pingers = [Pinger(server.port, pause=0.02, host=address) for _ in range(10)]
+    pingers = [Pinger(server.port, pause=0.02, host=address,
+                      urgent=scenario.timed) for _ in range(10)]
     seconds = 1 if scenario.short else 10
     base, base_p99 = measure(pingers, seconds)
 

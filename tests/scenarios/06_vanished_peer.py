@@ -1,7 +1,7 @@
 """Peers that vanish: from one moment on the network drops every packet of theirs.
 
-The server asks silent peers whether they are there (keep-alive: after 2 s of silence, twice, a second
-apart), so that each such connection has to end 4 s after its last word. The wire between two
+The server asks silent peers whether they are there (keep-alive: after 2 s of silence, twice, a
+second apart), so that each such connection has to end 4 s after its last word. The wire between two
 namespaces is cut by a rule of nftables; a connection over loopback goes on all the time.
 """
 

@@ -44,7 +44,8 @@ with Scenario(7, "half-close",
             size = SIZES[number % 7 if number % 10 == 0 else number % 5]
             identical += answer_to(server.port, size) == answers[size]
         way = "half-close allowed" if half_close else "half-close not allowed"
-        scenario.figure(way, "%d of %d identical" % (identical, total // 2), identical == total // 2)
+        scenario.figure(way, "%d of %d identical" % (identical, total // 2),
+                        identical == total // 2)
         identical = 0
         for number in range(by_socat // 2):
             size = SIZES[number % 7]

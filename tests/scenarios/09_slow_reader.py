@@ -1,9 +1,10 @@
-"""Clients that ask for much and read nothing, or little: the server keeps no more than its high mark.
+"""Clients that ask for much and read nothing, or little: the server keeps no more than its high
+mark.
 
-First own clients with a small window that stay away from it (zero window) and then read it all, then
-slowhttptest's slow read. The server has a high mark of 256 KiB and writes 16 KiB at a time until a
-write is cut, which is its WOULD_BLOCK; what it holds for a connection is never more than the mark
-and one write.
+First own clients with a small window that stay away from it (zero window) and then read it all,
+then slowhttptest's slow read. The server has a high mark of 256 KiB and writes 16 KiB at a time
+until a write is cut, which is its WOULD_BLOCK; what it holds for a connection is never more than
+the mark and one write.
 """
 
 import socket
@@ -34,9 +35,11 @@ def read_all(client):
 
 
 def judge_output(scenario, name, stats):
-    scenario.figure(name + ", longest output of a connection", "%d KiB" % (stats["output_most"] // 1024),
+    scenario.figure(name + ", longest output of a connection",
+                    "%d KiB" % (stats["output_most"] // 1024),
                     0 < stats["output_most"] <= HIGH + WRITE)
-    scenario.figure(name + ", writes that were cut", stats["short_writes"], stats["short_writes"] > 0)
+    scenario.figure(name + ", writes that were cut", stats["short_writes"],
+                    stats["short_writes"] > 0)
 
 
 with Scenario(9, "slow readers",

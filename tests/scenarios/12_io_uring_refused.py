@@ -1,9 +1,10 @@
 """io_uring is refused, in each way in which sandboxes and administrators do it.
 
-With a free choice the server runs on epoll and can say why; with io_uring forced it says why it does
-not run. With epoll chosen no io_uring call is made at all, which a filter that kills for one shows.
-The suite of behaviours passes in the sandbox, too. (The switch kernel.io_uring_disabled belongs to
-the whole machine, and is not touched: the kernel then answers EPERM, as the filter does.)
+With a free choice the server runs on epoll and can say why; with io_uring forced it says why it
+does not run. With epoll chosen no io_uring call is made at all, which a filter that kills for one
+shows. The suite of behaviours passes in the sandbox, too. (The switch kernel.io_uring_disabled
+belongs to the whole machine, and is not touched: the kernel then answers EPERM, as the filter
+does.)
 """
 
 import errno
@@ -26,7 +27,8 @@ def serve(scenario, sandbox, choice):
 
 def suite(sandbox, choice, most):
     """Runs the cases of tests/behaviour; returns those that pass, and the names of those that do not."""
-    names = subprocess.run([program("behaviour"), "--list"], stdout=subprocess.PIPE, timeout=PATIENCE)
+    names = subprocess.run([program("behaviour"), "--list"], stdout=subprocess.PIPE,
+                           timeout=PATIENCE)
     names = [line.split()[0] for line in names.stdout.decode().splitlines() if line.strip()]
     passed, failed = 0, []
     for name in names[::max(1, len(names) // most)]:
@@ -52,7 +54,8 @@ with Scenario(12, "io_uring refused",
         for name in ERRORS:
             hello, good = serve(scenario, str(getattr(errno, name)), "auto")
             words = os.strerror(getattr(errno, name)).lower()
-            scenario.figure(name, "%s, \"%s\", %d of 20 served" % (hello["backend"], hello["reason"],
+            scenario.figure(name, "%s, \"%s\", %d of 20 served" % (hello["backend"],
+                                                                   hello["reason"],
                                                                  good),
                             hello["backend"] == "epoll" and good == 20 and
                             hello["reason"].startswith("io_uring refused: ") and

@@ -1,7 +1,7 @@
 """The n-th system call of the library fails, for every n and several errors: see _faults.py.
 
-Short writes and short reads are the simulated kernel's part, which makes them by its seed: the cases
-of big transfers and of writing run with many of them.
+Short writes and short reads are the simulated kernel's part, which makes them by its seed: the
+cases of big transfers and of writing run with many of them.
 """
 
 import errno
@@ -34,5 +34,6 @@ with Scenario(14, "n-th system call fails",
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             runs += 1
             failed += done.returncode not in (0, 77)
-    scenario.figure("short reads and writes, simulated", "%d of %d runs pass" % (runs - failed, runs),
+    scenario.figure("short reads and writes, simulated", "%d of %d runs pass" % (runs - failed,
+                                                                                 runs),
                     runs > 0 and failed == 0)

@@ -29,7 +29,8 @@ with Scenario(15, "bad network",
     relay.stdin.close()
     packets = json.loads(relay.stdout.read())
     relay.wait()
-    scenario.figure("equal transfers", "%d of %d" % (counts["good"], total), counts["good"] == total)
+    scenario.figure("equal transfers", "%d of %d" % (counts["good"], total),
+                    counts["good"] == total)
     scenario.figure("median transfer", "%.1f s" % (counts["p50"] / 1000))
     scenario.figure("packets", "%(carried)d carried, %(lost)d lost, %(reordered)d early, "
                     "%(duplicated)d twice, %(corrupted)d damaged" % packets,

@@ -1,8 +1,8 @@
 """A million pauses, resumes and changes of the limit, while clients keep coming.
 
 The changes are made by the server itself (`churn` in server.c), a few in each turn and inside the
-handler of each new connection. Nothing may be delivered while accepting is paused or the queue is at
-its limit of the moment, and every client is served in the end.
+handler of each new connection. Nothing may be delivered while accepting is paused or the queue is
+at its limit of the moment, and every client is served in the end.
 """
 
 from _scenario import PATIENCE, Scenario, until
@@ -14,7 +14,8 @@ with Scenario(17, "pauses and limits under load",
     server.tell("churn %d" % changes)
     clients = good = rounds = 0
     while rounds == 0 or server.stats()["churn_left"] > 0 and rounds < 1000:
-        counts = scenario.flood("transfer", server.port, total=500, parallel=100, size=100, sources=20)
+        counts = scenario.flood("transfer", server.port, total=500, parallel=100, size=100,
+                                sources=20)
         rounds, clients, good = rounds + 1, clients + 500, good + counts["good"]
     until(lambda: server.stats()["churn_left"] == 0, PATIENCE)
     after = scenario.flood("transfer", server.port, total=100, parallel=10, size=100)

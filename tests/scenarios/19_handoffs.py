@@ -20,7 +20,8 @@ with Scenario(19, "hand-overs to threads that die",
         stress = subprocess.Popen([tool("stress-ng"), "--quiet", "--cpu", "1", "--cpu-load", "30",
                                    "--timeout", "600"])
     try:
-        counts = scenario.flood("transfer", server.port, total=total, parallel=100, size=64, sources=20,
+        counts = scenario.flood("transfer", server.port, total=total, parallel=100, size=64,
+                                sources=20,
                                 seconds=400)
     finally:
         if stress:

@@ -1,10 +1,10 @@
 """What scenarios 13 and 14 share: a server in which exactly one call fails, for every such call.
 
-For n = 0, 1, 2 ... a server is started in which the n-th call fails (src/fault.h), and serves rounds
-of clients. It may refuse to begin, with a reason; it may end connections of the round in which the
-failure comes; it may end with a reason if its loop cannot go on. But no client ever gets a wrong
-byte, whoever comes after the failure is served whole, and nothing is left behind. The walk ends with
-the first n that is not reached.
+For n = 0, 1, 2 ... a server is started in which the n-th call fails (src/fault.h), and serves
+rounds of clients. It may refuse to begin, with a reason; it may end connections of the round in
+which the failure comes; it may end with a reason if its loop cannot go on. But no client ever gets
+a wrong byte, whoever comes after the failure is served whole, and nothing is left behind. The walk
+ends with the first n that is not reached.
 """
 
 CLIENTS = 6
@@ -55,7 +55,8 @@ def walk(scenario, name, variable, value, counter, step=1, most=2000):
         if final is not None and final[counter] == 0:
             break
         n += step
-    scenario.figure(name, "%d calls; %d servers did not begin, %d ended with a reason, %d connections "
+    scenario.figure(name,
+                    "%d calls; %d servers did not begin, %d ended with a reason, %d connections "
                     "cut" % (n, refused, ended, cut), 0 < n < most)
     scenario.figure(name + ", wrong bytes", wrong, wrong == 0)
     scenario.figure(name + ", not served after the failure", unserved, unserved == 0)

@@ -1,18 +1,19 @@
-"""What the scenarios share: the server under test, its balance, clients, namespaces, and the verdict.
+"""What the scenarios share: the server under test, its balance, clients, namespaces, and the
+verdict.
 
 A scenario is a program:
 
     NAME.py [--short] [--record FILE]
 
-It runs a Berth server on the backend that BERTH_BACKEND names, from the build folder in BERTH_BUILD,
-drives it, prints each figure with what it has to be, and ends with 0 if all held, 1 if not, and 77
-with a reason if this machine lacks something. `--short` takes seconds and judges counts only, never
-times; `--record` adds the verdict as a line of JSON to a file, for scripts/torture.
+It runs a Berth server on the backend that BERTH_BACKEND names, from the build folder in
+BERTH_BUILD, drives it, prints each figure with what it has to be, and ends with 0 if all held, 1 if
+not, and 77 with a reason if this machine lacks something. `--short` takes seconds and judges counts
+only, never times; `--record` adds the verdict as a line of JSON to a file, for scripts/torture.
 
 The course: `with Scenario(...) as scenario`, in it `scenario.server(...)`, `scenario.flood(...)`,
-`scenario.figure(...)`. Every server has to end with the balance true and nothing left: that is looked
-at when it is stopped, at the latest at the end of the scenario. Every wait is bounded, every process
-started is ended by the object that started it, namespaces are deleted again.
+`scenario.figure(...)`. Every server has to end with the balance true and nothing left: that is
+looked at when it is stopped, at the latest at the end of the scenario. Every wait is bounded, every
+process started is ended by the object that started it, namespaces are deleted again.
 """
 
 import atexit
@@ -88,11 +89,23 @@ def until(condition, seconds=PATIENCE):
     return True
 
 
+def hurry():
+    """Has the calling thread, or the program about to be started, run before the machine's other work.
+
+    What is timed is then the server, and not what else the machine has to do. Where that is not
+    allowed it goes without.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pass
+
+
 class Server:
     """The server of server.c, or another program that speaks its language."""
 
     def __init__(self, scenario, mode, before=(), nofile=None, environment=None, may_fail=False,
-                 program_name="server", **options):
+                 program_name="server", urgent=False, **options):
         self.scenario = scenario
         self.may_fail = may_fail  # with a reason, and with nothing left behind
         self.errors = tempfile.TemporaryFile()
@@ -103,6 +116,8 @@ class Server:
         def limit():
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+            if urgent and scenario.timed:
+                hurry()
 
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
@@ -251,17 +266,20 @@ class Network:
 class Pinger(threading.Thread):
     """A good client: sends a word over one connection again and again, and times the echoes."""
 
-    def __init__(self, port, pause=0.002, host="127.0.0.1"):
+    def __init__(self, port, pause=0.002, host="127.0.0.1", urgent=False):
         super().__init__(daemon=True)
         self.socket = socket.create_connection((host, port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.pause = pause
         self.times = []
         self.lost = 0
+        self.urgent = urgent
         self.ending = threading.Event()
         self.start()
 
     def run(self):
+        if self.urgent:
+            hurry()
         while not self.ending.is_set():
             begun = time.perf_counter()
             try:
@@ -283,6 +301,27 @@ class Pinger(threading.Thread):
         self.ending.set()
         self.join(PATIENCE)
         self.socket.close()
+
+
+class Lateness:
+    """How late this machine wakes a program that asked for a moment, at the priority of hurry()."""
+
+    PROGRAM = ("import sys, time, threading\n"
+               "threading.Thread(target=sys.stdin.read, daemon=True).start()\n"
+               "worst = 0\n"
+               "while threading.active_count() > 1:\n"
+               "    begun = time.perf_counter()\n"
+               "    time.sleep(0.001)\n"
+               "    worst = max(worst, time.perf_counter() - begun - 0.001)\n"
+               "print(worst * 1000)\n")
+
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", self.PROGRAM], preexec_fn=hurry,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def stop(self):
+        """The worst so far, in milliseconds."""
+        return float(self.process.communicate(timeout=PATIENCE)[0])
 
 
 class Scenario:
@@ -348,8 +387,11 @@ class Scenario:
             self.failures.append("a server ended with %s: %s" % (status, text[-2000:]))
             return
         self.accepted += final["accepted"]
-        became = final["delivered"] + final["queued"] + final["rejected"] + final["closed_by_policy"]
-        if final["accepted"] != became or final["delivered"] != final["ended"] + final["open"]:
+        became = sum(final[what] for what in ("delivered", "queued", "rejected", "failed",
+                                              "dropped",
+                                              "closed_pending"))
+        if final["accepted"] != became or final["delivered"] != final["begun"] or \
+                final["begun"] != final["ended"] + final["open"]:
             self.failures.append("the balance is wrong: %s" % final)
         for what in ("blocks", "descriptors", "late", "open"):
             if final[what] != 0:
@@ -386,7 +428,8 @@ class Scenario:
             traceback.print_exception(kind, error, trace)
             self.failures.append("%s: %s" % (kind.__name__, error))
         if self.stopped:
-            print("  balance: %d accepted by %d servers, nothing left" % (self.accepted, self.stopped)
+            print("  balance: %d accepted by %d servers, nothing left" % (self.accepted,
+                                                                          self.stopped)
                   if not self.failures else "  balance: see below")
         for failure in self.failures:
             print("  FAILED: " + failure)

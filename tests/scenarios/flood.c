@@ -10,8 +10,9 @@
  *
  * Options: host (127.0.0.1), total (connections), parallel (of them at a time), size, drip, sources
  * (how many addresses 127.0.1.x to connect from, in turn, so that ports do not run out; 0: the
- * system's choice), piece (bytes of a transfer written at a time), seconds (after which it gives
- * up, 300), linger (1: every connection ends by a reset, which leaves no TIME_WAIT behind).
+ * system's choice), piece (bytes of a transfer written at a time), rate (connections begun in a
+ * second; 0: any), seconds (after which it gives up, 300), linger (1: every connection ends by a
+ * reset, which leaves no TIME_WAIT behind).
  *
  * The last line of output is JSON: how many were `good`, `wrong` (bytes that differ), `cut` (an
  * end in order that came early), `refused`, `reset` by the server, `unfinished` when the time was
@@ -60,7 +61,7 @@ typedef struct client {
 static struct {
     mode mode;
     const char *host;
-    long port, total, parallel, size, drip, sources, piece, seconds, linger;
+    long port, total, parallel, size, drip, sources, piece, rate, seconds, linger;
 } options = {.host = "127.0.0.1",
              .total = 1,
              .parallel = 1,
@@ -78,6 +79,7 @@ static client *clients;
 static uint32_t *lifetimes; /* microseconds, of all that ended */
 static unsigned long ended, begun;
 static int poller;
+static uint64_t beginning;
 
 static uint64_t now(void)
 {
@@ -257,11 +259,21 @@ static void drip_all(void)
     }
 }
 
+/* How many may have begun by now. */
+static unsigned long due(void)
+{
+    unsigned long total = (unsigned long)options.total;
+    if (options.rate == 0)
+        return total;
+    unsigned long by_now = (unsigned long)((now() - beginning) * (uint64_t)options.rate / 1000000);
+    return by_now < total ? by_now : total;
+}
+
 static void start_more(void)
 {
     static long at;
-    for (long tries = 0; tries < options.parallel && begun < (unsigned long)options.total;
-         tries++) {
+    unsigned long wanted = due();
+    for (long tries = 0; tries < options.parallel && begun < wanted; tries++) {
         client *client = &clients[at];
         at = (at + 1) % options.parallel;
         if (client->descriptor < 0 && !start(client))
@@ -271,12 +283,13 @@ static void start_more(void)
 
 static void run(void)
 {
-    uint64_t deadline = now() + (uint64_t)options.seconds * 1000000;
+    beginning = now();
+    uint64_t deadline = beginning + (uint64_t)options.seconds * 1000000;
     uint64_t next_drip = 0;
     struct epoll_event events[EVENTS];
     while (ended < (unsigned long)options.total && now() < deadline) {
         start_more();
-        int count = epoll_wait(poller, events, EVENTS, 10);
+        int count = epoll_wait(poller, events, EVENTS, options.rate ? 1 : 10);
         for (int i = 0; i < count; i++)
             on_event(events[i].data.ptr, events[i].events);
         if (now() >= next_drip) {
@@ -312,10 +325,10 @@ static bool read_option(const char *argument)
     static const struct {
         const char *name;
         long *value;
-    } numbers[] = {{"total=", &options.total},     {"parallel=", &options.parallel},
-                   {"size=", &options.size},       {"drip=", &options.drip},
-                   {"sources=", &options.sources}, {"piece=", &options.piece},
-                   {"seconds=", &options.seconds}, {"linger=", &options.linger}};
+    } numbers[] = {
+        {"total=", &options.total}, {"parallel=", &options.parallel}, {"size=", &options.size},
+        {"drip=", &options.drip},   {"sources=", &options.sources},   {"piece=", &options.piece},
+        {"rate=", &options.rate},   {"seconds=", &options.seconds},   {"linger=", &options.linger}};
     if (strncmp(argument, "host=", 5) == 0) {
         options.host = argument + 5;
         return true;

@@ -250,9 +250,10 @@ static void report(long descriptors)
     unsigned long waiting = accepted - became - refused;
     (void)pthread_mutex_unlock(&orphans_lock);
     printf("{\"accepted\": %lu, \"delivered\": %lu, \"queued\": %lu, \"rejected\": %lu, "
-           "\"closed_by_policy\": 0, \"ended\": %lu, \"open\": %lu, \"orphaned\": %lu, "
+           "\"failed\": 0, \"dropped\": 0, \"closed_pending\": 0, \"begun\": %lu, \"ended\": %lu, "
+           "\"open\": %lu, \"orphaned\": %lu, "
            "\"lives\": %lu, \"late\": %lu, \"blocks\": %ld, \"descriptors\": %ld}\n",
-           accepted, became, waiting, refused, over, became - over, atomic_load(&orphaned),
+           accepted, became, waiting, refused, became, over, became - over, atomic_load(&orphaned),
            atomic_load(&lives), atomic_load(&late), account_blocks(), descriptors);
     (void)fflush(stdout);
 }

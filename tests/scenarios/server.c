@@ -18,27 +18,27 @@
  * `http` after an empty line, both within the write marks.
  *
  * Options: pending, backlog, half_close, keep_alive (seconds of silence), body, low, high, any (1:
- * listen on all addresses), names (1: ask for the peer's address of each connection), and
- * count_accepts (1: count the accept4 calls, instead of BERTH_FAULT_SYSTEM).
+ * listen on all addresses), names (1: ask for the peer's address of each connection); and the
+ * limits of berth/limits.h: shed, first_byte, idle, rate, window, output.
  *
- * The counts are made here, in the handlers, besides the library's own: `accepted` descriptors that
- * incoming_connection got, `delivered` sockets that were taken, `queued` ones still pending,
- * `rejected` ones of which no socket could be made. `unwanted` ones that came while accepting
- * was paused or the queue was full. `late` counts handler calls after the terminal one; records of
- * ended connections are kept for a while to see them.
+ * The counts are the library's own, of the server and the loop, and a few that are made here in the
+ * handlers: `begun` sockets that were taken, `ended` ones that had their `disconnected`, `unwanted`
+ * connections that came while accepting was paused or the queue was full. `late` counts handler
+ * calls after the terminal one; records of ended connections are kept for a while to see them.
  *
  * A server that cannot begin says why and ends with 2, or with 77 if the backend is refused.
  */
 #include <berth/berth.h>
 
 #include <fcntl.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "account.h"
@@ -67,7 +67,8 @@ typedef struct connection {
     berth_socket *socket;
     unsigned long left; /* to be sent */
     unsigned long number;
-    bool asked; /* the number is complete */
+    uint64_t taken_at; /* microseconds */
+    bool asked;        /* the number is complete */
     bool answering;
     bool ended;
 } connection;
@@ -87,7 +88,12 @@ enum {
     HIGH,
     ANY,
     NAMES,
-    COUNT_ACCEPTS,
+    SHED,
+    FIRST_BYTE,
+    IDLE,
+    RATE,
+    WINDOW,
+    OUTPUT,
     OPTIONS
 };
 
@@ -101,15 +107,24 @@ static option options[OPTIONS] = {
     [HIGH] = {"high", 0},
     [ANY] = {"any", 0},
     [NAMES] = {"names", 0},
-    [COUNT_ACCEPTS] = {"count_accepts", 0},
+    [SHED] = {"shed", 0},
+    [FIRST_BYTE] = {"first_byte", 0},
+    [IDLE] = {"idle", 0},
+    [RATE] = {"rate", 0},
+    [WINDOW] = {"window", 0},
+    [OUTPUT] = {"output", 0},
 };
 
 static struct {
-    unsigned long accepted, delivered, rejected, ended, accept_errors, errors, nameless, late;
-    unsigned long unwanted, queued_most;
-    unsigned long long received, sent;
-    unsigned long output_most, short_writes;
+    unsigned long begun, ended, accept_errors, errors, nameless, late, unwanted;
+    unsigned long queued_most, output_most, short_writes;
+    uint64_t life_shortest,
+        life_longest; /* microseconds, of those that a limit of time has ended */
 } counts;
+
+/* The library's, as they were when there still was a server. */
+static berth_server_counts of_server;
+static berth_loop_counts of_loop;
 
 static berth_loop *loop;
 static berth_server *server;
@@ -145,6 +160,13 @@ static void take_descriptors(unsigned wanted)
 }
 
 /* ---- a connection ---------------------------------------------------------------------------- */
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
 
 /* Every handler begins with this. */
 static connection *of(void *user)
@@ -232,7 +254,6 @@ static void ready_read(berth_socket *socket, void *user)
     size_t size;
     const char *bytes;
     while ((bytes = berth_socket_view(socket, &size)) != NULL) {
-        counts.received += size;
         if (serving == ECHO && !echo(socket, bytes, size))
             return;
         if (serving == ANSWER)
@@ -255,8 +276,8 @@ static void ready_read(berth_socket *socket, void *user)
 static void bytes_written(berth_socket *socket, size_t bytes, void *user)
 {
     (void)socket;
+    (void)bytes;
     connection *connection = of(user);
-    counts.sent += bytes;
     if (options[HIGH].value == 0 && connection->left > 0)
         send_more(connection);
 }
@@ -272,8 +293,15 @@ static void drained(berth_socket *socket, void *user)
 static void error_occurred(berth_socket *socket, berth_error error, void *user)
 {
     (void)socket;
-    (void)of(user);
+    connection *connection = of(user);
     counts.errors += error != BERTH_ERROR_REMOTE_HOST_CLOSED;
+    if (error != BERTH_ERROR_SOCKET_TIMEOUT)
+        return;
+    uint64_t life = now() - connection->taken_at;
+    if (life > counts.life_longest)
+        counts.life_longest = life;
+    if (life < counts.life_shortest || counts.life_shortest == 0)
+        counts.life_shortest = life;
 }
 
 static void read_channel_finished(berth_socket *socket, void *user)
@@ -327,6 +355,7 @@ static void begin(berth_socket *socket)
         return;
     }
     fresh->socket = socket;
+    fresh->taken_at = now();
     fresh->previous = head.previous;
     fresh->next = &head;
     head.previous->next = fresh;
@@ -360,16 +389,11 @@ static void begin(berth_socket *socket)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-static unsigned long queued(void)
-{
-    return counts.accepted - counts.rejected - counts.delivered;
-}
-
 static void take_all(void)
 {
     berth_socket *socket;
     while (taking && (socket = berth_server_next_pending_connection(server)) != NULL) {
-        counts.delivered++;
+        counts.begun++;
         begin(socket);
     }
 }
@@ -413,21 +437,14 @@ static void churn(void *user)
         churn_left = 0;
 }
 
-static void incoming_connection(berth_server *self, int descriptor, void *user)
-{
-    (void)user;
-    counts.accepted++;
-    counts.unwanted += paused || queued() > (unsigned long)limit;
-    berth_server_base_incoming_connection(self, descriptor);
-    counts.rejected += fcntl(descriptor, F_GETFD) < 0;
-    if (queued() > counts.queued_most)
-        counts.queued_most = queued();
-}
-
 static void new_connection(berth_server *self, void *user)
 {
-    (void)self;
     (void)user;
+    berth_server_counts present;
+    berth_server_statistics(self, &present);
+    if (present.pending > counts.queued_most)
+        counts.queued_most = (unsigned long)present.pending;
+    counts.unwanted += paused || present.pending > (uint64_t)limit;
     take_all();
     churn_some();
 }
@@ -441,30 +458,64 @@ static void accept_error(berth_server *self, berth_error error, void *user)
 }
 
 static const berth_server_handlers server_handlers = {
-    .incoming_connection = incoming_connection,
     .new_connection = new_connection,
     .accept_error = accept_error,
 };
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
+static void collect(void)
+{
+    berth_server_statistics(server, &of_server);
+    berth_loop_statistics(loop, &of_loop);
+}
+
+static void say(const char *name, uint64_t number)
+{
+    printf("\"%s\": %" PRIu64 ", ", name, number);
+}
+
 static void report(long left_descriptors)
 {
-    printf("{\"accepted\": %lu, \"delivered\": %lu, \"queued\": %lu, \"rejected\": %lu, "
-           "\"ended\": %lu, \"open\": %lu, \"queued_most\": %lu, \"accept_errors\": %lu, ",
-           counts.accepted, counts.delivered, queued(), counts.rejected, counts.ended, open_now,
-           counts.queued_most, counts.accept_errors);
-    printf("\"errors\": %lu, \"nameless\": %lu, \"late\": %lu, \"unwanted\": %lu, "
-           "\"received\": %llu, \"sent\": %llu, \"output_most\": %lu, \"short_writes\": %lu, ",
-           counts.errors, counts.nameless, counts.late, counts.unwanted, counts.received,
-           counts.sent, counts.output_most, counts.short_writes);
-    printf(
-        "\"closed_by_policy\": 0, \"timeout\": %d, \"system_seen\": %ld, \"system_failed\": %ld, "
-        "\"memory_failed\": %ld, \"hoarded\": %u, \"churn_left\": %lu, \"blocks\": %ld, "
-        "\"descriptors\": %ld}\n",
-        loop != NULL ? berth_loop_timeout(loop) : -1, berth__fault_system_seen(),
-        berth__fault_system_failed(), berth__fault_memory_failed(), hoarded, churn_left,
-        account_blocks(), left_descriptors);
+    printf("{");
+    say("accepted", of_server.accepted);
+    say("delivered", of_server.taken);
+    say("queued", of_server.pending);
+    say("rejected", of_server.rejected_address + of_server.rejected_call + of_server.rejected_shed);
+    say("failed", of_server.failed);
+    say("dropped", of_server.dropped);
+    say("closed_pending", of_server.closed_pending);
+    say("closed_first_byte", of_server.closed_first_byte);
+    say("closed_idle", of_server.closed_idle);
+    say("closed_rate", of_server.closed_rate);
+    say("closed_output", of_server.closed_output);
+    say("accept_failures", of_server.accept_failures);
+    say("exhaustions", of_server.exhaustions);
+    say("waits", of_loop.waits);
+    say("received", of_loop.bytes_in);
+    say("sent", of_loop.bytes_out);
+    say("buffer_shortages", of_loop.buffer_shortages);
+    say("completion_overflows", of_loop.completion_overflows);
+    say("receives_renewed", of_loop.receives_renewed);
+    say("begun", counts.begun);
+    say("ended", counts.ended);
+    say("open", open_now);
+    say("accept_errors", counts.accept_errors);
+    say("errors", counts.errors);
+    say("nameless", counts.nameless);
+    say("late", counts.late);
+    say("unwanted", counts.unwanted);
+    say("queued_most", counts.queued_most);
+    say("output_most", counts.output_most);
+    say("short_writes", counts.short_writes);
+    say("life_shortest", counts.life_shortest);
+    say("life_longest", counts.life_longest);
+    say("hoarded", hoarded);
+    say("churn_left", churn_left);
+    say("system_failed", (uint64_t)berth__fault_system_failed());
+    say("memory_failed", (uint64_t)berth__fault_memory_failed());
+    printf("\"timeout\": %d, \"blocks\": %ld, \"descriptors\": %ld}\n",
+           loop != NULL ? berth_loop_timeout(loop) : -1, account_blocks(), left_descriptors);
     (void)fflush(stdout);
 }
 
@@ -500,6 +551,7 @@ static void obey(void *user)
         let_go();
     }
     free(line);
+    collect();
     if (quit)
         berth_loop_stop(loop, 0);
     else
@@ -560,12 +612,27 @@ static bool read_arguments(int count, char **arguments)
     return serving != MODES;
 }
 
+static void set_limits(void)
+{
+    berth_accept_limits accepting = {.shed = options[SHED].value != 0};
+    berth_connection_limits connections = {
+        .first_byte = (uint32_t)options[FIRST_BYTE].value,
+        .idle = (uint32_t)options[IDLE].value,
+        .minimum_rate = (uint32_t)options[RATE].value,
+        .rate_window = (uint32_t)options[WINDOW].value,
+        .output = (size_t)options[OUTPUT].value,
+    };
+    berth_server_set_accept_limits(server, &accepting);
+    berth_server_set_connection_limits(server, &connections);
+}
+
 static bool start_listening(void)
 {
     server = berth_server_new(loop, &server_handlers, NULL);
     if (server == NULL)
         return false;
     set_limit((int)options[PENDING].value);
+    set_limits();
     berth_server_set_listen_backlog_size(server, (int)options[BACKLOG].value);
     berth_address address = options[ANY].value ? BERTH_ADDRESS_ANY : BERTH_ADDRESS_LOOPBACK;
     return berth_server_listen(server, address, 0);
@@ -586,8 +653,6 @@ int main(int count, char **arguments)
         return fail(2, "usage: server MODE [NAME=NUMBER]...");
     account_begin();
     memset(block, 'x', sizeof block);
-    if (options[COUNT_ACCEPTS].value)
-        berth__fault_set_system(LONG_MAX / 2, 1, 0, "accept4");
     loop = berth_loop_new(NULL);
     if (loop == NULL) {
         char reason[160];
@@ -610,6 +675,7 @@ int main(int count, char **arguments)
     if (status != 0)
         (void)pthread_cancel(thread);
     (void)pthread_join(thread, NULL);
+    collect();
     free_all();
     report(account_descriptors());
     return status == 0 ? 0 : fail(2, "the loop has failed");
