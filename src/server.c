@@ -157,11 +157,12 @@ static void begin(berth_server *server, berth__listener *listener)
     berth__loop_touch(server->object.loop);
 }
 
-static bool look_up_name(berth_server *server, berth__listener *listener)
+/* Returns an errno. */
+static int look_up_name(berth_server *server, berth__listener *listener)
 {
     berth__backend *backend = server->object.loop->backend;
     return backend->operations->name_of(backend, listener->descriptor, BERTH__LOCAL,
-                                        &server->address, &server->port) == 0;
+                                        &server->address, &server->port);
 }
 
 static const char *reason_of(int error, berth__listen_step step)
@@ -200,7 +201,15 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
         return false;
     }
     begin(server, listener);
-    if (!look_up_name(server, listener)) {
+    error = look_up_name(server, listener);
+    if (error != 0 && port == 0) {
+        berth__server_stop_listening(server); /* nobody could be told where to connect to */
+        berth__server_set_error(server, berth__class_of(error),
+                                "cannot listen on %s: which port it is cannot be told: %s",
+                                endpoint, berth__reason_of(error));
+        return false;
+    }
+    if (error != 0) {
         server->address = address;
         server->port = port;
     }
@@ -230,7 +239,7 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
         return false;
     }
     begin(server, listener);
-    look_up_name(server, listener);
+    (void)look_up_name(server, listener);
     return true;
 }
 

@@ -122,8 +122,9 @@ BERTH_API berth_loop *berth_server_loop(const berth_server *server);
  * @return false on failure, with class and text set, and not listening: OPERATION (already
  *         listening; nothing changes), ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE (not an address of
  *         this host), SOCKET_ACCESS (privileged port), SOCKET_RESOURCE (no descriptor or memory
- *         left), UNSUPPORTED_OPERATION (null address, family missing, scope unknown or missing,
- *         proxy that cannot listen); the proxy's own failures as for berth_socket_set_proxy
+ *         left, or none to tell the port that the system chose), UNSUPPORTED_OPERATION (null
+ *         address, family missing, scope unknown or missing, proxy that cannot listen); the proxy's
+ *         own failures as for berth_socket_set_proxy
  */
 BERTH_API bool berth_server_listen(berth_server *server, berth_address address, uint16_t port);
 

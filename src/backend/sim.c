@@ -28,6 +28,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "system.h"
+
 #define NEVER UINT64_MAX
 #define TICK 1000u /* nanoseconds that every wait takes */
 #define BEGINNING 1000000000u
@@ -689,6 +691,8 @@ static int sim_descriptor(berth__backend *backend)
 static int sim_name_of(berth__backend *backend, int descriptor, berth__side side,
                        berth_address *ret_address, uint16_t *ret_port)
 {
+    if (berth__fault_system(side == BERTH__PEER ? "getpeername" : "getsockname"))
+        return errno;
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
     if (entry == NULL)
         return berth__kernel_not_ours(descriptor);

@@ -3,6 +3,9 @@
  */
 #include "scene.h"
 
+#include "fault.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +54,24 @@ CASE(listen_on_a_wildcard_over_a_busy_port, "S1.13 T19",
     struct host *host = host_new("2");
     fails(host, BERTH_ADDRESS_ANY_IPV4, holder->port, BERTH_ERROR_ADDRESS_IN_USE);
     fails(host, BERTH_ADDRESS_ANY, holder->port, BERTH_ERROR_ADDRESS_IN_USE);
+}
+
+CASE(listen_on_a_port_that_cannot_be_told, "reliability 14",
+     "the name of the listener cannot be read: no success with port 0; a chosen port is known")
+{
+    struct host *host = host_listening("1");
+    uint16_t port = host->port;
+    berth_server_close(host->server);
+    berth__fault_set_system(0, 1, ENOBUFS, "getsockname");
+    ck_assert(!berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert(!berth_server_is_listening(host->server));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_SOCKET_RESOURCE);
+    berth__fault_set_system(0, 1, ENOBUFS, "getsockname");
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
+    berth__fault_clear();
+    ck_assert_uint_eq(berth_server_port(host->server), port);
+    world_connect(port);
+    UNTIL(host->new_connections == 1);
 }
 
 CASE(listen_without_conflict, "S1.14", "the same port on another address of this host is free")
