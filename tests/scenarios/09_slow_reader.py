@@ -34,6 +34,16 @@ def read_all(client):
         size += len(part)
 
 
+def settle(server):
+    """Waits until the kernel takes nothing more, since all windows are shut."""
+    sent = -1
+    for _ in range(60):
+        before, sent = sent, server.stats()["sent"]
+        if sent == before:
+            return
+        time.sleep(1)
+
+
 def judge_output(scenario, name, stats):
     scenario.figure(name + ", longest output of a connection",
                     "%d KiB" % (stats["output_most"] // 1024),
@@ -48,7 +58,7 @@ with Scenario(9, "slow readers",
     count = 20 if scenario.short else 500
     server = scenario.server("http", low=HIGH // 4, high=HIGH, body=BODY, backlog=1024)
     clients = [ask(server.port) for _ in range(count)]
-    time.sleep(1)
+    settle(server)
     before = server.memory()
     time.sleep(1 if scenario.short else 10)
     grown = server.memory() - before
