@@ -151,6 +151,7 @@ CASE(empty_loop, "S2.1", "a loop with nothing in it turns, and ends a turn in ti
 {
     ck_assert(!berth_loop_turn(world_loop(), 0));
     ck_assert(!berth_loop_turn(world_loop(), 1));
-    ck_assert_str_eq(berth_loop_backend_name(world_loop()), getenv("BERTH_BACKEND"));
+    if (strcmp(getenv("BERTH_BACKEND"), "auto") != 0) /* in a sandbox: scenario 12 */
+        ck_assert_str_eq(berth_loop_backend_name(world_loop()), getenv("BERTH_BACKEND"));
     ck_assert_str_ne(berth_loop_backend_reason(world_loop()), "");
 }
