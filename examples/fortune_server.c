@@ -15,7 +15,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include <berth/berth.h>
 
 #include "fortune_book.h"
+#include "main_loop.h"
 #include "options.h"
 
 #define PROGRAM "fortune_server"
@@ -144,36 +144,11 @@ static options parse(int argc, char **argv)
 
 /* ---- the course ------------------------------------------------------------------------------ */
 
-static berth_loop *main_loop; /* for the signal handler, and for what it is called */
-
-static void stop(int signal_number)
-{
-    (void)signal_number;
-    berth_loop_stop(main_loop, 0);
-}
-
-static void on_stop_signals(void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static void announce(const berth_server *server)
-{
-    char address[BERTH_ADDRESS_TEXT_SIZE];
-    berth_address_format(berth_server_address(server), address, sizeof(address));
-    printf("fortune server listening on %s port %u\n", address, berth_server_port(server));
-    printf("backend %s: %s\n", berth_loop_backend_name(main_loop),
-           berth_loop_backend_reason(main_loop));
-    fflush(stdout);
-}
-
 static void listen_or_fail(berth_server *server, const service *self)
 {
     if (!berth_server_listen(server, self->address, self->port))
         fail(PROGRAM, "%s", berth_server_error_string(server));
-    announce(server);
+    main_loop_announce(server);
 }
 
 /* Through a proxy listening can end with a connection, and begins anew, perhaps on another port. */
@@ -188,29 +163,19 @@ static void report(berth_server *server, berth_error error, void *user)
 int main(int argc, char **argv)
 {
     static const berth_server_handlers handlers = {.new_connection = serve, .accept_error = report};
-    const char *backend = getenv("BERTH_BACKEND");
     options chosen = parse(argc, argv);
     service self = {.log = chosen.log, .address = chosen.address, .port = chosen.port};
     setvbuf(stdout, NULL, _IOLBF, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
     book_open(&self.sayings, PROGRAM, chosen.fortunes);
 
-    main_loop = berth_loop_new(NULL);
-    if (!main_loop)
-        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
-    berth_server *server = berth_server_new(main_loop, &handlers, &self);
+    berth_server *server = berth_server_new(main_loop_open(PROGRAM), &handlers, &self);
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
-    on_stop_signals(stop);
     listen_or_fail(server, &self);
-    if (berth_loop_run(main_loop) != 0)
-        fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
-
-    on_stop_signals(SIG_IGN);   /* a second one must not find a loop that is gone */
-    berth_loop_free(main_loop); /* with the server and the sockets */
+    main_loop_run(PROGRAM); /* and frees the server and the sockets */
     printf("served %lu fortunes\n", self.served);
     book_free(&self.sayings);
     return 0;

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include <berth/berth.h>
 
 #include "fortune_book.h"
+#include "main_loop.h"
 #include "options.h"
 
 #define PROGRAM "threaded_fortune_server"
@@ -235,21 +235,6 @@ static options parse(int argc, char **argv)
 
 /* ---- the course ------------------------------------------------------------------------------ */
 
-static berth_loop *main_loop; /* for the signal handler only */
-
-static void stop(int signal_number)
-{
-    (void)signal_number;
-    berth_loop_stop(main_loop, 0);
-}
-
-static void on_stop_signals(void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 static void report(berth_server *server, berth_error error, void *user)
 {
     (void)error;
@@ -257,46 +242,33 @@ static void report(berth_server *server, berth_error error, void *user)
     fprintf(stderr, PROGRAM ": %s\n", berth_server_error_string(server));
 }
 
-static void serve_until_stopped(const options *chosen, service *self)
+static void listen_or_fail(berth_loop *loop, const options *chosen, service *self)
 {
     static const berth_server_handlers alone = {.incoming_connection = begin_visit,
                                                 .accept_error = report};
     static const berth_server_handlers pooled = {.incoming_connection = hand_over,
                                                  .accept_error = report};
-    char address[BERTH_ADDRESS_TEXT_SIZE];
-    berth_server *server = berth_server_new(main_loop, chosen->workers ? &pooled : &alone, self);
+    berth_server *server = berth_server_new(loop, chosen->workers ? &pooled : &alone, self);
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_listen_backlog_size(server, BACKLOG);
     if (!berth_server_listen(server, chosen->address, chosen->port))
         fail(PROGRAM, "%s", berth_server_error_string(server));
-    on_stop_signals(stop);
-    berth_address_format(berth_server_address(server), address, sizeof(address));
-    printf("fortune server listening on %s port %u\n", address, berth_server_port(server));
-    printf("backend %s: %s\n", berth_loop_backend_name(main_loop),
-           berth_loop_backend_reason(main_loop));
-    fflush(stdout);
-    if (berth_loop_run(main_loop) != 0)
-        fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
-    on_stop_signals(SIG_IGN); /* a second one must not find a loop that is gone */
+    main_loop_announce(server);
 }
 
 int main(int argc, char **argv)
 {
-    const char *backend = getenv("BERTH_BACKEND");
     options chosen = parse(argc, argv);
     service self = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
     setvbuf(stdout, NULL, _IOLBF, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
     book_open(&self.sayings, PROGRAM, chosen.fortunes);
-    main_loop = berth_loop_new(NULL);
-    if (!main_loop)
-        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
+    berth_loop *loop = main_loop_open(PROGRAM);
     if (chosen.workers > 0)
         start_workers(&self, chosen.workers);
-    serve_until_stopped(&chosen, &self);
-    berth_loop_free(main_loop); /* with the server: nobody hands over any more */
+    listen_or_fail(loop, &chosen, &self);
+    main_loop_run(PROGRAM); /* and frees the server: nobody hands over any more */
     berth_workers_free(self.workers);
     wait_for_threads(&self);
     printf("served %lu fortunes\n", atomic_load(&self.served));

@@ -1,0 +1,53 @@
+/* The loop of a serving example; see main_loop.h. */
+#include "main_loop.h"
+
+#include "options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static berth_loop *loop; /* for the signal handler */
+
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    berth_loop_stop(loop, 0);
+}
+
+static void on_stop_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+berth_loop *main_loop_open(const char *program)
+{
+    const char *backend = getenv("BERTH_BACKEND");
+    loop = berth_loop_new(NULL);
+    if (!loop)
+        fail(program, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
+             backend ? backend : "", strerror(errno));
+    on_stop_signals(stop);
+    return loop;
+}
+
+void main_loop_announce(const berth_server *server)
+{
+    char address[BERTH_ADDRESS_TEXT_SIZE];
+    berth_address_format(berth_server_address(server), address, sizeof(address));
+    printf("fortune server listening on %s port %u\n", address, berth_server_port(server));
+    printf("backend %s: %s\n", berth_loop_backend_name(loop), berth_loop_backend_reason(loop));
+    fflush(stdout);
+}
+
+void main_loop_run(const char *program)
+{
+    if (berth_loop_run(loop) != 0)
+        fail(program, "the event loop has failed: %s", strerror(errno));
+    on_stop_signals(SIG_IGN); /* a second one must not find a loop that is gone */
+    berth_loop_free(loop);
+}
