@@ -44,22 +44,24 @@ void berth__pool_clear(berth__pool *pool)
     *pool = (berth__pool){0};
 }
 
+BERTH__RARE static berth__chunk *chunk_new(size_t capacity)
+{
+    berth__chunk *chunk = berth__allocate(sizeof(*chunk) + capacity);
+    if (!chunk)
+        return NULL;
+    *chunk = (berth__chunk){.capacity = (uint32_t)capacity};
+    return chunk;
+}
+
 static berth__chunk *chunk_acquire(berth__pool *pool, bool large)
 {
     berth__chunk **list = large ? &pool->large : &pool->small;
     unsigned *count = large ? &pool->large_count : &pool->small_count;
-    size_t capacity = large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL;
     berth__chunk *chunk = *list;
-    if (chunk) {
-        *list = chunk->next;
-        (*count)--;
-    } else {
-        chunk = berth__allocate(sizeof(*chunk) + capacity);
-        if (!chunk)
-            return NULL;
-        chunk->capacity = (uint32_t)capacity;
-        chunk->reserved = 0;
-    }
+    if (!chunk)
+        return chunk_new(large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL);
+    *list = chunk->next;
+    (*count)--;
     chunk->next = NULL;
     chunk->start = 0;
     chunk->end = 0;
@@ -115,41 +117,51 @@ static berth__chunk *gather(berth__pool *pool, size_t size)
     return first;
 }
 
-bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size)
+/* What neither fits behind the last byte nor into a small chunk. Out of line, or else every message
+ * would save the registers that this needs. */
+BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, const uint8_t *bytes,
+                                    size_t size)
 {
-    const uint8_t *bytes = data;
     berth__chunk *last = chain->last;
-    if (size == 0)
-        return true;
     size_t room = last ? last->capacity - last->end : 0;
-    if (size > room && size <= BERTH__CHUNK_SMALL)
-        room = 0; /* whole into a new chunk */
-    size_t behind = size < room ? size : room;
-    berth__chunk *fresh = NULL;
-    if (size > behind) {
-        fresh = gather(pool, size - behind);
-        if (!fresh)
-            return false;
-    }
-    chain->size += size;
-    if (behind > 0) {
-        (void)chunk_fill(last, bytes, behind);
-        bytes += behind;
-        size -= behind;
-    }
+    berth__chunk *fresh = gather(pool, size - room);
     if (!fresh)
-        return true;
+        return false;
+    chain->size += size;
     if (last)
         last->next = fresh;
     else
         chain->first = fresh;
-    for (; fresh; fresh = fresh->next) {
-        size_t part = chunk_fill(fresh, bytes, size);
+    for (berth__chunk *chunk = last ? last : fresh; chunk; chunk = chunk->next) {
+        size_t part = chunk_fill(chunk, bytes, size);
         bytes += part;
         size -= part;
-        chain->last = fresh;
+        chain->last = chunk;
     }
     assert(size == 0);
+    return true;
+}
+
+bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size)
+{
+    berth__chunk *last = chain->last;
+    if (size == 0)
+        return true;
+    if (!last || size > last->capacity - last->end) {
+        if (size > BERTH__CHUNK_SMALL)
+            return append_long(chain, pool, data, size);
+        berth__chunk *fresh = chunk_acquire(pool, false);
+        if (!fresh)
+            return false;
+        if (last)
+            last->next = fresh;
+        else
+            chain->first = fresh;
+        chain->last = last = fresh;
+    }
+    memcpy(last->bytes + last->end, data, size);
+    last->end += (uint32_t)size;
+    chain->size += size;
     return true;
 }
 
@@ -173,6 +185,17 @@ size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, s
     return done;
 }
 
+static berth__chunk *unlink_first(berth__chain *chain)
+{
+    berth__chunk *chunk = chain->first;
+    chain->first = chunk->next;
+    if (!chain->first)
+        chain->last = NULL;
+    chain->size -= chunk->end - chunk->start;
+    chunk->next = NULL;
+    return chunk;
+}
+
 size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
 {
     size_t done = 0;
@@ -185,7 +208,7 @@ size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
             return size;
         }
         done += here;
-        berth__chunk_release(berth__chain_detach(chain), pool);
+        berth__chunk_release(unlink_first(chain), pool);
     }
     return done;
 }
@@ -269,15 +292,7 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
 
 berth__chunk *berth__chain_detach(berth__chain *chain)
 {
-    berth__chunk *chunk = chain->first;
-    if (!chunk)
-        return NULL;
-    chain->first = chunk->next;
-    if (!chain->first)
-        chain->last = NULL;
-    chain->size -= chunk->end - chunk->start;
-    chunk->next = NULL;
-    return chunk;
+    return chain->first ? unlink_first(chain) : NULL;
 }
 
 void berth__chain_clear(berth__chain *chain, berth__pool *pool)

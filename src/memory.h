@@ -9,6 +9,10 @@
 
 #include <berth/memory.h>
 
+/* Marks a function that a message or a connection does not usually need, so that it is not inlined
+ * into one that each of them does. */
+#define BERTH__RARE __attribute__((noinline))
+
 void *berth__allocate(size_t size);      /* NULL when out of memory */
 void *berth__allocate_zero(size_t size); /* the same, zeroed */
 void *berth__reallocate(void *memory, size_t size);
