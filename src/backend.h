@@ -9,10 +9,11 @@
  *
  * The laws, which tests/conformance holds every backend to:
  *
- *  1. An operation ends exactly once, and never inside the call that started it. What has ended, or
- *     can be moved on, is put into the ready list (berth__ready_add); the loop takes records out of
- *     it one by one and hands each to `run`, and only there are events called. So starting anything
- *     inside an event is always legal, and nothing recurses.
+ *  1. An operation ends exactly once, and no event is called inside the call that started it. What
+ *     has ended, or can be moved on, is put into the ready list (berth__ready_add); the loop takes
+ *     records out of it one by one and hands each to `run`, and only there are events called. So
+ *     starting anything inside an event is always legal, and nothing recurses. One operation may
+ *     end inside its call: a send, which then returns its result, and no `sent` follows.
  *  2. A record is in the ready list at most once. The loop may run only the records of one owner
  *     and leave the others, in order, for later: `wait` must then neither lose their events nor
  *     return again and again for them.
@@ -25,9 +26,9 @@
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes, one run of a listener at
  *     most BERTH__ACCEPT_BUDGET connections; a record with more to do goes to the end of the ready
  *     list.
- *  6. The memory of a send belongs to the backend until `sent`, whatever is called meanwhile. A
- *     send may be short: the result is what the kernel took, at least 1, or a negative errno. After
- *     close it still ends, before `closed`.
+ *  6. The memory of a send belongs to the backend until the send has ended, whatever is called
+ *     meanwhile. A send may be short: the result is what the kernel took, at least 1, or a negative
+ *     errno. After close one in flight still ends, before `closed`.
  *  7. close is terminal, for streams, listeners and watches alike: no event but `sent` (for a send
  *     in flight) and then `closed`, the last, after which the record may be freed, even inside
  *     `closed`. A second close has no effect. Closing a listener gives its port back inside the
@@ -250,9 +251,10 @@ typedef struct berth__backend_operations {
     void (*receive_start)(berth__backend *backend, berth__stream *stream);
     void (*receive_stop)(berth__backend *backend, berth__stream *stream);
 
-    /* `more`: further output follows at once, so that the kernel need not send a short segment. */
-    void (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
-                 bool more);
+    /* Returns 0 if the send is in flight, and ends with `sent`; else its result, as for `sent`.
+     * `more`: further output follows at once, so that the kernel need not send a short segment. */
+    ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
+                      bool more);
 
     /* Ends the sending direction, at once; no send may be in flight. */
     int (*shutdown_send)(berth__backend *backend, berth__stream *stream);

@@ -216,12 +216,17 @@ static void hand_over(berth__connector *connector, berth__stream *stream)
     berth__leave(&socket->object);
 }
 
+static void header_sent(berth__stream *stream, ptrdiff_t result);
+
 static void send_header(berth__connector *connector)
 {
     size_t size;
     const uint8_t *data = berth__chain_front(&connector->header, &size);
     berth__backend *backend = loop_of(connector)->backend;
-    backend->operations->send(backend, connector->greeting, data, size, false);
+    berth__stream *stream = connector->greeting;
+    ptrdiff_t result = backend->operations->send(backend, stream, data, size, false);
+    if (result != 0)
+        header_sent(stream, result);
 }
 
 static void header_sent(berth__stream *stream, ptrdiff_t result)

@@ -379,13 +379,18 @@ void berth__loop_flush_later(berth_loop *loop, berth_socket *socket)
     berth__loop_touch(loop);
 }
 
-static void flush_all(berth_loop *loop)
+/* Those that come meanwhile, such as a socket whose handler writes on each time the kernel takes
+ * its output, are for the next turn. Returns whether there was one. */
+static bool flush_all(berth_loop *loop)
 {
-    while (loop->flush != NULL) {
+    size_t count = loop->flush_count;
+    bool any = count > 0;
+    for (; count > 0 && loop->flush != NULL; count--) {
         berth_socket *socket = loop->flush;
         berth__socket_unlink_flush(socket);
         berth__socket_settle(socket);
     }
+    return any;
 }
 
 /* One turn, without a look at whether the loop was freed. Returns whether anything ran. */
@@ -393,12 +398,11 @@ static bool turn_any(berth_loop *loop, int64_t timeout)
 {
     loop->depth++;
     loop->counts.turns++;
-    bool ready = loop->backend->ready.count > 0;
+    bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
     if (ready && !loop->skipped) {
         loop->skipped = true;
     } else {
-        bool hurry = ready || atomic_load(&loop->tasks_waiting) || loop->flush != NULL ||
-                     berth__lookups_finished(loop);
+        bool hurry = ready || atomic_load(&loop->tasks_waiting) || berth__lookups_finished(loop);
         loop->skipped = false;
         wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
     }
@@ -406,7 +410,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout)
     any = berth__lookups_run(loop, NULL) > 0 || any;
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
-    flush_all(loop);
+    any = flush_all(loop) || any;
     loop->depth--;
     berth__collect(loop);
     return any;

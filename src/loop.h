@@ -6,9 +6,9 @@
  * garbage
  *
  * A turn may be nested inside a handler. Completions are those in the ready list when the phase
- * begins, so that a busy stream cannot keep timers from running. When records are ready already (a
- * send that completed at once, a stream over its budget) a turn goes without waiting, but not twice
- * in a row, so that news from the kernel are always heard.
+ * begins, so that a busy stream cannot keep timers from running; the same goes for the flush. When
+ * something is left of either (a stream over its budget, output of several chunks) a turn goes
+ * without waiting, but not twice in a row, so that news from the kernel are always heard.
  *
  * A blocking wait turns the same machine for one owner: it runs that owner's records and nobody's,
  * no timers and no tasks, and leaves the records of others in the ready list.
@@ -56,6 +56,7 @@ struct berth_loop {
 
     struct berth_socket *flush; /* sockets with fresh output, first to last */
     struct berth_socket **flush_end;
+    size_t flush_count;
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;

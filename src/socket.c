@@ -296,6 +296,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
+    socket->send_result = 0;
     socket->end_held = socket->overflowed = false;
     socket->endings++;
     return stream;

@@ -91,6 +91,7 @@ struct berth_socket {
     uint32_t sent;        /* sends so far */
     int error_number;     /* errno of the last error, 0 if it had none */
     int end_error;        /* of the end that is held back */
+    int32_t send_result;  /* of a send that has ended in berth_socket_flush, to be announced */
     uint16_t handlers_size;
     uint8_t state;   /* berth_state */
     uint8_t error;   /* berth_error */
@@ -130,12 +131,12 @@ bool berth__socket_in_flush(const berth_socket *socket);
 void berth__socket_link_flush(berth_socket *socket, berth_socket ***end);
 void berth__socket_unlink_flush(berth_socket *socket);
 
-/* Starts a send if there is output and none is in flight. */
-void berth__socket_send(berth_socket *socket);
-
-/* What a turn does with a socket in the flush list: announces an end that was held back, or sends.
- */
+/* What a turn does with a socket in the flush list: announces an end that was held back, or sends,
+ * and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);
+
+/* Whether there is output that berth__socket_settle would send or announce. */
+bool berth__socket_unsent(const berth_socket *socket);
 
 /* The socket was taken out of its server's queue by the user: what was held back goes on. */
 void berth__socket_taken(berth_socket *socket);

@@ -8,9 +8,10 @@
  * own, so that a peer cannot fill the memory of a server that is slow to take connections.
  *
  * Output. Writing copies into the chain; the loop starts one send per socket and turn, of the first
- * chunk; when it has ended the next follows. A send that fails means that the connection is dead:
- * input that came before is still delivered, and its end then announces the error. Output that was
- * ended by the user (shut) is followed by the end of this direction once it is sent.
+ * chunk; when it has ended, which can be at once, the next follows in the next turn. A send that
+ * fails means that the connection is dead: input that came before is still delivered, and its end
+ * then announces the error. Output that was ended by the user (shut) is followed by the end of this
+ * direction once it is sent.
  *
  * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
  * the end (socket.c).
@@ -167,22 +168,6 @@ void berth__socket_taken(berth_socket *socket)
         berth__loop_flush_later(socket->object.loop, socket);
     else
         berth__socket_pace(socket);
-}
-
-void berth__socket_settle(berth_socket *socket)
-{
-    if (socket->overflowed && berth_socket_is_valid(socket)) {
-        berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
-        return;
-    }
-    if (!socket->end_held || socket->pending_in != NULL) {
-        berth__socket_send(socket);
-        return;
-    }
-    socket->end_held = false;
-    berth__enter(&socket->object);
-    input_ended(socket, socket->end_error);
-    berth__leave(&socket->object);
 }
 
 static void never_connected(berth__stream *stream, int error)
@@ -417,11 +402,13 @@ void berth__socket_link_flush(berth_socket *socket, berth_socket ***end)
     socket->flush_link = *end;
     **end = socket;
     *end = &socket->flush_next;
+    socket->object.loop->flush_count++;
 }
 
 void berth__socket_unlink_flush(berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
+    loop->flush_count--;
     *socket->flush_link = socket->flush_next;
     if (socket->flush_next != NULL)
         socket->flush_next->flush_link = socket->flush_link;
@@ -431,17 +418,19 @@ void berth__socket_unlink_flush(berth_socket *socket)
     socket->flush_link = NULL;
 }
 
-void berth__socket_send(berth_socket *socket)
+/* Starts a send if there is output and none is in flight. Returns its result if it has ended at
+ * once; else 0. */
+static ptrdiff_t start_send(berth_socket *socket)
 {
     berth__stream *stream = socket->stream;
     if (stream == NULL || stream->sending || socket->send_failed)
-        return;
+        return 0;
     size_t size;
     const uint8_t *data = berth__chain_front(&socket->output, &size);
     if (data == NULL)
-        return;
+        return 0;
     berth__backend *backend = socket->object.loop->backend;
-    backend->operations->send(backend, stream, data, size, size < socket->output.size);
+    return backend->operations->send(backend, stream, data, size, size < socket->output.size);
 }
 
 static void announce_output(berth_socket *socket, size_t bytes)
@@ -501,6 +490,33 @@ static void sent(berth__stream *stream, ptrdiff_t result)
             berth__socket_end_direction(socket);
     }
     berth__leave(&socket->object);
+}
+
+void berth__socket_settle(berth_socket *socket)
+{
+    if (socket->overflowed && berth_socket_is_valid(socket)) {
+        berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
+        return;
+    }
+    if (socket->end_held && socket->pending_in == NULL) {
+        socket->end_held = false;
+        berth__enter(&socket->object);
+        input_ended(socket, socket->end_error);
+        berth__leave(&socket->object);
+        return;
+    }
+    ptrdiff_t result = socket->send_result;
+    socket->send_result = 0;
+    if (result == 0)
+        result = start_send(socket);
+    if (result != 0)
+        sent(socket->stream, result);
+}
+
+bool berth__socket_unsent(const berth_socket *socket)
+{
+    return socket->output.size > 0 && socket->stream != NULL && !socket->stream->sending &&
+           !socket->send_failed;
 }
 
 /* Connected, or on the way. */
@@ -566,10 +582,10 @@ bool berth_socket_flush(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->output.size == 0 || socket->stream == NULL)
         return false;
-    /* An end that was held back, or is to come, is announced from the list. */
-    if (berth__socket_in_flush(socket) && !socket->end_held && !socket->overflowed)
-        berth__socket_unlink_flush(socket);
-    berth__socket_send(socket);
+    if (socket->send_result == 0)
+        socket->send_result = (int32_t)start_send(socket);
+    if (socket->send_result != 0) /* handlers are called from the list */
+        berth__loop_flush_later(socket->object.loop, socket);
     berth__loop_touch(socket->object.loop);
     return true;
 }

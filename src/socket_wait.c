@@ -31,6 +31,8 @@ static uint64_t go_on(void *object)
     if (socket->object.freed)
         return UINT64_MAX;
     uint64_t connect = berth__connect_step(socket);
+    if (berth__socket_unsent(socket))
+        return 0;
     due = close < due ? close : due;
     return connect < due ? connect : due;
 }

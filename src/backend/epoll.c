@@ -8,9 +8,9 @@
  * triggered, once and for good; a stream that is sent to and closed in one turn is never
  * registered. An edge is remembered in the record (READABLE) and puts it into the ready list while
  * receiving is started; run reads into one buffer of the backend until a short read says that the
- * kernel has no more. A send is tried inside the call and its result put into the ready list; if it
- * would block it is parked until the edge that says writable, and tried again in run. So an echo is
- * epoll_wait, recv and send.
+ * kernel has no more. A send is tried inside the call, which returns its result; if it would block
+ * it is parked until the edge that says writable, and tried again in run. So an echo is epoll_wait,
+ * recv and send.
  *
  * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit,
  * or the record still waits in the ready list because a blocking wait runs only others) the
@@ -243,23 +243,27 @@ static bool try_send(berth__stream *stream)
     return true;
 }
 
-static void send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                        size_t size, bool more)
+/* Leaves the send in flight, to be tried again at the next edge. */
+BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stream)
+{
+    stream->sending = true;
+    stream->flags |= PARKED;
+    int error = stream->flags & WITH_OUT ? 0 : register_stream(epoll, stream, true);
+    if (error == 0)
+        return 0;
+    stream->sending = false;
+    stream->flags &= ~(uint32_t)PARKED;
+    return -error;
+}
+
+static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
+                             size_t size, bool more)
 {
     assert(!stream->sending && !stream->closing);
-    stream->sending = true;
     stream->data = data;
     stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
     stream->flags = more ? stream->flags | MORE : stream->flags & ~(uint32_t)MORE;
-    if (!try_send(stream)) {
-        stream->flags |= PARKED;
-        int error = stream->flags & WITH_OUT ? 0 : register_stream(of(backend), stream, true);
-        if (error == 0)
-            return;
-        stream->flags &= ~(uint32_t)PARKED;
-        stream->result = -error;
-    }
-    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_SENT);
+    return try_send(stream) ? stream->result : park_send(of(backend), stream);
 }
 
 static int shutdown_send(berth__backend *backend, berth__stream *stream)

@@ -297,8 +297,8 @@ static bool advance_send(berth__kernel *kernel, berth__stream *stream)
     return true;
 }
 
-static void sim_send(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
-                     bool more)
+static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const void *data,
+                          size_t size, bool more)
 {
     (void)more;
     berth__kernel *kernel = kernel_of(backend);
@@ -310,9 +310,11 @@ static void sim_send(berth__backend *backend, berth__stream *stream, const void 
     /* Half of the backends send in this call, half when the loop waits: with a seed, chance
      * decides. */
     if (kernel->settings.seed != 0 && berth__kernel_chance(kernel, 2) == 0)
-        return;
-    if (advance_send(kernel, stream))
-        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_SENT);
+        return 0;
+    if (!advance_send(kernel, stream))
+        return 0;
+    stream->sending = false;
+    return stream->result;
 }
 
 static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)

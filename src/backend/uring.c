@@ -284,22 +284,20 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     return ENOMEM;
 }
 
-static void send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                        size_t size, bool more)
+static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
+                             size_t size, bool more)
 {
     assert(!stream->sending && !stream->closing);
-    stream->sending = true;
     berth__uring_checked(of(backend), stream);
     struct io_uring_sqe *sqe = berth__ring_entry(&of(backend)->ring);
-    if (sqe == NULL) {
-        stream->result = -ENOMEM;
-        berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_SENT);
-        return;
-    }
+    if (sqe == NULL)
+        return -ENOMEM;
+    stream->sending = true;
     io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
                        MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
     stream->own.uring.in_flight++;
+    return 0;
 }
 
 static int shutdown_send(berth__backend *backend, berth__stream *stream)

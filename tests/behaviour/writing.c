@@ -140,6 +140,27 @@ CASE(write_inside_bytes_written, "S3.28", "the handler may write on; it is not c
     UNTIL(actor->written == 10);
 }
 
+static void write_for_ever(struct actor *actor)
+{
+    actor_say(actor, "y");
+}
+
+CASE(writing_on_lets_the_turn_end, "S3.28",
+     "a handler that writes on each time is called once a turn, so that the others get theirs")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->on_written = write_for_ever;
+    actor_say(actor, "x");
+    for (int turns = 0; turns < WORLD_TURNS && actor->written < 10; turns++) {
+        size_t before = actor->written;
+        berth_loop_turn(world_loop(), 1);
+        ck_assert_uint_le(actor->written, before + 1);
+    }
+    ck_assert_uint_ge(actor->written, 10);
+}
+
 static unsigned depth;
 
 static void flush_inside(struct actor *actor)

@@ -106,18 +106,24 @@ static void on_receive_ended(berth__stream *stream, int error)
     leave_event();
 }
 
-static void on_sent(berth__stream *stream, ptrdiff_t result)
+/* Tells the case, whichever of the two ways the backend has taken. */
+static void send_has_ended(kit_stream *self, ptrdiff_t result)
 {
-    kit_stream *self = stream->core;
-    enter_event(self->closed);
-    ck_assert_msg(!stream->sending, "sending is still on inside sent");
-    ck_assert_msg(result != 0, "a send gave 0");
+    ck_assert_msg(!self->stream.sending, "sending is still on after the end");
     self->sents++;
     self->sent = result;
     if (result > 0)
         self->sent_sum += (size_t)result;
     trace("%s sent", self->name);
     HOOK(self, inside_sent);
+}
+
+static void on_sent(berth__stream *stream, ptrdiff_t result)
+{
+    kit_stream *self = stream->core;
+    enter_event(self->closed);
+    ck_assert_msg(result != 0, "a send gave 0");
+    send_has_ended(self, result);
     leave_event();
 }
 
@@ -495,7 +501,13 @@ void kit_receive_stop(kit_stream *stream)
 
 void kit_send(kit_stream *stream, const void *data, size_t size)
 {
-    STARTING(backend->operations->send(backend, &stream->stream, data, size, false));
+    ptrdiff_t result;
+    unsigned before = stream->sents;
+    STARTING(result = backend->operations->send(backend, &stream->stream, data, size, false));
+    ck_assert_msg(stream->sents == before, "an event inside send");
+    ck_assert_msg(stream->stream.sending == (result == 0), "in flight, or ended: not both");
+    if (result != 0)
+        send_has_ended(stream, result);
 }
 
 int kit_shutdown(kit_stream *stream)

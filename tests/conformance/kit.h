@@ -4,9 +4,9 @@
  * The kit owns a backend and the records that a case makes. It records what their events say, and
  * watches over the laws that hold everywhere, in every case: events come from `run` only and never
  * inside a call that starts something, never nested; nothing comes after `closed`; nothing is
- * received while receiving is off; one run stays in its budget; `sent` answers a send in flight;
- * credit is never overdrawn. At the end it closes what is left, waits for `closed`, and destroys
- * the backend.
+ * received while receiving is off; one run stays in its budget; a send ends either by its result or
+ * by `sent`; credit is never overdrawn. At the end it closes what is left, waits for `closed`, and
+ * destroys the backend.
  */
 #ifndef BERTH_TESTS_KIT_H
 #define BERTH_TESTS_KIT_H

@@ -1,7 +1,8 @@
 /*
- * Law 1: an operation ends exactly once, and never inside the call that started it.
+ * Law 1: an operation ends exactly once, and no event is called inside the call that started it.
  *
- * That nothing is called inside a call or inside another event is watched by the kit in every case;
+ * That nothing is called inside a call or inside another event is watched by the kit in every case,
+ * and so is a send, which ends either by what it returns or by its event, and never by both;
  * the cases here create the occasions: operations that could end at once, and operations that are
  * started inside events.
  */
@@ -9,13 +10,14 @@
 
 #include <stdlib.h>
 
-CASE(send_ends_once, "1 6", "a send that the kernel takes at once is answered once, from run")
+CASE(send_ends_once, "1 6",
+     "a send that the kernel takes at once is answered once, by its result or from run")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
     static const char hello[] = "hello";
     kit_send(stream, hello, 5);
-    ck_assert_uint_eq(stream->sents, 0);
+    ck_assert_uint_eq(stream->sents, stream->stream.sending ? 0 : 1);
     UNTIL(stream->sents == 1);
     ck_assert_int_eq(stream->sent, 5);
     ck_assert(peer_hears(peer, "hello"));
@@ -34,6 +36,7 @@ CASE(nothing_happens_without_run, "1", "a wait alone calls no event, whatever is
     kit_send(stream, hello, 5);
     world_connect(listener->port);
     peer_send_some(peer, "x", 1);
+    trace_clear(); /* the send may have ended by its result */
     for (int turns = 0; turns < 5; turns++)
         ck_assert_int_eq(kit_wait(2), 0);
     ck_assert_str_eq(trace_text(), "");

@@ -41,19 +41,22 @@ CASE(foreign_records_wait_in_order, "2",
     kit_stream *first = kit_pair("first", &owner_b, &peers[0]);
     kit_stream *own = kit_pair("own", &owner_a, &peers[1]);
     kit_stream *second = kit_pair("second", &owner_b, &peers[2]);
-    /* Sends end through the list, in the order of their becoming ready. */
-    kit_send(first, "1", 1);
+    kit_receive_start(first);
+    kit_receive_start(own);
+    kit_receive_start(second);
+    world_settle();
+    peer_close(peers[0]);
     for (int turns = 0; turns < WORLD_TURNS && listed(&first->stream.ready) == 0; turns++)
         kit_turn_for(&owner_a, 1);
-    kit_send(second, "2", 1);
-    kit_send(own, "0", 1);
+    peer_close(peers[2]);
     for (int turns = 0; turns < WORLD_TURNS && listed(&second->stream.ready) == 0; turns++)
         kit_turn_for(&owner_a, 1);
-    for (int turns = 0; turns < WORLD_TURNS && own->sents == 0; turns++)
+    peer_close(peers[1]);
+    for (int turns = 0; turns < WORLD_TURNS && own->ends == 0; turns++)
         kit_turn_for(&owner_a, 1);
-    assert_trace("own sent");
-    UNTIL(first->sents == 1 && second->sents == 1);
-    assert_trace("own sent, first sent, second sent");
+    assert_trace("own ended 0");
+    UNTIL(first->ends == 1 && second->ends == 1);
+    assert_trace("own ended 0, first ended 0, second ended 0");
 }
 
 CASE(foreign_events_are_not_lost, "2",
