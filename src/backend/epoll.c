@@ -368,14 +368,10 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
     }
 }
 
-static void run_receive(epoll_backend *epoll, berth__stream *stream, const struct frame *frame)
+/* For a run inside an event of another, which uses the buffer. */
+BERTH__RARE static void receive_aside(epoll_backend *epoll, berth__stream *stream,
+                                      const struct frame *frame)
 {
-    if (!epoll->buffer_used) {
-        epoll->buffer_used = true;
-        receive_into(epoll, stream, frame, epoll->buffer, BERTH__RECEIVE_BUDGET);
-        epoll->buffer_used = false;
-        return;
-    }
     uint8_t emergency[EMERGENCY];
     uint8_t *other = berth__allocate(BERTH__RECEIVE_BUDGET);
     if (other == NULL)
@@ -383,6 +379,17 @@ static void run_receive(epoll_backend *epoll, berth__stream *stream, const struc
     else
         receive_into(epoll, stream, frame, other, BERTH__RECEIVE_BUDGET);
     berth__release(other);
+}
+
+static void run_receive(epoll_backend *epoll, berth__stream *stream, const struct frame *frame)
+{
+    if (epoll->buffer_used) {
+        receive_aside(epoll, stream, frame);
+        return;
+    }
+    epoll->buffer_used = true;
+    receive_into(epoll, stream, frame, epoll->buffer, BERTH__RECEIVE_BUDGET);
+    epoll->buffer_used = false;
 }
 
 /* One step for each bit, in the order in which things have happened. An event may have closed the
@@ -394,7 +401,9 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
         run_connected(epoll, stream);
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE))
         run_receive(epoll, stream, frame);
-    if (!frame->gone && take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) &&
+    if (frame->gone || stream->ready.pending == 0)
+        return;
+    if (take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) &&
         try_send(stream)) {
         stream->flags &= ~(uint32_t)PARKED;
         stream->ready.pending |= BERTH__READY_SENT;
