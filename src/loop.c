@@ -373,10 +373,28 @@ static bool run_waiting_tasks(berth_loop *loop)
 
 void berth__loop_flush_later(berth_loop *loop, berth_socket *socket)
 {
-    if (berth__socket_in_flush(socket))
+    if (socket->flush_link != NULL)
         return;
-    berth__socket_link_flush(socket, &loop->flush_end);
+    socket->flush_next = NULL;
+    socket->flush_link = loop->flush_end;
+    *loop->flush_end = socket;
+    loop->flush_end = &socket->flush_next;
+    loop->flush_count++;
     berth__loop_touch(loop);
+}
+
+void berth__loop_flush_not(berth_loop *loop, berth_socket *socket)
+{
+    if (socket->flush_link == NULL)
+        return;
+    *socket->flush_link = socket->flush_next;
+    if (socket->flush_next != NULL)
+        socket->flush_next->flush_link = socket->flush_link;
+    else
+        loop->flush_end = socket->flush_link;
+    socket->flush_next = NULL;
+    socket->flush_link = NULL;
+    loop->flush_count--;
 }
 
 /* Those that come meanwhile, such as a socket whose handler writes on each time the kernel takes
@@ -387,7 +405,7 @@ static bool flush_all(berth_loop *loop)
     bool any = count > 0;
     for (; count > 0 && loop->flush != NULL; count--) {
         berth_socket *socket = loop->flush;
-        berth__socket_unlink_flush(socket);
+        berth__loop_flush_not(loop, socket);
         berth__socket_settle(socket);
     }
     return any;

@@ -86,6 +86,22 @@ struct berth_loop {
     assert(pthread_equal((loop)->thread, pthread_self()) && \
            "called on another thread than the loop's")
 
+/* Marks a frame that uses the object while handlers run. */
+static inline void berth__enter(berth__object *object)
+{
+    object->frames++;
+    object->loop->frames++;
+}
+
+/* Ends it. Returns whether the object is still alive; if not it must not be touched any more. */
+static inline bool berth__leave(berth__object *object)
+{
+    assert(object->frames > 0);
+    object->frames--;
+    object->loop->frames--;
+    return object->loop->depth > 0 ? !object->freed : berth__leave_last(object);
+}
+
 berth_loop *berth__loop_or_current(berth_loop *loop);
 
 /* Nanoseconds of the backend's clock, now. */
@@ -115,6 +131,9 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
 
 /* Puts a socket into the list of those to be flushed at the end of the turn. */
 void berth__loop_flush_later(berth_loop *loop, struct berth_socket *socket);
+
+/* Takes it out again, if it is in it. */
+void berth__loop_flush_not(berth_loop *loop, struct berth_socket *socket);
 
 /* A new stream, or NULL when out of memory. It is given back by berth__loop_close_stream, or by
  * berth__loop_drop_stream if it has never been the backend's. */

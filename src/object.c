@@ -60,21 +60,10 @@ static void destroy(berth__object *object)
     }
 }
 
-void berth__enter(berth__object *object)
+bool berth__leave_last(berth__object *object)
 {
-    object->frames++;
-    object->loop->frames++;
-}
-
-bool berth__leave(berth__object *object)
-{
-    assert(object->frames > 0);
     berth_loop *loop = object->loop;
     bool alive = !object->freed;
-    object->frames--;
-    loop->frames--;
-    if (loop->depth > 0)
-        return alive;
     if (!alive && object->frames == 0)
         berth__collect(loop);
     if (!loop->dying || loop->frames > 0)

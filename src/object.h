@@ -38,11 +38,9 @@ void berth__object_init(berth__object *object, berth__kind kind, berth_loop *loo
 /* Moves it into another list. */
 void berth__object_move(berth__object *object, berth__object **list);
 
-/* Marks a frame that uses the object while handlers run. */
-void berth__enter(berth__object *object);
-
-/* Ends it. Returns whether the object is still alive; if not it must not be touched any more. */
-bool berth__leave(berth__object *object);
+/* What is left to do outside a turn of berth__leave (loop.h): garbage goes at once, and so does a
+ * loop that was freed. Returns as that does. */
+bool berth__leave_last(berth__object *object);
 
 /* Takes the object out of its list and gives its memory away as soon as that is safe. */
 void berth__discard(berth__object *object);

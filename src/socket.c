@@ -248,8 +248,7 @@ void berth_socket_free(berth_socket *socket)
         if (socket->pending_in != NULL) /* again, by a handler */
             berth__server_drop_pending(socket->pending_in, socket);
         berth__socket_drop_input(socket);
-        if (berth__socket_in_flush(socket))
-            berth__socket_unlink_flush(socket);
+        berth__loop_flush_not(socket->object.loop, socket);
         report_end(socket);
         berth__discard(&socket->object);
     }
@@ -288,8 +287,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach(&socket->output);
     berth__chain_clear(&socket->output, &loop->pool);
-    if (berth__socket_in_flush(socket))
-        berth__socket_unlink_flush(socket);
+    berth__loop_flush_not(loop, socket);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
     /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */

@@ -126,11 +126,6 @@ void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 void berth__socket_count_end(atomic_size_t *ended);
 void berth__socket_destroy(berth_socket *socket);
 
-/* The loop's flush list. */
-bool berth__socket_in_flush(const berth_socket *socket);
-void berth__socket_link_flush(berth_socket *socket, berth_socket ***end);
-void berth__socket_unlink_flush(berth_socket *socket);
-
 /* What a turn does with a socket in the flush list: announces an end that was held back, or sends,
  * and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);

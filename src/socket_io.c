@@ -43,7 +43,7 @@ static bool move_view(berth_socket *socket)
  * the connection; a transaction loses what it had read of them. */
 static bool keep_view(berth_socket *socket)
 {
-    if (move_view(socket))
+    if (socket->view_size == 0 || move_view(socket))
         return true;
     socket->view = NULL;
     socket->view_size = 0;
@@ -390,33 +390,6 @@ void berth_socket_set_half_close(berth_socket *socket, bool allowed)
 }
 
 /* ---- output ---------------------------------------------------------------------------------- */
-
-bool berth__socket_in_flush(const berth_socket *socket)
-{
-    return socket->flush_link != NULL;
-}
-
-void berth__socket_link_flush(berth_socket *socket, berth_socket ***end)
-{
-    socket->flush_next = NULL;
-    socket->flush_link = *end;
-    **end = socket;
-    *end = &socket->flush_next;
-    socket->object.loop->flush_count++;
-}
-
-void berth__socket_unlink_flush(berth_socket *socket)
-{
-    berth_loop *loop = socket->object.loop;
-    loop->flush_count--;
-    *socket->flush_link = socket->flush_next;
-    if (socket->flush_next != NULL)
-        socket->flush_next->flush_link = socket->flush_link;
-    else
-        loop->flush_end = socket->flush_link;
-    socket->flush_next = NULL;
-    socket->flush_link = NULL;
-}
 
 /* Starts a send if there is output and none is in flight. Returns its result if it has ended at
  * once; else 0. */
