@@ -6,7 +6,8 @@
  * The normal course: newConnection takes the sockets; readyRead reads what there is into a buffer
  * on the stack, since QIODevice::read needs no allocation where readAll does, and writes it back;
  * `disconnected` is connected to deleteLater. TCP_NODELAY is QAbstractSocket::LowDelayOption, set
- * on each connection that echoes; a greeting is one write and the end, which nothing holds back.
+ * on each connection that lasts; a greeting is one write and the end, which nothing holds back. A
+ * source keeps a block in the output, and adds the next from bytesWritten.
  *
  * Waiting: waitForNewConnection, nextPendingConnection, write, disconnectFromHost,
  * waitForDisconnected, with no event loop. Handing over: incomingConnection is overridden, and has
@@ -45,6 +46,19 @@ void echo(QTcpSocket *socket)
     }
 }
 
+void swallow(QTcpSocket *socket)
+{
+    char buffer[SERVER_BLOCK];
+    while (socket->read(buffer, sizeof(buffer)) > 0)
+        continue;
+}
+
+void pour(QTcpSocket *socket)
+{
+    if (socket->bytesToWrite() < SERVER_BLOCK)
+        socket->write(server_block, SERVER_BLOCK);
+}
+
 void serve(QTcpSocket *socket)
 {
     QObject::connect(socket, &QAbstractSocket::disconnected, socket, &QObject::deleteLater);
@@ -54,7 +68,15 @@ void serve(QTcpSocket *socket)
         return;
     }
     socket->setSocketOption(QAbstractSocket::LowDelayOption, 1);
-    QObject::connect(socket, &QIODevice::readyRead, socket, [socket] { echo(socket); });
+    if (cell == CELL_SOURCE) {
+        QObject::connect(socket, &QIODevice::bytesWritten, socket, [socket] { pour(socket); });
+        pour(socket);
+        return;
+    }
+    if (cell == CELL_SINK)
+        QObject::connect(socket, &QIODevice::readyRead, socket, [socket] { swallow(socket); });
+    else
+        QObject::connect(socket, &QIODevice::readyRead, socket, [socket] { echo(socket); });
 }
 
 /* Hands each connection over to a thread of its own. */
@@ -118,7 +140,7 @@ void listen_on(QTcpServer &server, unsigned port)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, 1 << CELL_ECHO | 1 << CELL_GREET | SERVES_OTHERWISE, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_OTHERWISE, &options);
     cell = options.cell;
     qputenv("QT_NO_GLIB", "1");
     QCoreApplication application(argc, argv);
