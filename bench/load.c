@@ -9,14 +9,16 @@
  *
  * Cells:
  *   echo    each connection keeps --pipeline messages of --size bytes in flight; an operation is
- *           one message back, and every byte is compared with the byte that was sent
+ *           one message back, and every byte is compared with the byte that was sent. With --idle N
+ *           the server holds N more connections, over which nothing is sent
  *   greet   connect, read the 64-byte line up to the end of the stream, close, again; an operation
  *           is one such round
  *   sink    write blocks of 64 KiB as fast as they go; an operation is --size bytes written
  *   source  read as fast as it comes; an operation is --size bytes read
  *   idle    connect all, wait until the server holds them all, print "established N" and the line
  *           of JSON, hold them until standard input ends or SIGTERM comes; an operation is one
- *           connection. With --touch each exchanges one message first
+ *           connection. With --echoes N the latencies are those of N messages over connections
+ *           chosen at random, one at a time, after the memory was read
  *
  * Failures: a connection that breaks, ends early or brings a wrong byte counts as an error and is
  * not replaced (in greet it is, up to MAX_ERRORS). A wrong option ends with status 2; failing to
@@ -82,11 +84,10 @@ static const char *const cell_names[CELLS] = {"echo", "greet", "sink", "source",
 struct options {
     struct sockaddr_in server;
     enum cell cell;
-    unsigned connections, pipeline;
+    unsigned connections, pipeline, idle, echoes;
     size_t size;
     double warmup, seconds;
     pid_t server_pid;
-    bool touch;
 };
 
 struct connection {
@@ -307,12 +308,14 @@ static void give_up(struct connection *connection)
     connection->fd = -1;
 }
 
+/* All connections of the table: those that are idle come last. */
 static void connect_all(void)
 {
+    unsigned count = options.connections + options.idle;
     struct timeval limit = {.tv_sec = 10};
     int on = 1;
     unsigned base = options.server_pid > 0 ? server_descriptors() : 0;
-    for (unsigned i = 0; i < options.connections; i++) {
+    for (unsigned i = 0; i < count; i++) {
         int fd = open_socket(i, 0);
         if (fd < 0)
             fail("cannot open a socket", errno);
@@ -326,7 +329,7 @@ static void connect_all(void)
             fail("the server does not accept the connections", ETIMEDOUT);
     }
     alive = options.connections;
-    if (base && !server_caught_up(base + options.connections))
+    if (base && !server_caught_up(base + count))
         fail("the server does not hold all connections", ETIMEDOUT);
 }
 
@@ -519,7 +522,8 @@ static void run_until(uint64_t end)
     }
 }
 
-static void print_result(const struct mark *start, const struct mark *end, uint64_t rss_before)
+static void print_result(const struct mark *start, const struct mark *end, uint64_t rss_before,
+                         uint64_t rss)
 {
     printf("{\"cell\": \"%s\", \"connections\": %u, \"size\": %zu, \"pipeline\": %u, ",
            cell_names[options.cell], options.connections, options.size, options.pipeline);
@@ -533,7 +537,7 @@ static void print_result(const struct mark *start, const struct mark *end, uint6
     printf("\"bytes\": %llu, \"errors\": %llu, ", (unsigned long long)bytes,
            (unsigned long long)errors);
     printf("\"rss_before\": %llu, \"rss\": %llu}\n", (unsigned long long)rss_before,
-           (unsigned long long)server_rss());
+           (unsigned long long)rss);
     fflush(stdout);
 }
 
@@ -547,17 +551,30 @@ static void measure(void)
     struct mark start = mark_now("start");
     run_until(start.now + (uint64_t)(options.seconds * 1e9));
     struct mark end = mark_now("end");
-    print_result(&start, &end, rss_before);
+    print_result(&start, &end, rss_before, server_rss());
 }
 
-static void touch_all(void)
+static bool exchange(const struct connection *connection)
 {
-    for (unsigned i = 0; i < options.connections; i++) {
-        struct connection *connection = &connections[i];
-        size_t length = options.size < BLOCK ? options.size : BLOCK;
-        if (send(connection->fd, pattern, length, MSG_NOSIGNAL) != (ssize_t)length ||
-            recv(connection->fd, incoming, length, MSG_WAITALL) != (ssize_t)length ||
-            memcmp(incoming, pattern, length) != 0)
+    size_t length = options.size < BLOCK ? options.size : BLOCK;
+    return send(connection->fd, pattern, length, MSG_NOSIGNAL) == (ssize_t)length &&
+           recv(connection->fd, incoming, length, MSG_WAITALL) == (ssize_t)length &&
+           memcmp(incoming, pattern, length) == 0;
+}
+
+/* The same connections in each measurement: the seed is fixed. */
+static void echo_at_random(void)
+{
+    uint32_t seed = 1;
+    for (unsigned i = 0; i < options.echoes; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        struct connection *connection = &connections[(seed >> 8) % options.connections];
+        uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+        if (connection->fd < 0)
+            continue;
+        if (exchange(connection))
+            record(clock_ns(CLOCK_MONOTONIC) - begun);
+        else
             give_up(connection);
     }
 }
@@ -576,13 +593,13 @@ static void hold(void)
     uint64_t rss_before = server_rss();
     start = mark_now("start");
     connect_all();
-    if (options.touch)
-        touch_all();
     server_settled();
     end = mark_now("end");
     operations = alive;
+    uint64_t rss = server_rss();
     printf("established %u\n", alive);
-    print_result(&start, &end, rss_before);
+    echo_at_random();
+    print_result(&start, &end, rss_before, rss);
     struct pollfd waits[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
                               {.fd = signals, .events = POLLIN}};
     uint64_t limit = clock_ns(CLOCK_MONOTONIC) + MAX_SECONDS * 1000000000ull;
@@ -597,12 +614,13 @@ static void hold(void)
 
 static _Noreturn void usage(const char *option)
 {
-    fprintf(stderr,
-            "wrong or incomplete option: %s\n"
-            "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
-            "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
-            "            [--seconds SECONDS] [--server-pid PID] [--touch]\n",
-            option);
+    fprintf(
+        stderr,
+        "wrong or incomplete option: %s\n"
+        "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
+        "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
+        "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n",
+        option);
     exit(2);
 }
 
@@ -632,6 +650,10 @@ static void set_option(const char *option, const char *value)
         options.size = (size_t)number(option, value, 1, MAX_SIZE);
     } else if (strcmp(option, "--pipeline") == 0) {
         options.pipeline = (unsigned)number(option, value, 1, MAX_PIPELINE);
+    } else if (strcmp(option, "--idle") == 0) {
+        options.idle = (unsigned)number(option, value, 0, MAX_CONNECTIONS);
+    } else if (strcmp(option, "--echoes") == 0) {
+        options.echoes = (unsigned)number(option, value, 0, 1000000);
     } else if (strcmp(option, "--warmup") == 0) {
         options.warmup = number(option, value, 0, MAX_SECONDS);
     } else if (strcmp(option, "--seconds") == 0) {
@@ -650,10 +672,6 @@ static void parse(int argc, char **argv)
     options.server.sin_family = AF_INET;
     options.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--touch") == 0) {
-            options.touch = true;
-            continue;
-        }
         if (i + 1 == argc)
             usage(argv[i]);
         set_option(argv[i], argv[i + 1]);
@@ -661,6 +679,8 @@ static void parse(int argc, char **argv)
     }
     if (options.cell == CELLS || options.server.sin_port == 0)
         usage(options.cell == CELLS ? "--cell" : "--port");
+    if (options.connections + options.idle > MAX_CONNECTIONS)
+        usage("--idle (too many connections)");
     if (options.size == 0)
         options.size = options.cell == SINK || options.cell == SOURCE ? BLOCK : 64;
 }
@@ -674,15 +694,17 @@ static void prepare(void)
     }
     size_t length = options.size + BLOCK;
     pattern = malloc(length);
-    connections = calloc(options.connections, sizeof(*connections));
+    unsigned count = options.connections + options.idle;
+    connections = calloc(count, sizeof(*connections));
     uint64_t *stamps = calloc((size_t)options.connections * options.pipeline, sizeof(*stamps));
     if (!pattern || !connections || !stamps)
         fail("cannot prepare the connections", ENOMEM);
     for (size_t i = 0; i < length; i++) /* 251 is prime: a shifted message does not match */
         pattern[i] = (char)(i % options.size % 251);
+    for (unsigned i = 0; i < count; i++)
+        connections[i].fd = -1;
     for (unsigned i = 0; i < options.connections; i++)
-        connections[i] =
-            (struct connection){.fd = -1, .stamps = stamps + (size_t)i * options.pipeline};
+        connections[i].stamps = stamps + (size_t)i * options.pipeline;
 }
 
 int main(int argc, char **argv)

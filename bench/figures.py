@@ -1,0 +1,214 @@
+"""What bench/run measures and bench/report reports: the cells, the servers, the targets, the data.
+
+A cell is a kind of work and a number of connections. A server is one of Berth's backends, a peer
+(another library, used as its own documentation says) or a floor (system calls with nothing in
+between). A measurement is one server doing one cell for one window; a round has one of each server.
+
+The data of a cell is a file CELL.tsv, one line for each measurement, so that a report can be made
+again without measuring. Ratios are taken within each round, where both servers met the same
+machine; what counts is their median, and their quartiles say how far it can be trusted.
+"""
+import csv
+import os
+import statistics
+
+ROUNDS_OF_A_CLAIM = 9
+
+# Cell: what the server is told, what the load generator is told, rounds at most (None: as asked).
+CELLS = {
+    "echo-1": ("echo", ["--cell", "echo", "--connections", "1"], None),
+    "echo-64": ("echo", ["--cell", "echo", "--connections", "64"], None),
+    "echo-1000": ("echo", ["--cell", "echo", "--connections", "1000"], None),
+    "echo-10000": ("echo", ["--cell", "echo", "--connections", "10000"], None),
+    "echo-64-pipelined": ("echo", ["--cell", "echo", "--connections", "64", "--pipeline", "16"],
+                          None),
+    "echo-16k": ("echo", ["--cell", "echo", "--connections", "16", "--size", "16384"], None),
+    "sink-1": ("sink", ["--cell", "sink", "--connections", "1"], None),
+    "sink-16": ("sink", ["--cell", "sink", "--connections", "16"], None),
+    "source-1": ("source", ["--cell", "source", "--connections", "1"], None),
+    "source-16": ("source", ["--cell", "source", "--connections", "16"], None),
+    "greet": ("greet", ["--cell", "greet", "--connections", "64"], None),
+    "idle": ("echo", ["--cell", "idle", "--connections", "15000", "--echoes", "1000"], 3),
+    "mixed": ("echo", ["--cell", "echo", "--connections", "64", "--idle", "10000"], None),
+    "wait": ("wait", ["--cell", "greet", "--connections", "1"], None),
+    "handover": ("handover", ["--cell", "echo", "--connections", "64"], None),
+    # For the plots against the number of connections only.
+    "echo-8": ("echo", ["--cell", "echo", "--connections", "8"], 3),
+    "echo-256": ("echo", ["--cell", "echo", "--connections", "256"], 3),
+    "echo-4000": ("echo", ["--cell", "echo", "--connections", "4000"], 3),
+    "echo-15000": ("echo", ["--cell", "echo", "--connections", "15000"], 3),
+}
+# A cell that is compared with another one of the same server, measured just before it.
+BASES = {"mixed": "echo-64"}
+SMALL_ECHOES = ["echo-1", "echo-64", "echo-1000", "echo-10000", "echo-64-pipelined"]
+BULK = ["echo-16k", "sink-1", "sink-16", "source-1", "source-16"]
+BY_CONNECTIONS = {1: "echo-1", 8: "echo-8", 64: "echo-64", 256: "echo-256", 1000: "echo-1000",
+                  4000: "echo-4000", 10000: "echo-10000", 15000: "echo-15000"}
+
+ONE_THREAD = {"echo", "greet", "sink", "source"}
+OTHERWISE = {"wait", "handover"}
+
+# Server: program, further arguments, further environment, what it may be told.
+SERVERS = {
+    "raw-epoll": ("bench_raw_epoll", [], {}, ONE_THREAD),
+    "raw-uring": ("bench_raw_uring", [], {}, ONE_THREAD),
+    "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
+    "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
+    "libuv": ("bench_libuv", [], {}, ONE_THREAD),
+    "libevent": ("bench_libevent", [], {}, ONE_THREAD),
+    "asio": ("bench_asio", [], {}, ONE_THREAD),
+    "gio": ("bench_gio", [], {}, ONE_THREAD),
+    "qt": ("bench_qt", [], {}, ONE_THREAD | OTHERWISE),
+    "berth-epoll": ("bench_berth", [], {"BERTH_BACKEND": "epoll"}, ONE_THREAD | OTHERWISE),
+    "berth-io_uring": ("bench_berth", [], {"BERTH_BACKEND": "io_uring"}, ONE_THREAD | OTHERWISE),
+}
+BERTH = ["berth-epoll", "berth-io_uring"]
+FLOORS = ["raw-epoll", "raw-uring", "raw-uring-fixed", "raw-blocking"]
+PEERS = ["libuv", "libevent", "asio", "gio", "qt"]
+
+# Fields of a measurement that are numbers. `cpu`: server time, microseconds an operation; `memory`:
+# bytes a connection; `to_base`: `cpu` against that of the cell in BASES.
+FIELDS = ["ops", "seconds", "cpu", "rate", "p50_us", "p99_us", "p999_us", "rss", "memory",
+          "server_busy", "load_busy", "errors", "to_base"]
+
+
+def _targets():
+    """Yields (title, figure, cell, server, against, at most); `against` may be None."""
+    uring, epoll = "berth-io_uring", "berth-epoll"
+    for cell in SMALL_ECHOES:
+        yield "small echo, CPU", "cpu", cell, uring, "libuv", 0.85
+        yield "small echo, CPU", "cpu", cell, uring, "best floor", 1.05
+    for cell in SMALL_ECHOES + ["echo-16k"]:
+        yield "echo, CPU", "cpu", cell, epoll, "libuv", 1.00
+        yield "echo, CPU", "cpu", cell, epoll, "raw-epoll", 1.10
+    for cell in BULK:
+        for server in BERTH:
+            yield "bulk, CPU", "cpu", cell, server, "best peer", 1.00
+            yield "bulk, CPU", "cpu", cell, server, "best floor", 1.05
+    yield "greet, CPU a connection", "cpu", "greet", uring, "libuv", 0.92
+    yield "greet, CPU a connection", "cpu", "greet", uring, "qt", 0.65
+    yield "greet, CPU a connection", "cpu", "greet", uring, "best floor", 1.05
+    for server in BERTH:
+        yield "idle, bytes a connection", "memory", "idle", server, None, 256
+    for server in BERTH:
+        yield "mixed to echo-64, CPU", "to_base", "mixed", server, None, 1.05
+    for cell in SMALL_ECHOES + ["echo-16k"]:
+        for server in BERTH:
+            yield "echo, p99", "p99_us", cell, server, "best peer", 1.00
+    for cell in ("handover", "wait"):
+        for server in BERTH:
+            yield f"{cell}, CPU", "cpu", cell, server, "qt", 0.70
+
+
+TARGETS = list(_targets())
+
+
+# ---- data ----
+
+def write_cell(folder, cell, samples):
+    """samples: server -> list of measurements by round, None where there is none."""
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, cell + ".tsv"), "w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, delimiter="\t", lineterminator="\n")
+        out.writerow(["round", "server"] + FIELDS)
+        for server, results in samples.items():
+            for number, result in enumerate(results):
+                if result:
+                    out.writerow([number, server] + [result.get(name, "") for name in FIELDS])
+
+
+def read_cell(folder, cell):
+    """The same back; {} where the cell was not measured."""
+    try:
+        with open(os.path.join(folder, cell + ".tsv"), encoding="utf-8") as file:
+            lines = list(csv.DictReader(file, delimiter="\t"))
+    except FileNotFoundError:
+        return {}
+    rounds = 1 + max((int(line["round"]) for line in lines), default=-1)
+    samples = {}
+    for line in lines:
+        result = {name: float(line[name]) for name in FIELDS if line.get(name)}
+        samples.setdefault(line["server"], [None] * rounds)[int(line["round"])] = result
+    return samples
+
+
+def write_pairs(path, pairs):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{key}\t{value}\n" for key, value in pairs.items())
+
+
+def read_pairs(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(line.rstrip("\n").split("\t", 1) for line in file if "\t" in line)
+    except FileNotFoundError:
+        return {}
+
+
+# ---- figures ----
+
+def summary(values):
+    """Median and quartiles; with fewer than three values the quartiles are the extremes."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    if len(values) >= 3:
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "low": low, "high": high, "spread": high - low,
+            "rounds": len(values)}
+
+
+def figure_of(samples, server, figure):
+    """The summary of a figure of a server, or None."""
+    values = [result[figure] for result in samples.get(server, []) if result and figure in result]
+    return summary(values) if values else None
+
+
+def ratio(samples, server, other, figure="cpu"):
+    """The summary of the ratio within each round, or None without a round of both."""
+    pairs = [(a[figure], b[figure])
+             for a, b in zip(samples.get(server, []), samples.get(other, []))
+             if a and b and b.get(figure, 0) > 0]
+    return summary([a / b for a, b in pairs]) if pairs and server != other else None
+
+
+def best(samples, servers, figure="cpu"):
+    """The server of these with the lowest median, or None."""
+    medians = {server: found["median"] for server in servers
+               if (found := figure_of(samples, server, figure)) and found["median"] > 0}
+    return min(medians, key=medians.get) if medians else None
+
+
+def supported(found):
+    """Whether a ratio may be printed: the rounds must agree better than it differs from 1."""
+    return found["rounds"] >= 2 and found["spread"] <= abs(found["median"] - 1)
+
+
+def verdict(found, limit, needs_rounds=True):
+    if needs_rounds and found["rounds"] < ROUNDS_OF_A_CLAIM:
+        return f"not decided: {found['rounds']} rounds, a claim takes {ROUNDS_OF_A_CLAIM}"
+    if found["high"] <= limit:
+        return "holds"
+    if found["low"] > limit:
+        return "does not hold"
+    return "not decided: the quartiles lie on both sides"
+
+
+def judge(target, samples):
+    """One line of the table of targets: (title, limit, measured, quartiles, verdict)."""
+    title, figure, cell, server, against, limit = target
+    other = against
+    if against in ("best floor", "best peer"):
+        other = best(samples, FLOORS if against == "best floor" else PEERS, figure)
+    found = ratio(samples, server, other, figure) if against else figure_of(samples, server, figure)
+    name = f"{title}: {cell}, {server}" + (f" to {against}" if against else "")
+    if against and other and other != against:
+        name += f" ({other})"
+    if found is None:
+        return name, f"{limit:g}", "-", "-", "not measured"
+    digits = 0 if figure == "memory" else 2
+    measured = f"{found['median']:.{digits}f}"
+    if against and not supported(found):
+        measured = "~1"
+    quartiles = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
+    rounds_matter = CELLS[cell][2] is None
+    return name, f"{limit:g}", measured, quartiles, verdict(found, limit, rounds_matter)
