@@ -15,7 +15,8 @@ help:
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
 	@echo 'make torture    run the scenarios of docs/reliability.md in full; takes up to an hour'
-	@echo 'make bench      compare with raw epoll, raw io_uring and libuv'
+	@echo 'make bench      compare with floors and peers, and write docs/benchmarks.md (25 minutes);'
+	@echo '                make bench CELL=echo-64 PEERS=libuv ROUNDS=9 compares that alone'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
 	@echo 'make docs       the manual, as HTML in build/docs'
 	@echo 'make coverage   what lines and branches of src/ the tests reach'
@@ -52,7 +53,8 @@ torture:
 bench:
 	@scripts/setup bench
 	@$(BUILD) -DBERTH_BENCH=ON
-	@bench/run --build build/plain/bench
+	@bench/run --build build/plain/bench $(addprefix --cell ,$(CELL)) \
+	    $(if $(PEERS),--peers '$(PEERS)') $(if $(ROUNDS),--rounds $(ROUNDS))
 
 install:
 	@scripts/setup build

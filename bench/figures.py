@@ -185,7 +185,7 @@ def supported(found):
 
 def verdict(found, limit, needs_rounds=True):
     if needs_rounds and found["rounds"] < ROUNDS_OF_A_CLAIM:
-        return f"not decided: {found['rounds']} rounds, a claim takes {ROUNDS_OF_A_CLAIM}"
+        return f"not decided: a claim takes {ROUNDS_OF_A_CLAIM} rounds, not {found['rounds']}"
     if found["high"] <= limit:
         return "holds"
     if found["low"] > limit:
