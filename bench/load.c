@@ -614,13 +614,12 @@ static void hold(void)
 
 static _Noreturn void usage(const char *option)
 {
-    fprintf(
-        stderr,
-        "wrong or incomplete option: %s\n"
-        "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
-        "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
-        "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n",
-        option);
+    fprintf(stderr,
+            "wrong or incomplete option: %s\n"
+            "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
+            "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
+            "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n",
+            option);
     exit(2);
 }
 

@@ -403,8 +403,7 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
         run_receive(epoll, stream, frame);
     if (frame->gone || stream->ready.pending == 0)
         return;
-    if (take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) &&
-        try_send(stream)) {
+    if (take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) && try_send(stream)) {
         stream->flags &= ~(uint32_t)PARKED;
         stream->ready.pending |= BERTH__READY_SENT;
     }
