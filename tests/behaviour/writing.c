@@ -146,7 +146,8 @@ static void write_for_ever(struct actor *actor)
 }
 
 CASE(writing_on_lets_the_turn_end, "S3.28",
-     "a handler that writes on each time is called once a turn, so that the others get theirs")
+     "a handler that writes on each time cannot keep the turn from ending, so that the others get "
+     "theirs")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
@@ -156,7 +157,8 @@ CASE(writing_on_lets_the_turn_end, "S3.28",
     for (int turns = 0; turns < WORLD_TURNS && actor->written < 10; turns++) {
         size_t before = actor->written;
         berth_loop_turn(world_loop(), 1);
-        ck_assert_uint_le(actor->written, before + 1);
+        /* for a send that was in flight, and for the one that the flush begins */
+        ck_assert_uint_le(actor->written, before + 2);
     }
     ck_assert_uint_ge(actor->written, 10);
 }
