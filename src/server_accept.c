@@ -35,6 +35,8 @@
 static unsigned credit_of(berth_server *server)
 {
     bool paused = server->paused || server->paused_by_error;
+    if (!berth_server_is_listening(server)) /* lest a timer be left that wants to accept */
+        return 0;
     if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
