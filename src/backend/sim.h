@@ -65,6 +65,8 @@ ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size);
 ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size);
 
 uint16_t berth__sim_port(const berth__sim_end *end); /* its own */
+/* The other one's, also after a reset, when the name cannot be asked for any more. */
+uint16_t berth__sim_peer_port(const berth__sim_end *end);
 void berth__sim_shutdown(berth__sim_end *end);       /* ends its sending direction */
 void berth__sim_close(berth__sim_end *end); /* a reset if input is left unread, as in the kernel */
 void berth__sim_reset(berth__sim_end *end); /* always a reset; both free the end */
@@ -91,5 +93,6 @@ int berth__sim_event_descriptor(berth__backend *backend);
 void berth__sim_raise(berth__backend *backend, int descriptor, unsigned events);
 void berth__sim_close_descriptor(berth__backend *backend, int descriptor);
 bool berth__sim_is_open(berth__backend *backend, int descriptor);
+berth__sim_end *berth__sim_end_of(berth__backend *backend, int descriptor); /* NULL: not one */
 
 #endif

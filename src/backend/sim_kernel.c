@@ -495,6 +495,11 @@ uint16_t berth__sim_port(const berth__sim_end *end)
     return end->local_port;
 }
 
+uint16_t berth__sim_peer_port(const berth__sim_end *end)
+{
+    return end->peer_port;
+}
+
 void berth__sim_shutdown(berth__sim_end *end)
 {
     end->output_ended = true;
@@ -588,4 +593,10 @@ void berth__sim_close_descriptor(berth__backend *backend, int descriptor)
 bool berth__sim_is_open(berth__backend *backend, int descriptor)
 {
     return berth__kernel_entry_of(kernel_of(backend), descriptor) != NULL;
+}
+
+berth__sim_end *berth__sim_end_of(berth__backend *backend, int descriptor)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    return entry != NULL && entry->kind == ENTRY_END ? entry->of.end : NULL;
 }

@@ -1,0 +1,631 @@
+/*
+ * The calls of the library that a step or a trap can make.
+ *
+ * Each takes what it needs to choose from its word. Half of the calls inside a handler go to the
+ * object that the handler was called for, since that is where defects are. What a call must give
+ * is checked here; what follows from it, in handlers.c and model.c.
+ */
+#include "model.h"
+
+#include "fault.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define MOST_BYTES 4096u
+
+static uint8_t bytes[MOST_BYTES];
+
+/* ---- whom ------------------------------------------------------------------------------------ */
+
+static const struct frame *innermost(void)
+{
+    static const struct frame none;
+    return sim.depth > 0 ? &sim.frames[sim.depth - 1] : &none;
+}
+
+static struct socket_model *some_socket(uint64_t *word)
+{
+    struct socket_model *own = innermost()->socket;
+    if (sim_choose(word, 2) == 0 && own != NULL && own->socket != NULL)
+        return own;
+    uint32_t first = sim_choose(word, SIM_SOCKETS);
+    for (uint32_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[(first + i) % SIM_SOCKETS];
+        if (model->socket != NULL && !model->dying)
+            return model;
+    }
+    return NULL;
+}
+
+static struct server_model *some_server(uint64_t *word)
+{
+    uint32_t first = sim_choose(word, SIM_SERVERS);
+    for (uint32_t i = 0; i < SIM_SERVERS; i++) {
+        struct server_model *model = &sim.servers[(first + i) % SIM_SERVERS];
+        if (model->server != NULL && model->closing == 0)
+            return model;
+    }
+    return NULL;
+}
+
+static size_t number_of(const struct socket_model *model)
+{
+    return (size_t)(model - sim.sockets);
+}
+
+static size_t index_of(const struct server_model *model)
+{
+    return (size_t)(model - sim.servers);
+}
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static void new_server(uint64_t word)
+{
+    struct server_model *model = &sim.servers[sim_choose(&word, SIM_SERVERS)];
+    if (model->server != NULL || model->closing + model->waits > 0)
+        return;
+    sim_say("server %zu is made and listens", index_of(model));
+    *model = (struct server_model){0};
+    model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
+    if (model->server == NULL)
+        return;
+    if (sim_choose(&word, 4) == 0)
+        berth_server_set_listen_backlog_size(model->server, (int)sim_choose(&word, 3));
+    berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, 0);
+}
+
+static void listen_again(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model == NULL)
+        return;
+    bool before = berth_server_is_listening(model->server);
+    bool descriptor = sim_choose(&word, 3) == 0;
+    sim_say("server %zu listens%s", index_of(model), descriptor ? " on a descriptor" : "");
+    bool done;
+    if (descriptor) {
+        uint16_t port;
+        int made = berth__sim_listener_descriptor(sim.backend, &port);
+        done = berth_server_set_descriptor(model->server, made);
+        if (!done)
+            berth__sim_close_descriptor(sim.backend, made);
+    } else {
+        done = berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, 0);
+    }
+    sim_check(!done || !before, "a server listens twice");
+    sim_check(done || before || berth_server_error(model->server) != BERTH_ERROR_NONE,
+              "listen fails without an error");
+}
+
+static void close_server(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model == NULL)
+        return;
+    sim_say("server %zu closes, with %zu in its queue", index_of(model), model->queued);
+    model->closing++;
+    berth_server_close(model->server);
+    model->closing--;
+    while (model->queued > 0) {
+        struct pending *first = &model->queue[0];
+        model->closed += first->connection != NULL;
+        sim_cut(first->connection);
+        struct socket_model *given = first->socket;
+        sim_dequeue(model, 0);
+        if (given != NULL)
+            sim_forget_socket(given);
+    }
+    sim_check(!berth_server_is_listening(model->server), "close leaves a server listening");
+}
+
+void sim_free_server(struct server_model *model)
+{
+    model->closing++;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *socket = &sim.sockets[i];
+        if (socket->owner == model || socket->queued_in == model)
+            socket->dying = socket->socket != NULL;
+    }
+    berth_server_free(model->server);
+    model->closing--;
+    model->server = NULL;
+    for (size_t i = 0; i < model->queued; i++)
+        sim_cut(model->queue[i].connection);
+    model->queued = 0;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *socket = &sim.sockets[i];
+        if (!socket->dying || (socket->owner != model && socket->queued_in != model))
+            continue;
+        socket->queued_in = NULL;
+        sim_forget_socket(socket);
+    }
+}
+
+static void free_server(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model == NULL || sim_choose(&word, 3) != 0)
+        return;
+    sim_say("server %zu is freed", index_of(model));
+    sim_free_server(model);
+}
+
+static void set_server(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model == NULL)
+        return;
+    uint32_t what = sim_choose(&word, 6);
+    int limit = (int)sim_choose(&word, 5);
+    if (what < 2) {
+        sim_say("server %zu pauses", index_of(model));
+        berth_server_pause_accepting(model->server);
+        model->paused = true;
+    } else if (what < 4) {
+        sim_say("server %zu resumes", index_of(model));
+        berth_server_resume_accepting(model->server);
+        model->paused = false;
+    } else if (what < 5) {
+        sim_say("server %zu takes at most %d", index_of(model), limit);
+        berth_server_set_max_pending_connections(model->server, limit);
+    } else {
+        model->incoming = (enum incoming)(sim_choose(&word, INCOMING_MODES));
+        sim_say("server %zu: incoming connections by way %d", index_of(model), model->incoming);
+    }
+}
+
+bool sim_take(struct server_model *model)
+{
+    berth_socket *socket = berth_server_next_pending_connection(model->server);
+    sim_check((socket != NULL) == (model->queued > 0), "next_pending_connection is wrong");
+    if (socket == NULL)
+        return false;
+    struct pending first = model->queue[0];
+    sim_dequeue(model, 0);
+    if (first.socket != NULL) {
+        sim_check(first.socket->socket == socket, "the queue is out of order");
+        return true;
+    }
+    model->delivered++;
+    int descriptor = berth_socket_descriptor(socket);
+    const berth__sim_end *end = berth__sim_end_of(sim.backend, descriptor);
+    sim_check(descriptor < 0 || (end != NULL && berth__sim_peer_port(end) == first.connection->port),
+              "the queue is out of order");
+    struct socket_model *taken = sim_new_socket();
+    if (taken == NULL) {
+        sim_cut(first.connection);
+        berth_socket_free(socket);
+        return true;
+    }
+    sim_say("server %zu gives socket %zu", index_of(model), number_of(taken));
+    taken->socket = socket;
+    taken->connection = first.connection;
+    taken->side = 1;
+    taken->owner = model;
+    taken->dying = model->closing > 0;
+    taken->state = berth_socket_state(socket);
+    berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
+    return true;
+}
+
+static void take(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model != NULL && !sim_take(model))
+        sim_say("server %zu has nothing to give", index_of(model));
+}
+
+static void give_back(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    struct socket_model *socket = some_socket(&word);
+    if (model == NULL || socket == NULL || socket->queued_in != NULL || socket->calls > 0 ||
+        model->queued == SIM_QUEUE)
+        return;
+    sim_say("socket %zu goes into the queue of server %zu", number_of(socket), index_of(model));
+    berth_server_add_pending_connection(model->server, socket->socket);
+    socket->queued_in = model;
+    model->queue[model->queued++] = (struct pending){.socket = socket};
+}
+
+static void wait_for_connection(uint64_t word)
+{
+    struct server_model *model = some_server(&word);
+    if (model == NULL)
+        return;
+    sim_say("server %zu waits for a connection", index_of(model));
+    model->waits++;
+    bool timed_out;
+    bool found =
+        berth_server_wait_for_new_connection(model->server, (int)sim_choose(&word, 20), &timed_out);
+    model->waits--;
+    sim_check(!found || !timed_out, "a wait has ended both ways");
+}
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+void sim_free_socket(struct socket_model *model)
+{
+    sim_unqueue(model);
+    sim_cut(model->connection);
+    model->calls++;
+    berth_socket_free(model->socket);
+    model->calls--;
+    model->owed = 0;
+    sim_forget_socket(model);
+}
+
+/* A new connection begins: what is left of the former one will not be read. */
+static void leave_connection(struct socket_model *model)
+{
+    model->connection = NULL;
+    model->early = (struct way){.key = ++sim.keys};
+    model->announced = 0;
+    model->leaving = false;
+}
+
+static void connect_socket(uint64_t word)
+{
+    struct socket_model *model = sim_choose(&word, 2) == 0 ? some_socket(&word) : sim_new_socket();
+    if (model == NULL)
+        return;
+    if (model->socket == NULL)
+        model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
+    if (model->socket == NULL || model->owed > 0)
+        return;
+    const struct server_model *server = some_server(&word);
+    uint16_t port = sim.port;
+    uint32_t where = sim_choose(&word, 5);
+    if (where == 0)
+        port = 1;
+    else if (where < 3 && server != NULL)
+        port = berth_server_port(server->server);
+    bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
+    if (may && model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 4) == 0) {
+        sim_say("socket %zu binds a port", number_of(model));
+        leave_connection(model);
+        model->calls++;
+        bool bound = berth_socket_bind(model->socket, BERTH_ADDRESS_LOOPBACK, 0);
+        model->calls--;
+        if (!bound || model->state != BERTH_STATE_BOUND)
+            return;
+    }
+    sim_say("socket %zu connects to %s", number_of(model), where == 0 ? "nobody" : "somebody");
+    if (may)
+        leave_connection(model);
+    model->calls++;
+    bool begun = berth_socket_connect_to_address(model->socket, BERTH_ADDRESS_LOOPBACK, port);
+    model->calls--;
+    sim_check(may || !begun, "a socket connects in state %d", model->state);
+}
+
+static void write_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 4) == 0 ? MOST_BYTES : 40);
+    uint32_t times = 1 + (sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
+    for (uint32_t i = 0; i < times; i++) {
+        struct way *way = sim_way_out(model);
+        sim_fill(way, bytes, size);
+        ptrdiff_t taken = berth_socket_write(model->socket, bytes, size);
+        sim_say("socket %zu writes %u bytes: %td", number_of(model), size, taken);
+        sim_check(taken <= (ptrdiff_t)size, "more is written than there is");
+        if (taken < 0)
+            return;
+        sim_check(model->state != BERTH_STATE_UNCONNECTED, "an unconnected socket writes");
+        way->put += (size_t)taken;
+    }
+}
+
+void sim_read(struct socket_model *model, size_t size)
+{
+    struct way *way = sim_way_in(model);
+    size = size < MOST_BYTES ? size : MOST_BYTES;
+    size_t available = berth_socket_bytes_available(model->socket);
+    ptrdiff_t count = berth_socket_read(model->socket, bytes, size);
+    sim_check(count == (ptrdiff_t)(available < size ? available : size) ||
+                  (available == 0 && count == -1),
+              "%zu of %zu bytes are read as %td", size, available, count);
+    if (count <= 0)
+        return;
+    sim_check(way != NULL, "input without a connection");
+    sim_match(way, bytes, (size_t)count, "a socket");
+}
+
+static void read_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    size_t size = 1 + sim_choose(&word, sim_choose(&word, 2) == 0 ? MOST_BYTES : 40);
+    struct way *way = sim_way_in(model);
+    uint32_t how = sim_choose(&word, 6);
+    sim_say("socket %zu reads up to %zu bytes of %zu, way %u", number_of(model), size,
+            berth_socket_bytes_available(model->socket), how);
+    if (how > 2 || way == NULL) {
+        sim_read(model, size);
+    } else if (how == 2) {
+        size_t there;
+        const void *view = berth_socket_view(model->socket, &there);
+        size = there < size ? there : size;
+        if (there > 0) {
+            sim_match(way, view, size, "a socket");
+            berth_socket_skip(model->socket, size);
+        }
+    } else if (how == 1 && !berth_socket_in_transaction(model->socket)) {
+        ptrdiff_t count = berth_socket_read(model->socket, bytes, size);
+        if (count > 0 && !berth_socket_unget(model->socket, bytes, (size_t)count))
+            sim_match(way, bytes, (size_t)count, "a socket");
+    } else if (how == 0) {
+        uint64_t got = way->got;
+        ptrdiff_t count = berth_socket_peek(model->socket, bytes, size);
+        if (count > 0)
+            sim_match(way, bytes, (size_t)count, "a socket");
+        way->got = got;
+    }
+}
+
+static void try_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    struct way *way = model != NULL ? sim_way_in(model) : NULL;
+    if (way == NULL)
+        return;
+    if (!berth_socket_in_transaction(model->socket)) {
+        sim_say("socket %zu begins to read on trial", number_of(model));
+        berth_socket_start_transaction(model->socket);
+        model->trial = way->got;
+    } else if (sim_choose(&word, 2) == 0) {
+        sim_say("socket %zu gives back what it has read", number_of(model));
+        berth_socket_rollback_transaction(model->socket);
+        way->got = model->trial;
+    } else {
+        sim_say("socket %zu keeps what it has read", number_of(model));
+        berth_socket_commit_transaction(model->socket);
+    }
+}
+
+static void set_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    static const size_t limits[] = {0, 1, 10, 5000};
+    size_t limit = limits[sim_choose(&word, 4)];
+    switch (sim_choose(&word, 4)) {
+    case 0:
+        sim_say("socket %zu keeps at most %zu bytes", number_of(model), limit);
+        berth_socket_set_read_buffer_size(model->socket, limit);
+        break;
+    case 1:
+        sim_say("socket %zu bounds its output to %zu bytes", number_of(model), limit);
+        berth_socket_set_write_marks(model->socket, limit / 2, limit);
+        break;
+    case 2:
+        model->half_open = sim_choose(&word, 2) == 0;
+        sim_say("socket %zu %s half-close", number_of(model),
+                model->half_open ? "allows" : "forbids");
+        berth_socket_set_half_close(model->socket, model->half_open);
+        break;
+    default:
+        sim_say("socket %zu flushes", number_of(model));
+        berth_socket_flush(model->socket);
+    }
+}
+
+static void end_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    uint32_t how = sim_choose(&word, 6);
+    static const char *const names[] = {"aborts", "resets", "closes"};
+    bool sent = model->state == BERTH_STATE_CONNECTED;
+    sim_say("socket %zu %s", number_of(model), how < 3 ? names[how] : "disconnects");
+    struct connection *connection = model->connection;
+    model->calls++;
+    if (how < 2)
+        sim_cut(connection);
+    else if (connection != NULL)
+        connection->way[1 - model->side].cut = true;
+    if (how >= 2 && sent && connection != NULL)
+        connection->way[model->side].ended = true;
+    if (how == 0)
+        berth_socket_abort(model->socket);
+    else if (how == 1)
+        berth_socket_reset(model->socket);
+    else if (how == 2)
+        berth_socket_close(model->socket);
+    else
+        berth_socket_disconnect_from_host(model->socket);
+    model->calls--;
+}
+
+static void free_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL || sim_choose(&word, 2) != 0)
+        return;
+    sim_say("socket %zu is freed", number_of(model));
+    sim_free_socket(model);
+}
+
+static void detach_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    sim_say("socket %zu is detached", number_of(model));
+    berth_socket_detach(model->socket);
+    if (!model->dying)
+        model->owner = NULL;
+}
+
+static void wait_for_socket(uint64_t word)
+{
+    struct socket_model *model = some_socket(&word);
+    if (model == NULL)
+        return;
+    uint32_t what = sim_choose(&word, 4);
+    int milliseconds = (int)sim_choose(&word, 20);
+    sim_say("socket %zu waits %d ms for event %u", number_of(model), milliseconds, what);
+    berth_socket *socket = model->socket;
+    model->calls++;
+    bool found = false;
+    if (what == 0)
+        found = berth_socket_wait_for_connected(socket, milliseconds);
+    else if (what == 1)
+        found = berth_socket_wait_for_ready_read(socket, milliseconds);
+    else if (what == 2)
+        found = berth_socket_wait_for_bytes_written(socket, milliseconds);
+    else
+        found = berth_socket_wait_for_disconnected(socket, milliseconds);
+    model->calls--;
+    sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
+}
+
+/* A connection of a peer goes over to the library, in place of the peer. */
+static void adopt_peer(uint64_t word)
+{
+    struct peer_model *peer = &sim.peers[sim_choose(&word, SIM_PEERS)];
+    struct socket_model *model = sim_choose(&word, 2) == 0 ? some_socket(&word) : sim_new_socket();
+    if (model == NULL || peer->end == NULL || !berth__sim_is_established(peer->end) ||
+        peer->ended || peer->connection == NULL || model->owed > 0 || model->queued_in != NULL)
+        return;
+    if (model->socket == NULL)
+        model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
+    if (model->socket == NULL)
+        return;
+    sim_say("socket %zu adopts the connection of peer %td", number_of(model), peer - sim.peers);
+    int descriptor = berth__sim_stream_descriptor(peer->end);
+    struct socket_model before = *model;
+    leave_connection(model);
+    model->connection = peer->connection;
+    model->side = peer->side;
+    model->adopting = true;
+    if (berth_socket_set_descriptor(model->socket, descriptor)) {
+        sim_cut(before.connection);
+        if (model->adopting)
+            model->state = BERTH_STATE_CONNECTED;
+        model->adopting = false;
+    } else if (model->adopting) {
+        *model = before;
+        sim_cut(peer->connection);
+        berth__sim_close_descriptor(sim.backend, descriptor);
+    }
+    *peer = (struct peer_model){0};
+}
+
+/* ---- loop, timers, tasks --------------------------------------------------------------------- */
+
+static void turn(uint64_t word)
+{
+    int milliseconds = sim_choose(&word, 3) == 0 ? (int)sim_choose(&word, 30) : 0;
+    sim_say("the loop turns, waiting up to %d ms", milliseconds);
+    uint64_t before = berth_loop_now(sim.loop);
+    unsigned long posted = sim.posted;
+    bool outermost = sim.depth == 0;
+    berth_loop_turn(sim.loop, milliseconds);
+    if (!outermost)
+        return;
+    sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
+    for (size_t i = 0; i < SIM_TIMERS; i++) {
+        const struct timer_model *model = &sim.timers[i];
+        sim_check(model->timer == NULL || !model->active || model->due >= before,
+                  "timer %zu was missed", i);
+    }
+}
+
+static bool post(void)
+{
+    if (!berth_loop_post(sim.loop, sim_on_task, (void *)(uintptr_t)sim.posted))
+        return false;
+    sim.posted++;
+    return true;
+}
+
+/* Wakes the loop, which must then not sleep. */
+static void wake(uint64_t word)
+{
+    bool task = sim_choose(&word, 2) == 0;
+    sim_say(task ? "a task is posted" : "the loop is woken");
+    if (task && !post())
+        return;
+    if (!task)
+        berth_loop_wake(sim.loop);
+    if (sim.depth > 0 || sim_choose(&word, 2) == 0)
+        return;
+    uint64_t before = berth_loop_now(sim.loop);
+    unsigned long expected = sim.posted;
+    berth_loop_turn(sim.loop, 100000);
+    sim_check(berth_loop_now(sim.loop) < before + 90000, "a wake was missed");
+    sim_check(sim.ran >= expected, "a task was not run");
+}
+
+static void stop(void *user)
+{
+    berth_loop_stop(sim.loop, (int)(intptr_t)user);
+}
+
+static void run(uint64_t word)
+{
+    int code = (int)sim_choose(&word, 100);
+    if (sim.running)
+        return;
+    sim_say("the loop runs until a task stops it");
+    if (!berth_loop_post(sim.loop, stop, (void *)(intptr_t)code))
+        return;
+    sim.running = true;
+    int result = berth_loop_run(sim.loop);
+    sim.running = false;
+    sim_check(result == code, "a run ends with %d instead of %d", result, code);
+}
+
+static void use_timer(uint64_t word)
+{
+    struct timer_model *model = &sim.timers[sim_choose(&word, SIM_TIMERS)];
+    if (sim_choose(&word, 2) == 0 && innermost()->timer != NULL)
+        model = innermost()->timer;
+    if (model->timer == NULL)
+        model->timer = berth_timer_new(sim.loop, sim_on_timer, model);
+    if (model->timer == NULL)
+        return;
+    uint32_t what = sim_choose(&word, 6);
+    size_t number = (size_t)(model - sim.timers);
+    model->active = what < 4;
+    if (what == 4) {
+        sim_say("timer %zu stops", number);
+        berth_timer_stop(model->timer);
+    } else if (what == 5) {
+        sim_say("timer %zu is freed", number);
+        berth_timer_free(model->timer);
+        model->timer = NULL;
+    } else {
+        uint64_t delay = sim_choose(&word, 50);
+        model->repeat = sim_choose(&word, 3) == 0 ? 1 + sim_choose(&word, 50) : 0;
+        model->due = berth_loop_now(sim.loop) + delay;
+        sim_say("timer %zu starts: %llu ms, then every %llu ms", number,
+                (unsigned long long)delay, (unsigned long long)model->repeat);
+        berth_timer_start(model->timer, delay, model->repeat);
+    }
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+void sim_call(uint64_t word)
+{
+    static void (*const calls[])(uint64_t word) = {
+        turn,           turn,         turn,          turn,        turn,        turn,
+        new_server,     new_server,   listen_again,  close_server, free_server, set_server,
+        set_server,     take,         take,          take,        give_back,   wait_for_connection,
+        connect_socket, write_socket, write_socket,  write_socket, read_socket, read_socket,
+        read_socket,    try_socket,   set_socket,    end_socket,  free_socket, detach_socket,
+        wait_for_socket, adopt_peer,  wake,          run,         use_timer,
+    };
+    uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
+    calls[chosen](word);
+}

@@ -1,0 +1,299 @@
+/*
+ * The handlers of the tester: each checks that it may be called now, keeps the books, and then
+ * springs the trap that was set for it, if there is one.
+ */
+#include "model.h"
+
+const char *const sim_handler_names[HANDLERS] = {
+    [IN_NEW_CONNECTION] = "new_connection",
+    [IN_ACCEPT_ERROR] = "accept_error",
+    [IN_INCOMING] = "incoming_connection",
+    [IN_READY_READ] = "ready_read",
+    [IN_BYTES_WRITTEN] = "bytes_written",
+    [IN_CONNECTED] = "connected",
+    [IN_DISCONNECTED] = "disconnected",
+    [IN_ERROR] = "error_occurred",
+    [IN_STATE] = "state_changed",
+    [IN_FINISHED] = "read_channel_finished",
+    [IN_FOUND] = "host_found",
+    [IN_DRAINED] = "drained",
+    [IN_TIMER] = "a timer",
+    [IN_TASK] = "a task",
+};
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+static struct socket_model *called(berth_socket *socket, void *user, enum handler handler)
+{
+    struct socket_model *model = user;
+    sim_check(model->socket == socket, "%s of a socket that was freed", sim_handler_names[handler]);
+    return model;
+}
+
+/* A handler that belongs to a connection that goes on. */
+static void check_alive(const struct socket_model *model, enum handler handler)
+{
+    sim_check(model->state != BERTH_STATE_UNCONNECTED || model->owed > 0 || model->calls > 0,
+              "%s after the last handler of the connection", sim_handler_names[handler]);
+}
+
+static void on_ready_read(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_READY_READ);
+    check_alive(model, IN_READY_READ);
+    sim_check(model->in_ready_read == 0, "ready_read within itself");
+    size_t limit = berth_socket_read_buffer_size(socket);
+    sim_check(limit == 0 || model->seen < limit, "bytes are delivered past the limit: %zu of %zu",
+              model->seen, limit);
+    sim_check(berth_socket_bytes_available(socket) > model->seen, "ready_read without new bytes");
+    model->in_ready_read++;
+    sim_spring(IN_READY_READ, model, NULL, NULL);
+    model->in_ready_read--;
+}
+
+static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_BYTES_WRITTEN);
+    check_alive(model, IN_BYTES_WRITTEN);
+    sim_check(model->in_bytes_written == 0, "bytes_written within itself");
+    model->announced += bytes;
+    sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
+              "more bytes are announced than were written");
+    model->in_bytes_written++;
+    sim_spring(IN_BYTES_WRITTEN, model, NULL, NULL);
+    model->in_bytes_written--;
+}
+
+static void on_connected(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_CONNECTED);
+    sim_check(model->state == BERTH_STATE_CONNECTED, "connected in state %d", model->state);
+    sim_spring(IN_CONNECTED, model, NULL, NULL);
+}
+
+static void on_disconnected(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_DISCONNECTED);
+    sim_check(model->owed > 0, "disconnected twice");
+    model->owed--;
+    sim_spring(IN_DISCONNECTED, model, NULL, NULL);
+}
+
+/* The peer has ended in order, and nobody has thrown anything away: everything must be here. */
+static void check_complete(struct socket_model *model)
+{
+    const struct way *in = sim_way_in(model);
+    if (in == NULL || !sim_complete(in) || !in->ended || model->leaving)
+        return;
+    sim_check(in->got + berth_socket_bytes_available(model->socket) == in->put,
+              "the end comes after %llu of %llu bytes",
+              (unsigned long long)in->got + berth_socket_bytes_available(model->socket),
+              (unsigned long long)in->put);
+}
+
+static void on_error(berth_socket *socket, berth_error error, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_ERROR);
+    sim_check(error != BERTH_ERROR_NONE && error == berth_socket_error(socket),
+              "error_occurred and error do not agree");
+    if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
+        check_complete(model);
+    else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
+             error == BERTH_ERROR_REMOTE_HOST_CLOSED)
+        sim_cut(model->connection);
+    sim_spring(IN_ERROR, model, NULL, NULL);
+}
+
+static bool may_follow(berth_state from, berth_state to)
+{
+    static const unsigned allowed[] = {
+        [BERTH_STATE_UNCONNECTED] = 1u << BERTH_STATE_HOST_LOOKUP | 1u << BERTH_STATE_BOUND,
+        [BERTH_STATE_HOST_LOOKUP] = 1u << BERTH_STATE_CONNECTING | 1u << BERTH_STATE_UNCONNECTED,
+        [BERTH_STATE_CONNECTING] = 1u << BERTH_STATE_CONNECTED | 1u << BERTH_STATE_UNCONNECTED,
+        [BERTH_STATE_CONNECTED] = 1u << BERTH_STATE_CLOSING | 1u << BERTH_STATE_UNCONNECTED,
+        [BERTH_STATE_BOUND] = 1u << BERTH_STATE_HOST_LOOKUP | 1u << BERTH_STATE_UNCONNECTED,
+        [BERTH_STATE_LISTENING] = 0,
+        [BERTH_STATE_CLOSING] = 1u << BERTH_STATE_UNCONNECTED,
+    };
+    return (allowed[from] & 1u << to) != 0;
+}
+
+/* The connection that this side has begun stands: now it has a port, and so a name. */
+static void begin_connection(struct socket_model *model)
+{
+    uint16_t port = berth_socket_local_port(model->socket);
+    sim_check(port != 0, "a connected socket has no port");
+    model->connection = sim_connection(port);
+    model->side = 0;
+    model->connection->way[0] = model->early;
+}
+
+static void on_state(berth_socket *socket, berth_state state, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_STATE);
+    sim_check(state == berth_socket_state(socket), "state_changed and state do not agree");
+    sim_check(model->adopting ? state == BERTH_STATE_CONNECTED : may_follow(model->state, state),
+              "a socket goes from state %d to %d", model->state, state);
+    bool valid =
+        model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+    if (state == BERTH_STATE_UNCONNECTED)
+        model->owed += valid;
+    model->gave_up = state == BERTH_STATE_UNCONNECTED && !valid;
+    if (state == BERTH_STATE_CONNECTED && !model->adopting)
+        begin_connection(model);
+    if (state == BERTH_STATE_CLOSING && model->calls > 0)
+        model->leaving = true;
+    model->state = state;
+    model->adopting = false;
+    sim_spring(IN_STATE, model, NULL, NULL);
+}
+
+static void on_finished(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_FINISHED);
+    if (!model->gave_up)
+        check_alive(model, IN_FINISHED);
+    model->gave_up = false;
+    if (model->state == BERTH_STATE_CONNECTED)
+        check_complete(model);
+    sim_spring(IN_FINISHED, model, NULL, NULL);
+}
+
+static void on_found(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_FOUND);
+    check_alive(model, IN_FOUND);
+    sim_spring(IN_FOUND, model, NULL, NULL);
+}
+
+static void on_drained(berth_socket *socket, void *user)
+{
+    struct socket_model *model = called(socket, user, IN_DRAINED);
+    check_alive(model, IN_DRAINED);
+    sim_spring(IN_DRAINED, model, NULL, NULL);
+}
+
+const berth_socket_handlers sim_socket_handlers = {
+    .ready_read = on_ready_read,
+    .bytes_written = on_bytes_written,
+    .connected = on_connected,
+    .disconnected = on_disconnected,
+    .error_occurred = on_error,
+    .state_changed = on_state,
+    .read_channel_finished = on_finished,
+    .host_found = on_found,
+    .drained = on_drained,
+};
+
+/* ---- servers --------------------------------------------------------------------------------- */
+
+static struct server_model *asked(berth_server *server, void *user, enum handler handler)
+{
+    struct server_model *model = user;
+    sim_check(model->server == server, "%s of a server that was freed", sim_handler_names[handler]);
+    return model;
+}
+
+static void on_new_connection(berth_server *server, void *user)
+{
+    struct server_model *model = asked(server, user, IN_NEW_CONNECTION);
+    sim_check(model->announcements++ < model->accepted, "new_connection without a connection");
+    sim_spring(IN_NEW_CONNECTION, NULL, model, NULL);
+}
+
+static void on_accept_error(berth_server *server, berth_error error, void *user)
+{
+    struct server_model *model = asked(server, user, IN_ACCEPT_ERROR);
+    sim_check(error != BERTH_ERROR_NONE && error == berth_server_error(server),
+              "accept_error and error do not agree");
+    sim_spring(IN_ACCEPT_ERROR, NULL, model, NULL);
+}
+
+static void queue(struct server_model *model, struct connection *connection)
+{
+    sim_check(model->queued < SIM_QUEUE, "the queue of a server has no end");
+    model->queue[model->queued++] = (struct pending){.connection = connection};
+}
+
+/* A socket of the program's own takes the connection. */
+static bool adopt(struct server_model *model, struct connection *connection, int descriptor)
+{
+    struct socket_model *taker = sim_new_socket();
+    berth_socket *socket =
+        taker != NULL ? berth_socket_new(sim.loop, &sim_socket_handlers, taker) : NULL;
+    if (socket == NULL)
+        return false;
+    taker->socket = socket;
+    taker->connection = connection;
+    taker->side = 1;
+    taker->adopting = true;
+    if (berth_socket_set_descriptor(socket, descriptor)) {
+        model->delivered++;
+        return true;
+    }
+    taker->connection = NULL;
+    sim_free_socket(taker);
+    return false;
+}
+
+static void on_incoming(berth_server *server, int descriptor, void *user)
+{
+    struct server_model *model = asked(server, user, IN_INCOMING);
+    int limit = berth_server_max_pending_connections(server);
+    sim_check(!model->paused || model->waits > 0, "a connection is accepted in spite of a pause");
+    sim_check(limit > 0 && model->queued < (size_t)limit,
+              "a connection is accepted with %zu of %d in the queue", model->queued, limit);
+    sim_check(berth_server_is_listening(server), "a connection is accepted after close");
+    berth__sim_end *end = berth__sim_end_of(sim.backend, descriptor);
+    sim_check(end != NULL, "descriptor %d is no connection", descriptor);
+    struct connection *connection = sim_connection(berth__sim_peer_port(end));
+    sim_check(!connection->accepted, "a connection is accepted twice");
+    connection->accepted = true;
+    if (model->incoming == INCOMING_ADOPT && adopt(model, connection, descriptor)) {
+        model->accepted++;
+    } else if (model->incoming == INCOMING_BASE) {
+        /* No handler comes in here, so that the books may be open. */
+        berth_server_base_incoming_connection(server, descriptor);
+        model->accepted++;
+        if (berth__sim_is_open(sim.backend, descriptor)) {
+            queue(model, connection);
+        } else {
+            model->rejected++;
+            sim_cut(connection);
+        }
+    } else {
+        berth__sim_close_descriptor(sim.backend, descriptor);
+        sim_cut(connection);
+        model->accepted++;
+        model->rejected++;
+    }
+    sim_spring(IN_INCOMING, NULL, model, NULL);
+}
+
+const berth_server_handlers sim_server_handlers = {
+    .new_connection = on_new_connection,
+    .accept_error = on_accept_error,
+    .incoming_connection = on_incoming,
+};
+
+/* ---- timers and tasks ------------------------------------------------------------------------ */
+
+void sim_on_timer(berth_timer *timer, void *user)
+{
+    struct timer_model *model = user;
+    sim_check(model->timer == timer, "a timer that was freed is called");
+    sim_check(model->active, "a timer that does not run is called");
+    uint64_t now = berth_loop_now(sim.loop);
+    sim_check(now >= model->due, "a timer is early");
+    model->active = model->repeat > 0;
+    if (model->repeat > 0)
+        model->due = (model->due + model->repeat > now ? model->due : now) + model->repeat;
+    sim_spring(IN_TIMER, NULL, NULL, model);
+}
+
+void sim_on_task(void *user)
+{
+    sim_check((unsigned long)(uintptr_t)user == sim.ran, "tasks run out of order");
+    sim.ran++;
+    sim_spring(IN_TASK, NULL, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/*
+ * The bookkeeping of the tester, and the checks that hold at every moment.
+ *
+ * sim_look is run after every step and every handler: it compares what can be asked of each object
+ * with what is believed of it, and notes how much unread input each socket has, which is what the
+ * next delivery is judged by.
+ */
+#include "model.h"
+
+#include <string.h>
+
+struct sim sim;
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+struct connection *sim_connection(uint16_t port)
+{
+    for (size_t i = sim.connection_count; i-- > 0;) {
+        if (sim.connections[i].port == port)
+            return &sim.connections[i];
+    }
+    sim_check(sim.connection_count < SIM_CONNECTIONS, "the program makes too many connections");
+    struct connection *connection = &sim.connections[sim.connection_count++];
+    *connection = (struct connection){.port = port};
+    connection->way[0].key = ++sim.keys;
+    connection->way[1].key = ++sim.keys;
+    return connection;
+}
+
+void sim_cut(struct connection *connection)
+{
+    if (connection != NULL)
+        connection->way[0].cut = connection->way[1].cut = true;
+}
+
+bool sim_complete(const struct way *way)
+{
+    return !way->cut && !sim.lossy;
+}
+
+static uint8_t pattern(const struct way *way, uint64_t offset)
+{
+    uint64_t mixed = (offset + 1) * 0x9e3779b97f4a7c15u ^ way->key * 0xbf58476d1ce4e5b9u;
+    return (uint8_t)(mixed >> 40);
+}
+
+void sim_fill(struct way *way, uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = pattern(way, way->put + i);
+}
+
+void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who)
+{
+    sim_check(way->got + size <= way->put, "%s reads more bytes than were sent", who);
+    for (size_t i = 0; i < size; i++)
+        sim_check(bytes[i] == pattern(way, way->got + i), "%s reads a wrong byte", who);
+    way->got += size;
+}
+
+struct way *sim_way_out(struct socket_model *model)
+{
+    return model->connection != NULL ? &model->connection->way[model->side] : &model->early;
+}
+
+struct way *sim_way_in(struct socket_model *model)
+{
+    return model->connection != NULL ? &model->connection->way[1 - model->side] : NULL;
+}
+
+/* ---- places ---------------------------------------------------------------------------------- */
+
+struct socket_model *sim_new_socket(void)
+{
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        bool used = model->socket != NULL || model->in_ready_read + model->in_bytes_written > 0;
+        for (unsigned frame = 0; frame < sim.depth; frame++)
+            used = used || sim.frames[frame].socket == model;
+        if (used)
+            continue;
+        *model = (struct socket_model){.early = {.key = ++sim.keys}};
+        return model;
+    }
+    return NULL;
+}
+
+void sim_dequeue(struct server_model *server, size_t place)
+{
+    sim_check(place < server->queued, "a server gives more sockets than it has");
+    struct socket_model *socket = server->queue[place].socket;
+    if (socket != NULL)
+        socket->queued_in = NULL;
+    server->queued--;
+    memmove(&server->queue[place], &server->queue[place + 1],
+            (server->queued - place) * sizeof server->queue[0]);
+}
+
+void sim_unqueue(struct socket_model *model)
+{
+    for (size_t i = 0; model->queued_in != NULL; i++) {
+        struct server_model *server = model->queued_in;
+        if (server->queue[i].socket != model)
+            continue;
+        sim_dequeue(server, i);
+    }
+}
+
+void sim_forget_socket(struct socket_model *model)
+{
+    sim_unqueue(model);
+    sim_cut(model->connection);
+    model->socket = NULL;
+    model->connection = NULL;
+}
+
+/* ---- what holds at every moment -------------------------------------------------------------- */
+
+static void look_at_server(const struct server_model *model)
+{
+    if (model->server == NULL || model->closing > 0)
+        return;
+    sim_check(berth_server_has_pending_connections(model->server) == (model->queued > 0),
+              "has_pending_connections is wrong with %zu in the queue", model->queued);
+    size_t given = 0;
+    for (size_t i = 0; i < model->queued; i++)
+        given += model->queue[i].connection == NULL;
+    sim_check(model->accepted ==
+                  model->delivered + (model->queued - given) + model->rejected + model->closed,
+              "%lu accepted, but %lu delivered, %zu queued, %lu rejected, %lu closed",
+              model->accepted, model->delivered, model->queued - given, model->rejected,
+              model->closed);
+    bool listens = berth_server_is_listening(model->server);
+    sim_check(listens == (berth_server_port(model->server) != 0) &&
+                  listens == (berth_server_descriptor(model->server) >= 0),
+              "listening, port and descriptor do not agree");
+}
+
+static void look_at_socket(struct socket_model *model)
+{
+    if (model->socket == NULL || model->dying)
+        return;
+    sim_check(berth_socket_state(model->socket) == model->state,
+              "a state has changed from %d to %d without a word", model->state,
+              berth_socket_state(model->socket));
+    bool valid = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+    sim_check(berth_socket_is_valid(model->socket) == valid, "is_valid is wrong");
+    sim_check(valid || model->state == BERTH_STATE_CONNECTING ||
+                  model->state == BERTH_STATE_HOST_LOOKUP ||
+                  berth_socket_bytes_to_write(model->socket) == 0,
+              "output without a connection");
+    model->seen = berth_socket_bytes_available(model->socket);
+    const struct way *in = sim_way_in(model);
+    sim_check(in == NULL || in->got + model->seen <= in->put, "more input than was sent");
+}
+
+void sim_look(void)
+{
+    if (sim.leaving)
+        return;
+    for (size_t i = 0; i < SIM_SERVERS; i++)
+        look_at_server(&sim.servers[i]);
+    for (size_t i = 0; i < SIM_SOCKETS; i++)
+        look_at_socket(&sim.sockets[i]);
+    for (size_t i = 0; i < SIM_TIMERS; i++) {
+        const struct timer_model *model = &sim.timers[i];
+        sim_check(model->timer == NULL || sim.depth > 0 ||
+                      berth_timer_is_active(model->timer) == model->active,
+                  "timer %zu does not know whether it runs", i);
+    }
+}

@@ -1,0 +1,214 @@
+/*
+ * What the tester believes: the objects that exist, and what has been promised about them.
+ *
+ * A connection is known by the port of the side that connected, which the simulated kernel gives
+ * out once only. It has two ways; each carries a pattern that follows from the number of the way
+ * and the offset, so that a byte that is lost, doubled or misplaced shows when it is read. A way is
+ * cut when somebody has thrown bytes of it away, rightly: what comes out is still a beginning of
+ * what went in, but maybe not all of it.
+ *
+ * An object that the program has freed, or that is being freed together with its server, is not
+ * called any more, except inside its own handlers.
+ */
+#ifndef BERTH_TESTS_SIM_MODEL_H
+#define BERTH_TESTS_SIM_MODEL_H
+
+#include <berth/berth.h>
+
+#include "backend/sim.h"
+#include "program.h"
+
+#include <stdarg.h>
+
+#define SIM_SERVERS 2
+#define SIM_SOCKETS 12
+#define SIM_PEERS 12
+#define SIM_ALL_PEERS (SIM_PEERS + SIM_SOCKETS) /* the others are there at the end only */
+#define SIM_TIMERS 3
+#define SIM_TRAPS 8
+#define SIM_QUEUE 128
+#define SIM_CONNECTIONS 4096
+#define SIM_DEPTH 4
+
+struct way {
+    uint32_t key; /* of the pattern */
+    uint64_t put;
+    uint64_t got;
+    bool cut;
+    bool ended; /* the writer has ended it in order */
+};
+
+struct connection {
+    uint16_t port;     /* of the side that connected */
+    bool accepted;     /* by a server of the library */
+    struct way way[2]; /* from the side that connected, and to it */
+};
+
+/* A handler of the library; the order is that of sim_handler_names. */
+enum handler {
+    IN_NEW_CONNECTION,
+    IN_ACCEPT_ERROR,
+    IN_INCOMING,
+    IN_READY_READ,
+    IN_BYTES_WRITTEN,
+    IN_CONNECTED,
+    IN_DISCONNECTED,
+    IN_ERROR,
+    IN_STATE,
+    IN_FINISHED,
+    IN_FOUND,
+    IN_DRAINED,
+    IN_TIMER,
+    IN_TASK,
+    HANDLERS
+};
+
+struct socket_model {
+    berth_socket *socket; /* NULL: none */
+    struct server_model *owner;
+    struct server_model *queued_in;
+    struct connection *connection;
+    int side; /* 0: this side connected */
+    struct way early; /* output before the connection is known */
+    uint64_t announced; /* bytes */
+    uint64_t trial;     /* where the open transaction began */
+    size_t seen;        /* unread input when the program last looked */
+    berth_state state;
+    unsigned in_ready_read;
+    unsigned in_bytes_written;
+    unsigned owed;  /* ends that `disconnected` has not been called for yet */
+    unsigned calls; /* of the program for this socket, on the stack */
+    bool adopting;
+    bool gave_up;   /* an attempt to connect has ended: its input ends too, without `disconnected` */
+    bool dying;     /* goes with its server */
+    bool leaving;   /* this side has begun to end the connection */
+    bool half_open; /* half-close is allowed */
+};
+
+struct pending {
+    struct connection *connection;
+    struct socket_model *socket; /* put there by the program */
+};
+
+enum incoming {
+    INCOMING_BASE,
+    INCOMING_ADOPT,
+    INCOMING_REJECT,
+    INCOMING_MODES
+};
+
+struct server_model {
+    berth_server *server;
+    struct pending queue[SIM_QUEUE];
+    size_t queued;
+    unsigned long accepted;
+    unsigned long delivered;
+    unsigned long rejected;
+    unsigned long closed;
+    unsigned announcements; /* new_connection, one for each accepted */
+    unsigned waits;
+    unsigned closing; /* on the stack */
+    bool freeing;
+    bool paused;
+    enum incoming incoming;
+};
+
+struct peer_model {
+    berth__sim_end *end;
+    struct connection *connection;
+    int side;
+    uint16_t port; /* that it has connected to; 0: it was accepted */
+    bool ended;
+};
+
+struct timer_model {
+    berth_timer *timer;
+    bool active;
+    uint64_t due;
+    uint64_t repeat;
+};
+
+struct trap {
+    bool set;
+    enum handler handler;
+    uint64_t word;
+};
+
+/* What the innermost handler was called for. */
+struct frame {
+    enum handler handler;
+    struct socket_model *socket;
+    struct server_model *server;
+    struct timer_model *timer;
+};
+
+struct sim {
+    berth_loop *loop;
+    berth__backend *backend;
+    uint16_t port; /* of the test's listener */
+    struct server_model servers[SIM_SERVERS];
+    struct socket_model sockets[SIM_SOCKETS];
+    struct peer_model peers[SIM_ALL_PEERS];
+    struct timer_model timers[SIM_TIMERS];
+    struct trap traps[SIM_TRAPS];
+    struct connection connections[SIM_CONNECTIONS];
+    size_t connection_count;
+    uint32_t keys;
+    size_t step;
+    struct frame frames[SIM_DEPTH];
+    unsigned depth;
+    bool running; /* a run is on the stack: one in it would take its stop */
+    unsigned long posted;
+    unsigned long ran;
+    bool may_lose; /* the program has faults that lose bytes, rightly */
+    bool lossy;    /* one has been made */
+    bool leaving;  /* the loop is being freed, and everything with it */
+};
+
+extern struct sim sim;
+extern const char *const sim_handler_names[HANDLERS];
+
+/* Prints a step, if that is wanted; and the failure, and aborts. */
+void sim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define sim_check(condition, ...)  \
+    do {                           \
+        if (!(condition))          \
+            sim_fail(__VA_ARGS__); \
+    } while (0)
+
+/* model.c */
+struct connection *sim_connection(uint16_t port); /* made if it is new */
+void sim_cut(struct connection *connection);      /* both ways; NULL is ignored */
+bool sim_complete(const struct way *way); /* whether all that was put has to come out */
+void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
+void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);
+struct way *sim_way_out(struct socket_model *model);
+struct way *sim_way_in(struct socket_model *model); /* NULL: unknown */
+struct socket_model *sim_new_socket(void);          /* an unused place, or NULL */
+void sim_forget_socket(struct socket_model *model); /* it was freed */
+void sim_dequeue(struct server_model *server, size_t place);
+void sim_unqueue(struct socket_model *model); /* it leaves whatever queue it is in */
+void sim_look(void); /* the checks after every step and handler */
+
+/* handlers.c */
+extern const berth_socket_handlers sim_socket_handlers;
+extern const berth_server_handlers sim_server_handlers;
+void sim_on_timer(berth_timer *timer, void *user);
+void sim_on_task(void *user);
+
+/* calls.c and peers.c: one call, one deed, with the choices of a word. */
+void sim_call(uint64_t word);
+void sim_deed(uint64_t word);
+void sim_peers_read(void); /* all that there is */
+/* Takes the oldest pending connection; whether there was one. */
+bool sim_take(struct server_model *model);
+void sim_read(struct socket_model *model, size_t size);
+void sim_free_server(struct server_model *model);
+void sim_free_socket(struct socket_model *model);
+
+/* program.c */
+void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,
+                struct timer_model *timer);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * What happens outside of the library: the deeds of peers, and the faults of the kernel.
+ *
+ * Deeds act at once, as another process would, and come between turns or inside a handler alike.
+ */
+#include "model.h"
+
+#include "fault.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#define MOST_BYTES 4096u
+
+static uint8_t bytes[MOST_BYTES];
+
+static struct peer_model *some_peer(uint64_t *word, bool alive)
+{
+    uint32_t first = sim_choose(word, SIM_PEERS);
+    for (uint32_t i = 0; i < SIM_PEERS; i++) {
+        struct peer_model *peer = &sim.peers[(first + i) % SIM_PEERS];
+        if ((peer->end != NULL) == alive)
+            return peer;
+    }
+    return NULL;
+}
+
+static void connect_peer(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, false);
+    struct server_model *server = &sim.servers[sim_choose(&word, SIM_SERVERS)];
+    if (peer == NULL || server->server == NULL || server->closing > 0)
+        return;
+    uint16_t port = berth_server_port(server->server);
+    int error;
+    berth__sim_end *end = berth__sim_connect(sim.backend, BERTH_ADDRESS_LOOPBACK, port, &error);
+    sim_say("peer %td connects to server %td%s", peer - sim.peers, server - sim.servers,
+            end == NULL ? ", in vain" : "");
+    if (end == NULL)
+        return;
+    *peer = (struct peer_model){.end = end, .port = port};
+    peer->connection = sim_connection(berth__sim_port(end));
+}
+
+static bool accept_peer(struct peer_model *peer)
+{
+    berth__sim_end *end = berth__sim_accept(sim.backend, sim.port);
+    if (end == NULL)
+        return false;
+    sim_say("peer %td is connected to", peer - sim.peers);
+    *peer = (struct peer_model){.end = end, .side = 1};
+    peer->connection = sim_connection(berth__sim_peer_port(end));
+    return true;
+}
+
+static void accept_deed(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, false);
+    if (peer != NULL)
+        accept_peer(peer);
+}
+
+static void send_bytes(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, true);
+    if (peer == NULL || peer->ended)
+        return;
+    struct way *way = &peer->connection->way[peer->side];
+    uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 3) == 0 ? MOST_BYTES : 40);
+    sim_fill(way, bytes, size);
+    ptrdiff_t sent = berth__sim_send(peer->end, bytes, size);
+    sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
+    if (sent > 0)
+        way->put += (size_t)sent;
+}
+
+/* Reads all that is there; whether the peer has seen the end. */
+static bool read_all(struct peer_model *peer)
+{
+    struct way *way = &peer->connection->way[1 - peer->side];
+    for (;;) {
+        ptrdiff_t count = berth__sim_receive(peer->end, bytes, MOST_BYTES);
+        if (count == -EAGAIN)
+            return false;
+        if (count > 0) {
+            sim_match(way, bytes, (size_t)count, "a peer");
+            continue;
+        }
+        sim_check(count < 0 || !sim_complete(way) || way->got == way->put,
+                  "a peer sees the end after %llu of %llu bytes", (unsigned long long)way->got,
+                  (unsigned long long)way->put);
+        if (count < 0)
+            sim_cut(peer->connection);
+        return true;
+    }
+}
+
+void sim_peers_read(void)
+{
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
+        if (sim.peers[i].end != NULL)
+            read_all(&sim.peers[i]);
+        else
+            accept_peer(&sim.peers[i]);
+    }
+}
+
+static void read_bytes(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, true);
+    if (peer == NULL)
+        return;
+    if (sim_choose(&word, 3) > 0) {
+        sim_say("peer %td reads all there is", peer - sim.peers);
+        read_all(peer);
+        return;
+    }
+    ptrdiff_t count = berth__sim_receive(peer->end, bytes, 1 + sim_choose(&word, 100));
+    sim_say("peer %td reads %td bytes", peer - sim.peers, count);
+    if (count > 0)
+        sim_match(&peer->connection->way[1 - peer->side], bytes, (size_t)count, "a peer");
+}
+
+static void end_peer(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, true);
+    if (peer == NULL)
+        return;
+    struct way *out = &peer->connection->way[peer->side];
+    struct way *in = &peer->connection->way[1 - peer->side];
+    uint32_t how = sim_choose(&word, 4);
+    static const char *const names[] = {"resets", "closes", "reads all and closes", "half-closes"};
+    sim_say("peer %td %s", peer - sim.peers, names[how]);
+    if (how == 3) {
+        if (!berth__sim_is_established(peer->end))
+            return;
+        berth__sim_shutdown(peer->end);
+        peer->ended = out->ended = true;
+        return;
+    }
+    in->cut = true;
+    if (how == 2) {
+        read_all(peer);
+        out->ended = true;
+        berth__sim_close(peer->end);
+    } else {
+        out->cut = true;
+        if (how == 0)
+            berth__sim_reset(peer->end);
+        else
+            berth__sim_close(peer->end);
+    }
+    *peer = (struct peer_model){0};
+}
+
+/* ---- the kernel ------------------------------------------------------------------------------ */
+
+static void exhaust(uint64_t word)
+{
+    unsigned open = berth__sim_open_descriptors(sim.backend);
+    bool relieve = sim_choose(&word, 2) == 0;
+    unsigned more = sim_choose(&word, 3);
+    if (relieve)
+        sim_say("descriptors are plentiful");
+    else
+        sim_say("%u descriptors are left", more);
+    berth__sim_settings_of(sim.backend)->descriptor_limit = relieve ? UINT_MAX : open + more;
+}
+
+static void fail_memory(uint64_t word)
+{
+    if (!sim.may_lose)
+        return;
+    long after = (long)sim_choose(&word, 12);
+    long times = 1 + (long)sim_choose(&word, 3);
+    sim_say("memory runs out after %ld allocations, %ld times", after, times);
+    berth__fault_set_memory(after, times);
+    sim.lossy = true;
+}
+
+static void fail_accept(uint64_t word)
+{
+    static const int errors[] = {ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO, EPERM};
+    int error = errors[sim_choose(&word, sizeof errors / sizeof errors[0])];
+    unsigned times = 1 + sim_choose(&word, 4);
+    sim_say("the next %u accepts fail with errno %d", times, error);
+    berth__sim_fail_accept(sim.backend, error, times);
+}
+
+static void fail_send(uint64_t word)
+{
+    static const int errors[] = {ECONNRESET, EPIPE, ENOBUFS, ETIMEDOUT};
+    if (!sim.may_lose)
+        return;
+    int error = errors[sim_choose(&word, 4)];
+    sim_say("the next send fails with errno %d", error);
+    berth__sim_fail_send(sim.backend, error, 1);
+    sim.lossy = true;
+}
+
+static void jump(uint64_t word)
+{
+    uint64_t milliseconds = sim_choose(&word, 4) == 0 ? 40000 : sim_choose(&word, 100);
+    sim_say("%llu ms pass", (unsigned long long)milliseconds);
+    berth__sim_advance(sim.backend, milliseconds * 1000000u);
+}
+
+void sim_deed(uint64_t word)
+{
+    static void (*const deeds[])(uint64_t word) = {
+        connect_peer, connect_peer, connect_peer, connect_peer, accept_deed, accept_deed,
+        send_bytes,   send_bytes,   send_bytes,   send_bytes,   read_bytes,  read_bytes,
+        read_bytes,   end_peer,     end_peer,     exhaust,      fail_memory, fail_accept,
+        fail_send,    jump,
+    };
+    uint32_t chosen = sim_choose(&word, sizeof deeds / sizeof deeds[0]);
+    deeds[chosen](word);
+}

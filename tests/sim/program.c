@@ -1,0 +1,323 @@
+/*
+ * Running a program: the setting up, the steps, the traps, and the coming to rest at the end.
+ *
+ * When the last step is done the kernel is made kind again and everybody reads: then every
+ * connection has to come to its end, or to rest with all of its bytes on the other side, every peer
+ * that waits has to be accepted, and a socket that closes has to have closed. That finds what was
+ * lost on the way, a completion or a wake, which no single moment shows. Then all is freed, and
+ * neither a descriptor nor memory may be left.
+ */
+#include "model.h"
+
+#include "fault.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REST_ROUNDS 400
+#define RECOVERY_MILLISECONDS 1500
+
+static bool telling;
+static struct sim_verdict *report;
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* tests/support counts too, but can do so inside a case only. */
+static long blocks;
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    blocks += memory != NULL;
+    return memory;
+}
+
+static void *reallocate(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size);
+    blocks += memory == NULL && moved != NULL;
+    return moved;
+}
+
+static void release(void *memory)
+{
+    blocks -= memory != NULL;
+    free(memory);
+}
+
+static const berth_allocator counting = {allocate, reallocate, release};
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+void sim_program_tell(bool tell)
+{
+    telling = tell;
+}
+
+void sim_program_report_to(struct sim_verdict *verdict)
+{
+    report = verdict;
+}
+
+/* Who the innermost handler was called for. */
+static void tell_place(void)
+{
+    printf("step %zu", sim.step);
+    for (unsigned i = 0; i < sim.depth; i++) {
+        const struct frame *frame = &sim.frames[i];
+        printf(", in %s", sim_handler_names[frame->handler]);
+        if (frame->socket != NULL)
+            printf(" of socket %td", frame->socket - sim.sockets);
+        if (frame->server != NULL)
+            printf(" of server %td", frame->server - sim.servers);
+    }
+}
+
+void sim_say(const char *format, ...)
+{
+    if (!telling)
+        return;
+    tell_place();
+    printf(": ");
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+    fflush(stdout);
+}
+
+void sim_fail(const char *format, ...)
+{
+    char reason[sizeof report->reason];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    if (report != NULL)
+        memcpy(report->reason, reason, sizeof reason);
+    if (report == NULL || telling) {
+        tell_place();
+        printf(": FAILED: %s\n", reason);
+        fflush(stdout);
+    }
+    abort();
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void act(uint64_t word)
+{
+    if (sim_choose(&word, 5) < 2)
+        sim_deed(word);
+    else
+        sim_call(word);
+}
+
+static void set_trap(uint64_t word)
+{
+    struct trap *trap = &sim.traps[sim_choose(&word, SIM_TRAPS)];
+    trap->set = true;
+    trap->handler = (enum handler)sim_choose(&word, HANDLERS);
+    trap->word = word;
+    sim_say("a trap is set in the next %s", sim_handler_names[trap->handler]);
+}
+
+void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,
+                struct timer_model *timer)
+{
+    if (sim.depth == SIM_DEPTH)
+        return;
+    sim.frames[sim.depth++] = (struct frame){handler, socket, server, timer};
+    for (size_t i = 0; i < SIM_TRAPS; i++) {
+        struct trap *trap = &sim.traps[i];
+        if (!trap->set || trap->handler != handler)
+            continue;
+        trap->set = false;
+        act(trap->word);
+    }
+    sim.depth--;
+    sim_look();
+}
+
+static void make_step(uint64_t word)
+{
+    if (report != NULL)
+        report->step = sim.step;
+    if (sim_choose(&word, 4) == 0)
+        set_trap(word);
+    else
+        act(word);
+    sim_look();
+    for (size_t i = 0; i < SIM_SOCKETS; i++)
+        sim_check(sim.sockets[i].socket == NULL || sim.sockets[i].owed == 0,
+                  "`disconnected` of socket %zu was not called", i);
+}
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static void set_up(uint64_t word)
+{
+    static const size_t transfers[] = {0, 0, 1, 7, 100, 4000};
+    static const size_t buffers[] = {65536, 65536, 3000, 100, 5};
+    static const uint64_t delays[] = {0, 0, 1000, 1000000, 20000000};
+    memset(&sim, 0, offsetof(struct sim, connections));
+    memset(&sim.connection_count, 0, sizeof sim - offsetof(struct sim, connection_count));
+    berth__fault_clear();
+    sim.loop = berth_loop_new(&(berth_loop_options){.backend = "sim"});
+    sim_check(sim.loop != NULL, "no loop can be made");
+    sim.backend = berth__sim_last();
+    berth__sim_settings *settings = berth__sim_settings_of(sim.backend);
+    settings->patience = 0;
+    settings->max_transfer = transfers[sim_choose(&word, 6)];
+    settings->buffer_size = buffers[sim_choose(&word, 5)];
+    settings->max_delay = delays[sim_choose(&word, 5)];
+    sim.may_lose = sim_choose(&word, 4) == 0;
+    sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
+            settings->max_transfer, settings->buffer_size,
+            (unsigned long long)settings->max_delay);
+    berth__sim_set_seed(sim.backend, word);
+    int error = berth__sim_listen(sim.backend, &sim.port, 3);
+    sim_check(error == 0, "no listener can be made");
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void be_kind(void)
+{
+    berth__fault_clear();
+    berth__sim_settings *settings = berth__sim_settings_of(sim.backend);
+    settings->descriptor_limit = UINT_MAX;
+    settings->max_transfer = 0;
+    berth__sim_fail_accept(sim.backend, 0, 0);
+    berth__sim_fail_send(sim.backend, 0, 0);
+    memset(sim.traps, 0, sizeof sim.traps);
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        struct server_model *model = &sim.servers[i];
+        if (model->server == NULL)
+            continue;
+        model->paused = false;
+        model->incoming = INCOMING_BASE;
+        berth_server_resume_accepting(model->server);
+        berth_server_set_max_pending_connections(model->server, 30);
+    }
+}
+
+/* One round: everybody takes what there is. */
+static void take_all(void)
+{
+    sim_peers_read();
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        while (sim.servers[i].server != NULL && sim_take(&sim.servers[i]))
+            continue;
+    }
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        if (model->socket == NULL)
+            continue;
+        if (berth_socket_in_transaction(model->socket))
+            berth_socket_commit_transaction(model->socket);
+        berth_socket_set_read_buffer_size(model->socket, 0);
+        while (berth_socket_bytes_available(model->socket) > 0)
+            sim_read(model, SIZE_MAX);
+    }
+    sim_look();
+}
+
+static void rest(void)
+{
+    uint64_t moved = 0;
+    unsigned quiet = 0;
+    uint64_t start = berth_loop_now(sim.loop);
+    for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
+        take_all();
+        berth_loop_turn(sim.loop, 10);
+        uint64_t sum = 0;
+        for (size_t i = 0; i < sim.connection_count; i++)
+            sum += sim.connections[i].way[0].got + sim.connections[i].way[1].got + i;
+        bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
+        quiet = sum == moved && !recovering ? quiet + 1 : 0;
+        moved = sum;
+    }
+    sim_check(quiet > 0, "the bytes do not come to an end");
+}
+
+static void check_rest(void)
+{
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        if (model->socket == NULL)
+            continue;
+        sim_check(model->state != BERTH_STATE_CLOSING, "socket %zu does not end", i);
+        sim_check(model->state != BERTH_STATE_CONNECTING &&
+                      model->state != BERTH_STATE_HOST_LOOKUP,
+                  "socket %zu does not get connected", i);
+        if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim.lossy)
+            continue;
+        const struct way *in = &model->connection->way[1 - model->side];
+        const struct way *out = &model->connection->way[model->side];
+        sim_check(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
+                  (unsigned long long)in->got, (unsigned long long)in->put);
+        sim_check(out->cut || out->got == out->put, "of socket %zu only %llu of %llu bytes come",
+                  i, (unsigned long long)out->got, (unsigned long long)out->put);
+        sim_check(!in->ended || in->cut || model->half_open,
+                  "socket %zu has not noticed the end", i);
+    }
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
+        const struct peer_model *peer = &sim.peers[i];
+        for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
+            const struct server_model *model = &sim.servers[j];
+            sim_check(model->server == NULL || berth_server_port(model->server) != peer->port ||
+                          peer->connection->accepted,
+                      "peer %zu was never accepted", i);
+        }
+    }
+}
+
+static void free_all(void)
+{
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        if (sim.servers[i].server != NULL)
+            sim_free_server(&sim.servers[i]);
+    }
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        if (sim.sockets[i].socket != NULL)
+            sim_free_socket(&sim.sockets[i]);
+    }
+    for (size_t i = 0; i < SIM_TIMERS; i++)
+        berth_timer_free(sim.timers[i].timer);
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
+        if (sim.peers[i].end != NULL)
+            berth__sim_close(sim.peers[i].end);
+    }
+    berth__sim_unlisten(sim.backend, sim.port);
+    for (unsigned turns = 0; turns < REST_ROUNDS && berth__sim_open_descriptors(sim.backend) > 0;
+         turns++)
+        berth_loop_turn(sim.loop, 100);
+    sim_check(berth__sim_open_descriptors(sim.backend) == 0, "%u descriptors are left open",
+              berth__sim_open_descriptors(sim.backend));
+}
+
+void sim_program_run(const struct sim_program *program)
+{
+    if (program->count == 0)
+        return;
+    berth_set_allocator(&counting);
+    set_up(program->words[0]);
+    for (sim.step = 1; sim.step < program->count; sim.step++)
+        make_step(program->words[sim.step]);
+    bool at_once = (program->words[0] & 7) == 7;
+    sim_say("the end: %s", at_once ? "the loop is freed" : "everything comes to rest");
+    be_kind();
+    if (!at_once) {
+        rest();
+        check_rest();
+        free_all();
+    }
+    sim.leaving = true;
+    berth_loop_free(sim.loop);
+    sim_check(sim.ran == sim.posted, "%lu of %lu tasks were run", sim.ran, sim.posted);
+    sim_check(blocks == 0, "%ld blocks of memory are left", blocks);
+}

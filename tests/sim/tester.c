@@ -1,0 +1,234 @@
+/*
+ * The tester: runs seeds in batches, finds out which one has failed, and makes its program short.
+ *
+ *     sim-tester --first N --seeds N         runs that many
+ *     sim-tester --seconds N [--first N]     runs as many as it can
+ *     sim-tester --seed N                    runs one and prints every step
+ *     sim-tester --find N                    succeeds if one of that many seeds fails
+ *
+ * A batch runs in a process of its own, which writes the seed it is at into shared memory before it
+ * begins with it; so a crash, a failed assertion, a sanitizer's report and a program that never
+ * ends all have their seed. Shrinking leaves out steps, in halves, quarters and so on, as long as
+ * the failure stays the same; since each step has its own word, the steps that stay do what they
+ * did.
+ */
+#include "program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 500
+#define SECONDS_OF_A_SEED 20
+#define SECONDS_OF_A_CANDIDATE 5
+#define MOST_CANDIDATES 3000
+
+struct shared {
+    uint64_t seed;
+    struct sim_verdict verdict;
+};
+
+static struct shared *shared;
+
+/* ---- one program in a process of its own ----------------------------------------------------- */
+
+/* How a process has failed; an empty text if it has not. */
+struct failure {
+    char text[240];
+};
+
+static struct failure wait_for(pid_t child)
+{
+    struct failure failure = {""};
+    int status;
+    if (waitpid(child, &status, 0) < 0)
+        perror("waitpid");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return failure;
+    if (shared->verdict.reason[0] != '\0')
+        snprintf(failure.text, sizeof failure.text, "%s", shared->verdict.reason);
+    else if (WIFSIGNALED(status))
+        snprintf(failure.text, sizeof failure.text, "%s", strsignal(WTERMSIG(status)));
+    else
+        snprintf(failure.text, sizeof failure.text, "exit with %d", WEXITSTATUS(status));
+    return failure;
+}
+
+/* A child that dies is expected here: it leaves no core, and is not let alone for ever. */
+static pid_t begin(void)
+{
+    memset(&shared->verdict, 0, sizeof shared->verdict);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    sim_program_report_to(&shared->verdict);
+    return 0;
+}
+
+static struct failure try_program(const struct sim_program *program)
+{
+    pid_t child = begin();
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(2);
+        alarm(SECONDS_OF_A_CANDIDATE);
+        sim_program_run(program);
+        _exit(0);
+    }
+    return wait_for(child);
+}
+
+/* ---- shrinking ------------------------------------------------------------------------------- */
+
+/* Numbers in a reason may change while a program shrinks. */
+static bool same(const struct failure *a, const struct failure *b)
+{
+    const char *x = a->text;
+    const char *y = b->text;
+    for (;; x++, y++) {
+        x += strspn(x, "0123456789");
+        y += strspn(y, "0123456789");
+        if (*x != *y)
+            return false;
+        if (*x == '\0')
+            return true;
+    }
+}
+
+static size_t shrink(uint64_t *words, size_t count, const struct failure *failure)
+{
+    uint64_t candidate[SIM_PROGRAM_WORDS];
+    unsigned tries = 0;
+    for (size_t piece = count / 2; piece > 0;) {
+        bool shorter = false;
+        for (size_t at = 1; at < count && tries < MOST_CANDIDATES;) {
+            size_t gone = piece < count - at ? piece : count - at;
+            memcpy(candidate, words, at * sizeof *words);
+            memcpy(candidate + at, words + at + gone, (count - at - gone) * sizeof *words);
+            struct sim_program program = {candidate, count - gone};
+            struct failure found = try_program(&program);
+            tries++;
+            if (!same(&found, failure)) {
+                at += piece;
+                continue;
+            }
+            count -= gone;
+            memcpy(words, candidate, count * sizeof *words);
+            shorter = true;
+        }
+        if (!shorter || piece > 1)
+            piece /= 2;
+    }
+    return count;
+}
+
+static void tell_program(const struct sim_program *program)
+{
+    pid_t child = begin();
+    if (child == 0) {
+        alarm(SECONDS_OF_A_SEED);
+        sim_program_tell(true);
+        sim_program_run(program);
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+static void explain(uint64_t seed, const struct failure *failure)
+{
+    printf("seed %llu fails at step %zu: %s\n", (unsigned long long)seed, shared->verdict.step,
+           failure->text);
+    uint64_t words[SIM_PROGRAM_WORDS];
+    size_t before = sim_words_from_seed(seed, words);
+    size_t count = shrink(words, before, failure);
+    printf("%zu of its %zu steps are enough:\n", count - 1, before - 1);
+    tell_program(&(struct sim_program){words, count});
+    printf("all of them: make sim SEED=%llu\n", (unsigned long long)seed);
+}
+
+/* ---- seeds ----------------------------------------------------------------------------------- */
+
+static struct failure run_batch(uint64_t first, uint64_t count)
+{
+    pid_t child = begin();
+    if (child == 0) {
+        for (uint64_t seed = first; seed < first + count; seed++) {
+            uint64_t words[SIM_PROGRAM_WORDS];
+            shared->seed = seed;
+            shared->verdict.step = 0;
+            alarm(SECONDS_OF_A_SEED);
+            sim_program_run(&(struct sim_program){words, sim_words_from_seed(seed, words)});
+        }
+        _exit(0);
+    }
+    return wait_for(child);
+}
+
+static bool run_seeds(uint64_t first, uint64_t count, time_t seconds, bool quiet)
+{
+    time_t end = time(NULL) + seconds;
+    uint64_t done = 0;
+    while (done < count && (seconds == 0 || time(NULL) < end)) {
+        uint64_t some = count - done < BATCH ? count - done : BATCH;
+        struct failure failure = run_batch(first + done, some);
+        if (failure.text[0] != '\0') {
+            if (quiet)
+                printf("seed %llu: %s\n", (unsigned long long)shared->seed, failure.text);
+            else
+                explain(shared->seed, &failure);
+            return false;
+        }
+        done += some;
+    }
+    printf("%llu seeds from %llu on: nothing found\n", (unsigned long long)done,
+           (unsigned long long)first);
+    return true;
+}
+
+static bool run_one(uint64_t seed)
+{
+    uint64_t words[SIM_PROGRAM_WORDS];
+    struct sim_program program = {words, sim_words_from_seed(seed, words)};
+    tell_program(&program);
+    struct failure failure = try_program(&program);
+    if (failure.text[0] != '\0')
+        explain(seed, &failure);
+    return failure.text[0] == '\0';
+}
+
+int main(int count, char **arguments)
+{
+    uint64_t first = 1;
+    uint64_t seeds = 0;
+    uint64_t find = 0;
+    time_t seconds = 0;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 2;
+    for (int i = 1; i + 1 < count; i += 2) {
+        uint64_t value = strtoull(arguments[i + 1], NULL, 0);
+        if (strcmp(arguments[i], "--seed") == 0)
+            return run_one(value) ? 0 : 1;
+        if (strcmp(arguments[i], "--first") == 0)
+            first = value;
+        else if (strcmp(arguments[i], "--seeds") == 0)
+            seeds = value;
+        else if (strcmp(arguments[i], "--seconds") == 0)
+            seconds = (time_t)value;
+        else if (strcmp(arguments[i], "--find") == 0)
+            find = value;
+    }
+    if (find > 0)
+        return run_seeds(first, find, 0, true) ? 1 : 0;
+    if (seeds == 0)
+        seeds = seconds > 0 ? UINT64_MAX : 10000;
+    return run_seeds(first, seeds, seconds, false) ? 0 : 1;
+}
