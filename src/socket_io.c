@@ -465,19 +465,25 @@ static void sent(berth__stream *stream, ptrdiff_t result)
     berth__leave(&socket->object);
 }
 
+/* Returns whether the connection goes on: what was written was in the list for the same time. */
+static bool announce_held_end(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    socket->end_held = false;
+    berth__enter(&socket->object);
+    input_ended(socket, socket->end_error);
+    bool goes_on = socket->endings == endings;
+    return berth__leave(&socket->object) && goes_on;
+}
+
 void berth__socket_settle(berth_socket *socket)
 {
     if (socket->overflowed && berth_socket_is_valid(socket)) {
         berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
         return;
     }
-    if (socket->end_held && socket->pending_in == NULL) {
-        socket->end_held = false;
-        berth__enter(&socket->object);
-        input_ended(socket, socket->end_error);
-        berth__leave(&socket->object);
+    if (socket->end_held && socket->pending_in == NULL && !announce_held_end(socket))
         return;
-    }
     ptrdiff_t result = socket->send_result;
     socket->send_result = 0;
     if (result == 0)

@@ -86,3 +86,37 @@ CASE(gone_while_pending, "S2.9 S1.41",
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
     ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 1);
 }
+
+/* The socket of a peer that has half-closed while nobody had taken it, with the end held back. */
+static berth_socket *taken_after_the_end(struct peer **ret_peer)
+{
+    struct host *host = host_listening("h");
+    *ret_peer = world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+    peer_shutdown(*ret_peer);
+    world_settle();
+    return berth_server_next_pending_connection(host->server);
+}
+
+CASE(answer_to_a_half_close_while_pending, "S3.32 S2.9",
+     "what is written on taking a socket whose peer has half-closed is sent")
+{
+    struct peer *peer;
+    struct actor *actor = actor_on("s", taken_after_the_end(&peer));
+    berth_socket_set_half_close(actor->socket, true);
+    actor_say(actor, "answer");
+    ck_assert(peer_hears(peer, "answer"));
+    ck_assert_uint_eq(actor->finishes, 1);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+}
+
+CASE(disconnect_on_taking_after_the_end, "S3.33 S2.9",
+     "output and a disconnect on taking a socket whose peer has ended: it is sent, then the end")
+{
+    struct peer *peer;
+    struct actor *actor = actor_on("s", taken_after_the_end(&peer));
+    actor_say(actor, "answer");
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert(peer_hears(peer, "answer"));
+    UNTIL(actor->disconnects == 1);
+}
