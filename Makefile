@@ -6,12 +6,14 @@ DESTDIR ?=
 BUILD = scripts/build plain
 
 SECONDS ?= 600
+SEED ?=
 
-.PHONY: help demo check faults fuzz torture bench install docs coverage format clean
+.PHONY: help demo check sim faults fuzz torture bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
 	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan'
+	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
 	@echo 'make torture    run the scenarios of docs/reliability.md in full; takes up to an hour'
@@ -33,6 +35,11 @@ demo:
 
 check:
 	@scripts/check
+
+sim:
+	@scripts/setup build
+	@scripts/build debug
+	@build/debug/tests/sim/sim-tester $(if $(SEED),--seed $(SEED),--first $$(date +%s)000 --seconds $(SECONDS))
 
 faults:
 	@scripts/setup check

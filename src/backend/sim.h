@@ -67,7 +67,7 @@ ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size);
 uint16_t berth__sim_port(const berth__sim_end *end); /* its own */
 /* The other one's, also after a reset, when the name cannot be asked for any more. */
 uint16_t berth__sim_peer_port(const berth__sim_end *end);
-void berth__sim_shutdown(berth__sim_end *end);       /* ends its sending direction */
+void berth__sim_shutdown(berth__sim_end *end); /* ends its sending direction */
 void berth__sim_close(berth__sim_end *end); /* a reset if input is left unread, as in the kernel */
 void berth__sim_reset(berth__sim_end *end); /* always a reset; both free the end */
 

@@ -99,6 +99,15 @@ static void listen_again(uint64_t word)
               "listen fails without an error");
 }
 
+/* What is in the queue goes with it, and with it what it has not sent. */
+static void cut_queue(struct server_model *model)
+{
+    for (size_t i = 0; i < model->queued; i++) {
+        const struct pending *each = &model->queue[i];
+        sim_cut(each->socket != NULL ? each->socket->connection : each->connection);
+    }
+}
+
 static void close_server(uint64_t word)
 {
     struct server_model *model = some_server(&word);
@@ -106,12 +115,12 @@ static void close_server(uint64_t word)
         return;
     sim_say("server %zu closes, with %zu in its queue", index_of(model), model->queued);
     model->closing++;
+    cut_queue(model);
     berth_server_close(model->server);
     model->closing--;
     while (model->queued > 0) {
         struct pending *first = &model->queue[0];
         model->closed += first->connection != NULL;
-        sim_cut(first->connection);
         struct socket_model *given = first->socket;
         sim_dequeue(model, 0);
         if (given != NULL)
@@ -127,18 +136,20 @@ void sim_free_server(struct server_model *model)
         struct socket_model *socket = &sim.sockets[i];
         if (socket->owner == model || socket->queued_in == model)
             socket->dying = socket->socket != NULL;
+        if (socket->dying)
+            sim_cut(socket->connection);
     }
+    cut_queue(model);
     berth_server_free(model->server);
     model->closing--;
     model->server = NULL;
-    for (size_t i = 0; i < model->queued; i++)
-        sim_cut(model->queue[i].connection);
     model->queued = 0;
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         struct socket_model *socket = &sim.sockets[i];
         if (!socket->dying || (socket->owner != model && socket->queued_in != model))
             continue;
-        socket->queued_in = NULL;
+        if (socket->queued_in == model)
+            socket->queued_in = NULL;
         sim_forget_socket(socket);
     }
 }
@@ -191,7 +202,8 @@ bool sim_take(struct server_model *model)
     model->delivered++;
     int descriptor = berth_socket_descriptor(socket);
     const berth__sim_end *end = berth__sim_end_of(sim.backend, descriptor);
-    sim_check(descriptor < 0 || (end != NULL && berth__sim_peer_port(end) == first.connection->port),
+    sim_check(descriptor < 0 ||
+                  (end != NULL && berth__sim_peer_port(end) == first.connection->port),
               "the queue is out of order");
     struct socket_model *taken = sim_new_socket();
     if (taken == NULL) {
@@ -318,6 +330,9 @@ static void write_socket(uint64_t word)
             return;
         sim_check(model->state != BERTH_STATE_UNCONNECTED, "an unconnected socket writes");
         way->put += (size_t)taken;
+        struct way *in = sim_way_in(model);
+        if (in != NULL)
+            in->cut = in->cut || in->closed;
     }
 }
 
@@ -503,12 +518,12 @@ static void adopt_peer(uint64_t word)
     sim_say("socket %zu adopts the connection of peer %td", number_of(model), peer - sim.peers);
     int descriptor = berth__sim_stream_descriptor(peer->end);
     struct socket_model before = *model;
+    sim_cut(before.connection);
     leave_connection(model);
     model->connection = peer->connection;
     model->side = peer->side;
     model->adopting = true;
     if (berth_socket_set_descriptor(model->socket, descriptor)) {
-        sim_cut(before.connection);
         if (model->adopting)
             model->state = BERTH_STATE_CONNECTED;
         model->adopting = false;
@@ -535,7 +550,7 @@ static void turn(uint64_t word)
     sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
     for (size_t i = 0; i < SIM_TIMERS; i++) {
         const struct timer_model *model = &sim.timers[i];
-        sim_check(model->timer == NULL || !model->active || model->due >= before,
+        sim_check(model->timer == NULL || !model->active || model->latest >= before,
                   "timer %zu was missed", i);
     }
 }
@@ -608,8 +623,9 @@ static void use_timer(uint64_t word)
         uint64_t delay = sim_choose(&word, 50);
         model->repeat = sim_choose(&word, 3) == 0 ? 1 + sim_choose(&word, 50) : 0;
         model->due = berth_loop_now(sim.loop) + delay;
-        sim_say("timer %zu starts: %llu ms, then every %llu ms", number,
-                (unsigned long long)delay, (unsigned long long)model->repeat);
+        model->latest = model->due + 1;
+        sim_say("timer %zu starts: %llu ms, then every %llu ms", number, (unsigned long long)delay,
+                (unsigned long long)model->repeat);
         berth_timer_start(model->timer, delay, model->repeat);
     }
 }
@@ -619,12 +635,41 @@ static void use_timer(uint64_t word)
 void sim_call(uint64_t word)
 {
     static void (*const calls[])(uint64_t word) = {
-        turn,           turn,         turn,          turn,        turn,        turn,
-        new_server,     new_server,   listen_again,  close_server, free_server, set_server,
-        set_server,     take,         take,          take,        give_back,   wait_for_connection,
-        connect_socket, write_socket, write_socket,  write_socket, read_socket, read_socket,
-        read_socket,    try_socket,   set_socket,    end_socket,  free_socket, detach_socket,
-        wait_for_socket, adopt_peer,  wake,          run,         use_timer,
+        turn,
+        turn,
+        turn,
+        turn,
+        turn,
+        turn,
+        new_server,
+        new_server,
+        listen_again,
+        close_server,
+        free_server,
+        set_server,
+        set_server,
+        take,
+        take,
+        take,
+        give_back,
+        wait_for_connection,
+        connect_socket,
+        write_socket,
+        write_socket,
+        write_socket,
+        read_socket,
+        read_socket,
+        read_socket,
+        try_socket,
+        set_socket,
+        end_socket,
+        free_socket,
+        detach_socket,
+        wait_for_socket,
+        adopt_peer,
+        wake,
+        run,
+        use_timer,
     };
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);

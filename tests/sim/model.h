@@ -35,7 +35,8 @@ struct way {
     uint64_t put;
     uint64_t got;
     bool cut;
-    bool ended; /* the writer has ended it in order */
+    bool ended;  /* the writer has ended it in order */
+    bool closed; /* and listens no more: an answer to it will fail, which cuts this way */
 };
 
 struct connection {
@@ -68,8 +69,8 @@ struct socket_model {
     struct server_model *owner;
     struct server_model *queued_in;
     struct connection *connection;
-    int side; /* 0: this side connected */
-    struct way early; /* output before the connection is known */
+    int side;           /* 0: this side connected */
+    struct way early;   /* output before the connection is known */
     uint64_t announced; /* bytes */
     uint64_t trial;     /* where the open transaction began */
     size_t seen;        /* unread input when the program last looked */
@@ -79,9 +80,9 @@ struct socket_model {
     unsigned owed;  /* ends that `disconnected` has not been called for yet */
     unsigned calls; /* of the program for this socket, on the stack */
     bool adopting;
-    bool gave_up;   /* an attempt to connect has ended: its input ends too, without `disconnected` */
-    bool dying;     /* goes with its server */
-    bool leaving;   /* this side has begun to end the connection */
+    bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
+    bool dying;   /* goes with its server */
+    bool leaving; /* this side has begun to end the connection */
     bool half_open; /* half-close is allowed */
 };
 
@@ -124,7 +125,8 @@ struct peer_model {
 struct timer_model {
     berth_timer *timer;
     bool active;
-    uint64_t due;
+    uint64_t due; /* not before this time, in milliseconds of the loop */
+    uint64_t latest;
     uint64_t repeat;
 };
 
@@ -180,7 +182,7 @@ _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1
 /* model.c */
 struct connection *sim_connection(uint16_t port); /* made if it is new */
 void sim_cut(struct connection *connection);      /* both ways; NULL is ignored */
-bool sim_complete(const struct way *way); /* whether all that was put has to come out */
+bool sim_complete(const struct way *way);         /* whether all that was put has to come out */
 void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);
 struct way *sim_way_out(struct socket_model *model);
@@ -189,7 +191,7 @@ struct socket_model *sim_new_socket(void);          /* an unused place, or NULL 
 void sim_forget_socket(struct socket_model *model); /* it was freed */
 void sim_dequeue(struct server_model *server, size_t place);
 void sim_unqueue(struct socket_model *model); /* it leaves whatever queue it is in */
-void sim_look(void); /* the checks after every step and handler */
+void sim_look(void);                          /* the checks after every step and handler */
 
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;

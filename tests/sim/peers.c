@@ -141,7 +141,8 @@ static void end_peer(uint64_t word)
     in->cut = true;
     if (how == 2) {
         read_all(peer);
-        out->ended = true;
+        out->ended = out->closed = true;
+        out->cut = out->cut || in->put > in->got;
         berth__sim_close(peer->end);
     } else {
         out->cut = true;
@@ -208,10 +209,10 @@ static void jump(uint64_t word)
 void sim_deed(uint64_t word)
 {
     static void (*const deeds[])(uint64_t word) = {
-        connect_peer, connect_peer, connect_peer, connect_peer, accept_deed, accept_deed,
-        send_bytes,   send_bytes,   send_bytes,   send_bytes,   read_bytes,  read_bytes,
-        read_bytes,   end_peer,     end_peer,     exhaust,      fail_memory, fail_accept,
-        fail_send,    jump,
+        connect_peer, connect_peer, connect_peer, connect_peer, accept_deed,
+        accept_deed,  send_bytes,   send_bytes,   send_bytes,   send_bytes,
+        read_bytes,   read_bytes,   read_bytes,   end_peer,     end_peer,
+        exhaust,      fail_memory,  fail_accept,  fail_send,    jump,
     };
     uint32_t chosen = sim_choose(&word, sizeof deeds / sizeof deeds[0]);
     deeds[chosen](word);

@@ -176,8 +176,7 @@ static void set_up(uint64_t word)
     settings->max_delay = delays[sim_choose(&word, 5)];
     sim.may_lose = sim_choose(&word, 4) == 0;
     sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
-            settings->max_transfer, settings->buffer_size,
-            (unsigned long long)settings->max_delay);
+            settings->max_transfer, settings->buffer_size, (unsigned long long)settings->max_delay);
     berth__sim_set_seed(sim.backend, word);
     int error = berth__sim_listen(sim.backend, &sim.port, 3);
     sim_check(error == 0, "no listener can be made");
@@ -251,8 +250,7 @@ static void check_rest(void)
         if (model->socket == NULL)
             continue;
         sim_check(model->state != BERTH_STATE_CLOSING, "socket %zu does not end", i);
-        sim_check(model->state != BERTH_STATE_CONNECTING &&
-                      model->state != BERTH_STATE_HOST_LOOKUP,
+        sim_check(model->state != BERTH_STATE_CONNECTING && model->state != BERTH_STATE_HOST_LOOKUP,
                   "socket %zu does not get connected", i);
         if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim.lossy)
             continue;
@@ -260,10 +258,10 @@ static void check_rest(void)
         const struct way *out = &model->connection->way[model->side];
         sim_check(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
                   (unsigned long long)in->got, (unsigned long long)in->put);
-        sim_check(out->cut || out->got == out->put, "of socket %zu only %llu of %llu bytes come",
-                  i, (unsigned long long)out->got, (unsigned long long)out->put);
-        sim_check(!in->ended || in->cut || model->half_open,
-                  "socket %zu has not noticed the end", i);
+        sim_check(out->cut || out->got == out->put, "of socket %zu only %llu of %llu bytes come", i,
+                  (unsigned long long)out->got, (unsigned long long)out->put);
+        sim_check(!in->ended || in->cut || model->half_open, "socket %zu has not noticed the end",
+                  i);
     }
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,13 +74,20 @@ static pid_t begin(void)
     return 0;
 }
 
+/* Of the processor's time: a machine that is busy is no failure. */
+static void bound_seconds(time_t seconds)
+{
+    const struct itimerval bound = {.it_value = {.tv_sec = seconds}};
+    setitimer(ITIMER_PROF, &bound, NULL);
+}
+
 static struct failure try_program(const struct sim_program *program)
 {
     pid_t child = begin();
     if (child == 0) {
         if (freopen("/dev/null", "w", stderr) == NULL)
             _exit(2);
-        alarm(SECONDS_OF_A_CANDIDATE);
+        bound_seconds(SECONDS_OF_A_CANDIDATE);
         sim_program_run(program);
         _exit(0);
     }
@@ -134,7 +142,7 @@ static void tell_program(const struct sim_program *program)
 {
     pid_t child = begin();
     if (child == 0) {
-        alarm(SECONDS_OF_A_SEED);
+        bound_seconds(SECONDS_OF_A_SEED);
         sim_program_tell(true);
         sim_program_run(program);
         _exit(0);
@@ -164,7 +172,7 @@ static struct failure run_batch(uint64_t first, uint64_t count)
             uint64_t words[SIM_PROGRAM_WORDS];
             shared->seed = seed;
             shared->verdict.step = 0;
-            alarm(SECONDS_OF_A_SEED);
+            bound_seconds(SECONDS_OF_A_SEED);
             sim_program_run(&(struct sim_program){words, sim_words_from_seed(seed, words)});
         }
         _exit(0);
@@ -180,11 +188,13 @@ static bool run_seeds(uint64_t first, uint64_t count, time_t seconds, bool quiet
         uint64_t some = count - done < BATCH ? count - done : BATCH;
         struct failure failure = run_batch(first + done, some);
         if (failure.text[0] != '\0') {
-            if (quiet)
-                printf("seed %llu: %s\n", (unsigned long long)shared->seed, failure.text);
-            else
+            bool endless = strcmp(failure.text, strsignal(SIGPROF)) == 0;
+            if (!quiet) {
                 explain(shared->seed, &failure);
-            return false;
+                return false;
+            }
+            printf("seed %llu: %s\n", (unsigned long long)shared->seed, failure.text);
+            return endless; /* which is no proof of having found something */
         }
         done += some;
     }
