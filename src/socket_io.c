@@ -398,6 +398,9 @@ static ptrdiff_t start_send(berth_socket *socket)
     berth__stream *stream = socket->stream;
     if (stream == NULL || stream->sending || socket->send_failed)
         return 0;
+    /* A bound socket has its descriptor before it is connected. */
+    if (!berth_socket_is_valid(socket))
+        return 0;
     size_t size;
     const uint8_t *data = berth__chain_front(&socket->output, &size);
     if (data == NULL)

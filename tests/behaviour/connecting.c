@@ -299,3 +299,27 @@ CASE(refused_calls_do_not_recurse, "S3.13 S3.17",
     bind_wrongly(actor);
     ck_assert_uint_eq(actor->errors, 2);
 }
+
+/* Output before the connection stands must not go out on the descriptor that is only bound. */
+static void write_and_turn(struct actor *actor)
+{
+    if (actor->state != BERTH_STATE_HOST_LOOKUP && actor->state != BERTH_STATE_CONNECTING)
+        return;
+    actor_say(actor, "early ");
+    berth_socket_flush(actor->socket);
+    world_turn();
+}
+
+CASE(write_of_a_bound_socket_that_connects, "S3.14 S3.17",
+     "written and flushed in a turn inside the handlers of connecting, it is sent once connected")
+{
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("s");
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    actor->on_state = write_and_turn;
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
+    struct peer *peer = world_accept(port);
+    ck_assert_ptr_nonnull(peer);
+    ck_assert(peer_hears(peer, "early early "));
+    ck_assert_uint_eq(actor->errors, 0);
+}
