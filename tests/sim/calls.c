@@ -432,6 +432,20 @@ static void set_socket(uint64_t word)
     }
 }
 
+/* In order; but a library socket on the other side whose output then fails may end before it has
+ * read all, if it does not read at that time. */
+static void end_way(struct socket_model *model)
+{
+    struct way *out = &model->connection->way[model->side];
+    const struct way *in = &model->connection->way[1 - model->side];
+    out->ended = out->closed = true;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *other = &sim.sockets[i];
+        if (other != model && other->connection == model->connection && in->put > in->got)
+            out->cut = true;
+    }
+}
+
 static void end_socket(uint64_t word)
 {
     struct socket_model *model = some_socket(&word);
@@ -448,7 +462,7 @@ static void end_socket(uint64_t word)
     else if (connection != NULL)
         connection->way[1 - model->side].cut = true;
     if (how >= 2 && sent && connection != NULL)
-        connection->way[model->side].ended = true;
+        end_way(model);
     if (how == 0)
         berth_socket_abort(model->socket);
     else if (how == 1)
@@ -517,11 +531,13 @@ static void adopt_peer(uint64_t word)
         return;
     sim_say("socket %zu adopts the connection of peer %td", number_of(model), peer - sim.peers);
     int descriptor = berth__sim_stream_descriptor(peer->end);
+    const struct peer_model given = *peer;
+    *peer = (struct peer_model){0}; /* the end is not the test's any more */
     struct socket_model before = *model;
     sim_cut(before.connection);
     leave_connection(model);
-    model->connection = peer->connection;
-    model->side = peer->side;
+    model->connection = given.connection;
+    model->side = given.side;
     model->adopting = true;
     if (berth_socket_set_descriptor(model->socket, descriptor)) {
         if (model->adopting)
@@ -529,10 +545,9 @@ static void adopt_peer(uint64_t word)
         model->adopting = false;
     } else if (model->adopting) {
         *model = before;
-        sim_cut(peer->connection);
+        sim_cut(given.connection);
         berth__sim_close_descriptor(sim.backend, descriptor);
     }
-    *peer = (struct peer_model){0};
 }
 
 /* ---- loop, timers, tasks --------------------------------------------------------------------- */

@@ -96,9 +96,12 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     struct socket_model *model = called(socket, user, IN_ERROR);
     /* A state_changed before it may have failed at something else: `error` is what counts. */
     sim_check(error != BERTH_ERROR_NONE, "error_occurred without an error");
+    sim_check(error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling,
+              "a socket ends by a time-out, although everybody reads");
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
         check_complete(model);
-    else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
+    else if ((error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING) ||
+             error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
              error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         sim_cut(model->connection);
     sim_spring(IN_ERROR, model, NULL, NULL);
@@ -228,7 +231,8 @@ static bool adopt(struct server_model *model, struct connection *connection, int
     taker->connection = connection;
     taker->side = 1;
     taker->adopting = true;
-    if (berth_socket_set_descriptor(socket, descriptor)) {
+    /* False also if a handler inside has freed the socket, which had adopted by then. */
+    if (berth_socket_set_descriptor(socket, descriptor) || !taker->adopting) {
         model->delivered++;
         return true;
     }

@@ -164,6 +164,7 @@ struct sim {
     unsigned long ran;
     bool may_lose; /* the program has faults that lose bytes, rightly */
     bool lossy;    /* one has been made */
+    bool settling; /* everybody reads, and has for a while */
     bool leaving;  /* the loop is being freed, and everything with it */
 };
 
