@@ -128,7 +128,9 @@ static void begin_connection(struct socket_model *model)
     sim_check(port != 0, "a connected socket has no port");
     model->connection = sim_connection(port);
     model->side = 0;
+    bool cut = model->connection->way[0].cut; /* the peer may be gone already */
     model->connection->way[0] = model->early;
+    model->connection->way[0].cut = model->early.cut || cut;
     struct way *in = &model->connection->way[1];
     in->cut = in->cut || (in->closed && model->early.put > 0);
 }
