@@ -107,6 +107,7 @@ struct berth_socket {
     bool leaving : 1;    /* disconnect was asked for while connecting */
     bool shut : 1;       /* the user has ended the output: no more writing */
     bool send_failed : 1;
+    bool holed : 1;    /* input was lost for want of memory: none of it may follow */
     bool end_held : 1; /* the peer has ended while nobody had taken the socket: not announced yet */
     bool in_transaction : 1;
     bool write_refused : 1; /* a write was cut at the high mark: `drained` is owed */

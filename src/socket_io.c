@@ -72,6 +72,14 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
         berth__socket_end(socket);
 }
 
+/* No byte may follow those that were lost, also where a handler waits for some. */
+static void end_by_hole(berth_socket *socket)
+{
+    socket->holed = true;
+    berth__socket_pace(socket);
+    berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
+}
+
 static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->core;
@@ -80,23 +88,21 @@ static void received(berth__stream *stream, const void *data, size_t size)
     socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
     berth__guard_moved(socket, size);
-    if (socket->closed)
+    if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
     bool kept = keep_view(socket);
-    socket->view = data;
-    socket->view_size = size;
-    if (kept)
+    if (kept) {
+        socket->view = data;
+        socket->view_size = size;
         announce_input(socket);
-    kept = keep_view(socket) && kept;
-    if (socket->endings == endings) {
-        if (kept)
-            berth__socket_pace(socket);
-        else
-            berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
-                                       BERTH__ATTEMPT_READ);
+        kept = keep_view(socket);
     }
+    if (socket->endings == endings && kept)
+        berth__socket_pace(socket);
+    else if (socket->endings == endings)
+        end_by_hole(socket);
     berth__leave(&socket->object);
 }
 
@@ -195,7 +201,7 @@ void berth__socket_pace(berth_socket *socket)
     size_t limit = read_limit(socket);
     bool room = limit == 0 || socket->input.size + socket->view_size < limit;
     /* A connection that this side is ending reads no more. */
-    bool wanted = room && socket->state != BERTH_STATE_CLOSING;
+    bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
     if (wanted == stream->receiving)
         return;
     if (wanted) {

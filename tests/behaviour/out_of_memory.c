@@ -85,3 +85,32 @@ CASE(queued_inside_its_own_end, "Q9 S5.5",
     ck_assert(!berth_server_has_pending_connections(host->server));
     ck_assert_ptr_null(berth_server_next_pending_connection(host->server));
 }
+
+static struct peer *speaker;
+
+static void exhaust_memory(struct actor *actor)
+{
+    if (actor->ready_reads == 1)
+        berth__fault_set_memory(0, 1000000);
+}
+
+static void wait_for_more(struct actor *actor)
+{
+    berth__fault_clear();
+    peer_say(speaker, "more");
+    berth_socket_wait_for_ready_read(actor->socket, 50);
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
+}
+
+CASE(no_input_after_lost_input, "S3.21 reliability 13",
+     "after bytes that could not be kept none are delivered, not even in a wait inside the error")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &speaker);
+    actor->reads = false;
+    actor->on_ready_read = exhaust_memory;
+    actor->on_error = wait_for_more;
+    peer_say(speaker, "hello");
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->ready_reads, 1);
+}
