@@ -303,8 +303,11 @@ bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
     berth__pool *pool = &socket->object.loop->pool;
     /* In a transaction they go behind what was read in it, which may reach into the view. */
     bool whole = socket->kept <= socket->input.size || move_view(socket);
-    if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size))
+    if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size)) {
+        if (socket->read_limit > 0)
+            berth__socket_pace(socket);
         return true;
+    }
     berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
     return false;
 }

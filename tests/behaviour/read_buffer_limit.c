@@ -201,3 +201,19 @@ CASE(smaller_limit_of_a_pending_socket, "design 5",
     ck_assert_uint_ge(kept, 10);
     ck_assert_uint_le(kept, 10 + SLACK);
 }
+
+CASE(unget_fills_the_input, "S3.23", "bytes that are put back count for the limit at once")
+{
+    struct peer *peer;
+    struct actor *actor = limited(&peer, 4);
+    peer_say(peer, "full");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+    char bytes[4];
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, 4), 4);
+    ck_assert(berth_socket_unget(actor->socket, bytes, 4));
+    peer_say(peer, "more");
+    world_settle();
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 4);
+    berth_socket_skip(actor->socket, 4);
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+}
