@@ -189,6 +189,11 @@ static void set_server(uint64_t word)
 
 bool sim_take(struct server_model *model)
 {
+    /* Whether a socket that is being freed with another server has left the queue is not known. */
+    for (size_t i = 0; i < model->queued; i++) {
+        if (model->queue[i].socket != NULL && model->queue[i].socket->dying)
+            return false;
+    }
     berth_socket *socket = berth_server_next_pending_connection(model->server);
     sim_check((socket != NULL) == (model->queued > 0), "next_pending_connection is wrong");
     if (socket == NULL)
