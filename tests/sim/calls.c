@@ -108,50 +108,55 @@ static void cut_queue(struct server_model *model)
     }
 }
 
+/* Sockets that go with a server, unless they go with another one already. */
+static void begin_going(struct server_model *model, bool with_children)
+{
+    model->closing++;
+    cut_queue(model);
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *socket = &sim.sockets[i];
+        bool goes = socket->queued_in == model || (with_children && socket->owner == model);
+        if (!goes || socket->socket == NULL || socket->dying)
+            continue;
+        socket->dying = true;
+        socket->going_with = model;
+        sim_cut(socket->connection);
+    }
+}
+
+static void end_going(struct server_model *model)
+{
+    model->closing--;
+    while (model->queued > 0) {
+        model->closed += model->queue[0].connection != NULL;
+        sim_dequeue(model, 0);
+    }
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        if (sim.sockets[i].going_with != model)
+            continue;
+        sim.sockets[i].going_with = NULL;
+        sim_forget_socket(&sim.sockets[i]);
+    }
+}
+
 static void close_server(uint64_t word)
 {
     struct server_model *model = some_server(&word);
     if (model == NULL)
         return;
     sim_say("server %zu closes, with %zu in its queue", index_of(model), model->queued);
-    model->closing++;
-    cut_queue(model);
+    begin_going(model, false);
     berth_server_close(model->server);
-    model->closing--;
-    while (model->queued > 0) {
-        struct pending *first = &model->queue[0];
-        model->closed += first->connection != NULL;
-        struct socket_model *given = first->socket;
-        sim_dequeue(model, 0);
-        if (given != NULL)
-            sim_forget_socket(given);
-    }
+    end_going(model);
     sim_check(!berth_server_is_listening(model->server), "close leaves a server listening");
 }
 
 void sim_free_server(struct server_model *model)
 {
-    model->closing++;
-    for (size_t i = 0; i < SIM_SOCKETS; i++) {
-        struct socket_model *socket = &sim.sockets[i];
-        if (socket->owner == model || socket->queued_in == model)
-            socket->dying = socket->socket != NULL;
-        if (socket->dying)
-            sim_cut(socket->connection);
-    }
-    cut_queue(model);
+    begin_going(model, true);
     berth_server_free(model->server);
-    model->closing--;
     model->server = NULL;
-    model->queued = 0;
-    for (size_t i = 0; i < SIM_SOCKETS; i++) {
-        struct socket_model *socket = &sim.sockets[i];
-        if (!socket->dying || (socket->owner != model && socket->queued_in != model))
-            continue;
-        if (socket->queued_in == model)
-            socket->queued_in = NULL;
-        sim_forget_socket(socket);
-    }
+    end_going(model);
 }
 
 static void free_server(uint64_t word)
@@ -221,7 +226,6 @@ bool sim_take(struct server_model *model)
     taken->connection = first.connection;
     taken->side = 1;
     taken->owner = model;
-    taken->dying = model->closing > 0;
     taken->state = berth_socket_state(socket);
     berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
     return true;

@@ -68,6 +68,7 @@ struct socket_model {
     berth_socket *socket; /* NULL: none */
     struct server_model *owner;
     struct server_model *queued_in;
+    struct server_model *going_with; /* the server whose end it is freed by */
     struct connection *connection;
     int side;           /* 0: this side connected */
     struct way early;   /* output before the connection is known */
@@ -109,7 +110,6 @@ struct server_model {
     unsigned announcements; /* new_connection, one for each accepted */
     unsigned waits;
     unsigned closing; /* on the stack */
-    bool freeing;
     bool paused;
     enum incoming incoming;
 };
