@@ -6,8 +6,8 @@
  *         ck_assert(...);
  *     }
  *
- * registers itself. The name has to stand behind "CASE(" on the line, since the build reads it from
- * there. The second argument lists what the case covers (numbers of the behaviour list, laws of the
+ * registers itself. The build reads the name from what follows "CASE(" at the beginning of a line.
+ * The second argument lists what the case covers (numbers of the behaviour list, laws of the
  * backend contract), the third is the situation in a sentence; --list prints all three.
  *
  * A case needs no clean-up on failure: its process ends. On success nothing may be left: the runner
