@@ -288,6 +288,7 @@ bool berth_socket_set_limits_sized(berth_socket *socket, const berth_connection_
 void berth_socket_limits_sized(const berth_socket *socket, berth_connection_limits *ret_limits,
                                size_t size)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     const berth_connection_limits none = {0};
     berth__sized_put(ret_limits, size, socket->guard != NULL ? &socket->guard->limits : &none,
                      sizeof none);

@@ -631,6 +631,7 @@ int berth_loop_timeout(berth_loop *loop)
     loop = berth__loop_or_current(loop);
     if (loop == NULL)
         return -1;
+    BERTH__OWN_THREAD(loop);
     int64_t left = until_next_timer(loop, -1);
     if (left < 0)
         return -1;
@@ -641,19 +642,28 @@ int berth_loop_timeout(berth_loop *loop)
 uint64_t berth_loop_now(berth_loop *loop)
 {
     loop = berth__loop_or_current(loop);
-    return loop != NULL ? berth__loop_clock(loop) / BERTH__MILLISECOND : 0;
+    if (loop == NULL)
+        return 0;
+    BERTH__OWN_THREAD(loop);
+    return berth__loop_clock(loop) / BERTH__MILLISECOND;
 }
 
 const char *berth_loop_backend_name(berth_loop *loop)
 {
     loop = berth__loop_or_current(loop);
-    return loop != NULL ? loop->backend->operations->name : NULL;
+    if (loop == NULL)
+        return NULL;
+    BERTH__OWN_THREAD(loop);
+    return loop->backend->operations->name;
 }
 
 const char *berth_loop_backend_reason(berth_loop *loop)
 {
     loop = berth__loop_or_current(loop);
-    return loop != NULL ? loop->reason : NULL;
+    if (loop == NULL)
+        return NULL;
+    BERTH__OWN_THREAD(loop);
+    return loop->reason;
 }
 
 bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t size)

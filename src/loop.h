@@ -81,7 +81,9 @@ struct berth_loop {
     char text[768];   /* of the last berth_socket_error_string */
 };
 
-/* In debug builds, catches calls on a foreign thread; the message names the call. */
+/* In debug builds, catches calls on a foreign thread; the message names the call, so every public
+ * function has its own. A server's or socket's loop is set once, so it may be asked for anywhere.
+ */
 #define BERTH__OWN_THREAD(loop)                             \
     assert(pthread_equal((loop)->thread, pthread_self()) && \
            "called on another thread than the loop's")

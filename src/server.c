@@ -32,11 +32,13 @@ void berth__server_set_error(berth_server *server, berth_error error, const char
 
 berth_error berth_server_error(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->error;
 }
 
 const char *berth_server_error_string(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->text;
 }
 
@@ -111,6 +113,7 @@ void berth__server_destroy(berth_server *server)
 
 void *berth_server_user(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->user;
 }
 
@@ -283,26 +286,31 @@ void berth_server_close(berth_server *server)
 
 bool berth_server_is_listening(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->listener != NULL || server->listens_through;
 }
 
 uint16_t berth_server_port(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->port;
 }
 
 berth_address berth_server_address(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->address;
 }
 
 int berth_server_descriptor(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->listener != NULL ? server->listener->descriptor : -1;
 }
 
 int berth_server_max_pending_connections(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->limit;
 }
 
@@ -315,6 +323,7 @@ void berth_server_set_max_pending_connections(berth_server *server, int limit)
 
 size_t berth_server_pending_read_limit(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->pending_read_limit;
 }
 
@@ -328,21 +337,25 @@ void berth_server_set_pending_read_limit(berth_server *server, size_t bytes)
 
 int berth_server_listen_backlog_size(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->backlog;
 }
 
 void berth_server_set_listen_backlog_size(berth_server *server, int size)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     server->backlog = size;
 }
 
 bool berth_server_reuse_port(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->reuse_port;
 }
 
 void berth_server_set_reuse_port(berth_server *server, bool reuse)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     server->reuse_port = reuse;
 }
 
@@ -364,6 +377,7 @@ bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy)
 
 berth_proxy berth_server_proxy(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     berth_proxy none = {.type = BERTH_PROXY_DEFAULT};
     return server->proxy != NULL ? server->proxy->value : none;
 }

@@ -351,6 +351,7 @@ void berth__server_forget(berth_server *server, berth_socket *socket)
 
 bool berth_server_base_has_pending_connections(const berth_server *server)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     return server->pending != NULL;
 }
 

@@ -232,6 +232,7 @@ void berth_server_set_accept_limits_sized(berth_server *server, const berth_acce
 void berth_server_accept_limits_sized(const berth_server *server, berth_accept_limits *ret_limits,
                                       size_t size)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     berth__sized_put(ret_limits, size, &server->limits, sizeof server->limits);
 }
 
@@ -246,6 +247,7 @@ void berth_server_set_connection_limits_sized(berth_server *server,
 void berth_server_connection_limits_sized(const berth_server *server,
                                           berth_connection_limits *ret_limits, size_t size)
 {
+    BERTH__OWN_THREAD(server->object.loop);
     berth__sized_put(ret_limits, size, &server->connection_limits,
                      sizeof server->connection_limits);
 }

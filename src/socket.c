@@ -78,16 +78,19 @@ void berth__socket_fail(berth_socket *socket, berth_error error, int number, ber
 
 berth_state berth_socket_state(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return (berth_state)socket->state;
 }
 
 bool berth_socket_is_valid(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->state == BERTH_STATE_CONNECTED || socket->state == BERTH_STATE_CLOSING;
 }
 
 berth_error berth_socket_error(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return (berth_error)socket->error;
 }
 
@@ -143,6 +146,7 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
 
 const char *berth_socket_error_string(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     berth_loop *loop = socket->object.loop;
     if (socket->error == BERTH_ERROR_NONE)
         return "";
@@ -200,6 +204,7 @@ void berth_socket_set_handlers_sized(berth_socket *socket, const berth_socket_ha
 
 void *berth_socket_user(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->user;
 }
 
@@ -257,6 +262,7 @@ void berth_socket_free(berth_socket *socket)
 
 void berth_socket_free_in_handler(berth_socket *socket, void *user)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     (void)user;
     berth_socket_free(socket);
 }
@@ -431,10 +437,12 @@ static void abort_in(berth_socket *socket, berth__close_mode mode)
 
 void berth_socket_abort(berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     abort_in(socket, BERTH__CLOSE_NORMAL);
 }
 
 void berth_socket_reset(berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     abort_in(socket, BERTH__CLOSE_RESET);
 }

@@ -113,6 +113,7 @@ uint64_t berth__socket_close_step(berth_socket *socket)
 
 uint32_t berth_socket_close_timeout(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->close_timeout;
 }
 

@@ -227,6 +227,7 @@ void berth__socket_drop_input(berth_socket *socket)
 
 size_t berth_socket_bytes_available(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->input.size + socket->view_size - socket->kept;
 }
 
@@ -289,6 +290,7 @@ ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
 
 ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     ptrdiff_t count = berth_socket_peek(socket, data, size);
     if (count > 0)
         berth_socket_skip(socket, (size_t)count);
@@ -336,6 +338,7 @@ void berth_socket_rollback_transaction(berth_socket *socket)
 
 bool berth_socket_in_transaction(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->in_transaction;
 }
 
@@ -371,6 +374,7 @@ bool berth_socket_can_read_line(const berth_socket *socket)
 
 ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     if (size < 2)
         return 0;
     size_t length = line_length(socket);
@@ -383,6 +387,7 @@ ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
 
 size_t berth_socket_read_buffer_size(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->read_limit;
 }
 
@@ -395,6 +400,7 @@ void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes)
 
 void berth_socket_set_half_close(berth_socket *socket, bool allowed)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     socket->half_close = allowed;
 }
 
@@ -565,6 +571,7 @@ void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 
 size_t berth_socket_bytes_to_write(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->output.size;
 }
 

@@ -17,6 +17,7 @@
 
 int berth_socket_descriptor(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->stream != NULL ? socket->stream->descriptor : -1;
 }
 
@@ -51,12 +52,14 @@ static berth_address look_up(const berth_socket *asked, berth__side side, uint16
 
 berth_address berth_socket_peer_address(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     return look_up(socket, BERTH__PEER, &port);
 }
 
 uint16_t berth_socket_peer_port(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     look_up(socket, BERTH__PEER, &port);
     return port;
@@ -64,12 +67,14 @@ uint16_t berth_socket_peer_port(const berth_socket *socket)
 
 berth_address berth_socket_local_address(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     return look_up(socket, BERTH__LOCAL, &port);
 }
 
 uint16_t berth_socket_local_port(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     look_up(socket, BERTH__LOCAL, &port);
     return port;
@@ -90,12 +95,14 @@ static berth_address look_up_transport(const berth_socket *socket, uint16_t *ret
 
 berth_address berth_socket_transport_peer_address(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     return look_up_transport(socket, &port);
 }
 
 uint16_t berth_socket_transport_peer_port(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     uint16_t port;
     look_up_transport(socket, &port);
     return port;
@@ -103,6 +110,7 @@ uint16_t berth_socket_transport_peer_port(const berth_socket *socket)
 
 const char *berth_socket_peer_name(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     const berth__remote *remote = socket->remote;
     return remote != NULL && remote->target != NULL ? remote->target : "";
 }
@@ -131,6 +139,7 @@ bool berth_socket_set_proxy(berth_socket *socket, const berth_proxy *proxy)
 
 berth_proxy berth_socket_proxy(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     berth_proxy none = {.type = BERTH_PROXY_DEFAULT};
     const berth__remote *remote = socket->remote;
     return remote != NULL && remote->proxy != NULL ? remote->proxy->value : none;
@@ -160,6 +169,7 @@ void berth__remote_clear(berth__remote *remote)
 const void *berth_socket_proxy_header_value(const berth_socket *socket, uint8_t type,
                                             size_t *ret_size)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     const berth__remote *remote = socket->remote;
     *ret_size = 0;
     if (remote == NULL || remote->values == NULL)
@@ -214,11 +224,13 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
 
 bool berth_socket_set_option(berth_socket *socket, berth_socket_option which, int value)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return option(socket, which, &value, true);
 }
 
 bool berth_socket_get_option(berth_socket *socket, berth_socket_option which, int *ret_value)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     int value = 0;
     if (!option(socket, which, &value, false))
         return false;
@@ -228,10 +240,12 @@ bool berth_socket_get_option(berth_socket *socket, berth_socket_option which, in
 
 uint32_t berth_socket_connect_timeout(const berth_socket *socket)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     return socket->connect_timeout;
 }
 
 void berth_socket_set_connect_timeout(berth_socket *socket, uint32_t milliseconds)
 {
+    BERTH__OWN_THREAD(socket->object.loop);
     socket->connect_timeout = milliseconds;
 }

@@ -172,6 +172,7 @@ berth_timer *berth_timer_new(berth_loop *loop, berth_timer_handler handler, void
     loop = berth__loop_or_current(loop);
     if (loop == NULL)
         return NULL;
+    BERTH__OWN_THREAD(loop);
     berth_timer *timer = berth__allocate_zero(sizeof *timer);
     if (timer == NULL)
         return NULL;
@@ -222,5 +223,6 @@ void berth_timer_stop(berth_timer *timer)
 
 bool berth_timer_is_active(const berth_timer *timer)
 {
+    BERTH__OWN_THREAD(timer->object.loop);
     return timer->deadline.place != 0;
 }

@@ -106,16 +106,19 @@ int berth_worker_number(const berth_worker *worker)
 
 berth_loop *berth_worker_loop(const berth_worker *worker)
 {
+    BERTH__OWN_THREAD(worker->loop);
     return worker->loop;
 }
 
 berth_server *berth_worker_server(const berth_worker *worker)
 {
+    BERTH__OWN_THREAD(worker->loop);
     return worker->server;
 }
 
 void *berth_worker_user(const berth_worker *worker)
 {
+    BERTH__OWN_THREAD(worker->loop);
     return worker->user;
 }
 

@@ -3,9 +3,10 @@
  *
  * A loop owns a backend (io_uring or epoll), the timers and the buffers of everything that belongs
  * to it. It belongs to the thread that made it, and so do its objects: of all functions, only
- * berth_loop_post, berth_loop_stop and berth_loop_wake may be called from other threads. Wherever a
- * function takes a loop, NULL stands for this thread's own loop, which is made on first use and
- * freed when the thread ends.
+ * berth_loop_post, berth_loop_stop and berth_loop_wake may be called from other threads, and
+ * berth_server_loop and berth_socket_loop to get the loop for them. Builds with assertions end a
+ * program that calls another. Wherever a function takes a loop, NULL stands for this thread's own
+ * loop, which is made on first use and freed when the thread ends.
  *
  * One turn: wait for something to happen, run what has completed, run due timers, run posted tasks,
  * send what was written, free what was freed. Handlers run in a turn or inside a blocking wait,

@@ -101,7 +101,7 @@ BERTH_API void berth_server_free(berth_server *server);
 /** The user pointer given with the handlers. */
 BERTH_API void *berth_server_user(const berth_server *server);
 
-/** The loop it belongs to. */
+/** The loop it belongs to. Any thread, as long as the object exists. */
 BERTH_API berth_loop *berth_server_loop(const berth_server *server);
 
 /**

@@ -167,7 +167,7 @@ BERTH_API void berth_socket_set_handlers_sized(berth_socket *socket,
 /** The user pointer given with the handlers. */
 BERTH_API void *berth_socket_user(const berth_socket *socket);
 
-/** The loop it belongs to. */
+/** The loop it belongs to. Any thread, as long as the object exists. */
 BERTH_API berth_loop *berth_socket_loop(const berth_socket *socket);
 
 /** Takes the socket out of its server's ownership: freeing the server no longer frees it. It stays
@@ -181,7 +181,8 @@ BERTH_API void berth_socket_detach(berth_socket *socket);
  *
  * @return false if it is not an open, connected stream socket of IPv4 or IPv6: class
  *         UNSUPPORTED_OPERATION; the descriptor then stays the caller's, and the socket as it was.
- *         SOCKET_RESOURCE when out of memory.
+ *         SOCKET_RESOURCE when out of memory. Also false if state_changed frees the socket inside:
+ *         the descriptor was taken then, and is closed with it.
  */
 BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor);
 

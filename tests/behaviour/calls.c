@@ -151,10 +151,10 @@ CALL(berth_server_loop)
 
 CALL(berth_server_listen)
 {
+    ck_assert(!berth_server_listen(stage.server, BERTH_ADDRESS_NULL, 0));
     bool could = !berth_server_is_listening(stage.server) && !stage.server_freed;
     bool listens = berth_server_listen(stage.server, BERTH_ADDRESS_LOOPBACK, 0);
     ck_assert_int_eq(listens, could);
-    ck_assert(!berth_server_listen(stage.server, BERTH_ADDRESS_NULL, 0));
     if (!stage.server_freed)
         ck_assert_int_ne(berth_server_error(stage.server), BERTH_ERROR_NONE);
 }
@@ -295,7 +295,8 @@ CALL(berth_server_resume_accepting)
 CALL(berth_server_wait_for_new_connection)
 {
     bool timed_out = true;
-    bool could = berth_server_is_listening(stage.server) && !stage.server_freed;
+    bool could =
+        (stage.server->listener != NULL || stage.server->listens_through) && !stage.server_freed;
     bool arrived = berth_server_wait_for_new_connection(stage.server, 0, &timed_out);
     ck_assert(!(arrived && timed_out));
     ck_assert(could || (!arrived && !timed_out));
@@ -523,21 +524,21 @@ CALL(berth_socket_transport_peer_port)
 
 CALL(berth_socket_set_option)
 {
+    ck_assert(!berth_socket_set_option(stage.socket, (berth_socket_option)99, 1));
     bool open = berth_socket_descriptor(stage.socket) >= 0;
     for (int which = 0; which <= BERTH_OPTION_LINGER; which++)
         ck_assert(berth_socket_set_option(stage.socket, (berth_socket_option)which, 1) == open);
-    ck_assert(!berth_socket_set_option(stage.socket, (berth_socket_option)99, 1));
 }
 
 CALL(berth_socket_get_option)
 {
     int value = -77;
+    ck_assert(!berth_socket_get_option(stage.socket, (berth_socket_option)99, &value));
     bool open = berth_socket_descriptor(stage.socket) >= 0;
     for (int which = 0; which <= BERTH_OPTION_LINGER; which++)
         ck_assert(berth_socket_get_option(stage.socket, (berth_socket_option)which, &value) ==
                   open);
     ck_assert_int_eq(value == -77, !open);
-    ck_assert(!berth_socket_get_option(stage.socket, (berth_socket_option)99, &value));
 }
 
 CALL(berth_socket_state)
@@ -639,10 +640,10 @@ CALL(berth_socket_read_line)
 
 CALL(berth_socket_unget)
 {
+    berth_socket_unget(stage.socket, "", 0);
     size_t before = berth_socket_bytes_available(stage.socket);
     if (berth_socket_unget(stage.socket, "a\nb", 3))
         ck_assert_uint_eq(berth_socket_bytes_available(stage.socket), before + 3);
-    berth_socket_unget(stage.socket, "", 0);
 }
 
 CALL(berth_socket_start_transaction)

@@ -4,7 +4,8 @@
  * calls.c has a CALL for each function that server.h and socket.h declare; scripts/check-calls
  * holds that none is missing. A call is made on the stage's server or socket with arguments that
  * are allowed, checks that what it returns is defined, and ignores whether it succeeded: the state
- * decides that.
+ * decides that. The function itself is called before any other of the library's, for
+ * foreign_threads.c.
  */
 #ifndef BERTH_TESTS_CALLS_H
 #define BERTH_TESTS_CALLS_H
