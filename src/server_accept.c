@@ -201,7 +201,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     int error = ECANCELED;
     berth_socket *socket = NULL;
     if (!server->object.freed)
-        socket = berth__socket_accept(server, descriptor, address, &error);
+        socket = berth__socket_accept(server, descriptor, at_hand, address, &error);
     if (socket != NULL && !keep_names(server, socket, descriptor)) {
         socket->handlers = NULL;
         berth_socket_free(socket);
@@ -212,7 +212,9 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
         return;
     }
     if (socket == NULL) {
-        backend->operations->discard(backend, descriptor);
+        /* A number that is not open may be another thread's a moment later. */
+        if (error != EBADF)
+            backend->operations->discard(backend, descriptor);
         server->counts.failed++;
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));

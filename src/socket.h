@@ -115,9 +115,10 @@ struct berth_socket {
     bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
 };
 
-/* A socket for a descriptor that the backend has accepted; a child of the server. `address` is what
- * it is counted as, which the socket takes over, or NULL. NULL when out of memory. */
-berth_socket *berth__socket_accept(berth_server *server, int descriptor,
+/* A socket for a descriptor, a child of the server. `accepted`: the backend has just accepted it,
+ * so it is not checked. `address` is what it is counted as, which the socket takes over, or NULL.
+ * NULL with an errno when out of memory, or if it is no connection. */
+berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
                                    struct berth__tally_entry *address, int *ret_error);
 
 /* Ends the connection at once, output dropped; input that was received can still be read. */

@@ -76,7 +76,7 @@ static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted,
     return NULL;
 }
 
-berth_socket *berth__socket_accept(berth_server *server, int descriptor,
+berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
                                    berth__tally_entry *address, int *ret_error)
 {
     berth_socket *socket = berth__socket_make(server->object.loop, &server->children);
@@ -89,7 +89,7 @@ berth_socket *berth__socket_accept(berth_server *server, int descriptor,
         berth_socket_free(socket);
         return NULL;
     }
-    socket->stream = adopt(socket, descriptor, true, ret_error);
+    socket->stream = adopt(socket, descriptor, accepted, ret_error);
     if (socket->stream == NULL) {
         berth_socket_free(socket);
         return NULL;

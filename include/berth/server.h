@@ -176,7 +176,9 @@ BERTH_API berth_socket *berth_server_next_pending_connection(berth_server *serve
 BERTH_API void berth_server_add_pending_connection(berth_server *server, berth_socket *socket);
 
 /** The base behaviour of incoming_connection: makes a socket, adopts the descriptor, puts the
- * socket into the queue. On failure the descriptor is closed, and class and text are set. */
+ * socket into the queue. A descriptor that is not the one at hand in that handler is checked as
+ * berth_socket_set_descriptor does. On failure the descriptor is closed, and class and text are
+ * set. */
 BERTH_API void berth_server_base_incoming_connection(berth_server *server, int descriptor);
 
 /** The base behaviour of has_pending_connections: whether the queue is not empty. */

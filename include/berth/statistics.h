@@ -36,7 +36,7 @@ typedef struct berth_server_counts {
     uint64_t rejected_address; /**< beyond berth_accept_limits.per_address */
     uint64_t rejected_call;    /**< by berth_server_reject */
     uint64_t rejected_shed;    /**< out of descriptors, with berth_accept_limits.shed */
-    uint64_t failed;           /**< closed because there was no memory for them */
+    uint64_t failed;           /**< closed for want of memory, or as they were no connections */
     uint64_t dropped;          /**< left the queue by berth_server_close or berth_socket_free */
     uint64_t closed_pending;   /**< of the following, those that were in the queue */
 

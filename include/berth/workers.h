@@ -62,8 +62,9 @@ typedef struct berth_workers_handlers {
      * done. NULL: connections are closed. */
     void (*connection)(berth_worker *worker, berth_socket *socket, void *user);
 
-    /** A connection could not be served, and was closed; or accepting has failed, as accept_error
-     * of a server says. berth_server_error_string(berth_worker_server(worker)) has the text. */
+    /** A connection could not be served, or was none, and was closed; or accepting has failed, as
+     * accept_error of a server says. berth_server_error_string(berth_worker_server(worker)) has the
+     * text. */
     void (*failed)(berth_worker *worker, berth_error error, void *user);
 } berth_workers_handlers;
 
@@ -118,7 +119,8 @@ BERTH_API uint16_t berth_workers_port(const berth_workers *workers);
  *
  * @param descriptor  connected, as incoming_connection is given it. On success it is the pool's:
  *                    served, or closed exactly once, also if the pool is stopped before it came to
- *                    that.
+ *                    that. The worker checks it as berth_socket_set_descriptor does; one that is no
+ *                    connection is closed, and `failed` called.
  * @return false with errno set, the descriptor still the caller's: ESHUTDOWN (no worker runs),
  *         ENOMEM, EBADF (negative)
  */

@@ -53,6 +53,51 @@ CASE(closed_number_is_refused, "S1.59 S3.5 T11 T24", "numbers that are not open"
     UNTIL(host->new_connections == 1);
 }
 
+/* Given to the base behaviour out of the blue, it is closed, and nothing is queued. */
+static void base_refuses(int descriptor)
+{
+    berth_server_counts before;
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &before);
+    berth_server_base_incoming_connection(host->server, descriptor);
+    ck_assert(!berth_server_has_pending_connections(host->server));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_ptr_nonnull(strstr(berth_server_error_string(host->server), "cannot serve"));
+    ck_assert(!world_is_open(descriptor));
+    berth_server_statistics(host->server, &counts);
+    ck_assert_uint_eq(counts.failed, before.failed + 1);
+    scene_assert_balance(&counts);
+}
+
+CASE(incoming_is_no_connection, "S5.8 Q7",
+     "the base behaviour checks what was not accepted a moment ago, and the next one is served")
+{
+    uint16_t port;
+    struct peer *peer;
+    prepare();
+    base_refuses(-1);
+    base_refuses(4000);
+    base_refuses(world_listener_descriptor(&port));
+    base_refuses(world_event_descriptor());
+    berth_server_base_incoming_connection(host->server, world_stream_descriptor(&peer));
+    peer_say(peer, "hello");
+    actor = host_take_actor(host, "s");
+    UNTIL(actor_has(actor, "hello"));
+}
+
+CASE(incoming_is_a_pipe, "S5.8 Q7", "or a socket without a connection, or of another family")
+{
+    int ends[2];
+    real_kernel_only();
+    ck_assert_int_eq(pipe(ends), 0);
+    base_refuses(ends[0]);
+    close(ends[1]);
+    base_refuses(world_unconnected_descriptor());
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    base_refuses(ends[0]);
+    close(ends[1]);
+}
+
 CASE(pipe_is_refused, "Q7 S1.60", "a descriptor that is no socket")
 {
     int ends[2];

@@ -328,7 +328,7 @@ CASE(least_busy_worker_is_chosen, "S5.7 workers.h",
 }
 
 CASE(handed_over_descriptor_was_closed, "S5.8 workers.h",
-     "the connection ends at once, and the next one is served")
+     "it is told of, and the next one is served")
 {
     real_kernel_only();
     berth_workers *workers = pool_started();
@@ -338,6 +338,29 @@ CASE(handed_over_descriptor_was_closed, "S5.8 workers.h",
     ck_assert(berth_workers_hand_over(workers, near));
     SOON(all_connections(workers) == 0);
     assert_end(client);
+    SOON(atomic_load(&seen.failed) == 1);
+    ck_assert(berth_workers_hand_over(workers, connection_to(&client)));
+    assert_echo(client);
+    close(client);
+    pool_ended(workers);
+}
+
+CASE(handed_over_is_no_connection, "S5.8 Q7 workers.h",
+     "a pipe is closed and told of, and the next one is served")
+{
+    real_kernel_only();
+    berth_workers *workers = pool_started();
+    int ends[2];
+    int client;
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert(berth_workers_hand_over(workers, ends[0]));
+    SOON(atomic_load(&seen.failed) == 1);
+    SOON(all_connections(workers) == 0);
+    struct pollfd writer = {.fd = ends[1]};
+    ck_assert_int_eq(poll(&writer, 1, -1), 1);
+    ck_assert_int_eq(writer.revents, POLLERR); /* nobody reads it any more */
+    close(ends[1]);
+    ck_assert_uint_eq(atomic_load(&seen.entered), 0);
     ck_assert(berth_workers_hand_over(workers, connection_to(&client)));
     assert_echo(client);
     close(client);
@@ -444,7 +467,7 @@ static void *give_many(void *user)
         /* In turn: the thread sanitizer does not see a close in the ring, and takes a number that
          * is given out again to another thread for a race. */
         pthread_mutex_lock(&making);
-        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        ends[0] = connection_to(&ends[1]);
         pthread_mutex_unlock(&making);
         if (!berth_workers_hand_over(self->workers, ends[0])) {
             must(errno == ESHUTDOWN);
