@@ -101,16 +101,18 @@ extern const berth__listener_events berth__server_events;
 void berth__server_stop_listening(berth_server *server);
 /* Counts the error that is set, and calls accept_error. */
 void berth__server_announce_error(berth_server *server);
-/* A connection has come: hands it over, announces it, and computes the credit anew. `arrival` is
- * NULL for one that has the names of its descriptor. The caller stands between enter and leave. */
+/* A connection was taken out of the kernel: counts it. */
+void berth__server_came(berth_server *server);
+/* It has all it needs: hands it over, announces it, and computes the credit anew. `arrival` is NULL
+ * for one that has the names of its descriptor. The caller stands between enter and leave. */
 void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 void berth__server_end_starving(berth_server *server);
 void berth__server_init_limits(berth_server *server);
-/* Whether there may be one more connection of the descriptor's peer; if so, and connections are
- * counted, it is counted as arriving_as. */
-bool berth__server_admits(berth_server *server, int descriptor);
+/* Whether there may be one more connection of the peer, which is the client where somebody stands
+ * in between; if so, it is counted as arriving_as. If not, it is closed. */
+bool berth__server_admits(berth_server *server, int descriptor, const berth__arrival *arrival);
 /* How many connections the rate allows now, and one that was accepted. */
 unsigned berth__server_allowance(berth_server *server);
 void berth__server_spend(berth_server *server);

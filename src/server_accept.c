@@ -254,21 +254,23 @@ static void deliver(berth_server *server, int descriptor)
         server->handlers->new_connection(server, server->user);
 }
 
-void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival)
+void berth__server_came(berth_server *server)
 {
-    const berth__arrival *outer_arrival = server->arrival;
-    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
     server->counts.accepted++;
     server->object.loop->counts.accepted++;
     server->in_episode = false;
     server->backoff = FIRST_BACKOFF;
     if (server->limits.per_second > 0)
         berth__server_spend(server);
+}
+
+void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival)
+{
+    const berth__arrival *outer_arrival = server->arrival;
+    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
     server->arriving_as = NULL;
     server->arrival = arrival;
-    /* Where somebody stands in between, the address of the descriptor is not the peer's. */
-    if (arrival != NULL || server->limits.per_address == 0 ||
-        berth__server_admits(server, descriptor)) {
+    if (server->limits.per_address == 0 || berth__server_admits(server, descriptor, arrival)) {
         server->arrivals++;
         deliver(server, descriptor);
         if (server->arriving_as != NULL) /* no socket of the server's has come of it */
@@ -283,8 +285,12 @@ void berth__server_arrived(berth_server *server, int descriptor, const berth__ar
 static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
-    if (server->trust != NULL && berth__server_is_guest(server, descriptor))
+    berth__server_came(server);
+    if (server->trust != NULL && berth__server_is_guest(server, descriptor)) {
+        if (server->limits.per_second > 0)
+            berth__server_pace(server);
         return;
+    }
     berth__enter(&server->object);
     berth__server_arrived(server, descriptor, NULL);
     berth__leave(&server->object);

@@ -8,8 +8,8 @@
  * never guests, and what they send is theirs.
  *
  * A guest is dropped without a word to the program when its header is wrong or does not come in
- * time; error and text of the server say why. While the server is paused guests wait, and their
- * time does not run. Closing the server drops them.
+ * time; error and text of the server say why, and its counts how many. While the server is paused
+ * guests wait, and their time does not run. Closing the server drops them.
  */
 #include "failure.h"
 #include "handshake/proxy_protocol.h"
@@ -81,6 +81,10 @@ static void turn_away(guest *gone, int number)
     berth_server *server = gone->server;
     char reason[BERTH__REFUSAL_TEXT_SIZE];
     bool refusal = berth__is_refusal(number);
+    if (!refusal && berth__is_exhaustion(number))
+        server->counts.failed++;
+    else
+        server->counts.rejected_header++;
     berth__server_set_error(
         server, refusal ? berth__refusal_class(number) : berth__class_of(number),
         "cannot accept a connection behind a balancer: %s",
@@ -94,8 +98,10 @@ void berth__server_drop_guests(berth_server *server)
     berth__trust *trust = server->trust;
     if (trust == NULL)
         return;
-    while (trust->guests != NULL)
+    while (trust->guests != NULL) {
+        server->counts.dropped++;
         drop(trust->guests);
+    }
     berth__deadline_stop(&server->object.loop->timers, &trust->deadline);
 }
 
@@ -282,6 +288,7 @@ bool berth__server_is_guest(berth_server *server, int descriptor)
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot accept a connection behind a balancer: %s",
                                 berth__reason_of(ENOMEM));
+        server->counts.failed++;
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return true;
     }

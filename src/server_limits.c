@@ -2,9 +2,10 @@
  * What a server bears (berth_accept_limits): connections of one address, connections in a second,
  * and what happens to those that wait when there is no descriptor for them.
  *
- * Connections of one address: the peer's address is looked up as a connection is accepted, and
- * counted in the server's tally; one too many is closed there. The count goes with the connection:
- * to the socket's guard, or back at once if incoming_connection has kept the descriptor for itself.
+ * Connections of one address: the peer's address is looked up as a connection is accepted, or is
+ * told by a proxy or a PROXY header when that has come, and counted in the server's tally; one too
+ * many is closed there. The count goes with the connection: to the socket's guard, or back at once
+ * if incoming_connection has kept the descriptor for itself.
  *
  * Connections in a second: `rate_time` is when the connections accepted so far would be due at the
  * limit's pace; accepting may be ahead of the clock by as many as may come at once. That bounds the
@@ -46,14 +47,25 @@ static void refuse(berth_server *server, int descriptor, uint64_t *counter)
     backend->operations->discard(backend, descriptor);
 }
 
-bool berth__server_admits(berth_server *server, int descriptor)
+/* What berth_socket_peer_address will say; false if there is none. */
+static bool address_of(berth_server *server, int descriptor, const berth__arrival *arrival,
+                       berth_address *ret_address)
 {
     berth__backend *backend = server->object.loop->backend;
+    uint16_t port;
+    if (arrival == NULL || berth_address_is_null(arrival->peer))
+        return backend->operations->name_of(backend, descriptor, BERTH__PEER, ret_address, &port) ==
+               0;
+    *ret_address = arrival->peer;
+    return true;
+}
+
+bool berth__server_admits(berth_server *server, int descriptor, const berth__arrival *arrival)
+{
     const berth_accept_limits *limits = &server->limits;
     berth_address address;
-    uint16_t port;
     /* A peer that has gone has no address any more, and takes nobody's place. */
-    if (backend->operations->name_of(backend, descriptor, BERTH__PEER, &address, &port) != 0)
+    if (!address_of(server, descriptor, arrival, &address))
         return true;
     berth__tally_entry *entry = berth__tally_add(
         &server->tally, address, prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),

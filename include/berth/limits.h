@@ -36,7 +36,9 @@ BERTH_BEGIN_DECLARATIONS
 /** What accepting is limited by. */
 typedef struct berth_accept_limits {
     /** Most live connections of one address; one more is closed as it is accepted. Counted are
-     * those that are on sockets of the server, and were accepted while this was not 0. 0: any. */
+     * those that are on sockets of the server, and were accepted while this was not 0. The address
+     * is what berth_socket_peer_address says: the client's also behind a proxy or a balancer, whose
+     * connections are looked at when it has been told. 0: any. */
     uint32_t per_address;
     /** Leading bits that make IPv4 addresses one address for that: 1 to 32; 0:
      * BERTH_DEFAULT_IPV4_PREFIX. IPv4 addresses mapped into IPv6 count as IPv4. */

@@ -6,8 +6,8 @@
  *
  * The balance of a server, true whenever a program can look, inside every handler too:
  *
- *     accepted + added = taken + pending + handed_over
- *                        + rejected_address + rejected_call + rejected_shed
+ *     accepted + added = taken + pending + awaiting_header + handed_over
+ *                        + rejected_address + rejected_call + rejected_shed + rejected_header
  *                        + failed + dropped + closed_pending
  *
  * On the left is what came, on the right what became of it. A connection that was taken is the
@@ -37,7 +37,8 @@ typedef struct berth_server_counts {
     uint64_t rejected_call;    /**< by berth_server_reject */
     uint64_t rejected_shed;    /**< out of descriptors, with berth_accept_limits.shed */
     uint64_t failed;           /**< closed for want of memory, or as they were no connections */
-    uint64_t dropped;          /**< left the queue by berth_server_close or berth_socket_free */
+    uint64_t dropped;          /**< left the queue by berth_server_close or berth_socket_free, or
+                                    awaited their header until berth_server_close */
     uint64_t closed_pending;   /**< of the following, those that were in the queue */
 
     uint64_t closed_first_byte; /**< connections ended by berth_connection_limits.first_byte */
@@ -50,6 +51,9 @@ typedef struct berth_server_counts {
     uint64_t paced;           /**< times that accepting has stopped for per_second */
     uint64_t accept_failures; /**< accepts that have failed for want of descriptors or memory */
     uint64_t exhaustions;     /**< episodes of such a want */
+
+    uint64_t awaiting_header; /**< now without their PROXY header; bounded as pending ones are */
+    uint64_t rejected_header; /**< closed as no valid PROXY header came in time */
 } berth_server_counts;
 
 /** Counts of a loop. */

@@ -22,6 +22,14 @@ static struct host *host_behind(const char *balancers)
     return host;
 }
 
+static berth_server_counts counts_of(const struct host *host)
+{
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    scene_assert_balance(&counts);
+    return counts;
+}
+
 static bool is_text(berth_address address, const char *text)
 {
     char written[BERTH_ADDRESS_TEXT_SIZE];
@@ -112,6 +120,7 @@ CASE(no_valid_header, "PROXY header", "ends the connection; the server says why,
     host_take_actor(host, "s");
     ck_assert_uint_eq(host->accept_errors, 0);
     ck_assert_uint_eq(host->new_connections, 1);
+    ck_assert_uint_eq(counts_of(host).rejected_header, 2);
 }
 
 CASE(header_does_not_come, "PROXY header", "the time for it is limited")
@@ -152,6 +161,108 @@ CASE(guests_count_as_pending, "PROXY header S1.49",
     host_take_actor(host, "t");
 }
 
+CASE(address_limit_behind_a_balancer, "PROXY header D20",
+     "counts the client of the header, when that has come; without one the balancer")
+{
+    static const char other[] = "PROXY TCP4 192.0.2.9 198.51.100.7 56324 443\r\n";
+    const berth_accept_limits limits = {.per_address = 1};
+    struct host *host = host_behind("127.0.0.0/8");
+    berth_server_set_accept_limits(host->server, &limits);
+    struct peer *first = world_connect(host->port);
+    struct peer *second = world_connect(host->port);
+    struct peer *third = world_connect(host->port);
+    struct peer *own[2] = {world_connect(host->port), world_connect(host->port)};
+    UNTIL(counts_of(host).awaiting_header == 5);
+    peer_say(first, LINE);
+    struct actor *actor = host_take_actor(host, "s");
+    peer_say(second, LINE);
+    UNTIL(counts_of(host).rejected_address == 1);
+    ck_assert(peer_saw_either(second));
+    peer_say(third, other);
+    host_take_actor(host, "t");
+    peer_send(own[0], SIGNATURE "\x20\0\0\0", 16);
+    host_take_actor(host, "u");
+    peer_send(own[1], SIGNATURE "\x20\0\0\0", 16);
+    UNTIL(counts_of(host).rejected_address == 2);
+    ck_assert_uint_eq(host->new_connections, 3);
+    ck_assert_uint_eq(counts_of(host).awaiting_header, 0);
+    ck_assert_uint_eq(counts_of(host).accepted, 5);
+    berth_socket_free(actor->socket);
+    peer_say(world_connect(host->port), LINE);
+    host_take_actor(host, "v");
+    ck_assert_uint_eq(counts_of(host).rejected_address, 2);
+}
+
+/* All of them come to nothing, and never are there more at a time than that. */
+static bool all_rejected(const struct host *host, uint64_t all, uint64_t most)
+{
+    berth_server_counts counts = counts_of(host);
+    ck_assert_uint_le(counts.awaiting_header, most);
+    ck_assert_uint_eq(counts.pending, 0);
+    return counts.rejected_header == all;
+}
+
+static struct host *host_with_little_patience(void)
+{
+    struct host *host = host_listening("h");
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 20));
+    return host;
+}
+
+CASE(flood_of_silent_guests, "PROXY header S1.49 reliability 5",
+     "no more of them are there than may be pending; each is told of by the counts")
+{
+    struct host *host = host_with_little_patience();
+    berth_server_set_max_pending_connections(host->server, 3);
+    for (int i = 0; i < 10; i++)
+        world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 3);
+    ck_assert_uint_eq(counts_of(host).accepted, 3);
+    UNTIL(all_rejected(host, 10, 3));
+    ck_assert_uint_eq(counts_of(host).accepted, 10);
+    ck_assert_uint_eq(host->new_connections, 0);
+    peer_say(world_connect(host->port), LINE);
+    host_take_actor(host, "s");
+}
+
+CASE(guests_have_the_last_descriptors, "PROXY header reliability 5",
+     "accepting fails, and goes on by itself when they have been turned away")
+{
+    struct host *host = host_with_little_patience();
+    for (int i = 0; i < 6; i++)
+        world_connect(host->port);
+    world_exhaust(2);
+    UNTIL(all_rejected(host, 6, 2));
+    world_relieve();
+    ck_assert_uint_ge(host->accept_errors, 1);
+    ck_assert_uint_ge(counts_of(host).exhaustions, 1);
+    peer_say(world_connect(host->port), LINE);
+    host_take_actor(host, "s");
+}
+
+CASE(rate_behind_a_balancer, "PROXY header D20", "connections count as they are accepted")
+{
+    if (!world_is_simulated())
+        case_skip("only a simulated clock stands still");
+    const berth_accept_limits limits = {.per_second = 1, .burst = 2};
+    struct host *host = host_behind("127.0.0.0/8");
+    berth_server_set_accept_limits(host->server, &limits);
+    struct peer *peers[4];
+    for (int i = 0; i < 4; i++)
+        peers[i] = world_connect(host->port);
+    for (int i = 0; i < 4; i++)
+        berth_loop_turn(world_loop(), 0);
+    ck_assert_uint_eq(counts_of(host).awaiting_header, 2);
+    UNTIL(counts_of(host).awaiting_header == 4);
+    ck_assert_uint_ge(counts_of(host).paced, 1);
+    for (int i = 0; i < 4; i++) {
+        peer_say(peers[i], LINE);
+        host_take_actor(host, "s");
+    }
+}
+
 CASE(pause_with_guests, "PROXY header S1.52",
      "a connection whose header comes in a pause waits for its end")
 {
@@ -174,6 +285,7 @@ CASE(close_with_guests, "PROXY header S1.28", "they end, as pending connections 
     struct peer *peer = world_connect(host->port);
     world_settle();
     berth_server_close(host->server);
+    ck_assert_uint_eq(counts_of(host).dropped, 1);
     UNTIL(peer_saw_either(peer));
     host_listen(host);
     peer = world_connect(host->port);
@@ -227,6 +339,7 @@ CASE(no_memory_behind_a_balancer, "reliability 13",
         for (int turns = 0; turns < 20 && host->new_connections == before; turns++)
             world_turn();
         berth__fault_clear();
+        counts_of(host);
         if (berth_server_has_pending_connections(host->server)) {
             berth_socket *socket = berth_server_next_pending_connection(host->server);
             ck_assert_uint_eq(berth_socket_peer_port(socket), 56324);
