@@ -152,24 +152,30 @@ static void free_objects(berth_loop *loop)
     }
 }
 
-static void destroy(berth_loop *loop)
+/* Runs all tasks, and frees all objects. Either may bring forth more of the other. */
+static void empty(berth_loop *loop)
 {
-    loop->ending = true;
-    /* Either may bring forth more of the other. */
     do {
         run_tasks(loop, SIZE_MAX);
         free_objects(loop);
     } while (atomic_load(&loop->tasks_waiting));
     berth__resolver_free(loop);
+}
+
+static void destroy(berth_loop *loop)
+{
+    loop->ending = true;
+    empty(loop);
     /* Streams that linger go on to, within their bounds: closing them now could destroy what an
-     * orderly end has left to the peer to read. */
+     * orderly end has left to the peer to read. Tasks are posted meanwhile, and bring forth more:
+     * also in the last of these turns. */
     while (loop->live > 0 && !loop->broken) {
         turn(loop, -1);
-        free_objects(loop); /* of tasks that were posted meanwhile */
+        empty(loop);
     }
     berth__linger_end(loop);
     berth__collect(loop);
-    assert(loop->objects == NULL && loop->garbage == NULL);
+    assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     while (atomic_load(&loop->stoppers) > 0)
         sched_yield();
     loop->backend->operations->destroy(loop->backend);

@@ -54,8 +54,9 @@ BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, si
 
 /**
  * Frees a loop with every server, socket and timer that still belongs to it (their handlers are
- * called as by their own free functions). Tasks already posted are run first. Inside a turn of the
- * same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
+ * called as by their own free functions). Tasks already posted are run first, and so are those that
+ * come while the loop is being freed, until there are none: see berth_loop_post. Inside a turn of
+ * the same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
  * thread's own loop is freed when the thread ends.
  *
  * Connections that have ended in order while their peers may still be sending are given their time
@@ -111,7 +112,10 @@ BERTH_API void berth_loop_wake(berth_loop *loop);
  * Has a task run on the loop's thread, in the task phase of a turn. Tasks run in the order of
  * posting, each exactly once: at the latest when the loop is freed.
  *
- * May be called from any thread, as long as the loop exists.
+ * May be called from any thread, as long as the loop exists. It does while berth_loop_free has
+ * tasks or handlers to run: so a task or a handler may post, also when it runs inside that call,
+ * and other threads may until one of these has joined them, or been told by them that they are
+ * done. A task that always posts another keeps berth_loop_free from returning.
  *
  * @return false when out of memory; the task will not run
  */

@@ -3,7 +3,11 @@
  */
 #include "scene.h"
 
+#include "loop.h"
+
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define THREADS 4
@@ -72,13 +76,13 @@ static void *post_many(void *user)
     return NULL;
 }
 
-static void begin_posters(struct poster *posters)
+static void begin_posters(struct poster *posters, void *(*post)(void *user))
 {
     loop_thread = pthread_self();
     for (unsigned i = 0; i < THREADS; i++) {
         posters[i].loop = world_loop();
         posters[i].number = i;
-        ck_assert_int_eq(pthread_create(&posters[i].thread, NULL, post_many, &posters[i]), 0);
+        ck_assert_int_eq(pthread_create(&posters[i].thread, NULL, post, &posters[i]), 0);
     }
 }
 
@@ -104,7 +108,7 @@ CASE(threads_post_tasks, "loop.h",
 {
     struct poster posters[THREADS];
     world_loop();
-    begin_posters(posters);
+    begin_posters(posters, post_many);
     /* Endless waits: time that is simulated would be over before the threads have run. */
     for (int turns = 0; turns < 4 * THREADS * TASKS && all_ran() < THREADS * TASKS; turns++)
         berth_loop_turn(world_loop(), -1);
@@ -118,11 +122,136 @@ CASE(tasks_run_when_the_loop_is_freed, "loop.h",
 {
     struct poster posters[THREADS];
     world_loop();
-    begin_posters(posters);
+    begin_posters(posters, post_many);
     join_posters(posters);
     world_free_loop();
     ck_assert_uint_eq(all_ran(), THREADS * TASKS);
 }
+
+/* ---- while the loop is being freed ----------------------------------------------------------- */
+
+static atomic_bool being_freed;
+static atomic_uint posters_done;
+static unsigned followed;
+
+static void follow(void *user)
+{
+    if (*(unsigned *)user > 0) {
+        --*(unsigned *)user;
+        ck_assert(berth_loop_post(world_loop(), follow, user));
+    } else {
+        followed++;
+    }
+}
+
+static void *post_many_while_freed(void *user)
+{
+    while (!atomic_load(&being_freed))
+        sched_yield();
+    void *failed = post_many(user);
+    atomic_fetch_add(&posters_done, 1);
+    return failed;
+}
+
+/* The last task: there is one as long as a thread posts. */
+static void stay_for_posters(void *user)
+{
+    atomic_store(&being_freed, true);
+    if (atomic_load(&posters_done) == THREADS) {
+        join_posters(user);
+        return;
+    }
+    sched_yield();
+    ck_assert(berth_loop_post(world_loop(), stay_for_posters, user));
+}
+
+CASE(threads_post_while_the_loop_is_freed, "loop.h",
+     "each of their tasks runs once, as do those that tasks post")
+{
+    struct poster posters[THREADS];
+    unsigned links = 20;
+    world_loop();
+    begin_posters(posters, post_many_while_freed);
+    ck_assert(berth_loop_post(world_loop(), follow, &links));
+    ck_assert(berth_loop_post(world_loop(), stay_for_posters, posters));
+    world_free_loop();
+    ck_assert_uint_eq(all_ran(), THREADS * TASKS);
+    ck_assert_uint_eq(followed, 1);
+}
+
+static void post_from_handler(struct actor *actor)
+{
+    (void)actor;
+    static unsigned links = 1;
+    ck_assert(berth_loop_post(world_loop(), follow, &links));
+}
+
+CASE(handler_posts_while_the_loop_is_freed, "loop.h", "which runs too, and what it posts")
+{
+    struct peer *peer;
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->on_disconnected = post_from_handler;
+    world_free_loop();
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_uint_eq(followed, 1);
+}
+
+static void tell(void *user)
+{
+    (void)user;
+    atomic_store(&being_freed, true);
+}
+
+#define CHAINS 8
+
+static struct {
+    berth_loop *loop;
+    struct peer *peer;
+    unsigned links[CHAINS];
+    bool failed;
+} late;
+
+/* The loop is there as long as this peer stays. */
+static void *post_and_end(void *user)
+{
+    while (!atomic_load(&being_freed))
+        sched_yield();
+    for (int i = 0; i < CHAINS; i++) {
+        late.links[i] = 50;
+        late.failed = !berth_loop_post(late.loop, follow, &late.links[i]) || late.failed;
+    }
+    peer_shutdown(late.peer);
+    return user;
+}
+
+CASE(tasks_in_the_last_turn_of_a_loop, "loop.h linger.h",
+     "what they post runs too, although nothing else keeps the loop any more")
+{
+    if (world_is_simulated())
+        case_skip("a simulated peer is no thread's but the loop's");
+    static const char unread[30000];
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &late.peer);
+    pthread_t thread;
+    actor->reads = false;
+    berth_socket_set_read_buffer_size(actor->socket, 1);
+    peer_send_some(late.peer, unread, sizeof unread);
+    UNTIL(berth_socket_bytes_available(actor->socket) > 0);
+    actor_say(actor, "bye");
+    UNTIL(actor->written == 3);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_ptr_nonnull(world_loop()->lingering);
+    late.loop = world_loop();
+    ck_assert(berth_loop_post(world_loop(), tell, NULL));
+    ck_assert_int_eq(pthread_create(&thread, NULL, post_and_end, NULL), 0);
+    world_free_loop();
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert(!late.failed);
+    ck_assert_uint_eq(followed, CHAINS);
+}
+
+/* ---- and else -------------------------------------------------------------------------------- */
 
 static void free_host(void *user)
 {
