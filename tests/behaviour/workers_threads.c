@@ -66,6 +66,7 @@ static void stopping(berth_worker *worker, void *user)
 {
     must(user == &identities[berth_worker_number(worker)]);
     must(berth_worker_loop(worker) == berth_loop_current());
+    must(!berth_server_is_listening(berth_worker_server(worker)));
     atomic_fetch_add(&seen.stopped, 1);
 }
 
@@ -115,6 +116,9 @@ static berth_workers *pool_started(void)
     ck_assert_ptr_nonnull(workers);
     ck_assert_msg(berth_workers_start(workers), "%s", berth_workers_error_string(workers));
     ck_assert_uint_eq(atomic_load(&seen.started), WORKERS);
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    ck_assert_int_eq(sigismember(&blocked, SIGTERM), 0);
     return workers;
 }
 
@@ -589,6 +593,31 @@ CASE(workers_listen, "S1.26 workers.h",
     int client = client_of(port);
     assert_echo(client);
     close(client);
+    pool_ended(workers);
+}
+
+CASE(workers_cannot_accept, "S2.6 workers.h",
+     "for want of descriptors or memory: each time one is told, and goes on")
+{
+    real_kernel_only();
+    berth_workers *workers = pool_started();
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    berth__fault_set_system(0, 1, EMFILE, "accept4");
+    int clients[12] = {client_of(berth_workers_port(workers))};
+    SOON(atomic_load(&seen.failed) == 1);
+    assert_echo(clients[0]);
+    berth__fault_clear();
+    for (int i = 1; i < 12; i++) {
+        unsigned before = all_served() + atomic_load(&seen.failed);
+        berth__fault_set_memory(i % 3, 1);
+        clients[i] = client_of(berth_workers_port(workers));
+        SOON(all_served() + atomic_load(&seen.failed) > before);
+        berth__fault_clear();
+    }
+    for (int i = 0; i < 12; i++)
+        close(clients[i]);
+    ck_assert_uint_ge(atomic_load(&seen.failed), 2);
+    SOON(all_connections(workers) == 0);
     pool_ended(workers);
 }
 
