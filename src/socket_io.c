@@ -445,6 +445,11 @@ static void send_failed(berth_socket *socket, int error)
     bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
     if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;
+    /* The peer's end was announced, and a failure of what was still to be sent is a part of it. */
+    if (over && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
+        berth__socket_end(socket);
+        return;
+    }
     berth__socket_end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
 }
 

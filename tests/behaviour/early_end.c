@@ -120,3 +120,33 @@ CASE(disconnect_on_taking_after_the_end, "S3.33 S2.9",
     ck_assert(peer_hears(peer, "answer"));
     UNTIL(actor->disconnects == 1);
 }
+
+static void reset_while_writing(bool turns_before)
+{
+    static char much[100000];
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor_say(actor, "x");
+    ck_assert(peer_hears(peer, "x"));
+    peer_reset(peer);
+    for (unsigned i = 0; actor->disconnects == 0 && i < 200; i++) {
+        berth_socket_write(actor->socket, much, sizeof much);
+        if (turns_before)
+            berth_loop_turn(world_loop(), 1);
+    }
+    UNTIL(actor->disconnects == 1);
+    world_settle();
+    ck_assert_uint_eq(actor->errors, 1);
+}
+
+CASE(reset_before_a_write, "S3.30",
+     "a write that runs into a reset ends the connection with one error")
+{
+    reset_while_writing(false);
+}
+
+CASE(reset_between_writes, "S3.30", "the same where the program writes on in each turn")
+{
+    reset_while_writing(true);
+}
