@@ -1,0 +1,492 @@
+"""The classes of QtCore that are written in Python, and the seldom used methods of the others."""
+
+import sys
+
+from . import _berth, _enums
+from ._berth import QByteArray, QIODevice, QObject, QTimer, Signal, SignalInstance
+
+MODULE = "berth.QtCore"
+
+
+class Qt:
+    """The namespace of what belongs to no class."""
+
+    locals().update(_enums.make(MODULE, "Qt", "ConnectionType",
+                                {"AutoConnection": 0, "DirectConnection": 1, "QueuedConnection": 2,
+                                 "BlockingQueuedConnection": 3, "UniqueConnection": 128}))
+    locals().update(_enums.make(MODULE, "Qt", "TimerType",
+                                {"PreciseTimer": 0, "CoarseTimer": 1, "VeryCoarseTimer": 2}))
+    locals().update(_enums.make(MODULE, "Qt", "CaseSensitivity",
+                                {"CaseInsensitive": 0, "CaseSensitive": 1}))
+    locals().update(_enums.make(MODULE, "Qt", "FindChildOption",
+                                {"FindDirectChildrenOnly": 0, "FindChildrenRecursively": 1},
+                                "FindChildOptions"))
+
+
+def Slot(*_types, name=None, result=None):
+    """Marks a function as a slot. Types are for readers: any callable can be connected."""
+    def mark(function):
+        return function
+    return mark
+
+
+class Property(property):
+    """A property with a declared type: Property(type, fget=None, fset=None, ...)."""
+
+    def __init__(self, type=None, fget=None, fset=None, freset=None, fdel=None, doc="",
+                 notify=None, **_more):
+        super().__init__(fget, fset, fdel, doc or None)
+        self.type, self.notify = type, notify
+
+    def _copy(self, **changes):
+        given = {"fget": self.fget, "fset": self.fset, "fdel": self.fdel, **changes}
+        return Property(self.type, notify=self.notify, **given)
+
+    def __call__(self, fget):
+        return self._copy(fget=fget)
+
+    read = getter = __call__
+
+    def setter(self, fset):
+        """Decorates the function that writes."""
+        return self._copy(fset=fset)
+
+    write = setter
+
+
+# ---- methods of QObject ----
+
+def SIGNAL(signature):
+    """The name of a signal for QObject.connect, as SIGNAL("newConnection()")."""
+    return "2" + signature
+
+
+def SLOT(signature):
+    """The name of a slot for QObject.connect, as SLOT("quit()")."""
+    return "1" + signature
+
+
+def _by_name(sender, text):
+    name = text.lstrip("12").split("(")[0]
+    member = getattr(sender, name, None)
+    if member is None:
+        raise RuntimeError(f"{type(sender).__name__} has no {name!r}")
+    return member
+
+
+def _ends(args):
+    """What the three forms of connect and disconnect mean: (signal, slot, the rest)."""
+    if isinstance(args[0], SignalInstance):
+        return args[0], args[1], args[2:]
+    signal = _by_name(args[0], args[1])
+    if isinstance(args[2], QObject):
+        return signal, _by_name(args[2], args[3]), args[4:]
+    return signal, args[2], args[3:]
+
+
+def _connect(*args):
+    """connect(sender, SIGNAL(...), receiver, SLOT(...)) or connect(sender, SIGNAL(...), slot)"""
+    signal, slot, rest = _ends(args)
+    return signal.connect(slot, *rest)
+
+
+def _disconnect(*args):
+    """disconnect(sender, SIGNAL(...), receiver, SLOT(...)) and the like"""
+    signal, slot, _rest = _ends(args)
+    return signal.disconnect(slot)
+
+
+def _find(self, kind, name, recursive):
+    for child in self.children():
+        if isinstance(child, kind) and (not name or child.objectName() == name):
+            yield child
+        if recursive:
+            yield from _find(child, kind, name, recursive)
+
+
+def _find_children(self, kind, name="", options=1):
+    """All children of a class (and a name)."""
+    return list(_find(self, kind, name, options))
+
+
+def _find_child(self, kind, name="", options=1):
+    """The first child of a class (and a name), or None."""
+    return next(_find(self, kind, name, options), None)
+
+
+def _property(self, name):
+    """The value of a property, or None."""
+    dynamic = self.__dict__.get("_properties", {})
+    if name in dynamic:
+        return dynamic[name]
+    if isinstance(getattr(type(self), name, None), property):
+        return getattr(self, name)
+    getters = (name, "is" + name[:1].upper() + name[1:])
+    if hasattr(self, "set" + name[:1].upper() + name[1:]):
+        for getter in getters:
+            if callable(getattr(self, getter, None)):
+                return getattr(self, getter)()
+    return None
+
+
+def _set_property(self, name, value):
+    """Sets a property; False if the class has none of that name, and it is a dynamic one."""
+    setter = "set" + name[:1].upper() + name[1:]
+    if isinstance(getattr(type(self), name, None), property):
+        setattr(self, name, value)
+        return True
+    if callable(getattr(self, setter, None)):
+        getattr(self, setter)(value)
+        return True
+    dynamic = self.__dict__.setdefault("_properties", {})
+    if value is None:
+        dynamic.pop(name, None)
+    else:
+        dynamic[name] = value
+    return False
+
+
+def _dynamic_names(self):
+    """The names of the dynamic properties."""
+    return [QByteArray(name.encode()) for name in self.__dict__.get("_properties", {})]
+
+
+class QEvent:
+    """An event; only timers make some."""
+
+    Timer = 1
+
+    def __init__(self, kind=0):
+        self._kind = kind
+
+    def type(self):
+        """The kind of the event."""
+        return self._kind
+
+
+class QTimerEvent(QEvent):
+    """What timerEvent() is called with."""
+
+    def __init__(self, timer_id):
+        super().__init__(QEvent.Timer)
+        self._timer_id = timer_id
+
+    def timerId(self):
+        """The number that startTimer() returned."""
+        return self._timer_id
+
+
+def _start_timer(self, interval, _kind=None):
+    """startTimer(milliseconds) -> int: timerEvent() is called again and again"""
+    timers = self.__dict__.setdefault("_timers", {})
+    number = max(timers, default=0) + 1
+    timer = QTimer(self)
+    timer.timeout.connect(lambda: self.timerEvent(QTimerEvent(number)))
+    timer.start(interval)
+    timers[number] = timer
+    return number
+
+
+def _kill_timer(self, number):
+    """killTimer(number): ends a timer of startTimer()"""
+    timer = self.__dict__.get("_timers", {}).pop(number, None)
+    if timer is not None:
+        timer.stop()
+        timer.deleteLater()
+
+
+class QMetaObject:
+    """What is known about a class."""
+
+    def __init__(self, cls):
+        self._class = cls
+
+    def className(self):
+        """The name of the class."""
+        return self._class.__name__
+
+
+def _inherits(self, name):
+    return any(cls.__name__ == name for cls in type(self).__mro__)
+
+
+OBJECT_MEMBERS = {
+    "connect": staticmethod(_connect),
+    "disconnect": staticmethod(_disconnect),
+    "findChild": _find_child,
+    "findChildren": _find_children,
+    "property": _property,
+    "setProperty": _set_property,
+    "dynamicPropertyNames": _dynamic_names,
+    "startTimer": _start_timer,
+    "killTimer": _kill_timer,
+    "timerEvent": lambda self, event: None,
+    "metaObject": lambda self: QMetaObject(type(self)),
+    "inherits": _inherits,
+    "isWidgetType": lambda self: False,
+    "isWindowType": lambda self: False,
+    "tr": lambda self, text, *more: text,
+    "receivers": lambda self, signal: _by_name(self, signal).receivers(),
+}
+
+
+# ---- QIODevice ----
+
+def _get_char(self):
+    data = self.read(1)
+    return (True, data[0]) if len(data) == 1 else (False, b"\0")
+
+
+DEVICE_MEMBERS = {
+    "getChar": _get_char,
+    "putChar": lambda self, value: self.write(value if isinstance(value, bytes)
+                                              else value.encode("latin-1")) == 1,
+    "ungetChar": lambda self, value: self._unget(value if isinstance(value, bytes)
+                                                 else value.encode("latin-1")),
+    "isSequential": lambda self: True,
+    "isTextModeEnabled": lambda self: False,
+    "pos": lambda self: 0,
+    "seek": lambda self, position: False,
+    "reset": lambda self: False,
+    "readChannelCount": lambda self: 1 if self.isOpen() else 0,
+    "writeChannelCount": lambda self: 1 if self.isOpen() else 0,
+    "currentReadChannel": lambda self: 0,
+    "currentWriteChannel": lambda self: 0,
+}
+
+
+class QBuffer(QIODevice):
+    """A device over a QByteArray, which is read and written at a position."""
+
+    def __init__(self, array=None, parent=None):
+        if isinstance(array, QObject):
+            array, parent = None, array
+        super().__init__(parent)
+        self._array = QByteArray() if array is None else array
+        self._mode, self._position = 0, 0
+
+    def open(self, mode):
+        """Opens the buffer; Truncate empties it, Append goes to its end."""
+        self._mode = int(mode)
+        if self._mode & (QIODevice.Append | QIODevice.Truncate):
+            self._mode |= QIODevice.WriteOnly
+        if self._mode & QIODevice.Truncate:
+            self._array.clear()
+        self._position = len(self._array) if self._mode & QIODevice.Append else 0
+        return True
+
+    def close(self):
+        """Closes the buffer; its bytes stay."""
+        if self._mode:
+            self.aboutToClose.emit()
+        self._mode, self._position = 0, 0
+
+    def buffer(self):
+        """The QByteArray."""
+        return self._array
+
+    data = buffer
+
+    def setData(self, data):
+        """Replaces the bytes."""
+        self._array._assign(bytes(data))
+        self._position = 0
+
+    def isOpen(self):
+        return self._mode != 0
+
+    def openMode(self):
+        return QIODevice.OpenMode(self._mode)
+
+    def isReadable(self):
+        return bool(self._mode & 1)
+
+    def isWritable(self):
+        return bool(self._mode & 2)
+
+    def isSequential(self):
+        return False
+
+    def pos(self):
+        return self._position
+
+    def seek(self, position):
+        """Goes to a position, beyond the end only if the buffer can be written."""
+        if position < 0 or not self._mode or (position > len(self._array)
+                                              and not self.isWritable()):
+            return False
+        self._position = position
+        return True
+
+    def reset(self):
+        return self.seek(0)
+
+    def size(self):
+        return len(self._array)
+
+    def atEnd(self):
+        return self._position >= len(self._array)
+
+    def bytesAvailable(self):
+        return max(len(self._array) - self._position, 0) if self.isReadable() else 0
+
+    def canReadLine(self):
+        return self.isReadable() and b"\n" in self._array.data()[self._position:]
+
+    def peek(self, size):
+        if not self.isReadable():
+            return QByteArray()
+        return QByteArray(self._array.data()[self._position:self._position + size])
+
+    def read(self, size):
+        data = self.peek(size)
+        self._position += len(data)
+        return data
+
+    def readAll(self):
+        return self.read(len(self._array))
+
+    def readLine(self, size=0):
+        line, newline, _rest = self.peek(len(self._array)).data().partition(b"\n")
+        whole = line + newline
+        return self.read(min(len(whole), size) if size > 0 else len(whole))
+
+    def skip(self, size):
+        return len(self.read(size))
+
+    def write(self, data):
+        if not self.isWritable():
+            return -1
+        data = bytes(data)
+        old, end = self._array.data(), self._position + len(data)
+        self._array._assign(old[:self._position].ljust(self._position, b"\0") + data + old[end:])
+        self._position = end
+        self.bytesWritten.emit(len(data))
+        return len(data)
+
+
+# ---- the application ----
+
+class _Names:
+    """Texts that are set and asked for, as applicationName."""
+
+    values = {}
+
+    @classmethod
+    def members(cls, name):
+        """The getter and the setter of a text."""
+        def get():
+            default = sys.argv[0].rpartition("/")[2] if name == "applicationName" else ""
+            return cls.values.get(name, default)
+
+        def put(value):
+            cls.values[name] = value
+        return {name: staticmethod(get),
+                "set" + name[0].upper() + name[1:]: staticmethod(put)}
+
+
+def _arguments():
+    application = _berth.QCoreApplication.instance()
+    return list(application._arguments) if application else []
+
+
+def _process_id():
+    import os
+    return os.getpid()
+
+
+def _file_path():
+    import os
+    return os.path.abspath(sys.argv[0])
+
+
+APPLICATION_MEMBERS = {
+    **_Names.members("applicationName"),
+    **_Names.members("applicationVersion"),
+    **_Names.members("organizationName"),
+    **_Names.members("organizationDomain"),
+    "arguments": staticmethod(_arguments),
+    "applicationPid": staticmethod(_process_id),
+    "applicationFilePath": staticmethod(_file_path),
+    "applicationDirPath": staticmethod(lambda: _file_path().rpartition("/")[0]),
+    "startingUp": staticmethod(lambda: _berth.QCoreApplication.instance() is None),
+    "closingDown": staticmethod(lambda: False),
+    "translate": staticmethod(lambda context, text, *more: text),
+}
+
+
+class QElapsedTimer:
+    """Measures time on the monotonic clock."""
+
+    def __init__(self):
+        self._start = None
+
+    @staticmethod
+    def _now():
+        import time
+        return time.monotonic_ns()
+
+    @staticmethod
+    def isMonotonic():
+        """True."""
+        return True
+
+    def start(self):
+        """Begins to measure."""
+        self._start = self._now()
+
+    def restart(self):
+        """Begins anew; returns the milliseconds until then."""
+        elapsed = self.elapsed() if self._start is not None else 0
+        self.start()
+        return elapsed
+
+    def invalidate(self):
+        """As before the first start."""
+        self._start = None
+
+    def isValid(self):
+        """Whether it was started."""
+        return self._start is not None
+
+    def nsecsElapsed(self):
+        """Nanoseconds since the start."""
+        return self._now() - self._start if self._start is not None else 0
+
+    def elapsed(self):
+        """Milliseconds since the start."""
+        return self.nsecsElapsed() // 1000000
+
+    def hasExpired(self, timeout):
+        """Whether more milliseconds have passed; never for a negative number."""
+        return timeout >= 0 and self.elapsed() > timeout
+
+    def msecsSinceReference(self):
+        """The start on the clock, in milliseconds."""
+        return (self._start or 0) // 1000000
+
+    def msecsTo(self, other):
+        """Milliseconds between two starts."""
+        return ((other._start or 0) - (self._start or 0)) // 1000000
+
+    def secsTo(self, other):
+        """Seconds between two starts."""
+        return self.msecsTo(other) // 1000
+
+
+def _timer_type(self):
+    return self.__dict__.get("_timer_type", Qt.CoarseTimer)
+
+
+def _set_timer_type(self, kind):
+    self.__dict__["_timer_type"] = kind
+
+
+def install():
+    """Gives the classes of C what is written here."""
+    _berth.install(QObject, OBJECT_MEMBERS)
+    _berth.install(QIODevice, DEVICE_MEMBERS)
+    _berth.install(QTimer, {"timerType": _timer_type, "setTimerType": _set_timer_type})
+    _berth.install(_berth.QCoreApplication, APPLICATION_MEMBERS)
+    for cls in (Qt, QBuffer, QElapsedTimer, QEvent, QTimerEvent, QMetaObject, Property):
+        cls.__module__ = MODULE

@@ -1,0 +1,491 @@
+/*
+ * Connections of signals with slots, and the calling of slots.
+ *
+ * A sender has a list of listeners for each signal that something is connected to, so that a signal
+ * without any costs a comparison. A connection knows its receiver, if the slot is a method of a
+ * QObject, and is severed when either of the two ends. It never keeps a receiver alive: of a bound
+ * method it holds the function and, for other classes, a weak reference to the object. A plain
+ * callable is held.
+ *
+ * While a signal is being emitted its list only grows: connections that are severed are marked and
+ * taken out afterwards, and those that are made are not called yet.
+ *
+ * A slot that raises has its traceback printed, and everything goes on. KeyboardInterrupt is raised
+ * again where the interpreter next looks for signals, so that it ends exec_().
+ */
+#include "module.h"
+
+#include <stddef.h>
+
+struct bpy_connection {
+    Py_ssize_t references;
+    bpy_listeners *list;
+    bpy_connection *next;
+    bpy_object *receiver; /* not owned */
+    bpy_thread *home;     /* owned: where it was made, and where slots without receiver are called */
+    bpy_connection *incoming_before, *incoming_after;
+    PyObject *function; /* owned; called with the receiver in front if there is one */
+    PyObject *self;     /* owned: a weak reference to the object of another class, or NULL */
+    bpy_signal *forward; /* owned: a signal of the receiver instead of a function */
+    Py_ssize_t overload;
+    Py_ssize_t most; /* arguments the slot takes; -1: any number */
+    int type;
+    bool dead;
+};
+
+struct bpy_listeners {
+    bpy_listeners *next;
+    bpy_signal *signal; /* owned */
+    Py_ssize_t overload;
+    int depth; /* emissions on their way */
+    bool dirty;
+    bpy_connection *first, *last;
+};
+
+struct bpy_frame {
+    struct bpy_frame *outer;
+    bpy_object *sender, *receiver;
+};
+
+enum { DIRECT = 1, QUEUED = 2, BLOCKING_QUEUED = 3, UNIQUE = 0x80 };
+
+/* ---- life of a connection ---- */
+
+void bpy_connection_ref(bpy_connection *connection)
+{
+    connection->references++;
+}
+
+void bpy_connection_unref(bpy_connection *connection)
+{
+    if (--connection->references > 0)
+        return;
+    bpy_thread_unref(connection->home);
+    PyMem_Free(connection);
+}
+
+bool bpy_connection_dead(const bpy_connection *connection)
+{
+    return connection->dead;
+}
+
+bpy_object *bpy_connection_receiver(const bpy_connection *connection)
+{
+    return connection->receiver;
+}
+
+static void link_incoming(bpy_connection *connection)
+{
+    bpy_object *receiver = connection->receiver;
+    connection->incoming_after = receiver->incoming;
+    if (receiver->incoming != NULL)
+        receiver->incoming->incoming_before = connection;
+    receiver->incoming = connection;
+}
+
+static void unlink_incoming(bpy_connection *connection)
+{
+    bpy_object *receiver = connection->receiver;
+    if (receiver == NULL)
+        return;
+    if (connection->incoming_after != NULL)
+        connection->incoming_after->incoming_before = connection->incoming_before;
+    if (connection->incoming_before != NULL)
+        connection->incoming_before->incoming_after = connection->incoming_after;
+    else
+        receiver->incoming = connection->incoming_after;
+    connection->incoming_before = connection->incoming_after = NULL;
+    connection->receiver = NULL;
+}
+
+/* The list forgets its dead ones, unless it is being walked. */
+static void purge(bpy_listeners *list)
+{
+    if (list->depth > 0 || !list->dirty)
+        return;
+    list->dirty = false;
+    bpy_connection **link = &list->first;
+    list->last = NULL;
+    while (*link != NULL) {
+        bpy_connection *connection = *link;
+        if (connection->dead) {
+            *link = connection->next;
+            bpy_connection_unref(connection);
+        } else {
+            list->last = connection;
+            link = &connection->next;
+        }
+    }
+}
+
+static void kill(bpy_connection *connection)
+{
+    if (connection->dead)
+        return;
+    connection->dead = true;
+    unlink_incoming(connection);
+    connection->list->dirty = true;
+    Py_CLEAR(connection->function);
+    Py_CLEAR(connection->self);
+    Py_CLEAR(connection->forward);
+}
+
+/* Ends all connections of an object, in both directions. */
+void bpy_connections_sever(bpy_object *object)
+{
+    while (object->incoming != NULL) {
+        bpy_connection *connection = object->incoming;
+        bpy_connection_ref(connection);
+        bpy_listeners *list = connection->list;
+        kill(connection);
+        purge(list);
+        bpy_connection_unref(connection);
+    }
+    for (bpy_listeners **link = &object->listeners; *link != NULL;) {
+        bpy_listeners *list = *link;
+        for (bpy_connection *one = list->first; one != NULL; one = one->next)
+            kill(one);
+        purge(list);
+        if (list->depth > 0 || list->first != NULL) {
+            link = &list->next;
+            continue;
+        }
+        *link = list->next;
+        Py_DECREF(list->signal);
+        PyMem_Free(list);
+    }
+}
+
+int bpy_connections_traverse(bpy_object *object, visitproc visit, void *arg)
+{
+    for (bpy_listeners *list = object->listeners; list != NULL; list = list->next) {
+        for (bpy_connection *one = list->first; one != NULL; one = one->next)
+            Py_VISIT(one->function);
+    }
+    return 0;
+}
+
+/* ---- what a slot is ---- */
+
+static Py_ssize_t arguments_of(PyObject *function, bool bound)
+{
+    int flags = 0;
+    if (PyFunction_Check(function)) {
+        const PyCodeObject *code = (const PyCodeObject *)PyFunction_GET_CODE(function);
+        return (code->co_flags & CO_VARARGS) != 0 ? -1 : code->co_argcount - (bound ? 1 : 0);
+    }
+    if (PyCFunction_Check(function))
+        flags = PyCFunction_GET_FLAGS(function);
+    else if (Py_IS_TYPE(function, &PyMethodDescr_Type))
+        flags = ((PyMethodDescrObject *)function)->d_method->ml_flags;
+    return (flags & METH_NOARGS) != 0 ? 0 : (flags & METH_O) != 0 ? 1 : -1;
+}
+
+/* Of a bound method: its object and function, both owned. Else false. */
+static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
+{
+    if (PyMethod_Check(slot)) {
+        *ret_self = Py_NewRef(PyMethod_GET_SELF(slot));
+        *ret_function = Py_NewRef(PyMethod_GET_FUNCTION(slot));
+        return true;
+    }
+    if (!PyCFunction_Check(slot))
+        return false;
+    PyObject *self = PyCFunction_GET_SELF(slot);
+    if (self == NULL || !PyObject_TypeCheck(self, &bpy_object_type))
+        return false;
+    const char *name = ((PyCFunctionObject *)slot)->m_ml->ml_name;
+    *ret_function = PyObject_GetAttrString((PyObject *)Py_TYPE(self), name);
+    if (*ret_function == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    *ret_self = Py_NewRef(self);
+    return true;
+}
+
+/* Fills in receiver, function and the rest for a slot. */
+static bool aim(bpy_connection *connection, PyObject *slot)
+{
+    PyObject *self, *function;
+    if (Py_IS_TYPE(slot, &bpy_signal_instance_type)) {
+        bpy_signal_reach(slot, &connection->receiver, &connection->forward,
+                         &connection->overload);
+        Py_INCREF(connection->forward);
+        connection->most =
+            PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
+        return true;
+    }
+    if (unbind(slot, &self, &function)) {
+        connection->most = arguments_of(function, true);
+        connection->function = function;
+        if (PyObject_TypeCheck(self, &bpy_object_type)) {
+            connection->receiver = (bpy_object *)self;
+        } else {
+            connection->self = PyWeakref_NewRef(self, NULL);
+            if (connection->self == NULL) { /* its class has no room for one */
+                PyErr_Clear();
+                Py_SETREF(connection->function, Py_NewRef(slot));
+            }
+        }
+        Py_DECREF(self);
+        return true;
+    }
+    if (!PyCallable_Check(slot)) {
+        PyErr_Format(PyExc_TypeError, "connect() takes a callable or a signal, not %s",
+                     Py_TYPE(slot)->tp_name);
+        return false;
+    }
+    connection->function = Py_NewRef(slot);
+    connection->most = arguments_of(slot, false);
+    return true;
+}
+
+/* What a weak reference refers to, owned; NULL if it is gone. */
+static PyObject *referent(PyObject *weak)
+{
+    PyObject *object = NULL;
+#if PY_VERSION_HEX >= 0x030d0000
+    if (PyWeakref_GetRef(weak, &object) < 0)
+        PyErr_Clear();
+#else
+    object = PyWeakref_GetObject(weak);
+    if (object == Py_None)
+        return NULL;
+    Py_INCREF(object);
+#endif
+    return object;
+}
+
+static bool same_object(PyObject *a, PyObject *b)
+{
+    PyObject *first = referent(a), *second = referent(b);
+    bool same = first != NULL && first == second;
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return same;
+}
+
+static bool same_slot(const bpy_connection *a, const bpy_connection *b)
+{
+    if (a->dead || a->receiver != b->receiver || a->forward != b->forward ||
+        a->overload != b->overload)
+        return false;
+    if (a->self != NULL || b->self != NULL) {
+        return a->self != NULL && b->self != NULL && a->function == b->function &&
+               same_object(a->self, b->self);
+    }
+    if (a->function == b->function)
+        return true;
+    int same = a->function == NULL || b->function == NULL
+                   ? 0
+                   : PyObject_RichCompareBool(a->function, b->function, Py_EQ);
+    if (same < 0)
+        PyErr_Clear();
+    return same > 0;
+}
+
+/* ---- connecting ---- */
+
+static bpy_listeners *find(const bpy_object *sender, const bpy_signal *signal, Py_ssize_t overload)
+{
+    bpy_listeners *list = sender->listeners;
+    while (list != NULL && (list->signal != signal || list->overload != overload))
+        list = list->next;
+    return list;
+}
+
+static bpy_listeners *find_or_add(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload)
+{
+    bpy_listeners *list = find(sender, signal, overload);
+    if (list != NULL)
+        return list;
+    list = PyMem_Calloc(1, sizeof *list);
+    if (list == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    list->signal = signal;
+    Py_INCREF(signal);
+    list->overload = overload;
+    list->next = sender->listeners;
+    sender->listeners = list;
+    return list;
+}
+
+static bool is_there(const bpy_listeners *list, const bpy_connection *wanted)
+{
+    for (const bpy_connection *one = list->first; one != NULL; one = one->next) {
+        if (same_slot(one, wanted))
+            return true;
+    }
+    return false;
+}
+
+static void drop(bpy_connection *connection)
+{
+    Py_CLEAR(connection->function);
+    Py_CLEAR(connection->self);
+    Py_CLEAR(connection->forward);
+    bpy_connection_unref(connection);
+}
+
+bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, PyObject *slot,
+                 int type)
+{
+    bpy_listeners *list = find_or_add(sender, signal, overload);
+    bpy_connection *connection = list == NULL ? NULL : PyMem_Calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    connection->references = 1;
+    connection->home = bpy_thread_ref(bpy_thread_current());
+    connection->list = list;
+    connection->type = type & ~UNIQUE;
+    bool unique = (type & UNIQUE) != 0;
+    if (!aim(connection, slot) || (unique && is_there(list, connection))) {
+        drop(connection);
+        return false;
+    }
+    if (connection->receiver != NULL)
+        link_incoming(connection);
+    *(list->last != NULL ? &list->last->next : &list->first) = connection;
+    list->last = connection;
+    return true;
+}
+
+/* Severs the connections with a slot, or all if it is NULL. Returns how many; -1: an exception. */
+Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
+                          PyObject *slot)
+{
+    bpy_listeners *list = find(sender, signal, overload);
+    bpy_connection wanted = {.references = 2};
+    if (slot != NULL && !aim(&wanted, slot))
+        return -1;
+    Py_ssize_t count = 0;
+    for (bpy_connection *one = list != NULL ? list->first : NULL; one != NULL; one = one->next) {
+        if (one->dead || (slot != NULL && !same_slot(one, &wanted)))
+            continue;
+        kill(one);
+        count++;
+        if (slot != NULL)
+            break;
+    }
+    drop(&wanted);
+    if (list != NULL)
+        purge(list);
+    return count;
+}
+
+Py_ssize_t bpy_receivers(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload)
+{
+    const bpy_listeners *list = find(sender, signal, overload);
+    Py_ssize_t count = 0;
+    for (const bpy_connection *one = list != NULL ? list->first : NULL; one != NULL;
+         one = one->next)
+        count += !one->dead;
+    return count;
+}
+
+/* ---- emitting ---- */
+
+/* KeyboardInterrupt is for the program, everything else for the log. */
+void bpy_print_error(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        PyErr_Print();
+        return;
+    }
+    PyErr_Clear();
+    PyErr_SetInterrupt();
+}
+
+/* Calls the slot now, on this thread. */
+void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
+                         Py_ssize_t count)
+{
+    PyObject *stack[BPY_MOST_ARGUMENTS + 1], *self = NULL;
+    if (connection->most >= 0 && connection->most < count)
+        count = connection->most;
+    if (connection->receiver != NULL)
+        self = Py_NewRef((PyObject *)connection->receiver);
+    else if (connection->self != NULL && (self = referent(connection->self)) == NULL) {
+        kill(connection);
+        return;
+    }
+    bpy_thread *thread = bpy_thread_current();
+    struct bpy_frame frame = {thread->frame, sender, connection->receiver};
+    thread->frame = &frame;
+    if (connection->forward != NULL) {
+        bpy_signal *forward = connection->forward;
+        Py_INCREF(forward);
+        bpy_emit_signal((bpy_object *)self, forward, connection->overload, args, count);
+        Py_DECREF(forward);
+    } else {
+        Py_ssize_t first = self != NULL;
+        stack[0] = self;
+        for (Py_ssize_t i = 0; i < count; i++)
+            stack[first + i] = args[i];
+        PyObject *function = Py_NewRef(connection->function);
+        PyObject *result = PyObject_Vectorcall(function, stack, (size_t)(first + count), NULL);
+        if (result == NULL)
+            bpy_print_error();
+        Py_XDECREF(result);
+        Py_DECREF(function);
+    }
+    Py_XDECREF(self);
+    thread->frame = frame.outer;
+}
+
+static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *sender,
+                  PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *tuple = PyTuple_New(count);
+    for (Py_ssize_t i = 0; tuple != NULL && i < count; i++)
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    if (tuple == NULL || !bpy_thread_post_call(home, connection, sender, tuple))
+        bpy_print_error();
+    Py_XDECREF(tuple);
+}
+
+static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *args,
+                    Py_ssize_t count)
+{
+    bpy_connection *last = list->last, *one = list->first;
+    list->depth++;
+    while (one != NULL) {
+        if (!one->dead) {
+            bpy_thread *home = one->receiver != NULL ? one->receiver->home : one->home;
+            bool queued =
+                one->type == QUEUED || (one->type != DIRECT && home != bpy_thread_current());
+            if (queued)
+                queue(one, home, sender, args, count);
+            else
+                bpy_connection_call(one, sender, args, count);
+        }
+        if (one == last)
+            break;
+        one = one->next;
+    }
+    list->depth--;
+    purge(list);
+}
+
+void bpy_emit_signal(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
+                     PyObject *const *args, Py_ssize_t count)
+{
+    bpy_listeners *list = find(sender, signal, overload);
+    if (list == NULL || list->first == NULL || sender->blocked)
+        return;
+    Py_INCREF(sender);
+    emit_to(list, sender, args, count);
+    Py_DECREF(sender);
+}
+
+PyObject *bpy_sender(bpy_object *self)
+{
+    const struct bpy_frame *frame = bpy_thread_current()->frame;
+    bool known = frame != NULL && frame->receiver == self && !frame->sender->destroyed;
+    return Py_NewRef(known ? (PyObject *)frame->sender : Py_None);
+}

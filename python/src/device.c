@@ -1,0 +1,241 @@
+/*
+ * Reading and writing: what QTcpSocket has from QIODevice.
+ *
+ * Input goes from Berth's buffer straight into the bytes object that the program gets; output is
+ * taken from whatever object holds it. A socket that is not open reads as empty and refuses output
+ * with -1, as in Qt; nothing is printed about it.
+ */
+#include "socket.h"
+
+static bool readable(const bpy_socket *self)
+{
+    return (self->mode & READ_ONLY) != 0 && self->native != NULL;
+}
+
+/* The socket of a method's call; NULL with an exception. */
+static bpy_socket *checked(PyObject *object)
+{
+    return bpy_object_check(object) && bpy_object_here((bpy_object *)object) ? (bpy_socket *)object
+                                                                             : NULL;
+}
+
+/* The only argument as a size; -1 with an exception, or if it is negative. */
+static Py_ssize_t to_size(PyObject *value)
+{
+    Py_ssize_t size = PyLong_AsSsize_t(value);
+    return size < 0 ? -1 : size;
+}
+
+/* Up to `size` bytes as a new bytes object. */
+static PyObject *take(bpy_socket *self, Py_ssize_t size, bool keep)
+{
+    size_t available = readable(self) ? berth_socket_bytes_available(self->native) : 0;
+    if ((size_t)size > available)
+        size = (Py_ssize_t)available;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+    if (bytes == NULL || size == 0)
+        return bytes;
+    char *memory = PyBytes_AS_STRING(bytes);
+    if (keep)
+        berth_socket_peek(self->native, memory, (size_t)size);
+    else
+        berth_socket_read(self->native, memory, (size_t)size);
+    return bytes;
+}
+
+static PyObject *device_read(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = checked(object);
+    Py_ssize_t size = self != NULL ? to_size(value) : -1;
+    if (size < 0 && PyErr_Occurred())
+        return NULL;
+    return bpy_byte_array_make(take(self, size < 0 ? 0 : size, false));
+}
+
+static PyObject *device_peek(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = checked(object);
+    Py_ssize_t size = self != NULL ? to_size(value) : -1;
+    if (size < 0 && PyErr_Occurred())
+        return NULL;
+    return bpy_byte_array_make(take(self, size < 0 ? 0 : size, true));
+}
+
+static PyObject *device_read_all(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = checked(object);
+    return self != NULL ? bpy_byte_array_make(take(self, PY_SSIZE_T_MAX, false)) : NULL;
+}
+
+static PyObject *device_skip(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = checked(object);
+    Py_ssize_t size = self != NULL ? to_size(value) : -1;
+    if (size < 0 && PyErr_Occurred())
+        return NULL;
+    if (size < 0 || !readable(self))
+        return PyLong_FromLong(-1);
+    ptrdiff_t skipped = berth_socket_skip(self->native, (size_t)size);
+    return PyLong_FromSsize_t(skipped);
+}
+
+/* A line of any length: the native call stops at the size it is given. */
+static PyObject *device_read_line(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    bpy_socket *self = checked(object);
+    if (self == NULL)
+        return NULL;
+    if (count > 1)
+        return PyErr_Format(PyExc_TypeError, "readLine() takes at most one argument");
+    Py_ssize_t most = count == 1 ? PyLong_AsSsize_t(args[0]) : 0;
+    if (most == -1 && PyErr_Occurred())
+        return NULL;
+    size_t available = readable(self) ? berth_socket_bytes_available(self->native) : 0;
+    if (most <= 0 || (size_t)most > available)
+        most = (Py_ssize_t)available;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, most);
+    if (bytes == NULL || most == 0)
+        return bpy_byte_array_make(bytes);
+    ptrdiff_t got =
+        berth_socket_read_line(self->native, PyBytes_AS_STRING(bytes), (size_t)most + 1);
+    _PyBytes_Resize(&bytes, got > 0 ? got : 0);
+    return bpy_byte_array_make(bytes);
+}
+
+static PyObject *device_can_read_line(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = checked(object);
+    if (self == NULL)
+        return NULL;
+    return PyBool_FromLong(readable(self) && berth_socket_can_read_line(self->native));
+}
+
+/* ---- writing ---- */
+
+static bool may_write(bpy_socket *self)
+{
+    if ((self->mode & WRITE_ONLY) == 0)
+        return false;
+    berth_state state =
+        self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
+    if (state != BERTH_STATE_UNCONNECTED && state != BERTH_STATE_BOUND)
+        return true;
+    bpy_socket_fail(self, -1, "Socket is not connected");
+    return false;
+}
+
+static Py_ssize_t put(bpy_socket *self, const void *data, Py_ssize_t size)
+{
+    if (!may_write(self))
+        return -1;
+    return berth_socket_write(self->native, data, (size_t)size);
+}
+
+static PyObject *device_write(PyObject *object, PyObject *data)
+{
+    bpy_socket *self = checked(object);
+    if (self == NULL)
+        return NULL;
+    if (PyObject_TypeCheck(data, &bpy_byte_array_type))
+        data = bpy_byte_array_bytes(data);
+    if (PyBytes_Check(data))
+        return PyLong_FromSsize_t(put(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)));
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "'QIODevice.write' called with wrong argument types: write(%s); a QByteArray "
+                     "or bytes is required",
+                     Py_TYPE(data)->tp_name);
+        return NULL;
+    }
+    Py_ssize_t written = put(self, view.buf, view.len);
+    PyBuffer_Release(&view);
+    return PyLong_FromSsize_t(written);
+}
+
+static PyObject *device_unget(PyObject *object, PyObject *data)
+{
+    bpy_socket *self = checked(object);
+    Py_buffer view;
+    if (self == NULL || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    if (readable(self))
+        berth_socket_unget(self->native, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}
+
+static PyObject *device_flush(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = checked(object);
+    if (self == NULL)
+        return NULL;
+    return PyBool_FromLong(self->native != NULL && berth_socket_flush(self->native));
+}
+
+/* ---- transactions and mode ---- */
+
+#define TRANSACTIONS(X)                                      \
+    X(startTransaction, berth_socket_start_transaction)      \
+    X(commitTransaction, berth_socket_commit_transaction)    \
+    X(rollbackTransaction, berth_socket_rollback_transaction)
+
+#define TRANSACTION(name, function)                                        \
+    static PyObject *do_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                      \
+        bpy_socket *self = checked(object);                                \
+        if (self == NULL)                                                  \
+            return NULL;                                                   \
+        if (readable(self))                                                \
+            function(self->native);                                        \
+        Py_RETURN_NONE;                                                    \
+    }
+#define TRANSACTION_ENTRY(name, function) {#name, do_##name, METH_NOARGS, #name "()"},
+
+TRANSACTIONS(TRANSACTION)
+
+static PyObject *available(const bpy_socket *self)
+{
+    return PyLong_FromSize_t(readable(self) ? berth_socket_bytes_available(self->native) : 0);
+}
+
+#define GETTERS(X)                                                                             \
+    X(bytesAvailable, available(self), "int")                                                  \
+    X(size, available(self), "int: as bytesAvailable")                                         \
+    X(bytesToWrite,                                                                            \
+      PyLong_FromSize_t(self->native != NULL ? berth_socket_bytes_to_write(self->native) : 0), \
+      "int")                                                                                   \
+    X(atEnd, PyBool_FromLong(!readable(self) || berth_socket_bytes_available(self->native) == 0), \
+      "bool")                                                                                  \
+    X(isTransactionStarted,                                                                    \
+      PyBool_FromLong(self->native != NULL && berth_socket_in_transaction(self->native)), "bool") \
+    X(isOpen, PyBool_FromLong(self->mode != 0), "bool")                                        \
+    X(isReadable, PyBool_FromLong(self->mode & READ_ONLY), "bool")                             \
+    X(isWritable, PyBool_FromLong(self->mode & WRITE_ONLY), "bool")                            \
+    X(openMode, bpy_enum_value(BPY_ENUM_OPEN_MODE, self->mode), "OpenMode")
+
+#define GETTER(name, value, text)                                           \
+    static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                       \
+        const bpy_socket *self = (const bpy_socket *)object;                \
+        return bpy_object_check(object) ? (value) : NULL;                   \
+    }
+#define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
+
+GETTERS(GETTER)
+
+PyMethodDef bpy_device_methods[] = {
+    TRANSACTIONS(TRANSACTION_ENTRY)
+    GETTERS(GETTER_ENTRY)
+    {"read", device_read, METH_O, "read(size) -> QByteArray: what there is of that many bytes"},
+    {"peek", device_peek, METH_O, "peek(size) -> QByteArray: the bytes stay in the input"},
+    {"readAll", device_read_all, METH_NOARGS, "readAll() -> QByteArray"},
+    {"readLine", BPY_METHOD(device_read_line), METH_FASTCALL,
+     "readLine(size=0) -> QByteArray: with its newline; size 0: of any length"},
+    {"canReadLine", device_can_read_line, METH_NOARGS, "canReadLine() -> bool"},
+    {"skip", device_skip, METH_O, "skip(size) -> int: bytes thrown away"},
+    {"write", device_write, METH_O, "write(data) -> int: bytes taken, -1 if not connected"},
+    {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether there was something to send"},
+    {"_unget", device_unget, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};

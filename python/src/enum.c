@@ -1,0 +1,65 @@
+/*
+ * Values of the enumerations that C hands out: the classes are Python's (berth/_enums.py), which
+ * registers them here with their members by number. Numbers begin at -1, as Qt's errors do.
+ */
+#include "module.h"
+
+enum { MOST = 40 };
+
+static PyObject *values[BPY_ENUMS][MOST];
+static PyObject *classes[BPY_ENUMS];
+
+/* The member with that number; a plain int if there is none. */
+PyObject *bpy_enum_value(bpy_enum which, int value)
+{
+    int place = value + 1;
+    if (place >= 0 && place < MOST && values[which][place] != NULL)
+        return Py_NewRef(values[which][place]);
+    if (classes[which] != NULL)
+        return PyObject_CallFunction(classes[which], "i", value);
+    return PyLong_FromLong(value);
+}
+
+/* Qt has one number for "none yet" and "unknown". */
+int bpy_error_number(berth_error error)
+{
+    return error == BERTH_ERROR_NONE || error == BERTH_ERROR_UNKNOWN ? -1 : (int)error - 1;
+}
+
+bool bpy_port_check(unsigned port)
+{
+    if (port > UINT16_MAX)
+        PyErr_SetString(PyExc_OverflowError, "a port is a number from 0 to 65535");
+    return port <= UINT16_MAX;
+}
+
+static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    int which;
+    PyObject *class, *members;
+    if (!PyArg_ParseTuple(args, "iOO!:set_enum", &which, &class, &PyList_Type, &members))
+        return NULL;
+    if (which < 0 || which >= BPY_ENUMS)
+        return PyErr_Format(PyExc_ValueError, "no such enumeration");
+    Py_INCREF(class);
+    Py_XSETREF(classes[which], class);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(members); i++) {
+        PyObject *member = PyList_GET_ITEM(members, i);
+        long place = PyLong_AsLong(member) + 1;
+        if (PyErr_Occurred())
+            return NULL;
+        if (place >= 0 && place < MOST)
+            Py_XSETREF(values[which][place], Py_NewRef(member));
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"set_enum", set_enum, METH_VARARGS, "set_enum(number, class, members)"},
+    {NULL, NULL, 0, NULL},
+};
+
+int bpy_enum_ready(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,85 @@
+/*
+ * The module berth._berth: makes its types known to Python.
+ *
+ * The classes that never run on the way of a byte, and the methods of others that never do, are
+ * written in Python (berth/_enums.py, _core.py, _network.py) and put into the types here by
+ * install(). At exit shutdown() frees what still lives in the main thread, while slots can still be
+ * called.
+ */
+#include "module.h"
+
+int bpy_add_type(PyObject *module, PyTypeObject *type)
+{
+    if (PyType_Ready(type) < 0)
+        return -1;
+    const char *dot = strrchr(type->tp_name, '.');
+    Py_INCREF(type);
+    if (PyModule_AddObject(module, dot + 1, (PyObject *)type) < 0) {
+        Py_DECREF(type);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyTypeObject *type;
+    PyObject *members;
+    if (!PyArg_ParseTuple(args, "O!O!:install", &PyType_Type, &type, &PyDict_Type, &members))
+        return NULL;
+    if (PyDict_Update(type->tp_dict, members) < 0)
+        return NULL;
+    PyType_Modified(type);
+    Py_RETURN_NONE;
+}
+
+static PyObject *shut_down(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bpy_thread_finish(bpy_thread_current());
+    Py_RETURN_NONE;
+}
+
+static PyObject *backend_name(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bpy_thread *thread = bpy_thread_current();
+    if (!bpy_thread_loop(thread))
+        return NULL;
+    return PyUnicode_FromString(berth_loop_backend_name(thread->loop));
+}
+
+static PyMethodDef functions[] = {
+    {"install", install, METH_VARARGS, "install(type, members): adds members to a type"},
+    {"shutdown", shut_down, METH_NOARGS, "shutdown(): frees what lives in this thread"},
+    {"backend", backend_name, METH_NOARGS, "backend() -> str: what this thread's loop runs on"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "berth._berth",
+    .m_doc = "The part of berth that is written in C; use berth.QtCore and berth.QtNetwork.",
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__berth(void);
+
+PyMODINIT_FUNC PyInit__berth(void)
+{
+    static int (*const parts[])(PyObject *) = {
+        bpy_enum_ready,           bpy_signal_ready_types,     bpy_thread_ready_types,
+        bpy_object_ready_types,   bpy_byte_array_ready_types, bpy_host_address_ready_types,
+        bpy_timer_ready_types,    bpy_event_loop_ready_types, bpy_qthread_ready_types,
+        bpy_socket_ready_types,   bpy_server_ready_types,
+    };
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i](module) < 0) {
+            Py_DECREF(module);
+            return NULL;
+        }
+    }
+    return module;
+}

@@ -1,0 +1,493 @@
+/*
+ * QObject: names, parents and children, signals, and the end of an object.
+ *
+ * An object ends by deleteLater, with its parent, or when nothing in Python refers to it any more
+ * and it has no parent. Whatever the way, bpy_object_destroy does it, once, in the object's own
+ * thread: natives are released (with their last signals), destroyed is emitted, the children end,
+ * connections are severed, the parent lets go. The collector may run in any thread, so an object
+ * that dies in a foreign one is sent home to die (finalize).
+ *
+ * Cycles through slots (an object whose slot refers to the object) are collected, but only of
+ * objects at rest: as long as a socket is connected, a server listens, a timer runs, the object
+ * does not show its slots to the collector, which therefore takes them for held from outside.
+ */
+#include "module.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+static bool object_busy(bpy_object *self)
+{
+    return self->kind->busy != NULL && !self->destroyed && self->kind->busy(self);
+}
+
+/* ---- making ---- */
+
+PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind)
+{
+    bpy_object *self = (bpy_object *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->kind = kind;
+    self->home = bpy_thread_ref(bpy_thread_current());
+    return (PyObject *)self;
+}
+
+/* An object that C makes: without __init__. */
+bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent)
+{
+    bpy_object *self = (bpy_object *)bpy_object_new(type, kind);
+    if (self == NULL)
+        return NULL;
+    self->ready = true;
+    if (parent != NULL)
+        bpy_object_adopt(self, parent);
+    return self;
+}
+
+static const bpy_kind plain_kind;
+
+static PyObject *object_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                            PyObject *Py_UNUSED(kwargs))
+{
+    return bpy_object_new(type, &plain_kind);
+}
+
+/* The keywords of a constructor are signals to connect and properties to set. */
+static int configure_one(PyObject *self, PyObject *key, PyObject *value)
+{
+    PyObject *member = PyObject_GetAttr(self, key), *result = NULL;
+    if (member != NULL && Py_IS_TYPE(member, &bpy_signal_instance_type)) {
+        result = PyObject_CallMethod(member, "connect", "O", value);
+    } else if (member != NULL) {
+        const char *name = PyUnicode_AsUTF8(key);
+        PyObject *setter = name == NULL ? NULL
+                                        : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]),
+                                                               name + 1);
+        if (setter != NULL && PyObject_HasAttr(self, setter))
+            result = PyObject_CallMethodObjArgs(self, setter, value, NULL);
+        Py_XDECREF(setter);
+    }
+    if (result == NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError)))
+        PyErr_Format(PyExc_AttributeError, "%s.__init__(): '%U()' is not a Qt property or a signal",
+                     Py_TYPE(self)->tp_name, key);
+    Py_XDECREF(member);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+int bpy_object_configure(bpy_object *self, PyObject *parent, PyObject *kwargs)
+{
+    self->ready = true;
+    PyObject *key, *value;
+    Py_ssize_t place = 0;
+    while (kwargs != NULL && PyDict_Next(kwargs, &place, &key, &value)) {
+        if (PyUnicode_CompareWithASCIIString(key, "parent") == 0)
+            parent = value;
+        else if (configure_one((PyObject *)self, key, value) < 0)
+            return -1;
+    }
+    if (parent == NULL || parent == Py_None)
+        return 0;
+    if (!PyObject_TypeCheck(parent, &bpy_object_type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "'%s.__init__' called with wrong argument types: the parent is a %s, "
+                     "not a QObject or None",
+                     Py_TYPE(self)->tp_name, Py_TYPE(parent)->tp_name);
+        return -1;
+    }
+    if (!bpy_object_check(parent))
+        return -1;
+    if (((bpy_object *)parent)->home != self->home) {
+        PyErr_SetString(PyExc_RuntimeError, "the parent lives in another thread");
+        return -1;
+    }
+    bpy_object_adopt(self, (bpy_object *)parent);
+    return 0;
+}
+
+int bpy_object_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *parent = NULL;
+    if (!PyArg_ParseTuple(args, "|O", &parent))
+        return -1;
+    return bpy_object_configure((bpy_object *)self, parent, kwargs);
+}
+
+/* ---- checks at the beginning of every method ---- */
+
+bool bpy_object_check(PyObject *object)
+{
+    const bpy_object *self = (const bpy_object *)object;
+    if (self->destroyed) {
+        PyErr_Format(PyExc_RuntimeError, "Internal C++ object (%s) already deleted.",
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    if (!self->ready) {
+        PyErr_Format(PyExc_RuntimeError, "'__init__' method of object's base class (%s) not called.",
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    return true;
+}
+
+bool bpy_object_here(bpy_object *self)
+{
+    if (self->home == bpy_thread_current())
+        return true;
+    PyErr_Format(PyExc_RuntimeError, "%s: used outside of the thread it belongs to",
+                 Py_TYPE(self)->tp_name);
+    return false;
+}
+
+void bpy_object_settle(bpy_object *self)
+{
+    if (self->homed)
+        return;
+    self->homed = true;
+    self->earlier = NULL;
+    self->later = self->home->natives;
+    if (self->later != NULL)
+        self->later->earlier = self;
+    self->home->natives = self;
+}
+
+void bpy_object_unsettle(bpy_object *self)
+{
+    if (!self->homed)
+        return;
+    self->homed = false;
+    if (self->later != NULL)
+        self->later->earlier = self->earlier;
+    if (self->earlier != NULL)
+        self->earlier->later = self->later;
+    else
+        self->home->natives = self->later;
+    self->earlier = self->later = NULL;
+}
+
+/* ---- parents ---- */
+
+static void let_go(bpy_object *self)
+{
+    bpy_object *parent = self->parent;
+    if (parent == NULL)
+        return;
+    *(self->before != NULL ? &self->before->after : &parent->first) = self->after;
+    *(self->after != NULL ? &self->after->before : &parent->last) = self->before;
+    self->parent = self->before = self->after = NULL;
+    Py_DECREF(self);
+}
+
+/* Gives an object another parent, or none. */
+void bpy_object_adopt(bpy_object *self, bpy_object *parent)
+{
+    Py_INCREF(self);
+    let_go(self);
+    if (parent != NULL) {
+        Py_INCREF(self);
+        self->parent = parent;
+        self->before = parent->last;
+        *(parent->last != NULL ? &parent->last->after : &parent->first) = self;
+        parent->last = self;
+    }
+    Py_DECREF(self);
+}
+
+/* ---- the end ---- */
+
+void bpy_object_destroy(bpy_object *self)
+{
+    if (self->destroying)
+        return;
+    self->destroying = true;
+    Py_INCREF(self);
+    if (self->kind->release != NULL)
+        self->kind->release(self);
+    bpy_object_unsettle(self);
+    if (self->ready && bpy_has_listeners(self, BPY_DESTROYED))
+        bpy_emit(self, BPY_DESTROYED, (PyObject *)self);
+    while (self->first != NULL) {
+        bpy_object *child = self->first;
+        Py_INCREF(child);
+        bpy_object_destroy(child);
+        if (child->parent != NULL)
+            let_go(child); /* it was being destroyed already */
+        Py_DECREF(child);
+    }
+    self->destroyed = true;
+    bpy_connections_sever(self);
+    let_go(self);
+    Py_DECREF(self);
+}
+
+/* Python has no use for it any more. */
+void bpy_object_finalize(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (self->destroying || self->home == NULL)
+        return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    bool elsewhere = self->homed && self->home != bpy_thread_current() && self->home->alive;
+    if (!elsewhere || !bpy_thread_post_delete(self))
+        bpy_object_destroy(self);
+    PyErr_Restore(type, value, trace);
+}
+
+int bpy_object_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    bpy_object *self = (bpy_object *)object;
+    Py_VISIT(self->dict);
+    for (bpy_object *child = self->first; child != NULL; child = child->after)
+        Py_VISIT((PyObject *)child);
+    if (self->kind != NULL && self->kind->traverse != NULL) {
+        int status = self->kind->traverse(self, visit, arg);
+        if (status != 0)
+            return status;
+    }
+    return self->kind != NULL && object_busy(self) ? 0
+                                                   : bpy_connections_traverse(self, visit, arg);
+}
+
+int bpy_object_clear(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (self->kind != NULL)
+        bpy_object_destroy(self);
+    bpy_connections_sever(self);
+    Py_CLEAR(self->dict);
+    if (self->kind != NULL && self->kind->clear != NULL)
+        self->kind->clear(self);
+    return 0;
+}
+
+void bpy_object_dealloc(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (PyObject_CallFinalizerFromDealloc(object) < 0)
+        return;
+    PyObject_GC_UnTrack(object);
+    if (self->weakrefs != NULL)
+        PyObject_ClearWeakRefs(object);
+    bpy_object_clear(object);
+    Py_CLEAR(self->name);
+    if (self->home != NULL)
+        bpy_thread_unref(self->home);
+    Py_TYPE(object)->tp_free(object);
+}
+
+/* ---- methods ---- */
+
+static PyObject *object_parent(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *parent = (PyObject *)((bpy_object *)self)->parent;
+    return Py_BuildValue("O", parent != NULL ? parent : Py_None);
+}
+
+static PyObject *object_set_parent(PyObject *object, PyObject *parent)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (parent != Py_None && !PyObject_TypeCheck(parent, &bpy_object_type)) {
+        PyErr_Format(PyExc_TypeError, "setParent() takes a QObject or None, not %s",
+                     Py_TYPE(parent)->tp_name);
+        return NULL;
+    }
+    bpy_object *other = parent != Py_None ? (bpy_object *)parent : NULL;
+    for (bpy_object *above = other; above != NULL; above = above->parent) {
+        if (above == self)
+            return PyErr_Format(PyExc_ValueError, "an object cannot be below itself");
+    }
+    if (other != NULL && !bpy_object_check(parent))
+        return NULL;
+    if (other != NULL && other->home != self->home)
+        return PyErr_Format(PyExc_RuntimeError, "the parent lives in another thread");
+    bpy_object_adopt(self, other);
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_children(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *list = PyList_New(0);
+    bpy_object *child = ((bpy_object *)self)->first;
+    for (; list != NULL && child != NULL; child = child->after) {
+        if (PyList_Append(list, (PyObject *)child) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *object_delete_later(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    if (!bpy_thread_post_delete((bpy_object *)self) && PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_name(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *name = ((bpy_object *)self)->name;
+    return name != NULL ? Py_BuildValue("O", name) : PyUnicode_FromString("");
+}
+
+static PyObject *object_set_name(PyObject *object, PyObject *name)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (!PyUnicode_Check(name))
+        return PyErr_Format(PyExc_TypeError, "setObjectName() takes a str, not %s",
+                            Py_TYPE(name)->tp_name);
+    bool same = self->name != NULL ? PyUnicode_Compare(self->name, name) == 0
+                                   : PyUnicode_GET_LENGTH(name) == 0;
+    Py_INCREF(name);
+    Py_XSETREF(self->name, name);
+    if (!same)
+        bpy_emit(self, BPY_OBJECT_NAME_CHANGED, name);
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_block_signals(PyObject *object, PyObject *blocked)
+{
+    bpy_object *self = (bpy_object *)object;
+    int truth = PyObject_IsTrue(blocked);
+    if (truth < 0 || !bpy_object_check(object))
+        return NULL;
+    bool before = self->blocked;
+    self->blocked = truth;
+    return PyBool_FromLong(before);
+}
+
+static PyObject *object_signals_blocked(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    return bpy_object_check(self) ? PyBool_FromLong(((bpy_object *)self)->blocked) : NULL;
+}
+
+static PyObject *object_sender(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    return bpy_object_check(self) ? bpy_sender((bpy_object *)self) : NULL;
+}
+
+static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    bpy_object *thread = bpy_qthread_for(((bpy_object *)self)->home);
+    if (thread == NULL && PyErr_Occurred())
+        return NULL;
+    return Py_BuildValue("O", thread != NULL ? (PyObject *)thread : Py_None);
+}
+
+static bool move(bpy_object *self, bpy_thread *to)
+{
+    bool natives = self->homed;
+    if (natives && self->kind->move == NULL) {
+        PyErr_Format(PyExc_RuntimeError, "a %s that is at work cannot be moved to another thread",
+                     Py_TYPE(self)->tp_name);
+        return false;
+    }
+    if (natives && !self->kind->move(self, to))
+        return false;
+    bpy_thread_move_events(self, to);
+    bpy_thread_ref(to);
+    bpy_thread_unref(self->home);
+    self->home = to;
+    for (bpy_object *child = self->first; child != NULL; child = child->after) {
+        if (!move(child, to))
+            return false;
+    }
+    return true;
+}
+
+static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    bpy_thread *to = bpy_qthread_thread(qthread);
+    if (to == NULL)
+        return NULL;
+    if (self->parent != NULL)
+        return PyErr_Format(PyExc_RuntimeError, "an object with a parent cannot be moved");
+    if (to == self->home)
+        Py_RETURN_NONE;
+    if (!bpy_object_here(self) || !move(self, to))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_repr(PyObject *object)
+{
+    const bpy_object *self = (const bpy_object *)object;
+    if (self->name == NULL || PyUnicode_GET_LENGTH(self->name) == 0)
+        return PyUnicode_FromFormat("<%s at %p>", Py_TYPE(object)->tp_name, object);
+    return PyUnicode_FromFormat("<%s(name = \"%U\") at %p>", Py_TYPE(object)->tp_name, self->name,
+                                object);
+}
+
+static PyMethodDef object_methods[] = {
+    {"parent", object_parent, METH_NOARGS, "parent() -> QObject or None"},
+    {"setParent", object_set_parent, METH_O,
+     "setParent(parent): the parent owns this object from here on; None: nobody does"},
+    {"children", object_children, METH_NOARGS, "children() -> list"},
+    {"deleteLater", object_delete_later, METH_NOARGS,
+     "deleteLater(): destroys the object when control is back in the event loop"},
+    {"objectName", object_name, METH_NOARGS, "objectName() -> str"},
+    {"setObjectName", object_set_name, METH_O, "setObjectName(name)"},
+    {"blockSignals", object_block_signals, METH_O,
+     "blockSignals(blocked) -> bool: whether they were"},
+    {"signalsBlocked", object_signals_blocked, METH_NOARGS, "signalsBlocked() -> bool"},
+    {"sender", object_sender, METH_NOARGS,
+     "sender() -> QObject: whose signal the running slot of this object was called for"},
+    {"thread", object_thread, METH_NOARGS, "thread() -> QThread: where the object lives"},
+    {"moveToThread", object_move_to_thread, METH_O,
+     "moveToThread(thread): the object and its children live there from here on"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *get_dict(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyObject_GenericGetDict(object, NULL);
+}
+
+static PyGetSetDef object_members[] = {
+    {"__dict__", get_dict, PyObject_GenericSetDict, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject bpy_object_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "berth.QtCore.QObject",
+    .tp_doc = "QObject(parent=None): signals, slots, and ownership by a parent",
+    .tp_basicsize = sizeof(bpy_object),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = object_new,
+    .tp_init = bpy_object_init,
+    .tp_dealloc = bpy_object_dealloc,
+    .tp_finalize = bpy_object_finalize,
+    .tp_traverse = bpy_object_traverse,
+    .tp_clear = bpy_object_clear,
+    .tp_repr = object_repr,
+    .tp_methods = object_methods,
+    .tp_getset = object_members,
+    .tp_dictoffset = offsetof(bpy_object, dict),
+    .tp_weaklistoffset = offsetof(bpy_object, weakrefs),
+};
+
+int bpy_object_ready_types(PyObject *module)
+{
+    if (bpy_add_type(module, &bpy_object_type) < 0)
+        return -1;
+    return bpy_signal_add_to(&bpy_object_type, BPY_DESTROYED, BPY_OBJECT_NAME_CHANGED);
+}

@@ -1,0 +1,352 @@
+/*
+ * QThread: a thread with an event loop of its own.
+ *
+ * The QThread object lives where it was made, as in Qt; what moves to it, and what run() makes,
+ * lives in the thread. The course: start() begins the thread, which emits started, calls run()
+ * (whose base version runs the event loop), emits finished, destroys what is to be destroyed, and
+ * releases the lock that wait() waits for. A running thread keeps its QThread object.
+ *
+ * Threads that Python made, and the main one, have a QThread object too as soon as somebody asks
+ * for it.
+ */
+#include "module.h"
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef enum thread_state { FRESH, RUNNING, FINISHED } thread_state;
+
+typedef struct qthread {
+    bpy_object object;
+    bpy_thread *thread; /* owned; made before the start, so that objects can be moved to it */
+    PyThread_type_lock done; /* held while running */
+    thread_state state;
+    bool foreign;  /* not started here */
+    bool quitting; /* exit() came before the loop ran */
+    bool interruption;
+    int code;
+} qthread;
+
+static PyTypeObject qthread_type;
+
+/* ---- the thread ---- */
+
+static void call_run(qthread *self)
+{
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "run", NULL);
+    if (result == NULL)
+        bpy_print_error();
+    Py_XDECREF(result);
+}
+
+static void thread_main(void *user)
+{
+    PyGILState_STATE lock = PyGILState_Ensure();
+    qthread *self = user;
+    bpy_thread *thread = bpy_thread_ref(self->thread);
+    bpy_thread_assume(thread);
+    bpy_emit(&self->object, BPY_STARTED, NULL);
+    call_run(self);
+    bpy_emit(&self->object, BPY_FINISHED, NULL);
+    self->state = FINISHED;
+    bpy_thread_finish(thread);
+    PyThread_release_lock(self->done);
+    Py_DECREF(self);
+    bpy_thread_assume(NULL);
+    bpy_thread_unref(thread);
+    PyGILState_Release(lock);
+}
+
+static bool prepare(qthread *self)
+{
+    if (self->state == FINISHED) { /* a new life */
+        bpy_thread_unref(self->thread);
+        self->thread = NULL;
+        self->state = FRESH;
+    }
+    if (self->done == NULL)
+        self->done = PyThread_allocate_lock();
+    if (self->thread == NULL)
+        self->thread = bpy_thread_new();
+    if (self->done == NULL || self->thread == NULL)
+        PyErr_NoMemory();
+    return self->done != NULL && self->thread != NULL;
+}
+
+static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
+{
+    qthread *self = (qthread *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (self->state == RUNNING)
+        Py_RETURN_NONE;
+    if (!prepare(self))
+        return NULL;
+    self->quitting = self->interruption = false;
+    self->state = RUNNING;
+    self->thread->qthread = &self->object;
+    Py_INCREF(self); /* of the record */
+    Py_INCREF(self); /* of thread_main */
+    PyThread_acquire_lock(self->done, WAIT_LOCK);
+    if (PyThread_start_new_thread(thread_main, self) == PYTHREAD_INVALID_THREAD_ID) {
+        self->state = FRESH;
+        PyThread_release_lock(self->done);
+        self->thread->qthread = NULL;
+        Py_DECREF(self);
+        Py_DECREF(self);
+        return PyErr_Format(PyExc_RuntimeError, "cannot start a thread");
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- waiting and ending ---- */
+
+static bool wait_for(qthread *self, double milliseconds)
+{
+    PyLockStatus status;
+    PY_TIMEOUT_T microseconds = milliseconds < 0 ? -1 : (PY_TIMEOUT_T)(milliseconds * 1000);
+    Py_BEGIN_ALLOW_THREADS
+    status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
+    if (status == PY_LOCK_ACQUIRED)
+        PyThread_release_lock(self->done);
+    Py_END_ALLOW_THREADS
+    return status == PY_LOCK_ACQUIRED;
+}
+
+static PyObject *qthread_wait(PyObject *object, PyObject *args)
+{
+    qthread *self = (qthread *)object;
+    double milliseconds = -1;
+    if (!PyArg_ParseTuple(args, "|d:wait", &milliseconds) || !bpy_object_check(object))
+        return NULL;
+    if (self->thread == bpy_thread_current() || self->foreign)
+        Py_RETURN_FALSE; /* nobody can wait for himself */
+    if (self->done == NULL)
+        Py_RETURN_TRUE;
+    if (milliseconds >= 4294967295.0) /* ULONG_MAX: for ever */
+        milliseconds = -1;
+    Py_INCREF(self);
+    bool ended = wait_for(self, milliseconds);
+    Py_DECREF(self);
+    return PyBool_FromLong(ended);
+}
+
+static void leave(qthread *self, int code)
+{
+    self->quitting = true;
+    self->code = code;
+    if (self->thread != NULL)
+        bpy_thread_stop(self->thread, code);
+}
+
+static PyObject *qthread_exit(PyObject *object, PyObject *args)
+{
+    int code = 0;
+    if (!PyArg_ParseTuple(args, "|i:exit", &code) || !bpy_object_check(object))
+        return NULL;
+    leave((qthread *)object, code);
+    Py_RETURN_NONE;
+}
+
+static PyObject *qthread_quit(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(object))
+        return NULL;
+    leave((qthread *)object, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *qthread_exec(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    qthread *self = (qthread *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (self->thread != bpy_thread_current())
+        return PyErr_Format(PyExc_RuntimeError, "exec_() is for the thread itself to call");
+    bpy_run run = {.stop = self->quitting, .code = self->code};
+    self->quitting = false;
+    int code = bpy_thread_run(self->thread, &run);
+    return PyErr_Occurred() ? NULL : PyLong_FromLong(code);
+}
+
+static PyObject *qthread_request_interruption(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(object))
+        return NULL;
+    ((qthread *)object)->interruption = true;
+    Py_RETURN_NONE;
+}
+
+#define GETTERS(X)                                               \
+    X(isRunning, self->state == RUNNING)                         \
+    X(isFinished, self->state == FINISHED)                       \
+    X(isInterruptionRequested, self->interruption)
+
+#define GETTER(name, value)                                                  \
+    static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                        \
+        const qthread *self = (const qthread *)object;                       \
+        return bpy_object_check(object) ? PyBool_FromLong(value) : NULL;     \
+    }
+#define ENTRY(name, value) {#name, get_##name, METH_NOARGS, #name "() -> bool"},
+
+GETTERS(GETTER)
+
+/* ---- any thread ---- */
+
+static PyObject *pause_for(PyObject *args, double unit)
+{
+    double amount;
+    if (!PyArg_ParseTuple(args, "d", &amount))
+        return NULL;
+    double seconds = amount > 0 ? amount * unit : 0;
+    struct timespec time = {.tv_sec = (time_t)seconds};
+    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *qthread_sleep(PyObject *Py_UNUSED(none), PyObject *args)
+{
+    return pause_for(args, 1);
+}
+
+static PyObject *qthread_msleep(PyObject *Py_UNUSED(none), PyObject *args)
+{
+    return pause_for(args, 1e-3);
+}
+
+static PyObject *qthread_usleep(PyObject *Py_UNUSED(none), PyObject *args)
+{
+    return pause_for(args, 1e-6);
+}
+
+static PyObject *qthread_current(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
+{
+    bpy_object *object = bpy_qthread_for(bpy_thread_current());
+    return object != NULL ? Py_NewRef((PyObject *)object) : NULL;
+}
+
+static PyObject *qthread_ideal(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
+{
+    return PyLong_FromLong(sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static PyObject *qthread_yield(PyObject *Py_UNUSED(none), PyObject *args)
+{
+    (void)args;
+    Py_BEGIN_ALLOW_THREADS
+    sched_yield();
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+/* ---- the type ---- */
+
+static void qthread_release(bpy_object *object)
+{
+    qthread *self = (qthread *)object;
+    if (self->state == RUNNING && !self->foreign)
+        leave(self, 0);
+}
+
+static bool qthread_busy(bpy_object *object)
+{
+    return ((qthread *)object)->state == RUNNING;
+}
+
+static const bpy_kind qthread_kind = {.release = qthread_release, .busy = qthread_busy};
+
+static PyObject *qthread_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                             PyObject *Py_UNUSED(kwargs))
+{
+    return bpy_object_new(type, &qthread_kind);
+}
+
+static void qthread_dealloc(PyObject *object)
+{
+    qthread *self = (qthread *)object;
+    bpy_thread *thread = self->thread;
+    PyThread_type_lock done = self->done;
+    if (PyObject_CallFinalizerFromDealloc(object) < 0)
+        return;
+    bpy_object_dealloc(object);
+    if (thread != NULL)
+        bpy_thread_unref(thread);
+    if (done != NULL)
+        PyThread_free_lock(done);
+}
+
+/* The QThread of any thread, not owned; made where there is none. */
+bpy_object *bpy_qthread_for(bpy_thread *thread)
+{
+    if (thread->qthread != NULL || !thread->alive)
+        return thread->qthread;
+    qthread *self = (qthread *)bpy_object_make(&qthread_type, &qthread_kind, NULL);
+    if (self == NULL)
+        return NULL;
+    self->foreign = true;
+    self->state = RUNNING;
+    self->thread = bpy_thread_ref(thread);
+    thread->qthread = &self->object;
+    return thread->qthread;
+}
+
+bpy_thread *bpy_qthread_thread(PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, &qthread_type)) {
+        PyErr_Format(PyExc_TypeError, "a QThread is required, not %s", Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    qthread *self = (qthread *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (self->state != RUNNING && !prepare(self))
+        return NULL;
+    return self->thread;
+}
+
+static PyMethodDef qthread_methods[] = {
+    GETTERS(ENTRY)
+    {"start", qthread_start, METH_VARARGS, "start(): begins the thread, which calls run()"},
+    {"run", qthread_exec, METH_NOARGS, "run(): what the thread does; the event loop, unless overridden"},
+    {"exec_", qthread_exec, METH_NOARGS, "exec_() -> int: the thread's event loop"},
+    {"exec", qthread_exec, METH_NOARGS, "exec() -> int"},
+    {"exit", qthread_exit, METH_VARARGS, "exit(code=0): ends the thread's event loops"},
+    {"quit", qthread_quit, METH_NOARGS, "quit(): exit(0)"},
+    {"wait", qthread_wait, METH_VARARGS, "wait(milliseconds=None) -> bool: whether it has ended"},
+    {"requestInterruption", qthread_request_interruption, METH_NOARGS, "requestInterruption()"},
+    {"sleep", qthread_sleep, METH_VARARGS | METH_STATIC, "sleep(seconds)"},
+    {"msleep", qthread_msleep, METH_VARARGS | METH_STATIC, "msleep(milliseconds)"},
+    {"usleep", qthread_usleep, METH_VARARGS | METH_STATIC, "usleep(microseconds)"},
+    {"currentThread", qthread_current, METH_NOARGS | METH_STATIC, "currentThread() -> QThread"},
+    {"idealThreadCount", qthread_ideal, METH_NOARGS | METH_STATIC, "idealThreadCount() -> int"},
+    {"yieldCurrentThread", qthread_yield, METH_NOARGS | METH_STATIC, "yieldCurrentThread()"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject qthread_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "berth.QtCore.QThread",
+    .tp_doc = "QThread(parent=None): a thread with an event loop",
+    .tp_basicsize = sizeof(qthread),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &bpy_object_type,
+    .tp_new = qthread_new,
+    .tp_init = bpy_object_init,
+    .tp_dealloc = qthread_dealloc,
+    .tp_finalize = bpy_object_finalize,
+    .tp_traverse = bpy_object_traverse,
+    .tp_clear = bpy_object_clear,
+    .tp_methods = qthread_methods,
+};
+
+int bpy_qthread_ready_types(PyObject *module)
+{
+    if (bpy_add_type(module, &qthread_type) < 0)
+        return -1;
+    return bpy_signal_add_to(&qthread_type, BPY_STARTED, BPY_FINISHED);
+}

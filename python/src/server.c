@@ -1,0 +1,516 @@
+/*
+ * QTcpServer: a berth_server with signals and virtual functions.
+ *
+ * A subclass that overrides incomingConnection is called with each accepted descriptor; the others
+ * leave it to Berth, which makes sockets without Python. The Python object of a pending connection
+ * is made when it is taken, as a child of the server. Sockets that the program itself puts into the
+ * queue are remembered, for close() destroys what is pending.
+ *
+ * Errors have Qt's numbers and texts. listen() on a server that listens already returns False and
+ * leaves the error alone, as Qt does.
+ */
+#include "module.h"
+
+#include <ctype.h>
+#include <string.h>
+
+typedef struct server {
+    bpy_object object;
+    berth_server *native; /* NULL until it is needed */
+    PyObject *proxy;      /* a QNetworkProxy or NULL */
+    PyObject *error_text; /* str or NULL */
+    PyObject *added;      /* list of sockets put into the queue by the program, or NULL */
+    int error;            /* Qt's number */
+    int limit;
+    bool listened; /* by listen() or setSocketDescriptor(), and not closed since */
+} server;
+
+static PyObject *name_incoming; /* "incomingConnection" */
+static PyObject *base_incoming; /* the method of QTcpServer itself */
+
+static server *to_server(bpy_object *object)
+{
+    return (server *)object;
+}
+
+/* ---- errors ---- */
+
+static void note(server *self, int error, const char *text)
+{
+    self->error = error;
+    Py_XSETREF(self->error_text, PyUnicode_FromString(text));
+    PyErr_Clear();
+}
+
+static const char *text_of(berth_error error)
+{
+    switch (error) {
+    case BERTH_ERROR_ADDRESS_IN_USE:
+        return "The bound address is already in use";
+    case BERTH_ERROR_ADDRESS_NOT_AVAILABLE:
+        return "The address is not available";
+    case BERTH_ERROR_SOCKET_ACCESS:
+        return "The address is protected";
+    case BERTH_ERROR_SOCKET_RESOURCE:
+        return "Out of resources";
+    case BERTH_ERROR_SOCKET_TIMEOUT:
+        return "Network operation timed out";
+    case BERTH_ERROR_UNSUPPORTED_OPERATION:
+        return "Unsupported socket operation";
+    default:
+        return "Unknown error";
+    }
+}
+
+static void note_native(server *self)
+{
+    berth_error error = berth_server_error(self->native);
+    note(self, bpy_error_number(error), text_of(error));
+}
+
+/* ---- handlers ---- */
+
+static void on_new_connection(berth_server *native, void *user)
+{
+    server *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    bpy_emit(&self->object, BPY_NEW_CONNECTION, NULL);
+    bpy_leave(entered);
+}
+
+static void on_accept_error(berth_server *native, berth_error error, void *user)
+{
+    server *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    note(self, bpy_error_number(error), text_of(error));
+    PyObject *number = bpy_enum_value(BPY_ENUM_ERROR, self->error);
+    bpy_emit(&self->object, BPY_ACCEPT_ERROR, number);
+    Py_XDECREF(number);
+    bpy_leave(entered);
+}
+
+/* The override of incomingConnection, in the object or in its class; owned, NULL if there is none.
+ */
+static PyObject *override(server *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *dict = self->object.dict;
+    PyObject *own = dict != NULL ? PyDict_GetItemWithError(dict, name_incoming) : NULL;
+    if (own != NULL)
+        return Py_NewRef(own);
+    if (type == &bpy_server_type)
+        return NULL;
+    PyObject *function = PyObject_GetAttr((PyObject *)type, name_incoming);
+    if (function == base_incoming)
+        Py_CLEAR(function);
+    if (function == NULL)
+        return NULL;
+    Py_DECREF(function);
+    return PyObject_GetAttr((PyObject *)self, name_incoming);
+}
+
+static void on_incoming(berth_server *native, int descriptor, void *user)
+{
+    server *self = user;
+    bool entered = bpy_enter();
+    PyObject *function = override(self);
+    if (function == NULL) {
+        PyErr_Clear();
+        berth_server_base_incoming_connection(native, descriptor);
+    } else {
+        Py_INCREF(self);
+        PyObject *result = PyObject_CallFunction(function, "i", descriptor);
+        if (result == NULL)
+            bpy_print_error();
+        Py_XDECREF(result);
+        Py_DECREF(function);
+        Py_DECREF(self);
+    }
+    bpy_leave(entered);
+}
+
+static const berth_server_handlers plain_handlers = {
+    .new_connection = on_new_connection,
+    .accept_error = on_accept_error,
+};
+
+static const berth_server_handlers overriding_handlers = {
+    .new_connection = on_new_connection,
+    .accept_error = on_accept_error,
+    .incoming_connection = on_incoming,
+};
+
+/* ---- the native server ---- */
+
+static bool need_native(server *self)
+{
+    bpy_object *object = &self->object;
+    if (!bpy_object_check((PyObject *)self) || !bpy_object_here(object))
+        return false;
+    if (self->native != NULL)
+        return true;
+    if (!bpy_thread_loop(object->home))
+        return false;
+    bool plain = Py_IS_TYPE((PyObject *)self, &bpy_server_type);
+    self->native = berth_server_new(object->home->loop,
+                                    plain ? &plain_handlers : &overriding_handlers, self);
+    if (self->native == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    berth_server_set_max_pending_connections(self->native, self->limit);
+    bpy_object_settle(object);
+    return true;
+}
+
+/* Destroys pending sockets that came from the program: close() does so with all that is pending. */
+static void destroy_added(server *self)
+{
+    PyObject *added = self->added;
+    self->added = NULL;
+    for (Py_ssize_t i = 0; added != NULL && i < PyList_GET_SIZE(added); i++) {
+        PyObject *weak = PyList_GET_ITEM(added, i);
+        PyObject *socket = PyObject_CallNoArgs(weak);
+        if (socket != NULL && socket != Py_None)
+            bpy_object_destroy((bpy_object *)socket);
+        Py_XDECREF(socket);
+    }
+    Py_XDECREF(added);
+}
+
+static void server_release(bpy_object *object)
+{
+    server *self = to_server(object);
+    berth_server *native = self->native;
+    if (native == NULL)
+        return;
+    destroy_added(self);
+    self->native = NULL;
+    berth_server_free(native);
+}
+
+static bool server_busy(bpy_object *object)
+{
+    const server *self = to_server(object);
+    return self->native != NULL && berth_server_is_listening(self->native);
+}
+
+static bool server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+{
+    server *self = to_server(object);
+    if (server_busy(object)) {
+        PyErr_SetString(PyExc_RuntimeError, "a listening server cannot be moved to another thread; "
+                                            "move it before it listens");
+        return false;
+    }
+    server_release(object);
+    bpy_object_unsettle(object);
+    self->listened = false;
+    return true;
+}
+
+static int server_traverse(bpy_object *object, visitproc visit, void *arg)
+{
+    Py_VISIT(to_server(object)->proxy);
+    Py_VISIT(to_server(object)->added);
+    return 0;
+}
+
+static void server_clear(bpy_object *object)
+{
+    Py_CLEAR(to_server(object)->proxy);
+    Py_CLEAR(to_server(object)->added);
+    Py_CLEAR(to_server(object)->error_text);
+}
+
+static const bpy_kind server_kind = {
+    .release = server_release,
+    .busy = server_busy,
+    .move = server_move,
+    .traverse = server_traverse,
+    .clear = server_clear,
+};
+
+static PyObject *server_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                            PyObject *Py_UNUSED(kwargs))
+{
+    server *self = (server *)bpy_object_new(type, &server_kind);
+    if (self == NULL)
+        return NULL;
+    self->error = -1;
+    self->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
+    return (PyObject *)self;
+}
+
+/* ---- listening ---- */
+
+static PyObject *listened(server *self, bool good)
+{
+    if (good)
+        self->listened = true;
+    else
+        note_native(self);
+    return PyBool_FromLong(good);
+}
+
+static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"address", "port", NULL};
+    server *self = (server *)object;
+    PyObject *where = NULL;
+    unsigned port = 0;
+    berth_address address = BERTH_ADDRESS_ANY;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OI:listen", names, &where, &port))
+        return NULL;
+    if ((where != NULL && !bpy_host_address_get(where, &address)) || !bpy_port_check(port) ||
+        !need_native(self))
+        return NULL;
+    if (self->listened)
+        Py_RETURN_FALSE;
+    return listened(self, berth_server_listen(self->native, address, (uint16_t)port));
+}
+
+static PyObject *server_set_descriptor(PyObject *object, PyObject *value)
+{
+    server *self = (server *)object;
+    long descriptor = PyLong_AsLong(value);
+    if ((descriptor == -1 && PyErr_Occurred()) || !need_native(self))
+        return NULL;
+    if (self->listened)
+        Py_RETURN_FALSE;
+    if (berth_server_set_descriptor(self->native, (int)descriptor))
+        return listened(self, true);
+    if (descriptor == -1)
+        note(self, -1, "Unknown error");
+    else
+        note(self, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
+             "Invalid socket descriptor");
+    Py_RETURN_FALSE;
+}
+
+static PyObject *server_close(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    server *self = (server *)object;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+        return NULL;
+    self->listened = false;
+    destroy_added(self);
+    if (self->native != NULL)
+        berth_server_close(self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *switch_accepting(PyObject *object, void (*function)(berth_server *server))
+{
+    server *self = (server *)object;
+    if (!need_native(self))
+        return NULL;
+    function(self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_pause(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    return switch_accepting(object, berth_server_pause_accepting);
+}
+
+static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    return switch_accepting(object, berth_server_resume_accepting);
+}
+
+/* ---- connections ---- */
+
+static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    server *self = (server *)object;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+        return NULL;
+    berth_socket *native =
+        self->native != NULL ? berth_server_base_next_pending_connection(self->native) : NULL;
+    if (native == NULL)
+        Py_RETURN_NONE;
+    return bpy_socket_from_native(native, &self->object);
+}
+
+static PyObject *server_incoming(PyObject *object, PyObject *value)
+{
+    server *self = (server *)object;
+    long descriptor = PyLong_AsLong(value);
+    if ((descriptor == -1 && PyErr_Occurred()) || !need_native(self))
+        return NULL;
+    berth_server_base_incoming_connection(self->native, (int)descriptor);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_add_pending(PyObject *object, PyObject *socket)
+{
+    server *self = (server *)object;
+    if (!need_native(self))
+        return NULL;
+    berth_socket *native = bpy_socket_native(socket);
+    if (native == NULL)
+        return NULL;
+    if (((bpy_object *)socket)->home != self->object.home)
+        return PyErr_Format(PyExc_RuntimeError, "the socket lives in another thread");
+    if (self->added == NULL)
+        self->added = PyList_New(0);
+    PyObject *weak = self->added != NULL ? PyWeakref_NewRef(socket, NULL) : NULL;
+    int status = weak != NULL ? PyList_Append(self->added, weak) : -1;
+    Py_XDECREF(weak);
+    if (status < 0)
+        return NULL;
+    berth_server_add_pending_connection(self->native, native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_wait(PyObject *object, PyObject *args)
+{
+    server *self = (server *)object;
+    int milliseconds;
+    bool timed_out = false, before;
+    if (!PyArg_ParseTuple(args, "i:waitForNewConnection", &milliseconds))
+        return NULL;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+        return NULL;
+    if (self->native == NULL)
+        return Py_BuildValue("(OO)", Py_False, Py_False);
+    bpy_thread *thread = self->object.home;
+    Py_INCREF(self);
+    bpy_block(thread, true, &before);
+    bool result = berth_server_wait_for_new_connection(self->native, milliseconds, &timed_out);
+    bpy_unblock(thread, before);
+    if (timed_out && self->native != NULL)
+        note_native(self);
+    Py_DECREF(self);
+    if (PyErr_CheckSignals() < 0)
+        return NULL;
+    return Py_BuildValue("(NN)", PyBool_FromLong(result), PyBool_FromLong(timed_out));
+}
+
+static PyObject *server_set_limit(PyObject *object, PyObject *value)
+{
+    server *self = (server *)object;
+    int limit = _PyLong_AsInt(value);
+    if ((limit == -1 && PyErr_Occurred()) || !bpy_object_check(object) ||
+        !bpy_object_here(&self->object))
+        return NULL;
+    self->limit = limit;
+    if (self->native != NULL)
+        berth_server_set_max_pending_connections(self->native, limit);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_set_proxy(PyObject *object, PyObject *proxy)
+{
+    server *self = (server *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    Py_INCREF(proxy);
+    Py_XSETREF(self->proxy, proxy);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_set_error(PyObject *object, PyObject *args)
+{
+    int error;
+    const char *text;
+    if (!PyArg_ParseTuple(args, "is", &error, &text) || !bpy_object_check(object))
+        return NULL;
+    note((server *)object, error, text);
+    Py_RETURN_NONE;
+}
+
+/* ---- getters ---- */
+
+static PyObject *address(const server *self)
+{
+    return bpy_host_address_make(self->native != NULL ? berth_server_address(self->native)
+                                                      : BERTH_ADDRESS_NULL);
+}
+
+static bool pending(const server *self)
+{
+    return self->native != NULL && berth_server_base_has_pending_connections(self->native);
+}
+
+#define GETTERS(X)                                                                              \
+    X(isListening,                                                                              \
+      PyBool_FromLong(self->native != NULL && berth_server_is_listening(self->native)), "bool") \
+    X(serverPort, PyLong_FromLong(self->native != NULL ? berth_server_port(self->native) : 0),  \
+      "int: 0 when not listening")                                                              \
+    X(serverAddress, address(self), "QHostAddress: null when not listening")                    \
+    X(socketDescriptor,                                                                         \
+      PyLong_FromLong(self->native != NULL ? berth_server_descriptor(self->native) : -1),       \
+      "int: -1 when not listening")                                                             \
+    X(hasPendingConnections, PyBool_FromLong(pending(self)), "bool")                            \
+    X(maxPendingConnections, PyLong_FromLong(self->limit), "int")                               \
+    X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError: of the last failure") \
+    X(errorString,                                                                              \
+      self->error_text != NULL ? Py_NewRef(self->error_text) : PyUnicode_FromString(""),        \
+      "str: of the last failure")                                                               \
+    X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
+
+#define GETTER(name, value, text)                                           \
+    static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                       \
+        const server *self = (const server *)object;                        \
+        return bpy_object_check(object) ? (value) : NULL;                   \
+    }
+#define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
+
+GETTERS(GETTER)
+
+static PyMethodDef server_methods[] = {
+    GETTERS(ENTRY)
+    {"listen", BPY_METHOD(server_listen), METH_VARARGS | METH_KEYWORDS,
+     "listen(address=QHostAddress.Any, port=0) -> bool"},
+    {"close", server_close, METH_NOARGS,
+     "close(): stops listening and destroys the pending connections"},
+    {"setSocketDescriptor", server_set_descriptor, METH_O,
+     "setSocketDescriptor(descriptor) -> bool: listens on a descriptor made elsewhere"},
+    {"pauseAccepting", server_pause, METH_NOARGS, "pauseAccepting(): peers wait in the backlog"},
+    {"resumeAccepting", server_resume, METH_NOARGS, "resumeAccepting()"},
+    {"nextPendingConnection", server_next, METH_NOARGS,
+     "nextPendingConnection() -> QTcpSocket or None: the oldest, a child of the server"},
+    {"incomingConnection", server_incoming, METH_O,
+     "incomingConnection(descriptor): called for each accepted connection; may be overridden"},
+    {"addPendingConnection", server_add_pending, METH_O,
+     "addPendingConnection(socket): for overrides of incomingConnection"},
+    {"waitForNewConnection", server_wait, METH_VARARGS,
+     "waitForNewConnection(milliseconds) -> (bool, bool): result and whether the time passed"},
+    {"setMaxPendingConnections", server_set_limit, METH_O, "setMaxPendingConnections(limit)"},
+    {"_set_proxy", server_set_proxy, METH_O, NULL},
+    {"_set_error", server_set_error, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyTypeObject bpy_server_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "berth.QtNetwork.QTcpServer",
+    .tp_doc = "QTcpServer(parent=None): listens and accepts; emits newConnection",
+    .tp_basicsize = sizeof(server),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &bpy_object_type,
+    .tp_new = server_new,
+    .tp_init = bpy_object_init,
+    .tp_dealloc = bpy_object_dealloc,
+    .tp_finalize = bpy_object_finalize,
+    .tp_traverse = bpy_object_traverse,
+    .tp_clear = bpy_object_clear,
+    .tp_methods = server_methods,
+};
+
+int bpy_server_ready_types(PyObject *module)
+{
+    if (bpy_add_type(module, &bpy_server_type) < 0 ||
+        bpy_signal_add_to(&bpy_server_type, BPY_NEW_CONNECTION, BPY_ACCEPT_ERROR) < 0)
+        return -1;
+    name_incoming = PyUnicode_InternFromString("incomingConnection");
+    if (name_incoming == NULL)
+        return -1;
+    base_incoming = PyDict_GetItemWithError(bpy_server_type.tp_dict, name_incoming);
+    return 0;
+}

@@ -1,0 +1,633 @@
+/*
+ * QAbstractSocket and QTcpSocket: a berth_socket with signals.
+ *
+ * The native socket is made when it is first needed (connecting, binding, adopting), in the thread
+ * the object then lives in; until then the object answers what a fresh socket would. A socket that
+ * comes from a server gets its Python object when the program takes it.
+ *
+ * The object keeps its own error: Qt's number and Qt's text, which are what programs compare and
+ * show. Of errors whose text Qt makes from the system's answer, the reason in Berth's text is
+ * taken.
+ *
+ * An address is connected to by its text: so the state is HostLookupState first, as in Qt, and
+ * peerName is known.
+ */
+#include "socket.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+static bpy_socket *to_socket(bpy_object *object)
+{
+    return (bpy_socket *)object;
+}
+
+/* ---- errors ---- */
+
+void bpy_socket_fail(bpy_socket *self, int error, const char *text)
+{
+    self->error = error;
+    Py_XSETREF(self->error_text, text != NULL ? PyUnicode_FromString(text) : NULL);
+    PyErr_Clear();
+}
+
+/* The reason at the end of a text such as "cannot connect to 10.0.0.1:80: network unreachable". */
+static const char *reason(const char *text, char *memory, size_t size)
+{
+    const char *colon = strrchr(text, ':');
+    text = colon != NULL && colon[1] == ' ' ? colon + 2 : text;
+    snprintf(memory, size, "%s", text);
+    memory[0] = (char)toupper((unsigned char)memory[0]);
+    return memory;
+}
+
+static const char *text_of(const bpy_socket *self, berth_error error, char *memory, size_t size)
+{
+    switch (error) {
+    case BERTH_ERROR_CONNECTION_REFUSED:
+        return "Connection refused";
+    case BERTH_ERROR_REMOTE_HOST_CLOSED:
+        return "The remote host closed the connection";
+    case BERTH_ERROR_HOST_NOT_FOUND:
+        return "Host not found";
+    case BERTH_ERROR_SOCKET_RESOURCE:
+        return "Out of resources";
+    case BERTH_ERROR_SOCKET_TIMEOUT:
+        return self->timeout_text != NULL ? self->timeout_text : "Connection timed out";
+    case BERTH_ERROR_ADDRESS_IN_USE:
+        return "The bound address is already in use";
+    case BERTH_ERROR_ADDRESS_NOT_AVAILABLE:
+        return "The address is not available";
+    case BERTH_ERROR_OPERATION:
+        return "Trying to connect while connection is in progress";
+    case BERTH_ERROR_UNSUPPORTED_OPERATION:
+        return "Unsupported socket operation";
+    case BERTH_ERROR_UNKNOWN:
+    case BERTH_ERROR_NONE:
+        return "Unknown error";
+    default:
+        return reason(berth_socket_error_string(self->native), memory, size);
+    }
+}
+
+static void note_error(bpy_socket *self, berth_error error)
+{
+    char memory[160];
+    bpy_socket_fail(self, bpy_error_number(error), text_of(self, error, memory, sizeof memory));
+}
+
+/* ---- handlers ---- */
+
+static void emit_number(bpy_socket *self, bpy_known_signal which, PyObject *number)
+{
+    if (number == NULL)
+        bpy_print_error();
+    else
+        bpy_emit(&self->object, which, number);
+    Py_XDECREF(number);
+}
+
+static void on_ready_read(berth_socket *native, void *user)
+{
+    bpy_socket *self = user;
+    bool entered = bpy_enter();
+    if ((self->mode & READ_ONLY) != 0)
+        bpy_emit(&self->object, BPY_READY_READ, NULL);
+    else
+        berth_socket_skip(native, SIZE_MAX);
+    bpy_leave(entered);
+}
+
+static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
+{
+    bpy_socket *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    if (self->object.listeners != NULL && bpy_has_listeners(&self->object, BPY_BYTES_WRITTEN))
+        emit_number(self, BPY_BYTES_WRITTEN, PyLong_FromSize_t(bytes));
+    bpy_leave(entered);
+}
+
+static void on_error(berth_socket *native, berth_error error, void *user)
+{
+    bpy_socket *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    Py_INCREF(self);
+    note_error(self, error);
+    int number = self->error;
+    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, number));
+    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, number));
+    Py_DECREF(self);
+    bpy_leave(entered);
+}
+
+static void on_state_changed(berth_socket *native, berth_state state, void *user)
+{
+    bpy_socket *self = user;
+    bool entered = bpy_enter();
+    if (state == BERTH_STATE_UNCONNECTED && berth_socket_error(native) != BERTH_ERROR_NONE)
+        note_error(self, berth_socket_error(native)); /* the slot may ask already */
+    if (self->object.listeners != NULL)
+        emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));
+    bpy_leave(entered);
+}
+
+#define PLAIN_HANDLERS(X)                                   \
+    X(connected, BPY_CONNECTED)                             \
+    X(disconnected, BPY_DISCONNECTED)                       \
+    X(read_channel_finished, BPY_READ_CHANNEL_FINISHED)     \
+    X(host_found, BPY_HOST_FOUND)
+
+#define PLAIN_HANDLER(name, signal)                       \
+    static void on_##name(berth_socket *native, void *user) \
+    {                                                     \
+        bpy_socket *self = user;                          \
+        (void)native;                                     \
+        bool entered = bpy_enter();                       \
+        bpy_emit(&self->object, signal, NULL);            \
+        bpy_leave(entered);                               \
+    }
+#define PLAIN_SLOT(name, signal) .name = on_##name,
+
+PLAIN_HANDLERS(PLAIN_HANDLER)
+
+static const berth_socket_handlers handlers = {
+    PLAIN_HANDLERS(PLAIN_SLOT).ready_read = on_ready_read,
+    .bytes_written = on_bytes_written,
+    .error_occurred = on_error,
+    .state_changed = on_state_changed,
+};
+
+/* ---- the native socket ---- */
+
+static berth_state state_of(const bpy_socket *self)
+{
+    return self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
+}
+
+static bool need_native(bpy_socket *self)
+{
+    bpy_object *object = &self->object;
+    if (!bpy_object_check((PyObject *)self) || !bpy_object_here(object))
+        return false;
+    if (self->native != NULL)
+        return true;
+    if (!bpy_thread_loop(object->home))
+        return false;
+    self->native = berth_socket_new(object->home->loop, &handlers, self);
+    if (self->native == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    bpy_object_settle(object);
+    return true;
+}
+
+/* For servers: the native of a socket object; NULL with an exception. */
+berth_socket *bpy_socket_native(PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, &bpy_socket_type)) {
+        PyErr_Format(PyExc_TypeError, "a QTcpSocket is required, not %s",
+                     Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    bpy_socket *self = (bpy_socket *)object;
+    return need_native(self) ? self->native : NULL;
+}
+
+void bpy_socket_leave_device(bpy_socket *self)
+{
+    if (self->mode == 0)
+        return;
+    bpy_emit(&self->object, BPY_ABOUT_TO_CLOSE, NULL);
+}
+
+static void socket_release(bpy_object *object)
+{
+    bpy_socket *self = to_socket(object);
+    berth_socket *native = self->native;
+    if (native == NULL)
+        return;
+    if (berth_socket_state(native) != BERTH_STATE_UNCONNECTED)
+        bpy_socket_leave_device(self);
+    if (self->native == NULL)
+        return;
+    berth_socket_free(native);
+    self->native = NULL;
+}
+
+static bool socket_busy(bpy_object *object)
+{
+    return state_of(to_socket(object)) != BERTH_STATE_UNCONNECTED;
+}
+
+static bool socket_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+{
+    bpy_socket *self = to_socket(object);
+    if (socket_busy(object)) {
+        PyErr_SetString(PyExc_RuntimeError, "a socket with a connection cannot be moved to "
+                                            "another thread; pass its descriptor instead");
+        return false;
+    }
+    berth_socket_free(self->native);
+    self->native = NULL;
+    bpy_object_unsettle(object);
+    return true;
+}
+
+static int socket_traverse(bpy_object *object, visitproc visit, void *arg)
+{
+    Py_VISIT(to_socket(object)->proxy);
+    return 0;
+}
+
+static void socket_clear(bpy_object *object)
+{
+    Py_CLEAR(to_socket(object)->proxy);
+    Py_CLEAR(to_socket(object)->error_text);
+}
+
+static const bpy_kind socket_kind = {
+    .release = socket_release,
+    .busy = socket_busy,
+    .move = socket_move,
+    .traverse = socket_traverse,
+    .clear = socket_clear,
+};
+
+static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                            PyObject *Py_UNUSED(kwargs))
+{
+    bpy_socket *self = (bpy_socket *)bpy_object_new(type, &socket_kind);
+    if (self != NULL)
+        self->error = -1;
+    return (PyObject *)self;
+}
+
+/* The Python object of a native socket that a server made or was given; owned. */
+PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
+{
+    bpy_socket *self = berth_socket_user(native);
+    if (self != NULL)
+        return Py_NewRef((PyObject *)self);
+    self = (bpy_socket *)bpy_object_make(&bpy_tcp_socket_type, &socket_kind, parent);
+    if (self == NULL)
+        return NULL;
+    self->error = -1;
+    self->mode = READ_WRITE;
+    self->native = native;
+    berth_socket_detach(native);
+    berth_socket_set_handlers(native, &handlers, self);
+    bpy_object_settle(&self->object);
+    return (PyObject *)self;
+}
+
+/* ---- connecting ---- */
+
+static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"host", "port", "mode", "protocol", NULL};
+    bpy_socket *self = (bpy_socket *)object;
+    PyObject *target;
+    const char *host;
+    unsigned port;
+    int mode = READ_WRITE, protocol = 2;
+    berth_address address;
+    char text[BERTH_ADDRESS_TEXT_SIZE];
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OI|ii:connectToHost", names, &target, &port,
+                                     &mode, &protocol))
+        return NULL;
+    if (!bpy_port_check(port) || !need_native(self))
+        return NULL;
+    if (PyUnicode_Check(target))
+        host = PyUnicode_AsUTF8(target);
+    else if (bpy_host_address_get(target, &address))
+        host = berth_address_format(address, text, sizeof text);
+    else
+        return NULL;
+    if (host == NULL)
+        return NULL;
+    berth_state state = state_of(self);
+    if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
+        self->mode = mode & READ_WRITE;
+    self->timeout_text = NULL;
+    berth_socket_connect_to_host(self->native, host, (uint16_t)port);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+/* bind(address, port=0, mode=...) and bind(port=0, mode=...). */
+static PyObject *socket_bind(PyObject *object, PyObject *args)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    PyObject *first = NULL, *second = NULL, *mode = NULL;
+    berth_address address = BERTH_ADDRESS_ANY;
+    unsigned port = 0;
+    if (!PyArg_ParseTuple(args, "|OOO:bind", &first, &second, &mode) || !need_native(self))
+        return NULL;
+    bool is_port = first != NULL && PyLong_CheckExact(first);
+    if (is_port)
+        second = first;
+    else if (first != NULL && !bpy_host_address_get(first, &address))
+        return NULL;
+    if (second != NULL)
+        port = (unsigned)PyLong_AsLong(second);
+    if (PyErr_Occurred() || !bpy_port_check(port))
+        return NULL;
+    return PyBool_FromLong(berth_socket_bind(self->native, address, (uint16_t)port));
+}
+
+static PyObject *socket_adopt(PyObject *object, PyObject *args)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    long descriptor;
+    int state = BERTH_STATE_CONNECTED, mode = READ_WRITE;
+    if (!PyArg_ParseTuple(args, "l|ii:setSocketDescriptor", &descriptor, &state, &mode) ||
+        !need_native(self))
+        return NULL;
+    int before = self->mode;
+    self->mode = mode & READ_WRITE;
+    if (descriptor >= 0 && state == BERTH_STATE_CONNECTED &&
+        berth_socket_set_descriptor(self->native, (int)descriptor))
+        Py_RETURN_TRUE;
+    self->mode = before;
+    if (descriptor == -1)
+        bpy_socket_fail(self, -1, "Unknown error");
+    else
+        bpy_socket_fail(self, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
+                        "Invalid socket descriptor");
+    Py_RETURN_FALSE;
+}
+
+/* ---- ending ---- */
+
+static bool usable(bpy_socket *self)
+{
+    return bpy_object_check((PyObject *)self) && bpy_object_here(&self->object);
+}
+
+static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = (bpy_socket *)object;
+    if (!usable(self))
+        return NULL;
+    if (self->native != NULL)
+        berth_socket_disconnect_from_host(self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = (bpy_socket *)object;
+    if (!usable(self))
+        return NULL;
+    bpy_socket_leave_device(self);
+    self->mode = 0;
+    if (self->native != NULL)
+        berth_socket_close(self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    bpy_socket *self = (bpy_socket *)object;
+    if (!usable(self))
+        return NULL;
+    if (state_of(self) == BERTH_STATE_UNCONNECTED)
+        Py_RETURN_NONE;
+    bpy_socket_leave_device(self);
+    self->mode = 0;
+    if (self->native != NULL)
+        berth_socket_abort(self->native);
+    Py_RETURN_NONE;
+}
+
+/* ---- waits ---- */
+
+typedef bool wait_function(berth_socket *socket, int milliseconds);
+
+static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait, const char *text)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    int milliseconds = 30000;
+    if (!PyArg_ParseTuple(args, "|i", &milliseconds))
+        return NULL;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+        return NULL;
+    if (self->native == NULL)
+        Py_RETURN_FALSE;
+    bpy_thread *thread = self->object.home;
+    bool before;
+    Py_INCREF(self);
+    self->timeout_text = text;
+    bpy_block(thread, true, &before);
+    bool result = wait(self->native, milliseconds);
+    bpy_unblock(thread, before);
+    self->timeout_text = NULL;
+    Py_DECREF(self);
+    return PyErr_CheckSignals() < 0 ? NULL : PyBool_FromLong(result);
+}
+
+#define NETWORK_TIMEOUT "Network operation timed out"
+
+#define WAITS(X)                                                                             \
+    X(waitForConnected, berth_socket_wait_for_connected, "Socket operation timed out")       \
+    X(waitForReadyRead, berth_socket_wait_for_ready_read, NETWORK_TIMEOUT)                   \
+    X(waitForBytesWritten, berth_socket_wait_for_bytes_written, NETWORK_TIMEOUT)             \
+    X(waitForDisconnected, berth_socket_wait_for_disconnected, NETWORK_TIMEOUT)
+
+#define WAIT(name, function, text)                              \
+    static PyObject *do_##name(PyObject *object, PyObject *args) \
+    {                                                           \
+        return wait_for(object, args, function, text);          \
+    }
+#define WAIT_ENTRY(name, function, text) \
+    {#name, do_##name, METH_VARARGS, #name "(milliseconds=30000) -> bool"},
+
+WAITS(WAIT)
+
+/* ---- options ---- */
+
+/* By Qt's numbers; -1: not of TCP. */
+static const int options[] = {
+    BERTH_OPTION_LOW_DELAY,        BERTH_OPTION_KEEP_ALIVE, -1, -1, BERTH_OPTION_TYPE_OF_SERVICE,
+    BERTH_OPTION_SEND_BUFFER_SIZE, BERTH_OPTION_RECEIVE_BUFFER_SIZE, -1,
+};
+
+static int option_of(int which)
+{
+    bool known = which >= 0 && which < (int)(sizeof options / sizeof options[0]);
+    return known ? options[which] : -1;
+}
+
+static PyObject *socket_set_option(PyObject *object, PyObject *args)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    int which, value;
+    if (!PyArg_ParseTuple(args, "ii:setSocketOption", &which, &value) || !bpy_object_check(object))
+        return NULL;
+    if (self->native != NULL && option_of(which) >= 0)
+        berth_socket_set_option(self->native, (berth_socket_option)option_of(which), value);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_option(PyObject *object, PyObject *args)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    int which, value;
+    if (!PyArg_ParseTuple(args, "i:socketOption", &which) || !bpy_object_check(object))
+        return NULL;
+    if (self->native == NULL || option_of(which) < 0 ||
+        !berth_socket_get_option(self->native, (berth_socket_option)option_of(which), &value))
+        Py_RETURN_NONE;
+    return PyLong_FromLong(value);
+}
+
+static PyObject *socket_set_read_buffer_size(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    Py_ssize_t size = PyNumber_AsSsize_t(value, PyExc_OverflowError);
+    if ((size == -1 && PyErr_Occurred()) || !need_native(self))
+        return NULL;
+    berth_socket_set_read_buffer_size(self->native, size > 0 ? (size_t)size : 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_set_proxy(PyObject *object, PyObject *proxy)
+{
+    bpy_socket *self = (bpy_socket *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    Py_INCREF(proxy);
+    Py_XSETREF(self->proxy, proxy);
+    Py_RETURN_NONE;
+}
+
+static PyObject *socket_set_error(PyObject *object, PyObject *args)
+{
+    int error;
+    const char *text = NULL;
+    if (!PyArg_ParseTuple(args, "i|s", &error, &text) || !bpy_object_check(object))
+        return NULL;
+    bpy_socket_fail((bpy_socket *)object, error, text);
+    Py_RETURN_NONE;
+}
+
+/* ---- getters ---- */
+
+static PyObject *native_address(const bpy_socket *self,
+                                berth_address (*get)(const berth_socket *socket))
+{
+    return bpy_host_address_make(self->native != NULL ? get(self->native) : BERTH_ADDRESS_NULL);
+}
+
+static PyObject *native_port(const bpy_socket *self, uint16_t (*get)(const berth_socket *socket))
+{
+    return PyLong_FromLong(self->native != NULL ? get(self->native) : 0);
+}
+
+static PyObject *error_string(const bpy_socket *self)
+{
+    if (self->error_text != NULL)
+        return Py_NewRef(self->error_text);
+    return PyUnicode_FromString("Unknown error");
+}
+
+static PyObject *read_buffer_size(const bpy_socket *self)
+{
+    return PyLong_FromSize_t(self->native != NULL ? berth_socket_read_buffer_size(self->native) : 0);
+}
+
+static PyObject *peer_name(const bpy_socket *self)
+{
+    return PyUnicode_FromString(self->native != NULL ? berth_socket_peer_name(self->native) : "");
+}
+
+static PyObject *descriptor(const bpy_socket *self)
+{
+    return PyLong_FromLong(self->native != NULL ? berth_socket_descriptor(self->native) : -1);
+}
+
+#define GETTERS(X)                                                                            \
+    X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")              \
+    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError")                      \
+    X(errorString, error_string(self), "str")                                                 \
+    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)),  \
+      "bool")                                                                                 \
+    X(socketDescriptor, descriptor(self), "int: -1 without a connection")                     \
+    X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")           \
+    X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")         \
+    X(peerPort, native_port(self, berth_socket_peer_port), "int")                             \
+    X(localPort, native_port(self, berth_socket_local_port), "int")                           \
+    X(peerName, peer_name(self), "str: what was connected to")                                \
+    X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                          \
+    X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
+
+#define GETTER(name, value, text)                                           \
+    static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                       \
+        const bpy_socket *self = (const bpy_socket *)object;                \
+        return bpy_object_check(object) ? (value) : NULL;                   \
+    }
+#define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
+
+GETTERS(GETTER)
+
+PyMethodDef bpy_socket_methods[] = {
+    GETTERS(GETTER_ENTRY)
+    WAITS(WAIT_ENTRY)
+    {"connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
+     "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
+    {"bind", socket_bind, METH_VARARGS, "bind(address=Any, port=0) -> bool"},
+    {"setSocketDescriptor", socket_adopt, METH_VARARGS,
+     "setSocketDescriptor(descriptor, state=ConnectedState, mode=ReadWrite) -> bool: adopts it"},
+    {"disconnectFromHost", socket_disconnect, METH_NOARGS,
+     "disconnectFromHost(): ends the connection when the output is sent"},
+    {"close", socket_close, METH_NOARGS, "close(): as disconnectFromHost, and drops the input"},
+    {"abort", socket_abort, METH_NOARGS, "abort(): ends the connection now"},
+    {"setSocketOption", socket_set_option, METH_VARARGS, "setSocketOption(option, value)"},
+    {"socketOption", socket_option, METH_VARARGS, "socketOption(option) -> int or None"},
+    {"setReadBufferSize", socket_set_read_buffer_size, METH_O,
+     "setReadBufferSize(bytes): most that is kept unread; 0 for no limit"},
+    {"_set_proxy", socket_set_proxy, METH_O, NULL},
+    {"_set_error", socket_set_error, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- the types ---- */
+
+#define SOCKET_TYPE(variable, name, base, doc)                                       \
+    PyTypeObject variable = {                                                        \
+        PyVarObject_HEAD_INIT(NULL, 0)                                               \
+        .tp_name = name,                                                             \
+        .tp_doc = doc,                                                               \
+        .tp_basicsize = sizeof(bpy_socket),                                          \
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,   \
+        .tp_base = base,                                                             \
+        .tp_new = socket_new,                                                        \
+        .tp_init = bpy_object_init,                                                  \
+        .tp_dealloc = bpy_object_dealloc,                                            \
+        .tp_finalize = bpy_object_finalize,                                          \
+        .tp_traverse = bpy_object_traverse,                                          \
+        .tp_clear = bpy_object_clear,                                                \
+    }
+
+SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type,
+            "What is read from and written to; the base of sockets.");
+SOCKET_TYPE(bpy_socket_type, "berth.QtNetwork.QAbstractSocket", &bpy_device_type,
+            "The base of QTcpSocket.");
+SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type,
+            "QTcpSocket(parent=None): one TCP stream");
+
+int bpy_socket_ready_types(PyObject *module)
+{
+    bpy_device_type.tp_methods = bpy_device_methods;
+    bpy_socket_type.tp_methods = bpy_socket_methods;
+    if (bpy_add_type(module, &bpy_device_type) < 0 || bpy_add_type(module, &bpy_socket_type) < 0 ||
+        bpy_add_type(module, &bpy_tcp_socket_type) < 0)
+        return -1;
+    if (bpy_signal_add_to(&bpy_device_type, BPY_ABOUT_TO_CLOSE, BPY_READ_CHANNEL_FINISHED) < 0)
+        return -1;
+    return bpy_signal_add_to(&bpy_socket_type, BPY_CONNECTED, BPY_PROXY_AUTHENTICATION_REQUIRED);
+}

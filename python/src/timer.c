@@ -1,0 +1,242 @@
+/*
+ * QTimer: a berth_timer that emits timeout.
+ *
+ * The native timer is made by the first start, in the thread the object then lives in. An interval
+ * of 0 fires in every turn. singleShot makes a timer that keeps itself until it has fired.
+ */
+#include "module.h"
+
+typedef struct timer {
+    bpy_object object;
+    berth_timer *native;
+    uint64_t due; /* on the loop's clock, while active */
+    int interval;
+    bool single;
+    bool own; /* of singleShot: holds a reference to itself until it fires */
+} timer;
+
+static PyTypeObject timer_type;
+
+static bool is_active(const timer *self)
+{
+    return self->native != NULL && berth_timer_is_active(self->native);
+}
+
+static void arm(timer *self)
+{
+    uint64_t interval = (uint64_t)self->interval;
+    self->due = berth_loop_now(self->object.home->loop) + interval;
+    berth_timer_start(self->native, interval, self->single ? 0 : interval);
+}
+
+static void expired(berth_timer *Py_UNUSED(native), void *user)
+{
+    timer *self = user;
+    bool entered = bpy_enter();
+    Py_INCREF(self);
+    if (self->single)
+        berth_timer_stop(self->native);
+    else if (self->interval == 0)
+        arm(self); /* for Berth, a repetition of 0 is none */
+    else
+        self->due += (uint64_t)self->interval;
+    bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+    if (self->own) {
+        self->own = false;
+        Py_DECREF(self);
+    }
+    Py_DECREF(self);
+    bpy_leave(entered);
+}
+
+static void timer_release(bpy_object *object)
+{
+    timer *self = (timer *)object;
+    berth_timer_free(self->native);
+    self->native = NULL;
+    if (self->own) {
+        self->own = false;
+        Py_DECREF(self);
+    }
+}
+
+static bool timer_busy(bpy_object *object)
+{
+    return is_active((timer *)object);
+}
+
+/* A timer that runs goes on in the other thread, from the beginning: it is started there by an
+ * event that moves with it. */
+static bool timer_move(bpy_object *object, bpy_thread *to)
+{
+    timer *self = (timer *)object;
+    bool active = is_active(self);
+    berth_timer_free(self->native);
+    self->native = NULL;
+    bpy_object_unsettle(object);
+    if (!active)
+        return true;
+    PyObject *starter = PyObject_GetAttrString((PyObject *)self, "start");
+    bool posted = starter != NULL && bpy_thread_post_python(to, object, starter);
+    Py_XDECREF(starter);
+    return posted;
+}
+
+static const bpy_kind timer_kind = {
+    .release = timer_release, .busy = timer_busy, .move = timer_move};
+
+static PyObject *timer_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                           PyObject *Py_UNUSED(kwargs))
+{
+    return bpy_object_new(type, &timer_kind);
+}
+
+static bool start(timer *self)
+{
+    bpy_thread *home = self->object.home;
+    if (!bpy_object_here(&self->object) || !bpy_thread_loop(home))
+        return false;
+    if (self->native == NULL) {
+        self->native = berth_timer_new(home->loop, expired, self);
+        if (self->native == NULL) {
+            PyErr_NoMemory();
+            return false;
+        }
+        bpy_object_settle(&self->object);
+    }
+    arm(self);
+    return true;
+}
+
+static bool set_interval(timer *self, PyObject *value)
+{
+    int interval = (int)PyLong_AsLong(value);
+    if (interval == -1 && PyErr_Occurred())
+        return false;
+    self->interval = interval < 0 ? 0 : interval;
+    return true;
+}
+
+static PyObject *timer_start(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    timer *self = (timer *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (count > 1)
+        return PyErr_Format(PyExc_TypeError, "start() takes at most one argument");
+    if ((count == 1 && !set_interval(self, args[0])) || !start(self))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *timer_stop(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    timer *self = (timer *)object;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+        return NULL;
+    if (self->native != NULL)
+        berth_timer_stop(self->native);
+    Py_RETURN_NONE;
+}
+
+static PyObject *timer_set_interval(PyObject *object, PyObject *value)
+{
+    timer *self = (timer *)object;
+    if (!bpy_object_check(object) || !set_interval(self, value))
+        return NULL;
+    if (is_active(self) && !start(self))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *timer_set_single(PyObject *object, PyObject *value)
+{
+    int truth = PyObject_IsTrue(value);
+    if (truth < 0 || !bpy_object_check(object))
+        return NULL;
+    ((timer *)object)->single = truth;
+    Py_RETURN_NONE;
+}
+
+static int remaining(const timer *self)
+{
+    if (!is_active(self))
+        return -1;
+    uint64_t now = berth_loop_now(self->object.home->loop);
+    return now < self->due ? (int)(self->due - now) : 0;
+}
+
+#define GETTERS(X)                                                       \
+    X(interval, PyLong_FromLong(self->interval), "int: milliseconds")    \
+    X(isActive, PyBool_FromLong(is_active(self)), "bool")                \
+    X(isSingleShot, PyBool_FromLong(self->single), "bool")               \
+    X(remainingTime, PyLong_FromLong(remaining(self)), "int: milliseconds; -1 when not active") \
+    X(timerId, PyLong_FromLong(is_active(self) ? 1 : -1), "int: -1 when not active")
+
+#define GETTER(name, value, text)                                           \
+    static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
+    {                                                                       \
+        timer *self = (timer *)object;                                      \
+        return bpy_object_check(object) ? (value) : NULL;                   \
+    }
+#define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
+
+GETTERS(GETTER)
+
+/* singleShot(milliseconds, slot), the kind of timer being of no matter. */
+static PyObject *single_shot(PyObject *Py_UNUSED(none), PyObject *args)
+{
+    PyObject *first, *second, *third = NULL;
+    if (!PyArg_ParseTuple(args, "OO|O:singleShot", &first, &second, &third))
+        return NULL;
+    PyObject *slot = third != NULL ? third : second;
+    timer *self = (timer *)bpy_object_make(&timer_type, &timer_kind, NULL);
+    if (self == NULL)
+        return NULL;
+    self->single = true;
+    PyObject *signal = PyObject_GetAttrString((PyObject *)self, "timeout");
+    PyObject *made = signal != NULL ? PyObject_CallMethod(signal, "connect", "O", slot) : NULL;
+    bool good = made != NULL && set_interval(self, first) && start(self);
+    Py_XDECREF(made);
+    Py_XDECREF(signal);
+    if (!good) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->own = true; /* the reference is kept */
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef timer_methods[] = {
+    GETTERS(ENTRY)
+    {"start", BPY_METHOD(timer_start), METH_FASTCALL, "start(milliseconds=None)"},
+    {"stop", timer_stop, METH_NOARGS, "stop()"},
+    {"setInterval", timer_set_interval, METH_O, "setInterval(milliseconds)"},
+    {"setSingleShot", timer_set_single, METH_O, "setSingleShot(single)"},
+    {"singleShot", single_shot, METH_VARARGS | METH_STATIC,
+     "singleShot(milliseconds, slot): calls the slot once"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject timer_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "berth.QtCore.QTimer",
+    .tp_doc = "QTimer(parent=None): emits timeout, once or repeatedly",
+    .tp_basicsize = sizeof(timer),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &bpy_object_type,
+    .tp_new = timer_new,
+    .tp_init = bpy_object_init,
+    .tp_dealloc = bpy_object_dealloc,
+    .tp_finalize = bpy_object_finalize,
+    .tp_traverse = bpy_object_traverse,
+    .tp_clear = bpy_object_clear,
+    .tp_methods = timer_methods,
+};
+
+int bpy_timer_ready_types(PyObject *module)
+{
+    if (bpy_add_type(module, &timer_type) < 0)
+        return -1;
+    return bpy_signal_add_to(&timer_type, BPY_TIMEOUT, BPY_TIMEOUT);
+}
