@@ -172,6 +172,16 @@ def _last_index_of(self, value, start=-1):
     return data.rfind(wanted) if start < 0 else data.rfind(wanted, 0, start + len(wanted))
 
 
+def _set(self, data):
+    self._assign(data)
+
+
+def _swap(self, other):
+    mine = self.data()
+    self._assign(other.data())
+    other._assign(mine)
+
+
 def _nothing(self, *_args):
     """No effect here."""
 
@@ -186,13 +196,12 @@ MEMBERS = {
     "remove": _remove,
     "replace": _replace,
     "fill": _fill,
-    "clear": lambda self: self._assign(b"") and None,
+    "clear": lambda self: _set(self, b""),
     "resize": _resize,
-    "truncate": lambda self, size: self._assign(self.data()[:max(size, 0)]) and None,
-    "chop": lambda self, size: self._assign(self.data()[:max(len(self) - max(size, 0), 0)]) and None,
+    "truncate": lambda self, size: _set(self, self.data()[:max(size, 0)]),
+    "chop": lambda self, size: _set(self, self.data()[:max(len(self) - max(size, 0), 0)]),
     "chopped": lambda self, size: QByteArray(self.data()[:len(self) - size]),
-    "swap": lambda self, other: (lambda mine: (self._assign(other.data()), other._assign(mine)))(
-        self.data()) and None,
+    "swap": _swap,
     "at": lambda self, index: chr(self.data()[index]),
     "front": lambda self: chr(self.data()[0]),
     "back": lambda self: chr(self.data()[-1]),

@@ -233,8 +233,9 @@ OBJECT_MEMBERS = {
 # ---- QIODevice ----
 
 def _get_char(self):
+    """getChar() -> (whether there was one, the character)"""
     data = self.read(1)
-    return (True, data[0]) if len(data) == 1 else (False, b"\0")
+    return (True, data.at(0)) if len(data) == 1 else (False, "\0")
 
 
 DEVICE_MEMBERS = {

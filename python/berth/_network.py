@@ -161,12 +161,18 @@ def _number(address, bits):
     return address.toIPv4Address() if bits == 32 else int.from_bytes(address.toIPv6Address(), "big")
 
 
+def _swap_addresses(self, other):
+    """Exchanges two addresses."""
+    mine = QHostAddress(self)
+    self.setAddress(other)
+    other.setAddress(mine)
+
+
 ADDRESS_MEMBERS = {
     "isInSubnet": _is_in_subnet,
     "parseSubnet": staticmethod(lambda text: _berth.parse_subnet(text)),
     "clear": lambda self: self.setAddress(QHostAddress.Null),
-    "swap": lambda self, other: (lambda mine: (self.setAddress(other), other.setAddress(mine)))(
-        QHostAddress(self)) and None,
+    "swap": _swap_addresses,
     "__copy__": lambda self: QHostAddress(self),
     "__reduce__": lambda self: (QHostAddress, (self.toString(),)),
 }

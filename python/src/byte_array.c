@@ -8,8 +8,7 @@
 #include "module.h"
 
 typedef struct byte_array {
-    PyObject_HEAD
-    PyObject *bytes;
+    PyObject_HEAD PyObject *bytes;
 } byte_array;
 
 static PyObject *bytes_of(PyObject *self)
@@ -131,8 +130,7 @@ static int array_assign(PyObject *self, PyObject *key, PyObject *value)
     PyObject *bytes = value != NULL ? to_bytes(value, false) : NULL;
     if (value != NULL && bytes == NULL) {
         PyErr_Clear();
-        PyErr_SetString(PyExc_ValueError,
-                        "a bytes, bytearray, QByteArray of size 1 is required");
+        PyErr_SetString(PyExc_ValueError, "a bytes, bytearray, QByteArray of size 1 is required");
         return -1;
     }
     PyObject *array = PyByteArray_FromObject(bytes_of(self)), *changed = NULL;
@@ -142,8 +140,7 @@ static int array_assign(PyObject *self, PyObject *key, PyObject *value)
     } else if (array != NULL && PySlice_Check(key)) {
         status = PyObject_SetItem(array, key, bytes);
     } else if (array != NULL && PyBytes_GET_SIZE(bytes) != 1) {
-        PyErr_SetString(PyExc_ValueError,
-                        "a bytes, bytearray, QByteArray of size 1 is required");
+        PyErr_SetString(PyExc_ValueError, "a bytes, bytearray, QByteArray of size 1 is required");
     } else if (array != NULL) {
         PyObject *byte = PyLong_FromLong((unsigned char)PyBytes_AS_STRING(bytes)[0]);
         status = byte != NULL ? PyObject_SetItem(array, key, byte) : -1;
@@ -293,16 +290,14 @@ static PyMethodDef array_methods[] = {
 
 static PySequenceMethods array_sequence = {
     .sq_length = array_length, .sq_item = array_item, .sq_contains = array_contains};
-static PyMappingMethods array_mapping = {.mp_length = array_length,
-                                         .mp_subscript = array_subscript,
-                                         .mp_ass_subscript = array_assign};
+static PyMappingMethods array_mapping = {
+    .mp_length = array_length, .mp_subscript = array_subscript, .mp_ass_subscript = array_assign};
 static PyNumberMethods array_number = {
     .nb_add = array_add, .nb_inplace_add = array_inplace_add, .nb_bool = array_bool};
 static PyBufferProcs array_buffers = {.bf_getbuffer = array_buffer};
 
 PyTypeObject bpy_byte_array_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QByteArray",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QByteArray",
     .tp_doc = "QByteArray(bytes=b''): bytes that can be changed; equal to bytes of the same value",
     .tp_basicsize = sizeof(byte_array),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,

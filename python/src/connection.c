@@ -22,10 +22,10 @@ struct bpy_connection {
     bpy_listeners *list;
     bpy_connection *next;
     bpy_object *receiver; /* not owned */
-    bpy_thread *home;     /* owned: where it was made, and where slots without receiver are called */
+    bpy_thread *home; /* owned: where it was made, and where slots without receiver are called */
     bpy_connection *incoming_before, *incoming_after;
-    PyObject *function; /* owned; called with the receiver in front if there is one */
-    PyObject *self;     /* owned: a weak reference to the object of another class, or NULL */
+    PyObject *function;  /* owned; called with the receiver in front if there is one */
+    PyObject *self;      /* owned: a weak reference to the object of another class, or NULL */
     bpy_signal *forward; /* owned: a signal of the receiver instead of a function */
     Py_ssize_t overload;
     Py_ssize_t most; /* arguments the slot takes; -1: any number */
@@ -47,7 +47,12 @@ struct bpy_frame {
     bpy_object *sender, *receiver;
 };
 
-enum { DIRECT = 1, QUEUED = 2, BLOCKING_QUEUED = 3, UNIQUE = 0x80 };
+enum {
+    DIRECT = 1,
+    QUEUED = 2,
+    BLOCKING_QUEUED = 3,
+    UNIQUE = 0x80
+};
 
 /* ---- life of a connection ---- */
 
@@ -209,8 +214,7 @@ static bool aim(bpy_connection *connection, PyObject *slot)
 {
     PyObject *self, *function;
     if (Py_IS_TYPE(slot, &bpy_signal_instance_type)) {
-        bpy_signal_reach(slot, &connection->receiver, &connection->forward,
-                         &connection->overload);
+        bpy_signal_reach(slot, &connection->receiver, &connection->forward, &connection->overload);
         Py_INCREF(connection->forward);
         connection->most =
             PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);

@@ -175,20 +175,20 @@ static PyObject *device_flush(PyObject *object, PyObject *Py_UNUSED(none))
 
 /* ---- transactions and mode ---- */
 
-#define TRANSACTIONS(X)                                      \
-    X(startTransaction, berth_socket_start_transaction)      \
-    X(commitTransaction, berth_socket_commit_transaction)    \
+#define TRANSACTIONS(X)                                   \
+    X(startTransaction, berth_socket_start_transaction)   \
+    X(commitTransaction, berth_socket_commit_transaction) \
     X(rollbackTransaction, berth_socket_rollback_transaction)
 
-#define TRANSACTION(name, function)                                        \
+#define TRANSACTION(name, function)                                         \
     static PyObject *do_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
-    {                                                                      \
-        bpy_socket *self = checked(object);                                \
-        if (self == NULL)                                                  \
-            return NULL;                                                   \
-        if (readable(self))                                                \
-            function(self->native);                                        \
-        Py_RETURN_NONE;                                                    \
+    {                                                                       \
+        bpy_socket *self = checked(object);                                 \
+        if (self == NULL)                                                   \
+            return NULL;                                                    \
+        if (readable(self))                                                 \
+            function(self->native);                                         \
+        Py_RETURN_NONE;                                                     \
     }
 #define TRANSACTION_ENTRY(name, function) {#name, do_##name, METH_NOARGS, #name "()"},
 
@@ -199,35 +199,34 @@ static PyObject *available(const bpy_socket *self)
     return PyLong_FromSize_t(readable(self) ? berth_socket_bytes_available(self->native) : 0);
 }
 
-#define GETTERS(X)                                                                             \
-    X(bytesAvailable, available(self), "int")                                                  \
-    X(size, available(self), "int: as bytesAvailable")                                         \
-    X(bytesToWrite,                                                                            \
-      PyLong_FromSize_t(self->native != NULL ? berth_socket_bytes_to_write(self->native) : 0), \
-      "int")                                                                                   \
+#define GETTERS(X)                                                                                \
+    X(bytesAvailable, available(self), "int")                                                     \
+    X(size, available(self), "int: as bytesAvailable")                                            \
+    X(bytesToWrite,                                                                               \
+      PyLong_FromSize_t(self->native != NULL ? berth_socket_bytes_to_write(self->native) : 0),    \
+      "int")                                                                                      \
     X(atEnd, PyBool_FromLong(!readable(self) || berth_socket_bytes_available(self->native) == 0), \
-      "bool")                                                                                  \
-    X(isTransactionStarted,                                                                    \
+      "bool")                                                                                     \
+    X(isTransactionStarted,                                                                       \
       PyBool_FromLong(self->native != NULL && berth_socket_in_transaction(self->native)), "bool") \
-    X(isOpen, PyBool_FromLong(self->mode != 0), "bool")                                        \
-    X(isReadable, PyBool_FromLong(self->mode & READ_ONLY), "bool")                             \
-    X(isWritable, PyBool_FromLong(self->mode & WRITE_ONLY), "bool")                            \
+    X(isOpen, PyBool_FromLong(self->mode != 0), "bool")                                           \
+    X(isReadable, PyBool_FromLong(self->mode &READ_ONLY), "bool")                                 \
+    X(isWritable, PyBool_FromLong(self->mode &WRITE_ONLY), "bool")                                \
     X(openMode, bpy_enum_value(BPY_ENUM_OPEN_MODE, self->mode), "OpenMode")
 
-#define GETTER(name, value, text)                                           \
+#define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
-    {                                                                       \
-        const bpy_socket *self = (const bpy_socket *)object;                \
-        return bpy_object_check(object) ? (value) : NULL;                   \
+    {                                                                        \
+        const bpy_socket *self = (const bpy_socket *)object;                 \
+        return bpy_object_check(object) ? (value) : NULL;                    \
     }
 #define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 
 GETTERS(GETTER)
 
 PyMethodDef bpy_device_methods[] = {
-    TRANSACTIONS(TRANSACTION_ENTRY)
-    GETTERS(GETTER_ENTRY)
-    {"read", device_read, METH_O, "read(size) -> QByteArray: what there is of that many bytes"},
+    TRANSACTIONS(TRANSACTION_ENTRY) GETTERS(GETTER_ENTRY){
+        "read", device_read, METH_O, "read(size) -> QByteArray: what there is of that many bytes"},
     {"peek", device_peek, METH_O, "peek(size) -> QByteArray: the bytes stay in the input"},
     {"readAll", device_read_all, METH_NOARGS, "readAll() -> QByteArray"},
     {"readLine", BPY_METHOD(device_read_line), METH_FASTCALL,

@@ -4,7 +4,9 @@
  */
 #include "module.h"
 
-enum { MOST = 40 };
+enum {
+    MOST = 40
+};
 
 static PyObject *values[BPY_ENUMS][MOST];
 static PyObject *classes[BPY_ENUMS];
@@ -26,11 +28,18 @@ int bpy_error_number(berth_error error)
     return error == BERTH_ERROR_NONE || error == BERTH_ERROR_UNKNOWN ? -1 : (int)error - 1;
 }
 
-bool bpy_port_check(unsigned port)
+/* For PyArg_Parse's O&: a port, into a uint16_t. */
+int bpy_port_convert(PyObject *object, void *ret_port)
 {
-    if (port > UINT16_MAX)
+    long port = PyLong_AsLong(object);
+    if (port == -1 && PyErr_Occurred())
+        return 0;
+    if (port < 0 || port > UINT16_MAX) {
         PyErr_SetString(PyExc_OverflowError, "a port is a number from 0 to 65535");
-    return port <= UINT16_MAX;
+        return 0;
+    }
+    *(uint16_t *)ret_port = (uint16_t)port;
+    return 1;
 }
 
 static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)

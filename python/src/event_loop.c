@@ -80,7 +80,9 @@ static PyObject *event_loop_wake_up(PyObject *object, PyObject *Py_UNUSED(none))
     Py_RETURN_NONE;
 }
 
-enum { WAIT_FOR_MORE_EVENTS = 4 };
+enum {
+    WAIT_FOR_MORE_EVENTS = 4
+};
 
 /* processEvents(flags=AllEvents, milliseconds=None): what is there; with a time, until it passed
  * or nothing is left. Returns whether something ran; -1 with an exception. */
@@ -112,7 +114,8 @@ static PyObject *event_loop_process(PyObject *object, PyObject *args)
 }
 
 static PyMethodDef event_loop_methods[] = {
-    {"exec_", event_loop_exec, METH_VARARGS, "exec_(flags=AllEvents) -> int: what exit() was given"},
+    {"exec_", event_loop_exec, METH_VARARGS,
+     "exec_(flags=AllEvents) -> int: what exit() was given"},
     {"exec", event_loop_exec, METH_VARARGS, "exec(flags=AllEvents) -> int"},
     {"exit", event_loop_exit, METH_VARARGS, "exit(code=0)"},
     {"quit", event_loop_quit, METH_NOARGS, "quit(): exit(0)"},
@@ -124,8 +127,7 @@ static PyMethodDef event_loop_methods[] = {
 };
 
 static PyTypeObject event_loop_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QEventLoop",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QEventLoop",
     .tp_doc = "QEventLoop(parent=None): a loop of its own inside a slot",
     .tp_basicsize = sizeof(event_loop),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -253,8 +255,7 @@ static PyMethodDef application_methods[] = {
 };
 
 static PyTypeObject application_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QCoreApplication",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QCoreApplication",
     .tp_doc = "QCoreApplication(arguments=[]): the one application, which runs the event loop",
     .tp_basicsize = sizeof(bpy_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -12,8 +12,7 @@
 #include <string.h>
 
 typedef struct host_address {
-    PyObject_HEAD
-    berth_address address;
+    PyObject_HEAD berth_address address;
 } host_address;
 
 static berth_address *address_of(PyObject *self)
@@ -133,8 +132,8 @@ static PyObject *address_compare(PyObject *self, PyObject *other, int operation)
 static Py_hash_t address_hash(PyObject *self)
 {
     const berth_address *address = address_of(self);
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)address,
-                                                offsetof(berth_address, scope));
+    PyObject *bytes =
+        PyBytes_FromStringAndSize((const char *)address, offsetof(berth_address, scope));
     Py_hash_t hash = bytes != NULL ? PyObject_Hash(bytes) : -1;
     Py_XDECREF(bytes);
     return hash;
@@ -218,28 +217,27 @@ static PyObject *address_equal_as(PyObject *self, PyObject *args)
 
 /* ---- kinds, one row each ---- */
 
-#define KINDS(X)                                                        \
-    X(isNull, berth_address_is_null)                                    \
-    X(isLoopback, berth_address_is_loopback)                            \
-    X(isMulticast, berth_address_is_multicast)                          \
-    X(isBroadcast, berth_address_is_broadcast)                          \
-    X(isLinkLocal, berth_address_is_link_local)                         \
-    X(isSiteLocal, berth_address_is_site_local)                         \
-    X(isUniqueLocalUnicast, berth_address_is_unique_local)              \
+#define KINDS(X)                                           \
+    X(isNull, berth_address_is_null)                       \
+    X(isLoopback, berth_address_is_loopback)               \
+    X(isMulticast, berth_address_is_multicast)             \
+    X(isBroadcast, berth_address_is_broadcast)             \
+    X(isLinkLocal, berth_address_is_link_local)            \
+    X(isSiteLocal, berth_address_is_site_local)            \
+    X(isUniqueLocalUnicast, berth_address_is_unique_local) \
     X(isGlobal, berth_address_is_global)
 
-#define KIND_FUNCTION(name, function)                                        \
-    static PyObject *kind_##name(PyObject *self, PyObject *Py_UNUSED(none))  \
-    {                                                                        \
-        return PyBool_FromLong(function(*address_of(self)));                 \
+#define KIND_FUNCTION(name, function)                                       \
+    static PyObject *kind_##name(PyObject *self, PyObject *Py_UNUSED(none)) \
+    {                                                                       \
+        return PyBool_FromLong(function(*address_of(self)));                \
     }
 #define KIND_ENTRY(name, function) {#name, kind_##name, METH_NOARGS, #name "() -> bool"},
 
 KINDS(KIND_FUNCTION)
 
 static PyMethodDef address_methods[] = {
-    KINDS(KIND_ENTRY)
-    {"toString", address_to_string, METH_NOARGS, "toString() -> str"},
+    KINDS(KIND_ENTRY){"toString", address_to_string, METH_NOARGS, "toString() -> str"},
     {"protocol", address_protocol, METH_NOARGS, "protocol() -> NetworkLayerProtocol"},
     {"setAddress", address_set, METH_O, "setAddress(address): for text, whether it is one"},
     {"toIPv4Address", address_to_ipv4, METH_NOARGS, "toIPv4Address() -> int: 0 if it is none"},
@@ -254,8 +252,7 @@ static PyMethodDef address_methods[] = {
 static PyNumberMethods address_number = {.nb_bool = address_bool};
 
 PyTypeObject bpy_host_address_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtNetwork.QHostAddress",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtNetwork.QHostAddress",
     .tp_doc = "QHostAddress(address=None): from text, a special address, or a number",
     .tp_basicsize = sizeof(host_address),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -289,10 +286,10 @@ static PyObject *interface_addresses(PyObject *Py_UNUSED(module), PyObject *Py_U
         const struct sockaddr *name = one->ifa_addr;
         if (name == NULL || (name->sa_family != AF_INET && name->sa_family != AF_INET6))
             continue;
-        PyObject *mask = one->ifa_netmask != NULL ? one_address(one->ifa_netmask)
-                                                  : Py_NewRef(Py_None);
-        PyObject *entry = Py_BuildValue("(sNNI)", one->ifa_name, one_address(name), mask,
-                                        one->ifa_flags);
+        PyObject *mask =
+            one->ifa_netmask != NULL ? one_address(one->ifa_netmask) : Py_NewRef(Py_None);
+        PyObject *entry =
+            Py_BuildValue("(sNNI)", one->ifa_name, one_address(name), mask, one->ifa_flags);
         if (entry == NULL || PyList_Append(list, entry) < 0)
             Py_CLEAR(list);
         Py_XDECREF(entry);

@@ -1,6 +1,6 @@
 /*
- * What the files of the Python module share: the objects' common part, threads, signals, and the few
- * helpers that would otherwise be written in each file.
+ * What the files of the Python module share: the objects' common part, threads, signals, and the
+ * few helpers that would otherwise be written in each file.
  *
  * Every object that Python sees as a QObject begins with bpy_object. An object lives in one thread
  * (its home): the natives of Berth behind it belong to that thread's loop and are touched there
@@ -43,27 +43,26 @@ typedef struct bpy_run bpy_run;
 
 /* What differs between the kinds of objects; each slot may be NULL. */
 typedef struct bpy_kind {
-    void (*release)(bpy_object *self);                   /* frees the natives, with signals */
-    bool (*busy)(bpy_object *self);                      /* something may still call its slots */
-    bool (*move)(bpy_object *self, bpy_thread *to);      /* takes the natives along, or refuses */
+    void (*release)(bpy_object *self);              /* frees the natives, with signals */
+    bool (*busy)(bpy_object *self);                 /* something may still call its slots */
+    bool (*move)(bpy_object *self, bpy_thread *to); /* takes the natives along, or refuses */
     int (*traverse)(bpy_object *self, visitproc visit, void *arg);
     void (*clear)(bpy_object *self);
 } bpy_kind;
 
 struct bpy_object {
-    PyObject_HEAD
-    PyObject *dict;
+    PyObject_HEAD PyObject *dict;
     PyObject *weakrefs;
     const bpy_kind *kind;
     bpy_thread *home;
     bpy_object *parent; /* owns this one, by a reference */
     bpy_object *first, *last;
-    bpy_object *before, *after; /* among the children of the parent */
+    bpy_object *before, *after;  /* among the children of the parent */
     bpy_object *earlier, *later; /* among those at home with natives */
     PyObject *name;
     bpy_listeners *listeners;
     bpy_connection *incoming;
-    bool ready;      /* __init__ was called */
+    bool ready; /* __init__ was called */
     bool destroying;
     bool destroyed;
     bool blocked;
@@ -103,7 +102,8 @@ struct bpy_thread {
     uint64_t sequence; /* of the last event posted */
     struct bpy_frame *frame;
     bpy_object *natives;
-    bpy_object *qthread; /* the QThread that stands for it; owned unless it runs this thread */
+    bpy_object *qthread; /* the QThread that stands for it */
+    bool owns_qthread;   /* as with threads that no QThread has started */
 };
 
 /* One call of exec_; lives on the stack. */
@@ -145,8 +145,7 @@ typedef struct bpy_overload {
 
 /* A signal as it stands in its class. */
 struct bpy_signal {
-    PyObject_VAR_HEAD
-    PyObject *name;
+    PyObject_VAR_HEAD PyObject *name;
     PyObject *method; /* of the same name, called when the signal is called; mostly NULL */
     bpy_overload overloads[1];
 };
@@ -227,7 +226,7 @@ bool bpy_host_address_get(PyObject *object, berth_address *ret_address); /* rais
 int bpy_host_address_ready_types(PyObject *module);
 
 int bpy_error_number(berth_error error); /* Qt's */
-bool bpy_port_check(unsigned port);      /* raises OverflowError beyond 65535 */
+int bpy_port_convert(PyObject *object, void *ret_port);
 
 /* ---- the others ---- */
 

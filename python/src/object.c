@@ -61,9 +61,8 @@ static int configure_one(PyObject *self, PyObject *key, PyObject *value)
         result = PyObject_CallMethod(member, "connect", "O", value);
     } else if (member != NULL) {
         const char *name = PyUnicode_AsUTF8(key);
-        PyObject *setter = name == NULL ? NULL
-                                        : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]),
-                                                               name + 1);
+        PyObject *setter =
+            name == NULL ? NULL : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]), name + 1);
         if (setter != NULL && PyObject_HasAttr(self, setter))
             result = PyObject_CallMethodObjArgs(self, setter, value, NULL);
         Py_XDECREF(setter);
@@ -125,7 +124,8 @@ bool bpy_object_check(PyObject *object)
         return false;
     }
     if (!self->ready) {
-        PyErr_Format(PyExc_RuntimeError, "'__init__' method of object's base class (%s) not called.",
+        PyErr_Format(PyExc_RuntimeError,
+                     "'__init__' method of object's base class (%s) not called.",
                      Py_TYPE(object)->tp_name);
         return false;
     }
@@ -247,8 +247,7 @@ int bpy_object_traverse(PyObject *object, visitproc visit, void *arg)
         if (status != 0)
             return status;
     }
-    return self->kind != NULL && object_busy(self) ? 0
-                                                   : bpy_connections_traverse(self, visit, arg);
+    return self->kind != NULL && object_busy(self) ? 0 : bpy_connections_traverse(self, visit, arg);
 }
 
 int bpy_object_clear(PyObject *object)
@@ -467,8 +466,7 @@ static PyGetSetDef object_members[] = {
 };
 
 PyTypeObject bpy_object_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QObject",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QObject",
     .tp_doc = "QObject(parent=None): signals, slots, and ownership by a parent",
     .tp_basicsize = sizeof(bpy_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

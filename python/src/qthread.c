@@ -15,11 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef enum thread_state { FRESH, RUNNING, FINISHED } thread_state;
+typedef enum thread_state {
+    FRESH,
+    RUNNING,
+    FINISHED
+} thread_state;
 
 typedef struct qthread {
     bpy_object object;
-    bpy_thread *thread; /* owned; made before the start, so that objects can be moved to it */
+    bpy_thread *thread;      /* owned; made before the start, so that objects can be moved to it */
     PyThread_type_lock done; /* held while running */
     thread_state state;
     bool foreign;  /* not started here */
@@ -61,6 +65,7 @@ static void thread_main(void *user)
 static bool prepare(qthread *self)
 {
     if (self->state == FINISHED) { /* a new life */
+        self->thread->qthread = NULL;
         bpy_thread_unref(self->thread);
         self->thread = NULL;
         self->state = FRESH;
@@ -71,6 +76,8 @@ static bool prepare(qthread *self)
         self->thread = bpy_thread_new();
     if (self->done == NULL || self->thread == NULL)
         PyErr_NoMemory();
+    else
+        self->thread->qthread = &self->object;
     return self->done != NULL && self->thread != NULL;
 }
 
@@ -85,15 +92,11 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
         return NULL;
     self->quitting = self->interruption = false;
     self->state = RUNNING;
-    self->thread->qthread = &self->object;
-    Py_INCREF(self); /* of the record */
     Py_INCREF(self); /* of thread_main */
     PyThread_acquire_lock(self->done, WAIT_LOCK);
     if (PyThread_start_new_thread(thread_main, self) == PYTHREAD_INVALID_THREAD_ID) {
         self->state = FRESH;
         PyThread_release_lock(self->done);
-        self->thread->qthread = NULL;
-        Py_DECREF(self);
         Py_DECREF(self);
         return PyErr_Format(PyExc_RuntimeError, "cannot start a thread");
     }
@@ -106,12 +109,10 @@ static bool wait_for(qthread *self, double milliseconds)
 {
     PyLockStatus status;
     PY_TIMEOUT_T microseconds = milliseconds < 0 ? -1 : (PY_TIMEOUT_T)(milliseconds * 1000);
-    Py_BEGIN_ALLOW_THREADS
-    status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
+    Py_BEGIN_ALLOW_THREADS status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
     if (status == PY_LOCK_ACQUIRED)
         PyThread_release_lock(self->done);
-    Py_END_ALLOW_THREADS
-    return status == PY_LOCK_ACQUIRED;
+    Py_END_ALLOW_THREADS return status == PY_LOCK_ACQUIRED;
 }
 
 static PyObject *qthread_wait(PyObject *object, PyObject *args)
@@ -178,9 +179,9 @@ static PyObject *qthread_request_interruption(PyObject *object, PyObject *Py_UNU
     Py_RETURN_NONE;
 }
 
-#define GETTERS(X)                                               \
-    X(isRunning, self->state == RUNNING)                         \
-    X(isFinished, self->state == FINISHED)                       \
+#define GETTERS(X)                         \
+    X(isRunning, self->state == RUNNING)   \
+    X(isFinished, self->state == FINISHED) \
     X(isInterruptionRequested, self->interruption)
 
 #define GETTER(name, value)                                                  \
@@ -203,10 +204,8 @@ static PyObject *pause_for(PyObject *args, double unit)
     double seconds = amount > 0 ? amount * unit : 0;
     struct timespec time = {.tv_sec = (time_t)seconds};
     time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    Py_BEGIN_ALLOW_THREADS
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyObject *qthread_sleep(PyObject *Py_UNUSED(none), PyObject *args)
@@ -238,10 +237,8 @@ static PyObject *qthread_ideal(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(no
 static PyObject *qthread_yield(PyObject *Py_UNUSED(none), PyObject *args)
 {
     (void)args;
-    Py_BEGIN_ALLOW_THREADS
-    sched_yield();
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS sched_yield();
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 /* ---- the type ---- */
@@ -273,6 +270,8 @@ static void qthread_dealloc(PyObject *object)
     PyThread_type_lock done = self->done;
     if (PyObject_CallFinalizerFromDealloc(object) < 0)
         return;
+    if (thread != NULL && thread->qthread == &self->object)
+        thread->qthread = NULL;
     bpy_object_dealloc(object);
     if (thread != NULL)
         bpy_thread_unref(thread);
@@ -292,6 +291,7 @@ bpy_object *bpy_qthread_for(bpy_thread *thread)
     self->state = RUNNING;
     self->thread = bpy_thread_ref(thread);
     thread->qthread = &self->object;
+    thread->owns_qthread = true;
     return thread->qthread;
 }
 
@@ -310,9 +310,10 @@ bpy_thread *bpy_qthread_thread(PyObject *object)
 }
 
 static PyMethodDef qthread_methods[] = {
-    GETTERS(ENTRY)
-    {"start", qthread_start, METH_VARARGS, "start(): begins the thread, which calls run()"},
-    {"run", qthread_exec, METH_NOARGS, "run(): what the thread does; the event loop, unless overridden"},
+    GETTERS(ENTRY){"start", qthread_start, METH_VARARGS,
+                   "start(): begins the thread, which calls run()"},
+    {"run", qthread_exec, METH_NOARGS,
+     "run(): what the thread does; the event loop, unless overridden"},
     {"exec_", qthread_exec, METH_NOARGS, "exec_() -> int: the thread's event loop"},
     {"exec", qthread_exec, METH_NOARGS, "exec() -> int"},
     {"exit", qthread_exit, METH_VARARGS, "exit(code=0): ends the thread's event loops"},
@@ -329,8 +330,7 @@ static PyMethodDef qthread_methods[] = {
 };
 
 static PyTypeObject qthread_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QThread",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QThread",
     .tp_doc = "QThread(parent=None): a thread with an event loop",
     .tp_basicsize = sizeof(qthread),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -93,7 +93,7 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
 
 /* The override of incomingConnection, in the object or in its class; owned, NULL if there is none.
  */
-static PyObject *override(server *self)
+static PyObject * override(server *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject *dict = self->object.dict;
@@ -154,8 +154,8 @@ static bool need_native(server *self)
     if (!bpy_thread_loop(object->home))
         return false;
     bool plain = Py_IS_TYPE((PyObject *)self, &bpy_server_type);
-    self->native = berth_server_new(object->home->loop,
-                                    plain ? &plain_handlers : &overriding_handlers, self);
+    self->native =
+        berth_server_new(object->home->loop, plain ? &plain_handlers : &overriding_handlers, self);
     if (self->native == NULL) {
         PyErr_NoMemory();
         return false;
@@ -260,16 +260,16 @@ static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwarg
     static char *names[] = {"address", "port", NULL};
     server *self = (server *)object;
     PyObject *where = NULL;
-    unsigned port = 0;
+    uint16_t port = 0;
     berth_address address = BERTH_ADDRESS_ANY;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OI:listen", names, &where, &port))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO&:listen", names, &where, bpy_port_convert,
+                                     &port))
         return NULL;
-    if ((where != NULL && !bpy_host_address_get(where, &address)) || !bpy_port_check(port) ||
-        !need_native(self))
+    if ((where != NULL && !bpy_host_address_get(where, &address)) || !need_native(self))
         return NULL;
     if (self->listened)
         Py_RETURN_FALSE;
-    return listened(self, berth_server_listen(self->native, address, (uint16_t)port));
+    return listened(self, berth_server_listen(self->native, address, port));
 }
 
 static PyObject *server_set_descriptor(PyObject *object, PyObject *value)
@@ -447,26 +447,26 @@ static bool pending(const server *self)
       "int: -1 when not listening")                                                             \
     X(hasPendingConnections, PyBool_FromLong(pending(self)), "bool")                            \
     X(maxPendingConnections, PyLong_FromLong(self->limit), "int")                               \
-    X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError: of the last failure") \
+    X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->error),                                 \
+      "SocketError: of the last failure")                                                       \
     X(errorString,                                                                              \
       self->error_text != NULL ? Py_NewRef(self->error_text) : PyUnicode_FromString(""),        \
       "str: of the last failure")                                                               \
     X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
 
-#define GETTER(name, value, text)                                           \
+#define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
-    {                                                                       \
-        const server *self = (const server *)object;                        \
-        return bpy_object_check(object) ? (value) : NULL;                   \
+    {                                                                        \
+        const server *self = (const server *)object;                         \
+        return bpy_object_check(object) ? (value) : NULL;                    \
     }
 #define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 
 GETTERS(GETTER)
 
 static PyMethodDef server_methods[] = {
-    GETTERS(ENTRY)
-    {"listen", BPY_METHOD(server_listen), METH_VARARGS | METH_KEYWORDS,
-     "listen(address=QHostAddress.Any, port=0) -> bool"},
+    GETTERS(ENTRY){"listen", BPY_METHOD(server_listen), METH_VARARGS | METH_KEYWORDS,
+                   "listen(address=QHostAddress.Any, port=0) -> bool"},
     {"close", server_close, METH_NOARGS,
      "close(): stops listening and destroys the pending connections"},
     {"setSocketDescriptor", server_set_descriptor, METH_O,
@@ -488,8 +488,7 @@ static PyMethodDef server_methods[] = {
 };
 
 PyTypeObject bpy_server_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtNetwork.QTcpServer",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtNetwork.QTcpServer",
     .tp_doc = "QTcpServer(parent=None): listens and accepts; emits newConnection",
     .tp_basicsize = sizeof(server),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -14,8 +14,7 @@
 #include <stddef.h>
 
 typedef struct instance {
-    PyObject_HEAD
-    bpy_object *source;
+    PyObject_HEAD bpy_object *source;
     bpy_signal *signal;
     Py_ssize_t overload;
 } instance;
@@ -58,8 +57,7 @@ void bpy_emit(bpy_object *sender, bpy_known_signal which, PyObject *argument)
 
 bool bpy_has_listeners(const bpy_object *sender, bpy_known_signal which)
 {
-    return sender->listeners != NULL &&
-           bpy_receivers((bpy_object *)sender, known[which], 0) > 0;
+    return sender->listeners != NULL && bpy_receivers((bpy_object *)sender, known[which], 0) > 0;
 }
 
 /* ---- Signal ---- */
@@ -70,8 +68,11 @@ static PyObject *name_of_type(PyObject *type)
         PyTypeObject *type;
         const char *name;
     } names[] = {
-        {&PyLong_Type, "int"},      {&PyUnicode_Type, "QString"},       {&PyFloat_Type, "double"},
-        {&PyBool_Type, "bool"},     {&bpy_byte_array_type, "QByteArray"},
+        {&PyLong_Type, "int"},
+        {&PyUnicode_Type, "QString"},
+        {&PyFloat_Type, "double"},
+        {&PyBool_Type, "bool"},
+        {&bpy_byte_array_type, "QByteArray"},
         {&PyBaseObject_Type, "PyObject"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -207,8 +208,7 @@ static PyMethodDef signal_methods[] = {
 };
 
 PyTypeObject bpy_signal_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.Signal",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.Signal",
     .tp_doc = "Signal(*types): declares a signal in a class; Signal((int,), (str,)) one with two "
               "overloads",
     .tp_basicsize = offsetof(bpy_signal, overloads),
@@ -381,8 +381,7 @@ static PyMethodDef instance_methods[] = {
 static PyMappingMethods instance_mapping = {.mp_subscript = instance_item};
 
 PyTypeObject bpy_signal_instance_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.SignalInstance",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.SignalInstance",
     .tp_doc = "A signal of one object.",
     .tp_basicsize = sizeof(instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
@@ -400,8 +399,8 @@ static bpy_signal *make_known(const struct known *entry)
     PyObject *types = PyTuple_New(entry->arguments);
     for (int i = 0; types != NULL && i < entry->arguments; i++)
         PyTuple_SET_ITEM(types, i, Py_NewRef((PyObject *)&PyBaseObject_Type));
-    bpy_signal *signal = types != NULL ? (bpy_signal *)bpy_signal_type.tp_alloc(&bpy_signal_type, 1)
-                                       : NULL;
+    bpy_signal *signal =
+        types != NULL ? (bpy_signal *)bpy_signal_type.tp_alloc(&bpy_signal_type, 1) : NULL;
     if (signal == NULL) {
         Py_XDECREF(types);
         return NULL;

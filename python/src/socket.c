@@ -134,20 +134,20 @@ static void on_state_changed(berth_socket *native, berth_state state, void *user
     bpy_leave(entered);
 }
 
-#define PLAIN_HANDLERS(X)                                   \
-    X(connected, BPY_CONNECTED)                             \
-    X(disconnected, BPY_DISCONNECTED)                       \
-    X(read_channel_finished, BPY_READ_CHANNEL_FINISHED)     \
+#define PLAIN_HANDLERS(X)                               \
+    X(connected, BPY_CONNECTED)                         \
+    X(disconnected, BPY_DISCONNECTED)                   \
+    X(read_channel_finished, BPY_READ_CHANNEL_FINISHED) \
     X(host_found, BPY_HOST_FOUND)
 
-#define PLAIN_HANDLER(name, signal)                       \
+#define PLAIN_HANDLER(name, signal)                         \
     static void on_##name(berth_socket *native, void *user) \
-    {                                                     \
-        bpy_socket *self = user;                          \
-        (void)native;                                     \
-        bool entered = bpy_enter();                       \
-        bpy_emit(&self->object, signal, NULL);            \
-        bpy_leave(entered);                               \
+    {                                                       \
+        bpy_socket *self = user;                            \
+        (void)native;                                       \
+        bool entered = bpy_enter();                         \
+        bpy_emit(&self->object, signal, NULL);              \
+        bpy_leave(entered);                                 \
     }
 #define PLAIN_SLOT(name, signal) .name = on_##name,
 
@@ -189,8 +189,7 @@ static bool need_native(bpy_socket *self)
 berth_socket *bpy_socket_native(PyObject *object)
 {
     if (!PyObject_TypeCheck(object, &bpy_socket_type)) {
-        PyErr_Format(PyExc_TypeError, "a QTcpSocket is required, not %s",
-                     Py_TYPE(object)->tp_name);
+        PyErr_Format(PyExc_TypeError, "a QTcpSocket is required, not %s", Py_TYPE(object)->tp_name);
         return NULL;
     }
     bpy_socket *self = (bpy_socket *)object;
@@ -292,14 +291,14 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     bpy_socket *self = (bpy_socket *)object;
     PyObject *target;
     const char *host;
-    unsigned port;
+    uint16_t port;
     int mode = READ_WRITE, protocol = 2;
     berth_address address;
     char text[BERTH_ADDRESS_TEXT_SIZE];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OI|ii:connectToHost", names, &target, &port,
-                                     &mode, &protocol))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO&|ii:connectToHost", names, &target,
+                                     bpy_port_convert, &port, &mode, &protocol))
         return NULL;
-    if (!bpy_port_check(port) || !need_native(self))
+    if (!need_native(self))
         return NULL;
     if (PyUnicode_Check(target))
         host = PyUnicode_AsUTF8(target);
@@ -313,7 +312,7 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
         self->mode = mode & READ_WRITE;
     self->timeout_text = NULL;
-    berth_socket_connect_to_host(self->native, host, (uint16_t)port);
+    berth_socket_connect_to_host(self->native, host, port);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
@@ -323,7 +322,7 @@ static PyObject *socket_bind(PyObject *object, PyObject *args)
     bpy_socket *self = (bpy_socket *)object;
     PyObject *first = NULL, *second = NULL, *mode = NULL;
     berth_address address = BERTH_ADDRESS_ANY;
-    unsigned port = 0;
+    uint16_t port = 0;
     if (!PyArg_ParseTuple(args, "|OOO:bind", &first, &second, &mode) || !need_native(self))
         return NULL;
     bool is_port = first != NULL && PyLong_CheckExact(first);
@@ -331,11 +330,9 @@ static PyObject *socket_bind(PyObject *object, PyObject *args)
         second = first;
     else if (first != NULL && !bpy_host_address_get(first, &address))
         return NULL;
-    if (second != NULL)
-        port = (unsigned)PyLong_AsLong(second);
-    if (PyErr_Occurred() || !bpy_port_check(port))
+    if (second != NULL && !bpy_port_convert(second, &port))
         return NULL;
-    return PyBool_FromLong(berth_socket_bind(self->native, address, (uint16_t)port));
+    return PyBool_FromLong(berth_socket_bind(self->native, address, port));
 }
 
 static PyObject *socket_adopt(PyObject *object, PyObject *args)
@@ -431,16 +428,16 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
 
 #define NETWORK_TIMEOUT "Network operation timed out"
 
-#define WAITS(X)                                                                             \
-    X(waitForConnected, berth_socket_wait_for_connected, "Socket operation timed out")       \
-    X(waitForReadyRead, berth_socket_wait_for_ready_read, NETWORK_TIMEOUT)                   \
-    X(waitForBytesWritten, berth_socket_wait_for_bytes_written, NETWORK_TIMEOUT)             \
+#define WAITS(X)                                                                       \
+    X(waitForConnected, berth_socket_wait_for_connected, "Socket operation timed out") \
+    X(waitForReadyRead, berth_socket_wait_for_ready_read, NETWORK_TIMEOUT)             \
+    X(waitForBytesWritten, berth_socket_wait_for_bytes_written, NETWORK_TIMEOUT)       \
     X(waitForDisconnected, berth_socket_wait_for_disconnected, NETWORK_TIMEOUT)
 
-#define WAIT(name, function, text)                              \
+#define WAIT(name, function, text)                               \
     static PyObject *do_##name(PyObject *object, PyObject *args) \
-    {                                                           \
-        return wait_for(object, args, function, text);          \
+    {                                                            \
+        return wait_for(object, args, function, text);           \
     }
 #define WAIT_ENTRY(name, function, text) \
     {#name, do_##name, METH_VARARGS, #name "(milliseconds=30000) -> bool"},
@@ -451,8 +448,14 @@ WAITS(WAIT)
 
 /* By Qt's numbers; -1: not of TCP. */
 static const int options[] = {
-    BERTH_OPTION_LOW_DELAY,        BERTH_OPTION_KEEP_ALIVE, -1, -1, BERTH_OPTION_TYPE_OF_SERVICE,
-    BERTH_OPTION_SEND_BUFFER_SIZE, BERTH_OPTION_RECEIVE_BUFFER_SIZE, -1,
+    BERTH_OPTION_LOW_DELAY,
+    BERTH_OPTION_KEEP_ALIVE,
+    -1,
+    -1,
+    BERTH_OPTION_TYPE_OF_SERVICE,
+    BERTH_OPTION_SEND_BUFFER_SIZE,
+    BERTH_OPTION_RECEIVE_BUFFER_SIZE,
+    -1,
 };
 
 static int option_of(int which)
@@ -536,7 +539,8 @@ static PyObject *error_string(const bpy_socket *self)
 
 static PyObject *read_buffer_size(const bpy_socket *self)
 {
-    return PyLong_FromSize_t(self->native != NULL ? berth_socket_read_buffer_size(self->native) : 0);
+    return PyLong_FromSize_t(self->native != NULL ? berth_socket_read_buffer_size(self->native)
+                                                  : 0);
 }
 
 static PyObject *peer_name(const bpy_socket *self)
@@ -549,36 +553,35 @@ static PyObject *descriptor(const bpy_socket *self)
     return PyLong_FromLong(self->native != NULL ? berth_socket_descriptor(self->native) : -1);
 }
 
-#define GETTERS(X)                                                                            \
-    X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")              \
-    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError")                      \
-    X(errorString, error_string(self), "str")                                                 \
-    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)),  \
-      "bool")                                                                                 \
-    X(socketDescriptor, descriptor(self), "int: -1 without a connection")                     \
-    X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")           \
-    X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")         \
-    X(peerPort, native_port(self, berth_socket_peer_port), "int")                             \
-    X(localPort, native_port(self, berth_socket_local_port), "int")                           \
-    X(peerName, peer_name(self), "str: what was connected to")                                \
-    X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                          \
+#define GETTERS(X)                                                                           \
+    X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")             \
+    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError")                     \
+    X(errorString, error_string(self), "str")                                                \
+    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)), \
+      "bool")                                                                                \
+    X(socketDescriptor, descriptor(self), "int: -1 without a connection")                    \
+    X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")          \
+    X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")        \
+    X(peerPort, native_port(self, berth_socket_peer_port), "int")                            \
+    X(localPort, native_port(self, berth_socket_local_port), "int")                          \
+    X(peerName, peer_name(self), "str: what was connected to")                               \
+    X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                         \
     X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
 
-#define GETTER(name, value, text)                                           \
+#define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
-    {                                                                       \
-        const bpy_socket *self = (const bpy_socket *)object;                \
-        return bpy_object_check(object) ? (value) : NULL;                   \
+    {                                                                        \
+        const bpy_socket *self = (const bpy_socket *)object;                 \
+        return bpy_object_check(object) ? (value) : NULL;                    \
     }
 #define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 
 GETTERS(GETTER)
 
 PyMethodDef bpy_socket_methods[] = {
-    GETTERS(GETTER_ENTRY)
-    WAITS(WAIT_ENTRY)
-    {"connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
-     "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
+    GETTERS(GETTER_ENTRY) WAITS(WAIT_ENTRY){
+        "connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
+        "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
     {"bind", socket_bind, METH_VARARGS, "bind(address=Any, port=0) -> bool"},
     {"setSocketDescriptor", socket_adopt, METH_VARARGS,
      "setSocketDescriptor(descriptor, state=ConnectedState, mode=ReadWrite) -> bool: adopts it"},
@@ -597,20 +600,19 @@ PyMethodDef bpy_socket_methods[] = {
 
 /* ---- the types ---- */
 
-#define SOCKET_TYPE(variable, name, base, doc)                                       \
-    PyTypeObject variable = {                                                        \
-        PyVarObject_HEAD_INIT(NULL, 0)                                               \
-        .tp_name = name,                                                             \
-        .tp_doc = doc,                                                               \
-        .tp_basicsize = sizeof(bpy_socket),                                          \
-        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,   \
-        .tp_base = base,                                                             \
-        .tp_new = socket_new,                                                        \
-        .tp_init = bpy_object_init,                                                  \
-        .tp_dealloc = bpy_object_dealloc,                                            \
-        .tp_finalize = bpy_object_finalize,                                          \
-        .tp_traverse = bpy_object_traverse,                                          \
-        .tp_clear = bpy_object_clear,                                                \
+#define SOCKET_TYPE(variable, name, base, doc)                                     \
+    PyTypeObject variable = {                                                      \
+        PyVarObject_HEAD_INIT(NULL, 0).tp_name = name,                             \
+        .tp_doc = doc,                                                             \
+        .tp_basicsize = sizeof(bpy_socket),                                        \
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, \
+        .tp_base = base,                                                           \
+        .tp_new = socket_new,                                                      \
+        .tp_init = bpy_object_init,                                                \
+        .tp_dealloc = bpy_object_dealloc,                                          \
+        .tp_finalize = bpy_object_finalize,                                        \
+        .tp_traverse = bpy_object_traverse,                                        \
+        .tp_clear = bpy_object_clear,                                              \
     }
 
 SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type,

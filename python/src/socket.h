@@ -7,7 +7,11 @@
 
 #include "module.h"
 
-enum { READ_ONLY = 1, WRITE_ONLY = 2, READ_WRITE = 3 };
+enum {
+    READ_ONLY = 1,
+    WRITE_ONLY = 2,
+    READ_WRITE = 3
+};
 
 typedef struct bpy_socket {
     bpy_object object;
@@ -20,6 +24,7 @@ typedef struct bpy_socket {
 } bpy_socket;
 
 void bpy_socket_fail(bpy_socket *self, int error, const char *text);
-void bpy_socket_leave_device(bpy_socket *self); /* aboutToClose, and closed for reading and writing */
+void bpy_socket_leave_device(
+    bpy_socket *self); /* aboutToClose, and closed for reading and writing */
 
 #endif

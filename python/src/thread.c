@@ -20,7 +20,11 @@
 #include <stddef.h>
 
 /* A slot's call, a deferred deletion, or a Python function of the target to be called at home. */
-typedef enum event_kind { CALL, DELETE, PYTHON } event_kind;
+typedef enum event_kind {
+    CALL,
+    DELETE,
+    PYTHON
+} event_kind;
 
 typedef struct bpy_event {
     struct bpy_event *next;
@@ -135,13 +139,13 @@ void bpy_thread_finish(bpy_thread *thread)
     berth_loop *loop = thread->loop;
     thread->loop = NULL;
     if (loop != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        berth_loop_free(loop);
+        Py_BEGIN_ALLOW_THREADS berth_loop_free(loop);
         Py_END_ALLOW_THREADS
     }
-    bpy_object *qthread = thread->qthread;
-    thread->qthread = NULL;
-    Py_XDECREF(qthread);
+    if (thread->owns_qthread) {
+        thread->owns_qthread = false;
+        Py_CLEAR(thread->qthread);
+    }
     PyErr_Restore(type, value, trace);
 }
 
@@ -217,8 +221,7 @@ bool bpy_thread_post_call(bpy_thread *thread, bpy_connection *connection, bpy_ob
 {
     if (!thread->alive)
         return true; /* nobody will ever deliver it */
-    bpy_event event = {
-        .kind = CALL, .target = sender, .connection = connection, .args = args};
+    bpy_event event = {.kind = CALL, .target = sender, .connection = connection, .args = args};
     if (!post(thread, event))
         return false;
     Py_INCREF(sender);
@@ -307,8 +310,8 @@ void bpy_thread_move_events(bpy_object *target, bpy_thread *to)
     bpy_event **link = &from->events;
     while (*link != NULL) {
         bpy_event *event = *link;
-        bpy_object *owner = event->kind == CALL ? bpy_connection_receiver(event->connection)
-                                                : event->target;
+        bpy_object *owner =
+            event->kind == CALL ? bpy_connection_receiver(event->connection) : event->target;
         if (owner != target) {
             link = &event->next;
             continue;
@@ -342,7 +345,7 @@ int bpy_thread_turn(bpy_thread *thread, int milliseconds)
     bool ran = has_work(thread), before;
     bpy_thread_deliver(thread, false);
     bool stopped = thread->runs != NULL && thread->runs->stop;
-    int wait = stopped || has_work(thread) ? 0 : milliseconds;
+    int wait = ran || stopped || has_work(thread) ? 0 : milliseconds;
     bpy_block(thread, false, &before);
     ran |= berth_loop_turn(thread->loop, wait);
     bpy_unblock(thread, before);

@@ -166,18 +166,18 @@ static int remaining(const timer *self)
     return now < self->due ? (int)(self->due - now) : 0;
 }
 
-#define GETTERS(X)                                                       \
-    X(interval, PyLong_FromLong(self->interval), "int: milliseconds")    \
-    X(isActive, PyBool_FromLong(is_active(self)), "bool")                \
-    X(isSingleShot, PyBool_FromLong(self->single), "bool")               \
+#define GETTERS(X)                                                                              \
+    X(interval, PyLong_FromLong(self->interval), "int: milliseconds")                           \
+    X(isActive, PyBool_FromLong(is_active(self)), "bool")                                       \
+    X(isSingleShot, PyBool_FromLong(self->single), "bool")                                      \
     X(remainingTime, PyLong_FromLong(remaining(self)), "int: milliseconds; -1 when not active") \
     X(timerId, PyLong_FromLong(is_active(self) ? 1 : -1), "int: -1 when not active")
 
-#define GETTER(name, value, text)                                           \
+#define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
-    {                                                                       \
-        timer *self = (timer *)object;                                      \
-        return bpy_object_check(object) ? (value) : NULL;                   \
+    {                                                                        \
+        timer *self = (timer *)object;                                       \
+        return bpy_object_check(object) ? (value) : NULL;                    \
     }
 #define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 
@@ -208,8 +208,7 @@ static PyObject *single_shot(PyObject *Py_UNUSED(none), PyObject *args)
 }
 
 static PyMethodDef timer_methods[] = {
-    GETTERS(ENTRY)
-    {"start", BPY_METHOD(timer_start), METH_FASTCALL, "start(milliseconds=None)"},
+    GETTERS(ENTRY){"start", BPY_METHOD(timer_start), METH_FASTCALL, "start(milliseconds=None)"},
     {"stop", timer_stop, METH_NOARGS, "stop()"},
     {"setInterval", timer_set_interval, METH_O, "setInterval(milliseconds)"},
     {"setSingleShot", timer_set_single, METH_O, "setSingleShot(single)"},
@@ -219,8 +218,7 @@ static PyMethodDef timer_methods[] = {
 };
 
 static PyTypeObject timer_type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "berth.QtCore.QTimer",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QTimer",
     .tp_doc = "QTimer(parent=None): emits timeout, once or repeatedly",
     .tp_basicsize = sizeof(timer),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
