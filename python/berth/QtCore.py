@@ -19,15 +19,22 @@ def qVersion():
     return "5.15.8"
 
 
+_LATER = {"QDataStream": "._data_stream", "QMutex": "._locks", "QMutexLocker": "._locks",
+          "QWaitCondition": "._locks", "QSignalBlocker": "._locks"}
+
+
 def __getattr__(name):
-    # The stream is not needed by every program, and takes time to set up.
-    if name == "QDataStream":
-        from ._data_stream import QDataStream
-        globals()[name] = QDataStream
-        return QDataStream
+    # What not every program needs is loaded when it is asked for.
+    module = _LATER.get(name)
+    if module is not None:
+        import importlib
+        globals()[name] = getattr(importlib.import_module(module, __package__), name)
+        return globals()[name]
     raise AttributeError(f"module 'berth.QtCore' has no attribute {name!r}")
 
 
 __all__ = ["Property", "QBuffer", "QByteArray", "QCoreApplication", "QDataStream", "QElapsedTimer",
-           "QEvent", "QEventLoop", "QIODevice", "QMetaObject", "QObject", "QThread", "QTimer",
-           "QTimerEvent", "Qt", "SIGNAL", "SLOT", "Signal", "SignalInstance", "Slot", "qVersion"]
+           "QEvent", "QEventLoop", "QIODevice", "QMetaObject", "QMutex", "QMutexLocker", "QObject",
+           "QSignalBlocker", "QThread", "QTimer",
+           "QTimerEvent", "Qt", "SIGNAL", "SLOT", "Signal", "SignalInstance", "Slot",
+           "QWaitCondition", "qVersion"]

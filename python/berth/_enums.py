@@ -128,6 +128,8 @@ def install():
             (None, socket, network, "QAbstractSocket", "SocketOption", SOCKET_OPTIONS, None),
             (None, socket, network, "QAbstractSocket", "SocketType",
              {**_number("TcpSocket UdpSocket SctpSocket"), "UnknownSocketType": -1}, None),
+            (None, socket, network, "QAbstractSocket", "PauseMode",
+             _number("PauseNever PauseOnSslErrors"), "PauseModes"),
             (None, address, network, "QHostAddress", "SpecialAddress", SPECIAL_ADDRESSES, None),
             (None, address, network, "QHostAddress", "ConversionModeFlag", CONVERSIONS,
              "ConversionMode"),

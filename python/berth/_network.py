@@ -1,7 +1,7 @@
 """The classes of QtNetwork that are written in Python, and the seldom used methods of the others."""
 
 from . import _berth, _enums
-from ._berth import QHostAddress, QTcpServer
+from ._berth import QByteArray, QHostAddress, QTcpServer
 
 MODULE = "berth.QtNetwork"
 
@@ -31,7 +31,7 @@ class QNetworkProxy:
             return
         if type is None:
             type = QNetworkProxy.DefaultProxy
-        self._capabilities = None
+        self._capabilities, self._headers = None, {}
         self.setType(type)
         self.setHostName(hostName)
         self.setPort(port)
@@ -92,6 +92,24 @@ class QNetworkProxy:
     def __copy__(self):
         return QNetworkProxy(self)
 
+    def setRawHeader(self, name, value):
+        """Sets a header of the requests to an HTTP proxy; an empty value takes it out."""
+        self._headers = {**self._headers, bytes(name): bytes(value)}
+        if not value:
+            del self._headers[bytes(name)]
+
+    def rawHeader(self, name):
+        """The value of such a header."""
+        return QByteArray(self._headers.get(bytes(name), b""))
+
+    def hasRawHeader(self, name):
+        """Whether there is such a header."""
+        return bytes(name) in self._headers
+
+    def rawHeaderList(self):
+        """The names of all such headers."""
+        return [QByteArray(name) for name in self._headers]
+
     def swap(self, other):
         """Exchanges two values."""
         self.__dict__, other.__dict__ = other.__dict__, self.__dict__
@@ -141,7 +159,21 @@ def _set_proxy(self, proxy):
     """Sets the proxy for the next listen() or connectToHost()."""
     if not isinstance(proxy, QNetworkProxy):
         raise TypeError(f"a QNetworkProxy is required, not {type(proxy).__name__}")
-    self._set_proxy(QNetworkProxy(proxy))
+    self._set_proxy(QNetworkProxy(proxy), int(proxy.type()), proxy.hostName(), proxy.port(),
+                    proxy.user(), proxy.password())
+
+
+def _set_tag(self, tag):
+    self.__dict__["_protocol_tag"] = tag
+
+
+SOCKET_MEMBERS = {
+    "socketType": lambda self: self.TcpSocket,
+    "pauseMode": lambda self: self.PauseNever,
+    "protocolTag": lambda self: self.__dict__.get("_protocol_tag", ""),
+    "setProtocolTag": _set_tag,
+    "setErrorString": lambda self, text: self._set_error(int(self.error()), text),
+}
 
 
 # ---- QHostAddress ----
@@ -262,7 +294,7 @@ def install():
     _berth.install(QHostAddress, ADDRESS_MEMBERS)
     for cls in (QTcpServer, _berth.QAbstractSocket):
         _berth.install(cls, {"proxy": _proxy, "setProxy": _set_proxy})
-    _berth.install(_berth.QAbstractSocket, {"socketType": lambda self: self.TcpSocket})
+    _berth.install(_berth.QAbstractSocket, SOCKET_MEMBERS)
     for cls in (QNetworkProxy, QNetworkInterface, QNetworkAddressEntry):
         cls.__module__ = MODULE
 

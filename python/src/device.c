@@ -91,6 +91,8 @@ static PyObject *device_read_line(PyObject *object, PyObject *const *args, Py_ss
     if (most == -1 && PyErr_Occurred())
         return NULL;
     size_t available = readable(self) ? berth_socket_bytes_available(self->native) : 0;
+    if (most > 0)
+        most--; /* Qt counts a terminator */
     if (most <= 0 || (size_t)most > available)
         most = (Py_ssize_t)available;
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, most);
@@ -170,7 +172,9 @@ static PyObject *device_flush(PyObject *object, PyObject *Py_UNUSED(none))
     bpy_socket *self = checked(object);
     if (self == NULL)
         return NULL;
-    return PyBool_FromLong(self->native != NULL && berth_socket_flush(self->native));
+    bool something = self->native != NULL && berth_socket_flush(self->native);
+    bpy_thread_hand_over(self->object.home);
+    return PyBool_FromLong(something);
 }
 
 /* ---- transactions and mode ---- */

@@ -7,6 +7,7 @@
 #include "module.h"
 
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -271,8 +272,12 @@ static PyObject *one_address(const struct sockaddr *name)
     if (name->sa_family == AF_INET)
         return bpy_host_address_make(
             berth_address_ipv4(ntohl(((const struct sockaddr_in *)name)->sin_addr.s_addr)));
-    return bpy_host_address_make(
-        berth_address_ipv6(((const struct sockaddr_in6 *)name)->sin6_addr.s6_addr));
+    const struct sockaddr_in6 *inet6 = (const struct sockaddr_in6 *)name;
+    berth_address address = berth_address_ipv6(inet6->sin6_addr.s6_addr);
+    char scope[IF_NAMESIZE];
+    if (inet6->sin6_scope_id != 0 && if_indextoname(inet6->sin6_scope_id, scope) != NULL)
+        snprintf(address.scope, sizeof address.scope, "%s", scope);
+    return bpy_host_address_make(address);
 }
 
 /* A list of (interface, address, netmask or None, flags), in the system's order. */

@@ -129,6 +129,7 @@ bool bpy_thread_post_call(bpy_thread *thread, bpy_connection *connection, bpy_ob
 bool bpy_thread_post_python(bpy_thread *thread, bpy_object *target, PyObject *callable);
 void bpy_thread_move_events(bpy_object *target, bpy_thread *to);
 void bpy_thread_deliver(bpy_thread *thread, bool at_end);
+void bpy_thread_hand_over(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);
 void bpy_unblock(bpy_thread *thread, bool before);

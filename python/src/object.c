@@ -205,6 +205,8 @@ void bpy_object_destroy(bpy_object *self)
     Py_INCREF(self);
     if (self->kind->release != NULL)
         self->kind->release(self);
+    if (self->homed)
+        bpy_thread_hand_over(self->home);
     bpy_object_unsettle(self);
     if (self->ready && bpy_has_listeners(self, BPY_DESTROYED))
         bpy_emit(self, BPY_DESTROYED, (PyObject *)self);

@@ -299,6 +299,7 @@ static PyObject *server_close(PyObject *object, PyObject *Py_UNUSED(none))
     destroy_added(self);
     if (self->native != NULL)
         berth_server_close(self->native);
+    bpy_thread_hand_over(self->object.home);
     Py_RETURN_NONE;
 }
 
@@ -403,23 +404,23 @@ static PyObject *server_set_limit(PyObject *object, PyObject *value)
     Py_RETURN_NONE;
 }
 
-static PyObject *server_set_proxy(PyObject *object, PyObject *proxy)
+/* _set_proxy(proxy, type, host, port, user, password) */
+static PyObject *server_set_proxy(PyObject *object, PyObject *args)
 {
     server *self = (server *)object;
-    if (!bpy_object_check(object))
+    PyObject *proxy;
+    int type;
+    berth_proxy value = {.type = BERTH_PROXY_DEFAULT};
+    if (!PyArg_ParseTuple(args, "OisO&ss", &proxy, &type, &value.host, bpy_port_convert,
+                          &value.port, &value.user, &value.password) ||
+        !need_native(self))
         return NULL;
+    /* The caching kinds cannot listen either. */
+    value.type = type > BERTH_PROXY_HTTP ? BERTH_PROXY_HTTP : (berth_proxy_type)type;
+    if (!berth_server_set_proxy(self->native, &value))
+        return PyErr_NoMemory();
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
-    Py_RETURN_NONE;
-}
-
-static PyObject *server_set_error(PyObject *object, PyObject *args)
-{
-    int error;
-    const char *text;
-    if (!PyArg_ParseTuple(args, "is", &error, &text) || !bpy_object_check(object))
-        return NULL;
-    note((server *)object, error, text);
     Py_RETURN_NONE;
 }
 
@@ -482,8 +483,7 @@ static PyMethodDef server_methods[] = {
     {"waitForNewConnection", server_wait, METH_VARARGS,
      "waitForNewConnection(milliseconds) -> (bool, bool): result and whether the time passed"},
     {"setMaxPendingConnections", server_set_limit, METH_O, "setMaxPendingConnections(limit)"},
-    {"_set_proxy", server_set_proxy, METH_O, NULL},
-    {"_set_error", server_set_error, METH_VARARGS, NULL},
+    {"_set_proxy", server_set_proxy, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

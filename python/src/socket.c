@@ -285,6 +285,17 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
 
 /* ---- connecting ---- */
 
+/* Connecting through proxies is not there yet; going around one that was asked for would be worse.
+ */
+static PyObject *refuse_proxy(bpy_socket *self)
+{
+    int error = bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION);
+    bpy_socket_fail(self, error, "Operation on socket is not supported");
+    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, error));
+    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, error));
+    Py_RETURN_NONE;
+}
+
 static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"host", "port", "mode", "protocol", NULL};
@@ -312,6 +323,8 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
         self->mode = mode & READ_WRITE;
     self->timeout_text = NULL;
+    if (self->proxied)
+        return refuse_proxy(self);
     berth_socket_connect_to_host(self->native, host, port);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
@@ -346,8 +359,10 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
     int before = self->mode;
     self->mode = mode & READ_WRITE;
     if (descriptor >= 0 && state == BERTH_STATE_CONNECTED &&
-        berth_socket_set_descriptor(self->native, (int)descriptor))
+        berth_socket_set_descriptor(self->native, (int)descriptor)) {
+        bpy_thread_hand_over(self->object.home);
         Py_RETURN_TRUE;
+    }
     self->mode = before;
     if (descriptor == -1)
         bpy_socket_fail(self, -1, "Unknown error");
@@ -371,6 +386,7 @@ static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     if (self->native != NULL)
         berth_socket_disconnect_from_host(self->native);
+    bpy_thread_hand_over(self->object.home);
     Py_RETURN_NONE;
 }
 
@@ -383,6 +399,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
     self->mode = 0;
     if (self->native != NULL)
         berth_socket_close(self->native);
+    bpy_thread_hand_over(self->object.home);
     Py_RETURN_NONE;
 }
 
@@ -397,6 +414,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
     self->mode = 0;
     if (self->native != NULL)
         berth_socket_abort(self->native);
+    bpy_thread_hand_over(self->object.home);
     Py_RETURN_NONE;
 }
 
@@ -497,13 +515,19 @@ static PyObject *socket_set_read_buffer_size(PyObject *object, PyObject *value)
     Py_RETURN_NONE;
 }
 
-static PyObject *socket_set_proxy(PyObject *object, PyObject *proxy)
+/* _set_proxy(proxy, type, host, port, user, password) */
+static PyObject *socket_set_proxy(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
-    if (!bpy_object_check(object))
+    PyObject *proxy;
+    int type, port;
+    const char *host, *user, *password;
+    if (!PyArg_ParseTuple(args, "Oisiss", &proxy, &type, &host, &port, &user, &password) ||
+        !bpy_object_check(object))
         return NULL;
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
+    self->proxied = type != BERTH_PROXY_DEFAULT && type != BERTH_PROXY_NONE;
     Py_RETURN_NONE;
 }
 
@@ -593,14 +617,24 @@ PyMethodDef bpy_socket_methods[] = {
     {"socketOption", socket_option, METH_VARARGS, "socketOption(option) -> int or None"},
     {"setReadBufferSize", socket_set_read_buffer_size, METH_O,
      "setReadBufferSize(bytes): most that is kept unread; 0 for no limit"},
-    {"_set_proxy", socket_set_proxy, METH_O, NULL},
+    {"_set_proxy", socket_set_proxy, METH_VARARGS, NULL},
     {"_set_error", socket_set_error, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 /* ---- the types ---- */
 
-#define SOCKET_TYPE(variable, name, base, doc)                                     \
+/* QAbstractSocket(type, parent): streams only. */
+static int abstract_init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    int type;
+    PyObject *parent;
+    if (!PyArg_ParseTuple(args, "iO:QAbstractSocket", &type, &parent))
+        return -1;
+    return bpy_object_configure((bpy_object *)object, parent, kwargs);
+}
+
+#define SOCKET_TYPE(variable, name, base, init, doc)                               \
     PyTypeObject variable = {                                                      \
         PyVarObject_HEAD_INIT(NULL, 0).tp_name = name,                             \
         .tp_doc = doc,                                                             \
@@ -608,18 +642,18 @@ PyMethodDef bpy_socket_methods[] = {
         .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, \
         .tp_base = base,                                                           \
         .tp_new = socket_new,                                                      \
-        .tp_init = bpy_object_init,                                                \
+        .tp_init = init,                                                           \
         .tp_dealloc = bpy_object_dealloc,                                          \
         .tp_finalize = bpy_object_finalize,                                        \
         .tp_traverse = bpy_object_traverse,                                        \
         .tp_clear = bpy_object_clear,                                              \
     }
 
-SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type,
+SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type, bpy_object_init,
             "What is read from and written to; the base of sockets.");
-SOCKET_TYPE(bpy_socket_type, "berth.QtNetwork.QAbstractSocket", &bpy_device_type,
+SOCKET_TYPE(bpy_socket_type, "berth.QtNetwork.QAbstractSocket", &bpy_device_type, abstract_init,
             "The base of QTcpSocket.");
-SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type,
+SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type, bpy_object_init,
             "QTcpSocket(parent=None): one TCP stream");
 
 int bpy_socket_ready_types(PyObject *module)

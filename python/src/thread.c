@@ -186,6 +186,14 @@ void bpy_leave(bool entered)
         thread->saved = PyEval_SaveThread();
 }
 
+/* Outside of a turn nobody would hand over to the kernel what a call has begun, with io_uring: the
+ * loop does so when it is made to show all that it has by its descriptor. */
+void bpy_thread_hand_over(bpy_thread *thread)
+{
+    if (thread->loop != NULL && thread->scope == 0)
+        (void)berth_loop_descriptor(thread->loop);
+}
+
 /* ---- events ---- */
 
 static bool post(bpy_thread *thread, bpy_event event)

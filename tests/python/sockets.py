@@ -9,7 +9,8 @@ import weakref
 import _servers
 from _servers import connected, listening, until
 from berth.QtCore import QByteArray, QIODevice, QTimer
-from berth.QtNetwork import QAbstractSocket, QHostAddress, QTcpServer, QTcpSocket
+from berth.QtNetwork import (QAbstractSocket, QHostAddress, QNetworkProxy, QTcpServer,
+                             QTcpSocket)
 
 
 class Sockets(unittest.TestCase):
@@ -27,7 +28,7 @@ class Sockets(unittest.TestCase):
         until(lambda: self.client.bytesAvailable() == 9)
         self.assertTrue(self.client.canReadLine())
         self.assertEqual(self.client.readLine().data(), b"line\n")
-        self.assertEqual(self.client.readLine(3).data(), b"res")
+        self.assertEqual(self.client.readLine(4).data(), b"res")
         self.assertEqual(self.client.getChar(), (True, "t"))
         self.client.ungetChar(b"x")
         self.assertEqual(self.client.readAll(), b"x")
@@ -106,6 +107,20 @@ class Sockets(unittest.TestCase):
                 QTcpServer().listen(QHostAddress.LocalHost, port)
             with self.assertRaises(OverflowError):
                 QTcpSocket().connectToHost("127.0.0.1", port)
+
+    def test_a_proxy_is_never_left_out_in_silence(self):
+        client = QTcpSocket()
+        client.setProxy(QNetworkProxy(QNetworkProxy.Socks5Proxy, "127.0.0.1", 1))
+        seen = []
+        client.errorOccurred.connect(seen.append)
+        client.connectToHost("127.0.0.1", self.server.serverPort())
+        until(lambda: seen)
+        self.assertNotEqual(client.state(), QAbstractSocket.ConnectedState)
+        server = QTcpServer()
+        server.setProxy(QNetworkProxy(QNetworkProxy.HttpProxy, "127.0.0.1", 1))
+        self.assertFalse(server.listen(QHostAddress.Any))
+        self.assertEqual(server.serverError(), QAbstractSocket.UnsupportedSocketOperationError)
+        self.assertEqual(server.proxy().hostName(), "127.0.0.1")
 
     def test_options(self):
         self.client.setSocketOption(QAbstractSocket.LowDelayOption, 1)

@@ -1,0 +1,52 @@
+"""Builds the Python module with the library inside: pip install --no-build-isolation ./python
+
+Needs liburing and c-ares with their headers, as the library does.
+"""
+
+import glob
+import os
+import subprocess
+
+from setuptools import Extension, setup
+
+# Paths are relative to this folder, as setuptools wants them.
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
+
+
+def pkg_config(option, *names):
+    """What pkg-config says, as a list."""
+    return subprocess.run(["pkg-config", option, *names], check=True, capture_output=True,
+                          text=True).stdout.split()
+
+
+def library_sources():
+    """The library's C files, without those for its tests."""
+    found = [path for pattern in ("", "backend/", "handshake/")
+             for path in glob.glob(f"../src/{pattern}*.c")]
+    return [path for path in found
+            if not os.path.basename(path).startswith(("fault", "sim"))]
+
+
+def version():
+    """The version in the public header."""
+    with open("../include/berth/version.h", encoding="utf-8") as file:
+        return file.read().partition('BERTH_VERSION_STRING "')[2].partition('"')[0]
+
+
+setup(
+    name="berth",
+    version=version(),
+    description="TCP servers and clients with the names and the behaviour of PySide2",
+    packages=["berth"],
+    package_data={"berth": ["*.pyi", "py.typed"]},
+    python_requires=">=3.9",
+    ext_modules=[Extension(
+        "berth._berth",
+        sorted(glob.glob("src/*.c") + library_sources()),
+        include_dirs=["../include", "../src"],
+        define_macros=[("_GNU_SOURCE", None), ("NDEBUG", None)],
+        extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden",
+                            *pkg_config("--cflags", "liburing", "libcares")],
+        extra_link_args=[*pkg_config("--libs", "liburing", "libcares"), "-pthread"],
+    )],
+)
