@@ -209,29 +209,41 @@ static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
     return true;
 }
 
+static void aim_at_signal(bpy_connection *connection, PyObject *slot)
+{
+    bpy_signal_reach(slot, &connection->receiver, &connection->forward, &connection->overload);
+    Py_INCREF(connection->forward);
+    connection->most =
+        PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
+}
+
+/* Takes the reference of the function. */
+static void aim_at_method(bpy_connection *connection, PyObject *slot, PyObject *self,
+                          PyObject *function)
+{
+    connection->most = arguments_of(function, true);
+    connection->function = function;
+    if (PyObject_TypeCheck(self, &bpy_object_type)) {
+        connection->receiver = (bpy_object *)self;
+        return;
+    }
+    connection->self = PyWeakref_NewRef(self, NULL);
+    if (connection->self == NULL) { /* its class has no room for one */
+        PyErr_Clear();
+        Py_SETREF(connection->function, Py_NewRef(slot));
+    }
+}
+
 /* Fills in receiver, function and the rest for a slot. */
 static bool aim(bpy_connection *connection, PyObject *slot)
 {
     PyObject *self, *function;
     if (Py_IS_TYPE(slot, &bpy_signal_instance_type)) {
-        bpy_signal_reach(slot, &connection->receiver, &connection->forward, &connection->overload);
-        Py_INCREF(connection->forward);
-        connection->most =
-            PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
+        aim_at_signal(connection, slot);
         return true;
     }
     if (unbind(slot, &self, &function)) {
-        connection->most = arguments_of(function, true);
-        connection->function = function;
-        if (PyObject_TypeCheck(self, &bpy_object_type)) {
-            connection->receiver = (bpy_object *)self;
-        } else {
-            connection->self = PyWeakref_NewRef(self, NULL);
-            if (connection->self == NULL) { /* its class has no room for one */
-                PyErr_Clear();
-                Py_SETREF(connection->function, Py_NewRef(slot));
-            }
-        }
+        aim_at_method(connection, slot, self, function);
         Py_DECREF(self);
         return true;
     }

@@ -74,10 +74,10 @@ PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind);
 bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent);
 int bpy_object_init(PyObject *self, PyObject *args, PyObject *kwargs);
 int bpy_object_configure(bpy_object *self, PyObject *parent, PyObject *kwargs);
-void bpy_object_dealloc(PyObject *self);
-int bpy_object_traverse(PyObject *self, visitproc visit, void *arg);
-int bpy_object_clear(PyObject *self);
-void bpy_object_finalize(PyObject *self);
+void bpy_object_dealloc(PyObject *object);
+int bpy_object_traverse(PyObject *object, visitproc visit, void *arg);
+int bpy_object_clear(PyObject *object);
+void bpy_object_finalize(PyObject *object);
 void bpy_object_destroy(bpy_object *self);
 void bpy_object_adopt(bpy_object *self, bpy_object *parent);
 bool bpy_object_check(PyObject *self);
@@ -199,7 +199,7 @@ void bpy_connection_ref(bpy_connection *connection);
 void bpy_connection_unref(bpy_connection *connection);
 PyObject *bpy_sender(bpy_object *self);
 void bpy_print_error(void);
-void bpy_signal_reach(PyObject *instance, bpy_object **ret_source, bpy_signal **ret_signal,
+void bpy_signal_reach(PyObject *object, bpy_object **ret_source, bpy_signal **ret_signal,
                       Py_ssize_t *ret_overload);
 
 /* ---- values ---- */
@@ -236,11 +236,11 @@ int bpy_timer_ready_types(PyObject *module);
 int bpy_event_loop_ready_types(PyObject *module);
 int bpy_qthread_ready_types(PyObject *module);
 bpy_object *bpy_qthread_for(bpy_thread *thread);
-bpy_thread *bpy_qthread_thread(PyObject *qthread);
+bpy_thread *bpy_qthread_thread(PyObject *object);
 int bpy_socket_ready_types(PyObject *module);
 int bpy_server_ready_types(PyObject *module);
 PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent);
-berth_socket *bpy_socket_native(PyObject *socket);
+berth_socket *bpy_socket_native(PyObject *object);
 extern PyMethodDef bpy_device_methods[], bpy_socket_methods[];
 
 /* Readies a type and adds it to the module under the last part of its name. */
