@@ -127,7 +127,16 @@ class QNetworkProxy:
     def setApplicationProxy(proxy):
         """Sets it; DefaultProxy means none."""
         direct = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy)
+        _berth.set_application_proxy(*_passed(proxy))
         QNetworkProxy._application = None if proxy.type() in direct else QNetworkProxy(proxy)
+
+
+def _passed(proxy):
+    """A proxy as the C side takes it."""
+    if not isinstance(proxy, QNetworkProxy):
+        raise TypeError(f"a QNetworkProxy is required, not {type(proxy).__name__}")
+    return (QNetworkProxy(proxy), int(proxy.type()), proxy.hostName(), proxy.port(), proxy.user(),
+            proxy.password())
 
 
 def _text_members(name):
@@ -157,10 +166,7 @@ def _proxy(self):
 
 def _set_proxy(self, proxy):
     """Sets the proxy for the next listen() or connectToHost()."""
-    if not isinstance(proxy, QNetworkProxy):
-        raise TypeError(f"a QNetworkProxy is required, not {type(proxy).__name__}")
-    self._set_proxy(QNetworkProxy(proxy), int(proxy.type()), proxy.hostName(), proxy.port(),
-                    proxy.user(), proxy.password())
+    self._set_proxy(*_passed(proxy))
 
 
 def _set_tag(self, tag):

@@ -213,8 +213,7 @@ static void aim_at_signal(bpy_connection *connection, PyObject *slot)
 {
     bpy_signal_reach(slot, &connection->receiver, &connection->forward, &connection->overload);
     Py_INCREF(connection->forward);
-    connection->most =
-        PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
+    connection->most = PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
 }
 
 /* Takes the reference of the function. */

@@ -404,21 +404,15 @@ static PyObject *server_set_limit(PyObject *object, PyObject *value)
     Py_RETURN_NONE;
 }
 
-/* _set_proxy(proxy, type, host, port, user, password) */
 static PyObject *server_set_proxy(PyObject *object, PyObject *args)
 {
     server *self = (server *)object;
     PyObject *proxy;
-    int type;
-    berth_proxy value = {.type = BERTH_PROXY_DEFAULT};
-    if (!PyArg_ParseTuple(args, "OisO&ss", &proxy, &type, &value.host, bpy_port_convert,
-                          &value.port, &value.user, &value.password) ||
-        !need_native(self))
+    berth_proxy value;
+    if (!bpy_proxy_parse(args, &proxy, &value) || !need_native(self))
         return NULL;
-    /* The caching kinds cannot listen either. */
-    value.type = type > BERTH_PROXY_HTTP ? BERTH_PROXY_HTTP : (berth_proxy_type)type;
     if (!berth_server_set_proxy(self->native, &value))
-        return PyErr_NoMemory();
+        return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
     Py_RETURN_NONE;

@@ -285,17 +285,6 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
 
 /* ---- connecting ---- */
 
-/* Connecting through proxies is not there yet; going around one that was asked for would be worse.
- */
-static PyObject *refuse_proxy(bpy_socket *self)
-{
-    int error = bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION);
-    bpy_socket_fail(self, error, "Operation on socket is not supported");
-    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, error));
-    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, error));
-    Py_RETURN_NONE;
-}
-
 static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"host", "port", "mode", "protocol", NULL};
@@ -323,8 +312,6 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
         self->mode = mode & READ_WRITE;
     self->timeout_text = NULL;
-    if (self->proxied)
-        return refuse_proxy(self);
     berth_socket_connect_to_host(self->native, host, port);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
@@ -515,19 +502,17 @@ static PyObject *socket_set_read_buffer_size(PyObject *object, PyObject *value)
     Py_RETURN_NONE;
 }
 
-/* _set_proxy(proxy, type, host, port, user, password) */
 static PyObject *socket_set_proxy(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
     PyObject *proxy;
-    int type, port;
-    const char *host, *user, *password;
-    if (!PyArg_ParseTuple(args, "Oisiss", &proxy, &type, &host, &port, &user, &password) ||
-        !bpy_object_check(object))
+    berth_proxy value;
+    if (!bpy_proxy_parse(args, &proxy, &value) || !need_native(self))
         return NULL;
+    if (!berth_socket_set_proxy(self->native, &value))
+        return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
-    self->proxied = type != BERTH_PROXY_DEFAULT && type != BERTH_PROXY_NONE;
     Py_RETURN_NONE;
 }
 

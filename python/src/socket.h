@@ -21,7 +21,6 @@ typedef struct bpy_socket {
     const char *timeout_text;
     int error; /* Qt's number */
     int mode;  /* 0: not open */
-    bool proxied; /* by a proxy of a kind that cannot be gone around */
 } bpy_socket;
 
 void bpy_socket_fail(bpy_socket *self, int error, const char *text);
