@@ -96,7 +96,7 @@ struct bpy_thread {
     bool waiting;         /* handlers give it up again */
     bool alive;
     int level; /* running event loops */
-    int scope; /* handlers and events on their way */
+    int scope; /* turns and events on their way */
     bpy_run *runs;
     struct bpy_event *events, **end;
     uint64_t sequence; /* of the last event posted */

@@ -22,7 +22,8 @@ typedef struct server {
     PyObject *added;      /* list of sockets put into the queue by the program, or NULL */
     int error;            /* Qt's number */
     int limit;
-    bool listened; /* by listen() or setSocketDescriptor(), and not closed since */
+    unsigned accepted; /* connections, for waits to see whether more came */
+    bool listened;     /* by listen() or setSocketDescriptor(), and not closed since */
 } server;
 
 static PyObject *name_incoming; /* "incomingConnection" */
@@ -75,6 +76,7 @@ static void on_new_connection(berth_server *native, void *user)
     server *self = user;
     (void)native;
     bool entered = bpy_enter();
+    self->accepted++;
     bpy_emit(&self->object, BPY_NEW_CONNECTION, NULL);
     bpy_leave(entered);
 }
@@ -367,6 +369,20 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
     Py_RETURN_NONE;
 }
 
+/* Waits, and takes all that has come by then: Qt accepts in bursts, Berth one by one. */
+static bool wait_for_burst(server *self, int milliseconds, bool *ret_timed_out)
+{
+    unsigned before = self->accepted;
+    if (!berth_server_wait_for_new_connection(self->native, milliseconds, ret_timed_out))
+        return false;
+    bool nothing;
+    while (self->native != NULL && self->accepted != before) {
+        before = self->accepted;
+        berth_server_wait_for_new_connection(self->native, 0, &nothing);
+    }
+    return true;
+}
+
 static PyObject *server_wait(PyObject *object, PyObject *args)
 {
     server *self = (server *)object;
@@ -381,7 +397,7 @@ static PyObject *server_wait(PyObject *object, PyObject *args)
     bpy_thread *thread = self->object.home;
     Py_INCREF(self);
     bpy_block(thread, true, &before);
-    bool result = berth_server_wait_for_new_connection(self->native, milliseconds, &timed_out);
+    bool result = wait_for_burst(self, milliseconds, &timed_out);
     bpy_unblock(thread, before);
     if (timed_out && self->native != NULL)
         note_native(self);

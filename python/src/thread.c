@@ -170,7 +170,6 @@ void bpy_unblock(bpy_thread *thread, bool before)
 bool bpy_enter(void)
 {
     bpy_thread *thread = current;
-    thread->scope++;
     if (thread->saved == NULL)
         return false;
     PyEval_RestoreThread(thread->saved);
@@ -180,10 +179,8 @@ bool bpy_enter(void)
 
 void bpy_leave(bool entered)
 {
-    bpy_thread *thread = current;
-    thread->scope--;
     if (entered)
-        thread->saved = PyEval_SaveThread();
+        current->saved = PyEval_SaveThread();
 }
 
 /* Outside of a turn nobody would hand over to the kernel what a call has begun, with io_uring: the
@@ -354,9 +351,11 @@ int bpy_thread_turn(bpy_thread *thread, int milliseconds)
     bpy_thread_deliver(thread, false);
     bool stopped = thread->runs != NULL && thread->runs->stop;
     int wait = ran || stopped || has_work(thread) ? 0 : milliseconds;
+    thread->scope++;
     bpy_block(thread, false, &before);
     ran |= berth_loop_turn(thread->loop, wait);
     bpy_unblock(thread, before);
+    thread->scope--;
     return PyErr_CheckSignals() < 0 ? -1 : ran;
 }
 
