@@ -6,11 +6,12 @@ The program's imports of those packages are served by berth.QtCore and berth.QtN
 a name that berth does not have is named in the ImportError.
 """
 
-import importlib.abc
+import importlib
 import importlib.machinery
 import os
 import sys
-import types
+
+_ModuleType = type(sys)
 
 PACKAGES = ("PySide2", "PySide6", "PyQt5", "PyQt6")
 MODULES = ("QtCore", "QtNetwork")
@@ -18,7 +19,7 @@ PYQT_NAMES = {"pyqtSignal": "Signal", "pyqtSlot": "Slot", "pyqtProperty": "Prope
               "pyqtBoundSignal": "SignalInstance"}
 
 
-class _Module(types.ModuleType):
+class _Module(_ModuleType):
     """Stands for a module of the other package, and knows what it cannot serve."""
 
     _berth = None
@@ -37,8 +38,9 @@ class _Module(types.ModuleType):
         return value
 
 
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the packages of PACKAGES in berth."""
+class Finder:
+    """Finds the packages of PACKAGES in berth, and loads them: without the base classes of
+    importlib.abc, which would import more than the whole module."""
 
     def find_spec(self, fullname, path=None, target=None):
         """The spec of one of those packages or of a module in them."""
@@ -79,11 +81,15 @@ def main(arguments):
     if not arguments:
         print("usage: python3 -m berth.run PROGRAM [ARGUMENT...]", file=sys.stderr)
         return 2
-    import runpy
     install()
     sys.argv[:] = arguments
     sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
-    runpy.run_path(arguments[0], run_name="__main__")
+    module = _ModuleType("__main__")
+    module.__file__, module.__builtins__ = arguments[0], __builtins__
+    with open(arguments[0], "rb") as file:
+        code = compile(file.read(), arguments[0], "exec")
+    sys.modules["__main__"] = module
+    exec(code, module.__dict__)  # pylint: disable=exec-used
     return 0
 
 

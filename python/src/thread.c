@@ -342,21 +342,27 @@ static bool has_work(const bpy_thread *thread)
     return false;
 }
 
-/* Delivers events and turns the loop once. Returns whether something ran; -1 with an exception. */
-int bpy_thread_turn(bpy_thread *thread, int milliseconds)
+/* Delivers events and turns the loop once; does not wait any more if events were delivered, unless
+ * it is patient. Returns whether something ran; -1 with an exception. */
+static int turn(bpy_thread *thread, int milliseconds, bool patient)
 {
     if (!bpy_thread_loop(thread))
         return -1;
     bool ran = has_work(thread), before;
     bpy_thread_deliver(thread, false);
     bool stopped = thread->runs != NULL && thread->runs->stop;
-    int wait = ran || stopped || has_work(thread) ? 0 : milliseconds;
+    int wait = (ran && !patient) || stopped || has_work(thread) ? 0 : milliseconds;
     thread->scope++;
     bpy_block(thread, false, &before);
     ran |= berth_loop_turn(thread->loop, wait);
     bpy_unblock(thread, before);
     thread->scope--;
     return PyErr_CheckSignals() < 0 ? -1 : ran;
+}
+
+int bpy_thread_turn(bpy_thread *thread, int milliseconds)
+{
+    return turn(thread, milliseconds, false);
 }
 
 /* Turns until the run is stopped. Returns the code; -1 with an exception. */
@@ -367,7 +373,7 @@ int bpy_thread_run(bpy_thread *thread, bpy_run *run)
     thread->runs = run;
     thread->level++;
     while (!run->stop && status >= 0)
-        status = bpy_thread_turn(thread, -1);
+        status = turn(thread, -1, true);
     thread->level--;
     thread->runs = run->outer;
     return status < 0 ? -1 : run->code;
