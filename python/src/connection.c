@@ -432,12 +432,12 @@ void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObjec
     bpy_thread *thread = bpy_thread_current();
     struct bpy_frame frame = {thread->frame, sender, connection->receiver};
     thread->frame = &frame;
-    if (connection->forward != NULL) {
+    if (connection->forward != NULL && self != NULL) {
         bpy_signal *forward = connection->forward;
         Py_INCREF(forward);
         bpy_emit_signal((bpy_object *)self, forward, connection->overload, args, count);
         Py_DECREF(forward);
-    } else {
+    } else if (connection->function != NULL) {
         Py_ssize_t first = self != NULL;
         stack[0] = self;
         for (Py_ssize_t i = 0; i < count; i++)

@@ -201,7 +201,7 @@ static PyObject *address_set_scope(PyObject *self, PyObject *scope)
         return PyErr_Format(PyExc_ValueError, "a scope has at most %zu bytes",
                             sizeof address->scope - 1);
     if (address->family == BERTH_ADDRESS_FAMILY_IPV6)
-        strcpy(address->scope, text);
+        memcpy(address->scope, text, strlen(text) + 1);
     Py_RETURN_NONE;
 }
 
