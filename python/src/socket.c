@@ -285,6 +285,15 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
 
 /* ---- connecting ---- */
 
+static PyObject *refuse_proxy(bpy_socket *self)
+{
+    int error = bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION);
+    bpy_socket_fail(self, error, "Operation on socket is not supported");
+    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, error));
+    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, error));
+    Py_RETURN_NONE;
+}
+
 static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"host", "port", "mode", "protocol", NULL};
@@ -312,6 +321,8 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
         self->mode = mode & READ_WRITE;
     self->timeout_text = NULL;
+    if (self->caching)
+        return refuse_proxy(self);
     berth_socket_connect_to_host(self->native, host, port);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
@@ -513,6 +524,7 @@ static PyObject *socket_set_proxy(PyObject *object, PyObject *args)
         return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
+    self->caching = PyLong_AsLong(PyTuple_GET_ITEM(args, 1)) > BERTH_PROXY_HTTP;
     Py_RETURN_NONE;
 }
 

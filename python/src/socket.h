@@ -19,8 +19,9 @@ typedef struct bpy_socket {
     PyObject *proxy;      /* a QNetworkProxy or NULL */
     PyObject *error_text; /* str, or NULL for the general text of the error */
     const char *timeout_text;
-    int error; /* Qt's number */
-    int mode;  /* 0: not open */
+    int error;    /* Qt's number */
+    int mode;     /* 0: not open */
+    bool caching; /* the proxy cannot connect, only cache */
 } bpy_socket;
 
 void bpy_socket_fail(bpy_socket *self, int error, const char *text);
