@@ -1,0 +1,40 @@
+# Byte arrays: making, comparing, slicing, converting.
+from PySide2 import QtCore
+
+from _kit import attempt, say
+
+B = QtCore.QByteArray
+empty, some = B(), B(b"some bytes")
+say(empty, len(empty), bool(empty), empty.isNull(), empty.isEmpty(), empty.data())
+say(some, len(some), bool(some), some.data(), bytes(some), some.size(), some.length())
+say(some == b"some bytes", some == B(b"some bytes"), some != b"other", b"some bytes" == some)
+say(some < B(b"tome"), some > b"a", some == "some bytes")
+say(some[0], some[9], some[1:4], some[5:], some[:0])
+attempt("from the end", lambda: some[-1])
+attempt("index", lambda: some[100])
+say(some + b"!", B(some) + B(b"?"), repr(some).split(".")[-1])
+say(B(3, "x"), B(b"with\0zero").size())
+copy = B(some)
+copy.append(b" more")
+say(copy, some)
+copy += b"!"
+say(copy, copy.endsWith(b"!"), copy.startsWith(b"some"), copy.contains(b"byte"), copy.indexOf(b"b"))
+say(copy.left(4), copy.right(3), copy.mid(5, 5), copy.toUpper(), copy.trimmed())
+copy.clear()
+say(copy, copy.isEmpty())
+copy.resize(2)
+say(copy.size())
+copy.fill("z")
+say(copy, copy.toHex(), copy.toBase64(), B.fromHex(b"6162"), B.fromBase64(b"YWI="))
+say(B.number(42), B(b"17").toInt(), B(b"x").toInt())
+say([str(part) for part in B(b"a,b,,c").split(",")], B(b"aXbX").replace(b"X", b"--"))
+say(b"%s" % bytes(some), some.data().decode(), str(some), hash(some) == hash(B(b"some bytes")))
+attempt("text", B, "text")
+attempt("number", B, 3.5)
+attempt("list", B, [1])
+some.prepend(b"> ")
+some.insert(2, b"very ")
+some.remove(0, 2)
+some.chop(1)
+say(some)
+say(list(B(b"ab")))

@@ -1,0 +1,27 @@
+# A SOCKS5 proxy refuses the password: the signal that asks for another.
+# spec: S6.23
+from PySide2 import QtCore, QtNetwork
+
+from _kit import Serving, error, exactly, say, state, until
+
+
+def refusing(peer, seen):
+    seen.append(exactly(peer, 3))
+    peer.sendall(b"\5\2")
+    seen.append(exactly(peer, 11))
+    peer.sendall(b"\1\1")
+    exactly(peer, 1)
+
+
+application = QtCore.QCoreApplication([])
+P = QtNetwork.QNetworkProxy
+serving = Serving(refusing)
+device = QtNetwork.QTcpSocket()
+log = []
+device.errorOccurred.connect(lambda value: log.append(error(value)))
+device.proxyAuthenticationRequired.connect(lambda proxy, authenticator: log.append(
+    "asked %s %s" % (proxy.user(), type(authenticator).__name__)))
+device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port, "user", "word"))
+device.connectToHost("192.0.2.7", 80)
+until(lambda: error(device.error()) in log)
+say(log, state(device.state()))
