@@ -19,6 +19,7 @@ BACKEND = os.environ.get("BERTH_BACKEND", "")
 EXAMPLES = os.path.join(BUILD, "examples")
 SOURCES = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 PATIENCE = 20  # seconds; nothing here takes one
+PYTHON = "/usr/bin/python3"  # Debian's own, which PySide2 is installed for
 
 
 def skip(reason):
@@ -42,9 +43,35 @@ def program(name):
     return path
 
 
+def script(side, name):
+    """The command for one of python/examples: on PySide2, or on the Python module."""
+    command = [PYTHON] if side == "PySide2" else [PYTHON, "-m", "berth.run"]
+    return [*command, os.path.join(SOURCES, "python/examples", name + ".py")]
+
+
+def python_sides():
+    """The sides that `script` knows here. The module has to be there, PySide2 need not."""
+    os.environ["PYTHONPATH"] = os.path.join(BUILD, "python")
+    sides = []
+    for side, package in (("Berth", "berth"), ("PySide2", "PySide2")):
+        tried = subprocess.run([PYTHON, "-c", "from %s import QtCore, QtNetwork" % package],
+                               stderr=subprocess.PIPE, timeout=PATIENCE)
+        if not tried.returncode:
+            sides.append(side)
+        elif side == "Berth":
+            skip("the Python module cannot be used: %s"
+                 % tried.stderr.decode().strip().splitlines()[-1])
+    return sides
+
+
+def command_of(name):
+    """A program is named, or given as the command that runs it."""
+    return list(name) if isinstance(name, list) else [program(name)]
+
+
 def run(name, *arguments, **options):
     """Runs a program to its end. Text comes back as bytes: it need not be UTF-8."""
-    command = [program(name), *map(str, arguments)]
+    command = [*command_of(name), *map(str, arguments)]
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=PATIENCE, **options)
 
@@ -65,7 +92,7 @@ class Listening:
 
     def __init__(self, name, *arguments):
         self.errors = tempfile.TemporaryFile()
-        command = [program(name), *map(str, arguments)]
+        command = [*command_of(name), *map(str, arguments)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors)
         self.output = []
