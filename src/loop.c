@@ -321,6 +321,12 @@ static void wait_for_news(berth_loop *loop, int64_t timeout)
     loop->broken = loop->failures >= MOST_FAILURES;
 }
 
+void berth__loop_submit(berth_loop *loop)
+{
+    if (loop->depth == 0)
+        wait_for_news(loop, 0);
+}
+
 /* Runs as many records as are ready now, taking each from the list only when its turn has come: a
  * handler may run a nested wait, which needs to find them there. */
 static bool run_completions(berth_loop *loop)

@@ -113,6 +113,9 @@ uint64_t berth__loop_clock(berth_loop *loop);
  * wanted. */
 void berth__loop_touch(berth_loop *loop);
 
+/* Hands what was started to the kernel now, if no turn is on its way that will; calls nothing. */
+void berth__loop_submit(berth_loop *loop);
+
 /* What a blocking wait waits for. */
 typedef struct berth__wait {
     const void *owner;

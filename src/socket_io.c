@@ -589,6 +589,8 @@ bool berth_socket_flush(berth_socket *socket)
         socket->send_result = (int32_t)start_send(socket);
     if (socket->send_result != 0) /* handlers are called from the list */
         berth__loop_flush_later(socket->object.loop, socket);
+    else
+        berth__loop_submit(socket->object.loop);
     berth__loop_touch(socket->object.loop);
     return true;
 }

@@ -12,6 +12,10 @@
  * send what was written, free what was freed. Handlers run in a turn or inside a blocking wait,
  * never elsewhere but where a function says so. Everything may be closed and freed inside any
  * handler, the calling object included.
+ *
+ * What is begun outside of a turn, an abort for example, reaches the kernel with the next turn or
+ * blocking wait at the latest. A program that does something else for long first calls
+ * berth_loop_turn(loop, 0); output can be handed over by berth_socket_flush.
  */
 #ifndef BERTH_LOOP_H
 #define BERTH_LOOP_H

@@ -123,6 +123,20 @@ CASE(flush_hands_over_at_once, "S3.29",
     ck_assert(!berth_socket_flush(actor->socket));
 }
 
+CASE(flush_outside_of_turns, "S3.29", "flushed output reaches the peer although no turn follows")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor_say(actor, "hello");
+    ck_assert(berth_socket_flush(actor->socket));
+    char bytes[8];
+    ck_assert_uint_eq(peer_receive_some(peer, bytes, sizeof bytes), 5);
+    ck_assert_mem_eq(bytes, "hello", 5);
+    ck_assert_uint_eq(actor->written, 0); /* handlers are the turn's */
+    UNTIL(actor->written == 5);
+}
+
 static void write_more(struct actor *actor)
 {
     if (actor->written < 10)
