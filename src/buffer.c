@@ -147,6 +147,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     berth__chunk *last = chain->last;
     if (size == 0)
         return true;
+    assert(data);
     if (!last || size > last->capacity - last->end) {
         if (size > BERTH__CHUNK_SMALL)
             return append_long(chain, pool, data, size);

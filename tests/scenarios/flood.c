@@ -176,7 +176,7 @@ static bool is_right(const client *client, const uint8_t *bytes, size_t size)
 {
     if (options.mode == GREET)
         return client->received + size <= 6 &&
-               memcmp(bytes, "hello\n" + client->received, size) == 0;
+               memcmp(bytes, &"hello\n"[client->received], size) == 0;
     for (size_t i = 0; options.mode == TRANSFER && i < size; i++)
         if (bytes[i] != byte_of(client->number, client->received + i))
             return false;
