@@ -3,7 +3,8 @@
 spec: S6.9 S6.16 S6.20 S6.21 S6.28
 
 All of them listen on free ports of 127.0.0.1, are configured here, and are ended by process id. Those
-that are not installed are left out; the test is skipped if none is.
+that are not installed are left out; the test is skipped if none is. Dante asks for users of the system:
+it runs in a mount namespace with one more of them, which needs root.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ def free_port():
 
 def write(name, text):
     path = os.path.join(FOLDER, name)
-    with open(path, "w", encoding="ascii") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
 
@@ -62,19 +63,38 @@ def daemon(port, *command):
         log.close()
 
 
-def dante(method):
+def dante(method, *before):
     port = free_port()
     config = write("danted-%s.conf" % method, """
 logoutput: stderr
+%s
 internal: 127.0.0.1 port = %d
 external: 127.0.0.1
 clientmethod: none
 socksmethod: %s
 client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }
 socks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 command: connect bind bindreply }
-""" % (port, method))
-    return port, daemon(port, PATHS["danted"], "-f", config, "-N", "1", "-p",
+""" % ("user.privileged: root" if before else "", port, method))
+    return port, daemon(port, *before, PATHS["danted"], "-f", config, "-N", "1", "-p",
                         os.path.join(FOLDER, "danted-%s.pid" % method))
+
+
+def with_user(name, password):
+    """What to put before a command that shall see one more user of the system; None if that cannot be
+    had. Its /etc/passwd is a copy, its /etc/shadow knows nobody else, in a mount namespace of its own."""
+    unshare, openssl = shutil.which("unshare"), shutil.which("openssl")
+    if os.geteuid() != 0 or not unshare or not openssl or \
+            subprocess.run([unshare, "--mount", "mount", "--bind", "/etc/passwd", "/etc/passwd"],
+                           stderr=subprocess.DEVNULL).returncode:
+        return None
+    digest = subprocess.check_output([openssl, "passwd", "-6", password]).decode().strip()
+    with open("/etc/passwd", encoding="utf-8") as users:
+        passwd = write("passwd", users.read() + "%s:x:65533:65534::/:/bin/false\n" % name)
+    shadow = write("shadow", "%s:%s:19000:0:99999:7:::\n" % (name, digest))
+    os.chmod(passwd, 0o644)
+    return [unshare, "--mount", "sh", "-ec",
+            'mount --bind "$1" /etc/passwd; mount --bind "$2" /etc/shadow; shift 2; exec "$@"',
+            "sh", passwd, shadow]
 
 
 def tiny(more=""):
@@ -135,6 +155,23 @@ def test_dante():
         url = "socks5://127.0.0.1:%d" % port
         clients_through("SOCKS5", url)
         servers_through(url)
+
+
+def test_dante_users():
+    before = with_user("skipper", "se cret")
+    if not before:
+        print("dante with users: needs root, unshare --mount and openssl")
+        return
+    port, running = dante("username", *before)
+    with running:
+        url = "socks5://%%s127.0.0.1:%d" % port
+        right, wrong, none = url % "skipper:se cret@", url % "skipper:guess@", url % ""
+        clients_through("SOCKS5", right, wrong)
+        servers_through(right)
+        _support.expect_failure(ask(1, none), "wants credentials")
+        for bad in (wrong, none):
+            _support.expect_failure(_support.run("fortune_server", "--proxy", bad),
+                                    "through the SOCKS5 proxy", "credentials")
 
 
 def test_microsocks():
@@ -220,9 +257,9 @@ _support.program = lambda name, known=_support.program: peer if name == "proxy_p
 with _support.Listening("fortune_server", "--address", "127.0.0.1"):
     pass
 try:
-    for name, test in (("danted", test_dante), ("microsocks", test_microsocks),
-                       ("tinyproxy", test_tinyproxy), ("haproxy", test_haproxy),
-                       ("haproxy", test_haproxy_reads)):
+    for name, test in (("danted", test_dante), ("danted", test_dante_users),
+                       ("microsocks", test_microsocks), ("tinyproxy", test_tinyproxy),
+                       ("haproxy", test_haproxy), ("haproxy", test_haproxy_reads)):
         if PATHS[name]:
             begin = time.monotonic()
             test()
