@@ -5,6 +5,8 @@ spec: S6.9 S6.16 S6.20 S6.21 S6.28
 All of them listen on free ports of 127.0.0.1, are configured here, and are ended by process id. Those
 that are not installed are left out; the test is skipped if none is. Dante asks for users of the system:
 it runs in a mount namespace with one more of them, which needs root.
+
+Behind the proxies there are our programs and, where PySide2 is installed, Qt's QTcpServer and QTcpSocket.
 """
 
 import contextlib
@@ -21,6 +23,8 @@ import _support
 
 FOLDER = tempfile.mkdtemp(prefix="proxies-")
 NAMES = ("danted", "microsocks", "tinyproxy", "haproxy")
+HAS_QT = not subprocess.run([_support.PYTHON, "-c", "from PySide2 import QtCore, QtNetwork"],
+                            stderr=subprocess.DEVNULL).returncode
 PATHS = {name: shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin") for name in NAMES}
 
 
@@ -120,26 +124,33 @@ def served(result):
 
 def clients_through(kind, url, wrong=None, words="credentials"):
     """A server that is reached through the proxy, by handlers and by waiting; credentials that are
-    wrong; a target that refuses."""
+    wrong; one written with Qt; a target that refuses."""
     with _support.Listening("fortune_server", "--address", "127.0.0.1") as server:
         for mode in ((), ("--blocking",)):
             served(ask(server.port, url, "--count", 3, *mode))
         if wrong:
             _support.expect_failure(ask(server.port, wrong), "through the", words)
+    if HAS_QT:
+        with _support.Listening(_support.script("PySide2", "fortune_server"),
+                                "--address", "127.0.0.1", "--cpp") as server:
+            for mode in ((), ("--blocking",)):
+                served(ask(server.port, url, "--count", 3, *mode))
     _support.expect_failure(ask(free_port(), url), "through the %s proxy 127.0.0.1:" % kind)
 
 
 def servers_through(url):
-    """Ten clients in a row come in through BIND. Dante gives a port a second time only when nothing is
-    left of the first connection; else listening begins anew, and the server says where. Between two
-    BINDs nobody listens, so a client may have to try again."""
+    """Ten clients in a row come in through BIND, every other one written with Qt. Dante gives a port a
+    second time only when nothing is left of the first connection; else listening begins anew, and the
+    server says where. Between two BINDs nobody listens, so a client may have to try again."""
+    ours, qt = "fortune_client", _support.script("PySide2", "blocking_fortune_client")
     with _support.Listening("fortune_server", "--proxy", url, "--log") as server:
-        for _ in range(10):
+        for turn in range(10):
+            client = [qt, "--cpp"] if turn % 2 and HAS_QT else [ours]
             end = time.monotonic() + _support.PATIENCE
             while True:
                 lines = [line for line in server.output if "listening on" in line]
                 port = int(lines[-1].split(" port ")[1])
-                result = _support.run("fortune_client", "127.0.0.1", port)
+                result = _support.run(client[0], "127.0.0.1", port, *client[1:])
                 if result.returncode == 0 or time.monotonic() > end:
                     break
             served(result)
