@@ -84,7 +84,7 @@ static bool take_word(char **rest, bool last, char **ret_word)
 {
     char *word = *rest;
     char *blank = strchr(word, ' ');
-    if (*word == '\0' || (blank == NULL) != last)
+    if (*word == '\0' || blank == word || (blank == NULL) != last)
         return false;
     if (blank != NULL)
         *blank = '\0';
@@ -113,10 +113,11 @@ static bool read_address(const char *text, berth_address_family family, berth_ad
 {
     berth_address address;
     char canonical[BERTH_ADDRESS_TEXT_SIZE];
-    if (!berth_address_parse(text, &address) || address.family != family ||
-        address.scope[0] != '\0')
+    /* The parser takes white space around an address and a scope behind it. */
+    if (text[strspn(text, "0123456789ABCDEFabcdef:.")] != '\0' ||
+        !berth_address_parse(text, &address) || address.family != family)
         return false;
-    /* The parser takes more than dotted numbers; what comes back out is nothing else. */
+    /* Nor does it insist on dotted numbers; what comes back out is nothing else. */
     if (family == BERTH_ADDRESS_FAMILY_IPV4 &&
         strcmp(berth_address_format(address, canonical, sizeof canonical), text) != 0)
         return false;
