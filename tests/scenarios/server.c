@@ -18,7 +18,8 @@
  * `http` after an empty line, both within the write marks.
  *
  * Options: pending, backlog, half_close, keep_alive (seconds of silence), body, low, high, any (1:
- * listen on all addresses), names (1: ask for the peer's address of each connection); and the
+ * listen on all addresses), names (1: ask for the peer's address of each connection), header
+ * (milliseconds for the PROXY header that connections from 127.1.0.0/16 begin with then); and the
  * limits of berth/limits.h: shed, first_byte, idle, rate, window, output.
  *
  * The counts are the library's own, of the server and the loop, and a few that are made here in the
@@ -88,6 +89,7 @@ enum {
     HIGH,
     ANY,
     NAMES,
+    HEADER,
     SHED,
     FIRST_BYTE,
     IDLE,
@@ -107,6 +109,7 @@ static option options[OPTIONS] = {
     [HIGH] = {"high", 0},
     [ANY] = {"any", 0},
     [NAMES] = {"names", 0},
+    [HEADER] = {"header", 0},
     [SHED] = {"shed", 0},
     [FIRST_BYTE] = {"first_byte", 0},
     [IDLE] = {"idle", 0},
@@ -480,8 +483,11 @@ static void report(long left_descriptors)
     printf("{");
     say("accepted", of_server.accepted);
     say("delivered", of_server.taken);
-    say("queued", of_server.pending);
-    say("rejected", of_server.rejected_address + of_server.rejected_call + of_server.rejected_shed);
+    say("queued", of_server.pending + of_server.awaiting_header);
+    say("rejected", of_server.rejected_address + of_server.rejected_call + of_server.rejected_shed +
+                        of_server.rejected_header);
+    say("rejected_header", of_server.rejected_header);
+    say("awaiting_header", of_server.awaiting_header);
     say("failed", of_server.failed);
     say("dropped", of_server.dropped);
     say("closed_pending", of_server.closed_pending);
@@ -626,10 +632,19 @@ static void set_limits(void)
     berth_server_set_connection_limits(server, &connections);
 }
 
+static bool trust_balancers(void)
+{
+    berth_subnet balancers;
+    return options[HEADER].value == 0 ||
+           (berth_subnet_parse("127.1.0.0/16", &balancers) &&
+            berth_server_set_proxy_protocol(server, &balancers, 1,
+                                            (uint32_t)options[HEADER].value));
+}
+
 static bool start_listening(void)
 {
     server = berth_server_new(loop, &server_handlers, NULL);
-    if (server == NULL)
+    if (server == NULL || !trust_balancers())
         return false;
     set_limit((int)options[PENDING].value);
     set_limits();
