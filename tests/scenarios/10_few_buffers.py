@@ -51,6 +51,7 @@ with Scenario(10, "few buffers",
     pieces = (stats["received"] - begun["received"]) // 1024
     scenario.figure("shortages", "%d, one for each %.0f KiB" % (shortages, pieces / max(shortages,
                                                                                         1)),
-                    shortages == 0 if BACKEND == "epoll" else 0 < shortages < pieces)
+                    shortages == 0 if BACKEND == "epoll"
+                    else int(not scenario.short) <= shortages < pieces)  # a short load may spare them
     scenario.figure("looks for news while nothing happens", idle, idle <= 20)
     scenario.figure("processor time meanwhile", "%.2f s" % processor, processor <= 0.1, timing=True)
