@@ -83,9 +83,10 @@ def many_at_once():
             peers = [socket.create_connection(("127.0.0.1", running.port), _support.PATIENCE)
                      for _ in range(30)]
             blocks = {_support.block(text) for text in FORTUNES}
-            for peer in peers:
+            for number, peer in enumerate(peers):
                 with peer, peer.makefile("rb") as stream:
-                    assert stream.read() in blocks
+                    received = stream.read()
+                    assert received in blocks, (side, number, received, running.error_text())
             assert running.process.wait(_support.PATIENCE) == 0, running.error_text()
 
 
