@@ -122,21 +122,24 @@ static berth__chunk *gather(berth__pool *pool, size_t size)
 BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, const uint8_t *bytes,
                                     size_t size)
 {
-    berth__chunk *last = chain->last;
+    berth__chunk *first = chain->first;
+    berth__chunk *last = first ? first->last : NULL;
     size_t room = last ? last->capacity - last->end : 0;
     berth__chunk *fresh = gather(pool, size - room);
     if (!fresh)
         return false;
-    chain->size += size;
-    if (last)
+    if (last) {
         last->next = fresh;
-    else
-        chain->first = fresh;
+    } else {
+        chain->first = first = fresh;
+        first->size = 0;
+    }
+    first->size += size;
     for (berth__chunk *chunk = last ? last : fresh; chunk; chunk = chunk->next) {
         size_t part = chunk_fill(chunk, bytes, size);
         bytes += part;
         size -= part;
-        chain->last = chunk;
+        first->last = chunk;
     }
     assert(size == 0);
     return true;
@@ -144,7 +147,8 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
 
 bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size)
 {
-    berth__chunk *last = chain->last;
+    berth__chunk *first = chain->first;
+    berth__chunk *last = first ? first->last : NULL;
     if (size == 0)
         return true;
     assert(data);
@@ -154,15 +158,17 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
         berth__chunk *fresh = chunk_acquire(pool, false);
         if (!fresh)
             return false;
-        if (last)
+        if (last) {
             last->next = fresh;
-        else
-            chain->first = fresh;
-        chain->last = last = fresh;
+        } else {
+            chain->first = first = fresh;
+            first->size = 0;
+        }
+        first->last = last = fresh;
     }
     memcpy(last->bytes + last->end, data, size);
     last->end += (uint32_t)size;
-    chain->size += size;
+    first->size += size;
     return true;
 }
 
@@ -189,10 +195,12 @@ size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, s
 static berth__chunk *unlink_first(berth__chain *chain)
 {
     berth__chunk *chunk = chain->first;
-    chain->first = chunk->next;
-    if (!chain->first)
-        chain->last = NULL;
-    chain->size -= chunk->end - chunk->start;
+    berth__chunk *next = chunk->next;
+    chain->first = next;
+    if (next) {
+        next->last = chunk->last;
+        next->size = chunk->size - (chunk->end - chunk->start);
+    }
     chunk->next = NULL;
     return chunk;
 }
@@ -205,7 +213,7 @@ size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
         size_t here = chunk->end - chunk->start;
         if (size - done < here) {
             chunk->start += (uint32_t)(size - done);
-            chain->size -= size - done;
+            chunk->size -= size - done;
             return size;
         }
         done += here;
@@ -272,17 +280,17 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
                          size_t size)
 {
     berth__chunk *first = chain->first;
-    assert(place <= chain->size);
+    assert(place <= berth__chain_size(chain));
     if (place == 0 && first && first->start >= size) {
         /* What was read before has left room. */
         first->start -= (uint32_t)size;
         memcpy(first->bytes + first->start, data, size);
-        chain->size += size;
+        first->size += size;
         return true;
     }
     berth__chain made = {0};
     if (append_part(&made, pool, chain, 0, place) && berth__chain_append(&made, pool, data, size) &&
-        append_part(&made, pool, chain, place, chain->size - place)) {
+        append_part(&made, pool, chain, place, berth__chain_size(chain) - place)) {
         berth__chain_clear(chain, pool);
         *chain = made;
         return true;
@@ -298,6 +306,6 @@ berth__chunk *berth__chain_detach(berth__chain *chain)
 
 void berth__chain_clear(berth__chain *chain, berth__pool *pool)
 {
-    (void)berth__chain_consume(chain, pool, chain->size);
-    assert(chain->first == NULL && chain->size == 0);
+    (void)berth__chain_consume(chain, pool, SIZE_MAX);
+    assert(chain->first == NULL);
 }

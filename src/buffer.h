@@ -3,7 +3,9 @@
  * and go back to.
  *
  * A chain is a queue of bytes. Bytes are appended at its end by copying, and consumed at its front;
- * a chunk that is used up goes back to the pool at once, so that an empty chain holds no memory.
+ * a chunk that is used up goes back to the pool at once, so that an empty chain holds no memory. It
+ * is one pointer in its owner, of which there are many: what is known of the whole chain stands in
+ * its first chunk, and moves on when that is used up.
  * Chunks come in two sizes, small for messages and large for bulk; the pool keeps a bounded number
  * of each, so that a steady state allocates nothing.
  *
@@ -16,9 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One piece of memory; the bytes of [start, end) are in use. */
+/* One piece of memory; the bytes of [start, end) are in use, at least one in a chain. */
 typedef struct berth__chunk {
     struct berth__chunk *next;
+    struct berth__chunk *last; /* of the chain, and its size in bytes: */
+    size_t size;               /* valid in the first chunk only */
     uint32_t start;
     uint32_t end;
     uint32_t capacity;
@@ -41,10 +45,14 @@ void berth__pool_clear(berth__pool *pool);
 
 /* A queue of bytes. A zeroed chain is empty. */
 typedef struct berth__chain {
-    berth__chunk *first;
-    berth__chunk *last;
-    size_t size; /* bytes in it */
+    berth__chunk *first; /* NULL: empty */
 } berth__chain;
+
+/* How many bytes are in it. */
+static inline size_t berth__chain_size(const berth__chain *chain)
+{
+    return chain->first != NULL ? chain->first->size : 0;
+}
 
 /* Appends a copy of the bytes, all or none: false when out of memory. */
 bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size);
@@ -65,7 +73,7 @@ const uint8_t *berth__chain_at(const berth__chain *chain, size_t place, size_t *
 /* The bytes of the first chunk: NULL and 0 for an empty chain. */
 const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size);
 
-/* Where a byte is first found from a place on, or `size` of the chain if nowhere. */
+/* Where a byte is first found from a place on, or the size of the chain if nowhere. */
 size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte);
 
 /* Takes the first chunk out with its bytes; the caller gives it back with berth__chunk_release.

@@ -237,7 +237,7 @@ static void header_sent(berth__stream *stream, ptrdiff_t result)
         return;
     }
     berth__chain_consume(&connector->header, &loop_of(connector)->pool, (size_t)result);
-    if (connector->header.size > 0) {
+    if (connector->header.first != NULL) {
         send_header(connector);
         return;
     }

@@ -66,7 +66,7 @@ void berth__guard_close(berth_socket *socket, berth__limit limit)
     berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
     if (socket->endings == endings)
         berth__socket_drop(socket,
-                           socket->output.size > 0 ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
+                           socket->output.first != NULL ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
     if (queue != NULL)
         berth_socket_free(socket);
     berth__leave(&socket->object);
@@ -257,7 +257,8 @@ void berth__guard_free(berth_socket *socket)
 bool berth__guard_exceeded(const berth_socket *socket, size_t size)
 {
     size_t limit = socket->guard->limits.output;
-    return limit > 0 && (socket->output.size > limit || size > limit - socket->output.size);
+    return limit > 0 && (berth__chain_size(&socket->output) > limit ||
+                         size > limit - berth__chain_size(&socket->output));
 }
 
 bool berth__limits_none(const berth_connection_limits *limits)

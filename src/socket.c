@@ -269,7 +269,7 @@ void berth_socket_free_in_handler(berth_socket *socket, void *user)
 
 void berth__socket_destroy(berth_socket *socket)
 {
-    assert(socket->stream == NULL && socket->output.size == 0);
+    assert(socket->stream == NULL && socket->output.first == NULL);
     berth_loop *loop = socket->object.loop;
     if (socket->guard != NULL)
         berth__guard_free(socket);
@@ -371,7 +371,7 @@ static void end(berth_socket *socket, leave_taking how)
 
 void berth__socket_end(berth_socket *socket)
 {
-    bool orderly = socket->state == BERTH_STATE_CLOSING && socket->output.size == 0;
+    bool orderly = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
     end(socket, orderly ? LINGER_IF_NEEDED : CLOSE);
 }
 
@@ -396,7 +396,7 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
     berth__socket_set_state(socket, BERTH_STATE_CLOSING);
     if (socket->endings == endings) {
         berth__socket_pace(socket);
-        if (socket->output.size == 0)
+        if (socket->output.first == NULL)
             berth__socket_end(socket);
         else
             berth__socket_send_rest(socket);

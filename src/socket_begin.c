@@ -297,10 +297,10 @@ void berth__socket_connected(berth_socket *socket)
     BERTH__CALL(socket, connected, socket);
     if (socket->endings != endings)
         return;
-    if (socket->output.size > 0 || socket->overflowed)
+    if (socket->output.first != NULL || socket->overflowed)
         berth__loop_flush_later(socket->object.loop, socket);
     if (socket->leaving)
         berth_socket_disconnect_from_host(socket);
-    else if (socket->shut && socket->output.size == 0)
+    else if (socket->shut && socket->output.first == NULL)
         berth__socket_end_direction(socket);
 }

@@ -41,7 +41,7 @@ void berth_socket_shutdown_send(berth_socket *socket)
     if (none || socket->shut)
         return;
     socket->shut = true;
-    if (socket->state != BERTH_STATE_CONNECTED || socket->output.size > 0)
+    if (socket->state != BERTH_STATE_CONNECTED || socket->output.first != NULL)
         return; /* it follows the output */
     berth__enter(&socket->object);
     berth__socket_end_direction(socket);
@@ -121,7 +121,7 @@ void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->close_timeout = milliseconds;
-    if (socket->state != BERTH_STATE_CLOSING || socket->output.size == 0)
+    if (socket->state != BERTH_STATE_CLOSING || socket->output.first == NULL)
         return;
     berth__socket_stop_limit(socket);
     berth__enter(&socket->object);

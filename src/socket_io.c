@@ -47,8 +47,8 @@ static bool keep_view(berth_socket *socket)
         return true;
     socket->view = NULL;
     socket->view_size = 0;
-    if (socket->kept > socket->input.size)
-        socket->kept = socket->input.size;
+    if (socket->kept > berth__chain_size(&socket->input))
+        socket->kept = berth__chain_size(&socket->input);
     return false;
 }
 
@@ -118,7 +118,7 @@ static void end_by_peer(berth_socket *socket)
         berth__socket_set_state(socket, BERTH_STATE_CLOSING);
     if (socket->endings != endings)
         return;
-    if (socket->output.size == 0 || socket->send_failed)
+    if (socket->output.first == NULL || socket->send_failed)
         berth__socket_end(socket);
     else
         berth__socket_send_rest(socket);
@@ -143,7 +143,7 @@ static void input_ended(berth_socket *socket, int error)
 {
     if (error != 0 || socket->send_failed)
         end_by_failure(socket, error != 0 ? error : EPIPE);
-    else if (socket->half_close && socket->shut && socket->output.size == 0)
+    else if (socket->half_close && socket->shut && socket->output.first == NULL)
         berth_socket_disconnect_from_host(socket);
     else if (socket->half_close)
         berth__socket_finish_reading(socket);
@@ -199,7 +199,7 @@ void berth__socket_pace(berth_socket *socket)
         return;
     const berth__backend_operations *operations = socket->object.loop->backend->operations;
     size_t limit = read_limit(socket);
-    bool room = limit == 0 || socket->input.size + socket->view_size < limit;
+    bool room = limit == 0 || berth__chain_size(&socket->input) + socket->view_size < limit;
     /* A connection that this side is ending reads no more. */
     bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
     if (wanted == stream->receiving)
@@ -228,7 +228,7 @@ void berth__socket_drop_input(berth_socket *socket)
 size_t berth_socket_bytes_available(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    return socket->input.size + socket->view_size - socket->kept;
+    return berth__chain_size(&socket->input) + socket->view_size - socket->kept;
 }
 
 /* What a read returns that has found nothing. */
@@ -243,7 +243,8 @@ static ptrdiff_t nothing(const berth_socket *socket)
 static size_t copy_from(const berth_socket *socket, size_t place, void *data, size_t size)
 {
     size_t copied = berth__chain_copy(&socket->input, place, data, size);
-    size_t past = place > socket->input.size ? place - socket->input.size : 0;
+    size_t past =
+        place > berth__chain_size(&socket->input) ? place - berth__chain_size(&socket->input) : 0;
     size_t rest = size - copied;
     if (rest > socket->view_size - past)
         rest = socket->view_size - past;
@@ -263,7 +264,7 @@ ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
 /* Drops bytes at the front for good. */
 static void drop(berth_socket *socket, size_t size)
 {
-    if (socket->input.size > 0)
+    if (socket->input.first != NULL)
         size -= berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
     if (size > 0) {
         socket->view += size;
@@ -304,7 +305,7 @@ bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
         return false;
     berth__pool *pool = &socket->object.loop->pool;
     /* In a transaction they go behind what was read in it, which may reach into the view. */
-    bool whole = socket->kept <= socket->input.size || move_view(socket);
+    bool whole = socket->kept <= berth__chain_size(&socket->input) || move_view(socket);
     if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size)) {
         if (socket->read_limit > 0)
             berth__socket_pace(socket);
@@ -345,9 +346,9 @@ bool berth_socket_in_transaction(const berth_socket *socket)
 const void *berth_socket_view(const berth_socket *socket, size_t *ret_size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->input.size > socket->kept)
+    if (berth__chain_size(&socket->input) > socket->kept)
         return berth__chain_at(&socket->input, socket->kept, ret_size);
-    size_t past = socket->kept - socket->input.size;
+    size_t past = socket->kept - berth__chain_size(&socket->input);
     *ret_size = socket->view_size - past;
     return *ret_size > 0 ? socket->view + past : NULL;
 }
@@ -357,13 +358,15 @@ static size_t line_length(const berth_socket *socket)
 {
     size_t kept = socket->kept;
     size_t found = berth__chain_find(&socket->input, kept, '\n');
-    if (found < socket->input.size)
+    if (found < berth__chain_size(&socket->input))
         return found + 1 - kept;
-    size_t past = kept > socket->input.size ? kept - socket->input.size : 0;
+    size_t past =
+        kept > berth__chain_size(&socket->input) ? kept - berth__chain_size(&socket->input) : 0;
     const uint8_t *end = NULL;
     if (socket->view_size > past)
         end = memchr(socket->view + past, '\n', socket->view_size - past);
-    return end != NULL ? socket->input.size + (size_t)(end - socket->view) + 1 - kept : 0;
+    return end != NULL ? berth__chain_size(&socket->input) + (size_t)(end - socket->view) + 1 - kept
+                       : 0;
 }
 
 bool berth_socket_can_read_line(const berth_socket *socket)
@@ -421,7 +424,8 @@ static ptrdiff_t start_send(berth_socket *socket)
     if (data == NULL)
         return 0;
     berth__backend *backend = socket->object.loop->backend;
-    return backend->operations->send(backend, stream, data, size, size < socket->output.size);
+    return backend->operations->send(backend, stream, data, size,
+                                     size < berth__chain_size(&socket->output));
 }
 
 static void announce_output(berth_socket *socket, size_t bytes)
@@ -470,15 +474,15 @@ static void sent(berth__stream *stream, ptrdiff_t result)
     berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
     announce_output(socket, (size_t)result);
     if (socket->endings == endings && socket->write_refused &&
-        socket->output.size <= socket->write_low) {
+        berth__chain_size(&socket->output) <= socket->write_low) {
         socket->write_refused = false;
         BERTH__CALL(socket, drained, socket);
     }
     if (socket->endings == endings) {
         bool closing = socket->state == BERTH_STATE_CLOSING;
-        if (socket->output.size > 0 && closing)
+        if (socket->output.first != NULL && closing)
             berth__socket_send_rest(socket);
-        else if (socket->output.size > 0)
+        else if (socket->output.first != NULL)
             berth__loop_flush_later(socket->object.loop, socket);
         else if (closing)
             berth__socket_end(socket);
@@ -517,7 +521,7 @@ void berth__socket_settle(berth_socket *socket)
 
 bool berth__socket_unsent(const berth_socket *socket)
 {
-    return socket->output.size > 0 && socket->stream != NULL && !socket->stream->sending &&
+    return socket->output.first != NULL && socket->stream != NULL && !socket->stream->sending &&
            !socket->send_failed;
 }
 
@@ -543,7 +547,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
         return -1;
     }
     if (socket->write_high > 0 && size > 0) {
-        size_t queued = socket->output.size;
+        size_t queued = berth__chain_size(&socket->output);
         size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
         socket->write_refused = socket->write_refused || size > room;
         size = size < room ? size : room;
@@ -577,13 +581,13 @@ void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 size_t berth_socket_bytes_to_write(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    return socket->output.size;
+    return berth__chain_size(&socket->output);
 }
 
 bool berth_socket_flush(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->output.size == 0 || socket->stream == NULL)
+    if (socket->output.first == NULL || socket->stream == NULL)
         return false;
     if (socket->send_result == 0)
         socket->send_result = (int32_t)start_send(socket);

@@ -24,7 +24,7 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    if (socket->output.size > 0 || socket->end_held || socket->overflowed)
+    if (socket->output.first != NULL || socket->end_held || socket->overflowed)
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__guard_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
@@ -157,14 +157,14 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
-        socket->output.size == 0)
+        socket->output.first == NULL)
         return false;
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
     berth__enter(&socket->object);
     if (!finish_connecting(socket, milliseconds))
         return leave(socket, false);
-    if (socket->stream == NULL || socket->output.size == 0)
+    if (socket->stream == NULL || socket->output.first == NULL)
         return leave(socket, false);
     watched waiting;
     if (!run(socket, &waiting, has_sent, remaining(loop, start, milliseconds)))

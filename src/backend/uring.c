@@ -656,7 +656,7 @@ static int option(berth__backend *backend, int descriptor, berth_socket_option w
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
-    return stream->held.size > 0 || (stream->flags & VIEW) ||
+    return stream->held.first != NULL || (stream->flags & VIEW) ||
            berth__inet_has_input(stream->descriptor);
 }
 

@@ -212,7 +212,7 @@ static void hold(uring_backend *uring, berth__stream *stream, const uint8_t *byt
         stream->error = ENOMEM;
     }
     berth__ring_give(&uring->ring, bytes);
-    if (stream->held.size >= HELD_LIMIT)
+    if (berth__chain_size(&stream->held) >= HELD_LIMIT)
         berth__uring_list(uring, stream);
 }
 
@@ -228,7 +228,7 @@ static void hold_views(uring_backend *uring, berth__stream *stream)
 static bool wants_receive(const berth__stream *stream)
 {
     return stream->receiving && !(stream->flags & (END | CONNECTING)) &&
-           stream->held.size < HELD_LIMIT;
+           berth__chain_size(&stream->held) < HELD_LIMIT;
 }
 
 static void arm(uring_backend *uring, berth__stream *stream)
@@ -476,7 +476,7 @@ void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
     if (stream->receiving || stream->closing || stream->ended)
         return;
     stream->receiving = true;
-    if (stream->held.size > 0 || (stream->flags & (VIEW | END)))
+    if (stream->held.first != NULL || (stream->flags & (VIEW | END)))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
     if (wants_receive(stream) && (stream->flags & (ARMED | CANCELLED)) != ARMED)
         berth__uring_list((uring_backend *)backend, stream);
@@ -562,7 +562,7 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         hold_views(uring, stream);
     while (!frame->gone && stream->receiving) {
         bool lasted;
-        if (stream->held.size > 0) {
+        if (stream->held.first != NULL) {
             lasted = deliver_held(uring, stream, &budget);
         } else if (stream->flags & VIEW) {
             lasted = deliver_view(uring, stream, &budget);
