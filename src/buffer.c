@@ -11,7 +11,8 @@
  * fills the last chunk, then large chunks, and its tail a small one if it fits there.
  *
  * The one way to fail is running out of memory while appending: the chain is then as it was,
- * because the new chunks are gathered before the first byte is copied. Nothing here calls back.
+ * because the new chunks are gathered before the first byte is copied; only at the end of a loan
+ * bytes are lost by it. Nothing here calls back.
  */
 #include "buffer.h"
 
@@ -49,7 +50,7 @@ BERTH__RARE static berth__chunk *chunk_new(size_t capacity)
     berth__chunk *chunk = berth__allocate(sizeof(*chunk) + capacity);
     if (!chunk)
         return NULL;
-    *chunk = (berth__chunk){.capacity = (uint32_t)capacity};
+    *chunk = (berth__chunk){.bytes = (uint8_t *)(chunk + 1), .capacity = (uint32_t)capacity};
     return chunk;
 }
 
@@ -68,20 +69,35 @@ static berth__chunk *chunk_acquire(berth__pool *pool, bool large)
     return chunk;
 }
 
-void berth__chunk_release(berth__chunk *chunk, berth__pool *pool)
+/* All but a small chunk that the pool keeps. */
+BERTH__RARE static void release_other(berth__chunk *chunk, berth__pool *pool)
 {
-    if (!chunk)
+    if (chunk->lent)
         return;
-    bool large = chunk->capacity == BERTH__CHUNK_LARGE;
-    berth__chunk **list = large ? &pool->large : &pool->small;
-    unsigned *count = large ? &pool->large_count : &pool->small_count;
-    if (*count >= (large ? POOL_LARGE : POOL_SMALL)) {
-        berth__release(chunk);
+    if (chunk->capacity == BERTH__CHUNK_LARGE && pool->large_count < POOL_LARGE) {
+        chunk->next = pool->large;
+        pool->large = chunk;
+        pool->large_count++;
         return;
     }
-    chunk->next = *list;
-    *list = chunk;
-    (*count)++;
+    berth__release(chunk);
+}
+
+static inline void release(berth__chunk *chunk, berth__pool *pool)
+{
+    if (chunk->lent || chunk->capacity != BERTH__CHUNK_SMALL || pool->small_count >= POOL_SMALL) {
+        release_other(chunk, pool);
+        return;
+    }
+    chunk->next = pool->small;
+    pool->small = chunk;
+    pool->small_count++;
+}
+
+void berth__chunk_release(berth__chunk *chunk, berth__pool *pool)
+{
+    if (chunk)
+        release(chunk, pool);
 }
 
 /* Copies what still fits behind the chunk's last byte. Returns how much that was. */
@@ -132,7 +148,7 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
         last->next = fresh;
     } else {
         chain->first = first = fresh;
-        first->size = 0;
+        first->size = first->kept = 0;
     }
     first->size += size;
     for (berth__chunk *chunk = last ? last : fresh; chunk; chunk = chunk->next) {
@@ -162,7 +178,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
             last->next = fresh;
         } else {
             chain->first = first = fresh;
-            first->size = 0;
+            first->size = first->kept = 0;
         }
         first->last = last = fresh;
     }
@@ -170,6 +186,26 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     last->end += (uint32_t)size;
     first->size += size;
     return true;
+}
+
+bool berth__chain_copy_loan(berth__chain *chain, berth__pool *pool)
+{
+    berth__chunk *first = chain->first;
+    berth__chunk *loan = first->last;
+    size_t size = loan->end - loan->start;
+    size_t kept = first->kept;
+    if (first == loan) {
+        chain->first = NULL;
+    } else {
+        first->last = loan->last;
+        first->last->next = NULL;
+        first->size -= size;
+    }
+    bool copied = berth__chain_append(chain, pool, loan->bytes + loan->start, size);
+    first = chain->first;
+    if (first)
+        first->kept = kept < first->size ? kept : first->size;
+    return copied;
 }
 
 size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, size_t size)
@@ -192,7 +228,7 @@ size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, s
     return done;
 }
 
-static berth__chunk *unlink_first(berth__chain *chain)
+static inline berth__chunk *unlink_first(berth__chain *chain)
 {
     berth__chunk *chunk = chain->first;
     berth__chunk *next = chunk->next;
@@ -200,47 +236,53 @@ static berth__chunk *unlink_first(berth__chain *chain)
     if (next) {
         next->last = chunk->last;
         next->size = chunk->size - (chunk->end - chunk->start);
+        next->kept = 0;
     }
-    chunk->next = NULL;
     return chunk;
+}
+
+BERTH__RARE static size_t consume_more(berth__chain *chain, berth__pool *pool, size_t size)
+{
+    size_t left = size;
+    berth__chunk *first;
+    while ((first = chain->first) != NULL && left >= first->end - first->start) {
+        left -= first->end - first->start;
+        release(unlink_first(chain), pool);
+    }
+    if (!first)
+        return size - left;
+    first->start += (uint32_t)left;
+    first->size -= left;
+    return size;
 }
 
 size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
 {
-    size_t done = 0;
-    while (chain->first && done < size) {
-        berth__chunk *chunk = chain->first;
-        size_t here = chunk->end - chunk->start;
-        if (size - done < here) {
-            chunk->start += (uint32_t)(size - done);
-            chunk->size -= size - done;
-            return size;
-        }
-        done += here;
-        berth__chunk_release(unlink_first(chain), pool);
+    berth__chunk *first = chain->first;
+    size_t here = first ? first->end - first->start : 0;
+    if (size < here) {
+        first->start += (uint32_t)size;
+        first->size -= size;
+        return size;
     }
-    return done;
+    if (!first)
+        return 0;
+    if (first->next)
+        return consume_more(chain, pool, size);
+    chain->first = NULL;
+    release(first, pool);
+    return here;
 }
 
-const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size)
+const uint8_t *berth__chain_past_first(const berth__chain *chain, size_t place, size_t *ret_size)
 {
     const berth__chunk *chunk = chain->first;
-    *ret_size = chunk ? chunk->end - chunk->start : 0;
-    return chunk ? chunk->bytes + chunk->start : NULL;
-}
-
-const uint8_t *berth__chain_at(const berth__chain *chain, size_t place, size_t *ret_size)
-{
-    *ret_size = 0;
-    for (const berth__chunk *chunk = chain->first; chunk; chunk = chunk->next) {
-        size_t here = chunk->end - chunk->start;
-        if (place < here) {
-            *ret_size = here - place;
-            return chunk->bytes + chunk->start + place;
-        }
-        place -= here;
+    while (chunk && place >= chunk->end - chunk->start) {
+        place -= chunk->end - chunk->start;
+        chunk = chunk->next;
     }
-    return NULL;
+    *ret_size = chunk ? chunk->end - chunk->start - place : 0;
+    return chunk ? chunk->bytes + chunk->start + place : NULL;
 }
 
 size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte)
@@ -281,7 +323,7 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
 {
     berth__chunk *first = chain->first;
     assert(place <= berth__chain_size(chain));
-    if (place == 0 && first && first->start >= size) {
+    if (place == 0 && first && first->start >= size && !first->lent) {
         /* What was read before has left room. */
         first->start -= (uint32_t)size;
         memcpy(first->bytes + first->start, data, size);
@@ -291,6 +333,8 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
     berth__chain made = {0};
     if (append_part(&made, pool, chain, 0, place) && berth__chain_append(&made, pool, data, size) &&
         append_part(&made, pool, chain, place, berth__chain_size(chain) - place)) {
+        if (first)
+            made.first->kept = first->kept;
         berth__chain_clear(chain, pool);
         *chain = made;
         return true;
@@ -301,7 +345,11 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
 
 berth__chunk *berth__chain_detach(berth__chain *chain)
 {
-    return chain->first ? unlink_first(chain) : NULL;
+    if (!chain->first)
+        return NULL;
+    berth__chunk *chunk = unlink_first(chain);
+    chunk->next = NULL;
+    return chunk;
 }
 
 void berth__chain_clear(berth__chain *chain, berth__pool *pool)

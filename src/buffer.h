@@ -6,6 +6,9 @@
  * a chunk that is used up goes back to the pool at once, so that an empty chain holds no memory. It
  * is one pointer in its owner, of which there are many: what is known of the whole chain stands in
  * its first chunk, and moves on when that is used up.
+ *
+ * The last chunk may be a loan: bytes in somebody else's memory, for a while, that are read like
+ * all others. What is left of them when the loan ends is copied (berth__chain_end_loan).
  * Chunks come in two sizes, small for messages and large for bulk; the pool keeps a bounded number
  * of each, so that a steady state allocates nothing.
  *
@@ -21,13 +24,16 @@
 /* One piece of memory; the bytes of [start, end) are in use, at least one in a chain. */
 typedef struct berth__chunk {
     struct berth__chunk *next;
-    struct berth__chunk *last; /* of the chain, and its size in bytes: */
-    size_t size;               /* valid in the first chunk only */
+    struct berth__chunk *last; /* of the chain, in its first chunk; of a loan behind others, the one
+                                  before it */
+    size_t size;               /* of the chain in bytes, in its first chunk */
+    size_t kept;               /* of these, the owner's: how many at the front it has read already,
+                                  but may want again */
+    uint8_t *bytes;
     uint32_t start;
     uint32_t end;
     uint32_t capacity;
-    uint32_t reserved;
-    uint8_t bytes[];
+    bool lent;
 } berth__chunk;
 
 #define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))
@@ -57,6 +63,38 @@ static inline size_t berth__chain_size(const berth__chain *chain)
 /* Appends a copy of the bytes, all or none: false when out of memory. */
 bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size);
 
+/* Appends bytes without copying them, at least one: neither they nor the chunk, which is the
+ * caller's too, are released. Nothing else may be appended before berth__chain_end_loan. */
+static inline void berth__chain_lend(berth__chain *chain, berth__chunk *loan, const void *data,
+                                     size_t size)
+{
+    berth__chunk *first = chain->first;
+    *loan = (berth__chunk){.last = loan,
+                           .size = size,
+                           .bytes = (uint8_t *)(uintptr_t)data, /* written to by nobody */
+                           .end = (uint32_t)size,
+                           .capacity = (uint32_t)size,
+                           .lent = true};
+    if (first == NULL) {
+        chain->first = loan;
+        return;
+    }
+    loan->last = first->last;
+    first->last->next = loan;
+    first->last = loan;
+    first->size += size;
+}
+
+bool berth__chain_copy_loan(berth__chain *chain, berth__pool *pool); /* where there is one */
+
+/* Copies those bytes that were not consumed. Returns false when out of memory, and they are lost.
+ * Allowed without a loan. */
+static inline bool berth__chain_end_loan(berth__chain *chain, berth__pool *pool)
+{
+    const berth__chunk *first = chain->first;
+    return first == NULL || !first->last->lent || berth__chain_copy_loan(chain, pool);
+}
+
 /* Copies up to `size` bytes from `offset` on without consuming them. Returns how many. */
 size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, size_t size);
 
@@ -67,11 +105,18 @@ size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size)
 bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, const void *data,
                          size_t size);
 
-/* The bytes from a place on that lie in one piece: NULL and 0 at the end or past it. */
-const uint8_t *berth__chain_at(const berth__chain *chain, size_t place, size_t *ret_size);
+const uint8_t *berth__chain_past_first(const berth__chain *chain, size_t place, size_t *ret_size);
 
-/* The bytes of the first chunk: NULL and 0 for an empty chain. */
-const uint8_t *berth__chain_front(const berth__chain *chain, size_t *ret_size);
+/* The bytes from a place on that lie in one piece: NULL and 0 at the end or past it. */
+static inline const uint8_t *berth__chain_at(const berth__chain *chain, size_t place,
+                                             size_t *ret_size)
+{
+    const berth__chunk *first = chain->first;
+    if (first == NULL || place >= first->end - first->start)
+        return berth__chain_past_first(chain, place, ret_size);
+    *ret_size = first->end - first->start - place;
+    return first->bytes + first->start + place;
+}
 
 /* Where a byte is first found from a place on, or the size of the chain if nowhere. */
 size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte);

@@ -221,7 +221,7 @@ static void header_sent(berth__stream *stream, ptrdiff_t result);
 static void send_header(berth__connector *connector)
 {
     size_t size;
-    const uint8_t *data = berth__chain_front(&connector->header, &size);
+    const uint8_t *data = berth__chain_at(&connector->header, 0, &size);
     berth__backend *backend = loop_of(connector)->backend;
     berth__stream *stream = connector->greeting;
     ptrdiff_t result = backend->operations->send(backend, stream, data, size, false);

@@ -6,10 +6,11 @@
  * the loop, which sees to its closing, while the socket may be used for another connection or be
  * freed at once.
  *
- * Input: while ready_read is being called, `view` is what the backend has just delivered, still in
- * the backend's memory; what the handler leaves is copied to `input`. Readers take from `input`
- * first. Output: `output` is sent chunk by chunk; while a send is in flight its bytes are the first
- * of the first chunk.
+ * Input: while ready_read is being called, the last of `input` is what the backend has just
+ * delivered, still in the backend's memory; what the handler leaves is copied. Bytes that were read
+ * in an open transaction stay at the front of `input`, whose first chunk counts them. Output:
+ * `output` is sent chunk by chunk; while a send is in flight its bytes are the first of the first
+ * chunk.
  */
 #ifndef BERTH_SRC_SOCKET_H
 #define BERTH_SRC_SOCKET_H
@@ -76,12 +77,9 @@ struct berth_socket {
     berth_socket **flush_link; /* NULL when it is not to be flushed */
     berth__chain input;
     berth__chain output;
-    const uint8_t *view;
-    size_t view_size;
     size_t read_limit;        /* 0: none */
     size_t write_low;         /* marks of the output */
     size_t write_high;        /* 0: none */
-    size_t kept;              /* bytes read in the open transaction: they stay at the front */
     uint32_t connect_timeout; /* milliseconds; 0: none */
     uint32_t close_timeout;   /* likewise */
     uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own

@@ -2,8 +2,8 @@
  * Reading and writing: what the backend reports of a connection, and the calls that take input and
  * put output.
  *
- * Input. The backend delivers a view; ready_read is called on it at once, and takes bytes straight
- * out of it. What it leaves is copied behind the input that was there already. Receiving is stopped
+ * Input. The backend delivers a view, which is lent to the input while ready_read is called, so
+ * that bytes are taken straight out of it. What is left of it then is copied. Receiving is stopped
  * while the unread input is at its limit; a socket that nobody has taken yet has a limit of its
  * own, so that a peer cannot fill the memory of a server that is slow to take connections.
  *
@@ -23,34 +23,8 @@
 #include "server.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* ---- input: what the backend reports --------------------------------------------------------- */
-
-/* Moves what is left of the view behind the input. False when out of memory; all is as it was then.
- */
-static bool move_view(berth_socket *socket)
-{
-    berth__pool *pool = &socket->object.loop->pool;
-    if (!berth__chain_append(&socket->input, pool, socket->view, socket->view_size))
-        return false;
-    socket->view = NULL;
-    socket->view_size = 0;
-    return true;
-}
-
-/* The same where the view is about to end. Running out of memory there loses bytes, which must end
- * the connection; a transaction loses what it had read of them. */
-static bool keep_view(berth_socket *socket)
-{
-    if (socket->view_size == 0 || move_view(socket))
-        return true;
-    socket->view = NULL;
-    socket->view_size = 0;
-    if (socket->kept > berth__chain_size(&socket->input))
-        socket->kept = berth__chain_size(&socket->input);
-    return false;
-}
 
 static void announce_input(berth_socket *socket)
 {
@@ -91,15 +65,16 @@ static void received(berth__stream *stream, const void *data, size_t size)
     if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);
+    berth__pool *pool = &socket->object.loop->pool;
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
-    bool kept = keep_view(socket);
-    if (kept) {
-        socket->view = data;
-        socket->view_size = size;
+    bool whole = berth__chain_end_loan(&socket->input, pool);
+    if (whole) {
+        berth__chunk view;
+        berth__chain_lend(&socket->input, &view, data, size);
         announce_input(socket);
-        kept = keep_view(socket);
+        whole = berth__chain_end_loan(&socket->input, pool);
     }
-    if (socket->endings == endings && kept)
+    if (socket->endings == endings && whole)
         berth__socket_pace(socket);
     else if (socket->endings == endings)
         end_by_hole(socket);
@@ -199,7 +174,7 @@ void berth__socket_pace(berth_socket *socket)
         return;
     const berth__backend_operations *operations = socket->object.loop->backend->operations;
     size_t limit = read_limit(socket);
-    bool room = limit == 0 || berth__chain_size(&socket->input) + socket->view_size < limit;
+    bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
     /* A connection that this side is ending reads no more. */
     bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
     if (wanted == stream->receiving)
@@ -219,16 +194,25 @@ void berth__socket_pace(berth_socket *socket)
 void berth__socket_drop_input(berth_socket *socket)
 {
     berth__chain_clear(&socket->input, &socket->object.loop->pool);
-    socket->view = NULL;
-    socket->view_size = 0;
-    socket->kept = 0;
     socket->in_transaction = false;
+}
+
+/* Bytes at the front that were read in the open transaction. */
+static size_t kept(const berth_socket *socket)
+{
+    return socket->input.first != NULL ? socket->input.first->kept : 0;
+}
+
+static void keep(berth_socket *socket, size_t size)
+{
+    if (socket->input.first != NULL)
+        socket->input.first->kept = size;
 }
 
 size_t berth_socket_bytes_available(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    return berth__chain_size(&socket->input) + socket->view_size - socket->kept;
+    return berth__chain_size(&socket->input) - kept(socket);
 }
 
 /* What a read returns that has found nothing. */
@@ -239,37 +223,18 @@ static ptrdiff_t nothing(const berth_socket *socket)
     return ended ? -1 : 0;
 }
 
-/* Copies from a place in the input, which goes on in the view. */
-static size_t copy_from(const berth_socket *socket, size_t place, void *data, size_t size)
-{
-    size_t copied = berth__chain_copy(&socket->input, place, data, size);
-    size_t past =
-        place > berth__chain_size(&socket->input) ? place - berth__chain_size(&socket->input) : 0;
-    size_t rest = size - copied;
-    if (rest > socket->view_size - past)
-        rest = socket->view_size - past;
-    if (rest > 0)
-        memcpy((uint8_t *)data + copied, socket->view + past, rest);
-    return copied + rest;
-}
-
 ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     if (berth_socket_bytes_available(socket) == 0)
         return nothing(socket);
-    return (ptrdiff_t)copy_from(socket, socket->kept, data, size);
+    return (ptrdiff_t)berth__chain_copy(&socket->input, kept(socket), data, size);
 }
 
 /* Drops bytes at the front for good. */
 static void drop(berth_socket *socket, size_t size)
 {
-    if (socket->input.first != NULL)
-        size -= berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
-    if (size > 0) {
-        socket->view += size;
-        socket->view_size -= size;
-    }
+    berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
     if (socket->read_limit > 0)
         berth__socket_pace(socket);
 }
@@ -283,7 +248,7 @@ ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
     if (size > available)
         size = available;
     if (socket->in_transaction)
-        socket->kept += size;
+        keep(socket, kept(socket) + size);
     else
         drop(socket, size);
     return (ptrdiff_t)size;
@@ -304,9 +269,8 @@ bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
     if (socket->object.freed)
         return false;
     berth__pool *pool = &socket->object.loop->pool;
-    /* In a transaction they go behind what was read in it, which may reach into the view. */
-    bool whole = socket->kept <= berth__chain_size(&socket->input) || move_view(socket);
-    if (whole && berth__chain_insert(&socket->input, pool, socket->kept, data, size)) {
+    /* In a transaction they go behind what was read in it. */
+    if (berth__chain_insert(&socket->input, pool, kept(socket), data, size)) {
         if (socket->read_limit > 0)
             berth__socket_pace(socket);
         return true;
@@ -324,9 +288,9 @@ void berth_socket_start_transaction(berth_socket *socket)
 void berth_socket_commit_transaction(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    size_t read = socket->kept;
+    size_t read = kept(socket);
     socket->in_transaction = false;
-    socket->kept = 0;
+    keep(socket, 0);
     drop(socket, read);
 }
 
@@ -334,7 +298,7 @@ void berth_socket_rollback_transaction(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->in_transaction = false;
-    socket->kept = 0;
+    keep(socket, 0);
 }
 
 bool berth_socket_in_transaction(const berth_socket *socket)
@@ -346,27 +310,15 @@ bool berth_socket_in_transaction(const berth_socket *socket)
 const void *berth_socket_view(const berth_socket *socket, size_t *ret_size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (berth__chain_size(&socket->input) > socket->kept)
-        return berth__chain_at(&socket->input, socket->kept, ret_size);
-    size_t past = socket->kept - berth__chain_size(&socket->input);
-    *ret_size = socket->view_size - past;
-    return *ret_size > 0 ? socket->view + past : NULL;
+    return berth__chain_at(&socket->input, kept(socket), ret_size);
 }
 
 /* Where the first line ends, counted from 1; 0 if no whole line is there. */
 static size_t line_length(const berth_socket *socket)
 {
-    size_t kept = socket->kept;
-    size_t found = berth__chain_find(&socket->input, kept, '\n');
-    if (found < berth__chain_size(&socket->input))
-        return found + 1 - kept;
-    size_t past =
-        kept > berth__chain_size(&socket->input) ? kept - berth__chain_size(&socket->input) : 0;
-    const uint8_t *end = NULL;
-    if (socket->view_size > past)
-        end = memchr(socket->view + past, '\n', socket->view_size - past);
-    return end != NULL ? berth__chain_size(&socket->input) + (size_t)(end - socket->view) + 1 - kept
-                       : 0;
+    size_t place = kept(socket);
+    size_t found = berth__chain_find(&socket->input, place, '\n');
+    return found < berth__chain_size(&socket->input) ? found + 1 - place : 0;
 }
 
 bool berth_socket_can_read_line(const berth_socket *socket)
@@ -420,7 +372,7 @@ static ptrdiff_t start_send(berth_socket *socket)
     if (!berth_socket_is_valid(socket))
         return 0;
     size_t size;
-    const uint8_t *data = berth__chain_front(&socket->output, &size);
+    const uint8_t *data = berth__chain_at(&socket->output, 0, &size);
     if (data == NULL)
         return 0;
     berth__backend *backend = socket->object.loop->backend;

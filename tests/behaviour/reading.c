@@ -296,3 +296,28 @@ CASE(handlers_that_come_late, "S3.19", "handlers set late are not called for wha
     UNTIL(actor->ready_reads >= 1);
     UNTIL(berth_socket_bytes_available(socket) == 9);
 }
+
+CASE(reading_on_trial, "S3.21",
+     "a rollback gives back what was read in it, a commit does not, and the rest follows")
+{
+    struct peer *peer;
+    struct actor *actor = reader(&peer);
+    char bytes[64];
+    arrive(actor, peer, "0123456");
+    berth_socket_start_transaction(actor->socket);
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, 3), 3);
+    arrive(actor, peer, "789");
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 7);
+    ck_assert(berth_socket_unget(actor->socket, "+", 1));
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes + 3, 2), 2);
+    ck_assert_mem_eq(bytes, "012+3", 5);
+    berth_socket_rollback_transaction(actor->socket);
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 11);
+    berth_socket_start_transaction(actor->socket);
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, 4), 4);
+    ck_assert_mem_eq(bytes, "012+", 4);
+    berth_socket_commit_transaction(actor->socket);
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 7);
+    ck_assert_int_eq(berth_socket_read(actor->socket, bytes, sizeof bytes), 7);
+    ck_assert_mem_eq(bytes, "3456789", 7);
+}

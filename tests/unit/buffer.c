@@ -2,6 +2,8 @@
  * Chains of chunks and their pool: bytes come out as they went in wherever the chunks are cut, the
  * pool stays within its bounds, and every allocation may fail.
  *
+ * Lent bytes are read in place, and copied when the loan ends.
+ *
  * Beside cases of one situation each, a random walk compares a chain with a plain array, operation
  * by operation.
  */
@@ -102,7 +104,7 @@ static void expect(const uint8_t *bytes, size_t size)
 START_TEST(empty)
 {
     size_t size = 7;
-    ck_assert_ptr_null(berth__chain_front(&chain, &size));
+    ck_assert_ptr_null(berth__chain_at(&chain, 0, &size));
     ck_assert_uint_eq(size, 0);
     ck_assert_uint_eq(berth__chain_copy(&chain, 0, target, 1), 0);
     ck_assert_uint_eq(berth__chain_consume(&chain, &pool, 1), 0);
@@ -157,7 +159,7 @@ START_TEST(a_message_that_does_not_fit_goes_whole_into_a_new_chunk)
     ck_assert_uint_eq(chunks(), 2);
     expect(source, 2500);
     consume(1500);
-    const uint8_t *front = berth__chain_front(&chain, &size);
+    const uint8_t *front = berth__chain_at(&chain, 0, &size);
     ck_assert_uint_eq(size, 1000);
     ck_assert_int_eq(memcmp(front, source + 1500, 1000), 0);
 }
@@ -344,10 +346,116 @@ START_TEST(no_allocation_where_there_is_room)
 }
 END_TEST
 
+/* Lent bytes are read like others, and copied when the loan ends. */
+START_TEST(lend_to_an_empty_chain)
+{
+    berth__chunk loan;
+    berth__chain_lend(&chain, &loan, source, 5000);
+    ck_assert_int_eq(balance, 0);
+    expect(source, 5000);
+    consume(1000);
+    chain.first->kept = 500;
+    ck_assert(berth__chain_end_loan(&chain, &pool));
+    ck_assert_uint_eq(chain.first->kept, 500);
+    memset(&loan, 0xff, sizeof(loan));
+    expect(source + 1000, 4000);
+    ck_assert(berth__chain_end_loan(&chain, &pool)); /* there is none */
+    expect(source + 1000, 4000);
+}
+END_TEST
+
+START_TEST(lend_behind_others)
+{
+    berth__chunk loan;
+    append(source, 100);
+    append(source + 100, BERTH__CHUNK_SMALL);
+    berth__chain_lend(&chain, &loan, source + 100 + BERTH__CHUNK_SMALL, 300);
+    ck_assert_uint_eq(chunks(), 3);
+    expect(source, BERTH__CHUNK_SMALL + 400);
+    ck_assert(berth__chain_end_loan(&chain, &pool));
+    memset(&loan, 0xff, sizeof(loan));
+    expect(source, BERTH__CHUNK_SMALL + 400);
+}
+END_TEST
+
+START_TEST(lend_and_consume_all)
+{
+    berth__chunk loan;
+    append(source, 100);
+    berth__chain_lend(&chain, &loan, source + 100, 300);
+    consume(150);
+    expect(source + 150, 250);
+    consume(250);
+    ck_assert_uint_eq(chunks(), 0);
+    ck_assert(berth__chain_end_loan(&chain, &pool));
+    ck_assert_uint_eq(chunks(), 0);
+    ck_assert_uint_eq(pool.small_count, 1);
+}
+END_TEST
+
+/* The room in front of lent bytes is not the chain's to write to. */
+START_TEST(insert_before_a_loan)
+{
+    uint8_t lent[100];
+    berth__chunk loan;
+    memcpy(lent, source, sizeof lent);
+    berth__chain_lend(&chain, &loan, lent, sizeof lent);
+    consume(50);
+    ck_assert(berth__chain_insert(&chain, &pool, 0, source + 40, 10));
+    ck_assert_int_eq(memcmp(lent, source, sizeof lent), 0);
+    memset(lent, 0, sizeof lent);
+    memset(&loan, 0xff, sizeof(loan));
+    ck_assert(berth__chain_end_loan(&chain, &pool));
+    expect(source + 40, 60);
+}
+END_TEST
+
+/* What cannot be copied is lost, and nothing else is. */
+START_TEST(out_of_memory_at_the_end_of_a_loan)
+{
+    berth__chunk loan;
+    append(source, BERTH__CHUNK_SMALL);
+    berth__chain_lend(&chain, &loan, source + BERTH__CHUNK_SMALL, 300);
+    chain.first->kept = BERTH__CHUNK_SMALL + 20;
+    berth__fault_set_memory(0, 1);
+    ck_assert(!berth__chain_end_loan(&chain, &pool));
+    berth__fault_clear();
+    ck_assert_uint_eq(chain.first->kept, BERTH__CHUNK_SMALL);
+    expect(source, BERTH__CHUNK_SMALL);
+    consume(BERTH__CHUNK_SMALL);
+    berth__pool_clear(&pool);
+    berth__chain_lend(&chain, &loan, source, 300);
+    berth__fault_set_memory(0, 1);
+    ck_assert(!berth__chain_end_loan(&chain, &pool));
+    berth__fault_clear();
+    ck_assert_uint_eq(chunks(), 0);
+}
+END_TEST
+
 static size_t random_size(void)
 {
     static const size_t most[] = {4, 100, 3000, 9000, 70000};
     return (size_t)random() % most[(size_t)random() % 5];
+}
+
+/* Lends that many bytes, consumes some, and ends the loan, perhaps without memory. The chain holds
+ * source[first, last). Returns the new `first`. */
+static size_t lend_some(size_t first, size_t *last, size_t size)
+{
+    berth__chunk loan;
+    berth__chain_lend(&chain, &loan, source + *last, size);
+    *last += size;
+    size_t some = (size_t)random() % (*last - first + 1);
+    consume(some);
+    first += some;
+    expect(source + first, *last - first);
+    if (random() % 8 == 0)
+        berth__fault_set_memory(random() % 2, 1);
+    size_t rest = size < *last - first ? size : *last - first;
+    if (!berth__chain_end_loan(&chain, &pool))
+        *last -= rest;
+    berth__fault_clear();
+    return first;
 }
 
 START_TEST(random_walk)
@@ -362,6 +470,10 @@ START_TEST(random_walk)
         case 1:
             if (last + size > MOST)
                 break;
+            if (size > 0 && random() % 3 == 0) {
+                first = lend_some(first, &last, size);
+                break;
+            }
             if (random() % 8 == 0)
                 berth__fault_set_memory(random() % 2, 1);
             if (berth__chain_append(&chain, &pool, source + last, size))
@@ -421,6 +533,11 @@ int main(void)
     tcase_add_test(tests, every_allocation_of_an_append_fails);
     tcase_add_test(tests, out_of_memory_with_an_empty_chain);
     tcase_add_test(tests, no_allocation_where_there_is_room);
+    tcase_add_test(tests, lend_to_an_empty_chain);
+    tcase_add_test(tests, lend_behind_others);
+    tcase_add_test(tests, lend_and_consume_all);
+    tcase_add_test(tests, insert_before_a_loan);
+    tcase_add_test(tests, out_of_memory_at_the_end_of_a_loan);
     tcase_add_loop_test(tests, random_walk, 0, 4);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
