@@ -53,10 +53,10 @@ static void count_close(berth_loop *loop, berth_server *server, berth__limit lim
 
 void berth__guard_close(berth_socket *socket, berth__limit limit)
 {
-    berth_server *queue = socket->pending_in;
+    berth_server *queue = berth__socket_queue(socket);
     berth_error class =
         limit == BERTH__LIMIT_OUTPUT ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_SOCKET_TIMEOUT;
-    count_close(socket->object.loop, queue != NULL ? queue : socket->origin, limit);
+    count_close(socket->object.loop, socket->server, limit);
     berth__enter(&socket->object);
     uint32_t endings = socket->endings;
     if (queue != NULL) {
@@ -222,20 +222,22 @@ void berth__guard_resume(berth_socket *socket)
 
 void berth__guard_uncount(berth_socket *socket)
 {
-    berth_server *server = socket->origin;
-    if (server == NULL)
+    berth_server *server = socket->server;
+    if (!socket->counted)
         return;
     server->counts.live--;
     if (socket->guard != NULL && socket->guard->address != NULL) {
         berth__tally_remove(&server->tally, socket->guard->address);
         socket->guard->address = NULL;
     }
-    socket->origin = NULL;
+    socket->counted = false;
+    if (!socket->pending)
+        socket->server = NULL;
 }
 
 void berth__guard_end(berth_socket *socket)
 {
-    if (socket->origin != NULL)
+    if (socket->counted)
         berth__guard_uncount(socket);
     if (socket->guard != NULL)
         berth__deadline_stop(&socket->object.loop->timers, &socket->guard->deadline);

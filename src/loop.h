@@ -60,6 +60,9 @@ struct berth_loop {
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
+    struct berth__parting *partings; /* connections whose end is being announced */
+    atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
+                             or NULL */
     struct berth_server *starved; /* servers that had no descriptor left */
     size_t live;                  /* streams and listeners that have not been closed yet */
     size_t guarded;               /* sockets with a guard */

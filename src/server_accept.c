@@ -314,8 +314,7 @@ const berth__listener_events berth__server_events = {
 void berth_server_add_pending_connection(berth_server *server, berth_socket *socket)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (socket == NULL || socket->pending_in != NULL || socket->object.freed ||
-        server->object.freed)
+    if (socket == NULL || socket->pending || socket->object.freed || server->object.freed)
         return;
     if (socket->object.loop != server->object.loop)
         return;
@@ -325,7 +324,10 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
 
 static void enqueue(berth_server *server, berth_socket *socket)
 {
-    socket->pending_in = server;
+    if (socket->server != server)
+        berth__guard_uncount(socket); /* by the server that it comes from */
+    socket->server = server;
+    socket->pending = true;
     socket->pending_next = NULL;
     *server->pending_end = socket;
     server->pending_end = &socket->pending_next;
@@ -352,7 +354,9 @@ void berth__server_forget(berth_server *server, berth_socket *socket)
     if (socket->pending_next == NULL)
         server->pending_end = link;
     socket->pending_next = NULL;
-    socket->pending_in = NULL;
+    socket->pending = false;
+    if (!socket->counted)
+        socket->server = NULL;
     server->pending_count--;
     berth__server_pace(server);
 }

@@ -221,9 +221,9 @@ void berth__socket_count_end(atomic_size_t *ended)
 
 static void report_end(berth_socket *socket)
 {
-    if (socket->ended != NULL)
-        berth__socket_count_end(socket->ended);
-    socket->ended = NULL;
+    if (socket->of_worker)
+        berth__socket_count_end(socket->object.loop->ended);
+    socket->of_worker = false;
 }
 
 void berth_socket_detach(berth_socket *socket)
@@ -241,8 +241,8 @@ void berth_socket_free(berth_socket *socket)
     if (socket == NULL || socket->object.freed)
         return;
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->pending_in != NULL)
-        berth__server_drop_pending(socket->pending_in, socket);
+    if (socket->pending)
+        berth__server_drop_pending(socket->server, socket);
     berth__enter(&socket->object);
     /* A handler of the first end may have begun another connection; that one ends without a word.
      */
@@ -250,8 +250,8 @@ void berth_socket_free(berth_socket *socket)
     if (!socket->object.freed) {
         socket->handlers = NULL;
         berth_socket_abort(socket);
-        if (socket->pending_in != NULL) /* again, by a handler */
-            berth__server_drop_pending(socket->pending_in, socket);
+        if (socket->pending) /* again, by a handler */
+            berth__server_drop_pending(socket->server, socket);
         berth__socket_drop_input(socket);
         berth__loop_flush_not(socket->object.loop, socket);
         report_end(socket);
@@ -355,11 +355,11 @@ static void end(berth_socket *socket, leave_taking how)
     bool linger = how == LINGER_IF_NEEDED && must_linger(socket, socket->stream);
     berth__chunk *leased;
     berth__stream *stream = berth__socket_let_go(socket, &leased);
-    berth__stream *outer = socket->ending;
-    socket->ending = stream;
+    berth__parting parting = {.outer = loop->partings, .socket = socket, .stream = stream};
+    loop->partings = &parting;
     become_unconnected(socket);
     BERTH__CALL(socket, disconnected, socket);
-    socket->ending = outer;
+    loop->partings = parting.outer;
     if (socket->state == BERTH_STATE_UNCONNECTED)
         forget_names(socket);
     if (linger)

@@ -66,12 +66,9 @@ struct berth_socket {
     const berth_socket_handlers *handlers;
     void *user;
     berth__stream *stream; /* NULL without a connection */
-    berth__stream *ending; /* while its end is being announced: names can still be asked for */
     berth__remote *remote;
     struct berth__guard *guard; /* its limits; NULL if it never had one */
-    berth_server *origin;       /* that has accepted this connection and owns the socket; or NULL */
-    berth_server *pending_in;   /* the server in whose queue it is */
-    atomic_size_t *ended; /* counts it when it is freed or detached; NULL: nobody wants to know */
+    berth_server *server;       /* that counts this connection, or has it in its queue; else NULL */
     berth_socket *pending_next;
     berth_socket *flush_next;
     berth_socket **flush_link; /* NULL when it is not to be flushed */
@@ -99,6 +96,9 @@ struct berth_socket {
     bool input_ended;    /* the peer has ended its direction */
     bool heard;          /* bytes have come on this connection */
     bool spoken;         /* bytes have gone, or may have gone before it was adopted */
+    bool counted : 1;    /* among the live connections of `server` */
+    bool pending : 1;    /* in the queue of `server` */
+    bool of_worker : 1;  /* its loop counts it when it is freed or detached */
     bool half_close : 1; /* the user lets the peer end its direction */
     bool finished : 1;   /* read_channel_finished was called for this connection */
     bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
@@ -118,6 +118,12 @@ struct berth_socket {
  * NULL with an errno when out of memory, or if it is no connection. */
 berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
                                    struct berth__tally_entry *address, int *ret_error);
+
+/* The server in whose queue it is, or NULL. */
+static inline berth_server *berth__socket_queue(const berth_socket *socket)
+{
+    return socket->pending ? socket->server : NULL;
+}
 
 /* Ends the connection at once, output dropped; input that was received can still be read. */
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
@@ -145,6 +151,14 @@ void berth__socket_pace(berth_socket *socket);
         if (!(socket)->object.freed && BERTH__SLOT(socket, berth_socket_handlers, slot) != NULL) \
             (socket)->handlers->slot(__VA_ARGS__, (socket)->user);                               \
     } while (0)
+
+/* A connection whose end is being announced: names can still be asked for. In a list of the loop,
+ * innermost first. */
+typedef struct berth__parting {
+    struct berth__parting *outer;
+    const berth_socket *socket;
+    const berth__stream *stream;
+} berth__parting;
 
 extern const berth__stream_events berth__socket_events;
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list); /* NULL: no memory */

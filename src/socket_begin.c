@@ -95,7 +95,8 @@ berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool ac
         return NULL;
     }
     socket->state = BERTH_STATE_CONNECTED;
-    socket->origin = server;
+    socket->server = server;
+    socket->counted = true;
     server->counts.live++;
     if (socket->guard != NULL) {
         socket->guard->address = address;

@@ -133,7 +133,7 @@ static void receive_ended(berth__stream *stream, int error)
     socket->input_ended = true;
     /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
      * case, which is where programs free. */
-    if (socket->pending_in != NULL) {
+    if (socket->pending) {
         socket->end_held = true;
         socket->end_error = error;
         return;
@@ -161,9 +161,9 @@ static void never_connected(berth__stream *stream, int error)
 static size_t read_limit(const berth_socket *socket)
 {
     size_t own = socket->read_limit;
-    if (socket->pending_in == NULL)
+    if (!socket->pending)
         return own;
-    size_t pending = socket->pending_in->pending_read_limit;
+    size_t pending = socket->server->pending_read_limit;
     return own == 0 || (pending != 0 && pending < own) ? pending : own;
 }
 
@@ -461,7 +461,7 @@ void berth__socket_settle(berth_socket *socket)
         berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
         return;
     }
-    if (socket->end_held && socket->pending_in == NULL && !announce_held_end(socket))
+    if (socket->end_held && !socket->pending && !announce_held_end(socket))
         return;
     ptrdiff_t result = socket->send_result;
     socket->send_result = 0;

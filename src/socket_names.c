@@ -21,13 +21,24 @@ int berth_socket_descriptor(const berth_socket *socket)
     return socket->stream != NULL ? socket->stream->descriptor : -1;
 }
 
+/* What a name can be asked of, or NULL. */
+static const berth__stream *named_stream(const berth_socket *socket)
+{
+    if (socket->stream != NULL)
+        return socket->stream;
+    const berth__parting *parting = socket->object.loop->partings;
+    while (parting != NULL && parting->socket != socket)
+        parting = parting->outer;
+    return parting != NULL ? parting->stream : NULL;
+}
+
 /* Looks up both parts of a name: the null address and 0 if there is none. */
 static berth_address look_up(const berth_socket *asked, berth__side side, uint16_t *ret_port)
 {
     /* Looking up keeps what it has found, which changes nothing that a caller can see. */
     berth_socket *socket = (berth_socket *)(uintptr_t)asked;
     berth_loop *loop = socket->object.loop;
-    const berth__stream *stream = socket->stream != NULL ? socket->stream : socket->ending;
+    const berth__stream *stream = named_stream(socket);
     berth__remote *remote = socket->remote;
     berth_address address = BERTH_ADDRESS_NULL;
     *ret_port = 0;
@@ -84,7 +95,7 @@ uint16_t berth_socket_local_port(const berth_socket *socket)
 static berth_address look_up_transport(const berth_socket *socket, uint16_t *ret_port)
 {
     berth__backend *backend = socket->object.loop->backend;
-    const berth__stream *stream = socket->stream != NULL ? socket->stream : socket->ending;
+    const berth__stream *stream = named_stream(socket);
     berth_address address = BERTH_ADDRESS_NULL;
     *ret_port = 0;
     if (stream != NULL && stream->descriptor >= 0)

@@ -138,7 +138,7 @@ static void announce_failure(berth_worker *worker, berth_error error)
 
 static void serve(berth_worker *worker, berth_socket *socket)
 {
-    socket->ended = &worker->ended;
+    socket->of_worker = true;
     if (SLOT(worker->workers, connection) != NULL)
         worker->workers->handlers->connection(worker, socket, worker->user);
     else
@@ -282,6 +282,7 @@ static int set_up(berth_worker *worker)
     worker->loop = berth_loop_current();
     if (worker->loop == NULL)
         return errno;
+    worker->loop->ended = &worker->ended;
     worker->server = berth_server_new(worker->loop, &server_handlers, worker);
     if (worker->server == NULL)
         return errno;
