@@ -133,9 +133,10 @@ struct berth__stream {
     bool ended;          /* receive_ended has been called */
     int error;           /* of the connect or the receive that ended */
     uint32_t flags;      /* the backend's own */
-    const uint8_t *data; /* of the send in flight, or its result */
+    const uint8_t *data; /* of the send in flight */
     uint32_t size;
-    int32_t result;
+    int32_t result; /* of a send that has ended; the core's from the return of one that has ended in
+                       its call to the next */
     berth__chain held; /* bytes taken from the kernel that could not be delivered yet */
     union {
         struct {

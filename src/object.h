@@ -26,7 +26,8 @@ typedef struct berth__object {
     berth_loop *loop;
     struct berth__object *next; /* in its owner's list, or among the garbage */
     struct berth__object **link;
-    uint32_t frames; /* on the stack that use it */
+    uint32_t frames;        /* on the stack that use it */
+    uint16_t handlers_size; /* bytes of its handlers that the program knows */
     uint8_t kind;
     bool freed;
 } berth__object;
@@ -48,11 +49,9 @@ void berth__discard(berth__object *object);
 /* Gives away all garbage that no frame uses. */
 void berth__collect(berth_loop *loop);
 
-/* A handler of an object, or NULL if the slot is empty or was not known to the program when it was
+/* One of those handlers, or NULL if the slot is empty or was not known to the program when it was
  * compiled. */
-#define BERTH__SLOT(object, type, slot)                                           \
-    ((object)->handlers != NULL && offsetof(type, slot) < (object)->handlers_size \
-         ? (object)->handlers->slot                                               \
-         : NULL)
+#define BERTH__SLOT(pointer, size, type, slot) \
+    ((pointer) != NULL && offsetof(type, slot) < (size) ? (pointer)->slot : NULL)
 
 #endif

@@ -69,7 +69,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
         return NULL;
     }
     server->handlers = handlers;
-    server->handlers_size = size < sizeof *handlers ? size : sizeof *handlers;
+    server->object.handlers_size = (uint16_t)(size < sizeof *handlers ? size : sizeof *handlers);
     server->user = user;
     server->pending_end = &server->pending;
     server->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;

@@ -35,7 +35,6 @@ typedef struct berth__arrival {
 struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
-    size_t handlers_size;
     void *user;
     berth__object *children;   /* the sockets it owns */
     berth__listener *listener; /* NULL when not listening, or through a proxy */

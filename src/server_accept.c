@@ -28,7 +28,8 @@
 #define FIRST_BACKOFF ((uint64_t)5)
 #define LAST_BACKOFF ((uint64_t)1000)
 
-#define SLOT(server, slot) BERTH__SLOT(server, berth_server_handlers, slot)
+#define SLOT(server, slot) \
+    BERTH__SLOT((server)->handlers, (server)->object.handlers_size, berth_server_handlers, slot)
 
 /* ---- credit ---------------------------------------------------------------------------------- */
 

@@ -66,7 +66,7 @@ void berth__socket_set_error(berth_socket *socket, berth_error error, int number
                              berth__attempt attempt)
 {
     socket->error = (uint8_t)error;
-    socket->error_number = number;
+    socket->error_number = (int16_t)number;
     socket->attempt = (uint8_t)attempt;
 }
 
@@ -198,7 +198,7 @@ void berth_socket_set_handlers_sized(berth_socket *socket, const berth_socket_ha
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->handlers = handlers;
-    socket->handlers_size = (uint16_t)(size < sizeof *handlers ? size : sizeof *handlers);
+    socket->object.handlers_size = (uint16_t)(size < sizeof *handlers ? size : sizeof *handlers);
     socket->user = user;
 }
 
@@ -300,8 +300,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
-    socket->send_result = 0;
-    socket->end_held = socket->overflowed = false;
+    socket->end_held = socket->overflowed = socket->flushed = false;
     socket->endings++;
     return stream;
 }

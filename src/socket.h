@@ -74,28 +74,27 @@ struct berth_socket {
     berth_socket **flush_link; /* NULL when it is not to be flushed */
     berth__chain input;
     berth__chain output;
-    size_t read_limit;        /* 0: none */
-    size_t write_low;         /* marks of the output */
-    size_t write_high;        /* 0: none */
+    uint32_t read_limit;      /* 0: none */
+    uint32_t write_low;       /* marks of the output */
+    uint32_t write_high;      /* 0: none */
     uint32_t connect_timeout; /* milliseconds; 0: none */
     uint32_t close_timeout;   /* likewise */
     uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own
                              still goes on */
-    uint32_t connections; /* attempts that have succeeded */
-    uint32_t received;    /* deliveries so far, to see in a wait that there was one */
-    uint32_t sent;        /* sends so far */
-    int error_number;     /* errno of the last error, 0 if it had none */
-    int end_error;        /* of the end that is held back */
-    int32_t send_result;  /* of a send that has ended in berth_socket_flush, to be announced */
-    uint16_t handlers_size;
-    uint8_t state;   /* berth_state */
-    uint8_t error;   /* berth_error */
-    uint8_t attempt; /* berth__attempt of the last error */
-    bool in_ready_read;
-    bool in_bytes_written;
-    bool input_ended;    /* the peer has ended its direction */
-    bool heard;          /* bytes have come on this connection */
-    bool spoken;         /* bytes have gone, or may have gone before it was adopted */
+    int16_t error_number; /* of the last error: errno, refusal or limit; 0 if it had none */
+    uint8_t state;        /* berth_state */
+    uint8_t error;        /* berth_error */
+    uint8_t attempt;      /* berth__attempt of the last error */
+    bool in_ready_read : 1;
+    bool in_bytes_written : 1;
+    bool input_ended : 1; /* the peer has ended its direction */
+    bool heard : 1;       /* bytes have come on this connection */
+    bool spoken : 1;      /* bytes have gone, or may have gone before it was adopted */
+    bool connected : 1; /* marks for a wait, what has happened since it began: see socket_wait.c */
+    bool received : 1;
+    bool sent : 1;
+    bool
+        flushed : 1; /* a send has ended in berth_socket_flush: stream->result is to be announced */
     bool counted : 1;    /* among the live connections of `server` */
     bool pending : 1;    /* in the queue of `server` */
     bool of_worker : 1;  /* its loop counts it when it is freed or detached */
@@ -146,10 +145,12 @@ void berth__socket_taken(berth_socket *socket);
 void berth__socket_pace(berth_socket *socket);
 
 /* Between the socket's files: */
-#define BERTH__CALL(socket, slot, ...)                                                           \
-    do {                                                                                         \
-        if (!(socket)->object.freed && BERTH__SLOT(socket, berth_socket_handlers, slot) != NULL) \
-            (socket)->handlers->slot(__VA_ARGS__, (socket)->user);                               \
+#define BERTH__SOCKET_SLOT(socket, slot) \
+    BERTH__SLOT((socket)->handlers, (socket)->object.handlers_size, berth_socket_handlers, slot)
+#define BERTH__CALL(socket, slot, ...)                                           \
+    do {                                                                         \
+        if (!(socket)->object.freed && BERTH__SOCKET_SLOT(socket, slot) != NULL) \
+            (socket)->handlers->slot(__VA_ARGS__, (socket)->user);               \
     } while (0)
 
 /* A connection whose end is being announced: names can still be asked for. In a list of the loop,

@@ -287,7 +287,7 @@ void berth__socket_connect_failed(berth_socket *socket, berth_error error, int n
 void berth__socket_connected(berth_socket *socket)
 {
     uint32_t endings = socket->endings;
-    socket->connections++;
+    socket->connected = true;
     if (socket->remote != NULL)
         socket->remote->bound = false;
     berth__socket_pace(socket);

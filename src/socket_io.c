@@ -30,7 +30,7 @@ static void announce_input(berth_socket *socket)
 {
     if (socket->in_ready_read || socket->object.freed)
         return;
-    if (BERTH__SLOT(socket, berth_socket_handlers, ready_read) == NULL)
+    if (BERTH__SOCKET_SLOT(socket, ready_read) == NULL)
         return;
     socket->in_ready_read = true;
     socket->handlers->ready_read(socket, socket->user);
@@ -58,8 +58,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->core;
     uint32_t endings = socket->endings;
-    socket->received++;
-    socket->heard = true;
+    socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
     berth__guard_moved(socket, size);
     if (socket->closed || socket->holed)
@@ -132,10 +131,9 @@ static void receive_ended(berth__stream *stream, int error)
     berth_socket *socket = stream->core;
     socket->input_ended = true;
     /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
-     * case, which is where programs free. */
+     * case, which is where programs free; the error is kept by the stream. */
     if (socket->pending) {
         socket->end_held = true;
-        socket->end_error = error;
         return;
     }
     berth__enter(&socket->object);
@@ -340,6 +338,11 @@ ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
     return count;
 }
 
+static uint32_t bounded(size_t bytes)
+{
+    return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 size_t berth_socket_read_buffer_size(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
@@ -349,7 +352,7 @@ size_t berth_socket_read_buffer_size(const berth_socket *socket)
 void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    socket->read_limit = bytes;
+    socket->read_limit = bounded(bytes);
     berth__socket_pace(socket);
 }
 
@@ -384,7 +387,7 @@ static void announce_output(berth_socket *socket, size_t bytes)
 {
     if (socket->in_bytes_written || socket->object.freed)
         return;
-    if (BERTH__SLOT(socket, berth_socket_handlers, bytes_written) == NULL)
+    if (BERTH__SOCKET_SLOT(socket, bytes_written) == NULL)
         return;
     socket->in_bytes_written = true;
     socket->handlers->bytes_written(socket, bytes, socket->user);
@@ -419,8 +422,7 @@ static void sent(berth__stream *stream, ptrdiff_t result)
         return;
     }
     uint32_t endings = socket->endings;
-    socket->sent++;
-    socket->spoken = true;
+    socket->sent = socket->spoken = true;
     socket->object.loop->counts.bytes_out += (size_t)result;
     berth__guard_moved(socket, (size_t)result);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
@@ -450,7 +452,7 @@ static bool announce_held_end(berth_socket *socket)
     uint32_t endings = socket->endings;
     socket->end_held = false;
     berth__enter(&socket->object);
-    input_ended(socket, socket->end_error);
+    input_ended(socket, socket->stream->error);
     bool goes_on = socket->endings == endings;
     return berth__leave(&socket->object) && goes_on;
 }
@@ -463,10 +465,8 @@ void berth__socket_settle(berth_socket *socket)
     }
     if (socket->end_held && !socket->pending && !announce_held_end(socket))
         return;
-    ptrdiff_t result = socket->send_result;
-    socket->send_result = 0;
-    if (result == 0)
-        result = start_send(socket);
+    ptrdiff_t result = socket->flushed ? socket->stream->result : start_send(socket);
+    socket->flushed = false;
     if (result != 0)
         sent(socket->stream, result);
 }
@@ -526,8 +526,10 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    socket->write_low = low < high ? low : high > 0 ? high - 1 : 0;
-    socket->write_high = high;
+    socket->write_high = bounded(high);
+    socket->write_low = low < socket->write_high ? (uint32_t)low
+                        : high > 0               ? socket->write_high - 1
+                                                 : 0;
 }
 
 size_t berth_socket_bytes_to_write(const berth_socket *socket)
@@ -541,9 +543,12 @@ bool berth_socket_flush(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->output.first == NULL || socket->stream == NULL)
         return false;
-    if (socket->send_result == 0)
-        socket->send_result = (int32_t)start_send(socket);
-    if (socket->send_result != 0) /* handlers are called from the list */
+    ptrdiff_t result = socket->flushed ? 0 : start_send(socket);
+    if (result != 0) {
+        socket->flushed = true;
+        socket->stream->result = (int32_t)result;
+    }
+    if (socket->flushed) /* handlers are called from the list */
         berth__loop_flush_later(socket->object.loop, socket);
     else
         berth__loop_submit(socket->object.loop);

@@ -6,6 +6,9 @@
  * this socket run inside, and may do anything, freeing it included; the wait then returns false. A
  * time-out is an error like others: class, text and error_occurred; only the attempt to connect is
  * ended by it.
+ *
+ * What a wait waits for leaves a mark in the socket (connected, received, sent). A wait begins
+ * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
 #include "connect.h"
 #include "guard.h"
@@ -14,9 +17,11 @@
 typedef struct watched {
     berth_socket *socket;
     uint32_t endings; /* of the connection that is waited for */
-    uint32_t received;
-    uint32_t sent;
 } watched;
+
+typedef struct marks {
+    bool connected, received, sent;
+} marks;
 
 static uint64_t go_on(void *object)
 {
@@ -56,14 +61,13 @@ static bool no_longer_connecting(void *object)
 static bool has_received(void *object)
 {
     watched *waiting = object;
-    return over(waiting) || waiting->socket->received != waiting->received ||
-           waiting->socket->input_ended;
+    return over(waiting) || waiting->socket->received || waiting->socket->input_ended;
 }
 
 static bool has_sent(void *object)
 {
     watched *waiting = object;
-    return over(waiting) || waiting->socket->sent != waiting->sent || waiting->socket->send_failed;
+    return over(waiting) || waiting->socket->sent || waiting->socket->send_failed;
 }
 
 static bool has_ended(void *object)
@@ -73,20 +77,27 @@ static bool has_ended(void *object)
 
 /* Returns whether the time has not run out before `done`. The caller stands between enter and
  * leave. */
-static bool run(berth_socket *socket, watched *waiting, bool (*done)(void *object),
-                int milliseconds)
+static bool run(berth_socket *socket, bool (*done)(void *object), int milliseconds)
 {
-    waiting->socket = socket;
-    waiting->endings = socket->endings;
-    waiting->received = socket->received;
-    waiting->sent = socket->sent;
-    berth__wait wait = {.owner = socket, .object = waiting, .done = done, .prepare = go_on};
+    watched waiting = {.socket = socket, .endings = socket->endings};
+    berth__wait wait = {.owner = socket, .object = &waiting, .done = done, .prepare = go_on};
     return berth__loop_wait(socket->object.loop, &wait, milliseconds);
 }
 
-static bool leave(berth_socket *socket, bool result)
+static marks enter(berth_socket *socket)
+{
+    marks outer = {socket->connected, socket->received, socket->sent};
+    berth__enter(&socket->object);
+    socket->connected = socket->received = socket->sent = false;
+    return outer;
+}
+
+static bool leave(berth_socket *socket, marks outer, bool result)
 {
     berth_loop *loop = socket->object.loop;
+    socket->connected = socket->connected || outer.connected;
+    socket->received = socket->received || outer.received;
+    socket->sent = socket->sent || outer.sent;
     loop->depth++; /* else the loop might be freed twice, by both */
     bool alive = berth__leave(&socket->object);
     loop->depth--;
@@ -114,11 +125,9 @@ static bool finish_connecting(berth_socket *socket, int milliseconds)
 {
     if (!connecting(socket))
         return socket->stream != NULL;
-    watched waiting;
-    uint32_t connections = socket->connections;
-    if (!run(socket, &waiting, no_longer_connecting, milliseconds))
+    if (!run(socket, no_longer_connecting, milliseconds))
         berth__socket_connect_failed(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0);
-    return socket->connections != connections;
+    return socket->connected;
 }
 
 bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
@@ -126,8 +135,25 @@ bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed || !connecting(socket))
         return !socket->object.freed && socket->state == BERTH_STATE_CONNECTED;
-    berth__enter(&socket->object);
-    return leave(socket, finish_connecting(socket, milliseconds));
+    marks outer = enter(socket);
+    return leave(socket, outer, finish_connecting(socket, milliseconds));
+}
+
+static bool wait_for_input(berth_socket *socket, int milliseconds)
+{
+    berth_loop *loop = socket->object.loop;
+    uint64_t start = berth__loop_clock(loop);
+    if (!finish_connecting(socket, milliseconds))
+        return false;
+    if (socket->end_held)
+        berth__socket_settle(socket);
+    /* Bytes may come together with the connection. With a full input buffer, or after the peer's
+     * end, nothing can come. */
+    if (socket->received || socket->stream == NULL || !socket->stream->receiving)
+        return socket->received;
+    if (!run(socket, has_received, remaining(loop, start, milliseconds)))
+        timed_out(socket);
+    return socket->received;
 }
 
 bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
@@ -135,22 +161,20 @@ bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED)
         return false;
+    marks outer = enter(socket);
+    return leave(socket, outer, wait_for_input(socket, milliseconds));
+}
+
+static bool wait_for_output(berth_socket *socket, int milliseconds)
+{
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
-    uint32_t received = socket->received;
-    berth__enter(&socket->object);
-    if (!finish_connecting(socket, milliseconds))
-        return leave(socket, false);
-    if (socket->end_held)
-        berth__socket_settle(socket);
-    /* Bytes may come together with the connection. With a full input buffer, or after the peer's
-     * end, nothing can come. */
-    if (socket->received != received || socket->stream == NULL || !socket->stream->receiving)
-        return leave(socket, socket->received != received);
-    watched waiting;
-    if (!run(socket, &waiting, has_received, remaining(loop, start, milliseconds)))
+    if (!finish_connecting(socket, milliseconds) || socket->stream == NULL ||
+        socket->output.first == NULL)
+        return false;
+    if (!run(socket, has_sent, remaining(loop, start, milliseconds)))
         timed_out(socket);
-    return leave(socket, socket->received != received);
+    return socket->sent;
 }
 
 bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
@@ -159,17 +183,21 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
         socket->output.first == NULL)
         return false;
+    marks outer = enter(socket);
+    return leave(socket, outer, wait_for_output(socket, milliseconds));
+}
+
+static bool wait_for_end(berth_socket *socket, int milliseconds)
+{
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
-    berth__enter(&socket->object);
     if (!finish_connecting(socket, milliseconds))
-        return leave(socket, false);
-    if (socket->stream == NULL || socket->output.first == NULL)
-        return leave(socket, false);
-    watched waiting;
-    if (!run(socket, &waiting, has_sent, remaining(loop, start, milliseconds)))
+        return false;
+    bool ended =
+        socket->stream == NULL || run(socket, has_ended, remaining(loop, start, milliseconds));
+    if (!ended)
         timed_out(socket);
-    return leave(socket, socket->sent != waiting.sent);
+    return ended;
 }
 
 bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
@@ -178,15 +206,6 @@ bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
         socket->state == BERTH_STATE_BOUND)
         return false;
-    berth_loop *loop = socket->object.loop;
-    uint64_t start = berth__loop_clock(loop);
-    berth__enter(&socket->object);
-    if (!finish_connecting(socket, milliseconds))
-        return leave(socket, false);
-    watched waiting;
-    bool ended = socket->stream == NULL ||
-                 run(socket, &waiting, has_ended, remaining(loop, start, milliseconds));
-    if (!ended)
-        timed_out(socket);
-    return leave(socket, ended);
+    marks outer = enter(socket);
+    return leave(socket, outer, wait_for_end(socket, milliseconds));
 }

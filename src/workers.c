@@ -32,7 +32,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SLOT(workers, slot) BERTH__SLOT(workers, berth_workers_handlers, slot)
+#define SLOT(workers, slot) \
+    BERTH__SLOT((workers)->handlers, (workers)->handlers_size, berth_workers_handlers, slot)
 
 static void set_error(berth_workers *workers, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

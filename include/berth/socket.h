@@ -406,7 +406,7 @@ BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
  * again. Bytes already received are never dropped: a lowered limit or a delivery in progress can
  * leave more than the limit until they are read.
  *
- * @param bytes  0 for no limit
+ * @param bytes  0 for no limit; more than UINT32_MAX (4 GiB - 1) are taken as that
  */
 BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes);
 
@@ -427,7 +427,7 @@ BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, s
  * set at first: every write takes all.
  *
  * @param low   bytes; less than `high`
- * @param high  bytes; 0 for no bound
+ * @param high  bytes; 0 for no bound; more than UINT32_MAX (4 GiB - 1) are taken as that
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 

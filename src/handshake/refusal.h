@@ -38,12 +38,12 @@
     X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")
 
 enum {
-    BERTH__REFUSAL_FIRST = 1 << 16,
+    BERTH__REFUSAL_FIRST = 1 << 12, /* behind every errno; all fit 16 bits */
 #define BERTH__REFUSAL_MEMBER(name, class, reason) BERTH__REFUSAL_##name,
     BERTH__REFUSAL_LIST(BERTH__REFUSAL_MEMBER)
 #undef BERTH__REFUSAL_MEMBER
-    BERTH__REFUSAL_SOCKS5 = 2 << 16, /* + reply code; + 256 if the target is a name */
-    BERTH__REFUSAL_HTTP = 3 << 16    /* + status */
+    BERTH__REFUSAL_SOCKS5 = 2 << 12, /* + reply code; + 256 if the target is a name */
+    BERTH__REFUSAL_HTTP = 3 << 12    /* + status */
 };
 
 /* Bytes that hold every reason, with its terminator. */

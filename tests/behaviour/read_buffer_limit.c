@@ -217,3 +217,17 @@ CASE(unget_fills_the_input, "S3.23", "bytes that are put back count for the limi
     berth_socket_skip(actor->socket, 4);
     UNTIL(berth_socket_bytes_available(actor->socket) == 4);
 }
+
+CASE(largest_limits, "S3.23", "limits beyond 32 bits are the largest of 32 bits")
+{
+    struct peer *peer;
+    struct actor *actor = limited(&peer, UINT32_MAX);
+    size_t more = SIZE_MAX > UINT32_MAX ? (SIZE_MAX ^ UINT32_MAX) | 1 : SIZE_MAX;
+    berth_socket_set_read_buffer_size(actor->socket, more);
+    ck_assert_uint_eq(berth_socket_read_buffer_size(actor->socket), UINT32_MAX);
+    berth_socket_set_write_marks(actor->socket, 0, more);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "12345", 5), 5);
+    berth_socket_set_write_marks(actor->socket, more, more);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "67890", 5), 5);
+    ck_assert(peer_hears(peer, "1234567890"));
+}

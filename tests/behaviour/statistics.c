@@ -92,6 +92,26 @@ CASE(counts_of_sockets_put_back, "reliability 0", "taken, put back, taken again"
     ck_assert_uint_eq(counts_of(host->server).dropped, 0);
 }
 
+CASE(counts_of_a_socket_in_another_queue, "reliability 0",
+     "a connection that another server queues is not counted as live by the first any more")
+{
+    struct host *host = host_listening("h");
+    struct host *other = host_listening("o");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    ck_assert_uint_eq(counts_of(host->server).live, 1);
+    berth_server_add_pending_connection(host->server, actor->socket);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);
+    ck_assert_uint_eq(counts_of(host->server).live, 1);
+    berth_server_add_pending_connection(other->server, actor->socket);
+    ck_assert_uint_eq(counts_of(host->server).live, 0);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(other->server), actor->socket);
+    ck_assert_uint_eq(counts_of(other->server).live, 0);
+    peer_close(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(counts_of(host->server).live, 0);
+}
+
 /* What incoming_connection does with the next descriptors. */
 enum fate {
     TO_THE_BASE,
