@@ -167,7 +167,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     berth__chunk *last = first ? first->last : NULL;
     if (size == 0)
         return true;
-    assert(data);
+    assert(data && (!last || !last->lent));
     if (!last || size > last->capacity - last->end) {
         if (size > BERTH__CHUNK_SMALL)
             return append_long(chain, pool, data, size);

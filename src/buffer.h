@@ -69,12 +69,14 @@ static inline void berth__chain_lend(berth__chain *chain, berth__chunk *loan, co
                                      size_t size)
 {
     berth__chunk *first = chain->first;
-    *loan = (berth__chunk){.last = loan,
-                           .size = size,
-                           .bytes = (uint8_t *)(uintptr_t)data, /* written to by nobody */
-                           .end = (uint32_t)size,
-                           .capacity = (uint32_t)size,
-                           .lent = true};
+    loan->next = NULL;
+    loan->last = loan;
+    loan->size = size;
+    loan->kept = 0;
+    loan->bytes = (uint8_t *)(uintptr_t)data; /* written to by nobody */
+    loan->start = 0;
+    loan->end = loan->capacity = (uint32_t)size;
+    loan->lent = true;
     if (first == NULL) {
         chain->first = loan;
         return;
@@ -112,7 +114,11 @@ static inline const uint8_t *berth__chain_at(const berth__chain *chain, size_t p
                                              size_t *ret_size)
 {
     const berth__chunk *first = chain->first;
-    if (first == NULL || place >= first->end - first->start)
+    if (first == NULL) {
+        *ret_size = 0;
+        return NULL;
+    }
+    if (place >= first->end - first->start)
         return berth__chain_past_first(chain, place, ret_size);
     *ret_size = first->end - first->start - place;
     return first->bytes + first->start + place;
