@@ -10,33 +10,35 @@
 #include <assert.h>
 #include <string.h>
 
-void berth__stream_init(berth__stream *stream, const berth__stream_events *events,
-                        const void *owner, void *core)
+static void init_head(berth__ready *ready, berth__ready_kind kind, void *owner)
+{
+    ready->kind = (uint8_t)kind;
+    ready->owner = owner;
+    ready->shared = owner == NULL;
+}
+
+void berth__stream_init(berth__stream *stream, const berth__stream_events *events, void *owner)
 {
     memset(stream, 0, sizeof *stream);
-    stream->ready.kind = BERTH__READY_STREAM;
-    stream->ready.owner = owner;
+    init_head(&stream->ready, BERTH__READY_STREAM, owner);
     stream->events = events;
-    stream->core = core;
     stream->descriptor = -1;
 }
 
 void berth__listener_init(berth__listener *listener, const berth__listener_events *events,
-                          const void *owner, void *core)
+                          void *owner, void *core)
 {
     memset(listener, 0, sizeof *listener);
-    listener->ready.kind = BERTH__READY_LISTENER;
-    listener->ready.owner = owner;
+    init_head(&listener->ready, BERTH__READY_LISTENER, owner);
     listener->events = events;
     listener->core = core;
     listener->descriptor = -1;
 }
 
-void berth__watch_init(berth__watch *watch, const void *owner, void *core)
+void berth__watch_init(berth__watch *watch, void *owner, void *core)
 {
     memset(watch, 0, sizeof *watch);
-    watch->ready.kind = BERTH__READY_WATCH;
-    watch->ready.owner = owner;
+    init_head(&watch->ready, BERTH__READY_WATCH, owner);
     watch->core = core;
     watch->descriptor = -1;
 }
@@ -75,7 +77,7 @@ berth__ready *berth__ready_take(berth__ready_list *list, const void *owner)
 {
     for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
         berth__ready *ready = *link;
-        if (owner != NULL && ready->owner != NULL && ready->owner != owner)
+        if (owner != NULL && !ready->shared && ready->owner != owner)
             continue;
         unlink_at(list, link);
         return ready;

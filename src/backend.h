@@ -95,11 +95,11 @@ enum {
 /* Head of every record. */
 typedef struct berth__ready {
     struct berth__ready *next;
-    const void
-        *owner; /* the object whose blocking wait runs this record; NULL: every wait runs it */
+    void *owner;      /* the object whose blocking wait runs this record */
     uint16_t pending; /* bits above; the backend clears what it has run */
     uint8_t kind;     /* a berth__ready_kind */
-    bool queued;      /* whether it is in the list */
+    bool queued : 1;  /* whether it is in the list */
+    bool shared : 1;  /* every wait runs it */
 } berth__ready;
 
 typedef struct berth__ready_list {
@@ -122,9 +122,8 @@ typedef struct berth__stream_events {
  * berth__stream_init. */
 struct berth__stream {
     berth__ready ready;
-    const berth__stream_events *events; /* may be changed at any time by the core */
-    void *core; /* the core's own, as is `lease`; the backend touches neither */
-    void *lease;
+    const berth__stream_events *events; /* may be changed at any time by the core, and so may
+                                           ready.owner and ready.shared */
     /* backend part */
     int descriptor;      /* -1 when there is none */
     bool receiving;      /* between receive_start and receive_stop or receive_ended */
@@ -331,18 +330,18 @@ struct berth__backend {
     void *core;
 };
 
-/* Each sets the head and clears the backend part; `owner` as in berth__ready. */
-void berth__stream_init(berth__stream *stream, const berth__stream_events *events,
-                        const void *owner, void *core);
+/* Each sets the head and clears the backend part; `owner` as in berth__ready, NULL for a record
+ * that every wait runs. */
+void berth__stream_init(berth__stream *stream, const berth__stream_events *events, void *owner);
 void berth__listener_init(berth__listener *listener, const berth__listener_events *events,
-                          const void *owner, void *core);
-void berth__watch_init(berth__watch *watch, const void *owner, void *core);
+                          void *owner, void *core);
+void berth__watch_init(berth__watch *watch, void *owner, void *core);
 
 void berth__ready_list_init(berth__ready_list *list);
 /* Sets bits, and puts the record at the end of the list if it is not in it. */
 void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits);
-/* Takes the first record out; or, if `owner` is not NULL, the first that is that owner's or
- * nobody's. NULL if there is none. */
+/* Takes the first record out; or, if `owner` is not NULL, the first that its wait
+ * runs. NULL if there is none. */
 berth__ready *berth__ready_take(berth__ready_list *list, const void *owner);
 /* Takes out a record wherever it is; for records that end. */
 void berth__ready_remove(berth__ready_list *list, berth__ready *ready);

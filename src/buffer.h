@@ -34,6 +34,7 @@ typedef struct berth__chunk {
     uint32_t end;
     uint32_t capacity;
     bool lent;
+    void *holder; /* of a chunk that was taken out of its chain: for its user */
 } berth__chunk;
 
 #define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))

@@ -34,11 +34,6 @@
 
 #define STAGGER ((uint64_t)250)
 
-typedef struct berth__try {
-    struct berth__connector *connector;
-    berth__stream *stream; /* NULL when it is not running */
-} berth__try;
-
 typedef struct berth__connector {
     berth_socket *socket;
     berth__lookup *lookup; /* NULL when it is not running */
@@ -56,7 +51,7 @@ typedef struct berth__connector {
     size_t next;
     size_t running;
     berth_address addresses[BERTH__MOST_ADDRESSES];
-    berth__try attempts[BERTH__MOST_ADDRESSES];
+    berth__stream *attempts[BERTH__MOST_ADDRESSES]; /* NULL when not running */
     berth__deadline stagger;
     berth__deadline limit;
 } berth__connector;
@@ -68,12 +63,12 @@ static berth_loop *loop_of(const berth__connector *connector)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void close_attempt(berth__connector *connector, berth__try *attempt)
+static void close_attempt(berth__connector *connector, size_t index)
 {
-    berth__stream *stream = attempt->stream;
+    berth__stream *stream = connector->attempts[index];
     if (stream == NULL)
         return;
-    attempt->stream = NULL;
+    connector->attempts[index] = NULL;
     connector->running--;
     berth__loop_close_stream(loop_of(connector), stream, NULL, BERTH__CLOSE_NORMAL);
 }
@@ -82,7 +77,7 @@ static void close_attempt(berth__connector *connector, berth__try *attempt)
 static void end_attempts(berth__connector *connector)
 {
     for (size_t i = 0; i < connector->next; i++)
-        close_attempt(connector, &connector->attempts[i]);
+        close_attempt(connector, i);
     connector->next = connector->count;
     berth__deadline_stop(&loop_of(connector)->timers, &connector->stagger);
 }
@@ -149,22 +144,30 @@ static void go_on(berth__connector *connector);
 
 static void established(berth__connector *connector, berth__stream *stream);
 
+/* Of an attempt's stream, whose owner is the socket. */
+static berth__connector *connector_of(const berth__stream *stream)
+{
+    const berth_socket *socket = stream->ready.owner;
+    return socket->remote->connector;
+}
+
 static void attempt_connected(berth__stream *stream, int error)
 {
-    berth__try *attempt = stream->core;
-    berth__connector *connector = attempt->connector;
+    berth__connector *connector = connector_of(stream);
+    size_t index = 0;
+    while (connector->attempts[index] != stream)
+        index++;
     if (error != 0) {
         connector->error = error;
-        close_attempt(connector, attempt);
+        close_attempt(connector, index);
         go_on(connector);
         return;
     }
     berth__remote *remote = connector->socket->remote;
-    size_t index = (size_t)(attempt - connector->attempts);
     remote->address[BERTH__PEER] = connector->addresses[index];
     remote->port[BERTH__PEER] = connector->port;
     remote->known[BERTH__LOCAL] = false;
-    attempt->stream = NULL;
+    connector->attempts[index] = NULL;
     connector->running--;
     end_attempts(connector);
     established(connector, stream);
@@ -208,7 +211,6 @@ static void hand_over(berth__connector *connector, berth__stream *stream)
 {
     berth_socket *socket = connector->socket;
     stream->events = &berth__socket_events;
-    stream->core = socket;
     socket->stream = stream;
     berth__connect_cancel(socket);
     berth__enter(&socket->object);
@@ -231,7 +233,7 @@ static void send_header(berth__connector *connector)
 
 static void header_sent(berth__stream *stream, ptrdiff_t result)
 {
-    berth__connector *connector = stream->core;
+    berth__connector *connector = connector_of(stream);
     if (result < 0) {
         fail(connector, berth__class_of((int)-result), (int)-result);
         return;
@@ -268,7 +270,6 @@ static void established(berth__connector *connector, berth__stream *stream)
     uint8_t bytes[BERTH__PROXY_OUTPUT_SIZE];
     size_t size = berth__proxy_header_write(header->version, &names, bytes);
     stream->events = &header_events;
-    stream->core = connector;
     connector->greeting = stream;
     if (berth__chain_append(&connector->header, &loop_of(connector)->pool, bytes, size))
         send_header(connector);
@@ -306,14 +307,12 @@ static int stream_for(berth__connector *connector, berth__stream **ret_stream)
 static int start_attempt(berth__connector *connector, size_t index)
 {
     berth_loop *loop = loop_of(connector);
-    berth__try *attempt = &connector->attempts[index];
     berth__stream *stream;
     int error = stream_for(connector, &stream);
     if (error != 0)
         return error;
     bool bound = stream->descriptor >= 0;
     stream->events = &attempt_events;
-    stream->core = attempt;
     error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
                                                connector->port);
     if (error != 0) {
@@ -323,8 +322,7 @@ static int start_attempt(berth__connector *connector, size_t index)
             berth__loop_drop_stream(loop, stream);
         return error;
     }
-    attempt->connector = connector;
-    attempt->stream = stream;
+    connector->attempts[index] = stream;
     connector->running++;
     return 0;
 }

@@ -43,7 +43,7 @@ static void expired(berth__deadline *deadline)
 static void received(berth__stream *stream, const void *data, size_t size)
 {
     (void)data;
-    berth__lingering *lingering = stream->core;
+    berth__lingering *lingering = stream->ready.owner;
     lingering->bytes += size;
     if (lingering->bytes >= BERTH__LINGER_BYTES)
         finish(lingering);
@@ -52,7 +52,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
 static void receive_ended(berth__stream *stream, int error)
 {
     (void)error;
-    finish(stream->core);
+    finish(stream->ready.owner);
 }
 
 static void never_sent(berth__stream *stream, ptrdiff_t result)
@@ -108,8 +108,8 @@ void berth__linger(berth_loop *loop, berth__stream *stream)
     berth__deadline_start(&loop->timers, &lingering->deadline,
                           berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
     stream->events = &events;
-    stream->core = lingering;
-    stream->ready.owner = NULL;
+    stream->ready.owner = lingering;
+    stream->ready.shared = true;
     operations->receive_start(loop->backend, stream);
     berth__loop_touch(loop);
 }

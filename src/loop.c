@@ -225,7 +225,7 @@ berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_even
     berth__stream *stream = berth__recycler_take(&loop->streams, sizeof *stream);
     if (stream == NULL)
         return NULL;
-    berth__stream_init(stream, events, object, object);
+    berth__stream_init(stream, events, object);
     loop->live++;
     return stream;
 }
@@ -236,8 +236,8 @@ void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream)
     berth__recycler_give(&loop->streams, stream);
 }
 
-/* A stream that its socket has let go of: its core is the loop, its lease the chunk of its last
- * send. Nothing but its end matters. */
+/* A stream that its socket has let go of: its owner is the loop, or the chunk of its last send,
+ * which knows the loop. Nothing but its end matters. */
 static void orphan_received(berth__stream *stream, const void *data, size_t size)
 {
     (void)stream;
@@ -259,9 +259,14 @@ static void orphan_sent(berth__stream *stream, ptrdiff_t result)
 
 static void orphan_closed(berth__stream *stream)
 {
-    berth_loop *loop = stream->core;
-    if (stream->lease != NULL)
-        berth__chunk_release(stream->lease, &loop->pool);
+    berth__loop_drop_stream(stream->ready.owner, stream);
+}
+
+static void leasing_closed(berth__stream *stream)
+{
+    berth__chunk *leased = stream->ready.owner;
+    berth_loop *loop = leased->holder;
+    berth__chunk_release(leased, &loop->pool);
     berth__loop_drop_stream(loop, stream);
 }
 
@@ -273,13 +278,22 @@ static const berth__stream_events orphan_events = {
     .closed = orphan_closed,
 };
 
+static const berth__stream_events leasing_events = {
+    .connected = orphan_ended,
+    .received = orphan_received,
+    .receive_ended = orphan_ended,
+    .sent = orphan_sent,
+    .closed = leasing_closed,
+};
+
 void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased)
 {
-    stream->events = &orphan_events;
-    stream->core = loop;
-    stream->lease = leased;
-    /* Nobody's: a program that only uses blocking waits must get rid of it too. */
-    stream->ready.owner = NULL;
+    stream->events = leased != NULL ? &leasing_events : &orphan_events;
+    stream->ready.owner = leased != NULL ? (void *)leased : loop;
+    if (leased != NULL)
+        leased->holder = loop;
+    /* A program that only uses blocking waits must get rid of it too. */
+    stream->ready.shared = true;
 }
 
 void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
@@ -575,7 +589,7 @@ static uint64_t prepare(const berth__wait *wait)
 static bool has_ready(const berth_loop *loop, const void *owner)
 {
     const berth__ready *ready = loop->backend->ready.first;
-    while (ready != NULL && ready->owner != NULL && ready->owner != owner)
+    while (ready != NULL && !ready->shared && ready->owner != owner)
         ready = ready->next;
     return ready != NULL;
 }

@@ -85,7 +85,7 @@ static void drop_descriptor(berth__passage *passage)
 static void finish(berth__passage *passage)
 {
     passage->over = true;
-    passage->watch.ready.owner = NULL;
+    passage->watch.ready.shared = true;
     operations_of(passage)->watch_close(passage->loop->backend, &passage->watch);
     berth__loop_touch(passage->loop);
 }

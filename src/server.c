@@ -265,7 +265,7 @@ void berth__server_stop_listening(berth_server *server)
         return;
     /* The record goes on alone until it is closed; its core is the loop then. */
     listener->core = loop;
-    listener->ready.owner = NULL;
+    listener->ready.shared = true;
     loop->backend->operations->close_listener(loop->backend, listener);
     berth__loop_touch(loop);
 }

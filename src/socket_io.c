@@ -56,7 +56,7 @@ static void end_by_hole(berth_socket *socket)
 
 static void received(berth__stream *stream, const void *data, size_t size)
 {
-    berth_socket *socket = stream->core;
+    berth_socket *socket = stream->ready.owner;
     uint32_t endings = socket->endings;
     socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
@@ -128,7 +128,7 @@ static void input_ended(berth_socket *socket, int error)
 
 static void receive_ended(berth__stream *stream, int error)
 {
-    berth_socket *socket = stream->core;
+    berth_socket *socket = stream->ready.owner;
     socket->input_ended = true;
     /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
      * case, which is where programs free; the error is kept by the stream. */
@@ -414,7 +414,7 @@ static void send_failed(berth_socket *socket, int error)
 
 static void sent(berth__stream *stream, ptrdiff_t result)
 {
-    berth_socket *socket = stream->core;
+    berth_socket *socket = stream->ready.owner;
     berth__enter(&socket->object);
     if (result < 0) {
         send_failed(socket, (int)-result);

@@ -57,9 +57,14 @@ static void leave_event(void)
 /* ---- events of streams -------------------------------------------------------------------------
  */
 
+static kit_stream *of_stream(berth__stream *stream)
+{
+    return (kit_stream *)(void *)((char *)stream - offsetof(kit_stream, stream));
+}
+
 static void on_connected(berth__stream *stream, int error)
 {
-    kit_stream *self = stream->core;
+    kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_int_eq(stream->error, error);
     self->connects++;
@@ -71,7 +76,7 @@ static void on_connected(berth__stream *stream, int error)
 
 static void on_received(berth__stream *stream, const void *data, size_t size)
 {
-    kit_stream *self = stream->core;
+    kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_msg(stream->receiving, "received while receiving is off");
     ck_assert_msg(!stream->closing, "received after close");
@@ -93,7 +98,7 @@ static void on_received(berth__stream *stream, const void *data, size_t size)
 
 static void on_receive_ended(berth__stream *stream, int error)
 {
-    kit_stream *self = stream->core;
+    kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_msg(!stream->closing, "ended after close");
     ck_assert_msg(!stream->receiving, "receiving is still on inside receive_ended");
@@ -120,7 +125,7 @@ static void send_has_ended(kit_stream *self, ptrdiff_t result)
 
 static void on_sent(berth__stream *stream, ptrdiff_t result)
 {
-    kit_stream *self = stream->core;
+    kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_msg(result != 0, "a send gave 0");
     send_has_ended(self, result);
@@ -129,7 +134,7 @@ static void on_sent(berth__stream *stream, ptrdiff_t result)
 
 static void on_closed(berth__stream *stream)
 {
-    kit_stream *self = stream->core;
+    kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_msg(stream->closing, "closed without a close");
     ck_assert_msg(!stream->sending, "closed before the send has ended");
@@ -388,7 +393,7 @@ static void *fresh(size_t size)
 kit_stream *kit_stream_new(const char *name, const void *owner)
 {
     kit_stream *self = fresh(sizeof *self);
-    berth__stream_init(&self->stream, &stream_events, owner, self);
+    berth__stream_init(&self->stream, &stream_events, (void *)(uintptr_t)owner);
     self->name = name;
     self->next = streams;
     streams = self;
@@ -437,7 +442,7 @@ kit_stream *kit_adopt(const char *name, int descriptor)
 kit_listener *kit_listener_new(const char *name, const void *owner)
 {
     kit_listener *self = fresh(sizeof *self);
-    berth__listener_init(&self->listener, &listener_events, owner, self);
+    berth__listener_init(&self->listener, &listener_events, (void *)(uintptr_t)owner, self);
     self->name = name;
     self->next = listeners;
     listeners = self;
@@ -469,7 +474,7 @@ kit_listener *kit_listen(const char *name)
 kit_watch *kit_watch_new(const void *owner)
 {
     kit_watch *self = fresh(sizeof *self);
-    berth__watch_init(&self->watch, owner, self);
+    berth__watch_init(&self->watch, (void *)(uintptr_t)owner, self);
     self->watch.fired = on_fired;
     self->watch.closed = on_watch_closed;
     self->next = watches;
