@@ -52,7 +52,7 @@ void berth__ready_list_init(berth__ready_list *list)
 
 void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits)
 {
-    ready->pending = (uint16_t)(ready->pending | bits);
+    ready->pending = (uint8_t)(ready->pending | bits);
     if (ready->queued)
         return;
     ready->queued = true;

@@ -95,11 +95,13 @@ enum {
 /* Head of every record. */
 typedef struct berth__ready {
     struct berth__ready *next;
-    void *owner;      /* the object whose blocking wait runs this record */
-    uint16_t pending; /* bits above; the backend clears what it has run */
-    uint8_t kind;     /* a berth__ready_kind */
-    bool queued : 1;  /* whether it is in the list */
-    bool shared : 1;  /* every wait runs it */
+    void *owner;     /* the object whose blocking wait runs this record */
+    int32_t result;  /* of a stream's send that has ended; the core's from the return of one that
+                        has ended in its call to the next */
+    uint8_t pending; /* bits above; the backend clears what it has run */
+    uint8_t kind;    /* a berth__ready_kind */
+    bool queued;     /* whether it is in the list */
+    bool shared;     /* every wait runs it */
 } berth__ready;
 
 typedef struct berth__ready_list {
@@ -125,30 +127,22 @@ struct berth__stream {
     const berth__stream_events *events; /* may be changed at any time by the core, and so may
                                            ready.owner and ready.shared */
     /* backend part */
-    int descriptor;      /* -1 when there is none */
-    bool receiving;      /* between receive_start and receive_stop or receive_ended */
-    bool sending;        /* a send is in flight */
-    bool closing;        /* close has been called */
-    bool ended;          /* receive_ended has been called */
-    int error;           /* of the connect or the receive that ended */
-    uint32_t flags;      /* the backend's own */
-    const uint8_t *data; /* of the send in flight */
+    int descriptor;         /* -1 when there is none */
+    bool receiving : 1;     /* between receive_start and receive_stop or receive_ended */
+    bool sending : 1;       /* a send is in flight */
+    bool closing : 1;       /* close has been called */
+    bool ended : 1;         /* receive_ended has been called */
+    unsigned in_flight : 4; /* io_uring: operations that the kernel has */
+    uint8_t place;          /* io_uring: in one of its tables */
+    uint16_t piece;         /* io_uring: the last of its views */
+    int16_t error;          /* of the connect or the receive that ended */
+    uint16_t flags;         /* the backend's own */
     uint32_t size;
-    int32_t result; /* of a send that has ended; the core's from the return of one that has ended in
-                       its call to the next */
-    berth__chain held; /* bytes taken from the kernel that could not be delivered yet */
+    const uint8_t *data; /* of the send in flight, or of a view */
+    berth__chain held;   /* bytes taken from the kernel that could not be delivered yet */
     union {
-        struct {
-            berth__stream *next;
-        } epoll;
-        struct {
-            berth__stream *next;
-            uint32_t in_flight;
-            uint32_t number;
-        } uring;
-        struct {
-            void *connection;
-        } sim;
+        berth__stream *next; /* in a list of the backend */
+        void *connection;    /* sim: its end */
     } own;
 };
 

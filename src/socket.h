@@ -93,10 +93,10 @@ struct berth_socket {
     bool connected : 1; /* marks for a wait, what has happened since it began: see socket_wait.c */
     bool received : 1;
     bool sent : 1;
-    bool
-        flushed : 1; /* a send has ended in berth_socket_flush: stream->result is to be announced */
-    bool counted : 1;    /* among the live connections of `server` */
-    bool pending : 1;    /* in the queue of `server` */
+    bool flushed : 1; /* a send has ended in berth_socket_flush: its result, in the stream, is to be
+                         announced */
+    bool counted : 1; /* among the live connections of `server` */
+    bool pending : 1; /* in the queue of `server` */
     bool of_worker : 1;  /* its loop counts it when it is freed or detached */
     bool half_close : 1; /* the user lets the peer end its direction */
     bool finished : 1;   /* read_channel_finished was called for this connection */

@@ -465,7 +465,7 @@ void berth__socket_settle(berth_socket *socket)
     }
     if (socket->end_held && !socket->pending && !announce_held_end(socket))
         return;
-    ptrdiff_t result = socket->flushed ? socket->stream->result : start_send(socket);
+    ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket);
     socket->flushed = false;
     if (result != 0)
         sent(socket->stream, result);
@@ -546,7 +546,7 @@ bool berth_socket_flush(berth_socket *socket)
     ptrdiff_t result = socket->flushed ? 0 : start_send(socket);
     if (result != 0) {
         socket->flushed = true;
-        socket->stream->result = (int32_t)result;
+        socket->stream->ready.result = (int32_t)result;
     }
     if (socket->flushed) /* handlers are called from the list */
         berth__loop_flush_later(socket->object.loop, socket);

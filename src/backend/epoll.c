@@ -108,7 +108,7 @@ static int control(epoll_backend *epoll, int operation, int descriptor, uint32_t
 static bool take_bit(berth__ready *ready, unsigned bit)
 {
     bool set = (ready->pending & bit) != 0;
-    ready->pending = (uint16_t)(ready->pending & ~bit);
+    ready->pending = (uint8_t)(ready->pending & ~bit);
     return set;
 }
 
@@ -117,9 +117,9 @@ static bool take_bit(berth__ready *ready, unsigned bit)
 static void list_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
     stream->flags |= UNREGISTERED;
-    stream->own.epoll.next = NULL;
+    stream->own.next = NULL;
     *epoll->unregistered_last = stream;
-    epoll->unregistered_last = &stream->own.epoll.next;
+    epoll->unregistered_last = &stream->own.next;
 }
 
 /* The list holds what began to receive since the last wait, so that walking it is cheap. */
@@ -127,12 +127,12 @@ static void unlist_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
     if (!(stream->flags & UNREGISTERED))
         return;
-    stream->flags &= ~(uint32_t)UNREGISTERED;
+    stream->flags &= (uint16_t)~UNREGISTERED;
     berth__stream **link = &epoll->unregistered;
     while (*link != stream)
-        link = &(*link)->own.epoll.next;
-    *link = stream->own.epoll.next;
-    if (epoll->unregistered_last == &stream->own.epoll.next)
+        link = &(*link)->own.next;
+    *link = stream->own.next;
+    if (epoll->unregistered_last == &stream->own.next)
         epoll->unregistered_last = link;
 }
 
@@ -163,7 +163,7 @@ static bool register_listed(epoll_backend *epoll)
         int error = register_stream(epoll, stream, false);
         if (error == 0)
             continue;
-        stream->error = error;
+        stream->error = (int16_t)error;
         stream->flags |= BROKEN | READABLE;
         if (stream->receiving)
             berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
@@ -239,7 +239,7 @@ static bool try_send(berth__stream *stream)
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno == EAGAIN)
         return false;
-    stream->result = sent < 0 ? -errno : (int32_t)sent;
+    stream->ready.result = sent < 0 ? -errno : (int32_t)sent;
     return true;
 }
 
@@ -252,7 +252,7 @@ BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stre
     if (error == 0)
         return 0;
     stream->sending = false;
-    stream->flags &= ~(uint32_t)PARKED;
+    stream->flags &= (uint16_t)~PARKED;
     return -error;
 }
 
@@ -262,8 +262,8 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     assert(!stream->sending && !stream->closing);
     stream->data = data;
     stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
-    stream->flags = more ? stream->flags | MORE : stream->flags & ~(uint32_t)MORE;
-    return try_send(stream) ? stream->result : park_send(of(backend), stream);
+    stream->flags = more ? stream->flags | MORE : stream->flags & (uint16_t)~MORE;
+    return try_send(stream) ? stream->ready.result : park_send(of(backend), stream);
 }
 
 static int shutdown_send(berth__backend *backend, berth__stream *stream)
@@ -292,7 +292,7 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     if (stream->flags & REGISTERED)
         (void)control(epoll, EPOLL_CTL_DEL, stream->descriptor, 0, NULL);
     if (stream->flags & PARKED) {
-        stream->result = -ECANCELED;
+        stream->ready.result = -ECANCELED;
         stream->ready.pending |= BERTH__READY_SENT;
     }
     stream->ready.pending &= BERTH__READY_SENT;
@@ -319,8 +319,8 @@ static void run_connected(epoll_backend *epoll, berth__stream *stream)
     int off = 0; /* as every stream: the descriptor may be handed out */
     if (error == 0)
         (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
-    stream->flags &= ~(uint32_t)CONNECTING;
-    stream->error = error;
+    stream->flags &= (uint16_t)~CONNECTING;
+    stream->error = (int16_t)error;
     stream->events->connected(stream, error);
 }
 
@@ -328,7 +328,7 @@ static void end_receive(berth__stream *stream, int error)
 {
     stream->receiving = false;
     stream->ended = true;
-    stream->error = error;
+    stream->error = (int16_t)error;
     stream->events->receive_ended(stream, error);
 }
 
@@ -351,7 +351,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN) {
-            stream->flags &= ~(uint32_t)(READABLE | PAST_SHORT);
+            stream->flags &= (uint16_t) ~(READABLE | PAST_SHORT);
             return;
         }
         if (got <= 0) {
@@ -361,7 +361,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
         budget -= (size_t)got;
         /* Before the event: an edge that a nested turn sees must not be forgotten after it. */
         if ((size_t)got < room && !(stream->flags & PAST_SHORT))
-            stream->flags &= ~(uint32_t)READABLE;
+            stream->flags &= (uint16_t)~READABLE;
         stream->events->received(stream, buffer, (size_t)got);
         if (frame->gone)
             return;
@@ -404,12 +404,12 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
     if (frame->gone || stream->ready.pending == 0)
         return;
     if (take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) && try_send(stream)) {
-        stream->flags &= ~(uint32_t)PARKED;
+        stream->flags &= (uint16_t)~PARKED;
         stream->ready.pending |= BERTH__READY_SENT;
     }
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
         stream->sending = false;
-        stream->events->sent(stream, stream->result);
+        stream->events->sent(stream, stream->ready.result);
     }
     if (frame->gone || stream->ready.queued || !take_bit(&stream->ready, BERTH__READY_CLOSED))
         return;

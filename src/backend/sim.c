@@ -173,7 +173,7 @@ static void attach(berth__kernel_entry *entry, berth__stream *stream, berth__sim
 {
     entry->of.end = end;
     end->stream = stream;
-    stream->own.sim.connection = end;
+    stream->own.connection = end;
     stream->descriptor = descriptor;
 }
 
@@ -246,7 +246,7 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
     if (descriptor < 0)
         descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
     else
-        take_place(end, stream->own.sim.connection);
+        take_place(end, stream->own.connection);
     attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
     stream->flags |= CONNECTING;
     return 0;
@@ -279,20 +279,20 @@ static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
         kernel->send_failures--;
         return -kernel->send_error;
     }
-    return berth__kernel_write(stream->own.sim.connection, stream->data, stream->size);
+    return berth__kernel_write(stream->own.connection, stream->data, stream->size);
 }
 
 /* Moves the send in flight on. Returns whether it has ended. */
 static bool advance_send(berth__kernel *kernel, berth__stream *stream)
 {
-    const berth__sim_end *end = stream->own.sim.connection;
+    const berth__sim_end *end = stream->own.connection;
     assert(checksum(stream->data, stream->size) == end->checksum &&
            "the memory of a send stays as it was until `sent`");
     (void)end;
     ptrdiff_t result = take_send(kernel, stream);
     if (result == -EAGAIN)
         return false;
-    stream->result = (int32_t)result;
+    stream->ready.result = (int32_t)result;
     stream->data = NULL;
     return true;
 }
@@ -306,7 +306,7 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     stream->sending = true;
     stream->data = data;
     stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
-    ((berth__sim_end *)stream->own.sim.connection)->checksum = checksum(stream->data, stream->size);
+    ((berth__sim_end *)stream->own.connection)->checksum = checksum(stream->data, stream->size);
     /* Half of the backends send in this call, half when the loop waits: with a seed, chance
      * decides. */
     if (kernel->settings.seed != 0 && berth__kernel_chance(kernel, 2) == 0)
@@ -314,13 +314,13 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     if (!advance_send(kernel, stream))
         return 0;
     stream->sending = false;
-    return stream->result;
+    return stream->ready.result;
 }
 
 static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
-    berth__sim_end *end = stream->own.sim.connection;
+    berth__sim_end *end = stream->own.connection;
     assert(!stream->sending);
     if (stream->closing || end == NULL || end->dead || end->error != 0)
         return ENOTCONN;
@@ -340,18 +340,18 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
     unsigned bits = stream->ready.pending & BERTH__READY_SENT;
     if (stream->sending && bits == 0) {
         if (!advance_send(kernel, stream))
-            stream->result = -ECANCELED;
+            stream->ready.result = -ECANCELED;
         stream->data = NULL;
         bits = BERTH__READY_SENT;
     }
-    berth__kernel_close_end(stream->own.sim.connection, mode == BERTH__CLOSE_RESET);
-    stream->own.sim.connection = NULL;
+    berth__kernel_close_end(stream->own.connection, mode == BERTH__CLOSE_RESET);
+    stream->own.connection = NULL;
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel, stream->descriptor);
     entry->kind = ENTRY_CLOSING;
     entry->of.closing = stream;
     uint64_t later = berth__kernel_delay(kernel);
     entry->due[DUE_CLOSE] = kernel->now + later;
-    stream->ready.pending = (uint16_t)bits;
+    stream->ready.pending = (uint8_t)bits;
     if (later == 0)
         bits |= BERTH__READY_CLOSED;
     if (bits != 0)
@@ -362,7 +362,7 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
  * noticed. */
 static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
 {
-    berth__sim_end *end = stream->own.sim.connection;
+    berth__sim_end *end = stream->own.connection;
     size_t size = berth__kernel_portion(kernel, end->size < budget ? end->size : budget);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);
@@ -377,7 +377,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
     while (!frame->gone && stream->receiving && budget > 0) {
-        berth__sim_end *end = stream->own.sim.connection;
+        berth__sim_end *end = stream->own.connection;
         if (end->size > 0) {
             budget -= deliver(kernel, stream, budget);
             continue;
@@ -386,19 +386,19 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
             return;
         stream->receiving = false;
         stream->ended = true;
-        stream->error = berth__kernel_take_error(end);
+        stream->error = (int16_t)berth__kernel_take_error(end);
         stream->events->receive_ended(stream, stream->error);
         return;
     }
-    if (!frame->gone && stream->receiving && berth__kernel_readable(stream->own.sim.connection))
+    if (!frame->gone && stream->receiving && berth__kernel_readable(stream->own.connection))
         berth__ready_add(&kernel->backend.ready, &stream->ready, BERTH__READY_RECEIVE);
 }
 
 static void run_connected(berth__stream *stream)
 {
-    berth__sim_end *end = stream->own.sim.connection;
-    stream->flags &= ~CONNECTING;
-    stream->error = end->connect_error;
+    berth__sim_end *end = stream->own.connection;
+    stream->flags &= (uint16_t)~CONNECTING;
+    stream->error = (int16_t)end->connect_error;
     stream->events->connected(stream, stream->error);
 }
 
@@ -409,7 +409,7 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
     stream->ready.pending = 0;
     if ((bits & BERTH__READY_SENT) != 0) {
         stream->sending = false;
-        stream->events->sent(stream, stream->result);
+        stream->events->sent(stream, stream->ready.result);
     }
     if (!frame->gone && (bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
         run_connected(stream);
@@ -716,7 +716,7 @@ static int sim_name_of(berth__backend *backend, int descriptor, berth__side side
 static bool sim_has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
-    const berth__sim_end *end = stream->own.sim.connection;
+    const berth__sim_end *end = stream->own.connection;
     return end != NULL && end->size > 0;
 }
 

@@ -54,7 +54,7 @@ static uring_backend *of(berth__backend *backend)
 static bool take_bit(berth__ready *ready, unsigned bit)
 {
     bool set = (ready->pending & bit) != 0;
-    ready->pending = (uint16_t)(ready->pending & ~bit);
+    ready->pending = (uint8_t)(ready->pending & ~bit);
     return set;
 }
 
@@ -86,15 +86,14 @@ static bool poll_once(uring_backend *uring, int descriptor, unsigned events, con
 
 void berth__uring_finish(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->closing && stream->own.uring.in_flight == 0 &&
-        !(stream->flags & (LISTED | STARVED)))
+    if (stream->closing && stream->in_flight == 0 && !(stream->flags & (LISTED | STARVED)))
         berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
 }
 
 static void on_send(uring_backend *uring, berth__stream *stream, int result)
 {
-    stream->own.uring.in_flight--;
-    stream->result = result;
+    stream->in_flight--;
+    stream->ready.result = result;
     berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
     if (result < 0)
         berth__uring_send_failed(uring, stream);
@@ -103,8 +102,8 @@ static void on_send(uring_backend *uring, berth__stream *stream, int result)
 
 static void on_connect(uring_backend *uring, berth__stream *stream)
 {
-    stream->own.uring.in_flight--;
-    stream->flags &= ~(uint32_t)POLLED;
+    stream->in_flight--;
+    stream->flags &= (uint16_t)~POLLED;
     if (!stream->closing)
         berth__uring_announce(uring, &stream->ready, BERTH__READY_CONNECTED);
     berth__uring_finish(uring, stream);
@@ -275,7 +274,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     }
     if (poll_once(of(backend), stream->descriptor, POLLOUT, stream, OF_CONNECT)) {
         stream->flags |= POLLED;
-        stream->own.uring.in_flight++;
+        stream->in_flight++;
         return 0;
     }
     berth__inet_close(stream->descriptor, BERTH__CLOSE_NORMAL);
@@ -296,7 +295,7 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
                        MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
-    stream->own.uring.in_flight++;
+    stream->in_flight++;
     return 0;
 }
 
@@ -380,8 +379,8 @@ static void run_connected(uring_backend *uring, berth__stream *stream)
     int off = 0; /* io_uring would answer EAGAIN where it should wait */
     if (error == 0)
         (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
-    stream->flags &= ~(uint32_t)CONNECTING;
-    stream->error = error;
+    stream->flags &= (uint16_t)~CONNECTING;
+    stream->error = (int16_t)error;
     if (stream->receiving)
         berth__uring_list(uring, stream);
     stream->events->connected(stream, error);
@@ -397,7 +396,7 @@ static void run_stream(uring_backend *uring, berth__stream *stream, struct uring
         berth__uring_run_receive(uring, stream, frame);
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
         stream->sending = false;
-        stream->events->sent(stream, stream->result);
+        stream->events->sent(stream, stream->ready.result);
     }
     if (frame->gone || stream->ready.queued || !take_bit(&stream->ready, BERTH__READY_CLOSED))
         return;

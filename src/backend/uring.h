@@ -45,7 +45,7 @@ enum {
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
- * the last, in the low half of own.uring.number; the high half is its place where it has one. */
+ * the last. */
 struct uring_piece {
     const uint8_t *data;
     uint32_t size;
@@ -61,7 +61,7 @@ struct uring_frame {
     unsigned depth;
 };
 
-/* A queue of streams, linked by own.uring.next. */
+/* A queue of streams, linked by own.next. */
 struct uring_queue {
     berth__stream *first;
     berth__stream **last;

@@ -44,6 +44,9 @@ enum {
     BULK_SIZE = 16384 /* a receive of less ends the time of single ones */
 };
 
+_Static_assert(BERTH__URING_UNCHECKED <= UINT8_MAX + 1 && BERTH__URING_DEFERRED <= UINT8_MAX + 1,
+               "berth__stream.place holds any");
+
 /* ---- lists of streams --------------------------------------------------------------------- */
 
 static void queue_init(struct uring_queue *queue)
@@ -54,9 +57,9 @@ static void queue_init(struct uring_queue *queue)
 
 static void queue_add(struct uring_queue *queue, berth__stream *stream)
 {
-    stream->own.uring.next = NULL;
+    stream->own.next = NULL;
     *queue->last = stream;
-    queue->last = &stream->own.uring.next;
+    queue->last = &stream->own.next;
 }
 
 static berth__stream *queue_take(struct uring_queue *queue)
@@ -64,7 +67,7 @@ static berth__stream *queue_take(struct uring_queue *queue)
     berth__stream *stream = queue->first;
     if (stream == NULL)
         return NULL;
-    queue->first = stream->own.uring.next;
+    queue->first = stream->own.next;
     if (queue->first == NULL)
         queue->last = &queue->first;
     return stream;
@@ -79,16 +82,6 @@ void berth__uring_list(uring_backend *uring, berth__stream *stream)
     queue_add(&uring->listed, stream);
 }
 
-static unsigned place_of(const berth__stream *stream)
-{
-    return stream->own.uring.number >> 16;
-}
-
-static void set_place(berth__stream *stream, unsigned place)
-{
-    stream->own.uring.number = (stream->own.uring.number & 0xffff) | place << 16;
-}
-
 /* Gives a stream that is sending a wait's time; false when it has had it, or there is no room. */
 static bool defer(uring_backend *uring, berth__stream *stream)
 {
@@ -96,7 +89,7 @@ static bool defer(uring_backend *uring, berth__stream *stream)
         uring->deferred_count == BERTH__URING_DEFERRED)
         return false;
     stream->flags |= ARMED_ONCE | WAITING;
-    set_place(stream, uring->deferred_count);
+    stream->place = (uint8_t)uring->deferred_count;
     uring->deferred[uring->deferred_count++] = stream;
     return true;
 }
@@ -109,28 +102,18 @@ static void list_deferred(uring_backend *uring)
         berth__stream *stream = uring->deferred[i];
         if (stream == NULL)
             continue; /* closed meanwhile */
-        stream->flags &= ~(uint32_t)WAITING;
+        stream->flags &= (uint16_t)~WAITING;
         berth__uring_list(uring, stream);
     }
 }
 
 /* ---- views -------------------------------------------------------------------------------- */
 
-static uint16_t last_piece(const berth__stream *stream)
-{
-    return (uint16_t)stream->own.uring.number;
-}
-
-static void set_last_piece(berth__stream *stream, uint16_t last)
-{
-    stream->own.uring.number = (stream->own.uring.number & ~(uint32_t)0xffff) | last;
-}
-
 /* Makes the last view longer if that is where the bytes are. */
 static bool extend_view(uring_backend *uring, berth__stream *stream, const uint8_t *bytes,
                         uint32_t size)
 {
-    uint16_t last = last_piece(stream);
+    uint16_t last = stream->piece;
     const uint8_t *data = last != 0 ? uring->pieces[last].data : stream->data;
     uint32_t *length = last != 0 ? &uring->pieces[last].size : &stream->size;
     if (data + *length != bytes || !berth__ring_same_buffer(&uring->ring, data, bytes))
@@ -157,13 +140,13 @@ static bool add_view(uring_backend *uring, berth__stream *stream, const uint8_t 
         return false;
     struct uring_piece *piece = &uring->pieces[number];
     uring->free_piece = piece->next;
-    uint16_t last = last_piece(stream);
+    uint16_t last = stream->piece;
     *piece = (struct uring_piece){.data = bytes, .size = size, .next = number};
     if (last != 0) {
         piece->next = uring->pieces[last].next;
         uring->pieces[last].next = number;
     }
-    set_last_piece(stream, number);
+    stream->piece = number;
     return true;
 }
 
@@ -172,9 +155,9 @@ static const uint8_t *take_view(uring_backend *uring, berth__stream *stream, uin
 {
     const uint8_t *bytes = stream->data;
     *ret_size = stream->size;
-    uint16_t last = last_piece(stream);
+    uint16_t last = stream->piece;
     if (last == 0) {
-        stream->flags &= ~(uint32_t)VIEW;
+        stream->flags &= (uint16_t)~VIEW;
         return bytes;
     }
     uint16_t first = uring->pieces[last].next;
@@ -182,7 +165,7 @@ static const uint8_t *take_view(uring_backend *uring, berth__stream *stream, uin
     stream->data = piece->data;
     stream->size = piece->size;
     if (first == last)
-        set_last_piece(stream, 0);
+        stream->piece = 0;
     else
         uring->pieces[last].next = piece->next;
     piece->next = uring->free_piece;
@@ -197,7 +180,7 @@ static void end_by(uring_backend *uring, berth__stream *stream, int error)
     if (stream->flags & END)
         return;
     stream->flags |= END;
-    stream->error = error;
+    stream->error = (int16_t)error;
     if (stream->receiving)
         berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
 }
@@ -241,7 +224,7 @@ static void arm(uring_backend *uring, berth__stream *stream)
     berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor, stream->flags & BULK);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_RECEIVE));
     stream->flags |= ARMED | ARMED_ONCE;
-    stream->own.uring.in_flight++;
+    stream->in_flight++;
 }
 
 static void update_receive(uring_backend *uring, berth__stream *stream)
@@ -303,7 +286,7 @@ static void sweep_starved(uring_backend *uring)
             queue_add(&uring->starved, stream);
             continue;
         }
-        stream->flags &= ~(uint32_t)STARVED;
+        stream->flags &= (uint16_t)~STARVED;
         berth__uring_finish(uring, stream);
     }
 }
@@ -328,7 +311,7 @@ static void feed_starved(uring_backend *uring)
         berth__stream *stream = queue_take(&uring->starved);
         if (stream == NULL)
             return;
-        stream->flags &= ~(uint32_t)STARVED;
+        stream->flags &= (uint16_t)~STARVED;
         berth__uring_list(uring, stream);
     }
 }
@@ -339,8 +322,8 @@ void berth__uring_checked(uring_backend *uring, berth__stream *stream)
 {
     if (!(stream->flags & UNCHECKED))
         return;
-    stream->flags &= ~(uint32_t)UNCHECKED;
-    uring->unchecked[place_of(stream)] = NULL;
+    stream->flags &= (uint16_t)~UNCHECKED;
+    uring->unchecked[stream->place] = NULL;
     if (--uring->unchecked_live == 0)
         uring->unchecked_count = 0;
 }
@@ -352,7 +335,7 @@ static void uncheck(uring_backend *uring, berth__stream *stream)
     if (uring->unchecked_count == BERTH__URING_UNCHECKED)
         berth__uring_check(uring);
     stream->flags |= UNCHECKED;
-    set_place(stream, uring->unchecked_count);
+    stream->place = (uint8_t)uring->unchecked_count;
     uring->unchecked[uring->unchecked_count++] = stream;
     uring->unchecked_live++;
 }
@@ -378,7 +361,7 @@ void berth__uring_check(uring_backend *uring)
         berth__stream *stream = uring->unchecked[i];
         if (stream == NULL)
             continue;
-        stream->flags &= ~(uint32_t)UNCHECKED;
+        stream->flags &= (uint16_t)~UNCHECKED;
         if (!(stream->flags & ARMED))
             continue;
         uring->unchecked[count] = stream;
@@ -430,10 +413,10 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
     /* Nobody has asked for the end of one that was to go on. */
     if (result > 0 && !(stream->flags & (BULK | CANCELLED)))
         uring->base.counts.receives_renewed++;
-    stream->own.uring.in_flight--;
-    stream->flags &= ~(uint32_t)(ARMED | CANCELLED);
+    stream->in_flight--;
+    stream->flags &= (uint16_t) ~(ARMED | CANCELLED);
     if (result >= 0 && result < BULK_SIZE)
-        stream->flags &= ~(uint32_t)BULK;
+        stream->flags &= (uint16_t)~BULK;
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;
@@ -495,8 +478,8 @@ void berth__uring_receive_stop(berth__backend *backend, berth__stream *stream)
 void berth__uring_leave(uring_backend *uring, berth__stream *stream)
 {
     if (stream->flags & WAITING) {
-        uring->deferred[place_of(stream)] = NULL;
-        stream->flags &= ~(uint32_t)WAITING;
+        uring->deferred[stream->place] = NULL;
+        stream->flags &= (uint16_t)~WAITING;
     }
     if (stream->flags & STARVED)
         uring->sweep = true;
@@ -517,7 +500,7 @@ void berth__uring_maintain(uring_backend *uring)
         return;
     queue_init(&uring->listed);
     for (berth__stream *stream; (stream = queue_take(&todo)) != NULL;) {
-        stream->flags &= ~(uint32_t)LISTED;
+        stream->flags &= (uint16_t)~LISTED;
         update_receive(uring, stream);
     }
 }
