@@ -194,6 +194,14 @@ static bool keep_names(const berth_server *server, berth_socket *socket, int des
 
 static void enqueue(berth_server *server, berth_socket *socket);
 
+static bool is_open(berth__backend *backend, int descriptor)
+{
+    berth_address address;
+    uint16_t port;
+    return backend->operations->name_of(backend, descriptor, BERTH__LOCAL, &address, &port) !=
+           EBADF;
+}
+
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
 static void serve(berth_server *server, int descriptor, bool at_hand)
 {
@@ -214,7 +222,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     }
     if (socket == NULL) {
         /* A number that is not open may be another thread's a moment later. */
-        if (error != EBADF)
+        if (at_hand || is_open(backend, descriptor))
             backend->operations->discard(backend, descriptor);
         server->counts.failed++;
         berth__server_set_error(server, berth__class_of(error),
