@@ -83,6 +83,7 @@ CASE(address_limit_and_override, "D20",
     static const berth_server_handlers handlers = {.incoming_connection = keep};
     int kept = -1;
     berth_server *server = berth_server_new(world_loop(), &handlers, &kept);
+    ck_assert_ptr_nonnull(server);
     const berth_accept_limits limits = {.per_address = 1};
     berth_server_set_accept_limits(server, &limits);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));

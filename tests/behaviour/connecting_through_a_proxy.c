@@ -112,6 +112,7 @@ CASE(socks5_connect_by_name, "S6.21 S6.24",
     world_loop();
     proxy_port = world_listen(5);
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(socket);
     berth_proxy own = {.type = BERTH_PROXY_SOCKS5, .host = "127.0.0.1", .port = proxy_port};
     ck_assert(berth_socket_set_proxy(socket, &own));
     ck_assert(berth_socket_connect_to_host(socket, "host.example", 443));

@@ -362,6 +362,7 @@ CASE(descriptor_through_a_proxy, "S6.13 S1.43",
     world_loop();
     proxy_port = world_listen(10);
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     berth_proxy own = {.type = BERTH_PROXY_SOCKS5, .host = "127.0.0.1", .port = proxy_port};
     ck_assert(berth_server_set_proxy(server, &own));
     GREET("\5\0" BOUND COME "all of it");

@@ -152,6 +152,7 @@ static berth_socket *flooded(struct host *host, size_t *ret_sent)
         *ret_sent += peer_send_some(peer, bytes, sizeof bytes);
         berth_loop_turn(world_loop(), 0);
     }
+    ck_assert_ptr_nonnull(host->server->pending);
     return host->server->pending;
 }
 
@@ -186,6 +187,7 @@ CASE(pending_limit_is_raised, "design 5", "what is pending is read on at once; 0
 
 static void limit_to_ten(struct host *host)
 {
+    ck_assert_ptr_nonnull(host->server->pending);
     berth_socket_set_read_buffer_size(host->server->pending, 10);
 }
 

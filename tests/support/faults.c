@@ -53,6 +53,8 @@ static const struct {
     {"stop_from_another_thread", "its threads would outlive it"},
     {"free_the_loop_", "owns a loop that nobody would free"},
     {"loop_freed_", "owns a loop that nobody would free"},
+    {"pool_starts_and_stops", "owns a pool that nobody would free"},
+    {"foreign_thread_uses_a_worker", "owns a pool that nobody would free"},
     {"worker_refuses_to_start", "owns a pool that nobody would free"},
     {"two_loops_on_one_thread", "owns a loop that nobody would free"},
     {"families_take_turns", "owns a lookup that nobody would cancel"},
