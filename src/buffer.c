@@ -333,7 +333,7 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
     berth__chain made = {0};
     if (append_part(&made, pool, chain, 0, place) && berth__chain_append(&made, pool, data, size) &&
         append_part(&made, pool, chain, place, berth__chain_size(chain) - place)) {
-        if (first)
+        if (first && made.first)
             made.first->kept = first->kept;
         berth__chain_clear(chain, pool);
         *chain = made;

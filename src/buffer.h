@@ -9,6 +9,7 @@
  *
  * The last chunk may be a loan: bytes in somebody else's memory, for a while, that are read like
  * all others. What is left of them when the loan ends is copied (berth__chain_end_loan).
+ *
  * Chunks come in two sizes, small for messages and large for bulk; the pool keeps a bounded number
  * of each, so that a steady state allocates nothing.
  *

@@ -53,7 +53,7 @@ static void count_close(berth_loop *loop, berth_server *server, berth__limit lim
 
 void berth__guard_close(berth_socket *socket, berth__limit limit)
 {
-    berth_server *queue = berth__socket_queue(socket);
+    berth_server *queue = socket->pending ? socket->server : NULL;
     berth_error class =
         limit == BERTH__LIMIT_OUTPUT ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_SOCKET_TIMEOUT;
     count_close(socket->object.loop, socket->server, limit);

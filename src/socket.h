@@ -118,12 +118,6 @@ struct berth_socket {
 berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
                                    struct berth__tally_entry *address, int *ret_error);
 
-/* The server in whose queue it is, or NULL. */
-static inline berth_server *berth__socket_queue(const berth_socket *socket)
-{
-    return socket->pending ? socket->server : NULL;
-}
-
 /* Ends the connection at once, output dropped; input that was received can still be read. */
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 
