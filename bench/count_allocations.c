@@ -7,7 +7,6 @@
  * malloc, calloc, realloc and free are those of the C library, by the names that glibc has for
  * them; the counts are atomic, since a server may have threads.
  */
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void __libc_free(void *memory);
+size_t malloc_usable_size(void *memory); /* malloc.h has other names for our parameters */
 
 static atomic_ulong allocations;
 static atomic_ulong bytes;
