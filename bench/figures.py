@@ -14,39 +14,57 @@ import statistics
 
 ROUNDS_OF_A_CLAIM = 9
 
-# Cell: what the server is told, what the load generator is told, rounds at most (None: as asked).
+FEW_ROUNDS = 3  # of what plots and memory need
+
+
+class Cell:
+    """What the server is told, what the load generator is told, and where they run."""
+
+    def __init__(self, serves, load, claims=True, workers=None):
+        self.serves, self.load, self.claims = serves, load.split(), claims
+        # Threads of the server; each has a core, and a load generator of its own on the same core.
+        self.workers = workers
+
+
 CELLS = {
-    "echo-1": ("echo", ["--cell", "echo", "--connections", "1"], None),
-    "echo-64": ("echo", ["--cell", "echo", "--connections", "64"], None),
-    "echo-1000": ("echo", ["--cell", "echo", "--connections", "1000"], None),
-    "echo-10000": ("echo", ["--cell", "echo", "--connections", "10000"], None),
-    "echo-64-pipelined": ("echo", ["--cell", "echo", "--connections", "64", "--pipeline", "16"],
-                          None),
-    "echo-16k": ("echo", ["--cell", "echo", "--connections", "16", "--size", "16384"], None),
-    "sink-1": ("sink", ["--cell", "sink", "--connections", "1"], None),
-    "sink-16": ("sink", ["--cell", "sink", "--connections", "16"], None),
-    "source-1": ("source", ["--cell", "source", "--connections", "1"], None),
-    "source-16": ("source", ["--cell", "source", "--connections", "16"], None),
-    "greet": ("greet", ["--cell", "greet", "--connections", "64"], None),
-    "idle": ("echo", ["--cell", "idle", "--connections", "15000", "--echoes", "1000"], 3),
-    "mixed": ("echo", ["--cell", "echo", "--connections", "64", "--idle", "10000"], None),
-    "wait": ("wait", ["--cell", "greet", "--connections", "1"], None),
-    "handover": ("handover", ["--cell", "echo", "--connections", "64"], None),
-    # For the plots against the number of connections only.
-    "echo-8": ("echo", ["--cell", "echo", "--connections", "8"], 3),
-    "echo-256": ("echo", ["--cell", "echo", "--connections", "256"], 3),
-    "echo-4000": ("echo", ["--cell", "echo", "--connections", "4000"], 3),
-    "echo-15000": ("echo", ["--cell", "echo", "--connections", "15000"], 3),
+    "echo-1": Cell("echo", "--cell echo --connections 1"),
+    "echo-64": Cell("echo", "--cell echo --connections 64"),
+    "echo-1000": Cell("echo", "--cell echo --connections 1000"),
+    "echo-10000": Cell("echo", "--cell echo --connections 10000"),
+    "echo-64-pipelined": Cell("echo", "--cell echo --connections 64 --pipeline 16"),
+    "echo-64-paced": Cell("echo", "--cell echo --connections 64 --pipeline 16 --rate 30000"),
+    "echo-16k": Cell("echo", "--cell echo --connections 16 --size 16384"),
+    "sink-1": Cell("sink", "--cell sink --connections 1"),
+    "sink-16": Cell("sink", "--cell sink --connections 16"),
+    "source-1": Cell("source", "--cell source --connections 1"),
+    "source-16": Cell("source", "--cell source --connections 16"),
+    "greet": Cell("greet", "--cell greet --connections 64"),
+    "idle": Cell("echo", "--cell idle --connections 15000 --echoes 1000", claims=False),
+    "mixed": Cell("echo", "--cell echo --connections 64 --idle 10000"),
+    "wait": Cell("wait", "--cell greet --connections 1"),
+    "handover": Cell("handover", "--cell echo --connections 64"),
+    "workers": Cell("shared", "--cell echo --connections 64", workers=2),
+    "workers-greet": Cell("shared-greet", "--cell greet --connections 64", workers=2),
+    # Bases only, and for the plots against the number of connections only.
+    "worker": Cell("shared", "--cell echo --connections 64", workers=1),
+    "worker-greet": Cell("shared-greet", "--cell greet --connections 64", workers=1),
+    "echo-8": Cell("echo", "--cell echo --connections 8", claims=False),
+    "echo-256": Cell("echo", "--cell echo --connections 256", claims=False),
+    "echo-4000": Cell("echo", "--cell echo --connections 4000", claims=False),
+    "echo-15000": Cell("echo", "--cell echo --connections 15000", claims=False),
 }
-# A cell that is compared with another one of the same server, measured just before it.
-BASES = {"mixed": "echo-64"}
+# A cell that is compared with another one of the same server, measured just before or after it.
+BASES = {"mixed": "echo-64", "workers": "worker", "workers-greet": "worker-greet"}
+ONLY_BASES = ["worker", "worker-greet"]
 SMALL_ECHOES = ["echo-1", "echo-64", "echo-1000", "echo-10000", "echo-64-pipelined"]
+LATENCIES = SMALL_ECHOES + ["echo-16k", "echo-64-paced"]
 BULK = ["echo-16k", "sink-1", "sink-16", "source-1", "source-16"]
 BY_CONNECTIONS = {1: "echo-1", 8: "echo-8", 64: "echo-64", 256: "echo-256", 1000: "echo-1000",
                   4000: "echo-4000", 10000: "echo-10000", 15000: "echo-15000"}
 
 ONE_THREAD = {"echo", "greet", "sink", "source"}
 OTHERWISE = {"wait", "handover"}
+EVERYTHING = ONE_THREAD | OTHERWISE | {"shared", "shared-greet"}
 
 # Server: program, further arguments, further environment, what it may be told.
 SERVERS = {
@@ -59,8 +77,8 @@ SERVERS = {
     "asio": ("bench_asio", [], {}, ONE_THREAD),
     "gio": ("bench_gio", [], {}, ONE_THREAD),
     "qt": ("bench_qt", [], {}, ONE_THREAD | OTHERWISE),
-    "berth-epoll": ("bench_berth", [], {"BERTH_BACKEND": "epoll"}, ONE_THREAD | OTHERWISE),
-    "berth-io_uring": ("bench_berth", [], {"BERTH_BACKEND": "io_uring"}, ONE_THREAD | OTHERWISE),
+    "berth-epoll": ("bench_berth", [], {"BERTH_BACKEND": "epoll"}, EVERYTHING),
+    "berth-io_uring": ("bench_berth", [], {"BERTH_BACKEND": "io_uring"}, EVERYTHING),
 }
 BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = ["raw-epoll", "raw-uring", "raw-uring-fixed", "raw-blocking"]
@@ -92,7 +110,11 @@ def _targets():
         yield "idle, bytes a connection", "memory", "idle", server, None, 256
     for server in BERTH:
         yield "mixed to echo-64, CPU", "to_base", "mixed", server, None, 1.05
-    for cell in SMALL_ECHOES + ["echo-16k"]:
+    for cell, title in (("workers", "workers: 2 to 1, CPU"),
+                        ("workers-greet", "workers: 2 to 1, CPU")):
+        for server in BERTH:
+            yield title, "to_base", cell, server, None, 1.05
+    for cell in LATENCIES:
         for server in BERTH:
             yield "echo, p99", "p99_us", cell, server, "best peer", 1.00
     for cell in ("handover", "wait"):
@@ -210,5 +232,4 @@ def judge(target, samples):
     if against and not supported(found):
         measured = "~1"
     quartiles = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
-    rounds_matter = CELLS[cell][2] is None
-    return name, f"{limit:g}", measured, quartiles, verdict(found, limit, rounds_matter)
+    return name, f"{limit:g}", measured, quartiles, verdict(found, limit, CELLS[cell].claims)

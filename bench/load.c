@@ -10,7 +10,10 @@
  * Cells:
  *   echo    each connection keeps --pipeline messages of --size bytes in flight; an operation is
  *           one message back, and every byte is compared with the byte that was sent. With --idle N
- *           the server holds N more connections, over which nothing is sent
+ *           the server holds N more connections, over which nothing is sent. With --rate N messages
+ *           are sent when they are due, N a second over all connections, at intervals as chance
+ *           would have them (the same in each measurement), and latencies count from then: a
+ *           server that is late is charged with all that waits behind it, and neither side is busy
  *   greet   connect, read the 64-byte line up to the end of the stream, close, again; an operation
  *           is one such round
  *   sink    write blocks of 64 KiB as fast as they go; an operation is --size bytes written
@@ -25,14 +28,19 @@
  * connect with status 1. Errors counted in the window do not change the status: the reader of the
  * line judges them.
  *
- * Everything is bounded: 19,000 connections, 600 seconds, and loopback addresses only. Clients take
- * their source addresses in turn from 127.0.0.2 upwards, so that no pair of addresses runs out of
- * ports.
+ * The warm-up lasts at least until each connection of an echo has had two messages back, or for ten
+ * seconds. What a measurement leaves must not meet the next one: every connection ends with a reset
+ * (SO_LINGER 0), after all that was expected has been read, so that no TIME_WAIT stays, whose table
+ * would fill up, and whose timers would go off on the server's core. Clients take their source
+ * addresses in turn from 127.0.0.2 upwards, so that no pair of addresses runs out of ports.
+ *
+ * Everything is bounded: 19,000 connections, 600 seconds, and loopback addresses only.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -60,6 +68,9 @@ enum {
     MAX_PIPELINE = 1024,
     MAX_ERRORS = 1000,
     MAX_SECONDS = 600,
+    MAX_RATE = 10000000,
+    ROUNDS_OF_WARMUP = 2,   /* messages of each connection, at least */
+    SECONDS_OF_WARMUP = 10, /* for those, at most */
     BLOCK = 64 * 1024,
     GREETING = 64,
     EVENTS = 512,
@@ -86,7 +97,7 @@ struct options {
     enum cell cell;
     unsigned connections, pipeline, idle, echoes;
     size_t size;
-    double warmup, seconds;
+    double warmup, seconds, rate;
     pid_t server_pid;
 };
 
@@ -112,6 +123,7 @@ static char *pattern; /* the message again and again: as long as a message and a
 static char incoming[BLOCK];
 static uint64_t histogram[BUCKETS];
 static uint64_t operations, bytes, errors;
+static double due; /* with --rate: when the next message has to be sent, in nanoseconds */
 static unsigned alive;
 static int poller;
 
@@ -283,10 +295,12 @@ static int open_socket(unsigned index, int flags)
     int on = 1;
     struct sockaddr_in source = {.sin_family = AF_INET};
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index % SOURCES);
+    struct linger reset = {.l_onoff = 1};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
     if (fd < 0)
         return -1;
-    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) == 0 &&
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0 &&
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) == 0 &&
         bind(fd, (const struct sockaddr *)&source, sizeof(source)) == 0)
         return fd;
     close(fd);
@@ -396,8 +410,27 @@ static void echo_event(unsigned index, uint32_t events)
     connection->in_flight -= complete;
     operations += complete;
     bytes += (uint64_t)got;
-    if (complete)
+    if (complete && options.rate == 0)
         echo_begin(index, complete, now);
+}
+
+/* Sends what is due, over one connection after the other; stops at one that has too much in flight,
+ * and the time at which that was due stays. */
+static void echo_pace(uint64_t now)
+{
+    static unsigned turn;
+    static uint32_t seed = 1;
+    while (due <= (double)now) {
+        unsigned index = turn % options.connections;
+        if (connections[index].fd >= 0) {
+            if (connections[index].in_flight == options.pipeline)
+                return;
+            echo_begin(index, 1, (uint64_t)due);
+        }
+        turn++;
+        seed = seed * 1664525u + 1013904223u;
+        due -= log(((seed >> 8) + 1) / 16777217.0) * 1e9 / options.rate;
+    }
 }
 
 /* ---- greet ----------------------------------------------------------------------------------- */
@@ -497,16 +530,22 @@ static void start_cell(void)
             fail("cannot make a connection non-blocking", errno);
         watch(EPOLL_CTL_ADD, i, options.cell == SINK ? EPOLLOUT : EPOLLIN);
     }
-    for (unsigned i = 0; options.cell == ECHO && i < options.connections; i++)
+    due = (double)clock_ns(CLOCK_MONOTONIC);
+    for (unsigned i = 0; options.cell == ECHO && options.rate == 0 && i < options.connections; i++)
         echo_begin(i, options.pipeline, clock_ns(CLOCK_MONOTONIC));
 }
 
-static void run_until(uint64_t end)
+/* Runs to the time given, and then to the number of operations given or to the second time. With
+ * --rate it never sleeps: no timer of epoll's is fine enough. */
+static void run_until(uint64_t end, uint64_t least, uint64_t limit)
 {
     struct epoll_event events[EVENTS];
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
-    while (now < end && alive && errors < MAX_ERRORS) {
-        int count = epoll_wait(poller, events, EVENTS, (int)((end - now) / 1000000 + 1));
+    while ((now < end || (operations < least && now < limit)) && alive && errors < MAX_ERRORS) {
+        int timeout = now < end ? (int)((end - now) / 1000000 + 1) : 1;
+        if (options.rate > 0)
+            echo_pace(now);
+        int count = epoll_wait(poller, events, EVENTS, options.rate > 0 ? 0 : timeout);
         for (int i = 0; i < count; i++) {
             unsigned index = events[i].data.u32;
             if (connections[index].fd < 0)
@@ -545,11 +584,14 @@ static void measure(void)
 {
     uint64_t rss_before = server_rss();
     start_cell();
-    run_until(clock_ns(CLOCK_MONOTONIC) + (uint64_t)(options.warmup * 1e9));
+    uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+    uint64_t least = options.cell == ECHO ? ROUNDS_OF_WARMUP * (uint64_t)options.connections : 0;
+    run_until(begun + (uint64_t)(options.warmup * 1e9), least,
+              begun + SECONDS_OF_WARMUP * 1000000000ull);
     memset(histogram, 0, sizeof(histogram));
     operations = bytes = 0; /* errors stay: one in the warm-up is an error too */
     struct mark start = mark_now("start");
-    run_until(start.now + (uint64_t)(options.seconds * 1e9));
+    run_until(start.now + (uint64_t)(options.seconds * 1e9), 0, 0);
     struct mark end = mark_now("end");
     print_result(&start, &end, rss_before, server_rss());
 }
@@ -618,7 +660,8 @@ static _Noreturn void usage(const char *option)
             "wrong or incomplete option: %s\n"
             "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
             "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
-            "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n",
+            "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n"
+            "            [--rate MESSAGES-A-SECOND]\n",
             option);
     exit(2);
 }
@@ -653,6 +696,8 @@ static void set_option(const char *option, const char *value)
         options.idle = (unsigned)number(option, value, 0, MAX_CONNECTIONS);
     } else if (strcmp(option, "--echoes") == 0) {
         options.echoes = (unsigned)number(option, value, 0, 1000000);
+    } else if (strcmp(option, "--rate") == 0) {
+        options.rate = number(option, value, 1, MAX_RATE);
     } else if (strcmp(option, "--warmup") == 0) {
         options.warmup = number(option, value, 0, MAX_SECONDS);
     } else if (strcmp(option, "--seconds") == 0) {

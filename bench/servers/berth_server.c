@@ -12,9 +12,10 @@
  * block in the output of each connection, and adds the next when less than one is left.
  *
  * Waiting: berth_server_wait_for_new_connection, the greeting, berth_socket_wait_for_disconnected,
- * for one connection after the other; no loop is ever run. Handing over: incoming_connection posts
- * the descriptor to the loop of a second thread, and the task there makes the socket; a task's user
- * pointer is the descriptor itself, so that nothing is allocated for it here.
+ * for one connection after the other; no loop is ever run. Workers: a pool of --workers threads
+ * (berth_workers), to which incoming_connection hands each descriptor over, or which all listen on
+ * one port. The latter have a core each, and get the connections that arrive there: so a server of
+ * two has on each core what a server of one has on its only core.
  *
  * Failures: a backend that this machine refuses ends with SERVER_UNAVAILABLE, like everything else
  * that common.h says; a connection that fails is freed in `disconnected`, and the others go on.
@@ -22,10 +23,10 @@
 #include "common.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <semaphore.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -75,6 +76,8 @@ static const berth_socket_handlers handlers_of[] = {
     [CELL_SOURCE] = {.bytes_written = pour, .disconnected = on_disconnected},
     [CELL_HANDOVER] = {.ready_read = echo, .disconnected = on_disconnected},
     [CELL_HANDOVER_GREET] = {.disconnected = on_disconnected},
+    [CELL_SHARED] = {.ready_read = echo, .disconnected = on_disconnected},
+    [CELL_SHARED_GREET] = {.disconnected = on_disconnected},
 };
 
 static void greet(berth_socket *socket)
@@ -111,52 +114,56 @@ static berth_loop *loop_or_end(void)
     server_fail("cannot make a loop", error);
 }
 
-/* ---- on two threads -------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
-static enum server_cell worker_cell;
-static berth_loop *worker_loop;
-static sem_t worker_ready;
+static berth_worker *first_worker;
 
-static void serve_descriptor(void *user)
+static void on_worker_connection(berth_worker *worker, berth_socket *socket, void *user)
 {
-    int descriptor = (int)(intptr_t)user;
-    berth_socket *socket = berth_socket_new(worker_loop, &handlers_of[worker_cell], NULL);
-    if (!socket || !berth_socket_set_descriptor(socket, descriptor)) {
-        berth_socket_free(socket);
-        close(descriptor);
-        return;
-    }
-    if (worker_cell == CELL_HANDOVER_GREET)
+    const enum server_cell cell = *(const enum server_cell *)user;
+    (void)worker;
+    berth_socket_set_handlers(socket, &handlers_of[cell], NULL);
+    if (cell == CELL_SHARED)
+        berth_socket_set_option(socket, BERTH_OPTION_LOW_DELAY, 1);
+    if (cell == CELL_HANDOVER_GREET || cell == CELL_SHARED_GREET)
         greet(socket);
 }
 
 static void hand_over(berth_server *server, int descriptor, void *user)
 {
     (void)server;
-    (void)user;
-    if (!berth_loop_post(worker_loop, serve_descriptor, (void *)(intptr_t)descriptor))
+    if (!berth_workers_hand_over(*(berth_workers **)user, descriptor))
         close(descriptor);
 }
 
-static void *work(void *unused)
+/* A worker that listens has the core of its number. */
+static bool prepare(berth_worker *worker, void *user)
 {
-    worker_loop = loop_or_end();
-    sem_post(&worker_ready);
-    berth_loop_run(worker_loop);
-    server_fail("the second loop has ended", errno);
-    return unused;
+    cpu_set_t own;
+    (void)user;
+    CPU_ZERO(&own);
+    CPU_SET((size_t)berth_worker_number(worker), &own);
+    if (berth_worker_number(worker) == 0)
+        first_worker = worker;
+    berth_server_set_listen_backlog_size(berth_worker_server(worker), SERVER_BACKLOG);
+    return sched_setaffinity(0, sizeof(own), &own) == 0;
 }
 
-static void start_worker(enum server_cell cell)
+static berth_workers *start_workers(const struct server_options *options)
 {
-    pthread_t thread;
-    worker_cell = cell;
-    sem_init(&worker_ready, 0, 0);
-    int error = pthread_create(&thread, NULL, work, NULL);
-    if (error != 0)
-        server_fail("cannot start a thread", error);
-    while (sem_wait(&worker_ready) < 0)
-        continue;
+    static const berth_workers_handlers handing = {.connection = on_worker_connection};
+    static const berth_workers_handlers sharing = {.started = prepare,
+                                                   .connection = on_worker_connection};
+    bool shared = options->cell == CELL_SHARED || options->cell == CELL_SHARED_GREET;
+    berth_workers *workers = berth_workers_new((int)options->workers, shared ? &sharing : &handing,
+                                               (void *)(uintptr_t)&options->cell);
+    if (!workers)
+        server_fail("cannot make workers", errno);
+    if (!berth_workers_start(workers)) {
+        fprintf(stderr, "%s\n", berth_workers_error_string(workers));
+        exit(1);
+    }
+    return workers;
 }
 
 /* ---- without a loop -------------------------------------------------------------------------- */
@@ -195,35 +202,76 @@ static void ready(unsigned port, const char *backend)
     fflush(stdout);
 }
 
+/* ---- listening ------------------------------------------------------------------------------- */
+
+static berth_server *listen_here(berth_loop *loop, const berth_server_handlers *handlers,
+                                 const struct server_options *options, void *user)
+{
+    int on = 1;
+    berth_server *server = berth_server_new(loop, handlers, user);
+    if (!server)
+        server_fail("cannot make a server", errno);
+    berth_server_set_listen_backlog_size(server, SERVER_BACKLOG);
+    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, (uint16_t)options->port)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
+        exit(1);
+    }
+    int listener = berth_server_descriptor(server);
+    if (setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        server_fail("cannot set TCP_NODELAY", errno);
+    ready(berth_server_port(server), berth_loop_backend_name(loop));
+    return server;
+}
+
+/* On the first worker's thread: from now on the core on which a handshake arrives has the number of
+ * the listener that gets the connection. */
+static void steer(void *user)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_CPU)),
+        BPF_STMT(BPF_RET | BPF_A, 0)};
+    const struct sock_fprog program = {.len = 2, .filter = code};
+    const berth_server *server = berth_worker_server(first_worker);
+    (void)user;
+    if (setsockopt(berth_server_descriptor(server), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                   sizeof(program)) < 0)
+        server_fail("cannot steer connections", errno);
+    ready(berth_server_port(server), berth_loop_backend_name(berth_worker_loop(first_worker)));
+}
+
+static void listen_there(berth_workers *workers, const struct server_options *options)
+{
+    if (!berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, (uint16_t)options->port)) {
+        fprintf(stderr, "%s\n", berth_workers_error_string(workers));
+        exit(1);
+    }
+    if (!berth_loop_post(berth_worker_loop(first_worker), steer, NULL))
+        server_fail("cannot reach a worker", errno);
+}
+
 int main(int argc, char **argv)
 {
     static const berth_server_handlers serving = {.new_connection = on_connection};
     static const berth_server_handlers waiting = {0};
     static const berth_server_handlers distributing = {.incoming_connection = hand_over};
     struct server_options options;
-    int on = 1;
-    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_OTHERWISE, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_OTHERWISE | SERVES_BY_WORKERS, &options);
     berth_loop *loop = loop_or_end();
-    const berth_server_handlers *handlers = &serving;
-    if (options.cell == CELL_WAIT)
-        handlers = &waiting;
-    if (options.cell == CELL_HANDOVER || options.cell == CELL_HANDOVER_GREET) {
-        handlers = &distributing;
-        start_worker(options.cell);
+    berth_workers *workers = NULL;
+    switch (options.cell) {
+    case CELL_WAIT:
+        serve_by_waiting(listen_here(loop, &waiting, &options, NULL));
+    case CELL_HANDOVER:
+    case CELL_HANDOVER_GREET:
+        workers = start_workers(&options);
+        listen_here(loop, &distributing, &options, &workers);
+        break;
+    case CELL_SHARED:
+    case CELL_SHARED_GREET:
+        listen_there(start_workers(&options), &options);
+        break;
+    default:
+        listen_here(loop, &serving, &options, &options.cell);
     }
-    berth_server *server = berth_server_new(loop, handlers, &options.cell);
-    if (!server)
-        server_fail("cannot make a server", errno);
-    berth_server_set_listen_backlog_size(server, SERVER_BACKLOG);
-    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, (uint16_t)options.port)) {
-        fprintf(stderr, "%s\n", berth_server_error_string(server));
-        return 1;
-    }
-    int listener = berth_server_descriptor(server);
-    if (setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-        server_fail("cannot set TCP_NODELAY", errno);
-    ready(berth_server_port(server), berth_loop_backend_name(loop));
-    if (options.cell == CELL_WAIT)
-        serve_by_waiting(server);
     return berth_loop_run(loop) == 0 ? 0 : 1;
 }

@@ -53,8 +53,9 @@ static unsigned number(const char *option, const char *text, unsigned long most)
 
 static enum server_cell cell_named(const char *name)
 {
-    static const char *const names[] = {"echo", "greet",    "sink",          "source",
-                                        "wait", "handover", "handover-greet"};
+    static const char *const names[] = {"echo",           "greet",  "sink",
+                                        "source",         "wait",   "handover",
+                                        "handover-greet", "shared", "shared-greet"};
     for (unsigned i = 0; name && i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0)
             return (enum server_cell)i;
@@ -64,7 +65,7 @@ static enum server_cell cell_named(const char *name)
 
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options)
 {
-    *options = (struct server_options){.incremental = true};
+    *options = (struct server_options){.incremental = true, .workers = 1};
     options->cell = (enum server_cell)__builtin_ctz(served);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
@@ -81,6 +82,8 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
             options->port = number(option, value, 65535);
         else if (strcmp(option, "--cell") == 0)
             options->cell = cell_named(value);
+        else if (strcmp(option, "--workers") == 0)
+            options->workers = number(option, value, 1024);
         else if (strcmp(option, "--buffers") == 0)
             options->buffers = number(option, value, 32768);
         else if (strcmp(option, "--buffer-size") == 0)

@@ -9,13 +9,16 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
- * echo|greet|sink|source|wait|handover|handover-greet, of which a server may know only some; and
- * for the io_uring floor only: --buffers N, --buffer-size BYTES, --incremental, --no-incremental.
+ * echo|greet|sink|source|wait|handover|handover-greet|shared|shared-greet, of which a server may
+ * know only some; for a server that has a pool of threads, --workers N; and for the io_uring floor
+ * only:
+ * --buffers N, --buffer-size BYTES, --incremental, --no-incremental.
  *
  * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
  * connects, and closes; sink reads; source writes; wait is greet without an event loop, by blocking
  * calls, one connection after the other; handover accepts on one thread, and echoes on another;
- * handover-greet accepts on one thread, and greets on another.
+ * handover-greet accepts on one thread, and greets on another; shared and shared-greet do
+ * both on each of some threads, which listen on one port.
  *
  * Failures: a wrong command line ends with status 2, a feature that this kernel lacks with
  * SERVER_UNAVAILABLE (the runner then leaves that server out and says so), everything else with
@@ -48,18 +51,23 @@ enum server_cell {
     CELL_SOURCE,
     CELL_WAIT,
     CELL_HANDOVER,
-    CELL_HANDOVER_GREET
+    CELL_HANDOVER_GREET,
+    CELL_SHARED,
+    CELL_SHARED_GREET
 };
 
 /* Sets of cells. */
 enum {
     SERVES_ON_ONE_THREAD = 1 << CELL_ECHO | 1 << CELL_GREET | 1 << CELL_SINK | 1 << CELL_SOURCE,
-    SERVES_OTHERWISE = 1 << CELL_WAIT | 1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET
+    SERVES_OTHERWISE = 1 << CELL_WAIT | 1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET,
+    SERVES_BY_WORKERS =
+        1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET | 1 << CELL_SHARED | 1 << CELL_SHARED_GREET
 };
 
 struct server_options {
     unsigned port;
     enum server_cell cell;
+    unsigned workers;     /* threads of the pool */
     unsigned buffers;     /* 0: the server's own choice */
     unsigned buffer_size; /* bytes, 0: the server's own choice */
     bool incremental;
