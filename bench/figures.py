@@ -70,6 +70,7 @@ EVERYTHING = ONE_THREAD | OTHERWISE | {"shared", "shared-greet"}
 SERVERS = {
     "raw-epoll": ("bench_raw_epoll", [], {}, ONE_THREAD),
     "raw-uring": ("bench_raw_uring", [], {}, ONE_THREAD),
+    "raw-uring-bundle": ("bench_raw_uring", ["--bundle"], {}, {"echo", "sink"}),
     "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
     "libuv": ("bench_libuv", [], {}, ONE_THREAD),
@@ -81,7 +82,7 @@ SERVERS = {
     "berth-io_uring": ("bench_berth", [], {"BERTH_BACKEND": "io_uring"}, EVERYTHING),
 }
 BERTH = ["berth-epoll", "berth-io_uring"]
-FLOORS = ["raw-epoll", "raw-uring", "raw-uring-fixed", "raw-blocking"]
+FLOORS = ["raw-epoll", "raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking"]
 PEERS = ["libuv", "libevent", "asio", "gio", "qt"]
 
 # Fields of a measurement that are numbers. `cpu`: server time, microseconds an operation; `memory`:

@@ -12,8 +12,9 @@
  *           one message back, and every byte is compared with the byte that was sent. With --idle N
  *           the server holds N more connections, over which nothing is sent. With --rate N messages
  *           are sent when they are due, N a second over all connections, at intervals as chance
- *           would have them (the same in each measurement), and latencies count from then: a
- *           server that is late is charged with all that waits behind it, and neither side is busy
+ *           would have them (the same in each measurement), whether others have come back or not;
+ *           where --pipeline holds one up, its latency counts from when it was due, so that a
+ *           server that is late is charged with all that waits behind it
  *   greet   connect, read the 64-byte line up to the end of the stream, close, again; an operation
  *           is one such round
  *   sink    write blocks of 64 KiB as fast as they go; an operation is --size bytes written
@@ -415,22 +416,25 @@ static void echo_event(unsigned index, uint32_t events)
 }
 
 /* Sends what is due, over one connection after the other; stops at one that has too much in flight,
- * and the time at which that was due stays. */
+ * which is the server's delay, where sending late is ours. */
 static void echo_pace(uint64_t now)
 {
     static unsigned turn;
     static uint32_t seed = 1;
+    static bool held_up;
     while (due <= (double)now) {
         unsigned index = turn % options.connections;
         if (connections[index].fd >= 0) {
+            held_up = held_up || connections[index].in_flight == options.pipeline;
             if (connections[index].in_flight == options.pipeline)
                 return;
-            echo_begin(index, 1, (uint64_t)due);
+            echo_begin(index, 1, held_up ? (uint64_t)due : clock_ns(CLOCK_MONOTONIC));
         }
         turn++;
         seed = seed * 1664525u + 1013904223u;
         due -= log(((seed >> 8) + 1) / 16777217.0) * 1e9 / options.rate;
     }
+    held_up = false;
 }
 
 /* ---- greet ----------------------------------------------------------------------------------- */

@@ -51,17 +51,19 @@ static unsigned number(const char *option, const char *text, unsigned long most)
     return (unsigned)value;
 }
 
-static enum server_cell cell_named(const char *name)
+static unsigned choice_of(const char *option, const char *text, const char *const *names)
 {
-    static const char *const names[] = {"echo",           "greet",  "sink",
-                                        "source",         "wait",   "handover",
-                                        "handover-greet", "shared", "shared-greet"};
-    for (unsigned i = 0; name && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0)
-            return (enum server_cell)i;
+    for (unsigned i = 0; text && names[i]; i++) {
+        if (strcmp(text, names[i]) == 0)
+            return i;
     }
-    usage("--cell");
+    usage(option);
 }
+
+static const char *const cells[] = {"echo",     "greet",          "sink",   "source",       "wait",
+                                    "handover", "handover-greet", "shared", "shared-greet", NULL};
+static const char *const receives[] = {"multishot", "large", "single", NULL};
+static const char *const accepts[] = {"multishot", "poll", "single", "batch", NULL};
 
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options)
 {
@@ -77,17 +79,25 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
             options->incremental = false;
             continue;
         }
+        if (strcmp(option, "--bundle") == 0) {
+            options->bundle = true;
+            continue;
+        }
         const char *value = i + 1 < argc ? argv[++i] : NULL;
         if (strcmp(option, "--port") == 0)
             options->port = number(option, value, 65535);
         else if (strcmp(option, "--cell") == 0)
-            options->cell = cell_named(value);
+            options->cell = (enum server_cell)choice_of(option, value, cells);
         else if (strcmp(option, "--workers") == 0)
             options->workers = number(option, value, 1024);
         else if (strcmp(option, "--buffers") == 0)
             options->buffers = number(option, value, 32768);
         else if (strcmp(option, "--buffer-size") == 0)
             options->buffer_size = number(option, value, 16u << 20);
+        else if (strcmp(option, "--receive") == 0)
+            options->receive = (enum server_receive)choice_of(option, value, receives);
+        else if (strcmp(option, "--accept") == 0)
+            options->accept = (enum server_accept)choice_of(option, value, accepts);
         else
             usage(option);
     }

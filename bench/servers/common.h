@@ -12,7 +12,8 @@
  * echo|greet|sink|source|wait|handover|handover-greet|shared|shared-greet, of which a server may
  * know only some; for a server that has a pool of threads, --workers N; and for the io_uring floor
  * only:
- * --buffers N, --buffer-size BYTES, --incremental, --no-incremental.
+ * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
+ * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
  * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
  * connects, and closes; sink reads; source writes; wait is greet without an event loop, by blocking
@@ -64,6 +65,21 @@ enum {
         1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET | 1 << CELL_SHARED | 1 << CELL_SHARED_GREET
 };
 
+/* How the io_uring floor receives from a stream that keeps filling its buffers. */
+enum server_receive {
+    RECEIVE_MULTISHOT,       /* like any other */
+    RECEIVE_MULTISHOT_LARGE, /* on into large buffers */
+    RECEIVE_SINGLE_LARGE     /* one large buffer at a time */
+};
+
+/* How the io_uring floor accepts. */
+enum server_accept {
+    ACCEPT_MULTISHOT, /* whatever comes */
+    ACCEPT_POLL,      /* accept4 when the listener is readable */
+    ACCEPT_SINGLE,    /* 16 operations that take one connection each */
+    ACCEPT_BATCH      /* the same, but not waiting, and begun when the listener is readable */
+};
+
 struct server_options {
     unsigned port;
     enum server_cell cell;
@@ -71,6 +87,9 @@ struct server_options {
     unsigned buffers;     /* 0: the server's own choice */
     unsigned buffer_size; /* bytes, 0: the server's own choice */
     bool incremental;
+    bool bundle;
+    enum server_receive receive;
+    enum server_accept accept;
 };
 
 extern const char server_greeting[SERVER_GREETING + 1];

@@ -15,6 +15,15 @@
  * numbers, since older headers lack them, and it is tried on a socket pair before it is trusted.
  * Otherwise 256 of 32 KiB, each good for one receive.
  *
+ * With --bundle (Linux 6.10) a receive fills as many buffers as it needs, one after the other in
+ * the ring, and its completion names the first. What else docs/decisions/0003 and 0059 compare with
+ * these: --receive large has 1024 fixed buffers of 4 KiB, and 64 of 64 KiB, to which a stream
+ * changes that has filled some small ones in a row, and from which it goes back in the same way;
+ * --receive single is that, with one receive at a time from the large ones. --accept poll takes
+ * connections by accept4 when the listener is readable; --accept single has 16 operations that take
+ * one each; --accept batch begins those only when the listener is readable, and has them not wait
+ * (Linux 6.10).
+ *
  * Failures: a receive or a send that fails ends its connection; the descriptor is closed only when
  * neither is in flight. A receive that found no buffer is armed again at once if one has come back
  * meanwhile, else it waits in a list until one does. Where io_uring cannot be had at all, the
@@ -24,6 +33,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,13 +45,26 @@
 enum {
     SUBMISSIONS = 1024,
     COMPLETIONS = 4096,
-    GROUP = 0,
-    RING_INCREMENTAL = 2,    /* IOU_PBUF_RING_INC, in what liburing 2.3 calls pad */
+    BURST = 16,  /* accepts at a time, but for multishot */
+    SEVERAL = 4, /* as many deliveries in a row make a stream change its group */
+    FEATURE_BUNDLE = 1 << 14,
+    BUNDLE = 1 << 4,      /* IORING_RECVSEND_BUNDLE */
+    DONT_WAIT = 2,        /* IORING_ACCEPT_DONTWAIT */
+    RING_INCREMENTAL = 2, /* IOU_PBUF_RING_INC, in what liburing 2.3 calls pad */
+    GROUP_STRIDE = 1 << 15,
     CQE_BUFFER_MORE = 1 << 4 /* IORING_CQE_F_BUF_MORE: the kernel goes on filling this buffer */
+};
+
+enum group {
+    SMALL,
+    LARGE,
+    GROUPS
 };
 
 enum operation {
     OP_ACCEPT,
+    OP_POLL,
+    OP_CANCEL,
     OP_RECEIVE,
     OP_SEND,
     OP_GREET
@@ -57,25 +80,41 @@ struct connection {
     uint32_t first, last; /* queue of pieces to send; the first is in flight while sending */
     int32_t starved_next; /* descriptor of the next connection that waits for a buffer, 0 is none */
     bool receiving, sending, failed;
+    uint8_t group; /* whose buffers it receives into */
+    uint8_t unfit; /* deliveries in a row for which the other group would be better */
+    bool cancelling;
 };
 
 struct buffer_state {
+    uint32_t position;   /* in its ring */
     uint32_t used;       /* incremental: how far the kernel has filled it */
     uint32_t references; /* pieces not yet sent */
     bool filled;         /* the kernel will not touch it again */
 };
 
+/* A ring of buffers. Buffer N of the group G is called G * GROUP_STRIDE + N. */
+struct pool {
+    struct io_uring_buf_ring *ring;
+    char *memory;
+    struct buffer_state *states;
+    uint16_t *order; /* which buffer lies at each position of the ring */
+    unsigned count, size, added;
+    unsigned available; /* buffers in the ring, the one that is being filled included */
+};
+
 static struct io_uring ring;
-static struct io_uring_buf_ring *provided;
-static char *memory;
-static struct buffer_state *states;
-static unsigned buffer_count, buffer_size;
-static unsigned available; /* buffers in the ring, the one that is being filled included */
+static struct pool pools[GROUPS];
 static struct connection connections[SERVER_MAX_FD];
 static struct piece *pieces;
 static uint32_t piece_count, piece_free;
 static int32_t starved;
 static enum server_cell cell;
+static enum server_receive receives;
+static enum server_accept accepts;
+static bool bundles;
+static unsigned batch_left, batch_taken; /* of the present batch of accepts */
+static bool batch_again;                 /* there may be more than it takes */
+static bool readable;                    /* the listener has become so since the batch began */
 
 static struct io_uring_sqe *submission(void)
 {
@@ -94,23 +133,62 @@ static void label(struct io_uring_sqe *sqe, enum operation operation, int fd)
     io_uring_sqe_set_data64(sqe, (uint64_t)operation << 32 | (uint32_t)fd);
 }
 
-static void arm_accept(int listener)
+static void arm_one_accept(int listener, unsigned flags)
 {
     struct io_uring_sqe *sqe = submission();
-    io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
+    sqe->ioprio |= (uint16_t)flags;
     label(sqe, OP_ACCEPT, listener);
+}
+
+/* One more than the last batch has brought. */
+static void arm_batch(int listener)
+{
+    batch_left = batch_taken < BURST ? batch_taken + 1 : BURST;
+    batch_again = true;
+    batch_taken = 0;
+    for (unsigned i = 0; i < batch_left; i++)
+        arm_one_accept(listener, DONT_WAIT);
+}
+
+static void arm_accept(int listener)
+{
+    if (accepts == ACCEPT_SINGLE) {
+        arm_one_accept(listener, 0);
+        return;
+    }
+    struct io_uring_sqe *sqe = submission();
+    if (accepts == ACCEPT_MULTISHOT)
+        io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
+    else
+        io_uring_prep_poll_multishot(sqe, listener, POLLIN);
+    label(sqe, accepts == ACCEPT_MULTISHOT ? OP_ACCEPT : OP_POLL, listener);
 }
 
 static void arm_receive(int fd, bool first)
 {
+    struct connection *connection = &connections[fd];
     struct io_uring_sqe *sqe = submission();
-    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    if (connection->group == LARGE && receives == RECEIVE_SINGLE_LARGE)
+        io_uring_prep_recv(sqe, fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = GROUP;
+    sqe->buf_group = connection->group;
     if (first)
         sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    if (bundles)
+        sqe->ioprio |= BUNDLE;
     label(sqe, OP_RECEIVE, fd);
-    connections[fd].receiving = true;
+    connection->receiving = true;
+}
+
+static void cancel_receive(int fd)
+{
+    struct io_uring_sqe *sqe = submission();
+    io_uring_prep_cancel64(sqe, (uint64_t)OP_RECEIVE << 32 | (uint32_t)fd, 0);
+    label(sqe, OP_CANCEL, fd);
+    connections[fd].cancelling = true;
 }
 
 static void send_bytes(int fd, const char *bytes, size_t length)
@@ -135,14 +213,33 @@ static void greet(int fd)
     label(sqe, OP_GREET, fd);
 }
 
+static struct pool *pool_of(unsigned buffer)
+{
+    return &pools[buffer / GROUP_STRIDE];
+}
+
+static struct buffer_state *state_of(unsigned buffer)
+{
+    return &pool_of(buffer)->states[buffer % GROUP_STRIDE];
+}
+
+static char *memory_of(unsigned buffer)
+{
+    const struct pool *pool = pool_of(buffer);
+    return pool->memory + (size_t)(buffer % GROUP_STRIDE) * pool->size;
+}
+
 static void provide(unsigned buffer)
 {
-    states[buffer] = (struct buffer_state){0};
-    io_uring_buf_ring_add(provided, memory + (size_t)buffer * buffer_size, buffer_size,
-                          (unsigned short)buffer, (int)buffer_count - 1, 0);
-    io_uring_buf_ring_advance(provided, 1);
-    available++;
-    while (starved) {
+    struct pool *pool = pool_of(buffer);
+    unsigned position = pool->added++ & (pool->count - 1);
+    *state_of(buffer) = (struct buffer_state){.position = position};
+    pool->order[position] = (uint16_t)buffer;
+    io_uring_buf_ring_add(pool->ring, memory_of(buffer), pool->size,
+                          (unsigned short)(buffer % GROUP_STRIDE), (int)pool->count - 1, 0);
+    io_uring_buf_ring_advance(pool->ring, 1);
+    pool->available++;
+    while (starved && pool == &pools[SMALL]) {
         int fd = starved;
         starved = connections[fd].starved_next;
         arm_receive(fd, false);
@@ -152,19 +249,26 @@ static void provide(unsigned buffer)
 /* A completion names this buffer: takes a reference, and notes whether it is filled. */
 static void take(unsigned buffer, uint32_t length, bool more)
 {
-    struct buffer_state *state = &states[buffer];
+    struct buffer_state *state = state_of(buffer);
     state->used += length;
     state->references++;
     state->filled = !more;
-    available -= !more;
+    pool_of(buffer)->available -= !more;
 }
 
 static void release(unsigned buffer)
 {
-    struct buffer_state *state = &states[buffer];
+    struct buffer_state *state = state_of(buffer);
     state->references--;
     if (state->filled && state->references == 0)
         provide(buffer);
+}
+
+/* The one that follows in its ring. */
+static unsigned next_buffer(unsigned buffer)
+{
+    const struct pool *pool = pool_of(buffer);
+    return pool->order[(state_of(buffer)->position + 1) & (pool->count - 1)];
 }
 
 static uint32_t piece_new(void)
@@ -201,7 +305,7 @@ static void pop_piece(struct connection *connection)
 static void send_first(int fd)
 {
     const struct piece *piece = &pieces[connections[fd].first];
-    send_bytes(fd, memory + (size_t)piece->buffer * buffer_size + piece->offset, piece->length);
+    send_bytes(fd, memory_of(piece->buffer) + piece->offset, piece->length);
 }
 
 /* Queues a piece; the one reference to its buffer that the caller holds passes to the queue. */
@@ -237,49 +341,118 @@ static void close_if_idle(int fd)
     close(fd);
 }
 
+static void serve(int fd)
+{
+    if (fd >= SERVER_MAX_FD)
+        server_fail("cannot accept", EMFILE);
+    connections[fd] = (struct connection){0};
+    if (cell == CELL_GREET)
+        greet(fd);
+    else if (cell == CELL_SOURCE)
+        send_bytes(fd, server_block, sizeof(server_block));
+    else
+        arm_receive(fd, true);
+}
+
 static void on_accept(int listener, const struct io_uring_cqe *cqe)
+{
+    if (accepts == ACCEPT_BATCH) {
+        batch_again = batch_again && cqe->res != -EAGAIN;
+        batch_taken += cqe->res >= 0;
+        if (--batch_left == 0 && (batch_again || readable)) {
+            readable = false;
+            arm_batch(listener);
+        }
+    } else if (!(cqe->flags & IORING_CQE_F_MORE)) {
+        arm_accept(listener);
+    }
+    if (cqe->res >= 0)
+        serve(cqe->res);
+    else if (cqe->res != -ECONNABORTED && cqe->res != -EAGAIN && cqe->res != -EINTR)
+        server_fail("cannot accept", -cqe->res);
+}
+
+static void on_poll(int listener, const struct io_uring_cqe *cqe)
 {
     if (!(cqe->flags & IORING_CQE_F_MORE))
         arm_accept(listener);
-    if (cqe->res == -ECONNABORTED || cqe->res == -EAGAIN || cqe->res == -EINTR)
+    if (accepts == ACCEPT_BATCH) {
+        readable = batch_left > 0;
+        if (!readable)
+            arm_batch(listener);
         return;
-    if (cqe->res < 0 || cqe->res >= SERVER_MAX_FD)
-        server_fail("cannot accept", cqe->res < 0 ? -cqe->res : EMFILE);
-    connections[cqe->res] = (struct connection){0};
-    if (cell == CELL_GREET)
-        greet(cqe->res);
-    else if (cell == CELL_SOURCE)
-        send_bytes(cqe->res, server_block, sizeof(server_block));
-    else
-        arm_receive(cqe->res, true);
+    }
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            serve(fd);
+        else if (errno == EAGAIN)
+            return;
+        else if (errno != ECONNABORTED && errno != EINTR)
+            server_fail("cannot accept", errno);
+    }
 }
 
-static void on_data(int fd, const struct io_uring_cqe *cqe)
+/* Counts deliveries that would have fitted the other group better, and changes to it. */
+static void choose_group(int fd, uint32_t length)
 {
-    unsigned buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-    uint32_t offset = states[buffer].used;
-    take(buffer, (uint32_t)cqe->res, cqe->flags & CQE_BUFFER_MORE);
-    if (cell == CELL_ECHO && !connections[fd].failed)
-        queue_piece(fd, buffer, offset, (uint32_t)cqe->res);
-    else
-        release(buffer);
+    struct connection *connection = &connections[fd];
+    bool full = length >= pools[SMALL].size;
+    if (receives == RECEIVE_MULTISHOT || connection->cancelling)
+        return;
+    connection->unfit = full == (connection->group == LARGE) ? 0 : connection->unfit + 1;
+    if (connection->unfit < SEVERAL)
+        return;
+    connection->unfit = 0;
+    connection->group = connection->group == LARGE ? SMALL : LARGE;
+    if (connection->receiving)
+        cancel_receive(fd);
+}
+
+static void on_data(int fd, const struct io_uring_cqe *cqe, unsigned group)
+{
+    unsigned buffer = group * GROUP_STRIDE + (cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    uint32_t left = (uint32_t)cqe->res;
+    while (left > 0) { /* more than one buffer with bundles only */
+        uint32_t offset = state_of(buffer)->used, room = pool_of(buffer)->size - offset;
+        uint32_t length = left < room ? left : room;
+        unsigned next = next_buffer(buffer);
+        take(buffer, length, length == left && cqe->flags & CQE_BUFFER_MORE);
+        if (cell == CELL_ECHO && !connections[fd].failed)
+            queue_piece(fd, buffer, offset, length);
+        else
+            release(buffer);
+        buffer = next;
+        left -= length;
+    }
 }
 
 static void on_receive(int fd, const struct io_uring_cqe *cqe)
 {
     struct connection *connection = &connections[fd];
+    unsigned group = connection->cancelling ? connection->group ^ LARGE : connection->group;
     connection->receiving = cqe->flags & IORING_CQE_F_MORE;
+    if (!connection->receiving)
+        connection->cancelling = false;
     if (cqe->res > 0) {
-        on_data(fd, cqe);
+        on_data(fd, cqe, group);
+        choose_group(fd, (uint32_t)cqe->res);
         if (!connection->receiving)
             arm_receive(fd, false);
         return;
     }
     if (cqe->flags & IORING_CQE_F_BUFFER) { /* a buffer taken for an end of stream */
-        take(cqe->flags >> IORING_CQE_BUFFER_SHIFT, 0, cqe->flags & CQE_BUFFER_MORE);
-        release(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        unsigned buffer = group * GROUP_STRIDE + (cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        take(buffer, 0, cqe->flags & CQE_BUFFER_MORE);
+        release(buffer);
     }
-    if (cqe->res == -ENOBUFS && !connection->failed && available) {
+    if (cqe->res == -ECANCELED && !connection->failed) { /* to go on in the other group */
+        arm_receive(fd, false);
+        return;
+    }
+    if (cqe->res == -ENOBUFS && group == LARGE)
+        connection->group = SMALL;
+    if (cqe->res == -ENOBUFS && !connection->failed && pools[SMALL].available) {
         arm_receive(fd, false); /* buffers have come back since the kernel looked */
         return;
     }
@@ -324,13 +497,17 @@ static void dispatch(const struct io_uring_cqe *cqe)
     case OP_ACCEPT:
         on_accept(fd, cqe);
         break;
+    case OP_POLL:
+        on_poll(fd, cqe);
+        break;
     case OP_RECEIVE:
         on_receive(fd, cqe);
         break;
     case OP_SEND:
         on_send(fd, cqe);
         break;
-    case OP_GREET: /* only failures are reported, and the close follows whatever the send did */
+    case OP_CANCEL: /* the receive reports it */
+    case OP_GREET:  /* only failures are reported, and the close follows whatever the send did */
         break;
     }
 }
@@ -343,11 +520,12 @@ static void *page_memory(size_t length)
     return pages;
 }
 
-static int register_group(struct io_uring *on, void *entries, unsigned count, bool incremental)
+static int register_group(struct io_uring *on, unsigned group, void *entries, unsigned count,
+                          bool incremental)
 {
     struct io_uring_buf_reg request = {.ring_addr = (uint64_t)(uintptr_t)entries,
                                        .ring_entries = count,
-                                       .bgid = GROUP,
+                                       .bgid = (uint16_t)group,
                                        .pad = incremental ? RING_INCREMENTAL : 0};
     return io_uring_register_buf_ring(on, &request, 0);
 }
@@ -375,7 +553,7 @@ static bool incremental_works(void)
     if (io_uring_queue_init(8, &trial, 0) < 0)
         server_fail("cannot open a second ring", errno);
     char *pages = page_memory(8192);
-    bool works = register_group(&trial, pages, 1, true) == 0;
+    bool works = register_group(&trial, SMALL, pages, 1, true) == 0;
     if (works) {
         struct io_uring_buf_ring *entries = (struct io_uring_buf_ring *)pages;
         io_uring_buf_ring_init(entries);
@@ -384,7 +562,7 @@ static bool incremental_works(void)
         struct io_uring_sqe *sqe = io_uring_get_sqe(&trial);
         io_uring_prep_recv_multishot(sqe, pair[0], NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = GROUP;
+        sqe->buf_group = SMALL;
         works = arrives(&trial, pair[1]) && arrives(&trial, pair[1]) &&
                 memcmp(pages + 4096, "berthberth", 10) == 0;
     }
@@ -406,29 +584,45 @@ static void open_ring(void)
         fprintf(stderr, "cannot open a ring: %s\n", strerror(-status));
         exit(SERVER_UNAVAILABLE);
     }
+    if (bundles && !(params.features & FEATURE_BUNDLE)) {
+        fprintf(stderr, "this kernel has no bundles\n");
+        exit(SERVER_UNAVAILABLE);
+    }
     (void)io_uring_register_ring_fd(&ring);
+}
+
+static void open_pool(enum group group, unsigned wanted, unsigned size, bool incremental)
+{
+    struct pool *pool = &pools[group];
+    for (pool->count = 1; pool->count < wanted;)
+        pool->count *= 2;
+    pool->size = size;
+    fprintf(stderr, "%u %s buffers of %u bytes\n", pool->count,
+            incremental ? "incremental" : "fixed", size);
+    pool->ring = page_memory(pool->count * sizeof(struct io_uring_buf));
+    pool->memory = page_memory((size_t)pool->count * size);
+    pool->states = calloc(pool->count, sizeof(*pool->states));
+    pool->order = calloc(pool->count, sizeof(*pool->order));
+    if (!pool->states || !pool->order)
+        server_fail("cannot keep the state of the buffers", ENOMEM);
+    int status = register_group(&ring, group, pool->ring, pool->count, incremental);
+    if (status < 0)
+        server_fail("cannot register the buffers", -status);
+    io_uring_buf_ring_init(pool->ring);
+    for (unsigned i = 0; i < pool->count; i++)
+        provide(group * GROUP_STRIDE + i);
 }
 
 static void open_buffers(const struct server_options *options)
 {
-    bool incremental = options->incremental && incremental_works();
-    unsigned wanted = options->buffers ? options->buffers : incremental ? 16 : 256;
-    buffer_size = options->buffer_size ? options->buffer_size : incremental ? 65536 : 32768;
-    for (buffer_count = 1; buffer_count < wanted;)
-        buffer_count *= 2;
-    fprintf(stderr, "%u %s buffers of %u bytes\n", buffer_count,
-            incremental ? "incremental" : "fixed", buffer_size);
-    provided = page_memory(buffer_count * sizeof(struct io_uring_buf));
-    memory = page_memory((size_t)buffer_count * buffer_size);
-    states = calloc(buffer_count, sizeof(*states));
-    if (!states)
-        server_fail("cannot keep the state of the buffers", ENOMEM);
-    int status = register_group(&ring, provided, buffer_count, incremental);
-    if (status < 0)
-        server_fail("cannot register the buffers", -status);
-    io_uring_buf_ring_init(provided);
-    for (unsigned i = 0; i < buffer_count; i++)
-        provide(i);
+    bool small = receives != RECEIVE_MULTISHOT;
+    bool incremental = options->incremental && !small && incremental_works();
+    unsigned count = incremental ? 16 : small ? 1024 : 256;
+    unsigned size = incremental ? 65536 : small ? 4096 : 32768;
+    open_pool(SMALL, options->buffers ? options->buffers : count,
+              options->buffer_size ? options->buffer_size : size, incremental);
+    if (receives != RECEIVE_MULTISHOT)
+        open_pool(LARGE, 64, 65536, false);
 }
 
 int main(int argc, char **argv)
@@ -436,10 +630,14 @@ int main(int argc, char **argv)
     struct server_options options;
     server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
     cell = options.cell;
-    int listener = server_listen(&options, false);
+    receives = options.receive;
+    accepts = options.accept;
+    bundles = options.bundle;
+    int listener = server_listen(&options, accepts == ACCEPT_POLL);
     open_ring();
     open_buffers(&options);
-    arm_accept(listener);
+    for (int i = 0; i < (accepts == ACCEPT_SINGLE ? BURST : 1); i++)
+        arm_accept(listener);
     server_ready(server_port_of(listener));
     for (;;) {
         int status = io_uring_submit_and_wait(&ring, 1);
