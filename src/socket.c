@@ -300,7 +300,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
-    socket->end_held = socket->overflowed = socket->flushed = false;
+    socket->end_held = socket->overflowed = socket->flushed = socket->taken = false;
     socket->endings++;
     return stream;
 }
@@ -395,7 +395,7 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
     berth__socket_set_state(socket, BERTH_STATE_CLOSING);
     if (socket->endings == endings) {
         berth__socket_pace(socket);
-        if (socket->output.first == NULL)
+        if (!berth__socket_has_output(socket))
             berth__socket_end(socket);
         else
             berth__socket_send_rest(socket);

@@ -93,7 +93,9 @@ struct berth_socket {
     bool connected : 1; /* marks for a wait, what has happened since it began: see socket_wait.c */
     bool received : 1;
     bool sent : 1;
-    bool flushed : 1; /* a send has ended in berth_socket_flush: its result, in the stream, is to be
+    bool flushed : 1; /* a send has ended, in berth_socket_flush or badly in a write: its result, in
+                         the stream, is to be announced */
+    bool taken : 1;   /* the kernel took bytes inside writes: how many, in the same place, is to be
                          announced */
     bool counted : 1; /* among the live connections of `server` */
     bool pending : 1; /* in the queue of `server` */
@@ -131,6 +133,18 @@ void berth__socket_settle(berth_socket *socket);
 
 /* Whether there is output that berth__socket_settle would send or announce. */
 bool berth__socket_unsent(const berth_socket *socket);
+
+/* Output that was not announced yet: whether there is any; bytes. */
+static inline bool berth__socket_has_output(const berth_socket *socket)
+{
+    return socket->output.first != NULL || socket->taken;
+}
+
+static inline size_t berth__socket_unwritten(const berth_socket *socket)
+{
+    return berth__chain_size(&socket->output) +
+           (socket->taken ? (size_t)socket->stream->ready.result : 0u);
+}
 
 /* The socket was taken out of its server's queue by the user: what was held back goes on. */
 void berth__socket_taken(berth_socket *socket);

@@ -41,7 +41,7 @@ void berth_socket_shutdown_send(berth_socket *socket)
     if (none || socket->shut)
         return;
     socket->shut = true;
-    if (socket->state != BERTH_STATE_CONNECTED || socket->output.first != NULL)
+    if (socket->state != BERTH_STATE_CONNECTED || berth__socket_has_output(socket))
         return; /* it follows the output */
     berth__enter(&socket->object);
     berth__socket_end_direction(socket);
@@ -90,6 +90,8 @@ void berth__socket_send_rest(berth_socket *socket)
 {
     if (!socket->stream->sending)
         berth__loop_flush_later(socket->object.loop, socket);
+    if (socket->output.first == NULL)
+        return; /* the kernel has it all, and only the announcement is left */
     /* The kernel's buffer of a connection that has sent nothing is empty and takes a part of the
      * output at once, whatever the peer does; if not all, `sent` comes here again. */
     bool certain = !socket->spoken && !socket->stream->sending;

@@ -7,11 +7,13 @@
  * while the unread input is at its limit; a socket that nobody has taken yet has a limit of its
  * own, so that a peer cannot fill the memory of a server that is slow to take connections.
  *
- * Output. Writing copies into the chain; the loop starts one send per socket and turn, of the first
- * chunk; when it has ended, which can be at once, the next follows in the next turn. A send that
- * fails means that the connection is dead: input that came before is still delivered, and its end
- * then announces the error. Output that was ended by the user (shut) is followed by the end of this
- * direction once it is sent.
+ * Output. Writing copies into the chain. One send is started when the handler of a delivery
+ * returns, or at the end of the turn for what was written elsewhere, of the first chunk; when it
+ * has ended, which can be at once, the next follows in the next turn. A long write with nothing
+ * before it goes to the kernel inside the call, and only what that does not take is copied. A send
+ * that fails means that the connection is dead: input that came before is still delivered, and its
+ * end then announces the error. Output that was ended by the user (shut) is followed by the end of
+ * this direction once it is sent.
  *
  * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
  * the end (socket.c).
@@ -20,9 +22,15 @@
 
 #include "failure.h"
 #include "guard.h"
+#include "memory.h"
 #include "server.h"
 
 #include <errno.h>
+
+enum {
+    THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
+    MOST_TAKEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
+};
 
 /* ---- input: what the backend reports --------------------------------------------------------- */
 
@@ -77,6 +85,11 @@ static void received(berth__stream *stream, const void *data, size_t size)
         berth__socket_pace(socket);
     else if (socket->endings == endings)
         end_by_hole(socket);
+    /* What the handler has written goes now, while its bytes are in the cache. */
+    if (socket->flush_link != NULL) {
+        berth__loop_flush_not(socket->object.loop, socket);
+        berth__socket_settle(socket);
+    }
     berth__leave(&socket->object);
 }
 
@@ -92,7 +105,7 @@ static void end_by_peer(berth_socket *socket)
         berth__socket_set_state(socket, BERTH_STATE_CLOSING);
     if (socket->endings != endings)
         return;
-    if (socket->output.first == NULL || socket->send_failed)
+    if (!berth__socket_has_output(socket) || socket->send_failed)
         berth__socket_end(socket);
     else
         berth__socket_send_rest(socket);
@@ -117,7 +130,7 @@ static void input_ended(berth_socket *socket, int error)
 {
     if (error != 0 || socket->send_failed)
         end_by_failure(socket, error != 0 ? error : EPIPE);
-    else if (socket->half_close && socket->shut && socket->output.first == NULL)
+    else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
     else if (socket->half_close)
         berth__socket_finish_reading(socket);
@@ -412,37 +425,48 @@ static void send_failed(berth_socket *socket, int error)
     berth__socket_end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
 }
 
+/* After output was announced: starts what is to follow it. */
+static void go_on(berth_socket *socket)
+{
+    bool closing = socket->state == BERTH_STATE_CLOSING;
+    if (socket->output.first != NULL && closing)
+        berth__socket_send_rest(socket);
+    else if (socket->output.first != NULL && !socket->stream->sending)
+        berth__loop_flush_later(socket->object.loop, socket);
+    else if (berth__socket_has_output(socket))
+        return; /* it is in flight, or in the list to be announced */
+    else if (closing)
+        berth__socket_end(socket);
+    else if (socket->shut)
+        berth__socket_end_direction(socket);
+}
+
+/* Announces what the kernel has taken: bytes of the chain, and others inside writes. */
+static void written(berth_socket *socket, size_t queued, size_t others)
+{
+    uint32_t endings = socket->endings;
+    socket->sent = socket->spoken = true;
+    socket->object.loop->counts.bytes_out += queued + others;
+    berth__guard_moved(socket, queued + others);
+    berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
+    announce_output(socket, queued + others);
+    if (socket->endings == endings && socket->write_refused &&
+        berth__socket_unwritten(socket) <= socket->write_low) {
+        socket->write_refused = false;
+        BERTH__CALL(socket, drained, socket);
+    }
+    if (socket->endings == endings)
+        go_on(socket);
+}
+
 static void sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
     berth__enter(&socket->object);
-    if (result < 0) {
+    if (result < 0)
         send_failed(socket, (int)-result);
-        berth__leave(&socket->object);
-        return;
-    }
-    uint32_t endings = socket->endings;
-    socket->sent = socket->spoken = true;
-    socket->object.loop->counts.bytes_out += (size_t)result;
-    berth__guard_moved(socket, (size_t)result);
-    berth__chain_consume(&socket->output, &socket->object.loop->pool, (size_t)result);
-    announce_output(socket, (size_t)result);
-    if (socket->endings == endings && socket->write_refused &&
-        berth__chain_size(&socket->output) <= socket->write_low) {
-        socket->write_refused = false;
-        BERTH__CALL(socket, drained, socket);
-    }
-    if (socket->endings == endings) {
-        bool closing = socket->state == BERTH_STATE_CLOSING;
-        if (socket->output.first != NULL && closing)
-            berth__socket_send_rest(socket);
-        else if (socket->output.first != NULL)
-            berth__loop_flush_later(socket->object.loop, socket);
-        else if (closing)
-            berth__socket_end(socket);
-        else if (socket->shut)
-            berth__socket_end_direction(socket);
-    }
+    else
+        written(socket, (size_t)result, 0);
     berth__leave(&socket->object);
 }
 
@@ -465,16 +489,24 @@ void berth__socket_settle(berth_socket *socket)
     }
     if (socket->end_held && !socket->pending && !announce_held_end(socket))
         return;
+    size_t others = socket->taken ? (size_t)socket->stream->ready.result : 0;
+    socket->taken = false;
     ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket);
     socket->flushed = false;
-    if (result != 0)
-        sent(socket->stream, result);
+    if (result == 0 && others == 0)
+        return;
+    berth__enter(&socket->object);
+    if (result < 0)
+        send_failed(socket, (int)-result);
+    else
+        written(socket, (size_t)result, others);
+    berth__leave(&socket->object);
 }
 
 bool berth__socket_unsent(const berth_socket *socket)
 {
-    return socket->output.first != NULL && socket->stream != NULL && !socket->stream->sending &&
-           !socket->send_failed;
+    bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
+    return waits && !socket->stream->sending && !socket->send_failed;
 }
 
 /* Connected, or on the way. */
@@ -489,6 +521,31 @@ static bool writable(const berth_socket *socket)
            !socket->overflowed && !socket->object.freed;
 }
 
+/* Gives the kernel a long write straight from the caller's memory, unless other output is before
+ * it. Returns how much the kernel has taken, which is announced later; so is a failure. */
+BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, size_t size)
+{
+    berth__stream *stream = socket->stream;
+    bool first = socket->output.first == NULL && !socket->flushed;
+    if (stream == NULL || !first || stream->sending || !berth_socket_is_valid(socket))
+        return 0;
+    int32_t before = socket->taken ? stream->ready.result : 0;
+    if (before > MOST_TAKEN)
+        return 0;
+    berth__backend *backend = socket->object.loop->backend;
+    size = size < MOST_TAKEN ? size : MOST_TAKEN;
+    ptrdiff_t result = backend->operations->put(backend, stream->descriptor, data, size);
+    if (result == -EAGAIN)
+        return 0;
+    socket->taken = result > 0;
+    socket->flushed = result < 0;
+    stream->ready.result = (int32_t)(result > 0 ? before + result : result);
+    if (result < 0)
+        return 0;
+    socket->spoken = true;
+    return (size_t)result;
+}
+
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
 {
     berth_loop *loop = socket->object.loop;
@@ -499,7 +556,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
         return -1;
     }
     if (socket->write_high > 0 && size > 0) {
-        size_t queued = berth__chain_size(&socket->output);
+        size_t queued = berth__socket_unwritten(socket);
         size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
         socket->write_refused = socket->write_refused || size > room;
         size = size < room ? size : room;
@@ -514,10 +571,14 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
                                 BERTH__ATTEMPT_KEEP);
         return -1;
     }
-    if (!berth__chain_append(&socket->output, &loop->pool, data, size)) {
+    size_t done = size < THROUGH ? 0 : write_through(socket, data, size);
+    if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done,
+                             size - done)) {
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
-        return -1;
+        size = done; /* which is for the list too */
     }
+    if (size == 0)
+        return -1;
     if (socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, socket);
     return (ptrdiff_t)size;
@@ -535,20 +596,21 @@ void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 size_t berth_socket_bytes_to_write(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    return berth__chain_size(&socket->output);
+    return berth__socket_unwritten(socket);
 }
 
 bool berth_socket_flush(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->output.first == NULL || socket->stream == NULL)
+    if (!berth__socket_has_output(socket) || socket->stream == NULL)
         return false;
-    ptrdiff_t result = socket->flushed ? 0 : start_send(socket);
+    /* What a long write has left, the kernel had no room for. */
+    ptrdiff_t result = socket->flushed || socket->taken ? 0 : start_send(socket);
     if (result != 0) {
         socket->flushed = true;
         socket->stream->ready.result = (int32_t)result;
     }
-    if (socket->flushed) /* handlers are called from the list */
+    if (socket->flushed || socket->taken) /* handlers are called from the list */
         berth__loop_flush_later(socket->object.loop, socket);
     else
         berth__loop_submit(socket->object.loop);

@@ -29,7 +29,7 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    if (socket->output.first != NULL || socket->end_held || socket->overflowed)
+    if (berth__socket_has_output(socket) || socket->end_held || socket->overflowed)
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__guard_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
@@ -170,7 +170,7 @@ static bool wait_for_output(berth_socket *socket, int milliseconds)
     berth_loop *loop = socket->object.loop;
     uint64_t start = berth__loop_clock(loop);
     if (!finish_connecting(socket, milliseconds) || socket->stream == NULL ||
-        socket->output.first == NULL)
+        !berth__socket_has_output(socket))
         return false;
     if (!run(socket, has_sent, remaining(loop, start, milliseconds)))
         timed_out(socket);
@@ -181,7 +181,7 @@ bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
-        socket->output.first == NULL)
+        !berth__socket_has_output(socket))
         return false;
     marks outer = enter(socket);
     return leave(socket, outer, wait_for_output(socket, milliseconds));

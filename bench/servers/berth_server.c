@@ -65,7 +65,7 @@ static void pour(berth_socket *socket, size_t bytes, void *user)
 {
     (void)bytes;
     (void)user;
-    if (berth_socket_bytes_to_write(socket) < SERVER_BLOCK)
+    if (berth_socket_bytes_to_write(socket) == 0)
         berth_socket_write(socket, server_block, SERVER_BLOCK);
 }
 

@@ -411,13 +411,16 @@ BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
 BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes);
 
 /**
- * Puts bytes on the output. They are copied, and sent at the end of the loop's turn or in a wait;
- * all that is written in one turn goes out together. In CONNECTING they are sent once connected, in
- * CLOSING before the end.
+ * Puts bytes on the output. They are copied, and sent when ready_read returns, if that is where
+ * they are written, else at the end of the loop's turn or in a wait; all that is written until then
+ * goes out together. What is long (16 KiB and more) and finds nothing before it may be given to the
+ * kernel at once, without a copy. No handler is called inside, and the bytes count as waiting until
+ * bytes_written has announced them. In CONNECTING they are sent once connected, in CLOSING before
+ * the end.
  *
- * @return how many were taken: `size`, or less, down to 0, if a high mark is set and reached; -1 if
- *         nothing was taken: not connected or closed (class OPERATION), or out of memory (class
- *         SOCKET_RESOURCE)
+ * @return how many were taken: `size`; or less, down to 0, if a high mark is set and reached; or
+ *         less if memory ran out behind what the kernel took (class SOCKET_RESOURCE); -1 if nothing
+ *         was taken: not connected or closed (class OPERATION), or out of memory
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 

@@ -1,8 +1,10 @@
 /*
  * Writing: what is taken, when it goes, what is said.
  */
+#include "fault.h"
 #include "scene.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,4 +237,173 @@ CASE(output_beyond_the_kernel, "S3.27", "output has no limit; it goes as the pee
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
     free(bytes);
     free(heard);
+}
+
+/* ---- long writes, which the kernel may take inside the call ------------------------------------
+ */
+
+enum {
+    LONG = 40000
+};
+
+CASE(long_write_is_announced_later, "S3.27 S3.28",
+     "nothing is called inside a long write, and it counts as waiting until it is announced")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 3);
+    uint8_t heard[LONG];
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), LONG);
+    assert_trace("");
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    ck_assert_mem_eq(heard, bytes, LONG);
+    UNTIL(actor->written == LONG);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+    assert_trace("s written");
+    free(bytes);
+}
+
+CASE(long_and_short_writes_keep_their_order, "S3.28",
+     "what is written around a long write arrives around it")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    enum {
+        ROUNDS = 40,
+        ROUND = 3 + LONG + LONG + 3
+    };
+    uint8_t *bytes = scene_pattern((size_t)ROUNDS * ROUND, 4);
+    uint8_t *heard = malloc((size_t)ROUNDS * ROUND);
+    const uint8_t *next = bytes;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        static const size_t sizes[] = {3, LONG, LONG, 3};
+        for (unsigned part = 0; part < 4; part++) {
+            size_t size = sizes[i % 2 == 0 ? part : (part + 1) % 4];
+            ck_assert_int_eq(berth_socket_write(actor->socket, next, size), (ptrdiff_t)size);
+            next += size;
+        }
+        if (i % 3 == 0)
+            berth_loop_turn(world_loop(), 0);
+        if (i % 5 == 0)
+            berth_socket_flush(actor->socket);
+    }
+    ck_assert_uint_eq(peer_receive(peer, heard, (size_t)ROUNDS * ROUND), (size_t)ROUNDS * ROUND);
+    ck_assert_mem_eq(heard, bytes, (size_t)ROUNDS * ROUND);
+    UNTIL(actor->written == (size_t)ROUNDS * ROUND);
+    free(bytes);
+    free(heard);
+}
+
+CASE(long_write_then_disconnect, "S3.28 S3.33",
+     "the bytes are announced before the end, although the kernel has had them all")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 5);
+    uint8_t heard[LONG];
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    ck_assert_mem_eq(heard, bytes, LONG);
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->written, LONG);
+    ck_assert_uint_eq(actor->errors, 0);
+    free(bytes);
+}
+
+CASE(long_write_then_end_of_output, "S3.28", "ending the output alone waits for the announcement")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 6);
+    uint8_t heard[LONG];
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    berth_socket_shutdown_send(actor->socket);
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->written == LONG);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    free(bytes);
+}
+
+CASE(flush_after_a_long_write, "S3.29", "there is something to announce: flush says so, once")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 7);
+    uint8_t heard[LONG];
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    ck_assert(berth_socket_flush(actor->socket));
+    ck_assert_uint_eq(actor->written, 0);
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    UNTIL(actor->written == LONG);
+    ck_assert(!berth_socket_flush(actor->socket));
+    free(bytes);
+}
+
+CASE(waiting_for_a_long_write, "S4.16", "the wait announces what the kernel has taken already")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 8);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
+    ck_assert_uint_gt(actor->written, 0);
+    free(bytes);
+}
+
+CASE(long_write_against_the_marks, "S3.27", "bytes that were not announced yet count for the marks")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 9);
+    uint8_t heard[LONG];
+    berth_socket_set_write_marks(actor->socket, 10, LONG);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG - 5), LONG - 5);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), 5);
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    UNTIL(actor->written == LONG);
+    free(bytes);
+}
+
+CASE(long_write_to_a_reset_peer, "S3.30", "the failure is announced as that of a short one")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 10);
+    peer_reset(peer);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    ck_assert_uint_eq(actor->errors, 0);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    free(bytes);
+}
+
+CASE(long_write_fails, "S3.30", "an error that the kernel tells once, inside the write, is kept")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel makes no system calls");
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint8_t *bytes = scene_pattern(LONG, 11);
+    berth__fault_set_system(0, 1, ENOBUFS, "send");
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    berth__fault_clear();
+    ck_assert_uint_eq(actor->errors, 0);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+    free(bytes);
 }
