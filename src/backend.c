@@ -50,18 +50,6 @@ void berth__ready_list_init(berth__ready_list *list)
     list->count = 0;
 }
 
-void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits)
-{
-    ready->pending = (uint8_t)(ready->pending | bits);
-    if (ready->queued)
-        return;
-    ready->queued = true;
-    ready->next = NULL;
-    *list->last = ready;
-    list->last = &ready->next;
-    list->count++;
-}
-
 static void unlink_at(berth__ready_list *list, berth__ready **link)
 {
     berth__ready *ready = *link;
@@ -73,11 +61,11 @@ static void unlink_at(berth__ready_list *list, berth__ready **link)
     list->count--;
 }
 
-berth__ready *berth__ready_take(berth__ready_list *list, const void *owner)
+berth__ready *berth__ready_take_of(berth__ready_list *list, const void *owner)
 {
     for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
         berth__ready *ready = *link;
-        if (owner != NULL && !ready->shared && ready->owner != owner)
+        if (!ready->shared && ready->owner != owner)
             continue;
         unlink_at(list, link);
         return ready;

@@ -332,11 +332,36 @@ void berth__listener_init(berth__listener *listener, const berth__listener_event
 void berth__watch_init(berth__watch *watch, void *owner, void *core);
 
 void berth__ready_list_init(berth__ready_list *list);
+
 /* Sets bits, and puts the record at the end of the list if it is not in it. */
-void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits);
-/* Takes the first record out; or, if `owner` is not NULL, the first that its wait
- * runs. NULL if there is none. */
-berth__ready *berth__ready_take(berth__ready_list *list, const void *owner);
+static inline void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits)
+{
+    ready->pending = (uint8_t)(ready->pending | bits);
+    if (ready->queued)
+        return;
+    ready->queued = true;
+    ready->next = NULL;
+    *list->last = ready;
+    list->last = &ready->next;
+    list->count++;
+}
+
+/* Takes out the first record; NULL if there is none. */
+static inline berth__ready *berth__ready_take(berth__ready_list *list)
+{
+    berth__ready *ready = list->first;
+    if (ready == NULL)
+        return NULL;
+    list->first = ready->next;
+    if (list->first == NULL)
+        list->last = &list->first;
+    ready->queued = false;
+    list->count--;
+    return ready;
+}
+
+/* Takes out the first record that the owner's wait runs; NULL if there is none. */
+berth__ready *berth__ready_take_of(berth__ready_list *list, const void *owner);
 /* Takes out a record wherever it is; for records that end. */
 void berth__ready_remove(berth__ready_list *list, berth__ready *ready);
 

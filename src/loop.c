@@ -349,7 +349,7 @@ static bool run_completions(berth_loop *loop)
     size_t count = list->count;
     bool any = count > 0;
     for (; count > 0; count--) {
-        berth__ready *ready = berth__ready_take(list, NULL);
+        berth__ready *ready = berth__ready_take(list);
         if (ready == NULL)
             break;
         loop->backend->operations->run(loop->backend, ready);
@@ -563,7 +563,7 @@ bool berth_loop_post(berth_loop *loop, berth_task task, void *user)
 static bool run_of(berth_loop *loop, const berth__wait *wait)
 {
     while (!wait->done(wait->object)) {
-        berth__ready *ready = berth__ready_take(&loop->backend->ready, wait->owner);
+        berth__ready *ready = berth__ready_take_of(&loop->backend->ready, wait->owner);
         if (ready == NULL)
             return false;
         loop->backend->operations->run(loop->backend, ready);

@@ -62,6 +62,13 @@ static void end_by_hole(berth_socket *socket)
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
 }
 
+/* The usual case of berth__socket_pace: all was read, and more is wanted. */
+static bool goes_on(const berth_socket *socket)
+{
+    return socket->input.first == NULL && socket->state == BERTH_STATE_CONNECTED && !socket->holed &&
+           socket->stream->receiving;
+}
+
 static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->ready.owner;
@@ -81,9 +88,9 @@ static void received(berth__stream *stream, const void *data, size_t size)
         announce_input(socket);
         whole = berth__chain_end_loan(&socket->input, pool);
     }
-    if (socket->endings == endings && whole)
+    if (socket->endings == endings && whole && !goes_on(socket))
         berth__socket_pace(socket);
-    else if (socket->endings == endings)
+    else if (socket->endings == endings && !whole)
         end_by_hole(socket);
     /* What the handler has written goes now, while its bytes are in the cache. */
     if (socket->flush_link != NULL) {
@@ -385,7 +392,7 @@ static ptrdiff_t start_send(berth_socket *socket)
     if (stream == NULL || stream->sending || socket->send_failed)
         return 0;
     /* A bound socket has its descriptor before it is connected. */
-    if (!berth_socket_is_valid(socket))
+    if (socket->state != BERTH_STATE_CONNECTED && socket->state != BERTH_STATE_CLOSING)
         return 0;
     size_t size;
     const uint8_t *data = berth__chain_at(&socket->output, 0, &size);

@@ -223,7 +223,8 @@ static void on_watch_closed(berth__watch *watch)
 
 static bool run_first(const void *owner)
 {
-    berth__ready *ready = berth__ready_take(&kit()->ready, owner);
+    berth__ready *ready = owner == NULL ? berth__ready_take(&kit()->ready)
+                                        : berth__ready_take_of(&kit()->ready, owner);
     if (ready == NULL)
         return false;
     bool was_running = running;
