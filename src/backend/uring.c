@@ -43,7 +43,9 @@
 
 enum {
     ROUNDS = 4, /* of one wait, before the bell has it called again */
-    LARGEST_SEND = 1 << 30
+    LARGEST_SEND = 1 << 30,
+    QUIET = 20000000, /* nanoseconds without news after which missed resets are looked for */
+    SLEEPS = 16       /* after which they are looked for in any case */
 };
 
 static uring_backend *of(berth__backend *backend)
@@ -218,13 +220,16 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
     reap(uring);
     for (int round = 0; round < ROUNDS; round++) {
         arm_bell(uring);
-        if (!uring->news)
+        if (timeout == 0 ? !uring->news : uring->sleeps >= SLEEPS)
             berth__uring_check(uring);
         berth__uring_maintain(uring);
         bool sleeps = timeout != 0 && !uring->news && !berth__uring_unsettled(uring);
+        bool briefly = sleeps && uring->unchecked_live > 0;
+        bool cut = briefly && (timeout < 0 || timeout > QUIET);
+        uring->sleeps += briefly;
         int error = 0;
         if (sleeps)
-            error = berth__ring_sleep(&uring->ring, timeout);
+            error = berth__ring_sleep(&uring->ring, cut ? QUIET : timeout);
         else if (berth__ring_has_entries(&uring->ring) ||
                  (!uring->news && berth__ring_has_work(&uring->ring)))
             error = berth__ring_turn(&uring->ring);
@@ -232,6 +237,11 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
             return error;
         tell_closes(uring);
         reap(uring);
+        if (briefly && error == ETIME && !uring->news) {
+            berth__uring_check(uring);
+            timeout = timeout < 0 ? timeout : cut ? timeout - QUIET : 0;
+            continue;
+        }
         if (sleeps || uring->news)
             return 0;
         if (!berth__uring_unsettled(uring) && !berth__ring_has_entries(&uring->ring))

@@ -84,6 +84,7 @@ typedef struct uring_backend {
     unsigned deferred_count; /* places in use, empty ones included; of `unchecked` alike */
     unsigned unchecked_count;
     unsigned unchecked_live; /* places not empty */
+    unsigned sleeps;         /* with such, since they were looked at */
     uint16_t free_piece;     /* 0: none */
     berth__stream *deferred[BERTH__URING_DEFERRED];
     berth__stream *unchecked[BERTH__URING_UNCHECKED];

@@ -21,8 +21,8 @@
  * The kernel (6.18 and before) forgets a reset that has come together with the bytes before it:
  * both wake the receive once, it takes the bytes, and is never woken again. A stream that has
  * received is therefore `unchecked` until it sends, which fails then, or until a poll(2) of all
- * such streams before the backend sleeps; one that has an error is received from anew, which looks
- * first.
+ * such streams when nothing has come for 20 ms, or after 16 sleeps; one that has an error is
+ * received from anew, which looks first.
  *
  * Failures: where there is no memory to hold bytes, or no entry to begin with, the stream ends with
  * ENOMEM. Inside `received` everything may be called: the view is the run's own then, so that
@@ -369,6 +369,7 @@ void berth__uring_check(uring_backend *uring)
     }
     uring->unchecked_count = 0;
     uring->unchecked_live = 0;
+    uring->sleeps = 0;
     if (count == 0 || BERTH__SYSTEM("poll", poll(set, count, 0)) <= 0)
         return;
     for (nfds_t i = 0; i < count; i++) {
