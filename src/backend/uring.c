@@ -88,7 +88,7 @@ static bool poll_once(uring_backend *uring, int descriptor, unsigned events, con
 
 void berth__uring_finish(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->closing && stream->in_flight == 0 && !(stream->flags & (LISTED | STARVED)))
+    if (stream->closing && stream->in_flight == 0 && !(stream->flags & LISTED))
         berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
 }
 
@@ -652,6 +652,7 @@ static void destroy(berth__backend *backend)
     uring_backend *uring = of(backend);
     berth__ring_close(&uring->ring);
     (void)close(uring->bell);
+    berth__release(uring->buffer);
     berth__release(uring);
 }
 

@@ -30,18 +30,17 @@ enum {
 /* Flags of a stream; POLLED is that of listeners and watches too. */
 enum {
     LISTED = 1 << 0,     /* in the list that the next wait goes through */
-    STARVED = 1 << 1,    /* in the queue of those that found no buffer */
+    READS = 1 << 1,      /* by itself, since the kernel found no buffer for it */
     WAITING = 1 << 2,    /* has a place among the deferred */
     ARMED = 1 << 3,      /* the receive is in flight */
     CANCELLED = 1 << 4,  /* and was told to end */
     ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
     POLLED = 1 << 6,     /* a poll is in flight */
     CONNECTING = 1 << 7,
-    VIEW = 1 << 8,       /* `data` and `size` are the first of the views not yet run */
-    END = 1 << 9,        /* the receive has ended with `error`; not yet reported */
-    READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
-    UNCHECKED = 1 << 11, /* has a place among the unchecked */
-    BULK = 1 << 12       /* receives once at a time */
+    VIEW = 1 << 8,      /* `data` and `size` are the first of the views not yet run */
+    END = 1 << 9,       /* the receive has ended with `error`; not yet reported */
+    READABLE = 1 << 10, /* a listener that has something, found while there was no credit */
+    UNCHECKED = 1 << 11 /* has a place among the unchecked */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -72,14 +71,12 @@ typedef struct uring_backend {
     berth__ring ring;
     int bell;
     bool bell_armed;
-    bool news;          /* this wait has found something to run */
-    bool starving;      /* the last accept failed: descriptors have to be closed at once */
-    bool sweep;         /* a starved stream was closed */
-    bool starved_again; /* a receive found no buffer since the last were begun again */
-    unsigned feed;      /* how many to begin again for each buffer */
-    unsigned closes;    /* prepared, and not yet told of by descriptor_closed */
+    bool news;     /* this wait has found something to run */
+    bool starving; /* the last accept failed: descriptors have to be closed at once */
+    bool buffer_used;
+    uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */
+    unsigned closes; /* prepared, and not yet told of by descriptor_closed */
     struct uring_queue listed;
-    struct uring_queue starved;
     struct uring_frame *frame;
     unsigned deferred_count; /* places in use, empty ones included; of `unchecked` alike */
     unsigned unchecked_count;

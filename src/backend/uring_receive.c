@@ -8,15 +8,14 @@
  * it. A stream that sends before it has ever received is given one wait to be closed in, so that
  * one which only greets never has a receive to cancel.
  *
- * Bytes that must not keep their buffer, because receiving is stopped, or because all buffers are
- * lent to records that a blocking wait does not run (evict), are copied to `held`; beyond
+ * Bytes that must not keep their buffer, because receiving is stopped, are copied to `held`; beyond
  * HELD_LIMIT the receive is cancelled, and the rest stays in the kernel. Held bytes are always
  * older than views.
  *
- * A receive that finds no buffer waits in the queue `starved`, and some are begun again whenever
- * buffers have come back, which may be before the failure is seen. While there is so much to read
- * that buffers run out, streams receive once at a time, as many as there are buffers: a receive
- * that goes on would fail again after each buffer.
+ * A stream whose receive finds no buffer READS by itself: its runs call recv, into one buffer that
+ * all such streams share, until the kernel has no more; then the ring receives for it again. So
+ * streams that have much to read are read as on epoll, through memory that stays in the cache, and
+ * it does not matter who keeps the buffers: nobody waits for them.
  *
  * The kernel (6.18 and before) forgets a reset that has come together with the bytes before it:
  * both wake the receive once, it takes the bytes, and is never woken again. A stream that has
@@ -33,15 +32,16 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
+#include "../memory.h"
 #include "system.h"
 
 #define HELD_LIMIT ((size_t)65536)
 
 enum {
-    DEEP = 4,         /* nested runs from which on views are copied, lest they hold all buffers */
-    FEED_LIMIT = 64,  /* receives begun again for each buffer, at most */
-    BULK_SIZE = 16384 /* a receive of less ends the time of single ones */
+    DEEP = 4,        /* nested runs from which on views are copied, lest they hold all buffers */
+    EMERGENCY = 1024 /* bytes of stack to read into when memory is out */
 };
 
 _Static_assert(BERTH__URING_UNCHECKED <= UINT8_MAX + 1 && BERTH__URING_DEFERRED <= UINT8_MAX + 1,
@@ -76,7 +76,7 @@ static berth__stream *queue_take(struct uring_queue *queue)
 /* Has the next wait see whether the stream's receive is as it should be. */
 void berth__uring_list(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->flags & (LISTED | STARVED | WAITING))
+    if (stream->flags & (LISTED | WAITING))
         return;
     stream->flags |= LISTED;
     queue_add(&uring->listed, stream);
@@ -210,7 +210,7 @@ static void hold_views(uring_backend *uring, berth__stream *stream)
 
 static bool wants_receive(const berth__stream *stream)
 {
-    return stream->receiving && !(stream->flags & (END | CONNECTING)) &&
+    return stream->receiving && !(stream->flags & (END | CONNECTING | READS)) &&
            berth__chain_size(&stream->held) < HELD_LIMIT;
 }
 
@@ -221,7 +221,7 @@ static void arm(uring_backend *uring, berth__stream *stream)
         end_by(uring, stream, ENOMEM);
         return;
     }
-    berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor, stream->flags & BULK);
+    berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_RECEIVE));
     stream->flags |= ARMED | ARMED_ONCE;
     stream->in_flight++;
@@ -244,76 +244,72 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
         berth__uring_list(uring, stream);
 }
 
-/* ---- running out of buffers --------------------------------------------------------------- */
+/* ---- reading without the ring -------------------------------------------------------------- */
 
-static void starve(uring_backend *uring, berth__stream *stream)
+/* What recv has found but bytes: returns whether the stream is done with reading by itself. */
+static bool stops_reading(uring_backend *uring, berth__stream *stream, int error)
 {
-    uring->base.counts.buffer_shortages++;
-    uring->starved_again = true;
-    stream->flags |= BULK;
-    if (uring->ring.available > 0 || (stream->flags & (LISTED | STARVED | WAITING))) {
-        berth__uring_list(uring, stream); /* buffers have come back since the kernel looked */
-        return;
+    if (error == EINTR)
+        return false;
+    stream->flags &= (uint16_t)~READS;
+    if (error == EAGAIN) {
+        berth__uring_list(uring, stream);
+        return true;
     }
-    stream->flags |= STARVED;
-    queue_add(&uring->starved, stream);
+    stream->flags |= END;
+    stream->error = (int16_t)error;
+    return true;
 }
 
-/* All buffers may be lent to records that nobody runs, since a blocking wait runs others: copy what
- * they hold. */
-static void evict(uring_backend *uring)
+static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
+                      size_t budget, uint8_t *buffer, size_t size)
 {
-    for (berth__ready *ready = uring->base.ready.first; ready != NULL; ready = ready->next) {
-        if (ready->kind == BERTH__READY_STREAM)
-            hold_views(uring, (berth__stream *)ready);
-    }
-    /* Those on the stack are in no list; the view that a handler looks at is not theirs any more.
-     */
-    for (struct uring_frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
-        if (!frame->gone)
-            hold_views(uring, frame->stream);
-    }
-}
-
-/* Takes out those that were closed. */
-static void sweep_starved(uring_backend *uring)
-{
-    uring->sweep = false;
-    struct uring_queue all = uring->starved;
-    queue_init(&uring->starved);
-    for (berth__stream *stream; (stream = queue_take(&all)) != NULL;) {
-        if (!stream->closing) {
-            queue_add(&uring->starved, stream);
+    while (stream->receiving && (stream->flags & READS)) {
+        if (budget == 0) {
+            berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
+            return;
+        }
+        size_t room = size < budget ? size : budget;
+        ssize_t got = BERTH__SYSTEM("recv", recv(stream->descriptor, buffer, room, MSG_DONTWAIT));
+        if (got <= 0) {
+            if (stops_reading(uring, stream, got < 0 ? errno : 0))
+                return;
             continue;
         }
-        stream->flags &= (uint16_t)~STARVED;
-        berth__uring_finish(uring, stream);
+        budget -= (size_t)got;
+        if ((size_t)got < room)
+            (void)stops_reading(uring, stream, EAGAIN);
+        stream->events->received(stream, buffer, (size_t)got);
+        if (frame->gone)
+            return;
     }
 }
 
-/* Begins some receives again: one for each buffer, and twice as many each time nobody went hungry,
- * since a buffer can serve many small messages, or one receive. */
-static void feed_starved(uring_backend *uring)
+/* For a run inside an event of another that reads, and for want of memory. */
+BERTH__RARE static void read_aside(uring_backend *uring, berth__stream *stream,
+                                   const struct uring_frame *frame, size_t budget)
 {
-    if (uring->sweep)
-        sweep_starved(uring);
-    if (uring->starved.first == NULL)
+    uint8_t emergency[EMERGENCY];
+    uint8_t *other = berth__allocate(BERTH__RECEIVE_BUDGET);
+    if (other == NULL)
+        read_into(uring, stream, frame, budget, emergency, sizeof emergency);
+    else
+        read_into(uring, stream, frame, budget, other, BERTH__RECEIVE_BUDGET);
+    berth__release(other);
+}
+
+static void read_itself(uring_backend *uring, berth__stream *stream,
+                        const struct uring_frame *frame, size_t budget)
+{
+    if (uring->buffer == NULL)
+        uring->buffer = berth__allocate(BERTH__RECEIVE_BUDGET);
+    if (uring->buffer == NULL || uring->buffer_used) {
+        read_aside(uring, stream, frame, budget);
         return;
-    if (uring->ring.available == 0)
-        evict(uring);
-    if (uring->starved_again)
-        uring->feed = 1;
-    else if (uring->feed < FEED_LIMIT)
-        uring->feed *= 2;
-    uring->starved_again = false;
-    unsigned most = uring->ring.available * uring->feed;
-    for (; most > 0; most--) {
-        berth__stream *stream = queue_take(&uring->starved);
-        if (stream == NULL)
-            return;
-        stream->flags &= (uint16_t)~STARVED;
-        berth__uring_list(uring, stream);
     }
+    uring->buffer_used = true;
+    read_into(uring, stream, frame, budget, uring->buffer, BERTH__RECEIVE_BUDGET);
+    uring->buffer_used = false;
 }
 
 /* ---- missed resets ------------------------------------------------------------------------ */
@@ -412,19 +408,20 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
         return;
 
     /* Nobody has asked for the end of one that was to go on. */
-    if (result > 0 && !(stream->flags & (BULK | CANCELLED)))
+    if (result > 0 && !(stream->flags & CANCELLED))
         uring->base.counts.receives_renewed++;
     stream->in_flight--;
     stream->flags &= (uint16_t) ~(ARMED | CANCELLED);
-    if (result >= 0 && result < BULK_SIZE)
-        stream->flags &= (uint16_t)~BULK;
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;
     }
     switch (-result) {
     case ENOBUFS:
-        starve(uring, stream);
+        uring->base.counts.buffer_shortages++;
+        stream->flags |= READS;
+        if (stream->receiving)
+            berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
         return;
     case EAGAIN: { /* somebody has made the descriptor non-blocking */
         int off = 0;
@@ -447,8 +444,6 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
 void berth__uring_receive_init(uring_backend *uring)
 {
     queue_init(&uring->listed);
-    queue_init(&uring->starved);
-    uring->feed = 1;
     for (uint16_t number = BERTH__URING_PIECES - 1; number > 0; number--) {
         uring->pieces[number].next = uring->free_piece;
         uring->free_piece = number;
@@ -460,7 +455,7 @@ void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
     if (stream->receiving || stream->closing || stream->ended)
         return;
     stream->receiving = true;
-    if (stream->held.first != NULL || (stream->flags & (VIEW | END)))
+    if (stream->held.first != NULL || (stream->flags & (VIEW | END | READS)))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
     if (wants_receive(stream) && (stream->flags & (ARMED | CANCELLED)) != ARMED)
         berth__uring_list((uring_backend *)backend, stream);
@@ -482,8 +477,6 @@ void berth__uring_leave(uring_backend *uring, berth__stream *stream)
         uring->deferred[stream->place] = NULL;
         stream->flags &= (uint16_t)~WAITING;
     }
-    if (stream->flags & STARVED)
-        uring->sweep = true;
     berth__uring_checked(uring, stream);
     while (stream->flags & VIEW) {
         uint32_t size;
@@ -495,7 +488,6 @@ void berth__uring_leave(uring_backend *uring, berth__stream *stream)
 void berth__uring_maintain(uring_backend *uring)
 {
     list_deferred(uring);
-    feed_starved(uring);
     struct uring_queue todo = uring->listed;
     if (todo.first == NULL)
         return;
@@ -508,8 +500,7 @@ void berth__uring_maintain(uring_backend *uring)
 
 bool berth__uring_unsettled(const uring_backend *uring)
 {
-    return uring->listed.first != NULL || uring->deferred_count > 0 ||
-           (uring->starved.first != NULL && uring->ring.available > 0);
+    return uring->listed.first != NULL || uring->deferred_count > 0;
 }
 
 /* Returns whether the budget has lasted. */
@@ -558,6 +549,8 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return;
     }
+    if (!frame->gone && stream->receiving && (stream->flags & READS))
+        read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return;
     if (!(stream->flags & END)) {

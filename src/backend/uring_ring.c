@@ -123,13 +123,9 @@ bool berth__ring_overflowed(const berth__ring *ring)
 
 /* An attempt before there are bytes would be in vain, and fail if there is no buffer at the moment.
  */
-void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
-                                 bool once)
+void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor)
 {
-    if (once)
-        io_uring_prep_recv(sqe, descriptor, NULL, 0, 0);
-    else
-        io_uring_prep_recv_multishot(sqe, descriptor, NULL, ring->cap, 0);
+    io_uring_prep_recv_multishot(sqe, descriptor, NULL, ring->cap, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     sqe->buf_group = GROUP;
@@ -143,7 +139,6 @@ static void provide(berth__ring *ring, unsigned number)
     io_uring_buf_ring_add(ring->entries, ring->memory + (size_t)number * ring->size, ring->size,
                           (unsigned short)number, (int)ring->count - 1, 0);
     io_uring_buf_ring_advance(ring->entries, 1);
-    ring->available++;
 }
 
 const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cqe)
@@ -156,10 +151,7 @@ const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cq
         buffer->used += (uint32_t)cqe->res;
         filled = buffer->used >= ring->size || !(cqe->flags & CQE_BUFFER_MORE);
     }
-    if (filled && !buffer->filled) {
-        buffer->filled = true;
-        ring->available--;
-    }
+    buffer->filled = buffer->filled || filled;
     buffer->references++;
     return bytes;
 }
@@ -232,7 +224,6 @@ static const char *register_buffers(berth__ring *ring)
         errno = error;
         return "io_uring_register of buffers";
     }
-    ring->available = 0;
     io_uring_buf_ring_init(ring->entries);
     for (unsigned number = 0; number < ring->count; number++)
         provide(ring, number);
@@ -282,7 +273,7 @@ static int start_receive(berth__ring *ring, int descriptor)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
     if (sqe == NULL)
         return EBUSY;
-    berth__ring_prepare_receive(ring, sqe, descriptor, false);
+    berth__ring_prepare_receive(ring, sqe, descriptor);
     io_uring_sqe_set_data64(sqe, TEST_RECEIVE);
     return 0;
 }

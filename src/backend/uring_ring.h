@@ -30,10 +30,9 @@ typedef struct berth__ring {
     struct io_uring ring;
     struct io_uring_buf_ring *entries;
     uint8_t *memory;
-    unsigned count;     /* of buffers */
-    unsigned size;      /* of each */
-    unsigned available; /* that the kernel can still write to */
-    unsigned cap; /* bytes that a receive takes before others get their turn; 0: not limited */
+    unsigned count; /* of buffers */
+    unsigned size;  /* of each */
+    unsigned cap;   /* bytes that a receive takes before others get their turn; 0: not limited */
     bool incremental;
     berth__ring_buffer buffers[BERTH__RING_BUFFERS];
 } berth__ring;
@@ -66,8 +65,7 @@ const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cq
 void berth__ring_give(berth__ring *ring, const uint8_t *bytes);
 bool berth__ring_same_buffer(const berth__ring *ring, const uint8_t *one, const uint8_t *other);
 
-/* An entry of a receive that waits for bytes first; `once`, or until it is cancelled or fails. */
-void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor,
-                                 bool once);
+/* An entry of a receive that waits for bytes first, and goes on until it is cancelled or fails. */
+void berth__ring_prepare_receive(const berth__ring *ring, struct io_uring_sqe *sqe, int descriptor);
 
 #endif
