@@ -208,6 +208,12 @@ typedef enum berth__side {
     BERTH__PEER
 } berth__side;
 
+typedef enum berth__send_hint {
+    BERTH__SEND_ONLY, /* nothing is known of what follows */
+    BERTH__SEND_MORE, /* output follows at once: the kernel need not send a short segment */
+    BERTH__SEND_LAST  /* the stream will be closed as soon as this has gone */
+} berth__send_hint;
+
 typedef enum berth__close_mode {
     BERTH__CLOSE_NORMAL, /* an end for the peer; a reset if input was left in the kernel */
     BERTH__CLOSE_RESET   /* always a reset */
@@ -246,9 +252,9 @@ typedef struct berth__backend_operations {
     void (*receive_stop)(berth__backend *backend, berth__stream *stream);
 
     /* Returns 0 if the send is in flight, and ends with `sent`; else its result, as for `sent`.
-     * `more`: further output follows at once, so that the kernel need not send a short segment. */
+     * `hint` may help to send it well. */
     ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
-                      bool more);
+                      berth__send_hint hint);
 
     /* Ends the sending direction, at once; no send may be in flight. */
     int (*shutdown_send)(berth__backend *backend, berth__stream *stream);

@@ -226,7 +226,7 @@ static void send_header(berth__connector *connector)
     const uint8_t *data = berth__chain_at(&connector->header, 0, &size);
     berth__backend *backend = loop_of(connector)->backend;
     berth__stream *stream = connector->greeting;
-    ptrdiff_t result = backend->operations->send(backend, stream, data, size, false);
+    ptrdiff_t result = backend->operations->send(backend, stream, data, size, BERTH__SEND_ONLY);
     if (result != 0)
         header_sent(stream, result);
 }

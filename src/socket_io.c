@@ -399,8 +399,12 @@ static ptrdiff_t start_send(berth_socket *socket)
     if (data == NULL)
         return 0;
     berth__backend *backend = socket->object.loop->backend;
-    return backend->operations->send(backend, stream, data, size,
-                                     size < berth__chain_size(&socket->output));
+    berth__send_hint hint = BERTH__SEND_ONLY;
+    if (size < berth__chain_size(&socket->output))
+        hint = BERTH__SEND_MORE;
+    else if (socket->state == BERTH_STATE_CLOSING)
+        hint = BERTH__SEND_LAST;
+    return backend->operations->send(backend, stream, data, size, hint);
 }
 
 static void announce_output(berth_socket *socket, size_t bytes)

@@ -257,12 +257,14 @@ BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stre
 }
 
 static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                             size_t size, bool more)
+                             size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
     stream->data = data;
     stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
-    stream->flags = more ? stream->flags | MORE : stream->flags & (uint16_t)~MORE;
+    stream->flags &= (uint16_t)~MORE;
+    if (hint == BERTH__SEND_MORE)
+        stream->flags |= MORE;
     return try_send(stream) ? stream->ready.result : park_send(of(backend), stream);
 }
 

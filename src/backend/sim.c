@@ -298,9 +298,9 @@ static bool advance_send(berth__kernel *kernel, berth__stream *stream)
 }
 
 static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const void *data,
-                          size_t size, bool more)
+                          size_t size, berth__send_hint hint)
 {
-    (void)more;
+    (void)hint;
     berth__kernel *kernel = kernel_of(backend);
     assert(!stream->sending && !stream->closing && size > 0);
     stream->sending = true;

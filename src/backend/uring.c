@@ -294,16 +294,22 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
 }
 
 static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                             size_t size, bool more)
+                             size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
     berth__uring_checked(of(backend), stream);
+    /* By a call of its own, so that closing need not wait for another turn. */
+    if (hint == BERTH__SEND_LAST) {
+        ptrdiff_t result = berth__inet_put(backend, stream->descriptor, data, size);
+        if (result != -EAGAIN)
+            return result;
+    }
     struct io_uring_sqe *sqe = berth__ring_entry(&of(backend)->ring);
     if (sqe == NULL)
         return -ENOMEM;
     stream->sending = true;
     io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
-                       MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+                       MSG_NOSIGNAL | (hint == BERTH__SEND_MORE ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
     stream->in_flight++;
     return 0;
