@@ -63,10 +63,10 @@ static void end_by_hole(berth_socket *socket)
 }
 
 /* The usual case of berth__socket_pace: all was read, and more is wanted. */
-static bool goes_on(const berth_socket *socket)
+static bool reads_on(const berth_socket *socket)
 {
-    return socket->input.first == NULL && socket->state == BERTH_STATE_CONNECTED && !socket->holed &&
-           socket->stream->receiving;
+    return socket->input.first == NULL && socket->state == BERTH_STATE_CONNECTED &&
+           !socket->holed && socket->stream->receiving;
 }
 
 static void received(berth__stream *stream, const void *data, size_t size)
@@ -80,6 +80,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
         return;
     berth__enter(&socket->object);
     berth__pool *pool = &socket->object.loop->pool;
+    bool listed = socket->flush_link != NULL;
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
     bool whole = berth__chain_end_loan(&socket->input, pool);
     if (whole) {
@@ -88,12 +89,13 @@ static void received(berth__stream *stream, const void *data, size_t size)
         announce_input(socket);
         whole = berth__chain_end_loan(&socket->input, pool);
     }
-    if (socket->endings == endings && whole && !goes_on(socket))
+    if (socket->endings == endings && whole && !reads_on(socket))
         berth__socket_pace(socket);
     else if (socket->endings == endings && !whole)
         end_by_hole(socket);
-    /* What the handler has written goes now, while its bytes are in the cache. */
-    if (socket->flush_link != NULL) {
+    /* What the handler has written goes now, while its bytes are in the cache; not if others have
+     * written too, and may go on: all that goes out together. */
+    if (!listed && socket->flush_link != NULL) {
         berth__loop_flush_not(socket->object.loop, socket);
         berth__socket_settle(socket);
     }
