@@ -29,7 +29,7 @@ with Scenario(11, "overflow of completions",
     total = 1000 if scenario.short else 10000
     server = scenario.server("echo", backlog=4096, environment={"BERTH_RING_COMPLETIONS": "64"})
     finish = scenario.start_flood("transfer", server.port, total=total, parallel=min(total, 5000),
-                                  size=20000, sources=20)
+                                  size=10000, sources=20)
     stutter(server.pid, lambda: finish.process.poll() is None)
     counts = finish()
     stats = server.stats()
