@@ -211,7 +211,7 @@ typedef enum berth__side {
 typedef enum berth__send_hint {
     BERTH__SEND_ONLY, /* nothing is known of what follows */
     BERTH__SEND_MORE, /* output follows at once: the kernel need not send a short segment */
-    BERTH__SEND_LAST  /* the stream will be closed as soon as this has gone */
+    BERTH__SEND_LAST  /* the end follows, by close or shutdown_send, as soon as this has gone */
 } berth__send_hint;
 
 typedef enum berth__close_mode {

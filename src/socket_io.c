@@ -387,8 +387,8 @@ void berth_socket_set_half_close(berth_socket *socket, bool allowed)
 /* ---- output ---------------------------------------------------------------------------------- */
 
 /* Starts a send if there is output and none is in flight. Returns its result if it has ended at
- * once; else 0. */
-static ptrdiff_t start_send(berth_socket *socket)
+ * once; else 0. `ending`: after this output there is only the end, in the same turn; see 0054. */
+static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
 {
     berth__stream *stream = socket->stream;
     if (stream == NULL || stream->sending || socket->send_failed)
@@ -404,7 +404,7 @@ static ptrdiff_t start_send(berth_socket *socket)
     berth__send_hint hint = BERTH__SEND_ONLY;
     if (size < berth__chain_size(&socket->output))
         hint = BERTH__SEND_MORE;
-    else if (socket->state == BERTH_STATE_CLOSING)
+    else if (ending)
         hint = BERTH__SEND_LAST;
     return backend->operations->send(backend, stream, data, size, hint);
 }
@@ -502,9 +502,10 @@ void berth__socket_settle(berth_socket *socket)
     }
     if (socket->end_held && !socket->pending && !announce_held_end(socket))
         return;
+    bool ending = socket->shut || socket->state == BERTH_STATE_CLOSING;
     size_t others = socket->taken ? (size_t)socket->stream->ready.result : 0;
     socket->taken = false;
-    ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket);
+    ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket, ending);
     socket->flushed = false;
     if (result == 0 && others == 0)
         return;
@@ -618,7 +619,7 @@ bool berth_socket_flush(berth_socket *socket)
     if (!berth__socket_has_output(socket) || socket->stream == NULL)
         return false;
     /* What a long write has left, the kernel had no room for. */
-    ptrdiff_t result = socket->flushed || socket->taken ? 0 : start_send(socket);
+    ptrdiff_t result = socket->flushed || socket->taken ? 0 : start_send(socket, false);
     if (result != 0) {
         socket->flushed = true;
         socket->stream->ready.result = (int32_t)result;

@@ -263,7 +263,7 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     stream->data = data;
     stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
     stream->flags &= (uint16_t)~MORE;
-    if (hint == BERTH__SEND_MORE)
+    if (hint != BERTH__SEND_ONLY)
         stream->flags |= MORE;
     return try_send(stream) ? stream->ready.result : park_send(of(backend), stream);
 }

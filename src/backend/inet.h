@@ -66,6 +66,9 @@ ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, 
                            bool keep);
 ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *data, size_t size);
 
+/* The same as put; `more`: something follows at once. */
+ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool more);
+
 /* Closes a stream's descriptor in a mode. */
 void berth__inet_close(int descriptor, berth__close_mode mode);
 

@@ -54,12 +54,18 @@ ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, 
     return count < 0 ? -errno : count;
 }
 
+ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool more)
+{
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    ssize_t count;
+    do {
+        count = BERTH__SYSTEM("send", send(descriptor, data, size, flags));
+    } while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
 ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *data, size_t size)
 {
     (void)backend;
-    ssize_t count;
-    do {
-        count = BERTH__SYSTEM("send", send(descriptor, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
-    } while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : count;
+    return berth__inet_send(descriptor, data, size, false);
 }

@@ -300,7 +300,7 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     berth__uring_checked(of(backend), stream);
     /* By a call of its own, so that closing need not wait for another turn. */
     if (hint == BERTH__SEND_LAST) {
-        ptrdiff_t result = berth__inet_put(backend, stream->descriptor, data, size);
+        ptrdiff_t result = berth__inet_send(stream->descriptor, data, size, true);
         if (result != -EAGAIN)
             return result;
     }
@@ -309,7 +309,7 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
         return -ENOMEM;
     stream->sending = true;
     io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
-                       MSG_NOSIGNAL | (hint == BERTH__SEND_MORE ? MSG_MORE : 0));
+                       MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
     stream->in_flight++;
     return 0;

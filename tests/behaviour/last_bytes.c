@@ -1,9 +1,13 @@
 /*
- * The loop is freed while the peer of a connection that has ended in order is still sending.
+ * The last bytes of a connection: they leave with its end, and they arrive although the loop is
+ * freed while the peer is still sending.
  */
 #include "scene.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* More than the peer's kernel takes unread, less than ours keeps. */
 #define ANSWER ((size_t)200000)
@@ -64,4 +68,58 @@ CASE(loop_is_freed_while_the_peer_stays, "linger.h loop.h",
     struct peer *peer = answered();
     world_free_loop();
     check_answer(peer);
+}
+
+static void end_it(berth_socket *socket)
+{
+    berth_socket_write(socket, "greeting", 8);
+    berth_socket_disconnect_from_host(socket);
+}
+
+static void end_output(berth_socket *socket)
+{
+    berth_socket_write(socket, "greeting", 8);
+    berth_socket_shutdown_send(socket);
+}
+
+static void flush_and_end(berth_socket *socket)
+{
+    berth_socket_write(socket, "greeting", 8);
+    berth_socket_disconnect_from_host(socket);
+    berth_socket_flush(socket);
+}
+
+/* Segments that a client got behind the handshake until the host had ended as told. */
+static unsigned segments_of(void (*end)(berth_socket *socket))
+{
+    struct host *host = host_listening("h");
+    struct actor *client = actor_new("c");
+    berth_socket_set_half_close(client->socket, true);
+    ck_assert(berth_socket_connect_to_address(client->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    struct actor *actor = host_take_actor(host, "s");
+    UNTIL(client->connects == 1);
+    end(actor->socket);
+    UNTIL(client->finishes == 1);
+    ck_assert(actor_has(client, "greeting"));
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    int descriptor = berth_socket_descriptor(client->socket);
+    ck_assert_int_eq(getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    return info.tcpi_segs_in - 1;
+}
+
+CASE(end_leaves_with_the_last_output, "0054", "data and FIN are one segment")
+{
+    if (world_is_simulated())
+        case_skip("only a real kernel makes segments");
+    ck_assert_uint_eq(segments_of(end_it), 1);
+    ck_assert_uint_eq(segments_of(end_output), 1);
+}
+
+CASE(flushed_output_leaves_before_the_end, "0054",
+     "a flush may be followed by no turn for long: it does not wait for the end")
+{
+    if (world_is_simulated())
+        case_skip("only a real kernel makes segments");
+    ck_assert_uint_eq(segments_of(flush_and_end), 2);
 }
