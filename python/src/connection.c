@@ -25,6 +25,7 @@ struct bpy_connection {
     bpy_thread *home; /* owned: where it was made, and where slots without receiver are called */
     bpy_connection *incoming_before, *incoming_after;
     PyObject *function;  /* owned; called with the receiver in front if there is one */
+    PyCFunction method;  /* instead of a function: one of the receiver's class that takes nothing */
     PyObject *self;      /* owned: a weak reference to the object of another class, or NULL */
     bpy_signal *forward; /* owned: a signal of the receiver instead of a function */
     Py_ssize_t overload;
@@ -186,6 +187,13 @@ static Py_ssize_t arguments_of(PyObject *function, bool bound)
     return (flags & METH_NOARGS) != 0 ? 0 : (flags & METH_O) != 0 ? 1 : -1;
 }
 
+/* The object of a bound method of C, borrowed; NULL for everything else. */
+static PyObject *object_of(PyObject *slot)
+{
+    PyObject *self = PyCFunction_Check(slot) ? PyCFunction_GET_SELF(slot) : NULL;
+    return self != NULL && PyObject_TypeCheck(self, &bpy_object_type) ? self : NULL;
+}
+
 /* Of a bound method: its object and function, both owned. Else false. */
 static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
 {
@@ -194,10 +202,8 @@ static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
         *ret_function = Py_NewRef(PyMethod_GET_FUNCTION(slot));
         return true;
     }
-    if (!PyCFunction_Check(slot))
-        return false;
-    PyObject *self = PyCFunction_GET_SELF(slot);
-    if (self == NULL || !PyObject_TypeCheck(self, &bpy_object_type))
+    PyObject *self = object_of(slot);
+    if (self == NULL)
         return false;
     const char *name = ((PyCFunctionObject *)slot)->m_ml->ml_name;
     *ret_function = PyObject_GetAttrString((PyObject *)Py_TYPE(self), name);
@@ -239,6 +245,12 @@ static bool aim(bpy_connection *connection, PyObject *slot)
     PyObject *self, *function;
     if (Py_IS_TYPE(slot, &bpy_signal_instance_type)) {
         aim_at_signal(connection, slot);
+        return true;
+    }
+    PyObject *object = object_of(slot);
+    if (object != NULL && PyCFunction_GET_FLAGS(slot) == METH_NOARGS) { /* such as deleteLater */
+        connection->receiver = (bpy_object *)object;
+        connection->method = PyCFunction_GET_FUNCTION(slot);
         return true;
     }
     if (unbind(slot, &self, &function)) {
@@ -284,7 +296,7 @@ static bool same_object(PyObject *a, PyObject *b)
 static bool same_slot(const bpy_connection *a, const bpy_connection *b)
 {
     if (a->dead || a->receiver != b->receiver || a->forward != b->forward ||
-        a->overload != b->overload)
+        a->overload != b->overload || a->method != b->method)
         return false;
     if (a->self != NULL || b->self != NULL) {
         return a->self != NULL && b->self != NULL && a->function == b->function &&
@@ -416,6 +428,13 @@ void bpy_print_error(void)
     PyErr_SetInterrupt();
 }
 
+static void finish_call(PyObject *result)
+{
+    if (result == NULL)
+        bpy_print_error();
+    Py_XDECREF(result);
+}
+
 /* Calls the slot now, on this thread. */
 void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
                          Py_ssize_t count)
@@ -437,16 +456,15 @@ void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObjec
         Py_INCREF(forward);
         bpy_emit_signal((bpy_object *)self, forward, connection->overload, args, count);
         Py_DECREF(forward);
+    } else if (connection->method != NULL) {
+        finish_call(connection->method(self, NULL));
     } else if (connection->function != NULL) {
         Py_ssize_t first = self != NULL;
         stack[0] = self;
         for (Py_ssize_t i = 0; i < count; i++)
             stack[first + i] = args[i];
         PyObject *function = Py_NewRef(connection->function);
-        PyObject *result = PyObject_Vectorcall(function, stack, (size_t)(first + count), NULL);
-        if (result == NULL)
-            bpy_print_error();
-        Py_XDECREF(result);
+        finish_call(PyObject_Vectorcall(function, stack, (size_t)(first + count), NULL));
         Py_DECREF(function);
     }
     Py_XDECREF(self);
