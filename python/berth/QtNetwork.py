@@ -7,5 +7,14 @@ from ._network import QNetworkAddressEntry, QNetworkInterface, QNetworkProxy
 
 _network.install()
 
-__all__ = ["QAbstractSocket", "QHostAddress", "QNetworkAddressEntry", "QNetworkInterface",
+
+def __getattr__(name):
+    if name != "QAuthenticator":  # loaded when it is asked for
+        raise AttributeError(f"module 'berth.QtNetwork' has no attribute {name!r}")
+    from ._authenticator import QAuthenticator
+    globals()[name] = QAuthenticator
+    return QAuthenticator
+
+
+__all__ = ["QAbstractSocket", "QAuthenticator", "QHostAddress", "QNetworkAddressEntry", "QNetworkInterface",
            "QNetworkProxy", "QTcpServer", "QTcpSocket"]

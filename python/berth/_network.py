@@ -93,13 +93,13 @@ class QNetworkProxy:
         return QNetworkProxy(self)
 
     def setRawHeader(self, name, value):
-        """Sets a header of the requests to an HTTP proxy; an empty value takes it out."""
+        """Keeps a header, which is not sent; an empty value takes it out."""
         self._headers = {**self._headers, bytes(name): bytes(value)}
         if not value:
             del self._headers[bytes(name)]
 
     def rawHeader(self, name):
-        """The value of such a header."""
+        """The value of a header that was set."""
         return QByteArray(self._headers.get(bytes(name), b""))
 
     def hasRawHeader(self, name):
@@ -173,7 +173,20 @@ def _set_tag(self, tag):
     self.__dict__["_protocol_tag"] = tag
 
 
+def _ask(self, *tried):
+    """Asks for the credentials of a proxy, seldom: the proxy to try next, or None."""
+    from . import _authenticator
+    proxy = self.proxy()
+    if proxy.type() == QNetworkProxy.DefaultProxy:
+        proxy = QNetworkProxy.applicationProxy()
+    if tried:
+        _authenticator.fill(proxy, *tried)
+    return _passed(proxy) if _authenticator.ask(self, proxy) else None
+
+
 SOCKET_MEMBERS = {
+    "_ask": _ask,
+    "_own_proxy": lambda self: _passed(self.proxy()),
     "socketType": lambda self: self.TcpSocket,
     "pauseMode": lambda self: self.PauseNever,
     "protocolTag": lambda self: self.__dict__.get("_protocol_tag", ""),

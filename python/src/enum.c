@@ -1,5 +1,5 @@
 /*
- * Values in passing: enumerations, ports, proxies.
+ * Values in passing: enumerations and ports.
  *
  * Of the enumerations that C hands out the classes are Python's (berth/_enums.py), which
  * registers them here with their members by number. Numbers begin at -1, as Qt's errors do.
@@ -44,30 +44,6 @@ int bpy_port_convert(PyObject *object, void *ret_port)
     return 1;
 }
 
-/* What a QNetworkProxy is passed as: (proxy, type, host, port, user, password). HTTP proxies that
- * cache only are to Berth as those that connect. The strings are the arguments'. */
-bool bpy_proxy_parse(PyObject *args, PyObject **ret_proxy, berth_proxy *ret_value)
-{
-    int type;
-    *ret_value = (berth_proxy){.type = BERTH_PROXY_DEFAULT};
-    if (!PyArg_ParseTuple(args, "OisO&ss", ret_proxy, &type, &ret_value->host, bpy_port_convert,
-                          &ret_value->port, &ret_value->user, &ret_value->password))
-        return false;
-    ret_value->type = type > BERTH_PROXY_HTTP ? BERTH_PROXY_HTTP : (berth_proxy_type)type;
-    return true;
-}
-
-static PyObject *set_application_proxy(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *proxy;
-    berth_proxy value;
-    if (!bpy_proxy_parse(args, &proxy, &value))
-        return NULL;
-    if (!berth_proxy_set_application(&value))
-        return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
-    Py_RETURN_NONE;
-}
-
 static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)
 {
     int which;
@@ -91,8 +67,6 @@ static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef functions[] = {
     {"set_enum", set_enum, METH_VARARGS, "set_enum(number, class, members)"},
-    {"set_application_proxy", set_application_proxy, METH_VARARGS,
-     "set_application_proxy(proxy, type, host, port, user, password)"},
     {NULL, NULL, 0, NULL},
 };
 

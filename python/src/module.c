@@ -67,10 +67,18 @@ PyMODINIT_FUNC PyInit__berth(void);
 PyMODINIT_FUNC PyInit__berth(void)
 {
     static int (*const parts[])(PyObject *) = {
-        bpy_enum_ready,         bpy_signal_ready_types,     bpy_thread_ready_types,
-        bpy_object_ready_types, bpy_byte_array_ready_types, bpy_host_address_ready_types,
-        bpy_timer_ready_types,  bpy_event_loop_ready_types, bpy_qthread_ready_types,
-        bpy_socket_ready_types, bpy_server_ready_types,
+        bpy_proxy_ready,
+        bpy_enum_ready,
+        bpy_signal_ready_types,
+        bpy_thread_ready_types,
+        bpy_object_ready_types,
+        bpy_byte_array_ready_types,
+        bpy_host_address_ready_types,
+        bpy_timer_ready_types,
+        bpy_event_loop_ready_types,
+        bpy_qthread_ready_types,
+        bpy_socket_ready_types,
+        bpy_server_ready_types,
     };
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)

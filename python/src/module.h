@@ -116,6 +116,7 @@ struct bpy_run {
 bpy_thread *bpy_thread_new(void);
 void bpy_thread_assume(bpy_thread *thread);
 bpy_thread *bpy_thread_current(void);
+bool bpy_thread_is_current(const bpy_thread *thread);
 bpy_thread *bpy_thread_ref(bpy_thread *thread);
 void bpy_thread_unref(bpy_thread *thread);
 bool bpy_thread_loop(bpy_thread *thread); /* makes its loop if there is none; raises on failure */
@@ -215,6 +216,7 @@ typedef enum bpy_enum {
 
 PyObject *bpy_enum_value(bpy_enum which, int value);
 int bpy_enum_ready(PyObject *module);
+int bpy_proxy_ready(PyObject *module);
 
 extern PyTypeObject bpy_byte_array_type;
 PyObject *bpy_byte_array_make(PyObject *bytes); /* takes the reference; NULL is passed on */

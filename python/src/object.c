@@ -16,9 +16,13 @@
 #include <stddef.h>
 #include <structmember.h>
 
+/* The collector may run in any thread, and natives answer in their own only: elsewhere they count
+ * as at work, until a collection at home knows better. */
 static bool object_busy(bpy_object *self)
 {
-    return self->kind->busy != NULL && !self->destroyed && self->kind->busy(self);
+    if (self->kind->busy == NULL || self->destroyed)
+        return false;
+    return (self->homed && !bpy_thread_is_current(self->home)) || self->kind->busy(self);
 }
 
 /* ---- making ---- */

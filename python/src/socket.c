@@ -88,6 +88,16 @@ static void emit_number(bpy_socket *self, bpy_known_signal which, PyObject *numb
     Py_XDECREF(number);
 }
 
+/* Both signals of the error that was noted. */
+static void emit_error(bpy_socket *self)
+{
+    int number = self->error;
+    Py_INCREF(self);
+    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, number));
+    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, number));
+    Py_DECREF(self);
+}
+
 static void on_ready_read(berth_socket *native, void *user)
 {
     bpy_socket *self = user;
@@ -114,31 +124,60 @@ static void on_error(berth_socket *native, berth_error error, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
-    Py_INCREF(self);
-    note_error(self, error);
-    int number = self->error;
-    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, number));
-    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, number));
-    Py_DECREF(self);
+    if (!self->given_up) {
+        note_error(self, error);
+        emit_error(self);
+    }
+    self->given_up = false;
     bpy_leave(entered);
+}
+
+/* Whether a change is a part of asking for a proxy's credentials, see proxy.c. Then the socket may
+ * be gone. */
+static bool hidden(bpy_socket *self, berth_state state)
+{
+    bool refused = state == BERTH_STATE_UNCONNECTED &&
+                   berth_socket_error(self->native) == BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED;
+    if (refused && bpy_socket_ask(self))
+        return true;
+    bool on_the_way = state == BERTH_STATE_HOST_LOOKUP || state == BERTH_STATE_CONNECTING;
+    self->asking = self->asking && on_the_way;
+    return self->asking;
+}
+
+static void on_host_found(berth_socket *native, void *user)
+{
+    bpy_socket *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    if (!self->asking)
+        bpy_emit(&self->object, BPY_HOST_FOUND, NULL);
+    bpy_leave(entered);
+}
+
+static void announce_state(bpy_socket *self, berth_state state)
+{
+    berth_error error = berth_socket_error(self->native);
+    if (state == BERTH_STATE_UNCONNECTED && error != BERTH_ERROR_NONE && !self->given_up)
+        note_error(self, error); /* the slot may ask already */
+    if (self->object.listeners != NULL)
+        emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));
 }
 
 static void on_state_changed(berth_socket *native, berth_state state, void *user)
 {
     bpy_socket *self = user;
+    (void)native;
     bool entered = bpy_enter();
-    if (state == BERTH_STATE_UNCONNECTED && berth_socket_error(native) != BERTH_ERROR_NONE)
-        note_error(self, berth_socket_error(native)); /* the slot may ask already */
-    if (self->object.listeners != NULL)
-        emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));
+    if (!hidden(self, state))
+        announce_state(self, state);
     bpy_leave(entered);
 }
 
-#define PLAIN_HANDLERS(X)                               \
-    X(connected, BPY_CONNECTED)                         \
-    X(disconnected, BPY_DISCONNECTED)                   \
-    X(read_channel_finished, BPY_READ_CHANNEL_FINISHED) \
-    X(host_found, BPY_HOST_FOUND)
+#define PLAIN_HANDLERS(X)             \
+    X(connected, BPY_CONNECTED)       \
+    X(disconnected, BPY_DISCONNECTED) \
+    X(read_channel_finished, BPY_READ_CHANNEL_FINISHED)
 
 #define PLAIN_HANDLER(name, signal)                         \
     static void on_##name(berth_socket *native, void *user) \
@@ -158,12 +197,15 @@ static const berth_socket_handlers handlers = {
     .bytes_written = on_bytes_written,
     .error_occurred = on_error,
     .state_changed = on_state_changed,
+    .host_found = on_host_found,
 };
 
 /* ---- the native socket ---- */
 
 static berth_state state_of(const bpy_socket *self)
 {
+    if (self->asking) /* whatever the native is between two attempts */
+        return BERTH_STATE_CONNECTING;
     return self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
 }
 
@@ -285,12 +327,10 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
 
 /* ---- connecting ---- */
 
-static PyObject *refuse_proxy(bpy_socket *self)
+static PyObject *refuse(bpy_socket *self, berth_error error, const char *text)
 {
-    int error = bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION);
-    bpy_socket_fail(self, error, "Operation on socket is not supported");
-    emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, error));
-    emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, error));
+    bpy_socket_fail(self, bpy_error_number(error), text);
+    emit_error(self);
     Py_RETURN_NONE;
 }
 
@@ -318,11 +358,19 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (host == NULL)
         return NULL;
     berth_state state = state_of(self);
-    if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND)
+    if (self->asking)
+        return refuse(self, BERTH_ERROR_OPERATION, text_of(self, BERTH_ERROR_OPERATION, NULL, 0));
+    if (!bpy_socket_own_proxy(self))
+        return NULL;
+    if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND) {
         self->mode = mode & READ_WRITE;
+        self->port = port;
+    }
     self->timeout_text = NULL;
+    self->given_up = false;
     if (self->caching)
-        return refuse_proxy(self);
+        return refuse(self, BERTH_ERROR_UNSUPPORTED_OPERATION,
+                      "Operation on socket is not supported");
     berth_socket_connect_to_host(self->native, host, port);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
@@ -382,6 +430,7 @@ static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
+    self->asking = false;
     if (self->native != NULL)
         berth_socket_disconnect_from_host(self->native);
     bpy_thread_hand_over(self->object.home);
@@ -395,6 +444,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     bpy_socket_leave_device(self);
     self->mode = 0;
+    self->asking = false;
     if (self->native != NULL)
         berth_socket_close(self->native);
     bpy_thread_hand_over(self->object.home);
@@ -410,6 +460,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     bpy_socket_leave_device(self);
     self->mode = 0;
+    self->asking = false;
     if (self->native != NULL)
         berth_socket_abort(self->native);
     bpy_thread_hand_over(self->object.home);
@@ -419,6 +470,24 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
 /* ---- waits ---- */
 
 typedef bool wait_function(berth_socket *socket, int milliseconds);
+
+/* Being asked for a proxy's credentials is not the end of connecting, for which the native takes
+ * it. */
+static bool wait_for_connected(berth_socket *native, int milliseconds)
+{
+    const bpy_socket *self = berth_socket_user(native);
+    berth_loop *loop = self->object.home->loop;
+    uint64_t end = berth_loop_now(loop) + (uint64_t)milliseconds;
+    bool connected = berth_socket_wait_for_connected(native, milliseconds);
+    while (!connected && self->asking && self->native == native) {
+        uint64_t now = berth_loop_now(loop);
+        if (milliseconds >= 0 && now >= end)
+            break;
+        connected =
+            berth_socket_wait_for_connected(native, milliseconds < 0 ? -1 : (int)(end - now));
+    }
+    return connected;
+}
 
 static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait, const char *text)
 {
@@ -444,10 +513,10 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
 
 #define NETWORK_TIMEOUT "Network operation timed out"
 
-#define WAITS(X)                                                                       \
-    X(waitForConnected, berth_socket_wait_for_connected, "Socket operation timed out") \
-    X(waitForReadyRead, berth_socket_wait_for_ready_read, NETWORK_TIMEOUT)             \
-    X(waitForBytesWritten, berth_socket_wait_for_bytes_written, NETWORK_TIMEOUT)       \
+#define WAITS(X)                                                                 \
+    X(waitForConnected, wait_for_connected, "Socket operation timed out")        \
+    X(waitForReadyRead, berth_socket_wait_for_ready_read, NETWORK_TIMEOUT)       \
+    X(waitForBytesWritten, berth_socket_wait_for_bytes_written, NETWORK_TIMEOUT) \
     X(waitForDisconnected, berth_socket_wait_for_disconnected, NETWORK_TIMEOUT)
 
 #define WAIT(name, function, text)                               \
@@ -524,6 +593,7 @@ static PyObject *socket_set_proxy(PyObject *object, PyObject *args)
         return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
     Py_INCREF(proxy);
     Py_XSETREF(self->proxy, proxy);
+    self->lent = false;
     self->caching = PyLong_AsLong(PyTuple_GET_ITEM(args, 1)) > BERTH_PROXY_HTTP;
     Py_RETURN_NONE;
 }
@@ -603,7 +673,10 @@ PyMethodDef bpy_socket_methods[] = {
     GETTERS(GETTER_ENTRY) WAITS(WAIT_ENTRY){
         "connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
         "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
-    {"bind", socket_bind, METH_VARARGS, "bind(address=Any, port=0) -> bool"},
+    {"bind", socket_bind, METH_VARARGS,
+     "bind(address=Any, port=0, mode=DefaultForPlatform) -> bool: whatever the mode, the address "
+     "is "
+     "shared with sockets that share it"},
     {"setSocketDescriptor", socket_adopt, METH_VARARGS,
      "setSocketDescriptor(descriptor, state=ConnectedState, mode=ReadWrite) -> bool: adopts it"},
     {"disconnectFromHost", socket_disconnect, METH_NOARGS,

@@ -1,6 +1,6 @@
 /*
- * A QTcpSocket as its two files see it: socket.c (connecting, states, waits) and device.c (reading
- * and writing).
+ * A QTcpSocket as its three files see it: socket.c (connecting, states, waits), device.c (reading
+ * and writing) and proxy.c (credentials).
  */
 #ifndef BPY_SOCKET_H
 #define BPY_SOCKET_H
@@ -19,13 +19,20 @@ typedef struct bpy_socket {
     PyObject *proxy;      /* a QNetworkProxy or NULL */
     PyObject *error_text; /* str, or NULL for the general text of the error */
     const char *timeout_text;
-    int error;    /* Qt's number */
-    int mode;     /* 0: not open */
-    bool caching; /* the proxy cannot connect, only cache */
+    int error;     /* Qt's number */
+    int mode;      /* 0: not open */
+    uint16_t port; /* of the target */
+    bool caching;  /* the proxy cannot connect, only cache */
+    bool asking;   /* for the proxy's credentials, or connecting again with what was told */
+    bool given_up; /* by the slot that was asked: the failure is not told */
+    bool lent;     /* the native's proxy is not the program's */
 } bpy_socket;
 
 void bpy_socket_fail(bpy_socket *self, int error, const char *text);
 void bpy_socket_leave_device(
     bpy_socket *self); /* aboutToClose, and closed for reading and writing */
+
+bool bpy_socket_ask(bpy_socket *self);
+bool bpy_socket_own_proxy(bpy_socket *self);
 
 #endif

@@ -98,6 +98,12 @@ bpy_thread *bpy_thread_current(void)
     return thread;
 }
 
+/* For the collector, inside which no record can be made. */
+bool bpy_thread_is_current(const bpy_thread *thread)
+{
+    return thread == current;
+}
+
 bool bpy_thread_loop(bpy_thread *thread)
 {
     if (thread->loop != NULL)

@@ -149,6 +149,17 @@ class Threads(unittest.TestCase):
         client.connectToHost("127.0.0.1", port)
         self.assertFalse(client.waitForConnected(5000))
 
+    def test_a_collection_in_another_thread(self):
+        server = listening()
+        client, taken = _servers.connected(server)
+        heard = []
+        client.readyRead.connect(lambda: heard.append(client.readAll()))  # a cycle
+        thread = threading.Thread(target=gc.collect)
+        thread.start()
+        thread.join()
+        taken.write(b"still there")
+        until(lambda: heard == [b"still there"])
+
     def test_a_thread_of_python_cleans_up(self):
         def use():
             server = listening()

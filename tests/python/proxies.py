@@ -1,0 +1,145 @@
+"""Asking for a proxy's credentials: what the slot that is asked may do."""
+
+import contextlib
+import io
+import unittest
+
+import _servers
+from _servers import listening, settle, until
+from berth.QtCore import QTimer
+from berth.QtNetwork import QAuthenticator, QNetworkProxy, QTcpSocket
+
+
+class Refusing:
+    """A SOCKS5 proxy that takes no credentials but "right"."""
+
+    def __init__(self):
+        self.server = listening()
+        self.server.newConnection.connect(self.take)
+        self.seen = []
+
+    def take(self):
+        peer = self.server.nextPendingConnection()
+        peer.readyRead.connect(lambda: self.answer(peer))
+
+    def answer(self, peer):
+        data = peer.readAll().data()
+        if data[:1] == b"\5" and len(data) == 3:
+            peer.write(b"\5\2")
+        elif data[:1] == b"\1":
+            self.seen.append(data)
+            peer.write(b"\1\0" if b"right" in data else b"\1\1")
+        else:
+            peer.write(b"\5\0\0\1\x0a\1\2\3\x10\1")
+
+
+class Proxies(unittest.TestCase):
+    def setUp(self):
+        self.proxy = Refusing()
+        self.heard = []
+        self.asked = 0
+
+    def connect(self, slot):
+        """A socket on its way, whose slot is called with it and the authenticator."""
+        self.socket = socket = QTcpSocket()
+        socket.stateChanged.connect(lambda state: self.heard.append(state.name))
+        socket.errorOccurred.connect(lambda error: self.heard.append(error.name))
+
+        def ask(_proxy, authenticator):
+            self.assertEqual(socket.state(), socket.ConnectingState)
+            self.asked += 1
+            slot(socket, authenticator)
+        socket.proxyAuthenticationRequired.connect(ask)
+        socket.setProxy(QNetworkProxy(QNetworkProxy.Socks5Proxy, "127.0.0.1",
+                                      self.proxy.server.serverPort(), "user", "wrong"))
+        socket.connectToHost("192.0.2.7", 80)
+
+    def test_it_tells_at_last(self):
+        def slot(_socket, authenticator):
+            authenticator.setUser("user")
+            authenticator.setPassword("right" if self.asked == 3 else "wrong again")
+        self.connect(slot)
+        until(lambda: self.socket.state() == self.socket.ConnectedState)
+        self.assertEqual(self.asked, 3)
+        self.assertEqual(len(self.proxy.seen), 4)
+        self.assertEqual(self.heard, ["HostLookupState", "ConnectingState", "ConnectedState"])
+        self.assertEqual(self.socket.proxy().password(), "wrong")
+
+    def ends(self, end):
+        """The slot ends the connection, and tells something all the same."""
+        def slot(socket, authenticator):
+            end(socket)
+            authenticator.setUser("user")
+        self.connect(slot)
+        until(lambda: self.socket.state() == self.socket.UnconnectedState)
+        settle()
+        self.assertEqual(self.heard, ["HostLookupState", "ConnectingState", "UnconnectedState"])
+        self.assertEqual((self.asked, len(self.proxy.seen)), (1, 1))
+
+    def test_it_aborts(self):
+        self.ends(lambda socket: socket.abort())
+
+    def test_it_closes(self):
+        self.ends(lambda socket: socket.close())
+
+    def test_it_disconnects(self):
+        self.ends(lambda socket: socket.disconnectFromHost())
+
+    def test_a_later_failure_is_told(self):
+        self.ends(lambda socket: socket.abort())
+        self.heard.clear()
+        self.proxy.server.close()
+        self.socket.connectToHost("192.0.2.7", 80)
+        until(lambda: "ProxyConnectionRefusedError" in self.heard)
+
+    def test_it_connects_elsewhere(self):
+        def slot(socket, _authenticator):
+            socket.connectToHost("127.0.0.1", 1)
+        self.connect(slot)
+        until(lambda: self.socket.state() == self.socket.UnconnectedState)
+        self.assertEqual(self.heard[2:], ["OperationError", "UnconnectedState",
+                                          "ProxyAuthenticationRequiredError"])
+
+    def test_it_raises(self):
+        def slot(_socket, _authenticator):
+            raise ValueError("unknown")
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            self.connect(slot)
+            until(lambda: self.socket.state() == self.socket.UnconnectedState)
+        self.assertIn("ValueError: unknown", told.getvalue())
+        self.assertEqual(self.heard[-1], "ProxyAuthenticationRequiredError")
+
+    def test_it_deletes_the_socket(self):
+        def slot(socket, authenticator):
+            parent.deleteLater()
+            settle()
+            authenticator.setUser("user")
+        parent = QTimer()
+        self.connect(slot)
+        self.socket.setParent(parent)
+        until(lambda: self.asked)
+        settle()
+        with self.assertRaises(RuntimeError):
+            self.socket.state()
+        self.assertEqual(len(self.proxy.seen), 1)
+
+    def test_a_time_limit_while_it_is_tried_again(self):
+        def slot(_socket, authenticator):
+            self.proxy.server.pauseAccepting()
+            authenticator.setUser("user")
+        self.connect(slot)
+        until(lambda: self.asked)
+        self.assertFalse(self.socket.waitForConnected(50))
+        self.assertEqual(self.socket.state(), self.socket.UnconnectedState)
+        self.assertEqual(self.heard[2:], ["UnconnectedState", "SocketTimeoutError"])
+
+    def test_the_value(self):
+        value = QAuthenticator()
+        with self.assertRaises(TypeError):
+            value.setUser(b"bytes")
+        self.assertTrue(value.isNull())
+
+
+if __name__ == "__main__":
+    unittest.main()
