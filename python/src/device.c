@@ -122,7 +122,7 @@ static bool may_write(bpy_socket *self)
         self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
     if (state != BERTH_STATE_UNCONNECTED && state != BERTH_STATE_BOUND)
         return true;
-    bpy_socket_fail(self, -1, "Socket is not connected");
+    bpy_endpoint_fail(&self->end, -1, "Socket is not connected");
     return false;
 }
 
@@ -173,7 +173,7 @@ static PyObject *device_flush(PyObject *object, PyObject *Py_UNUSED(none))
     if (self == NULL)
         return NULL;
     bool something = self->native != NULL && berth_socket_flush(self->native);
-    bpy_thread_hand_over(self->object.home);
+    bpy_thread_hand_over(self->end.object.home);
     return PyBool_FromLong(something);
 }
 

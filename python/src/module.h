@@ -86,6 +86,22 @@ void bpy_object_unsettle(bpy_object *self);
 bool bpy_object_here(bpy_object *self); /* raises RuntimeError when called in a wrong thread */
 int bpy_object_ready_types(PyObject *module);
 
+/* ---- sockets and servers (endpoint.c) ---- */
+
+typedef struct bpy_endpoint {
+    bpy_object object;
+    PyObject *proxy;      /* a QNetworkProxy or NULL */
+    PyObject *error_text; /* str or NULL */
+    int error;            /* Qt's number */
+} bpy_endpoint;
+
+void bpy_endpoint_fail(bpy_endpoint *self, int error, const char *text);
+PyObject *bpy_endpoint_error_string(const bpy_endpoint *self, const char *otherwise);
+void bpy_endpoint_keep_proxy(bpy_endpoint *self, PyObject *proxy);
+PyObject *bpy_endpoint_proxy(const bpy_endpoint *self);
+int bpy_endpoint_traverse(bpy_object *object, visitproc visit, void *arg);
+void bpy_endpoint_clear(bpy_object *object);
+
 /* ---- threads (thread.c) ---- */
 
 /* One thread as the module knows it. */

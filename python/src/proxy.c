@@ -81,7 +81,7 @@ static bool connect_again(bpy_socket *self, PyObject *proxy)
  * next one has begun, or the socket is gone. */
 bool bpy_socket_ask(bpy_socket *self)
 {
-    if (!bpy_has_listeners(&self->object, BPY_PROXY_AUTHENTICATION_REQUIRED))
+    if (!bpy_has_listeners(&self->end.object, BPY_PROXY_AUTHENTICATION_REQUIRED))
         return false;
     Py_INCREF(self);
     self->asking = true;

@@ -15,12 +15,9 @@
 #include <string.h>
 
 typedef struct server {
-    bpy_object object;
+    bpy_endpoint end;
     berth_server *native; /* NULL until it is needed */
-    PyObject *proxy;      /* a QNetworkProxy or NULL */
-    PyObject *error_text; /* str or NULL */
     PyObject *added;      /* list of sockets put into the queue by the program, or NULL */
-    int error;            /* Qt's number */
     int limit;
     unsigned accepted; /* connections, for waits to see whether more came */
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed since */
@@ -35,13 +32,6 @@ static server *to_server(bpy_object *object)
 }
 
 /* ---- errors ---- */
-
-static void note(server *self, int error, const char *text)
-{
-    self->error = error;
-    Py_XSETREF(self->error_text, PyUnicode_FromString(text));
-    PyErr_Clear();
-}
 
 static const char *text_of(berth_error error)
 {
@@ -66,7 +56,7 @@ static const char *text_of(berth_error error)
 static void note_native(server *self)
 {
     berth_error error = berth_server_error(self->native);
-    note(self, bpy_error_number(error), text_of(error));
+    bpy_endpoint_fail(&self->end, bpy_error_number(error), text_of(error));
 }
 
 /* ---- handlers ---- */
@@ -77,7 +67,7 @@ static void on_new_connection(berth_server *native, void *user)
     (void)native;
     bool entered = bpy_enter();
     self->accepted++;
-    bpy_emit(&self->object, BPY_NEW_CONNECTION, NULL);
+    bpy_emit(&self->end.object, BPY_NEW_CONNECTION, NULL);
     bpy_leave(entered);
 }
 
@@ -86,9 +76,9 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     server *self = user;
     (void)native;
     bool entered = bpy_enter();
-    note(self, bpy_error_number(error), text_of(error));
-    PyObject *number = bpy_enum_value(BPY_ENUM_ERROR, self->error);
-    bpy_emit(&self->object, BPY_ACCEPT_ERROR, number);
+    bpy_endpoint_fail(&self->end, bpy_error_number(error), text_of(error));
+    PyObject *number = bpy_enum_value(BPY_ENUM_ERROR, self->end.error);
+    bpy_emit(&self->end.object, BPY_ACCEPT_ERROR, number);
     Py_XDECREF(number);
     bpy_leave(entered);
 }
@@ -98,7 +88,7 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
 static PyObject * override(server *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject *dict = self->object.dict;
+    PyObject *dict = self->end.object.dict;
     PyObject *own = dict != NULL ? PyDict_GetItemWithError(dict, name_incoming) : NULL;
     if (own != NULL)
         return Py_NewRef(own);
@@ -148,7 +138,7 @@ static const berth_server_handlers overriding_handlers = {
 
 static bool need_native(server *self)
 {
-    bpy_object *object = &self->object;
+    bpy_object *object = &self->end.object;
     if (!bpy_object_check((PyObject *)self) || !bpy_object_here(object))
         return false;
     if (self->native != NULL)
@@ -213,25 +203,17 @@ static bool server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
     return true;
 }
 
-static int server_traverse(bpy_object *object, visitproc visit, void *arg)
-{
-    Py_VISIT(to_server(object)->proxy);
-    Py_VISIT(to_server(object)->added);
-    return 0;
-}
-
 static void server_clear(bpy_object *object)
 {
-    Py_CLEAR(to_server(object)->proxy);
+    bpy_endpoint_clear(object);
     Py_CLEAR(to_server(object)->added);
-    Py_CLEAR(to_server(object)->error_text);
 }
 
 static const bpy_kind server_kind = {
     .release = server_release,
     .busy = server_busy,
     .move = server_move,
-    .traverse = server_traverse,
+    .traverse = bpy_endpoint_traverse,
     .clear = server_clear,
 };
 
@@ -241,7 +223,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     server *self = (server *)bpy_object_new(type, &server_kind);
     if (self == NULL)
         return NULL;
-    self->error = -1;
+    self->end.error = -1;
     self->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
     return (PyObject *)self;
 }
@@ -285,23 +267,23 @@ static PyObject *server_set_descriptor(PyObject *object, PyObject *value)
     if (berth_server_set_descriptor(self->native, (int)descriptor))
         return listened(self, true);
     if (descriptor == -1)
-        note(self, -1, "Unknown error");
+        bpy_endpoint_fail(&self->end, -1, "Unknown error");
     else
-        note(self, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
-             "Invalid socket descriptor");
+        bpy_endpoint_fail(&self->end, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
+                          "Invalid socket descriptor");
     Py_RETURN_FALSE;
 }
 
 static PyObject *server_close(PyObject *object, PyObject *Py_UNUSED(none))
 {
     server *self = (server *)object;
-    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
     self->listened = false;
     destroy_added(self);
     if (self->native != NULL)
         berth_server_close(self->native);
-    bpy_thread_hand_over(self->object.home);
+    bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
 }
 
@@ -329,13 +311,13 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
 {
     server *self = (server *)object;
-    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
     berth_socket *native =
         self->native != NULL ? berth_server_base_next_pending_connection(self->native) : NULL;
     if (native == NULL)
         Py_RETURN_NONE;
-    return bpy_socket_from_native(native, &self->object);
+    return bpy_socket_from_native(native, &self->end.object);
 }
 
 static PyObject *server_incoming(PyObject *object, PyObject *value)
@@ -356,7 +338,7 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
     berth_socket *native = bpy_socket_native(socket);
     if (native == NULL)
         return NULL;
-    if (((bpy_object *)socket)->home != self->object.home)
+    if (((bpy_object *)socket)->home != self->end.object.home)
         return PyErr_Format(PyExc_RuntimeError, "the socket lives in another thread");
     if (self->added == NULL)
         self->added = PyList_New(0);
@@ -390,11 +372,11 @@ static PyObject *server_wait(PyObject *object, PyObject *args)
     bool timed_out = false, before;
     if (!PyArg_ParseTuple(args, "i:waitForNewConnection", &milliseconds))
         return NULL;
-    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
     if (self->native == NULL)
         return Py_BuildValue("(OO)", Py_False, Py_False);
-    bpy_thread *thread = self->object.home;
+    bpy_thread *thread = self->end.object.home;
     Py_INCREF(self);
     bpy_block(thread, true, &before);
     bool result = wait_for_burst(self, milliseconds, &timed_out);
@@ -412,7 +394,7 @@ static PyObject *server_set_limit(PyObject *object, PyObject *value)
     server *self = (server *)object;
     int limit = _PyLong_AsInt(value);
     if ((limit == -1 && PyErr_Occurred()) || !bpy_object_check(object) ||
-        !bpy_object_here(&self->object))
+        !bpy_object_here(&self->end.object))
         return NULL;
     self->limit = limit;
     if (self->native != NULL)
@@ -429,8 +411,7 @@ static PyObject *server_set_proxy(PyObject *object, PyObject *args)
         return NULL;
     if (!berth_server_set_proxy(self->native, &value))
         return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
-    Py_INCREF(proxy);
-    Py_XSETREF(self->proxy, proxy);
+    bpy_endpoint_keep_proxy(&self->end, proxy);
     Py_RETURN_NONE;
 }
 
@@ -458,12 +439,10 @@ static bool pending(const server *self)
       "int: -1 when not listening")                                                             \
     X(hasPendingConnections, PyBool_FromLong(pending(self)), "bool")                            \
     X(maxPendingConnections, PyLong_FromLong(self->limit), "int")                               \
-    X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->error),                                 \
+    X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->end.error),                             \
       "SocketError: of the last failure")                                                       \
-    X(errorString,                                                                              \
-      self->error_text != NULL ? Py_NewRef(self->error_text) : PyUnicode_FromString(""),        \
-      "str: of the last failure")                                                               \
-    X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
+    X(errorString, bpy_endpoint_error_string(&self->end, ""), "str: of the last failure")       \
+    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy as set, or None")
 
 #define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \

@@ -25,13 +25,6 @@ static bpy_socket *to_socket(bpy_object *object)
 
 /* ---- errors ---- */
 
-void bpy_socket_fail(bpy_socket *self, int error, const char *text)
-{
-    self->error = error;
-    Py_XSETREF(self->error_text, text != NULL ? PyUnicode_FromString(text) : NULL);
-    PyErr_Clear();
-}
-
 /* The reason at the end of a text such as "cannot connect to 10.0.0.1:80: network unreachable". */
 static const char *reason(const char *text, char *memory, size_t size)
 {
@@ -74,7 +67,8 @@ static const char *text_of(const bpy_socket *self, berth_error error, char *memo
 static void note_error(bpy_socket *self, berth_error error)
 {
     char memory[160];
-    bpy_socket_fail(self, bpy_error_number(error), text_of(self, error, memory, sizeof memory));
+    bpy_endpoint_fail(&self->end, bpy_error_number(error),
+                      text_of(self, error, memory, sizeof memory));
 }
 
 /* ---- handlers ---- */
@@ -84,14 +78,14 @@ static void emit_number(bpy_socket *self, bpy_known_signal which, PyObject *numb
     if (number == NULL)
         bpy_print_error();
     else
-        bpy_emit(&self->object, which, number);
+        bpy_emit(&self->end.object, which, number);
     Py_XDECREF(number);
 }
 
 /* Both signals of the error that was noted. */
 static void emit_error(bpy_socket *self)
 {
-    int number = self->error;
+    int number = self->end.error;
     Py_INCREF(self);
     emit_number(self, BPY_ERROR, bpy_enum_value(BPY_ENUM_ERROR, number));
     emit_number(self, BPY_ERROR_OCCURRED, bpy_enum_value(BPY_ENUM_ERROR, number));
@@ -103,7 +97,7 @@ static void on_ready_read(berth_socket *native, void *user)
     bpy_socket *self = user;
     bool entered = bpy_enter();
     if ((self->mode & READ_ONLY) != 0)
-        bpy_emit(&self->object, BPY_READY_READ, NULL);
+        bpy_emit(&self->end.object, BPY_READY_READ, NULL);
     else
         berth_socket_skip(native, SIZE_MAX);
     bpy_leave(entered);
@@ -114,7 +108,8 @@ static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
-    if (self->object.listeners != NULL && bpy_has_listeners(&self->object, BPY_BYTES_WRITTEN))
+    if (self->end.object.listeners != NULL &&
+        bpy_has_listeners(&self->end.object, BPY_BYTES_WRITTEN))
         emit_number(self, BPY_BYTES_WRITTEN, PyLong_FromSize_t(bytes));
     bpy_leave(entered);
 }
@@ -151,7 +146,7 @@ static void on_host_found(berth_socket *native, void *user)
     (void)native;
     bool entered = bpy_enter();
     if (!self->asking)
-        bpy_emit(&self->object, BPY_HOST_FOUND, NULL);
+        bpy_emit(&self->end.object, BPY_HOST_FOUND, NULL);
     bpy_leave(entered);
 }
 
@@ -160,7 +155,7 @@ static void announce_state(bpy_socket *self, berth_state state)
     berth_error error = berth_socket_error(self->native);
     if (state == BERTH_STATE_UNCONNECTED && error != BERTH_ERROR_NONE && !self->given_up)
         note_error(self, error); /* the slot may ask already */
-    if (self->object.listeners != NULL)
+    if (self->end.object.listeners != NULL)
         emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));
 }
 
@@ -185,7 +180,7 @@ static void on_state_changed(berth_socket *native, berth_state state, void *user
         bpy_socket *self = user;                            \
         (void)native;                                       \
         bool entered = bpy_enter();                         \
-        bpy_emit(&self->object, signal, NULL);              \
+        bpy_emit(&self->end.object, signal, NULL);          \
         bpy_leave(entered);                                 \
     }
 #define PLAIN_SLOT(name, signal) .name = on_##name,
@@ -211,7 +206,7 @@ static berth_state state_of(const bpy_socket *self)
 
 static bool need_native(bpy_socket *self)
 {
-    bpy_object *object = &self->object;
+    bpy_object *object = &self->end.object;
     if (!bpy_object_check((PyObject *)self) || !bpy_object_here(object))
         return false;
     if (self->native != NULL)
@@ -242,7 +237,7 @@ void bpy_socket_leave_device(bpy_socket *self)
 {
     if (self->mode == 0)
         return;
-    bpy_emit(&self->object, BPY_ABOUT_TO_CLOSE, NULL);
+    bpy_emit(&self->end.object, BPY_ABOUT_TO_CLOSE, NULL);
 }
 
 static void socket_release(bpy_object *object)
@@ -278,24 +273,12 @@ static bool socket_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
     return true;
 }
 
-static int socket_traverse(bpy_object *object, visitproc visit, void *arg)
-{
-    Py_VISIT(to_socket(object)->proxy);
-    return 0;
-}
-
-static void socket_clear(bpy_object *object)
-{
-    Py_CLEAR(to_socket(object)->proxy);
-    Py_CLEAR(to_socket(object)->error_text);
-}
-
 static const bpy_kind socket_kind = {
     .release = socket_release,
     .busy = socket_busy,
     .move = socket_move,
-    .traverse = socket_traverse,
-    .clear = socket_clear,
+    .traverse = bpy_endpoint_traverse,
+    .clear = bpy_endpoint_clear,
 };
 
 static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
@@ -303,7 +286,7 @@ static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
 {
     bpy_socket *self = (bpy_socket *)bpy_object_new(type, &socket_kind);
     if (self != NULL)
-        self->error = -1;
+        self->end.error = -1;
     return (PyObject *)self;
 }
 
@@ -316,12 +299,12 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
     self = (bpy_socket *)bpy_object_make(&bpy_tcp_socket_type, &socket_kind, parent);
     if (self == NULL)
         return NULL;
-    self->error = -1;
+    self->end.error = -1;
     self->mode = READ_WRITE;
     self->native = native;
     berth_socket_detach(native);
     berth_socket_set_handlers(native, &handlers, self);
-    bpy_object_settle(&self->object);
+    bpy_object_settle(&self->end.object);
     return (PyObject *)self;
 }
 
@@ -329,7 +312,7 @@ PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
 
 static PyObject *refuse(bpy_socket *self, berth_error error, const char *text)
 {
-    bpy_socket_fail(self, bpy_error_number(error), text);
+    bpy_endpoint_fail(&self->end, bpy_error_number(error), text);
     emit_error(self);
     Py_RETURN_NONE;
 }
@@ -406,15 +389,15 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
     self->mode = mode & READ_WRITE;
     if (descriptor >= 0 && state == BERTH_STATE_CONNECTED &&
         berth_socket_set_descriptor(self->native, (int)descriptor)) {
-        bpy_thread_hand_over(self->object.home);
+        bpy_thread_hand_over(self->end.object.home);
         Py_RETURN_TRUE;
     }
     self->mode = before;
     if (descriptor == -1)
-        bpy_socket_fail(self, -1, "Unknown error");
+        bpy_endpoint_fail(&self->end, -1, "Unknown error");
     else
-        bpy_socket_fail(self, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
-                        "Invalid socket descriptor");
+        bpy_endpoint_fail(&self->end, bpy_error_number(BERTH_ERROR_UNSUPPORTED_OPERATION),
+                          "Invalid socket descriptor");
     Py_RETURN_FALSE;
 }
 
@@ -422,7 +405,7 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
 
 static bool usable(bpy_socket *self)
 {
-    return bpy_object_check((PyObject *)self) && bpy_object_here(&self->object);
+    return bpy_object_check((PyObject *)self) && bpy_object_here(&self->end.object);
 }
 
 static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
@@ -433,7 +416,7 @@ static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
     self->asking = false;
     if (self->native != NULL)
         berth_socket_disconnect_from_host(self->native);
-    bpy_thread_hand_over(self->object.home);
+    bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
 }
 
@@ -447,7 +430,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
     self->asking = false;
     if (self->native != NULL)
         berth_socket_close(self->native);
-    bpy_thread_hand_over(self->object.home);
+    bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
 }
 
@@ -463,7 +446,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
     self->asking = false;
     if (self->native != NULL)
         berth_socket_abort(self->native);
-    bpy_thread_hand_over(self->object.home);
+    bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
 }
 
@@ -476,7 +459,7 @@ typedef bool wait_function(berth_socket *socket, int milliseconds);
 static bool wait_for_connected(berth_socket *native, int milliseconds)
 {
     const bpy_socket *self = berth_socket_user(native);
-    berth_loop *loop = self->object.home->loop;
+    berth_loop *loop = self->end.object.home->loop;
     uint64_t end = berth_loop_now(loop) + (uint64_t)milliseconds;
     bool connected = berth_socket_wait_for_connected(native, milliseconds);
     while (!connected && self->asking && self->native == native) {
@@ -495,11 +478,11 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
     int milliseconds = 30000;
     if (!PyArg_ParseTuple(args, "|i", &milliseconds))
         return NULL;
-    if (!bpy_object_check(object) || !bpy_object_here(&self->object))
+    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
     if (self->native == NULL)
         Py_RETURN_FALSE;
-    bpy_thread *thread = self->object.home;
+    bpy_thread *thread = self->end.object.home;
     bool before;
     Py_INCREF(self);
     self->timeout_text = text;
@@ -591,8 +574,7 @@ static PyObject *socket_set_proxy(PyObject *object, PyObject *args)
         return NULL;
     if (!berth_socket_set_proxy(self->native, &value))
         return PyErr_Format(PyExc_ValueError, "the proxy cannot be set");
-    Py_INCREF(proxy);
-    Py_XSETREF(self->proxy, proxy);
+    bpy_endpoint_keep_proxy(&self->end, proxy);
     self->lent = false;
     self->caching = PyLong_AsLong(PyTuple_GET_ITEM(args, 1)) > BERTH_PROXY_HTTP;
     Py_RETURN_NONE;
@@ -604,7 +586,7 @@ static PyObject *socket_set_error(PyObject *object, PyObject *args)
     const char *text = NULL;
     if (!PyArg_ParseTuple(args, "i|s", &error, &text) || !bpy_object_check(object))
         return NULL;
-    bpy_socket_fail((bpy_socket *)object, error, text);
+    bpy_endpoint_fail((bpy_endpoint *)object, error, text);
     Py_RETURN_NONE;
 }
 
@@ -619,13 +601,6 @@ static PyObject *native_address(const bpy_socket *self,
 static PyObject *native_port(const bpy_socket *self, uint16_t (*get)(const berth_socket *socket))
 {
     return PyLong_FromLong(self->native != NULL ? get(self->native) : 0);
-}
-
-static PyObject *error_string(const bpy_socket *self)
-{
-    if (self->error_text != NULL)
-        return Py_NewRef(self->error_text);
-    return PyUnicode_FromString("Unknown error");
 }
 
 static PyObject *read_buffer_size(const bpy_socket *self)
@@ -646,8 +621,8 @@ static PyObject *descriptor(const bpy_socket *self)
 
 #define GETTERS(X)                                                                           \
     X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")             \
-    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->error), "SocketError")                     \
-    X(errorString, error_string(self), "str")                                                \
+    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->end.error), "SocketError")                 \
+    X(errorString, bpy_endpoint_error_string(&self->end, "Unknown error"), "str")            \
     X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)), \
       "bool")                                                                                \
     X(socketDescriptor, descriptor(self), "int: -1 without a connection")                    \
@@ -657,7 +632,7 @@ static PyObject *descriptor(const bpy_socket *self)
     X(localPort, native_port(self, berth_socket_local_port), "int")                          \
     X(peerName, peer_name(self), "str: what was connected to")                               \
     X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                         \
-    X(_proxy, Py_NewRef(self->proxy != NULL ? self->proxy : Py_None), "the proxy as set, or None")
+    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy as set, or None")
 
 #define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \

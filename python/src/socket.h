@@ -14,12 +14,9 @@ enum {
 };
 
 typedef struct bpy_socket {
-    bpy_object object;
+    bpy_endpoint end;
     berth_socket *native; /* NULL until it is needed */
-    PyObject *proxy;      /* a QNetworkProxy or NULL */
-    PyObject *error_text; /* str, or NULL for the general text of the error */
     const char *timeout_text;
-    int error;     /* Qt's number */
     int mode;      /* 0: not open */
     uint16_t port; /* of the target */
     bool caching;  /* the proxy cannot connect, only cache */
@@ -28,7 +25,6 @@ typedef struct bpy_socket {
     bool lent;     /* the native's proxy is not the program's */
 } bpy_socket;
 
-void bpy_socket_fail(bpy_socket *self, int error, const char *text);
 void bpy_socket_leave_device(
     bpy_socket *self); /* aboutToClose, and closed for reading and writing */
 

@@ -1,0 +1,46 @@
+/*
+ * What sockets and servers have in common: the last error with its text, and the proxy that was
+ * set.
+ *
+ * The error is Qt's number, -1 for none yet; the text is Qt's, or NULL where whoever is asked for
+ * it knows a general one. The proxy is the program's QNetworkProxy, a value, of which the native
+ * has what counts.
+ */
+#include "module.h"
+
+void bpy_endpoint_fail(bpy_endpoint *self, int error, const char *text)
+{
+    self->error = error;
+    Py_XSETREF(self->error_text, text != NULL ? PyUnicode_FromString(text) : NULL);
+    PyErr_Clear();
+}
+
+PyObject *bpy_endpoint_error_string(const bpy_endpoint *self, const char *otherwise)
+{
+    return self->error_text != NULL ? Py_NewRef(self->error_text) : PyUnicode_FromString(otherwise);
+}
+
+void bpy_endpoint_keep_proxy(bpy_endpoint *self, PyObject *proxy)
+{
+    Py_INCREF(proxy);
+    Py_XSETREF(self->proxy, proxy);
+}
+
+/* The proxy as set, or None. */
+PyObject *bpy_endpoint_proxy(const bpy_endpoint *self)
+{
+    return Py_NewRef(self->proxy != NULL ? self->proxy : Py_None);
+}
+
+int bpy_endpoint_traverse(bpy_object *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((bpy_endpoint *)object)->proxy);
+    return 0;
+}
+
+void bpy_endpoint_clear(bpy_object *object)
+{
+    bpy_endpoint *self = (bpy_endpoint *)object;
+    Py_CLEAR(self->proxy);
+    Py_CLEAR(self->error_text);
+}
