@@ -32,6 +32,11 @@ static inline PyObject *Py_NewRef(PyObject *object)
 }
 #endif
 
+/* What 3.13 made public. */
+#if PY_VERSION_HEX < 0x030d0000
+#define PyLong_AsInt _PyLong_AsInt
+#endif
+
 typedef struct bpy_object bpy_object;
 typedef struct bpy_thread bpy_thread;
 typedef struct bpy_signal bpy_signal;

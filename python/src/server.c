@@ -392,7 +392,7 @@ static PyObject *server_wait(PyObject *object, PyObject *args)
 static PyObject *server_set_limit(PyObject *object, PyObject *value)
 {
     server *self = (server *)object;
-    int limit = _PyLong_AsInt(value);
+    int limit = PyLong_AsInt(value);
     if ((limit == -1 && PyErr_Occurred()) || !bpy_object_check(object) ||
         !bpy_object_here(&self->end.object))
         return NULL;

@@ -264,7 +264,7 @@ static bool parse_connect(PyObject *const *args, Py_ssize_t count, PyObject *nam
         PyErr_SetString(PyExc_TypeError, "connect(slot, type=Qt.AutoConnection): wrong arguments");
         return false;
     }
-    *ret_type = found[1] != NULL ? _PyLong_AsInt(found[1]) : 0;
+    *ret_type = found[1] != NULL ? PyLong_AsInt(found[1]) : 0;
     return *ret_type != -1 || !PyErr_Occurred();
 }
 
