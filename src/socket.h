@@ -85,33 +85,37 @@ struct berth_socket {
     uint8_t state;        /* berth_state */
     uint8_t error;        /* berth_error */
     uint8_t attempt;      /* berth__attempt of the last error */
-    bool in_ready_read : 1;
-    bool in_bytes_written : 1;
-    bool input_ended : 1; /* the peer has ended its direction */
-    bool heard : 1;       /* bytes have come on this connection */
-    bool spoken : 1;      /* bytes have gone, or may have gone before it was adopted */
-    bool connected : 1; /* marks for a wait, what has happened since it began: see socket_wait.c */
-    bool received : 1;
-    bool sent : 1;
-    bool flushed : 1; /* a send has ended, in berth_socket_flush or badly in a write: its result, in
-                         the stream, is to be announced */
-    bool taken : 1;   /* the kernel took bytes inside writes: how many, in the same place, is to be
-                         announced */
-    bool counted : 1; /* among the live connections of `server` */
-    bool pending : 1; /* in the queue of `server` */
-    bool of_worker : 1;  /* its loop counts it when it is freed or detached */
-    bool half_close : 1; /* the user lets the peer end its direction */
-    bool finished : 1;   /* read_channel_finished was called for this connection */
+    /* Looked at for each message, so that one test is enough for all of these. */
+    bool flushed : 1;  /* a send has ended, in berth_socket_flush or badly in a write: its result,
+                          in the stream, is to be announced */
+    bool taken : 1;    /* the kernel took bytes inside writes: how many, in the same place, is to
+                          be announced */
+    bool end_held : 1; /* the peer has ended while nobody had taken the socket: not announced yet */
+    bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
     bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
-    bool leaving : 1;    /* disconnect was asked for while connecting */
     bool shut : 1;       /* the user has ended the output: no more writing */
     bool send_failed : 1;
-    bool holed : 1;    /* input was lost for want of memory: none of it may follow */
-    bool end_held : 1; /* the peer has ended while nobody had taken the socket: not announced yet */
+    bool holed : 1; /* input was lost for want of memory: none of it may follow */
+    /* Set for each message. */
+    bool heard : 1;    /* bytes have come on this connection */
+    bool spoken : 1;   /* bytes have gone, or may have gone before it was adopted */
+    bool received : 1; /* marks for a wait, as `connected`: what has happened since it began, see
+                          socket_wait.c */
+    bool sent : 1;
+    bool in_ready_read : 1;
+    bool in_bytes_written : 1;
     bool in_transaction : 1;
     bool write_refused : 1; /* a write was cut at the high mark: `drained` is owed */
-    bool failing : 1;       /* handlers are being told that it could not begin */
-    bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
+    /* And the others. */
+    bool connected : 1;
+    bool input_ended : 1; /* the peer has ended its direction */
+    bool counted : 1;     /* among the live connections of `server` */
+    bool pending : 1;     /* in the queue of `server` */
+    bool of_worker : 1;   /* its loop counts it when it is freed or detached */
+    bool half_close : 1;  /* the user lets the peer end its direction */
+    bool finished : 1;    /* read_channel_finished was called for this connection */
+    bool leaving : 1;     /* disconnect was asked for while connecting */
+    bool failing : 1;     /* handlers are being told that it could not begin */
 };
 
 /* A socket for a descriptor, a child of the server. `accepted`: the backend has just accepted it,

@@ -494,13 +494,19 @@ static bool announce_held_end(berth_socket *socket)
     return berth__leave(&socket->object) && goes_on;
 }
 
-void berth__socket_settle(berth_socket *socket)
+/* The same for an end by the limit of output. */
+BERTH__RARE static bool settle_end(berth_socket *socket)
 {
     if (socket->overflowed && berth_socket_is_valid(socket)) {
         berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
-        return;
+        return false;
     }
-    if (socket->end_held && !socket->pending && !announce_held_end(socket))
+    return !socket->end_held || socket->pending || announce_held_end(socket);
+}
+
+void berth__socket_settle(berth_socket *socket)
+{
+    if ((socket->overflowed || socket->end_held) && !settle_end(socket))
         return;
     bool ending = socket->shut || socket->state == BERTH_STATE_CLOSING;
     size_t others = socket->taken ? (size_t)socket->stream->ready.result : 0;
@@ -560,10 +566,10 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, 
     return (size_t)result;
 }
 
-ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
+/* A write with all its limits and ways to fail. */
+BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *data, size_t size)
 {
     berth_loop *loop = socket->object.loop;
-    BERTH__OWN_THREAD(loop);
     if (!writable(socket)) {
         int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
         berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
@@ -594,6 +600,26 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     if (size == 0)
         return -1;
     if (socket->stream != NULL && !socket->stream->sending)
+        berth__loop_flush_later(loop, socket);
+    return (ptrdiff_t)size;
+}
+
+/* Connected, with nothing set that a write would have to mind. */
+static bool writes_freely(const berth_socket *socket)
+{
+    return socket->state == BERTH_STATE_CONNECTED && !socket->closed && !socket->shut &&
+           !socket->send_failed && !socket->overflowed && !socket->flushed && !socket->taken &&
+           !socket->object.freed && socket->write_high == 0 && socket->guard == NULL;
+}
+
+ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    bool usual = writes_freely(socket) && size > 0 && size < THROUGH;
+    if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
+        return write_carefully(socket, data, size);
+    if (!socket->stream->sending)
         berth__loop_flush_later(loop, socket);
     return (ptrdiff_t)size;
 }

@@ -509,7 +509,8 @@ void kit_send(kit_stream *stream, const void *data, size_t size)
 {
     ptrdiff_t result;
     unsigned before = stream->sents;
-    STARTING(result = backend->operations->send(backend, &stream->stream, data, size, BERTH__SEND_ONLY));
+    STARTING(result =
+                 backend->operations->send(backend, &stream->stream, data, size, BERTH__SEND_ONLY));
     ck_assert_msg(stream->sents == before, "an event inside send");
     ck_assert_msg(stream->stream.sending == (result == 0), "in flight, or ended: not both");
     if (result != 0)
