@@ -67,7 +67,7 @@ void berth__socket_set_error(berth_socket *socket, berth_error error, int number
 {
     socket->error = (uint8_t)error;
     socket->error_number = (int16_t)number;
-    socket->attempt = (uint8_t)attempt;
+    socket->attempt = attempt & 15u;
 }
 
 void berth__socket_fail(berth_socket *socket, berth_error error, int number, berth__attempt attempt)

@@ -84,7 +84,6 @@ struct berth_socket {
     int16_t error_number; /* of the last error: errno, refusal or limit; 0 if it had none */
     uint8_t state;        /* berth_state */
     uint8_t error;        /* berth_error */
-    uint8_t attempt;      /* berth__attempt of the last error */
     /* Looked at for each message, so that one test is enough for all of these. */
     bool flushed : 1;  /* a send has ended, in berth_socket_flush or badly in a write: its result,
                           in the stream, is to be announced */
@@ -116,6 +115,7 @@ struct berth_socket {
     bool finished : 1;    /* read_channel_finished was called for this connection */
     bool leaving : 1;     /* disconnect was asked for while connecting */
     bool failing : 1;     /* handlers are being told that it could not begin */
+    uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 
 /* A socket for a descriptor, a child of the server. `accepted`: the backend has just accepted it,

@@ -72,7 +72,7 @@ enum {
  * ones of the same stream, whose record may be gone when the event returns. */
 struct frame {
     struct frame *outer;
-    const berth__stream *stream;
+    berth__stream *stream;
     bool gone;
 };
 
@@ -634,11 +634,26 @@ static int milliseconds(int64_t timeout)
     return rounded_up > INT_MAX ? INT_MAX : (int)rounded_up;
 }
 
+/* A run inside an event has more to deliver, of which no edge tells a wait in there. Returns
+ * whether there is one. */
+BERTH__RARE static bool list_outer(epoll_backend *epoll)
+{
+    bool any = false;
+    for (struct frame *frame = epoll->frame; frame != NULL; frame = frame->outer) {
+        berth__stream *stream = frame->stream;
+        if (frame->gone || !stream->receiving || !(stream->flags & READABLE))
+            continue;
+        berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
+        any = true;
+    }
+    return any;
+}
+
 static int wait_for_events(berth__backend *backend, int64_t timeout)
 {
     epoll_backend *epoll = of(backend);
     struct epoll_event events[EVENTS];
-    if (register_listed(epoll))
+    if (register_listed(epoll) || (epoll->frame != NULL && list_outer(epoll)))
         timeout = 0;
     int found = BERTH__SYSTEM("epoll_wait",
                               epoll_wait(epoll->epoll, events, EVENTS, milliseconds(timeout)));

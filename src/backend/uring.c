@@ -218,6 +218,7 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
     uring_backend *uring = of(backend);
     uring->news = false;
     reap(uring);
+    berth__uring_list_outer(uring);
     for (int round = 0; round < ROUNDS; round++) {
         arm_bell(uring);
         if (timeout == 0 ? !uring->news : uring->sleeps >= SLEEPS)

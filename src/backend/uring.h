@@ -121,6 +121,9 @@ void berth__uring_list(uring_backend *uring, berth__stream *stream);
 /* Takes a stream that ends out of what can be left at once, and drops its input. */
 void berth__uring_leave(uring_backend *uring, berth__stream *stream);
 
+/* Puts streams whose runs are inside an event, and have more to deliver, into the ready list. */
+void berth__uring_list_outer(uring_backend *uring);
+
 /* Prepares receives and their ends as listed; then, whether there is more to prepare. */
 void berth__uring_maintain(uring_backend *uring);
 bool berth__uring_unsettled(const uring_backend *uring);

@@ -485,6 +485,17 @@ void berth__uring_leave(uring_backend *uring, berth__stream *stream)
     berth__chain_clear(&stream->held, uring->base.pool);
 }
 
+void berth__uring_list_outer(uring_backend *uring)
+{
+    for (struct uring_frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
+        berth__stream *stream = frame->stream;
+        if (frame->gone || !stream->receiving)
+            continue;
+        if (stream->held.first != NULL || (stream->flags & (VIEW | END | READS)))
+            berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
+    }
+}
+
 void berth__uring_maintain(uring_backend *uring)
 {
     list_deferred(uring);

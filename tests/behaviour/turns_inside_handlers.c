@@ -501,3 +501,33 @@ CASE(held_end_and_flush, "S2.9 S3.29", "a held-back end, and a flush before it i
     berth_socket_flush(a->socket);
     UNTIL(a->disconnects == 1);
 }
+
+static unsigned waits;
+
+static void wait_for_more(struct actor *actor)
+{
+    if (waits++ > 0)
+        return;
+    ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    ck_assert_uint_gt(berth_socket_bytes_available(actor->socket), 0);
+}
+
+CASE(wait_inside_a_long_delivery, "S4.14",
+     "a wait inside ready_read sees what the kernel had before and nobody has delivered")
+{
+    only_real("the simulated kernel keeps no more than one delivery brings");
+    host = host_listening("h");
+    struct actor *a = host_connect(host, "a", &far);
+    enum {
+        SIZE = 200000
+    };
+    berth_socket_set_option(a->socket, BERTH_OPTION_RECEIVE_BUFFER_SIZE, 1 << 20);
+    a->on_ready_read = wait_for_more;
+    uint8_t *bytes = scene_pattern(SIZE, 1);
+    size_t sent = 0;
+    for (size_t some = 1; sent < SIZE && some > 0; sent += some)
+        some = peer_send_some(far, bytes + sent, SIZE - sent);
+    UNTIL(a->received == sent);
+    ck_assert_mem_eq(a->input, bytes, sent);
+    free(bytes);
+}
