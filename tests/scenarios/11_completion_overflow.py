@@ -5,14 +5,19 @@ that the kernel has to keep what does not fit, and ends receives that should hav
 counted, they are begun again, and every connection is served whole. With epoll, which has no such
 queue, the same load runs without.
 
-The server is stopped for a moment again and again, so that events pile up however fast it is.
+The server takes nothing until 1,000 connections and all that they send are there, and answers those
+in one turn, so that the completions cannot fit however fast it is. After that it is stopped for a
+moment again and again, which lets events pile up in other ways.
 """
 
 import os
 import signal
 import time
 
-from _scenario import BACKEND, Scenario
+from _scenario import BACKEND, Scenario, until
+
+AT_ONCE = 1000  # connections
+SIZE = 10000  # bytes of each; few enough that the answer goes through the ring
 
 
 def stutter(pid, under_way):
@@ -26,10 +31,15 @@ def stutter(pid, under_way):
 with Scenario(11, "overflow of completions",
               "overflow counted; receives that it ended begun again; 0 of 10,000 connections lost"
               ) as scenario:
-    total = 1000 if scenario.short else 10000
-    server = scenario.server("echo", backlog=4096, environment={"BERTH_RING_COMPLETIONS": "64"})
+    total = 3 * AT_ONCE if scenario.short else 10000
+    server = scenario.server("echo", backlog=4096, pending=AT_ONCE,
+                             environment={"BERTH_RING_COMPLETIONS": "64"})
+    server.tell("take 0")
     finish = scenario.start_flood("transfer", server.port, total=total, parallel=min(total, 5000),
-                                  size=10000, sources=20)
+                                  size=SIZE, sources=20)
+    if not until(lambda: server.stats()["received"] >= AT_ONCE * SIZE):
+        raise RuntimeError("the connections did not pile up: %s" % server.stats())
+    server.tell("take 1")
     stutter(server.pid, lambda: finish.process.poll() is None)
     counts = finish()
     stats = server.stats()
