@@ -5,8 +5,8 @@
  * that goes on for the stream's life. A completion puts a view of the kernel's buffer into the
  * record and the record into the ready list; run hands the view to `received` and gives the buffer
  * back. What follows in the same buffer makes the view longer; what does not becomes a piece behind
- * it. A stream that sends before it has ever received is given one wait to be closed in, so that
- * one which only greets never has a receive to cancel.
+ * it, and short pieces are delivered as one. A stream that sends before it has ever received is
+ * given one wait to be closed in, so that one which only greets never has a receive to cancel.
  *
  * Bytes that must not keep their buffer, because receiving is stopped, are copied to `held`; beyond
  * HELD_LIMIT the receive is cancelled, and the rest stays in the kernel. Held bytes are always
@@ -31,6 +31,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -40,6 +41,7 @@
 #define HELD_LIMIT ((size_t)65536)
 
 enum {
+    SHORT = 4096,    /* bytes at most that are put together, if they lie in more than one buffer */
     DEEP = 4,        /* nested runs from which on views are copied, lest they hold all buffers */
     EMERGENCY = 1024 /* bytes of stack to read into when memory is out */
 };
@@ -528,10 +530,32 @@ static bool deliver_held(uring_backend *uring, berth__stream *stream, size_t *bu
     return true;
 }
 
+/* A message at the end of a buffer: in two deliveries it would be announced twice, and two answers
+ * would be sent. */
+BERTH__RARE static void deliver_joined(uring_backend *uring, berth__stream *stream, size_t *budget)
+{
+    uint8_t joined[SHORT];
+    size_t room = *budget < sizeof joined ? *budget : sizeof joined;
+    size_t size = 0;
+    while ((stream->flags & VIEW) && stream->size <= room - size) {
+        uint32_t part;
+        const uint8_t *bytes = take_view(uring, stream, &part);
+        memcpy(joined + size, bytes, part);
+        size += part;
+        berth__ring_give(&uring->ring, bytes);
+    }
+    *budget -= size;
+    stream->events->received(stream, joined, size);
+}
+
 static bool deliver_view(uring_backend *uring, berth__stream *stream, size_t *budget)
 {
     if (stream->size > *budget)
         return false;
+    if (stream->piece != 0 && stream->size < SHORT) {
+        deliver_joined(uring, stream, budget);
+        return true;
+    }
     *budget -= stream->size;
     uint32_t size;
     const uint8_t *bytes = take_view(uring, stream, &size);

@@ -3,6 +3,7 @@
  */
 #include "scene.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A connection whose input is left in the socket. */
@@ -74,6 +75,25 @@ CASE(unread_bytes_are_not_announced_again, "S3.19", "ready_read comes for arriva
     arrive(actor, peer, "x");
     ck_assert_uint_eq(actor->ready_reads, before + 1);
     ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 5);
+}
+
+CASE(short_messages_come_whole, "S3.19",
+     "a short message is announced once, wherever the buffers of the backend end")
+{
+    if (world_is_simulated() && getenv("BERTH_SIM_SEED") != NULL)
+        case_skip("with a seed the simulated network cuts what is sent");
+    struct peer *peer;
+    struct actor *actor = reader(&peer);
+    char message[701], bytes[701];
+    memset(message, 'm', sizeof message);
+    message[700] = '\0';
+    for (unsigned number = 0; number < 300; number++) {
+        unsigned before = actor->ready_reads;
+        arrive(actor, peer, message);
+        ck_assert_uint_eq(actor->ready_reads, before + 1);
+        ck_assert_int_eq(berth_socket_read(actor->socket, bytes, sizeof bytes), 700);
+        ck_assert_mem_eq(bytes, message, 700);
+    }
 }
 
 CASE(peek_leaves_the_input, "S3.21 T17", "peeking twice shows the same bytes, over pieces too")

@@ -284,8 +284,12 @@ class Pinger(threading.Thread):
             begun = time.perf_counter()
             try:
                 self.socket.sendall(b"ping")
-                if len(self.socket.recv(4, socket.MSG_WAITALL)) != 4:
-                    raise ConnectionError
+                left = 4
+                while left > 0:
+                    got = len(self.socket.recv(left))
+                    if got == 0:
+                        raise ConnectionError
+                    left -= got
             except OSError:
                 self.lost += 1
                 return
