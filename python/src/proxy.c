@@ -77,24 +77,22 @@ static bool connect_again(bpy_socket *self, PyObject *proxy)
     return good;
 }
 
-/* An attempt has failed for want of credentials. Returns whether nothing is to be said of it: the
- * next one has begun, or the socket is gone. */
+/* An attempt has failed for want of credentials. Returns whether nothing more is to be said of it:
+ * the next one has begun, by us or by the slot, the slot has given up, or the native is gone. */
 bool bpy_socket_ask(bpy_socket *self)
 {
     if (!bpy_has_listeners(&self->end.object, BPY_PROXY_AUTHENTICATION_REQUIRED))
         return false;
-    Py_INCREF(self);
     self->asking = true;
     PyObject *proxy = ask(self);
     bool gone = self->native == NULL, again = false;
-    self->given_up = !self->asking;
+    bool begun = !gone && berth_socket_state(self->native) != BERTH_STATE_UNCONNECTED;
     if (proxy != NULL && proxy != Py_None && !gone && self->asking)
         again = connect_again(self, proxy);
     if (PyErr_Occurred())
         bpy_print_error();
     Py_XDECREF(proxy);
-    Py_DECREF(self);
-    return gone || again;
+    return gone || again || begun || self->given_up;
 }
 
 /* Before a connect of the program: its own proxy counts again. False with an exception. */

@@ -119,15 +119,16 @@ static void on_error(berth_socket *native, berth_error error, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
-    if (!self->given_up) {
-        note_error(self, error);
-        emit_error(self);
-    }
+    bool told = !self->given_up;
     self->given_up = false;
+    if (told) {
+        note_error(self, error);
+        emit_error(self); /* after which the socket may be gone */
+    }
     bpy_leave(entered);
 }
 
-/* Whether a change is a part of asking for a proxy's credentials, see proxy.c. Then the socket may
+/* Whether a change is a part of asking for a proxy's credentials, see proxy.c. Then the native may
  * be gone. */
 static bool hidden(bpy_socket *self, berth_state state)
 {
@@ -164,8 +165,10 @@ static void on_state_changed(berth_socket *native, berth_state state, void *user
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
+    Py_INCREF(self); /* slots may let go of it */
     if (!hidden(self, state))
         announce_state(self, state);
+    Py_DECREF(self);
     bpy_leave(entered);
 }
 
@@ -389,6 +392,7 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
     self->mode = mode & READ_WRITE;
     if (descriptor >= 0 && state == BERTH_STATE_CONNECTED &&
         berth_socket_set_descriptor(self->native, (int)descriptor)) {
+        self->given_up = false;
         bpy_thread_hand_over(self->end.object.home);
         Py_RETURN_TRUE;
     }
@@ -408,13 +412,26 @@ static bool usable(bpy_socket *self)
     return bpy_object_check((PyObject *)self) && bpy_object_here(&self->end.object);
 }
 
+/* Ends being asked for a proxy's credentials. Returns whether that was the end of it: the native
+ * has failed already, and the program has been told what it would have been told by it. */
+static bool gives_up(bpy_socket *self)
+{
+    bool asked = self->asking && self->native != NULL &&
+                 berth_socket_state(self->native) == BERTH_STATE_UNCONNECTED;
+    self->asking = false;
+    if (asked) {
+        self->given_up = true;
+        announce_state(self, BERTH_STATE_UNCONNECTED);
+    }
+    return asked;
+}
+
 static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
 {
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
-    self->asking = false;
-    if (self->native != NULL)
+    if (!gives_up(self) && self->native != NULL)
         berth_socket_disconnect_from_host(self->native);
     bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
@@ -427,8 +444,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     bpy_socket_leave_device(self);
     self->mode = 0;
-    self->asking = false;
-    if (self->native != NULL)
+    if (!gives_up(self) && self->native != NULL)
         berth_socket_close(self->native);
     bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
@@ -443,8 +459,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     bpy_socket_leave_device(self);
     self->mode = 0;
-    self->asking = false;
-    if (self->native != NULL)
+    if (!gives_up(self) && self->native != NULL)
         berth_socket_abort(self->native);
     bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;

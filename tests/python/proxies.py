@@ -100,6 +100,41 @@ class Proxies(unittest.TestCase):
         self.assertEqual(self.heard[2:], ["OperationError", "UnconnectedState",
                                           "ProxyAuthenticationRequiredError"])
 
+    def test_it_gives_up_and_connects_elsewhere(self):
+        def slot(socket, _authenticator):
+            socket.abort()
+            socket.setProxy(QNetworkProxy(QNetworkProxy.NoProxy))
+            socket.connectToHost("127.0.0.1", port)
+        with contextlib.closing(listening()) as closed:
+            port = closed.serverPort()
+        self.connect(slot)
+        until(lambda: "ConnectionRefusedError" in self.heard)
+        self.assertEqual(self.heard[2:], ["UnconnectedState", "HostLookupState",
+                                          "ConnectingState", "UnconnectedState",
+                                          "ConnectionRefusedError"])
+        self.assertEqual(self.socket.error(), self.socket.ConnectionRefusedError)
+
+    def let_go(self, signal, *, slots):
+        """The last reference goes inside a slot of a socket whose credentials are refused."""
+        held = [QTcpSocket()]
+        gone = []
+        held[0].destroyed.connect(lambda: gone.append(True))
+        if slots:
+            held[0].proxyAuthenticationRequired.connect(lambda *_: None)
+        getattr(held[0], signal).connect(lambda *_: held.clear())
+        held[0].setProxy(QNetworkProxy(QNetworkProxy.Socks5Proxy, "127.0.0.1",
+                                       self.proxy.server.serverPort(), "user", "wrong"))
+        held[0].connectToHost("192.0.2.7", 80)
+        until(lambda: gone)
+        settle()
+
+    def test_the_asked_lets_go_of_it(self):
+        self.let_go("proxyAuthenticationRequired", slots=False)
+
+    def test_the_error_lets_go_of_it(self):
+        self.let_go("errorOccurred", slots=False)
+        self.let_go("errorOccurred", slots=True)
+
     def test_it_raises(self):
         def slot(_socket, _authenticator):
             raise ValueError("unknown")
