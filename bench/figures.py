@@ -4,6 +4,10 @@ A cell is a kind of work and a number of connections. A server is one of Berth's
 (another library, used as its own documentation says) or a floor (system calls with nothing in
 between). A measurement is one server doing one cell for one window; a round has one of each server.
 
+A cell is surveyed first: short windows of all servers. Then come the rounds of the claims: windows
+as long as time allows, of the servers that a target names, among them the best peer and the best
+floor of the survey. Where there are both, the long windows count.
+
 The data of a cell is a file CELL.tsv, one line for each measurement, so that a report can be made
 again without measuring. Ratios are taken within each round, where both servers met the same
 machine; what counts is their median, and their quartiles say how far it can be trusted.
@@ -15,6 +19,7 @@ import statistics
 ROUNDS_OF_A_CLAIM = 9
 
 FEW_ROUNDS = 3  # of what plots and memory need
+ONLY_WINDOW = 1.0  # seconds at least, for what has no claims and is measured once
 
 
 class Cell:
@@ -62,6 +67,8 @@ BULK = ["echo-16k", "sink-1", "sink-16", "source-1", "source-16"]
 BY_CONNECTIONS = {1: "echo-1", 8: "echo-8", 64: "echo-64", 256: "echo-256", 1000: "echo-1000",
                   4000: "echo-4000", 10000: "echo-10000", 15000: "echo-15000"}
 
+PLOTTED = ["raw-epoll", "raw-uring", "libuv", "berth-epoll", "berth-io_uring"]
+
 ONE_THREAD = {"echo", "greet", "sink", "source"}
 OTHERWISE = {"wait", "handover"}
 EVERYTHING = ONE_THREAD | OTHERWISE | {"shared", "shared-greet"}
@@ -85,9 +92,10 @@ BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = ["raw-epoll", "raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking"]
 PEERS = ["libuv", "libevent", "asio", "gio", "qt"]
 
-# Fields of a measurement that are numbers. `cpu`: server time, microseconds an operation; `memory`:
-# bytes a connection; `to_base`: `cpu` against that of the cell in BASES.
-FIELDS = ["ops", "seconds", "cpu", "rate", "p50_us", "p99_us", "p999_us", "rss", "memory",
+# Fields of a measurement that are numbers. `window`: seconds asked for, `seconds`: that it took;
+# `cpu`: server time, microseconds an operation; `memory`: bytes a connection; `to_base`: `cpu`
+# against that of the cell in BASES.
+FIELDS = ["ops", "window", "seconds", "cpu", "rate", "p50_us", "p99_us", "p999_us", "rss", "memory",
           "server_busy", "load_busy", "errors", "to_base"]
 
 
@@ -180,24 +188,33 @@ def summary(values):
             "rounds": len(values)}
 
 
+def of_longest(values):
+    """values: (window, value). The values from the longest windows."""
+    longest = max((window for window, _ in values), default=0)
+    return [value for window, value in values if window == longest]
+
+
 def figure_of(samples, server, figure):
     """The summary of a figure of a server, or None."""
-    values = [result[figure] for result in samples.get(server, []) if result and figure in result]
+    values = of_longest([(result["window"], result[figure])
+                         for result in samples.get(server, []) if result and figure in result])
     return summary(values) if values else None
 
 
 def ratio(samples, server, other, figure="cpu"):
     """The summary of the ratio within each round, or None without a round of both."""
-    pairs = [(a[figure], b[figure])
-             for a, b in zip(samples.get(server, []), samples.get(other, []))
-             if a and b and b.get(figure, 0) > 0]
-    return summary([a / b for a, b in pairs]) if pairs and server != other else None
+    pairs = of_longest([(a["window"], a[figure] / b[figure])
+                        for a, b in zip(samples.get(server, []), samples.get(other, []))
+                        if a and b and b.get(figure, 0) > 0])
+    return summary(pairs) if pairs and server != other else None
 
 
 def best(samples, servers, figure="cpu"):
-    """The server of these with the lowest median, or None."""
-    medians = {server: found["median"] for server in servers
-               if (found := figure_of(samples, server, figure)) and found["median"] > 0}
+    """The server of these with the lowest median over the rounds that all were in, or None."""
+    known = [server for server in servers if any(samples.get(server, []))]
+    rounds = [results for results in zip(*(samples[server] for server in known)) if all(results)]
+    medians = {server: statistics.median(result[figure] for result in results)
+               for server, results in zip(known, zip(*rounds))}
     return min(medians, key=medians.get) if medians else None
 
 
@@ -216,12 +233,26 @@ def verdict(found, limit, needs_rounds=True):
     return "not decided: the quartiles lie on both sides"
 
 
+def other_of(target, samples):
+    """The server that a target compares with; None if with none, or if none was measured."""
+    _, figure, _, _, against, _ = target
+    if against in ("best floor", "best peer"):
+        return best(samples, FLOORS if against == "best floor" else PEERS, figure)
+    return against
+
+
+def claimants(cell, samples):
+    """The servers that the targets of a cell name, or its plot, in the order of SERVERS."""
+    named = set(PLOTTED if cell in BY_CONNECTIONS.values() else ())
+    named |= {server for target in TARGETS if target[2] == cell
+             for server in (target[3], other_of(target, samples))}
+    return [name for name in SERVERS if name in named and any(samples.get(name, []))]
+
+
 def judge(target, samples):
     """One line of the table of targets: (title, limit, measured, quartiles, verdict)."""
     title, figure, cell, server, against, limit = target
-    other = against
-    if against in ("best floor", "best peer"):
-        other = best(samples, FLOORS if against == "best floor" else PEERS, figure)
+    other = other_of(target, samples)
     found = ratio(samples, server, other, figure) if against else figure_of(samples, server, figure)
     name = f"{title}: {cell}, {server}" + (f" to {against}" if against else "")
     if against and other and other != against:
@@ -230,7 +261,7 @@ def judge(target, samples):
         return name, f"{limit:g}", "-", "-", "not measured"
     digits = 0 if figure == "memory" else 2
     measured = f"{found['median']:.{digits}f}"
-    if against and not supported(found):
+    if (against or figure == "to_base") and not supported(found):
         measured = "~1"
     quartiles = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
     return name, f"{limit:g}", measured, quartiles, verdict(found, limit, CELLS[cell].claims)

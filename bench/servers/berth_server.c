@@ -5,11 +5,11 @@
  * The normal course: new_connection takes the socket and sets its handlers; ready_read copies
  * nothing (berth_socket_view shows the bytes where they lie) and writes them back; `disconnected`
  * frees the socket. TCP_NODELAY is set once, on the listening descriptor, and handed down by the
- * kernel. The backend is the library's choice, or that of BERTH_BACKEND, and its name stands in the
- * ready line.
+ * kernel; workers that share a port set it on each socket. The backend is the library's choice, or
+ * that of BERTH_BACKEND, and its name stands in the ready line.
  *
  * A greeting is a write and berth_socket_disconnect_from_host in new_connection. A source keeps one
- * block in the output of each connection, and adds the next when less than one is left.
+ * block in the output of each connection, and writes the next when all of it has left.
  *
  * Waiting: berth_server_wait_for_new_connection, the greeting, berth_socket_wait_for_disconnected,
  * for one connection after the other; no loop is ever run. Workers: a pool of --workers threads
