@@ -248,23 +248,36 @@ enum {
     LONG = 40000
 };
 
+/* The bytes are gone when it returns. */
+static void write_long(struct actor *actor)
+{
+    uint8_t *bytes = scene_pattern(LONG, 3);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    free(bytes);
+}
+
+static void expect_long(struct peer *peer)
+{
+    uint8_t *bytes = scene_pattern(LONG, 3);
+    uint8_t heard[LONG];
+    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    ck_assert_mem_eq(heard, bytes, LONG);
+    free(bytes);
+}
+
 CASE(long_write_is_announced_later, "S3.27 S3.28",
      "nothing is called inside a long write, and it counts as waiting until it is announced")
 {
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 3);
-    uint8_t heard[LONG];
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), LONG);
     assert_trace("");
-    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
-    ck_assert_mem_eq(heard, bytes, LONG);
+    expect_long(peer);
     UNTIL(actor->written == LONG);
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
     assert_trace("s written");
-    free(bytes);
 }
 
 CASE(long_and_short_writes_keep_their_order, "S3.28",
@@ -305,17 +318,13 @@ CASE(long_write_then_disconnect, "S3.28 S3.33",
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 5);
-    uint8_t heard[LONG];
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     berth_socket_disconnect_from_host(actor->socket);
-    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
-    ck_assert_mem_eq(heard, bytes, LONG);
+    expect_long(peer);
     ck_assert(peer_saw_end(peer));
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->written, LONG);
     ck_assert_uint_eq(actor->errors, 0);
-    free(bytes);
 }
 
 CASE(long_write_then_end_of_output, "S3.28", "ending the output alone waits for the announcement")
@@ -323,15 +332,12 @@ CASE(long_write_then_end_of_output, "S3.28", "ending the output alone waits for 
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 6);
-    uint8_t heard[LONG];
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     berth_socket_shutdown_send(actor->socket);
-    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    expect_long(peer);
     ck_assert(peer_saw_end(peer));
     UNTIL(actor->written == LONG);
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
-    free(bytes);
 }
 
 CASE(flush_after_a_long_write, "S3.29", "there is something to announce: flush says so, once")
@@ -339,15 +345,12 @@ CASE(flush_after_a_long_write, "S3.29", "there is something to announce: flush s
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 7);
-    uint8_t heard[LONG];
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     ck_assert(berth_socket_flush(actor->socket));
     ck_assert_uint_eq(actor->written, 0);
-    ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    expect_long(peer);
     UNTIL(actor->written == LONG);
     ck_assert(!berth_socket_flush(actor->socket));
-    free(bytes);
 }
 
 CASE(waiting_for_a_long_write, "S4.16", "the wait announces what the kernel has taken already")
@@ -355,11 +358,9 @@ CASE(waiting_for_a_long_write, "S4.16", "the wait announces what the kernel has 
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 8);
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
     ck_assert_uint_gt(actor->written, 0);
-    free(bytes);
 }
 
 CASE(long_write_against_the_marks, "S3.27", "bytes that were not announced yet count for the marks")
@@ -373,6 +374,8 @@ CASE(long_write_against_the_marks, "S3.27", "bytes that were not announced yet c
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG - 5), LONG - 5);
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), 5);
     ck_assert_uint_eq(peer_receive(peer, heard, LONG), LONG);
+    ck_assert_mem_eq(heard, bytes, LONG - 5);
+    ck_assert_mem_eq(heard + LONG - 5, bytes, 5);
     UNTIL(actor->written == LONG);
     free(bytes);
 }
@@ -382,14 +385,12 @@ CASE(long_write_to_a_reset_peer, "S3.30", "the failure is announced as that of a
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    uint8_t *bytes = scene_pattern(LONG, 10);
     peer_reset(peer);
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+    write_long(actor);
     ck_assert_uint_eq(actor->errors, 0);
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
-    free(bytes);
 }
 
 CASE(long_write_fails, "S3.30", "an error that the kernel tells once, inside the write, is kept")

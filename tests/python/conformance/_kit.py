@@ -172,6 +172,19 @@ def rest(peer):
         received += more
 
 
+def socks5_password(peer, accepts, seen):
+    """The proxy's side of SOCKS5 after a greeting that offers a password, to the end of the client;
+    the user and the password are seen."""
+    peer.sendall(b"\5\2")
+    user = exactly(peer, exactly(peer, 2)[1])
+    seen.append((user, exactly(peer, exactly(peer, 1)[0])))
+    peer.sendall(b"\1" + (b"\0" if accepts else b"\1"))
+    if accepts:
+        exactly(peer, 10)
+        peer.sendall(b"\5\0\0\1\x0a\1\2\3\x10\1")
+    exactly(peer, 1)
+
+
 class Serving:
     """A plain server in a thread that treats its connections, one after the other, as told."""
 

@@ -2,7 +2,7 @@
 # spec: S6.23
 from PySide2 import QtCore, QtNetwork
 
-from _kit import Serving, error, exactly, say, state, until, watch
+from _kit import Serving, error, exactly, say, socks5_password, state, until, watch
 
 
 def proxy(accepts):
@@ -12,15 +12,7 @@ def proxy(accepts):
             peer.sendall(b"\5\xff")
             seen.append(None)
             return
-        peer.sendall(b"\5\2")
-        user = exactly(peer, exactly(peer, 2)[1])
-        word = exactly(peer, exactly(peer, 1)[0])
-        seen.append((user, word))
-        peer.sendall(b"\1" + (b"\0" if accepts else b"\1"))
-        if accepts:
-            exactly(peer, 10)
-            peer.sendall(b"\5\0\0\1\x0a\1\2\3\x10\1")
-        exactly(peer, 1)
+        socks5_password(peer, accepts, seen)
     return script
 
 
