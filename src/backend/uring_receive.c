@@ -263,10 +263,17 @@ static bool stops_reading(uring_backend *uring, berth__stream *stream, int error
     return true;
 }
 
+/* Bytes that the ring has received, which are older than those in the kernel. */
+static bool has_older(const berth__stream *stream)
+{
+    return stream->held.first != NULL || (stream->flags & VIEW);
+}
+
+/* A wait inside an event may have the ring receive again, and find it out of buffers once more. */
 static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
                       size_t budget, uint8_t *buffer, size_t size)
 {
-    while (stream->receiving && (stream->flags & READS)) {
+    while (stream->receiving && (stream->flags & READS) && !has_older(stream)) {
         if (budget == 0) {
             berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
@@ -457,7 +464,7 @@ void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
     if (stream->receiving || stream->closing || stream->ended)
         return;
     stream->receiving = true;
-    if (stream->held.first != NULL || (stream->flags & (VIEW | END | READS)))
+    if (has_older(stream) || (stream->flags & (END | READS)))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
     if (wants_receive(stream) && (stream->flags & (ARMED | CANCELLED)) != ARMED)
         berth__uring_list((uring_backend *)backend, stream);
@@ -493,7 +500,7 @@ void berth__uring_list_outer(uring_backend *uring)
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving)
             continue;
-        if (stream->held.first != NULL || (stream->flags & (VIEW | END | READS)))
+        if (has_older(stream) || (stream->flags & (END | READS)))
             berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
     }
 }
@@ -588,6 +595,10 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return;
+    if (has_older(stream)) {
+        berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
+        return;
+    }
     if (!(stream->flags & END)) {
         if (!(stream->flags & ARMED))
             berth__uring_list(uring, stream); /* it was held up by too much input */

@@ -120,7 +120,7 @@ CASE(foreign_wait, "loop.h", "what a blocking wait leaves to others shows in the
     ck_assert_uint_eq(b->received, 1);
 }
 
-static struct peer *far;
+static struct peer *far, *far_b;
 static void turn_inside_reset(struct actor *a)
 {
     (void)a;
@@ -530,4 +530,65 @@ CASE(wait_inside_a_long_delivery, "S4.14",
     UNTIL(a->received == sent);
     ck_assert_mem_eq(a->input, bytes, sent);
     free(bytes);
+}
+
+static struct actor *keeper;
+static unsigned keeps;
+static size_t rest_size;
+
+/* Keeps what the backend has received into while the other's first byte comes. */
+static void wait_with_everything(struct actor *actor)
+{
+    if (actor->received < 60000 || keeps++ > 0)
+        return;
+    peer_say(far_b, "a");
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 30));
+}
+
+/* While a wait of another receives the rest, and does not deliver it. */
+static void wait_for_another(struct actor *actor)
+{
+    (void)actor;
+    if (waits++ > 0)
+        return;
+    uint8_t *rest = scene_pattern(rest_size, 2);
+    peer_send(far_b, rest, rest_size);
+    peer_shutdown(far_b);
+    free(rest);
+    ck_assert(!berth_socket_wait_for_ready_read(keeper->socket, 30));
+}
+
+static void be_short_of_buffers(size_t size)
+{
+    rest_size = size;
+    host = host_listening("h");
+    keeper = host_connect(host, "a", &far);
+    struct actor *b = host_connect(host, "b", &far_b);
+    world_settle();
+    keeper->on_ready_read = wait_with_everything;
+    b->on_ready_read = wait_for_another;
+    enum {
+        FIRST = 65536
+    };
+    uint8_t *first = scene_pattern(FIRST, 1), *rest = scene_pattern(size, 2);
+    peer_send(far, first, FIRST);
+    UNTIL(b->disconnects == 1);
+    ck_assert_uint_eq(keeper->received, FIRST);
+    ck_assert_uint_eq(b->received, 1 + size);
+    ck_assert_int_eq(b->input[0], 'a');
+    ck_assert_mem_eq(b->input + 1, rest, size);
+    free(first);
+    free(rest);
+}
+
+CASE(wait_of_one_that_is_short_of_buffers_again, "S3.20",
+     "what comes while a handler waits for another is in its order")
+{
+    be_short_of_buffers(100000);
+}
+
+CASE(end_for_one_that_was_short_of_buffers, "S3.20",
+     "an end that comes while a handler waits for another is behind the bytes before it")
+{
+    be_short_of_buffers(1);
 }
