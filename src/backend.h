@@ -267,6 +267,10 @@ typedef struct berth__backend_operations {
 
     void (*wake)(berth__backend *backend);
 
+    /* Hands over what was started and concerns a peer, sends and ends, where no wait may follow for
+     * long. Finds nothing new: what a wait would have found, a wake included, the next one does. */
+    void (*submit)(berth__backend *backend);
+
     /* Submits what was started, then waits until there is something new to run, a wake, or
      * `timeout` nanoseconds (negative: no limit; 0: do not wait). Puts records into the ready list;
      * calls no event. Returns 0 or an errno that means the backend is broken. */

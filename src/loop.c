@@ -338,7 +338,7 @@ static void wait_for_news(berth_loop *loop, int64_t timeout)
 void berth__loop_submit(berth_loop *loop)
 {
     if (loop->depth == 0)
-        wait_for_news(loop, 0);
+        loop->backend->operations->submit(loop->backend);
 }
 
 /* Runs as many records as are ready now, taking each from the list only when its turn has come: a
@@ -489,6 +489,8 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
         return false;
     BERTH__OWN_THREAD(loop);
     bool any = turn_any(loop, nanoseconds(milliseconds));
+    if (milliseconds == 0) /* others are part of a loop, whose next turn brings it along */
+        berth__loop_submit(loop);
     leave_to_foreign(loop);
     berth__loop_leave(loop);
     return any;
@@ -509,6 +511,7 @@ int berth_loop_run(berth_loop *loop)
     /* The outer runs of a loop that was freed inside, or is a leaving worker's, end as well. */
     if ((loop->dying || atomic_load(&loop->quitting)) && loop->depth > 0)
         atomic_store(&loop->stopping, true);
+    berth__loop_submit(loop);
     leave_to_foreign(loop);
     berth__loop_leave(loop);
     return stopped ? exit_code : -1;
@@ -626,6 +629,7 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
     loop->depth++;
     bool done = wait_until(loop, wait, deadline);
     loop->depth--;
+    berth__loop_submit(loop);
     leave_to_foreign(loop); /* the records of others that were found */
     return done;
 }

@@ -296,6 +296,8 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__loop_flush_not(loop, socket);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
+    if ((socket->flushed || socket->taken) && stream != NULL && stream->ready.result > 0)
+        loop->counts.bytes_out += (uint64_t)stream->ready.result; /* which is not announced */
     /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);

@@ -557,6 +557,8 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, 
     ptrdiff_t result = backend->operations->put(backend, stream->descriptor, data, size);
     if (result == -EAGAIN)
         return 0;
+    if (result < 0)
+        socket->object.loop->counts.bytes_out += (uint64_t)before; /* not announced any more */
     socket->taken = result > 0;
     socket->flushed = result < 0;
     stream->ready.result = (int32_t)(result > 0 ? before + result : result);

@@ -15,7 +15,8 @@
  *
  * What is begun outside of a turn, an abort for example, reaches the kernel with the next turn or
  * blocking wait at the latest. A program that does something else for long first calls
- * berth_loop_turn(loop, 0); output can be handed over by berth_socket_flush.
+ * berth_loop_turn(loop, 0), which leaves nothing behind that was begun; nor do berth_loop_run and
+ * blocking waits when they return. Output can be handed over by berth_socket_flush.
  */
 #ifndef BERTH_LOOP_H
 #define BERTH_LOOP_H

@@ -681,6 +681,12 @@ static void run(berth__backend *backend, berth__ready *ready)
     epoll->frame = frame.outer;
 }
 
+/* Everything was done in its call. */
+static void submit(berth__backend *backend)
+{
+    (void)backend;
+}
+
 static void wake(berth__backend *backend)
 {
     int kept = errno; /* this may be a signal handler */
@@ -779,6 +785,7 @@ static const berth__backend_operations operations = {
     .take = berth__inet_take,
     .put = berth__inet_put,
     .wake = wake,
+    .submit = submit,
     .wait = wait_for_events,
     .run = run,
     .now = now,

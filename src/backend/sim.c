@@ -646,6 +646,12 @@ static int sim_wait(berth__backend *backend, int64_t timeout)
     return EDEADLK;
 }
 
+/* Everything was done in its call. */
+static void sim_submit(berth__backend *backend)
+{
+    (void)backend;
+}
+
 static void sim_wake(berth__backend *backend)
 {
     berth__kernel *kernel = kernel_of(backend);
@@ -831,6 +837,7 @@ static const berth__backend_operations sim_operations = {
     .take = berth__sim_take,
     .put = berth__sim_put,
     .wake = sim_wake,
+    .submit = sim_submit,
     .wait = sim_wait,
     .run = sim_run,
     .now = sim_now,

@@ -213,10 +213,21 @@ static bool is_passing(int error)
 
 static void wake(berth__backend *backend);
 
+/* Takes in no completion: what it brings out lies in the queue for the next wait. */
+static void submit(berth__backend *backend)
+{
+    uring_backend *uring = of(backend);
+    if (!uring->urgent)
+        return;
+    uring->urgent = false;
+    (void)berth__ring_turn(&uring->ring);
+}
+
 static int wait_for_completions(berth__backend *backend, int64_t timeout)
 {
     uring_backend *uring = of(backend);
     uring->news = false;
+    uring->urgent = false;
     reap(uring);
     berth__uring_list_outer(uring);
     for (int round = 0; round < ROUNDS; round++) {
@@ -298,17 +309,21 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
                              size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
-    berth__uring_checked(of(backend), stream);
     /* By a call of its own, so that closing need not wait for another turn. */
-    if (hint == BERTH__SEND_LAST) {
-        ptrdiff_t result = berth__inet_send(stream->descriptor, data, size, true);
-        if (result != -EAGAIN)
-            return result;
-    }
+    ptrdiff_t result = -EAGAIN;
+    if (hint == BERTH__SEND_LAST)
+        result = berth__inet_send(stream->descriptor, data, size, true);
+    if (result < 0 && result != -EAGAIN)
+        berth__uring_send_failed(of(backend), stream);
+    else
+        berth__uring_checked(of(backend), stream);
+    if (result != -EAGAIN)
+        return result;
     struct io_uring_sqe *sqe = berth__ring_entry(&of(backend)->ring);
     if (sqe == NULL)
         return -ENOMEM;
     stream->sending = true;
+    of(backend)->urgent = true;
     io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
                        MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
@@ -337,6 +352,7 @@ static void close_descriptor(uring_backend *uring, int descriptor)
         io_uring_sqe_set_data64(sqe, OF_NOTHING);
     }
     uring->closes++;
+    uring->urgent = true;
     if (!uring->starving)
         return;
     (void)berth__ring_submit(&uring->ring);
@@ -699,6 +715,7 @@ static const berth__backend_operations operations = {
     .take = berth__inet_take,
     .put = berth__inet_put,
     .wake = wake,
+    .submit = submit,
     .wait = wait_for_completions,
     .run = run,
     .now = now,

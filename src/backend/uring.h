@@ -72,6 +72,7 @@ typedef struct uring_backend {
     int bell;
     bool bell_armed;
     bool news;     /* this wait has found something to run */
+    bool urgent;   /* sends or closes are prepared */
     bool starving; /* the last accept failed: descriptors have to be closed at once */
     bool buffer_used;
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */

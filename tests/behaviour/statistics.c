@@ -76,6 +76,23 @@ static void add_back(struct host *host)
     counts_of(host->server);
 }
 
+CASE(aborted_output_counts, "reliability 0",
+     "what the kernel has taken counts though nobody was told")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    uint64_t before = loop_counts().bytes_out;
+    static uint8_t bytes[40000], heard[sizeof bytes];
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, sizeof bytes), sizeof bytes);
+    size_t size = 0;
+    for (size_t some = 1; some > 0; size += some)
+        some = peer_receive_some(peer, heard, sizeof heard);
+    berth_socket_abort(actor->socket);
+    ck_assert_uint_eq(loop_counts().bytes_out - before, size);
+    ck_assert_uint_eq(actor->written, 0);
+}
+
 CASE(counts_of_sockets_put_back, "reliability 0", "taken, put back, taken again")
 {
     struct host *host = host_listening("h");

@@ -259,6 +259,12 @@ bool peer_hears(struct peer *peer, const char *text)
     return received == size && memcmp(heard, text, size) == 0;
 }
 
+bool peer_sees_either(struct peer *peer)
+{
+    uint8_t byte;
+    return peer_receive_some(peer, &byte, 1) == 0 && (peer->ended || peer->was_reset);
+}
+
 bool peer_saw_either(struct peer *peer)
 {
     uint8_t byte;

@@ -103,6 +103,7 @@ bool peer_saw_end(struct peer *peer);   /* whether the stream has ended in order
                                            were received */
 bool peer_saw_reset(struct peer *peer); /* or by a reset */
 bool peer_saw_either(struct peer *peer);
+bool peer_sees_either(struct peer *peer); /* now, without a turn */
 
 void peer_shutdown(struct peer *peer); /* ends the sending direction */
 void peer_close(struct peer *peer);    /* a reset follows if bytes were left unread */

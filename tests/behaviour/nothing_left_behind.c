@@ -1,0 +1,93 @@
+/*
+ * What was begun reaches the peer although nothing of the library is called for long afterwards.
+ */
+#include "scene.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct actor *connection(struct host **host, const char *name, struct peer **ret_peer)
+{
+    if (world_is_simulated() && getenv("BERTH_SIM_SEED") != NULL)
+        case_skip("with a seed the simulated network takes its time");
+    if (*host == NULL)
+        *host = host_listening("h");
+    return host_connect(*host, name, ret_peer);
+}
+
+/* Without a turn. */
+static void expect(struct peer *peer, const char *text)
+{
+    char heard[64];
+    size_t size = peer_receive_some(peer, heard, sizeof heard);
+    ck_assert_uint_eq(size, strlen(text));
+    ck_assert_mem_eq(heard, text, size);
+}
+
+CASE(nothing_is_left_by_a_wait, "S4.17",
+     "the last bytes and the end have left when the wait returns")
+{
+    struct host *host = NULL;
+    struct peer *peer;
+    struct actor *actor = connection(&host, "s", &peer);
+    actor_say(actor, "hello");
+    berth_socket_disconnect_from_host(actor->socket);
+    peer_shutdown(peer);
+    ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
+    expect(peer, "hello");
+    ck_assert(peer_sees_either(peer));
+}
+
+CASE(nothing_is_left_by_a_turn, "loop.h",
+     "a turn of 0 leaves nothing behind that was begun before it")
+{
+    struct host *host = NULL;
+    struct peer *peer, *other;
+    struct actor *actor = connection(&host, "a", &peer);
+    struct actor *aborted = connection(&host, "b", &other);
+    world_settle();
+    actor_say(actor, "hello");
+    berth_socket_abort(aborted->socket);
+    berth_loop_turn(world_loop(), 0);
+    expect(peer, "hello");
+    ck_assert(peer_sees_either(other));
+}
+
+static void stop(struct actor *actor)
+{
+    (void)actor;
+    berth_loop_stop(world_loop(), 0);
+}
+
+CASE(nothing_is_left_by_a_run, "loop.h",
+     "nor does a run that is stopped by the end of a connection")
+{
+    struct host *host = NULL;
+    struct peer *peer;
+    struct actor *actor = connection(&host, "s", &peer);
+    actor->on_disconnected = stop;
+    actor_say(actor, "hello");
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_int_eq(berth_loop_run(world_loop()), 0);
+    expect(peer, "hello");
+    ck_assert(peer_sees_either(peer));
+}
+
+CASE(flush_leaves_a_wake, "loop.h S3.29",
+     "a flush hands over, and takes nothing in: a wake is for the turn")
+{
+    enum {
+        MUCH = 8 << 20
+    };
+    struct host *host = NULL;
+    struct peer *peer;
+    struct actor *actor = connection(&host, "s", &peer);
+    uint8_t *bytes = scene_pattern(MUCH, 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, MUCH), MUCH);
+    free(bytes);
+    world_settle();
+    ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
+    berth_loop_wake(world_loop());
+    ck_assert(berth_socket_flush(actor->socket));
+    berth_loop_turn(world_loop(), -1);
+}
