@@ -13,8 +13,9 @@
 #include <string.h>
 
 #define MOST_BYTES 4096u
+#define LONG_BYTES 17000u /* which the kernel may take inside the write */
 
-static uint8_t bytes[MOST_BYTES];
+static uint8_t bytes[LONG_BYTES];
 
 /* ---- whom ------------------------------------------------------------------------------------ */
 
@@ -327,8 +328,10 @@ static void write_socket(uint64_t word)
     struct socket_model *model = some_socket(&word);
     if (model == NULL)
         return;
-    uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 4) == 0 ? MOST_BYTES : 40);
-    uint32_t times = 1 + (sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
+    bool is_long = sim_choose(&word, 16) == 0;
+    uint32_t most = sim_choose(&word, 4) == 0 ? MOST_BYTES : 40;
+    uint32_t size = is_long ? LONG_BYTES : 1 + sim_choose(&word, most);
+    uint32_t times = 1 + (!is_long && sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
     for (uint32_t i = 0; i < times; i++) {
         struct way *way = sim_way_out(model);
         sim_fill(way, bytes, size);
