@@ -255,7 +255,7 @@ ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
 static void drop(berth_socket *socket, size_t size)
 {
     berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
-    if (socket->read_limit > 0)
+    if (socket->read_limit > 0 || socket->pending)
         berth__socket_pace(socket);
 }
 
@@ -291,7 +291,7 @@ bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
     berth__pool *pool = &socket->object.loop->pool;
     /* In a transaction they go behind what was read in it. */
     if (berth__chain_insert(&socket->input, pool, kept(socket), data, size)) {
-        if (socket->read_limit > 0)
+        if (socket->read_limit > 0 || socket->pending)
             berth__socket_pace(socket);
         return true;
     }
@@ -599,11 +599,10 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
         size = done; /* which is for the list too */
     }
-    if (size == 0)
-        return -1;
-    if (socket->stream != NULL && !socket->stream->sending)
+    bool told_later = size > 0 || socket->flushed;
+    if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, socket);
-    return (ptrdiff_t)size;
+    return size > 0 ? (ptrdiff_t)size : -1;
 }
 
 /* Connected, with nothing set that a write would have to mind. */

@@ -185,6 +185,22 @@ CASE(pending_limit_is_raised, "design 5", "what is pending is read on at once; 0
     ck_assert_ptr_eq(host->server->pending, socket);
 }
 
+CASE(pending_input_that_is_read, "design 5",
+     "who keeps a pending socket may read it, which makes room for more")
+{
+    struct host *host = host_listening("h");
+    size_t sent, got = 0;
+    berth_server_set_pending_read_limit(host->server, 1000);
+    berth_socket *socket = flooded(host, &sent);
+    for (int turn = 0; turn < WORLD_TURNS && got < sent; turn++) {
+        got += berth_socket_bytes_available(socket);
+        berth_socket_skip(socket, SIZE_MAX);
+        world_turn();
+    }
+    ck_assert_uint_eq(got, sent);
+    ck_assert_ptr_eq(host->server->pending, socket);
+}
+
 static void limit_to_ten(struct host *host)
 {
     ck_assert_ptr_nonnull(host->server->pending);
