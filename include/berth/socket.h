@@ -434,8 +434,8 @@ BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, s
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 
-/** Bytes of the output that bytes_written has not announced yet. Some of them may have left: those of
- * a long write, or after berth_socket_flush. */
+/** Bytes of the output that bytes_written has not announced yet. Some of them may have left: those
+ * of a long write, or after berth_socket_flush. */
 BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
 
 /**
