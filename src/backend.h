@@ -1,9 +1,9 @@
 /*
  * The contract between the library and the kernel.
  *
- * A backend makes things happen on descriptors: nine operations (listen or adopt, accept, connect,
- * receive, send, close, watch, wake, wait), and a few questions that are answered at once. The
- * style is completion: an operation is started, and its end is reported later by a call of the
+ * A backend makes things happen on descriptors: ten operations (listen or adopt, accept, connect,
+ * receive, send, close, watch, wake, submit, wait), and a few questions that are answered at once.
+ * The style is completion: an operation is started, and its end is reported later by a call of the
  * events table of its record. Records are embedded in the objects of the core, so that starting an
  * operation never allocates.
  *
@@ -45,9 +45,9 @@
  *     wait.
  * 11. wait may return early with nothing to run: for a signal, a wake, an interrupted call, or the
  *     backend's own business. What has to last goes by `now`.
- * 12. What was started is under way after the next wait, not before: with io_uring a peer sees
- *     bytes and the close of a stream, a reset included, only then. bind, shutdown_send and the
- *     closing of a listener take effect inside the call.
+ * 12. What was started is under way after the next wait or submit, not before: with io_uring a peer
+ *     sees bytes and the close of a stream, a reset included, only then. bind, shutdown_send and
+ * the closing of a listener take effect inside the call.
  *
  * Errors are errno values; 0 is success. Times are nanoseconds of the backend's own monotonic
  * clock.

@@ -1,11 +1,12 @@
 /*
- * Laws 9 and 10: watches and wake; and the clock.
+ * Laws 9, 10 and 12: watches, wake and submit; and the clock.
  */
 #include "kit.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 CASE(watch_fires_once, "9", "a watch ends when its descriptor is ready, and not again by itself")
@@ -138,6 +139,23 @@ CASE(wake_before_the_wait, "10", "a wake is kept for the next wait, once")
         early += kit()->operations->now(kit()) - before < 9000000;
     }
     ck_assert_uint_le(early, 1);
+}
+
+CASE(submit_hands_over, "12", "sends and ends leave with submit, and no wait need follow")
+{
+    if (world_is_simulated() && getenv("BERTH_SIM_SEED") != NULL)
+        case_skip("with a seed the simulated network takes its time");
+    struct peer *talked_to, *left;
+    kit_stream *talks = kit_pair("talks", NULL, &talked_to),
+               *leaves = kit_pair("leaves", NULL, &left);
+    kit_turn(0);
+    kit_send(talks, "hello", 5);
+    kit_close(leaves);
+    kit()->operations->submit(kit());
+    char heard[8];
+    ck_assert_uint_eq(peer_receive_some(talked_to, heard, sizeof heard), 5);
+    ck_assert_mem_eq(heard, "hello", 5);
+    ck_assert(peer_sees_either(left));
 }
 
 static void *wake_soon(void *backend)
