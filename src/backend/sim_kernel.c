@@ -7,7 +7,8 @@
  * reset is reported, a pending error reported once, EPIPE after it.
  *
  * The memory comes from the C library, not from the library's allocator: a real kernel does not
- * fail because the process's n-th allocation does.
+ * fail because the process's n-th allocation does. Where even the machine has none left the program
+ * aborts; this file is in test builds only, and the library that is shipped never does.
  */
 #include "sim_kernel.h"
 
