@@ -47,7 +47,7 @@
  *     backend's own business. What has to last goes by `now`.
  * 12. What was started is under way after the next wait or submit, not before: with io_uring a peer
  *     sees bytes and the close of a stream, a reset included, only then. bind, shutdown_send and
- * the closing of a listener take effect inside the call.
+ *     the closing of a listener take effect inside the call.
  *
  * Errors are errno values; 0 is success. Times are nanoseconds of the backend's own monotonic
  * clock.
