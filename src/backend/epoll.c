@@ -12,10 +12,7 @@
  * it is parked until the edge that says writable, and tried again in run. So an echo is epoll_wait,
  * recv and send.
  *
- * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit,
- * or the record still waits in the ready list because a blocking wait runs only others) the
- * interest is taken away, else wait would return for it for ever; credit or run give it back.
- * Watches are registered for one event and then removed.
+ * Listeners and watches are in epoll_listen.c.
  *
  * Failures: a registration that fails ends the receive or the send it was for with its errno. A
  * short read does not mean "drained" when the peer has ended or sent urgent data; then reading goes
@@ -25,14 +22,12 @@
  * inner run takes another. Records may be freed in `closed` by an inner run while an outer one is
  * inside an event of the same record: see struct frame.
  */
-#include "../backend.h"
+#include "epoll.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -41,76 +36,12 @@
 
 #include "../memory.h"
 #include "inet.h"
-#include "system.h"
 
 enum {
     EVENTS = 256,          /* of one epoll_wait */
     EMERGENCY = 1024,      /* bytes of stack to read into when memory is out */
     LARGEST_SEND = 1 << 30 /* results are int32_t */
 };
-
-/* A parked send can be tried again: the backend's own bit of pending. */
-enum {
-    READY_WRITABLE = BERTH__READY_PRIVATE
-};
-
-/* Flags of a stream; REGISTERED and ENABLED are those of listeners too. */
-enum {
-    REGISTERED = 1 << 0,   /* in the epoll instance */
-    UNREGISTERED = 1 << 1, /* in the list of those that wait will register */
-    READABLE = 1 << 2,     /* the kernel may have bytes, an end or an error */
-    PAST_SHORT = 1 << 3,   /* a short read is not the last one */
-    WITH_OUT = 1 << 4,     /* registered for writability too */
-    PARKED = 1 << 5,       /* the send waits for writability */
-    MORE = 1 << 6,         /* MSG_MORE for that send */
-    CONNECTING = 1 << 7,
-    BROKEN = 1 << 8, /* could not be registered: stream->error */
-    ENABLED = 1 << 9 /* a listener whose interest is not taken away */
-};
-
-/* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer
- * ones of the same stream, whose record may be gone when the event returns. */
-struct frame {
-    struct frame *outer;
-    berth__stream *stream;
-    bool gone;
-};
-
-typedef struct epoll_backend {
-    berth__backend base;
-    int epoll;
-    int bell;
-    berth__stream *unregistered;
-    berth__stream **unregistered_last;
-    struct frame *frame;
-    uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes */
-    bool buffer_used;
-} epoll_backend;
-
-static epoll_backend *of(berth__backend *backend)
-{
-    return (epoll_backend *)backend;
-}
-
-static berth__stream *stream_of(berth__ready *ready)
-{
-    return (berth__stream *)ready; /* the head is the first member of each record */
-}
-
-static int control(epoll_backend *epoll, int operation, int descriptor, uint32_t events,
-                   void *record)
-{
-    struct epoll_event event = {.events = events, .data.ptr = record};
-    int failed = BERTH__SYSTEM("epoll_ctl", epoll_ctl(epoll->epoll, operation, descriptor, &event));
-    return failed < 0 ? errno : 0;
-}
-
-static bool take_bit(berth__ready *ready, unsigned bit)
-{
-    bool set = (ready->pending & bit) != 0;
-    ready->pending = (uint8_t)(ready->pending & ~bit);
-    return set;
-}
 
 /* ---- registration of streams ----------------------------------------------------------------- */
 
@@ -274,12 +205,6 @@ static int shutdown_send(berth__backend *backend, berth__stream *stream)
     return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
 }
 
-static void descriptor_closed(berth__backend *backend)
-{
-    if (backend->descriptor_closed != NULL)
-        backend->descriptor_closed(backend->core);
-}
-
 static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
 {
     if (stream->closing)
@@ -420,156 +345,6 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
     stream->events->closed(stream);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------- */
-
-static int attach_listener(epoll_backend *epoll, berth__listener *listener, int descriptor)
-{
-    int error = control(epoll, EPOLL_CTL_ADD, descriptor, 0, listener);
-    if (error != 0)
-        return error;
-    listener->descriptor = descriptor;
-    listener->flags = REGISTERED;
-    return 0;
-}
-
-static int listen_on(berth__backend *backend, berth__listener *listener,
-                     const berth__listen_options *options, berth__listen_step *ret_step)
-{
-    int descriptor;
-    int error = berth__inet_listen(options, &descriptor, ret_step);
-    if (error != 0)
-        return error;
-    error = attach_listener(of(backend), listener, descriptor);
-    if (error == 0)
-        return 0;
-    *ret_step = BERTH__LISTEN_ATTACH;
-    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
-    return error;
-}
-
-static int adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
-{
-    int error = berth__inet_check_listener(descriptor);
-    return error != 0 ? error : attach_listener(of(backend), listener, descriptor);
-}
-
-/* Gives the interest back. Should that fail, the ready list is the way back to here. */
-static void enable_listener(epoll_backend *epoll, berth__listener *listener)
-{
-    if (listener->closing || listener->credit == 0 || (listener->flags & ENABLED))
-        return;
-    if (control(epoll, EPOLL_CTL_MOD, listener->descriptor, EPOLLIN, listener) == 0)
-        listener->flags |= ENABLED;
-    else
-        berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
-}
-
-static void disable_listener(epoll_backend *epoll, berth__listener *listener)
-{
-    if (control(epoll, EPOLL_CTL_MOD, listener->descriptor, 0, listener) == 0)
-        listener->flags &= ~(uint32_t)ENABLED;
-}
-
-static void accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
-{
-    if (listener->closing)
-        return;
-    listener->credit = credit;
-    if (!listener->ready.queued) /* else its run will */
-        enable_listener(of(backend), listener);
-}
-
-static void close_listener(berth__backend *backend, berth__listener *listener)
-{
-    if (listener->closing)
-        return;
-    listener->closing = true;
-    listener->credit = 0;
-    (void)control(of(backend), EPOLL_CTL_DEL, listener->descriptor, 0, NULL);
-    listener->ready.pending = 0;
-    berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
-    int descriptor = listener->descriptor;
-    listener->descriptor = -1;
-    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
-    descriptor_closed(backend);
-}
-
-static void run_listener(epoll_backend *epoll, berth__listener *listener)
-{
-    if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
-        if (listener->own != NULL)
-            *(bool *)listener->own = true; /* a batch is waiting for its event to return */
-        listener->events->closed(listener);
-        return;
-    }
-    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT) || listener->credit == 0)
-        return;
-    bool gone = false;
-    bool *outer = listener->own;
-    listener->own = &gone;
-    (void)berth__inet_accept_batch(listener); /* if there is more, the level will say so */
-    if (gone) {
-        if (outer != NULL)
-            *outer = true;
-        return;
-    }
-    listener->own = outer;
-    if (!listener->ready.queued)
-        enable_listener(epoll, listener);
-}
-
-/* ---- watches --------------------------------------------------------------------------------- */
-
-static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
-                       unsigned events)
-{
-    assert(!watch->active && !watch->closing);
-    uint32_t wanted = EPOLLONESHOT;
-    wanted |= events & BERTH__WATCH_READ ? EPOLLIN | EPOLLRDHUP : 0u;
-    wanted |= events & BERTH__WATCH_WRITE ? EPOLLOUT : 0u;
-    int error = control(of(backend), EPOLL_CTL_ADD, descriptor, wanted, watch);
-    if (error != 0)
-        return error;
-    watch->descriptor = descriptor;
-    watch->events = events;
-    watch->active = true;
-    watch->flags = REGISTERED;
-    return 0;
-}
-
-/* Whoever owns the descriptor may close it after the event, so that later there may be no way to
- * remove it. */
-static void unregister_watch(epoll_backend *epoll, berth__watch *watch)
-{
-    if (!(watch->flags & REGISTERED))
-        return;
-    watch->flags = 0;
-    (void)control(epoll, EPOLL_CTL_DEL, watch->descriptor, 0, NULL);
-}
-
-static void watch_close(berth__backend *backend, berth__watch *watch)
-{
-    if (watch->closing)
-        return;
-    unregister_watch(of(backend), watch);
-    watch->closing = true;
-    watch->active = false;
-    watch->ready.pending = 0;
-    berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
-}
-
-static void run_watch(berth__watch *watch)
-{
-    if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
-        watch->closed(watch);
-        return;
-    }
-    if (!take_bit(&watch->ready, BERTH__READY_FIRED))
-        return;
-    watch->active = false;
-    watch->fired(watch, watch->events);
-}
-
 /* ---- waiting and running --------------------------------------------------------------------- */
 
 static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t events)
@@ -592,18 +367,6 @@ static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t ev
         berth__ready_add(&epoll->base.ready, &stream->ready, READY_WRITABLE);
 }
 
-static void note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events)
-{
-    unsigned found = 0;
-    found |= events & (EPOLLIN | EPOLLRDHUP) ? BERTH__WATCH_READ : 0u;
-    found |= events & EPOLLOUT ? BERTH__WATCH_WRITE : 0u;
-    if (events & (EPOLLERR | EPOLLHUP))
-        found = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
-    watch->events = found;
-    unregister_watch(epoll, watch);
-    berth__ready_add(&epoll->base.ready, &watch->ready, BERTH__READY_FIRED);
-}
-
 static void note(epoll_backend *epoll, berth__ready *ready, uint32_t events)
 {
     if (ready == NULL)
@@ -612,16 +375,11 @@ static void note(epoll_backend *epoll, berth__ready *ready, uint32_t events)
     case BERTH__READY_STREAM:
         note_stream(epoll, stream_of(ready), events);
         break;
-    case BERTH__READY_LISTENER: {
-        berth__listener *listener = (berth__listener *)ready;
-        if (listener->credit == 0 || ready->queued)
-            disable_listener(epoll, listener);
-        else
-            berth__ready_add(&epoll->base.ready, ready, BERTH__READY_ACCEPT);
+    case BERTH__READY_LISTENER:
+        berth__epoll_note_listener(epoll, (berth__listener *)ready, events);
         break;
-    }
     case BERTH__READY_WATCH:
-        note_watch(epoll, (berth__watch *)ready, events);
+        berth__epoll_note_watch(epoll, (berth__watch *)ready, events);
         break;
     }
 }
@@ -668,11 +426,11 @@ static void run(berth__backend *backend, berth__ready *ready)
 {
     epoll_backend *epoll = of(backend);
     if (ready->kind == BERTH__READY_LISTENER) {
-        run_listener(epoll, (berth__listener *)ready);
+        berth__epoll_run_listener(epoll, (berth__listener *)ready);
         return;
     }
     if (ready->kind == BERTH__READY_WATCH) {
-        run_watch((berth__watch *)ready);
+        berth__epoll_run_watch((berth__watch *)ready);
         return;
     }
     struct frame frame = {.outer = epoll->frame, .stream = stream_of(ready)};
@@ -766,10 +524,10 @@ static bool has_input(berth__backend *backend, const berth__stream *stream)
 static const berth__backend_operations operations = {
     .name = "epoll",
     .destroy = destroy,
-    .listen = listen_on,
-    .adopt_listener = adopt_listener,
-    .accept_credit = accept_credit,
-    .close_listener = close_listener,
+    .listen = berth__epoll_listen,
+    .adopt_listener = berth__epoll_adopt_listener,
+    .accept_credit = berth__epoll_accept_credit,
+    .close_listener = berth__epoll_close_listener,
     .adopt = adopt,
     .bind = bind_stream,
     .connect = connect_stream,
@@ -778,8 +536,8 @@ static const berth__backend_operations operations = {
     .send = send_stream,
     .shutdown_send = shutdown_send,
     .close = close_stream,
-    .watch_start = watch_start,
-    .watch_close = watch_close,
+    .watch_start = berth__epoll_watch_start,
+    .watch_close = berth__epoll_watch_close,
     .dial = berth__inet_dial,
     .dialled = berth__inet_dialled,
     .take = berth__inet_take,

@@ -424,81 +424,9 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
     stream->events->closed(stream);
 }
 
-/* ---- watches --------------------------------------------------------------------------------- */
-
-static void forget_watch(berth__kernel *kernel, const berth__watch *watch)
-{
-    for (size_t i = 0; i < kernel->watch_count; i++) {
-        if (kernel->watches[i].watch != watch)
-            continue;
-        memmove(&kernel->watches[i], &kernel->watches[i + 1],
-                (kernel->watch_count - i - 1) * sizeof *kernel->watches);
-        kernel->watch_count--;
-        return;
-    }
-}
-
-static int sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
-                           unsigned events)
-{
-    berth__kernel *kernel = kernel_of(backend);
-    if (watch->closing || watch->active)
-        return EINVAL;
-    if (berth__kernel_entry_of(kernel, descriptor) == NULL)
-        return EBADF;
-    kernel->watches = berth__kernel_must(
-        realloc(kernel->watches, (kernel->watch_count + 1) * sizeof *kernel->watches));
-    kernel->watches[kernel->watch_count++] = (berth__kernel_watch){.watch = watch};
-    watch->descriptor = descriptor;
-    watch->events = events;
-    watch->active = true;
-    return 0;
-}
-
-static void sim_watch_close(berth__backend *backend, berth__watch *watch)
-{
-    if (watch->closing)
-        return;
-    watch->closing = true;
-    watch->active = false;
-    forget_watch(kernel_of(backend), watch);
-    watch->ready.pending = 0;
-    berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
-}
-
-static void run_watch(berth__watch *watch)
-{
-    unsigned bits = watch->ready.pending;
-    watch->ready.pending = 0;
-    if ((bits & BERTH__READY_CLOSED) != 0)
-        watch->closed(watch);
-    else if ((bits & BERTH__READY_FIRED) != 0)
-        watch->fired(watch, watch->events);
-}
-
-/* What poll(2) would say. */
-static unsigned events_at(berth__kernel *kernel, int descriptor)
-{
-    const unsigned both = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
-    berth__kernel_entry *entry = berth__kernel_entry_of(kernel, descriptor);
-    if (entry == NULL || entry->kind == ENTRY_CLOSING)
-        return both;
-    if (entry->kind == ENTRY_EVENT)
-        return entry->of.events;
-    if (entry->kind == ENTRY_PORT)
-        return entry->of.port->queue != NULL ? BERTH__WATCH_READ : 0;
-    berth__sim_end *end = entry->of.end;
-    if (end->error != 0 || end->dead || end->connect_error != 0)
-        return both;
-    return (berth__kernel_readable(end) ? BERTH__WATCH_READ : 0) |
-           (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0);
-}
-
 /* ---- wait ------------------------------------------------------------------------------------ */
 
-/* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is
- * still to come. */
-static bool is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *earliest)
+bool berth__kernel_is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *earliest)
 {
     if (!holds) {
         *due = 0;
@@ -515,7 +443,7 @@ static bool is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *e
     return true;
 }
 
-static void add_candidate(berth__kernel *kernel, berth__ready *ready, unsigned bits)
+void berth__kernel_add_candidate(berth__kernel *kernel, berth__ready *ready, unsigned bits)
 {
     if (bits == 0)
         return;
@@ -533,23 +461,23 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
     unsigned pending = stream->ready.pending;
     bool connecting = (stream->flags & CONNECTING) != 0;
     unsigned bits = 0;
-    if (is_due(kernel, &entry->due[DUE_CONNECT],
-               connecting && (end->established || end->connect_error != 0) &&
-                   !(pending & BERTH__READY_CONNECTED),
-               earliest))
+    if (berth__kernel_is_due(kernel, &entry->due[DUE_CONNECT],
+                             connecting && (end->established || end->connect_error != 0) &&
+                                 !(pending & BERTH__READY_CONNECTED),
+                             earliest))
         bits |= BERTH__READY_CONNECTED;
-    if (is_due(kernel, &entry->due[DUE_INPUT],
-               !connecting && stream->receiving && berth__kernel_readable(end) &&
-                   !(pending & BERTH__READY_RECEIVE),
-               earliest))
+    if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT],
+                             !connecting && stream->receiving && berth__kernel_readable(end) &&
+                                 !(pending & BERTH__READY_RECEIVE),
+                             earliest))
         bits |= BERTH__READY_RECEIVE;
-    if (is_due(kernel, &entry->due[DUE_SEND],
-               !connecting && stream->sending && berth__kernel_writable(end) &&
-                   !(pending & BERTH__READY_SENT),
-               earliest) &&
+    if (berth__kernel_is_due(kernel, &entry->due[DUE_SEND],
+                             !connecting && stream->sending && berth__kernel_writable(end) &&
+                                 !(pending & BERTH__READY_SENT),
+                             earliest) &&
         advance_send(kernel, stream))
         bits |= BERTH__READY_SENT;
-    add_candidate(kernel, &stream->ready, bits);
+    berth__kernel_add_candidate(kernel, &stream->ready, bits);
 }
 
 static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uint64_t *earliest)
@@ -558,28 +486,14 @@ static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uin
         look_at_end(kernel, entry, earliest);
     } else if (entry->kind == ENTRY_CLOSING) {
         berth__stream *stream = entry->of.closing;
-        if (is_due(kernel, &entry->due[DUE_CLOSE], !(stream->ready.pending & BERTH__READY_CLOSED),
-                   earliest))
-            add_candidate(kernel, &stream->ready, BERTH__READY_CLOSED);
+        if (berth__kernel_is_due(kernel, &entry->due[DUE_CLOSE],
+                                 !(stream->ready.pending & BERTH__READY_CLOSED), earliest))
+            berth__kernel_add_candidate(kernel, &stream->ready, BERTH__READY_CLOSED);
     } else if (entry->kind == ENTRY_PORT && entry->of.port->listener != NULL) {
         berth__listener *listener = entry->of.port->listener;
         bool holds = acceptable(listener) && !(listener->ready.pending & BERTH__READY_ACCEPT);
-        if (is_due(kernel, &entry->due[DUE_INPUT], holds, earliest))
-            add_candidate(kernel, &listener->ready, BERTH__READY_ACCEPT);
-    }
-}
-
-static void look_at_watches(berth__kernel *kernel, uint64_t *earliest)
-{
-    for (size_t i = kernel->watch_count; i-- > 0;) {
-        berth__watch *watch = kernel->watches[i].watch;
-        unsigned found = events_at(kernel, watch->descriptor) & watch->events;
-        if (!is_due(kernel, &kernel->watches[i].due, found != 0, earliest))
-            continue;
-        watch->events = found;
-        watch->active = false;
-        forget_watch(kernel, watch);
-        add_candidate(kernel, &watch->ready, BERTH__READY_FIRED);
+        if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], holds, earliest))
+            berth__kernel_add_candidate(kernel, &listener->ready, BERTH__READY_ACCEPT);
     }
 }
 
@@ -590,7 +504,7 @@ static bool collect(berth__kernel *kernel, uint64_t *earliest)
     *earliest = NEVER;
     for (size_t i = 0; i < kernel->entry_count; i++)
         look_at_entry(kernel, &kernel->entries[i], earliest);
-    look_at_watches(kernel, earliest);
+    berth__kernel_look_at_watches(kernel, earliest);
     for (size_t i = kernel->candidate_count; kernel->settings.seed != 0 && i > 1; i--) {
         size_t other = (size_t)berth__kernel_chance(kernel, i);
         berth__kernel_candidate kept = kernel->candidates[i - 1];
@@ -677,7 +591,7 @@ static void sim_run(berth__backend *backend, berth__ready *ready)
         run_listener(kernel, (berth__listener *)ready, &frame);
         break;
     case BERTH__READY_WATCH:
-        run_watch((berth__watch *)ready);
+        berth__kernel_run_watch((berth__watch *)ready);
         break;
     }
     kernel->frames = frame.outer;
@@ -830,8 +744,8 @@ static const berth__backend_operations sim_operations = {
     .send = sim_send,
     .shutdown_send = sim_shutdown_send,
     .close = sim_close,
-    .watch_start = sim_watch_start,
-    .watch_close = sim_watch_close,
+    .watch_start = berth__sim_watch_start,
+    .watch_close = berth__sim_watch_close,
     .dial = berth__sim_dial,
     .dialled = berth__sim_dialled,
     .take = berth__sim_take,

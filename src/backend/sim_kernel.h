@@ -1,6 +1,6 @@
 /*
  * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For
- * sim.c and sim_kernel.c only.
+ * the files sim*.c only.
  *
  * A connection is two ends, each with the queue of bytes that wait for its owner. An end belongs to
  * a record of the library (and has a descriptor), or to the test, or waits in a port's backlog.
@@ -168,6 +168,18 @@ void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone);
 berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address,
                                       uint16_t number);
 berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
+
+/* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is
+ * still to come. */
+bool berth__kernel_is_due(berth__kernel *kernel, uint64_t *due, bool holds, uint64_t *earliest);
+void berth__kernel_add_candidate(berth__kernel *kernel, berth__ready *ready, unsigned bits);
+
+/* In sim_watch.c: */
+int berth__sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                           unsigned events);
+void berth__sim_watch_close(berth__backend *backend, berth__watch *watch);
+void berth__kernel_run_watch(berth__watch *watch);
+void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest);
 
 /* The operations of the same names, in sim_bare.c. */
 int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,

@@ -1,0 +1,103 @@
+/*
+ * What the two halves of the epoll backend share: epoll.c (streams, waiting) and epoll_listen.c
+ * (listeners and watches).
+ */
+#ifndef BERTH_BACKEND_EPOLL_H
+#define BERTH_BACKEND_EPOLL_H
+
+#include "../backend.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "system.h"
+
+/* A parked send can be tried again: the backend's own bit of pending. */
+enum {
+    READY_WRITABLE = BERTH__READY_PRIVATE
+};
+
+/* Flags of a stream; REGISTERED and ENABLED are those of listeners too. */
+enum {
+    REGISTERED = 1 << 0,   /* in the epoll instance */
+    UNREGISTERED = 1 << 1, /* in the list of those that wait will register */
+    READABLE = 1 << 2,     /* the kernel may have bytes, an end or an error */
+    PAST_SHORT = 1 << 3,   /* a short read is not the last one */
+    WITH_OUT = 1 << 4,     /* registered for writability too */
+    PARKED = 1 << 5,       /* the send waits for writability */
+    MORE = 1 << 6,         /* MSG_MORE for that send */
+    CONNECTING = 1 << 7,
+    BROKEN = 1 << 8, /* could not be registered: stream->error */
+    ENABLED = 1 << 9 /* a listener whose interest is not taken away */
+};
+
+/* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer
+ * ones of the same stream, whose record may be gone when the event returns. */
+struct frame {
+    struct frame *outer;
+    berth__stream *stream;
+    bool gone;
+};
+
+typedef struct epoll_backend {
+    berth__backend base;
+    int epoll;
+    int bell;
+    berth__stream *unregistered;
+    berth__stream **unregistered_last;
+    struct frame *frame;
+    uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes */
+    bool buffer_used;
+} epoll_backend;
+
+static inline epoll_backend *of(berth__backend *backend)
+{
+    return (epoll_backend *)backend;
+}
+
+static inline berth__stream *stream_of(berth__ready *ready)
+{
+    return (berth__stream *)ready; /* the head is the first member of each record */
+}
+
+static inline int control(epoll_backend *epoll, int operation, int descriptor, uint32_t events,
+                          void *record)
+{
+    struct epoll_event event = {.events = events, .data.ptr = record};
+    int failed = BERTH__SYSTEM("epoll_ctl", epoll_ctl(epoll->epoll, operation, descriptor, &event));
+    return failed < 0 ? errno : 0;
+}
+
+static inline bool take_bit(berth__ready *ready, unsigned bit)
+{
+    bool set = (ready->pending & bit) != 0;
+    ready->pending = (uint8_t)(ready->pending & ~bit);
+    return set;
+}
+
+static inline void descriptor_closed(berth__backend *backend)
+{
+    if (backend->descriptor_closed != NULL)
+        backend->descriptor_closed(backend->core);
+}
+
+/* ---- epoll_listen.c ------------------------------------------------------------------------ */
+
+int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
+                        const berth__listen_options *options, berth__listen_step *ret_step);
+int berth__epoll_adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor);
+void berth__epoll_accept_credit(berth__backend *backend, berth__listener *listener,
+                                unsigned credit);
+void berth__epoll_close_listener(berth__backend *backend, berth__listener *listener);
+int berth__epoll_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                             unsigned events);
+void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch);
+
+/* What epoll_wait has reported of a record. */
+void berth__epoll_note_listener(epoll_backend *epoll, berth__listener *listener, uint32_t events);
+void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events);
+
+void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener);
+void berth__epoll_run_watch(berth__watch *watch);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * Listeners and watches of the epoll backend.
+ *
+ * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit,
+ * or the record still waits in the ready list because a blocking wait runs only others) the
+ * interest is taken away, else wait would return for it for ever; credit or run give it back.
+ * Watches are registered for one event and then removed.
+ */
+#include "epoll.h"
+
+#include <assert.h>
+
+#include "inet.h"
+
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+static int attach_listener(epoll_backend *epoll, berth__listener *listener, int descriptor)
+{
+    int error = control(epoll, EPOLL_CTL_ADD, descriptor, 0, listener);
+    if (error != 0)
+        return error;
+    listener->descriptor = descriptor;
+    listener->flags = REGISTERED;
+    return 0;
+}
+
+int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
+                        const berth__listen_options *options, berth__listen_step *ret_step)
+{
+    int descriptor;
+    int error = berth__inet_listen(options, &descriptor, ret_step);
+    if (error != 0)
+        return error;
+    error = attach_listener(of(backend), listener, descriptor);
+    if (error == 0)
+        return 0;
+    *ret_step = BERTH__LISTEN_ATTACH;
+    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    return error;
+}
+
+int berth__epoll_adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
+{
+    int error = berth__inet_check_listener(descriptor);
+    return error != 0 ? error : attach_listener(of(backend), listener, descriptor);
+}
+
+/* Gives the interest back. Should that fail, the ready list is the way back to here. */
+static void enable_listener(epoll_backend *epoll, berth__listener *listener)
+{
+    if (listener->closing || listener->credit == 0 || (listener->flags & ENABLED))
+        return;
+    if (control(epoll, EPOLL_CTL_MOD, listener->descriptor, EPOLLIN, listener) == 0)
+        listener->flags |= ENABLED;
+    else
+        berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+static void disable_listener(epoll_backend *epoll, berth__listener *listener)
+{
+    if (control(epoll, EPOLL_CTL_MOD, listener->descriptor, 0, listener) == 0)
+        listener->flags &= ~(uint32_t)ENABLED;
+}
+
+void berth__epoll_accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
+{
+    if (listener->closing)
+        return;
+    listener->credit = credit;
+    if (!listener->ready.queued) /* else its run will */
+        enable_listener(of(backend), listener);
+}
+
+void berth__epoll_close_listener(berth__backend *backend, berth__listener *listener)
+{
+    if (listener->closing)
+        return;
+    listener->closing = true;
+    listener->credit = 0;
+    (void)control(of(backend), EPOLL_CTL_DEL, listener->descriptor, 0, NULL);
+    listener->ready.pending = 0;
+    berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
+    int descriptor = listener->descriptor;
+    listener->descriptor = -1;
+    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    descriptor_closed(backend);
+}
+
+void berth__epoll_note_listener(epoll_backend *epoll, berth__listener *listener, uint32_t events)
+{
+    (void)events;
+    if (listener->credit == 0 || listener->ready.queued)
+        disable_listener(epoll, listener);
+    else
+        berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
+{
+    if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
+        if (listener->own != NULL)
+            *(bool *)listener->own = true; /* a batch is waiting for its event to return */
+        listener->events->closed(listener);
+        return;
+    }
+    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT) || listener->credit == 0)
+        return;
+    bool gone = false;
+    bool *outer = listener->own;
+    listener->own = &gone;
+    (void)berth__inet_accept_batch(listener); /* if there is more, the level will say so */
+    if (gone) {
+        if (outer != NULL)
+            *outer = true;
+        return;
+    }
+    listener->own = outer;
+    if (!listener->ready.queued)
+        enable_listener(epoll, listener);
+}
+
+/* ---- watches --------------------------------------------------------------------------------- */
+
+int berth__epoll_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                             unsigned events)
+{
+    assert(!watch->active && !watch->closing);
+    uint32_t wanted = EPOLLONESHOT;
+    wanted |= events & BERTH__WATCH_READ ? EPOLLIN | EPOLLRDHUP : 0u;
+    wanted |= events & BERTH__WATCH_WRITE ? EPOLLOUT : 0u;
+    int error = control(of(backend), EPOLL_CTL_ADD, descriptor, wanted, watch);
+    if (error != 0)
+        return error;
+    watch->descriptor = descriptor;
+    watch->events = events;
+    watch->active = true;
+    watch->flags = REGISTERED;
+    return 0;
+}
+
+/* Whoever owns the descriptor may close it after the event, so that later there may be no way to
+ * remove it. */
+static void unregister_watch(epoll_backend *epoll, berth__watch *watch)
+{
+    if (!(watch->flags & REGISTERED))
+        return;
+    watch->flags = 0;
+    (void)control(epoll, EPOLL_CTL_DEL, watch->descriptor, 0, NULL);
+}
+
+void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)
+{
+    if (watch->closing)
+        return;
+    unregister_watch(of(backend), watch);
+    watch->closing = true;
+    watch->active = false;
+    watch->ready.pending = 0;
+    berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+}
+
+void berth__epoll_run_watch(berth__watch *watch)
+{
+    if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
+        watch->closed(watch);
+        return;
+    }
+    if (!take_bit(&watch->ready, BERTH__READY_FIRED))
+        return;
+    watch->active = false;
+    watch->fired(watch, watch->events);
+}
+
+void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events)
+{
+    unsigned found = 0;
+    found |= events & (EPOLLIN | EPOLLRDHUP) ? BERTH__WATCH_READ : 0u;
+    found |= events & EPOLLOUT ? BERTH__WATCH_WRITE : 0u;
+    if (events & (EPOLLERR | EPOLLHUP))
+        found = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
+    watch->events = found;
+    unregister_watch(epoll, watch);
+    berth__ready_add(&epoll->base.ready, &watch->ready, BERTH__READY_FIRED);
+}
