@@ -5,7 +5,7 @@
  * It uses what a later library could move under it: each struct whose size travels (handlers,
  * limits, counts, options), the values that lie on its own stack (addresses, subnets, proxies), and
  * numbers of enumerations. Behind each struct that the library fills lies a pattern that it must
- * not touch. Ends with 0 if all is as it was, with 77 if the backend is not to be had, and else says
+ * not touch. Ends with 0 if all is as it was, with 77 if the backend is not to be had; else it says
  * what is not.
  *
  * Do not compile it again: that would test another version. How it was made is in `run`.
