@@ -13,6 +13,7 @@
 
 #include "linger.h"
 #include "memory.h"
+#include "process.h"
 #include "resolve.h"
 #include "server.h"
 #include "socket.h"
@@ -127,7 +128,14 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
         return NULL;
     }
     pthread_mutex_init(&loop->lock, NULL);
-    return loop;
+    if (berth__process_join(loop))
+        return loop;
+    pthread_mutex_destroy(&loop->lock);
+    loop->backend->operations->destroy(loop->backend);
+    berth__pool_clear(&loop->pool);
+    berth__release(loop);
+    errno = ENOMEM;
+    return NULL;
 }
 
 static void run_tasks(berth_loop *loop, size_t most);
@@ -178,6 +186,7 @@ static void destroy(berth_loop *loop)
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     while (atomic_load(&loop->stoppers) > 0)
         sched_yield();
+    berth__process_leave(loop);
     loop->backend->operations->destroy(loop->backend);
     berth__recycler_clear(&loop->sockets);
     berth__recycler_clear(&loop->streams);

@@ -45,14 +45,19 @@ struct berth_loop {
 
     berth__object *objects; /* those that no other object owns */
     berth__object *garbage;
-    unsigned depth;    /* turns and waits on the stack */
-    bool skipped;      /* the last turn went without waiting */
-    bool foreign;      /* lives inside another event loop */
-    unsigned frames;   /* of objects on the stack: handlers are called outside turns too */
-    bool dying;        /* freed inside a turn or a handler */
-    bool ending;       /* being destroyed */
-    unsigned failures; /* waits that have failed in a row */
-    bool broken;       /* the backend's wait has failed */
+    unsigned depth;        /* turns and waits on the stack */
+    bool skipped;          /* the last turn went without waiting */
+    bool foreign;          /* lives inside another event loop */
+    unsigned frames;       /* of objects on the stack: handlers are called outside turns too */
+    bool dying;            /* freed inside a turn or a handler */
+    bool ending;           /* being destroyed */
+    unsigned failures;     /* waits that have failed in a row */
+    bool broken;           /* the backend's wait has failed */
+    bool inherited;        /* this process is a child of the one whose loop it is; see process.h */
+    bool abandoned;        /* and its thread is none of this process */
+    bool held;             /* fork holds `lock` */
+    berth_loop *next_loop; /* of the process */
+    berth_loop **loop_link;
 
     struct berth_socket *flush; /* sockets with fresh output, first to last */
     struct berth_socket **flush_end;
@@ -87,9 +92,16 @@ struct berth_loop {
 /* In debug builds, catches calls on a foreign thread; the message names the call, so every public
  * function has its own. A server's or socket's loop is set once, so it may be asked for anywhere.
  */
-#define BERTH__OWN_THREAD(loop)                             \
-    assert(pthread_equal((loop)->thread, pthread_self()) && \
+#define BERTH__OWN_THREAD(loop)                                                    \
+    assert((pthread_equal((loop)->thread, pthread_self()) || (loop)->abandoned) && \
            "called on another thread than the loop's")
+
+/* Whether the loop is the parent's, of which this process has a copy by fork: then it and its
+ * objects only close descriptors. */
+static inline bool berth__loop_inherited(const berth_loop *loop)
+{
+    return loop->inherited;
+}
 
 /* Marks a frame that uses the object while handlers run. */
 static inline void berth__enter(berth__object *object)

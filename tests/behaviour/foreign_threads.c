@@ -24,9 +24,9 @@ static void need_assertions(void)
 #endif
 }
 
-/* Whether the loop belongs to the thread that forks. If not, the child has a foreign thread
- * already, and could not make another under the thread sanitizer, its parent having several. */
-static bool main_is_own = true;
+/* Makes, in the child, what the call is made on, of a thread that is not the child's first, which
+ * then is the foreign one. NULL: that is made before, and the call on another thread. */
+static void (*prepare)(void);
 
 static void *make_there(void *call)
 {
@@ -41,7 +41,9 @@ _Noreturn static void be_child(struct call *call, int errors)
     setrlimit(RLIMIT_CORE, &no_core);
     dup2(errors, STDERR_FILENO);
     alarm(20);
-    if (!main_is_own)
+    if (prepare != NULL)
+        prepare();
+    if (prepare != NULL)
         call->make();
     else if (pthread_create(&thread, NULL, make_there, call) == 0)
         pthread_join(thread, NULL);
@@ -179,17 +181,20 @@ static bool keep_worker(berth_worker *started, void *user)
     return true;
 }
 
+static void start_workers(void)
+{
+    static const berth_workers_handlers handlers = {.started = keep_worker};
+    berth_workers *workers = berth_workers_new(1, &handlers, NULL);
+    ck_assert(berth_workers_start(workers));
+}
+
 CASE(foreign_thread_uses_a_worker, "workers.h", "every call is caught, but for its number")
 {
     need_assertions();
-    static const berth_workers_handlers handlers = {.started = keep_worker};
     struct call *calls[] = {&entry_berth_worker_loop, &entry_berth_worker_server,
                             &entry_berth_worker_user, &entry_berth_worker_set_user};
-    berth_workers *workers = berth_workers_new(1, &handlers, NULL);
-    ck_assert(berth_workers_start(workers));
-    main_is_own = false;
+    prepare = start_workers;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         assert_caught(calls[i]);
     assert_allowed(&entry_berth_worker_number);
-    berth_workers_free(workers);
 }
