@@ -192,6 +192,9 @@ void berth__socket_pace(berth_socket *socket)
     berth__stream *stream = socket->stream;
     if (stream == NULL || stream->ended)
         return;
+    /* Bound, and not connected yet: the kernel would answer a receive with ENOTCONN. */
+    if (socket->remote != NULL && socket->remote->bound)
+        return;
     const berth__backend_operations *operations = socket->object.loop->backend->operations;
     size_t limit = read_limit(socket);
     bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
