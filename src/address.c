@@ -15,6 +15,8 @@
  */
 #include <berth/address.h>
 
+#include "text.h"
+
 #include <string.h>
 
 enum {
@@ -224,7 +226,7 @@ static bool parse_ipv6(input in, berth_address *ret_address)
 static bool parse_scope(input in, berth_address *address)
 {
     size_t size = (size_t)(in.end - in.at);
-    if (size == 0 || size >= sizeof(address->scope) || memchr(in.at, '%', size))
+    if (!berth__is_scope(in.at, size))
         return false;
     memcpy(address->scope, in.at, size);
     return true;
@@ -276,6 +278,13 @@ static void put_text(output *out, const char *text, size_t most)
 {
     for (size_t i = 0; i < most && text[i]; i++)
         put_char(out, text[i]);
+}
+
+/* A value can be made by hand, with any bytes; what is written goes into protocols and logs. */
+static void put_scope(output *out, const char *scope)
+{
+    for (size_t i = 0; i < BERTH_ADDRESS_SCOPE_SIZE - 1 && scope[i]; i++)
+        put_char(out, berth__is_scope_byte(scope[i]) ? scope[i] : '?');
 }
 
 static void put_number(output *out, unsigned number, unsigned base)
@@ -354,7 +363,7 @@ static void put_ipv6(output *out, const berth_address *address)
     }
     if (address->scope[0]) {
         put_char(out, '%');
-        put_text(out, address->scope, sizeof(address->scope) - 1);
+        put_scope(out, address->scope);
     }
 }
 

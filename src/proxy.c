@@ -11,6 +11,7 @@
 #include "proxy.h"
 
 #include "memory.h"
+#include "text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -169,7 +170,8 @@ bool berth__proxy_for_socket(const berth__proxy *own, const char *name, berth_ad
 
 const char *berth__proxy_describe(const berth_proxy *proxy, char *text, size_t size)
 {
+    char host[BERTH_PROXY_MOST_TEXT + 1];
     snprintf(text, size, "%s proxy %s:%u", proxy->type == BERTH_PROXY_HTTP ? "HTTP" : "SOCKS5",
-             proxy->host, (unsigned)proxy->port);
+             berth__escape(proxy->host, host, sizeof host), (unsigned)proxy->port);
     return text;
 }

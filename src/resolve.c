@@ -14,6 +14,7 @@
 
 #include "loop.h"
 #include "memory.h"
+#include "text.h"
 
 #include <ares.h>
 #include <net/if.h>
@@ -186,7 +187,9 @@ bool berth__lookup_address(const struct sockaddr *name, berth_address *ret_addre
     const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)name;
     *ret_address = berth_address_ipv6(in->sin6_addr.s6_addr);
     /* Without it a link-local address cannot be reached. */
-    if (in->sin6_scope_id != 0 && if_indextoname(in->sin6_scope_id, ret_address->scope) == NULL)
+    if (in->sin6_scope_id != 0 &&
+        (if_indextoname(in->sin6_scope_id, ret_address->scope) == NULL ||
+         !berth__is_scope(ret_address->scope, strlen(ret_address->scope))))
         (void)snprintf(ret_address->scope, sizeof ret_address->scope, "%u",
                        (unsigned)in->sin6_scope_id);
     return true;

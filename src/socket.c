@@ -26,6 +26,7 @@
 #include "linger.h"
 #include "memory.h"
 #include "server.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -121,8 +122,10 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
     uint16_t port = target ? remote->target_port : berth_socket_peer_port(socket);
     if (!target)
         address = berth_socket_peer_address(socket);
+    char name[LONGEST_NAME + 1];
     if (target && !berth_address_parse(remote->target, &address))
-        snprintf(text, size, "%.*s:%u", LONGEST_NAME, remote->target, (unsigned)port);
+        snprintf(text, size, "%s:%u", berth__escape(remote->target, name, sizeof name),
+                 (unsigned)port);
     else if (!berth_address_is_null(address))
         berth_endpoint_format(address, port, text, size);
     else

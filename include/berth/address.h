@@ -90,7 +90,8 @@ BERTH_API berth_address berth_address_ipv6(const uint8_t bytes[16]);
  *
  * Blanks around it are ignored. IPv4 as inet_aton takes it: one to four parts, decimal, octal
  * (leading 0) or hexadecimal (0x). IPv6 in full or with one "::", with a dotted IPv4 tail, and with
- * "%scope" of one to fifteen bytes. Names, brackets, ports and prefixes are refused.
+ * "%scope": a number or the name of an interface, one to fifteen bytes of printable ASCII without a
+ * blank, '/', ':' or '%'. Names, brackets, ports and prefixes are refused.
  *
  * @param text         a terminated string; NULL is refused
  * @param ret_address  set on success only

@@ -197,9 +197,14 @@ static PyObject *address_set_scope(PyObject *self, PyObject *scope)
     if (text == NULL)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "setScopeId() takes a str");
     berth_address *address = address_of(self);
-    if (strlen(text) >= sizeof address->scope)
-        return PyErr_Format(PyExc_ValueError, "a scope has at most %zu bytes",
-                            sizeof address->scope - 1);
+    char scoped[BERTH_ADDRESS_SCOPE_SIZE + 3];
+    berth_address parsed;
+    snprintf(scoped, sizeof scoped, "::%%%s", text);
+    /* Blanks around an address are skipped. */
+    bool blank = text[strcspn(text, " \t\n\v\f\r")] != '\0';
+    if (strlen(text) >= sizeof address->scope ||
+        (*text != '\0' && (blank || !berth_address_parse(scoped, &parsed))))
+        return PyErr_Format(PyExc_ValueError, "a scope is the name of an interface or a number");
     if (address->family == BERTH_ADDRESS_FAMILY_IPV6)
         memcpy(address->scope, text, strlen(text) + 1);
     Py_RETURN_NONE;

@@ -15,6 +15,7 @@
  * one.
  */
 #include "../backend.h"
+#include "../text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,7 +50,9 @@ static berth__backend *choose_forced(const char *name, const char *by, berth__po
 {
     maker *make = maker_of(name);
     if (make == NULL) {
-        (void)snprintf(ret_reason, size, "there is no backend \"%.40s\" (forced by %s)", name, by);
+        char text[41];
+        (void)snprintf(ret_reason, size, "there is no backend \"%s\" (forced by %s)",
+                       berth__escape(name, text, sizeof text), by);
         errno = EINVAL;
         return NULL;
     }

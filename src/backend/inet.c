@@ -23,6 +23,8 @@
  */
 #include "inet.h"
 
+#include "../text.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -38,8 +40,10 @@
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-static int scope_to_index(const char *scope, uint32_t *ret_index)
+static int scope_to_index(const char scope[BERTH_ADDRESS_SCOPE_SIZE], uint32_t *ret_index)
 {
+    if (memchr(scope, '\0', BERTH_ADDRESS_SCOPE_SIZE) == NULL)
+        return EINVAL;
     uint64_t number = 0;
     const char *digit = scope;
     for (; *digit >= '0' && *digit <= '9'; digit++)
@@ -57,7 +61,9 @@ static int scope_to_index(const char *scope, uint32_t *ret_index)
 static void index_to_scope(uint32_t index, char scope[BERTH_ADDRESS_SCOPE_SIZE])
 {
     _Static_assert(BERTH_ADDRESS_SCOPE_SIZE >= IF_NAMESIZE, "a scope holds every interface name");
-    if (index != 0 && if_indextoname(index, scope) == NULL)
+    /* The kernel takes almost any bytes as a name. */
+    if (index != 0 &&
+        (if_indextoname(index, scope) == NULL || !berth__is_scope(scope, strlen(scope))))
         (void)snprintf(scope, BERTH_ADDRESS_SCOPE_SIZE, "%u", (unsigned)index);
 }
 

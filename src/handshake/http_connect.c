@@ -15,6 +15,7 @@
 
 #include <berth/version.h>
 
+#include "../text.h"
 #include "refusal.h"
 
 enum stage {
@@ -51,6 +52,12 @@ static bool is_name(const char *name)
     return true;
 }
 
+/* RFC 7617 wants none in credentials. */
+static bool has_control(const char *text)
+{
+    return text != NULL && berth__has_control(text);
+}
+
 void berth__http_connect_begin(berth__http_connect *http, const berth__http_request *request)
 {
     memset(http, 0, sizeof *http);
@@ -58,7 +65,8 @@ void berth__http_connect_begin(berth__http_connect *http, const berth__http_requ
     http->step = BERTH__HANDSHAKE_SEND;
     if (length_of(request->user) > BERTH__MOST_CREDENTIAL ||
         length_of(request->password) > BERTH__MOST_CREDENTIAL ||
-        (request->user != NULL && strchr(request->user, ':') != NULL))
+        (request->user != NULL && strchr(request->user, ':') != NULL) ||
+        has_control(request->user) || has_control(request->password))
         refuse(http, BERTH__REFUSAL_CREDENTIALS_FORM);
     if (request->name != NULL && !is_name(request->name))
         refuse(http, BERTH__REFUSAL_NAME_FORM);
@@ -100,10 +108,12 @@ static void put_base64(char *place, const uint8_t *data, size_t size)
 
 static void format_target(const berth__http_request *request, char *text, size_t size)
 {
+    berth_address address = request->address;
+    address.scope[0] = '\0'; /* means nothing on another host */
     if (request->name != NULL)
         snprintf(text, size, "%s:%u", request->name, (unsigned)request->port);
     else
-        berth_endpoint_format(request->address, request->port, text, size);
+        berth_endpoint_format(address, request->port, text, size);
 }
 
 static void format_credentials(const berth__http_request *request, char *text)

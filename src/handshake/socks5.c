@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "../text.h"
 #include "refusal.h"
 
 enum stage {
@@ -53,7 +54,8 @@ void berth__socks5_begin(berth__socks5 *socks5, const berth__socks5_request *req
     if (user > BERTH__MOST_CREDENTIAL || password > BERTH__MOST_CREDENTIAL)
         refuse(socks5, BERTH__REFUSAL_CREDENTIALS_FORM);
     size_t name = length_of(request->name);
-    if (request->name != NULL && (name == 0 || name > BERTH__MOST_NAME))
+    if (request->name != NULL &&
+        (name == 0 || name > BERTH__MOST_NAME || berth__has_control(request->name)))
         refuse(socks5, BERTH__REFUSAL_NAME_FORM);
 }
 

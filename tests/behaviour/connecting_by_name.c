@@ -222,6 +222,30 @@ CASE(no_name_at_all, "S3.13", "an empty name and NULL are names that are not fou
     name_server_stop();
 }
 
+CASE(no_control_byte_in_the_text, "error.h",
+     "what a name has that could write on a terminal or begin a line is escaped")
+{
+    name_server_start(table);
+    char name[256];
+    struct actor *actor = actor_new("c");
+    berth_socket_connect_to_host(actor->socket, "a\033[2J\nb\\\xc2\x9b", 80);
+    UNTIL(actor->errors == 1);
+    ck_assert_str_eq(berth_socket_error_string(actor->socket),
+                     "cannot connect to a\\x1b[2J\\x0ab\\x5c\\xc2\\x9b:80: host not found");
+    memset(name, '\n', 255);
+    name[255] = '\0';
+    berth_socket_connect_to_host(actor->socket, name, 80);
+    UNTIL(actor->errors == 2);
+    ck_assert_ptr_null(strchr(berth_socket_error_string(actor->socket), '\n'));
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "\\x0a:80: host"));
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "p\nq", .port = 1};
+    ck_assert(berth_socket_set_proxy(actor->socket, &proxy));
+    berth_socket_connect_to_host(actor->socket, "h", 80);
+    UNTIL(actor->errors == 3);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "p\\x0aq:1"));
+    name_server_stop();
+}
+
 CASE(whole_name_in_the_text, "error.h", "a name of 255 bytes is in the error's text, uncut")
 {
     char name[256];

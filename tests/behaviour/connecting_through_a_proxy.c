@@ -417,6 +417,36 @@ CASE(http_connect_to_ipv6, "S6.26 Q18", "an IPv6 address goes in brackets")
     UNTIL(actor->connects == 1);
 }
 
+CASE(scope_stays_at_home, "S6.26",
+     "a scope means nothing to a proxy, and its bytes cannot be a line")
+{
+    struct actor *actor = client_of(BERTH_PROXY_HTTP);
+    berth_address address;
+    ck_assert(berth_address_parse("fe80::1%lo", &address));
+    memcpy(address.scope, "a\r\nX-Evil: 1", 13);
+    ck_assert(berth_socket_connect_to_address(actor->socket, address, 80));
+    struct peer *proxy = world_accept(proxy_port);
+    char request[1024];
+    hears_request(proxy, request, sizeof request);
+    ck_assert_ptr_eq(strstr(request, "CONNECT [fe80::1]:80 HTTP/1.1\r\nHost: [fe80::1]:80\r\n"),
+                     request);
+    ck_assert_ptr_null(strstr(request, "Evil"));
+    peer_reset(proxy);
+    UNTIL(actor->errors == 1);
+    ck_assert_ptr_null(strchr(berth_socket_error_string(actor->socket), '\n'));
+}
+
+CASE(scope_with_control_bytes_is_no_address, "S6.26 S7.3",
+     "nothing is sent to the proxy, and the text has them escaped")
+{
+    struct actor *actor = client_of(BERTH_PROXY_HTTP);
+    berth_socket_connect_to_host(actor->socket, "::1%a\r\nX-Evil: 1", 80);
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_HOST_NOT_FOUND);
+    const char *text = berth_socket_error_string(actor->socket);
+    ck_assert_ptr_nonnull(strstr(text, "::1%a\\x0d\\x0aX-Evil: 1:80 through the HTTP proxy"));
+}
+
 static struct actor *with_credentials(void)
 {
     struct actor *actor = client_of(BERTH_PROXY_HTTP);

@@ -124,6 +124,17 @@ class Addresses(unittest.TestCase):
         self.assertEqual(QHostAddress.parseSubnet("nonsense")[1], -1)
         self.assertTrue(address.isEqual(QHostAddress("::ffff:127.0.0.1")))
 
+    def test_scopes(self):
+        address = QHostAddress("fe80::1%lo")
+        address.setScopeId("eth0")
+        for wrong in ("a\r\nX-Evil: 1", " lo", "lo ", "a/b", "a%b", "\u00e4", "x" * 16):
+            with self.assertRaises(ValueError, msg=wrong):
+                address.setScopeId(wrong)
+            self.assertTrue(QHostAddress("fe80::1%" + wrong.strip() + "/").isNull())
+        self.assertEqual(address.toString(), "fe80::1%eth0")
+        address.setScopeId("")
+        self.assertEqual(address.toString(), "fe80::1")
+
     def test_the_addresses_of_this_host(self):
         self.assertIn(QHostAddress("127.0.0.1"), QNetworkInterface.allAddresses())
         self.assertTrue(QNetworkInterface.interfaceFromName("lo").isValid())

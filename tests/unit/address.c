@@ -95,7 +95,7 @@ static const struct {
     {"fe80::1%2", "fe80::1%2"},
     {"FE80::1%Eth0", "fe80::1%Eth0"},
     {"::1.2.3.4%lo", "::1.2.3.4%lo"},
-    {"fe80::1%a b", "fe80::1%a b"},
+    {"fe80::1%br-0.7@x", "fe80::1%br-0.7@x"},
     {"fe80::1%123456789012345", "fe80::1%123456789012345"},
 };
 
@@ -204,6 +204,14 @@ static const char *const refused[] = {
     "fe80::1% ",
     "fe80::1%1234567890123456",
     "fe80::1%a%b",
+    /* or with bytes that no interface's name has (Qt takes any) */
+    "fe80::1%a b",
+    "fe80::1%a/b",
+    "fe80::1%a:b",
+    "fe80::1%a\r\nX: 1",
+    "fe80::1%a\x7f",
+    "fe80::1%\xc3\xa4",
+    "fe80::1%\x1b[2J",
     "%eth0",
     "1.2.3.4%eth0",
     "%",
@@ -216,6 +224,17 @@ START_TEST(refuses)
     berth_address address = before;
     ck_assert_msg(!berth_address_parse(refused[_i], &address), "'%s' was taken", refused[_i]);
     ck_assert_mem_eq(&address, &before, sizeof(address));
+}
+END_TEST
+
+/* A scope that was put into the value by hand. */
+START_TEST(writes_no_control_byte)
+{
+    berth_address address = parsed("fe80::1");
+    memcpy(address.scope, "a\r\nX: \x7f/%\xff", 11);
+    expect_text(address, "fe80::1%a??X??????");
+    memset(address.scope, 'x', sizeof address.scope);
+    expect_text(address, "fe80::1%xxxxxxxxxxxxxxx");
 }
 END_TEST
 
@@ -428,6 +447,7 @@ int main(void)
     tcase_add_loop_test(tests, accepts, 0, accepted_count);
     tcase_add_loop_test(tests, refuses, 0, refused_count);
     tcase_add_test(tests, refuses_null);
+    tcase_add_test(tests, writes_no_control_byte);
     tcase_add_loop_test(tests, every_prefix, 0, accepted_count);
     tcase_add_loop_test(tests, round_trips, 0, 3);
     tcase_add_loop_test(tests, format_in_every_size, 0, accepted_count);

@@ -247,6 +247,12 @@ START_TEST(what_does_not_fit)
     request = (berth__http_request){.name = "h", .port = 1, .user = "a:b"};
     berth__http_connect_begin(&http, &request);
     ck_assert_int_eq(http.refusal, BERTH__REFUSAL_CREDENTIALS_FORM);
+    request = (berth__http_request){.name = "h", .port = 1, .user = "a\r\n"};
+    berth__http_connect_begin(&http, &request);
+    ck_assert_int_eq(http.refusal, BERTH__REFUSAL_CREDENTIALS_FORM);
+    request = (berth__http_request){.name = "h", .port = 1, .password = "\x7f"};
+    berth__http_connect_begin(&http, &request);
+    ck_assert_int_eq(http.refusal, BERTH__REFUSAL_CREDENTIALS_FORM);
     const char *names[] = {"", text, "a b", "a\r\nX: y", "a:1", "a/b", "u@h", "[::1]", "\xe4"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         request = (berth__http_request){.name = names[i], .port = 1};

@@ -308,6 +308,8 @@ START_TEST(what_does_not_fit)
     text[256] = '\0';
     begin(connect_to(text));
     ck_assert_int_eq(socks5.refusal, BERTH__REFUSAL_NAME_FORM);
+    begin(connect_to("a\nb"));
+    ck_assert_int_eq(socks5.refusal, BERTH__REFUSAL_NAME_FORM);
     begin(connect_to(""));
     ck_assert_int_eq(socks5.refusal, BERTH__REFUSAL_NAME_FORM);
     request = connect_to("h");
