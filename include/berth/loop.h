@@ -40,7 +40,9 @@ typedef void (*berth_task)(void *user);
 typedef struct berth_loop_options {
     /** "io_uring" or "epoll" to have that or fail; NULL or "auto" for the environment variable
      * BERTH_BACKEND if it is set and not empty, else io_uring where it works and epoll elsewhere.
-     */
+     * With io_uring a loop takes 16 KiB of the user's locked memory (RLIMIT_MEMLOCK); where that is
+     * used up it is waited for, up to 127 ms, since the kernel gives back late what freed loops
+     * had. */
     const char *backend;
 } berth_loop_options;
 

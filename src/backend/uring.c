@@ -169,12 +169,22 @@ static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
     }
 }
 
+BERTH__RARE static void reap_aside(uring_backend *uring)
+{
+    for (unsigned i = 0; i < uring->ring.aside_count; i++)
+        on_completion(uring, &uring->ring.aside[i]);
+    uring->ring.aside_count = 0;
+}
+
 static void reap(uring_backend *uring)
 {
     struct io_uring *ring = &uring->ring.ring;
     struct io_uring_cqe *cqe;
     unsigned head;
     unsigned seen = 0;
+    uring->ring.reaping = true;
+    if (uring->ring.aside_count > 0)
+        reap_aside(uring);
     io_uring_for_each_cqe(ring, head, cqe)
     {
         on_completion(uring, cqe);
@@ -183,6 +193,7 @@ static void reap(uring_backend *uring)
     if (seen >= ring->cq.ring_entries && berth__ring_overflowed(&uring->ring))
         uring->base.counts.completion_overflows++;
     io_uring_cq_advance(ring, seen);
+    uring->ring.reaping = false;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -489,6 +500,13 @@ static bool find_completion(uring_backend *uring, uint64_t user_data)
         cqe->user_data = OF_NOTHING;
         return true;
     }
+    for (unsigned i = 0; i < uring->ring.aside_count; i++) {
+        cqe = &uring->ring.aside[i];
+        if (cqe->user_data != user_data)
+            continue;
+        cqe->user_data = OF_NOTHING;
+        return true;
+    }
     return false;
 }
 
@@ -745,7 +763,7 @@ berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t siz
             (void)close(uring->bell);
     }
     if (error != 0) {
-        (void)snprintf(ret_reason, size, "%s: %s", failed, strerror(error));
+        berth__ring_explain(failed, error, ret_reason, size);
         berth__release(uring);
         errno = error;
         return NULL;

@@ -19,6 +19,11 @@
  * at the end of a stream too, with the buffer still in use, and giving it back then would have it
  * in the ring twice.
  *
+ * The kernel charges the user for a ring, up to RLIMIT_MEMLOCK (8 MiB on Debian) over all his
+ * processes, and so it is small: 64 entries (4 KiB), 256 completions (8 KiB) and the table of the
+ * buffers (4 KiB) are 16 KiB, which is enough for 512 loops. A larger one would save a system call
+ * in 64 operations of a busy turn, which cannot be measured. The buffers are not charged.
+ *
  * Failures: every step of opening gives its name and an errno. Entering the kernel can fail with
  * EINTR (a signal), EAGAIN, EBUSY and ENOMEM (try again when completions have been taken); anything
  * else means that the ring is broken.
@@ -26,12 +31,17 @@
 #include "uring_ring.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "../memory.h"
 #include "system.h"
 
 /* What liburing 2.3 has no names for. */
@@ -40,12 +50,13 @@
 
 #define MODERN_FLAGS (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 #define COMMON_FLAGS (IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE)
+#define SET_UP "io_uring_setup"
 #define NEEDED_FEATURES                                                       \
     (IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL | \
      IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
 
-/* How large the parts of a ring are. In test builds the environment can make a small one, that runs
- * out of buffers and of room for completions: BERTH_RING_BUFFERS (a power of two) and
+/* How large the parts of a ring are. In test builds the environment can make a smaller one, that
+ * runs out of buffers and of room for completions: BERTH_RING_BUFFERS (a power of two) and
  * BERTH_RING_COMPLETIONS. */
 #ifdef BERTH_FAULTS
 static unsigned size_of(const char *variable, unsigned standard)
@@ -54,14 +65,24 @@ static unsigned size_of(const char *variable, unsigned standard)
     unsigned long wanted = text != NULL ? strtoul(text, NULL, 10) : 0;
     return wanted > 0 && wanted < standard ? (unsigned)wanted : standard;
 }
+
+/* A queue that was made small on purpose has to overflow. */
+static bool is_cramped(void)
+{
+    return size_of("BERTH_RING_COMPLETIONS", BERTH__RING_COMPLETIONS) < BERTH__RING_COMPLETIONS;
+}
 #else
 #define size_of(variable, standard) ((unsigned)(standard))
+#define is_cramped() false
 #endif
 
 enum {
     GROUP = 0,
     PAGE = 4096,
-    CAP = 65536
+    CAP = 65536,
+    MOST_ASIDE = 65536, /* completions */
+    LONGEST_PAUSE = 64, /* milliseconds; see set_up_patiently */
+    GIVEN_UP = 1000     /* milliseconds in which nobody waits again after having waited in vain */
 };
 
 /* The errno of what liburing returns. */
@@ -95,14 +116,59 @@ int berth__ring_sleep(berth__ring *ring, int64_t timeout)
         "io_uring_enter", io_uring_submit_and_wait_timeout(&ring->ring, &first, 1, &time, NULL)));
 }
 
-struct io_uring_sqe *berth__ring_entry(berth__ring *ring)
+static bool reserve_aside(berth__ring *ring, unsigned count)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    unsigned room = ring->aside_room > 0 ? ring->aside_room : BERTH__RING_COMPLETIONS;
+    while (room < ring->aside_count + count)
+        room *= 2;
+    if (room > MOST_ASIDE)
+        return false;
+    if (room == ring->aside_room)
+        return true;
+    struct io_uring_cqe *larger = berth__reallocate(ring->aside, room * sizeof *larger);
+    if (larger == NULL)
+        return false;
+    ring->aside = larger;
+    ring->aside_room = room;
+    return true;
+}
+
+/* The kernel would keep what finds no room, but in memory that it may fail to get, and it ends
+ * receives that should go on. The last completion stays, so that the descriptor of the ring is
+ * readable. */
+static void put_aside(berth__ring *ring)
+{
+    unsigned ready = io_uring_cq_ready(&ring->ring);
+    if (ring->reaping || ready <= ring->ring.cq.ring_entries / 2 || is_cramped() ||
+        !reserve_aside(ring, ready - 1))
+        return;
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    unsigned count = 0;
+    io_uring_for_each_cqe(&ring->ring, head, cqe)
+    {
+        if (++count == ready)
+            break;
+        ring->aside[ring->aside_count++] = *cqe;
+    }
+    io_uring_cq_advance(&ring->ring, ready - 1);
+}
+
+BERTH__RARE static struct io_uring_sqe *make_entry(berth__ring *ring)
+{
+    struct io_uring_sqe *sqe = NULL;
     for (int attempt = 0; sqe == NULL && attempt < 3; attempt++) {
         (void)berth__ring_submit(ring);
         sqe = io_uring_get_sqe(&ring->ring);
     }
+    put_aside(ring);
     return sqe;
+}
+
+struct io_uring_sqe *berth__ring_entry(berth__ring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
+    return sqe != NULL ? sqe : make_entry(ring);
 }
 
 bool berth__ring_has_entries(const berth__ring *ring)
@@ -362,12 +428,42 @@ static int set_up(berth__ring *ring, unsigned flags)
     parameters.cq_entries = size_of("BERTH_RING_COMPLETIONS", BERTH__RING_COMPLETIONS);
     unsigned entries = parameters.cq_entries < BERTH__RING_SUBMISSIONS ? parameters.cq_entries
                                                                        : BERTH__RING_SUBMISSIONS;
-    int error = outcome(BERTH__RING_SYSTEM(
-        "io_uring_setup", io_uring_queue_init_params(entries, &ring->ring, &parameters)));
+    int error = outcome(
+        BERTH__RING_SYSTEM(SET_UP, io_uring_queue_init_params(entries, &ring->ring, &parameters)));
     if (error != 0 || (parameters.features & NEEDED_FEATURES) == NEEDED_FEATURES)
         return error;
     io_uring_queue_exit(&ring->ring);
     return EOPNOTSUPP;
+}
+
+/* When the last set-up was refused after waiting, in milliseconds; 0: not since a ring was closed.
+ */
+static atomic_llong refused;
+
+static long long milliseconds(void)
+{
+    struct timespec time;
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (long long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* The kernel takes the memory of a closed ring off the user's account some 25 ms late, when it can
+ * be sure that nobody uses it: up to 127 ms are waited for that. Where all of the memory is in use,
+ * only the first loop in a second waits. */
+static int set_up_patiently(berth__ring *ring, unsigned flags)
+{
+    int error = set_up(ring, flags);
+    long long before = atomic_load(&refused);
+    if (error != ENOMEM || (before != 0 && milliseconds() - before < GIVEN_UP))
+        return error;
+    for (int pause = 1; error == ENOMEM && pause <= LONGEST_PAUSE; pause *= 2) {
+        struct timespec time = {.tv_nsec = pause * 1000000L};
+        (void)nanosleep(&time, NULL);
+        error = set_up(ring, flags);
+    }
+    if (error == ENOMEM)
+        atomic_store(&refused, milliseconds());
+    return error;
 }
 
 static const char *set_up_best(berth__ring *ring)
@@ -379,11 +475,11 @@ static const char *set_up_best(berth__ring *ring)
     };
     int error = EINVAL;
     for (size_t i = 0; error == EINVAL && i < sizeof attempts / sizeof *attempts; i++)
-        error = set_up(ring, attempts[i]);
+        error = set_up_patiently(ring, attempts[i]);
     if (error == 0)
         return NULL;
     errno = error;
-    return "io_uring_setup";
+    return SET_UP;
 }
 
 /* With a kernel that cannot do it incrementally there is a second ring: what a failed test has left
@@ -415,10 +511,26 @@ const char *berth__ring_open(berth__ring *ring)
     return failed;
 }
 
+void berth__ring_explain(const char *step, int error, char *ret_text, size_t size)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (error != ENOMEM || strcmp(step, SET_UP) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        (void)snprintf(ret_text, size, "%s: %s", step, strerror(error));
+    else
+        (void)snprintf(ret_text, size,
+                       "%s: %s (a loop needs %u KiB of the user's locked memory, RLIMIT_MEMLOCK "
+                       "is %llu KiB)",
+                       step, strerror(error), (unsigned)BERTH__RING_LOCKED,
+                       (unsigned long long)limit.rlim_cur / 1024);
+}
+
 void berth__ring_close(berth__ring *ring)
 {
     if (berth__ring_has_entries(ring))
         (void)io_uring_submit(&ring->ring);
     io_uring_queue_exit(&ring->ring);
     unmap(ring);
+    berth__release(ring->aside);
+    atomic_store(&refused, 0);
 }

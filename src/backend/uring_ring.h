@@ -6,6 +6,10 @@
  * (berth__ring_take), which gives a pointer to its bytes and counts a reference; berth__ring_give
  * takes the reference back, and a buffer that the kernel has filled and nobody refers to any more
  * goes back to the kernel.
+ *
+ * The queues are small, because the kernel charges the user for them. A turn may start more than
+ * they hold: entries are then submitted on the way, and completions are put aside in memory of the
+ * process, which costs nobody anything. Whoever takes in completions takes those first.
  */
 #ifndef BERTH_BACKEND_URING_RING_H
 #define BERTH_BACKEND_URING_RING_H
@@ -15,8 +19,9 @@
 #include <stdint.h>
 
 enum {
-    BERTH__RING_SUBMISSIONS = 1024,
-    BERTH__RING_COMPLETIONS = 8192,
+    BERTH__RING_SUBMISSIONS = 64,
+    BERTH__RING_COMPLETIONS = 256,
+    BERTH__RING_LOCKED = 16,  /* KiB of locked memory that the kernel charges for these */
     BERTH__RING_BUFFERS = 256 /* at most */
 };
 
@@ -34,6 +39,10 @@ typedef struct berth__ring {
     unsigned size;  /* of each */
     unsigned cap;   /* bytes that a receive takes before others get their turn; 0: not limited */
     bool incremental;
+    bool reaping;               /* completions are being taken in: none is put aside */
+    struct io_uring_cqe *aside; /* completions that are older than those in the queue */
+    unsigned aside_count;
+    unsigned aside_room;
     berth__ring_buffer buffers[BERTH__RING_BUFFERS];
 } berth__ring;
 
@@ -42,7 +51,11 @@ typedef struct berth__ring {
 const char *berth__ring_open(berth__ring *ring);
 void berth__ring_close(berth__ring *ring);
 
-/* A free entry; submits those before it if there is none. NULL if the kernel takes no more. */
+/* Why a step has failed, in words. */
+void berth__ring_explain(const char *step, int error, char *ret_text, size_t size);
+
+/* A free entry; submits those before it if there is none, and puts completions aside where the
+ * queue is half full. NULL if the kernel takes no more. */
 struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
 
 /* Whether there is something to submit, or the kernel has completions that only entering it brings

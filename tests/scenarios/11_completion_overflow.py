@@ -1,6 +1,6 @@
 """A queue of 64 completions, and thousands of events at a time.
 
-With io_uring the ring has 64 completions instead of 8192 (BERTH_RING_COMPLETIONS, test builds), so
+With io_uring the ring has 64 completions instead of 256 (BERTH_RING_COMPLETIONS, test builds), so
 that the kernel has to keep what does not fit, and ends receives that should have gone on. That is
 counted, they are begun again, and every connection is served whole. With epoll, which has no such
 queue, the same load runs without.
