@@ -311,17 +311,20 @@ static int start_attempt(berth__connector *connector, size_t index)
     int error = stream_for(connector, &stream);
     if (error != 0)
         return error;
-    bool bound = stream->descriptor >= 0;
+    int number = stream->descriptor;
+    bool bound = number >= 0;
     stream->events = &attempt_events;
     error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
                                                connector->port);
     if (error != 0) {
+        berth__numbers_remove(&loop->numbers, number); /* the backend may have closed it */
         if (bound)
             berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
         else
             berth__loop_drop_stream(loop, stream);
         return error;
     }
+    berth__numbers_add(&loop->numbers, stream->descriptor);
     connector->attempts[index] = stream;
     connector->running++;
     return 0;
@@ -365,6 +368,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     if (stream != NULL)
         error = loop->backend->operations->adopt(loop->backend, stream, descriptor, true);
     if (error == 0) {
+        berth__numbers_add(&loop->numbers, descriptor);
         name_both_ends(connector, address, port);
         established(connector, stream);
         return;

@@ -47,6 +47,7 @@ static const entry entries[] = {
     {EPROTO, BERTH_ERROR_UNSUPPORTED_OPERATION, "protocol error"},
     {ENOSYS, BERTH_ERROR_UNSUPPORTED_OPERATION, "not provided by this kernel"},
     {ENOSPC, BERTH_ERROR_SOCKET_RESOURCE, "limit of watched descriptors reached"},
+    {EEXIST, BERTH_ERROR_OPERATION, "an object of this loop has that descriptor"},
     {EBUSY, BERTH_ERROR_OPERATION, "busy"},
 };
 

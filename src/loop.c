@@ -117,6 +117,7 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
         return NULL;
     }
     berth__pool_init(&loop->pool);
+    berth__numbers_init(&loop->numbers);
     loop->flush_end = &loop->flush;
     loop->tasks_end = &loop->tasks;
     loop->lingering_end = &loop->lingering;
@@ -192,6 +193,7 @@ static void destroy(berth_loop *loop)
     berth__recycler_clear(&loop->streams);
     berth__recycler_clear(&loop->remotes);
     berth__recycler_clear(&loop->guards);
+    berth__numbers_clear(&loop->numbers);
     berth__timers_clear(&loop->timers);
     berth__pool_clear(&loop->pool);
     pthread_mutex_destroy(&loop->lock);
@@ -309,6 +311,7 @@ void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__ch
                               berth__close_mode mode)
 {
     berth__loop_orphan_stream(loop, stream, leased);
+    berth__numbers_remove(&loop->numbers, stream->descriptor);
     loop->backend->operations->close(loop->backend, stream, mode);
     berth__loop_touch(loop);
 }

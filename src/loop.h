@@ -21,6 +21,7 @@
 
 #include "backend.h"
 #include "buffer.h"
+#include "numbers.h"
 #include "object.h"
 #include "recycler.h"
 #include "timer.h"
@@ -42,6 +43,8 @@ struct berth_loop {
     berth__recycler streams; /* memory of berth__stream */
     berth__recycler remotes; /* memory of berth__remote */
     berth__recycler guards;  /* memory of berth__guard */
+
+    berth__numbers numbers; /* descriptors of servers and sockets */
 
     berth__object *objects; /* those that no other object owns */
     berth__object *garbage;

@@ -152,6 +152,7 @@ static berth__listener *new_listener(berth_server *server)
 static void begin(berth_server *server, berth__listener *listener)
 {
     server->listener = listener;
+    berth__numbers_add(&server->object.loop->numbers, listener->descriptor);
     server->listenings++;
     server->object.loop->live++;
     server->paused_by_error = false;
@@ -230,8 +231,9 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
         return false;
     }
     berth__backend *backend = server->object.loop->backend;
-    berth__listener *listener = new_listener(server);
-    int error = ENOMEM;
+    bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
+    berth__listener *listener = in_use ? NULL : new_listener(server);
+    int error = in_use ? EEXIST : ENOMEM;
     if (listener != NULL)
         error = backend->operations->adopt_listener(backend, listener, descriptor);
     if (error != 0) {
@@ -266,6 +268,7 @@ void berth__server_stop_listening(berth_server *server)
     /* The record goes on alone until it is closed; its core is the loop then. */
     listener->core = loop;
     listener->ready.shared = true;
+    berth__numbers_remove(&loop->numbers, listener->descriptor);
     loop->backend->operations->close_listener(loop->backend, listener);
     berth__loop_touch(loop);
 }

@@ -221,8 +221,9 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
         return;
     }
     if (socket == NULL) {
-        /* A number that is not open may be another thread's a moment later. */
-        if (at_hand || is_open(backend, descriptor))
+        /* A number that is not open may be another thread's a moment later; and one that an object
+         * has is its own, also if that has adopted the one at hand. */
+        if (error != EEXIST && (at_hand || is_open(backend, descriptor)))
             backend->operations->discard(backend, descriptor);
         server->counts.failed++;
         berth__server_set_error(server, berth__class_of(error),

@@ -65,13 +65,18 @@ static void refuse(berth_socket *socket, berth_error error, int number, berth__a
 static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted, int *ret_error)
 {
     berth_loop *loop = socket->object.loop;
+    *ret_error = EEXIST;
+    if (berth__numbers_have(&loop->numbers, descriptor))
+        return NULL;
     berth__stream *stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
     *ret_error = ENOMEM;
     if (stream == NULL)
         return NULL;
     *ret_error = loop->backend->operations->adopt(loop->backend, stream, descriptor, accepted);
-    if (*ret_error == 0)
+    if (*ret_error == 0) {
+        berth__numbers_add(&loop->numbers, descriptor);
         return stream;
+    }
     berth__loop_drop_stream(loop, stream);
     return NULL;
 }
@@ -158,6 +163,7 @@ static int bind_stream(berth_socket *socket, berth_address address, uint16_t por
     }
     operations->name_of(loop->backend, stream->descriptor, BERTH__LOCAL,
                         &remote->address[BERTH__LOCAL], &remote->port[BERTH__LOCAL]);
+    berth__numbers_add(&loop->numbers, stream->descriptor);
     remote->bound = true;
     socket->stream = stream;
     return 0;

@@ -151,7 +151,8 @@ BERTH_API int berth_server_descriptor(const berth_server *server);
  * Listens on a descriptor made elsewhere (systemd, a parent process), which the server then owns.
  *
  * @return false with class UNSUPPORTED_OPERATION if it is not an open, listening stream socket of
- *         IPv4 or IPv6; OPERATION if already listening; SOCKET_RESOURCE when out of memory. The
+ *         IPv4 or IPv6; OPERATION if already listening, or if a server or socket of the same loop
+ *         has that number; SOCKET_RESOURCE when out of memory. The
  *         descriptor then stays the caller's.
  */
 BERTH_API bool berth_server_set_descriptor(berth_server *server, int descriptor);
@@ -178,8 +179,8 @@ BERTH_API void berth_server_add_pending_connection(berth_server *server, berth_s
 
 /** The base behaviour of incoming_connection: makes a socket, adopts the descriptor, puts the
  * socket into the queue. A descriptor that is not the one at hand in that handler is checked as
- * berth_socket_set_descriptor does. On failure the descriptor is closed, and class and text are
- * set. */
+ * berth_socket_set_descriptor does. On failure the descriptor is closed, unless a socket or server
+ * of the same loop has it, and class and text are set. */
 BERTH_API void berth_server_base_incoming_connection(berth_server *server, int descriptor);
 
 /** The base behaviour of has_pending_connections: whether the queue is not empty. */

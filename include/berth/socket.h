@@ -181,6 +181,7 @@ BERTH_API void berth_socket_detach(berth_socket *socket);
  *
  * @return false if it is not an open, connected stream socket of IPv4 or IPv6: class
  *         UNSUPPORTED_OPERATION; the descriptor then stays the caller's, and the socket as it was.
+ *         OPERATION if a socket or server of the same loop has that number, this one included.
  *         SOCKET_RESOURCE when out of memory. Also false if state_changed frees the socket inside:
  *         the descriptor was taken then, and is closed with it.
  */

@@ -279,3 +279,95 @@ CASE(adoption_is_cheap, "Q7",
     berth__fault_clear();
     ck_assert_int_eq(calls, 2);
 }
+
+static berth_socket *adopter;
+
+static void check_in_use(berth_socket *socket, int descriptor)
+{
+    berth_state state = berth_socket_state(socket);
+    ck_assert(!berth_socket_set_descriptor(socket, descriptor));
+    ck_assert_int_eq(berth_socket_error(socket), BERTH_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(
+        strstr(berth_socket_error_string(socket), "an object of this loop has that descriptor"));
+    ck_assert_int_eq(berth_socket_state(socket), state);
+}
+
+CASE(own_descriptor_is_refused, "S3.5 Q7",
+     "a socket that is given its own descriptor, or that of another of its loop, goes on as it was")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    struct actor *other = actor_new("o");
+    struct actor *client = actor_connected("c", &peer);
+    struct actor *bound = actor_new("b");
+    ck_assert(berth_socket_bind(bound->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    struct actor *owners[] = {actor, client, bound};
+    for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++) {
+        int descriptor = berth_socket_descriptor(owners[i]->socket);
+        check_in_use(owners[i]->socket, descriptor);
+        check_in_use(other->socket, descriptor);
+        ck_assert(!berth_server_set_descriptor(host_new("x")->server, descriptor));
+        ck_assert(world_is_open(descriptor));
+    }
+    check_in_use(other->socket, berth_server_descriptor(host->server));
+    /* It is the caller's again when its owner is through with it. */
+    peer_say(peer, "hello");
+    UNTIL(actor_has(client, "hello"));
+    int descriptor = world_stream_descriptor(&peer);
+    ck_assert(berth_socket_set_descriptor(other->socket, descriptor));
+    check_in_use(other->socket, descriptor);
+    berth_socket_abort(other->socket);
+    for (int i = 0; i < 4; i++) {
+        world_settle();
+        descriptor = world_stream_descriptor(&peer);
+        ck_assert(berth_socket_set_descriptor(other->socket, descriptor));
+        berth_socket_abort(other->socket);
+    }
+}
+
+CASE(own_listener_is_refused, "S1.58 S1.59 Q7",
+     "a server that is given its own listener, or that of another")
+{
+    struct host *host = host_listening("h");
+    struct host *other = host_new("o");
+    int descriptor = berth_server_descriptor(host->server);
+    ck_assert(!berth_server_set_descriptor(host->server, descriptor));
+    ck_assert(!berth_server_set_descriptor(other->server, descriptor));
+    ck_assert_int_eq(berth_server_error(other->server), BERTH_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(berth_server_error_string(other->server),
+                                 "an object of this loop has that descriptor"));
+    ck_assert(world_is_open(descriptor));
+    berth_server_close(host->server);
+    world_settle();
+    uint16_t port;
+    ck_assert(berth_server_set_descriptor(other->server, world_listener_descriptor(&port)));
+}
+
+static void adopt_it_twice(berth_server *server, int descriptor, void *user)
+{
+    (void)user;
+    ck_assert(berth_socket_set_descriptor(adopter, descriptor));
+    berth_server_base_incoming_connection(server, descriptor);
+}
+
+CASE(incoming_is_adopted_twice, "Q7 Q8",
+     "the base behaviour leaves alone what a socket has adopted, and whatever else is in use")
+{
+    static const berth_server_handlers handlers = {.incoming_connection = adopt_it_twice};
+    berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    struct actor *actor = actor_new("s");
+    adopter = actor->socket;
+    ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
+    struct peer *peer = world_connect(berth_server_port(server));
+    peer_say(peer, "hello");
+    UNTIL(actor_has(actor, "hello"));
+    ck_assert_int_eq(berth_server_error(server), BERTH_ERROR_OPERATION);
+    ck_assert(!berth_server_base_has_pending_connections(server));
+    berth_server_base_incoming_connection(server, berth_server_descriptor(server));
+    berth_server_base_incoming_connection(server, berth_socket_descriptor(adopter));
+    ck_assert(!berth_server_base_has_pending_connections(server));
+    actor_say(actor, "world");
+    ck_assert(peer_hears(peer, "world"));
+    peer = world_connect(berth_server_port(server));
+}
