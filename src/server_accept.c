@@ -321,13 +321,29 @@ const berth__listener_events berth__server_events = {
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
+/* In words, or NULL. */
+static const char *refusal_to_queue(const berth_server *server, const berth_socket *socket)
+{
+    if (socket == NULL)
+        return "there is no socket";
+    if (socket->object.loop != server->object.loop)
+        return "the socket is one of another loop";
+    if (socket->object.freed)
+        return "the socket was freed";
+    return socket->pending ? "the socket is in a queue already" : NULL;
+}
+
 void berth_server_add_pending_connection(berth_server *server, berth_socket *socket)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (socket == NULL || socket->pending || socket->object.freed || server->object.freed)
+    if (server->object.freed)
         return;
-    if (socket->object.loop != server->object.loop)
+    const char *why = refusal_to_queue(server, socket);
+    if (why != NULL) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION, "cannot queue a connection: %s",
+                                why);
         return;
+    }
     server->counts.added++;
     enqueue(server, socket);
 }

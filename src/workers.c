@@ -47,6 +47,18 @@ static void set_error(berth_workers *workers, berth_error error, const char *for
     va_end(arguments);
 }
 
+/* The pool whose thread this is, or NULL. */
+static _Thread_local const berth_workers *pool_here;
+
+/* A worker cannot wait for itself. The error is the pool's thread's, which may be reading it. */
+static bool is_own_thread(const berth_workers *workers)
+{
+    if (pool_here != workers)
+        return false;
+    errno = EDEADLK;
+    return true;
+}
+
 berth_error berth_workers_error(const berth_workers *workers)
 {
     return workers->error;
@@ -333,6 +345,7 @@ static void answer(berth_worker *worker)
 static void *work(void *argument)
 {
     berth_worker *worker = argument;
+    pool_here = worker->workers;
     worker->start_error = set_up(worker);
     if (worker->start_error != 0) {
         tear_down(worker);
@@ -398,7 +411,7 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
 
 void berth_workers_free(berth_workers *workers)
 {
-    if (workers == NULL)
+    if (workers == NULL || is_own_thread(workers))
         return;
     berth_workers_stop(workers);
     for (int i = 0; i < workers->count; i++) {
@@ -443,6 +456,8 @@ static berth_error class_of_start(int error)
 
 bool berth_workers_start(berth_workers *workers)
 {
+    if (is_own_thread(workers))
+        return false;
     if (workers->started) {
         set_error(workers, BERTH_ERROR_OPERATION, "cannot start the workers: already started");
         errno = EALREADY;
@@ -476,6 +491,8 @@ static void tell_to_leave(berth_worker *worker)
 
 void berth_workers_stop(berth_workers *workers)
 {
+    if (is_own_thread(workers))
+        return;
     atomic_store(&workers->leaving, true);
     for (int i = 0; i < workers->count; i++)
         tell_to_leave(workers->workers[i]);
@@ -483,7 +500,6 @@ void berth_workers_stop(berth_workers *workers)
         berth_worker *worker = workers->workers[i];
         if (state_of(worker) == BERTH__WORKER_IDLE)
             continue;
-        assert(!pthread_equal(worker->thread, pthread_self()) && "called on a worker's thread");
         pthread_join(worker->thread, NULL);
         move_on(worker, BERTH__WORKER_IDLE);
     }
@@ -537,6 +553,8 @@ static void close_everywhere(berth_workers *workers)
 
 bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port)
 {
+    if (is_own_thread(workers))
+        return false;
     if (!workers->started || workers->port != 0) {
         set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",
                   workers->started ? "the workers are listening already" : "no worker was started");

@@ -172,9 +172,10 @@ BERTH_API bool berth_server_has_pending_connections(berth_server *server);
 BERTH_API berth_socket *berth_server_next_pending_connection(berth_server *server);
 
 /** Puts a socket of the same loop at the end of the queue, past any limit and without
- * new_connection. For use in incoming_connection. A socket that is in a queue already, or NULL, is
- * ignored. The queue does not own it beyond close and free of the server, which free it; but
- * another server that has accepted it no longer counts it among its live connections. */
+ * new_connection. For use in incoming_connection. A socket that is in a queue already, one of
+ * another loop, or NULL, is left alone, with class OPERATION and text. The queue does not own it
+ * beyond close and free of the server, which free it; but another server that has accepted it no
+ * longer counts it among its live connections. */
 BERTH_API void berth_server_add_pending_connection(berth_server *server, berth_socket *socket);
 
 /** The base behaviour of incoming_connection: makes a socket, adopts the descriptor, puts the

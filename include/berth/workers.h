@@ -20,7 +20,9 @@
  * be freed. A worker's threads block all signals, so that they come to the threads of the program.
  *
  * The pool is no object of a loop. Its functions are for one thread at a time, which is not a
- * worker's, but for those that say "any thread". Those of a worker are for the worker's thread.
+ * worker's, but for those that say "any thread". A worker of the pool that starts, listens, stops
+ * or frees would wait for itself: on its thread these do nothing, with errno EDEADLK. Functions of
+ * a worker are for the worker's thread.
  */
 #ifndef BERTH_WORKERS_H
 #define BERTH_WORKERS_H

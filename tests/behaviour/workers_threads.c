@@ -331,6 +331,39 @@ CASE(least_busy_worker_is_chosen, "S5.7 workers.h",
     pool_ended(workers);
 }
 
+static berth_workers *own_pool;
+
+static void manage_own_pool(berth_worker *worker, berth_socket *socket, void *user)
+{
+    errno = 0;
+    must(!berth_workers_start(own_pool) && errno == EDEADLK);
+    errno = 0;
+    must(!berth_workers_listen(own_pool, BERTH_ADDRESS_LOOPBACK, 0) && errno == EDEADLK);
+    errno = 0;
+    berth_workers_stop(own_pool);
+    must(errno == EDEADLK);
+    berth_workers_free(own_pool);
+    serve(worker, socket, user);
+}
+
+CASE(worker_manages_its_own_pool, "workers.h",
+     "it would wait for itself: refused, and the pool goes on")
+{
+    real_kernel_only();
+    static const berth_workers_handlers managing = {
+        .started = started, .stopping = stopping, .connection = manage_own_pool};
+    own_pool = berth_workers_new(WORKERS, &managing, &seen);
+    ck_assert(berth_workers_start(own_pool));
+    for (int i = 0; i < 3; i++) {
+        int client;
+        ck_assert(berth_workers_hand_over(own_pool, connection_to(&client)));
+        assert_echo(client);
+        close(client);
+    }
+    SOON(all_connections(own_pool) == 0);
+    pool_ended(own_pool);
+}
+
 CASE(handed_over_descriptor_was_closed, "S5.8 workers.h",
      "it is told of, and the next one is served")
 {
