@@ -211,6 +211,8 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     berth_socket *socket = NULL;
     if (!server->object.freed)
         socket = berth__socket_accept(server, descriptor, at_hand, address, &error);
+    if (socket != NULL && at_hand)
+        server->arriving_as = NULL; /* the socket has taken it over, however it ends */
     if (socket != NULL && !keep_names(server, socket, descriptor)) {
         socket->handlers = NULL;
         berth_socket_free(socket);
@@ -230,8 +232,6 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));
         return;
     }
-    if (at_hand)
-        server->arriving_as = NULL;
     enqueue(server, socket);
 }
 

@@ -327,10 +327,9 @@ CASE(wait_behind_a_balancer, "PROXY header S4.1",
     ck_assert_uint_eq(berth_socket_peer_port(socket), 56324);
 }
 
-CASE(no_memory_behind_a_balancer, "reliability 13",
-     "the n-th allocation fails: the connection or none of it")
+/* For every n a connection comes whose n-th allocation fails: it comes, or none of it does. */
+static void lack_memory_behind_a_balancer(struct host *host)
 {
-    struct host *host = host_behind("127.0.0.0/8");
     for (long n = 0; n < 12; n++) {
         unsigned before = host->new_connections;
         struct peer *peer = world_connect(host->port);
@@ -351,6 +350,28 @@ CASE(no_memory_behind_a_balancer, "reliability 13",
     struct peer *peer = world_connect(host->port);
     peer_say(peer, LINE);
     host_take_actor(host, "s");
+}
+
+CASE(no_memory_behind_a_balancer, "reliability 13",
+     "the n-th allocation fails: the connection or none of it")
+{
+    lack_memory_behind_a_balancer(host_behind("127.0.0.0/8"));
+}
+
+CASE(no_memory_for_names_of_a_limited_address, "reliability 13 D20",
+     "a connection that comes to nothing is uncounted once, and others of its address stay counted")
+{
+    const berth_accept_limits limits = {.per_address = 3};
+    struct host *host = host_behind("127.0.0.0/8");
+    berth_server_set_accept_limits(host->server, &limits);
+    for (int i = 0; i < 2; i++) {
+        peer_say(world_connect(host->port), LINE);
+        host_take_actor(host, "t");
+    }
+    lack_memory_behind_a_balancer(host);
+    peer_say(world_connect(host->port), LINE);
+    UNTIL(counts_of(host).rejected_address == 1);
+    ck_assert_uint_eq(counts_of(host).live, 3);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
