@@ -241,7 +241,7 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     bool at_hand = descriptor >= 0 && descriptor == server->arriving;
     if (at_hand) {
         server->arriving = -1;
-        server->counts.handed_over--;
+        server->counts.at_hand--;
     } else {
         server->counts.added++;
     }
@@ -254,8 +254,12 @@ static void deliver(berth_server *server, int descriptor)
     if (SLOT(server, incoming_connection) != NULL) {
         int outer = server->arriving; /* of a turn around this one */
         server->arriving = descriptor;
-        server->counts.handed_over++;
+        server->counts.at_hand++;
         server->handlers->incoming_connection(server, descriptor, server->user);
+        if (server->arriving == descriptor) { /* it was not given to the base behaviour */
+            server->counts.at_hand--;
+            server->counts.handed_over++;
+        }
         server->arriving = outer;
     } else {
         serve(server, descriptor, true);

@@ -6,7 +6,7 @@
  *
  * The balance of a server, true whenever a program can look, inside every handler too:
  *
- *     accepted + added = taken + pending + awaiting_header + handed_over
+ *     accepted + added = taken + pending + awaiting_header + at_hand + handed_over
  *                        + rejected_address + rejected_call + rejected_shed + rejected_header
  *                        + failed + dropped + closed_pending
  *
@@ -32,7 +32,7 @@ typedef struct berth_server_counts {
 
     uint64_t taken;            /**< given out by berth_server_base_next_pending_connection */
     uint64_t pending;          /**< now in the queue */
-    uint64_t handed_over;      /**< left to the handler incoming_connection */
+    uint64_t handed_over;      /**< kept by the handler incoming_connection, which has returned */
     uint64_t rejected_address; /**< beyond berth_accept_limits.per_address */
     uint64_t rejected_call;    /**< by berth_server_reject */
     uint64_t rejected_shed;    /**< out of descriptors, with berth_accept_limits.shed */
@@ -54,6 +54,7 @@ typedef struct berth_server_counts {
 
     uint64_t awaiting_header; /**< now without their PROXY header; bounded as pending ones are */
     uint64_t rejected_header; /**< closed as no valid PROXY header came in time */
+    uint64_t at_hand;         /**< now in the hands of incoming_connection, which decides on it */
 } berth_server_counts;
 
 /** Counts of a loop. */

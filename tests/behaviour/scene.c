@@ -330,7 +330,7 @@ void scene_assert_balance(const berth_server_counts *counts)
     uint64_t came = counts->accepted + counts->added;
     uint64_t rejected = counts->rejected_address + counts->rejected_call + counts->rejected_shed +
                         counts->rejected_header;
-    uint64_t waiting = counts->pending + counts->awaiting_header;
+    uint64_t waiting = counts->pending + counts->awaiting_header + counts->at_hand;
     uint64_t gone = counts->failed + counts->dropped + counts->closed_pending;
     uint64_t closed = counts->closed_first_byte + counts->closed_idle + counts->closed_lifetime +
                       counts->closed_rate + counts->closed_output;

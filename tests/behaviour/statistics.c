@@ -145,7 +145,8 @@ struct book {
 static void decide(berth_server *server, int descriptor, void *user)
 {
     struct book *book = user;
-    counts_of(server);
+    berth_server_counts before = counts_of(server);
+    ck_assert_uint_eq(before.at_hand, 1);
     berth_socket *own = NULL;
     switch (book->fate) {
     case TO_THE_BASE:
@@ -159,7 +160,7 @@ static void decide(berth_server *server, int descriptor, void *user)
     default:
         book->kept = descriptor;
     }
-    counts_of(server);
+    ck_assert_uint_ge(counts_of(server).handed_over, before.handed_over);
 }
 
 static void look(berth_server *server, void *user)
