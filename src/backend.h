@@ -13,7 +13,8 @@
  *     has ended, or can be moved on, is put into the ready list (berth__ready_add); the loop takes
  *     records out of it one by one and hands each to `run`, and only there are events called. So
  *     starting anything inside an event is always legal, and nothing recurses. One operation may
- *     end inside its call: a send, which then returns its result, and no `sent` follows.
+ *     end inside its call: a send, which then returns its result, and no `sent` follows; or inside
+ *     finish_send, in the same way.
  *  2. A record is in the ready list at most once. The loop may run only the records of one owner
  *     and leave the others, in order, for later: `wait` must then neither lose their events nor
  *     return again and again for them.
@@ -255,6 +256,10 @@ typedef struct berth__backend_operations {
      * `hint` may help to send it well. */
     ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
                       berth__send_hint hint);
+
+    /* Asks the kernel once more what it takes of the send in flight. Returns 0 if that goes on;
+     * else its result, as `send` does, and no `sent` follows. */
+    ptrdiff_t (*finish_send)(berth__backend *backend, berth__stream *stream);
 
     /* Ends the sending direction, at once; no send may be in flight. */
     int (*shutdown_send)(berth__backend *backend, berth__stream *stream);

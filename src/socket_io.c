@@ -10,10 +10,11 @@
  * Output. Writing copies into the chain. One send is started when the handler of a delivery
  * returns, or at the end of the turn for what was written elsewhere, of the first chunk; when it
  * has ended, which can be at once, the next follows in the next turn. A long write with nothing
- * before it goes to the kernel inside the call, and only what that does not take is copied. A send
- * that fails means that the connection is dead: input that came before is still delivered, and its
- * end then announces the error. Output that was ended by the user (shut) is followed by the end of
- * this direction once it is sent.
+ * before it goes to the kernel inside the call, and only what that does not take is copied. So does
+ * all output when a write would go beyond a mark or a limit: these are for what the kernel has not
+ * taken, so it is asked before they are judged. A send that fails means that the connection is
+ * dead: input that came before is still delivered, and its end then announces the error. Output
+ * that was ended by the user (shut) is followed by the end of this direction once it is sent.
  *
  * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
  * the end (socket.c).
@@ -29,6 +30,7 @@
 
 enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
+    SHARE = 65536,       /* bytes that the kernel may take in a turn beyond the high mark */
     MOST_TAKEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
@@ -544,31 +546,118 @@ static bool writable(const berth_socket *socket)
            !socket->overflowed && !socket->object.freed;
 }
 
-/* Gives the kernel a long write straight from the caller's memory, unless other output is before
- * it. Returns how much the kernel has taken, which is announced later; so is a failure. */
-BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, size_t size)
+/* Bytes that the kernel has taken inside calls, and that are still to be announced. */
+static size_t given(const berth_socket *socket)
 {
-    berth__stream *stream = socket->stream;
-    bool first = socket->output.first == NULL && !socket->flushed;
-    if (stream == NULL || !first || stream->sending || !berth_socket_is_valid(socket))
-        return 0;
-    int32_t before = socket->taken ? stream->ready.result : 0;
-    if (before > MOST_TAKEN)
-        return 0;
-    berth__backend *backend = socket->object.loop->backend;
-    size = size < MOST_TAKEN ? size : MOST_TAKEN;
-    ptrdiff_t result = backend->operations->put(backend, stream->descriptor, data, size);
-    if (result == -EAGAIN)
-        return 0;
+    return socket->taken ? (size_t)socket->stream->ready.result : 0;
+}
+
+/* Notes what the kernel has taken inside a call, or how that failed: the list is to announce it.
+ * Returns how much it was. */
+static size_t note_given(berth_socket *socket, ptrdiff_t result)
+{
+    size_t before = given(socket);
     if (result < 0)
-        socket->object.loop->counts.bytes_out += (uint64_t)before; /* not announced any more */
+        socket->object.loop->counts.bytes_out += before; /* not announced any more */
     socket->taken = result > 0;
     socket->flushed = result < 0;
-    stream->ready.result = (int32_t)(result > 0 ? before + result : result);
+    socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
     if (result < 0)
         return 0;
     socket->spoken = true;
     return (size_t)result;
+}
+
+/* Gives the kernel bytes that nothing is before. Returns how many it has taken. */
+static size_t give(berth_socket *socket, const void *data, size_t size)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    if (given(socket) > MOST_TAKEN)
+        return 0;
+    size = size < MOST_TAKEN ? size : MOST_TAKEN;
+    ptrdiff_t result = backend->operations->put(backend, socket->stream->descriptor, data, size);
+    return result == -EAGAIN ? 0 : note_given(socket, result);
+}
+
+/* The same, unless there is other output. */
+BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, size_t size)
+{
+    const berth__stream *stream = socket->stream;
+    bool first = socket->output.first == NULL && !socket->flushed;
+    if (stream == NULL || !first || stream->sending || !berth_socket_is_valid(socket))
+        return 0;
+    return give(socket, data, size);
+}
+
+/* Gives the kernel all that it takes of the output; calls nothing. */
+BERTH__RARE static void offer_output(berth_socket *socket)
+{
+    berth__stream *stream = socket->stream;
+    berth_loop *loop = socket->object.loop;
+    if (stream == NULL || !berth_socket_is_valid(socket))
+        return;
+    /* First what is under way, or was flushed. */
+    ptrdiff_t result = socket->flushed ? stream->ready.result : 0;
+    if (stream->sending)
+        result = loop->backend->operations->finish_send(loop->backend, stream);
+    size_t size = result != 0 ? note_given(socket, result) : 0;
+    berth__chain_consume(&socket->output, &loop->pool, size);
+    const uint8_t *data;
+    for (size_t taken = size; taken == size && !stream->sending && !socket->flushed;) {
+        data = berth__chain_at(&socket->output, 0, &size);
+        taken = data != NULL ? give(socket, data, size) : SIZE_MAX;
+        if (data != NULL)
+            berth__chain_consume(&socket->output, &loop->pool, taken);
+    }
+    if (socket->taken || socket->flushed)
+        berth__loop_flush_later(loop, socket);
+}
+
+/* Bytes that the high mark still leaves. What the kernel has taken counts beyond a share of a turn
+ * only: a program that writes for as long as it may has to let others have theirs. */
+static size_t room_of(const berth_socket *socket)
+{
+    size_t beyond = given(socket) > SHARE ? given(socket) - SHARE : 0;
+    size_t queued = berth__chain_size(&socket->output) + beyond;
+    return queued < socket->write_high ? socket->write_high - queued : 0;
+}
+
+/* Whether the kernel is to be asked what it takes before a write is cut, or ends the connection. It
+ * is not while `drained` is owed. */
+static bool needs_offer(const berth_socket *socket, size_t size)
+{
+    bool cut = socket->write_high > 0 && !socket->write_refused && given(socket) < SHARE &&
+               size > room_of(socket);
+    return cut || (socket->guard != NULL && berth__guard_exceeded(socket, size));
+}
+
+/* Gives the kernel what it takes of a long write, or of one that has no room else. Returns how much
+ * that is. */
+static size_t write_first(berth_socket *socket, const void *data, size_t size)
+{
+    bool offered = needs_offer(socket, size);
+    if (offered)
+        offer_output(socket);
+    else if (size < THROUGH)
+        return 0;
+    size_t most = size;
+    if (socket->write_high > 0) {
+        size_t share = given(socket) < SHARE ? SHARE - given(socket) : 0;
+        most = room_of(socket) + share;
+    }
+    most = most < size ? most : size;
+    return most > 0 ? write_through(socket, data, most) : 0;
+}
+
+/* Here the connection is not ended: a program that writes twice does not expect its socket to be
+ * freed between. */
+static ptrdiff_t overflow(berth_socket *socket)
+{
+    socket->overflowed = true;
+    berth__loop_flush_later(socket->object.loop, socket);
+    berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
+                            BERTH__ATTEMPT_KEEP);
+    return -1;
 }
 
 /* A write with all its limits and ways to fail. */
@@ -580,28 +669,24 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
         return -1;
     }
-    if (socket->write_high > 0 && size > 0) {
-        size_t queued = berth__socket_unwritten(socket);
-        size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
-        socket->write_refused = socket->write_refused || size > room;
-        size = size < room ? size : room;
-    }
     if (size == 0)
         return 0;
-    if (socket->guard != NULL && berth__guard_exceeded(socket, size)) {
-        /* Not here: a program that writes twice does not expect its socket to be freed between. */
-        socket->overflowed = true;
-        berth__loop_flush_later(loop, socket);
-        berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
-                                BERTH__ATTEMPT_KEEP);
-        return -1;
+    size_t done = write_first(socket, data, size);
+    size_t left = size - done;
+    if (socket->write_high > 0) {
+        size_t room = room_of(socket);
+        socket->write_refused = socket->write_refused || left > room;
+        left = left < room ? left : room;
+        if (done + left == 0)
+            return 0;
     }
-    size_t done = size < THROUGH ? 0 : write_through(socket, data, size);
-    if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done,
-                             size - done)) {
+    if (left > 0 && socket->guard != NULL && berth__guard_exceeded(socket, left))
+        return overflow(socket);
+    if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done, left)) {
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
-        size = done; /* which is for the list too */
+        left = 0; /* what is done is for the list too */
     }
+    size = done + left;
     bool told_later = size > 0 || socket->flushed;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, socket);

@@ -68,9 +68,10 @@ typedef struct berth_connection_limits {
      * are to keep going: a silence between two requests is too slow as well. 0: no limit. */
     uint32_t minimum_rate;
     uint32_t rate_window; /**< milliseconds; 0: BERTH_DEFAULT_RATE_WINDOW */
-    /** Bytes of output that the kernel has not taken. A write that would go beyond takes nothing,
-     * and the connection ends in the same turn. 0: no limit. With a lower high mark
-     * (berth_socket_set_write_marks) it is never reached. */
+    /** Bytes of output that the kernel has not taken. A write that would go beyond first gives the
+     * kernel all that it takes; if too much is left the write fails, and the connection ends in the
+     * same turn. 0: no limit. With a lower high mark (berth_socket_set_write_marks) it is never
+     * reached. */
     size_t output;
 } berth_connection_limits;
 

@@ -426,9 +426,11 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 
 /**
- * Bounds the output. With a high mark a write takes only as many bytes as keep the output within
- * it, and says how many; `drained` is called when the output has fallen to the low mark. No mark is
- * set at first: every write takes all.
+ * Bounds the output that the kernel has not taken. With a high mark a write that would go beyond it
+ * first gives the kernel all that it takes, then takes as many bytes as keep the rest within the
+ * mark, and says how many; `drained` is called when the output has fallen to the low mark. So that
+ * others get their turns, what the kernel takes beyond 64 KiB in one turn of the loop counts for
+ * the mark as well. No mark is set at first: every write takes all.
  *
  * @param low   bytes; less than `high`
  * @param high  bytes; 0 for no bound; more than UINT32_MAX (4 GiB - 1) are taken as that

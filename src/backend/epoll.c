@@ -199,6 +199,17 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     return try_send(stream) ? stream->ready.result : park_send(of(backend), stream);
 }
 
+static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    if (!(stream->ready.pending & BERTH__READY_SENT) && !try_send(stream))
+        return 0;
+    stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
+    stream->flags &= (uint16_t)~PARKED;
+    stream->sending = false;
+    return stream->ready.result;
+}
+
 static int shutdown_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
@@ -534,6 +545,7 @@ static const berth__backend_operations operations = {
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
+    .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,
     .watch_start = berth__epoll_watch_start,

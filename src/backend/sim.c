@@ -742,6 +742,7 @@ static const berth__backend_operations sim_operations = {
     .receive_start = sim_receive_start,
     .receive_stop = sim_receive_stop,
     .send = sim_send,
+    .finish_send = berth__sim_finish_send,
     .shutdown_send = sim_shutdown_send,
     .close = sim_close,
     .watch_start = berth__sim_watch_start,

@@ -1,5 +1,6 @@
 /*
- * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put.
+ * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put; and a send
+ * in flight that the core asks for.
  *
  * The same ends as those of streams, without a stream: an end in a descriptor's entry that nobody
  * has adopted. Chance cuts what is taken and put, as it does for streams; looking without taking
@@ -66,4 +67,19 @@ ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *da
 {
     berth__sim_end *end = end_of(backend, descriptor);
     return end != NULL ? berth__kernel_write(end, data, size) : -EBADF;
+}
+
+ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    if (!(stream->ready.pending & BERTH__READY_SENT)) {
+        ptrdiff_t result = berth__kernel_write(stream->own.connection, stream->data, stream->size);
+        if (result == -EAGAIN)
+            return 0;
+        stream->ready.result = (int32_t)result;
+        stream->data = NULL;
+    }
+    stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
+    stream->sending = false;
+    return stream->ready.result;
 }

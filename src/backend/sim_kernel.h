@@ -188,5 +188,6 @@ int berth__sim_dialled(berth__backend *backend, int descriptor);
 ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, size_t size,
                           bool keep);
 ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size);
+ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream);
 
 #endif

@@ -342,6 +342,16 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     return 0;
 }
 
+static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
+{
+    if (!(stream->ready.pending & BERTH__READY_SENT))
+        (void)wait_for_completions(backend, 0); /* hands it over too, if that was still to come */
+    if (!take_bit(&stream->ready, BERTH__READY_SENT))
+        return 0;
+    stream->sending = false;
+    return stream->ready.result;
+}
+
 static int shutdown_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
@@ -724,6 +734,7 @@ static const berth__backend_operations operations = {
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
     .send = send_stream,
+    .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,
     .watch_start = watch_start,

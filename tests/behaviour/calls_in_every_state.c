@@ -352,16 +352,29 @@ static struct peer *knock(void)
     return port != 0 ? world_connect_begin(port) : NULL;
 }
 
+static struct peer *listener;
+
+/* Whether the peer has heard all that was written. */
+static bool all_heard(void)
+{
+    char bytes[4096];
+    while (peer_receive_some(listener, bytes, sizeof bytes) > 0)
+        continue;
+    return no_output();
+}
+
 /* What a connected socket goes through until the peer ends it. */
 static void converse(struct peer *peer)
 {
     at(SOCKET_CONNECTED);
     if (has_socket()) {
+        static const char question[70000]; /* longer than what a turn takes beyond the mark */
         berth_socket_set_write_marks(stage.socket, 2, 4);
-        berth_socket_write(stage.socket, "question", 8);
+        berth_socket_write(stage.socket, question, sizeof question);
     }
     at(SOCKET_WITH_OUTPUT);
-    turns_until(no_output);
+    listener = peer;
+    turns_until(all_heard);
     if (has_socket())
         berth_socket_set_write_marks(stage.socket, 0, 0);
     say(peer, "answer\nand more");

@@ -1,0 +1,174 @@
+/*
+ * Marks and limits of the output are for what the kernel has not taken: it is asked before a write
+ * is cut or a connection ended.
+ */
+#include "scene.h"
+
+#include "backend/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LIMIT = 65536,
+    PIECE = 1000,
+    PIECES = 66,
+    GUESTS = 8,
+    SENDERS = 5,
+    ROUNDS = 60
+};
+
+static struct host *roomy_host(size_t limit)
+{
+    const berth_connection_limits limits = {.output = limit};
+    struct host *host = host_listening("h");
+    if (world_is_simulated()) /* about what a real one has */
+        berth__sim_settings_of(world_sim())->buffer_size = 1 << 20;
+    berth_server_set_connection_limits(host->server, &limits);
+    return host;
+}
+
+static uint8_t *pattern;
+
+static void write_pieces(struct actor *actor)
+{
+    for (size_t i = 0; i < PIECES; i++)
+        ck_assert_int_eq(berth_socket_write(actor->socket, pattern + i * PIECE, PIECE), PIECE);
+}
+
+static void expect_pattern(struct peer *peer, size_t size)
+{
+    uint8_t *heard = malloc(size);
+    ck_assert_uint_eq(peer_receive(peer, heard, size), size);
+    ck_assert_mem_eq(heard, pattern, size);
+    free(heard);
+}
+
+CASE(output_beyond_the_limit_to_an_idle_peer, "D16",
+     "many writes in one handler: the kernel takes them all, and nothing ends")
+{
+    struct host *host = roomy_host(LIMIT);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->quiet = true;
+    pattern = scene_pattern(PIECES * PIECE, 7);
+    actor->on_ready_read = write_pieces;
+    peer_say(peer, "x");
+    UNTIL(actor->received == 1);
+    expect_pattern(peer, PIECES * PIECE);
+    UNTIL(actor->written == PIECES * PIECE);
+    ck_assert_uint_eq(actor->errors, 0);
+    free(pattern);
+}
+
+CASE(output_beyond_the_limit_while_a_send_is_under_way, "D16",
+     "what the kernel has taken of that does not count, whether it was announced or not")
+{
+    struct host *host = roomy_host(LIMIT);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->quiet = true;
+    pattern = scene_pattern((size_t)10 * 60000, 5);
+    for (size_t i = 0; i < 10; i++) {
+        ck_assert_int_eq(berth_socket_write(actor->socket, pattern + i * 60000, 6000), 6000);
+        for (size_t j = 6; j < 60; j++) /* too short to go by themselves */
+            ck_assert_int_eq(
+                berth_socket_write(actor->socket, pattern + i * 60000 + j * PIECE, PIECE), PIECE);
+        if (i % 3 == 1)
+            berth_socket_flush(actor->socket);
+        berth_loop_turn(world_loop(), 0);
+    }
+    expect_pattern(peer, (size_t)10 * 60000);
+    UNTIL(actor->written == (size_t)10 * 60000);
+    ck_assert_uint_eq(actor->errors, 0);
+    free(pattern);
+}
+
+CASE(one_long_write_beyond_the_limit, "D16", "counts by what the kernel leaves of it")
+{
+    struct host *host = roomy_host(PIECE);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    pattern = scene_pattern(30000, 5);
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 10), 10);
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern + 10, 29990), 29990);
+    expect_pattern(peer, 30000);
+    UNTIL(actor->written == 30000);
+    ck_assert_uint_eq(actor->errors, 0);
+    free(pattern);
+}
+
+/* ---- a chat ---------------------------------------------------------------------------------- */
+
+static struct actor *guests[GUESTS];
+
+/* A hundred messages to every guest. */
+static void broadcast(struct actor *sender)
+{
+    static const char message[PIECE];
+    (void)sender;
+    for (int i = 0; i < 100; i++) {
+        for (int guest = 0; guest < GUESTS; guest++) {
+            if (guests[guest]->disconnects == 0)
+                (void)berth_socket_write(guests[guest]->socket, message, PIECE);
+        }
+    }
+}
+
+CASE(chat_loses_the_slow_guest_only, "D16 reliability 9",
+     "several senders write more than the limit to all guests in a turn")
+{
+    struct host *host = roomy_host(LIMIT);
+    struct peer *peers[GUESTS];
+    struct peer *senders[SENDERS];
+    for (int i = 0; i < GUESTS; i++) {
+        guests[i] = host_connect(host, "g", &peers[i]);
+        guests[i]->quiet = true;
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        struct actor *sender = host_connect(host, "s", &senders[i]);
+        sender->quiet = true;
+        sender->on_ready_read = broadcast;
+    }
+    size_t each = (size_t)SENDERS * 100 * PIECE;
+    char *heard = malloc(each);
+    for (int round = 0; round < ROUNDS && guests[0]->disconnects == 0; round++) {
+        for (int i = 0; i < SENDERS; i++)
+            ck_assert_uint_eq(peer_send_some(senders[i], "x", 1), 1);
+        for (int i = 1; i < GUESTS; i++) /* the first reads nothing */
+            ck_assert_uint_eq(peer_receive(peers[i], heard, each), each);
+    }
+    ck_assert_uint_eq(guests[0]->disconnects, 1);
+    ck_assert_int_eq(guests[0]->error, BERTH_ERROR_SOCKET_RESOURCE);
+    for (int i = 1; i < GUESTS; i++)
+        ck_assert_uint_eq(guests[i]->disconnects, 0);
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    ck_assert_uint_eq(counts.closed_output, 1);
+    free(heard);
+}
+
+/* ---- marks ----------------------------------------------------------------------------------- */
+
+CASE(writes_beyond_the_mark, "S3.27",
+     "the kernel is asked first; a turn's share goes beyond the mark, and no more")
+{
+    struct host *host = roomy_host(0);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->quiet = true;
+    pattern = scene_pattern(400000, 3);
+    berth_socket_set_write_marks(actor->socket, 1000, 10000);
+    size_t done = 0;
+    ptrdiff_t count = PIECE;
+    for (; count == PIECE && done < 400000 - PIECE; done += (size_t)count)
+        count = berth_socket_write(actor->socket, pattern + done, PIECE);
+    ck_assert_int_ge(count, 0);
+    ck_assert_uint_ge(done, 65536);
+    ck_assert_uint_le(done, 65536 + 2 * 10000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 1), 0);
+    expect_pattern(peer, done);
+    UNTIL(actor->written == done);
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 1), 1);
+    free(pattern);
+}
