@@ -8,6 +8,7 @@
 #include "backend.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 static void init_head(berth__ready *ready, berth__ready_kind kind, void *owner)
@@ -41,6 +42,26 @@ void berth__watch_init(berth__watch *watch, void *owner, void *core)
     init_head(&watch->ready, BERTH__READY_WATCH, owner);
     watch->core = core;
     watch->descriptor = -1;
+}
+
+bool berth__is_passing(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EPERM:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void berth__ready_list_init(berth__ready_list *list)

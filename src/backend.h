@@ -38,8 +38,10 @@
  *     listener->credit > 0, and calls `accepted` for it before it takes another. The core sets the
  *     credit by accept_credit, at any time, inside `accepted` too; 0 stops at once. A failed accept
  *     is reported with its errno and takes the credit away: it is zero inside `accept_failed`, and
- *     the core gives new credit to go on. EAGAIN, EINTR, ECONNABORTED and the like are not
- *     reported.
+ *     the core gives new credit to go on. EAGAIN is not reported, and errors of one connection
+ *     (berth__is_passing) only when BERTH__ACCEPT_BUDGET of them have come in a row. EINVAL means
+ *     that it listens no longer, since another holder has shut it down: reported whatever the
+ *     credit is, as soon as the backend sees it, with the next credit at the latest.
  *  9. A watch ends once, when its descriptor is ready, and may be started again, in its own event
  *     too. A descriptor has one watch at a time, and none if it is a stream's or a listener's.
  * 10. wake may be called from any thread and from a signal handler; it ends the present or the next
@@ -163,6 +165,8 @@ struct berth__listener {
     unsigned credit; /* connections that may still be taken */
     unsigned batch;  /* connections that the next run expects to find */
     bool closing;
+    uint8_t passing; /* errors of one connection, in a row */
+    int16_t error;   /* to be reported by the next run; 0: none */
     uint32_t flags;
     void *own;
 };
@@ -345,6 +349,10 @@ void berth__stream_init(berth__stream *stream, const berth__stream_events *event
 void berth__listener_init(berth__listener *listener, const berth__listener_events *events,
                           void *owner, void *core);
 void berth__watch_init(berth__watch *watch, void *owner, void *core);
+
+/* Whether an errno of accept is that of one connection, which has died in the queue or was refused
+ * by a filter: the next may be good. */
+bool berth__is_passing(int error);
 
 void berth__ready_list_init(berth__ready_list *list);
 

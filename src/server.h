@@ -58,8 +58,8 @@ struct berth_server {
 
     bool paused;             /* by the user */
     bool paused_by_error;    /* by an accept error that will not pass by itself */
-    bool starved;            /* out of descriptors or memory: the retry timer is running */
-    bool in_episode;         /* such a lack was announced, and nothing was accepted since */
+    bool starved;            /* accepting has failed for a while: the retry timer is running */
+    bool in_episode;         /* that was announced, and nothing was accepted since */
     bool limits_connections; /* connection_limits are not all zero */
     unsigned waits;          /* blocking waits on the stack: they accept whatever was paused */
     uint32_t
@@ -71,8 +71,9 @@ struct berth_server {
     uint64_t pending_due;   /* not before that is a limit of a pending connection due in a wait */
     int spare;              /* a descriptor kept for shedding; -1: none */
     int arriving;           /* the descriptor at hand while nobody has taken it; -1 */
-    berth_server *starved_next; /* among the loop's starved servers */
-    berth_server **starved_link;
+    int lack;               /* through a proxy, the errno for which it is starved */
+    berth_server *starved_next;  /* among the loop's servers that lack a descriptor or memory */
+    berth_server **starved_link; /* NULL: not among them */
 
     berth_accept_limits limits;
     berth_connection_limits connection_limits;
@@ -131,8 +132,8 @@ struct berth__proxy;
 bool berth__server_listen_through(berth_server *server, const struct berth__proxy *proxy,
                                   berth_address address, uint16_t port);
 void berth__server_unbind(berth_server *server);
-/* Whether the next peer is taken when it comes; false if that cannot be arranged now. */
-bool berth__server_admit_through(berth_server *server, bool admit);
+/* Whether the next peer is taken when it comes; an errno if that cannot be arranged now. */
+int berth__server_admit_through(berth_server *server, bool admit);
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
 uint64_t berth__server_bind_step(berth_server *server);
 

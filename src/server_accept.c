@@ -9,8 +9,10 @@
  *
  * Running out of descriptors or memory: the first failure of an episode sets the error and calls
  * accept_error; accepting is retried after 5 ms, doubling to 1 s, and at once when this loop closes
- * a descriptor. The first connection accepted ends the episode. Other failures that a new try would
- * only repeat pause the server until berth_server_resume_accepting.
+ * a descriptor. The first connection accepted ends the episode. Errors of single connections, when
+ * nothing else comes, are retried likewise. Other failures that a new try would only repeat pause
+ * the server until berth_server_resume_accepting. A listener that was shut down from outside ends
+ * the listening, with one accept_error.
  *
  * A blocking wait accepts whatever was paused, and makes its own retries, since no timer runs in
  * it. Any handler may close or free the server; nothing is touched afterwards but through
@@ -49,15 +51,19 @@ static unsigned credit_of(berth_server *server)
     return allowance < room ? allowance : room;
 }
 
-static void starve(berth_server *server)
+/* Tries again later; for want of something that a descriptor's end gives back, then too. */
+static void starve(berth_server *server, int error)
 {
     berth_loop *loop = server->object.loop;
+    berth__server_end_starving(server);
     server->starved = true;
-    server->starved_next = loop->starved;
-    server->starved_link = &loop->starved;
-    if (loop->starved != NULL)
-        loop->starved->starved_link = &server->starved_next;
-    loop->starved = server;
+    if (berth__is_exhaustion(error)) {
+        server->starved_next = loop->starved;
+        server->starved_link = &loop->starved;
+        if (loop->starved != NULL)
+            loop->starved->starved_link = &server->starved_next;
+        loop->starved = server;
+    }
     berth__deadline_start(&loop->timers, &server->retry,
                           berth__after(berth__loop_clock(loop), server->backoff));
     server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
@@ -67,8 +73,11 @@ void berth__server_pace(berth_server *server)
 {
     berth__listener *listener = server->listener;
     unsigned credit = credit_of(server);
-    if (server->listens_through && !berth__server_admit_through(server, credit > 0))
-        starve(server);
+    if (server->listens_through) {
+        server->lack = berth__server_admit_through(server, credit > 0);
+        if (server->lack != 0 && !server->starved)
+            starve(server, server->lack);
+    }
     if (server->guests > 0)
         berth__server_wake_guests(server);
     if (listener == NULL || credit == listener->credit)
@@ -96,34 +105,29 @@ void berth_server_resume_accepting(berth_server *server)
 
 /* ---- running out of descriptors -------------------------------------------------------------- */
 
-static void retry(berth__deadline *deadline)
-{
-    berth_server *server = (berth_server *)((char *)deadline - offsetof(berth_server, retry));
-    berth__server_end_starving(server);
-    berth__server_pace(server);
-}
-
-void berth__server_init_accepting(berth_server *server)
-{
-    server->retry.expired = retry;
-    server->backoff = FIRST_BACKOFF;
-}
-
 void berth__server_end_starving(berth_server *server)
 {
     if (!server->starved)
         return;
     server->starved = false;
-    *server->starved_link = server->starved_next;
-    if (server->starved_next != NULL)
-        server->starved_next->starved_link = server->starved_link;
+    if (server->starved_link != NULL) {
+        *server->starved_link = server->starved_next;
+        if (server->starved_next != NULL)
+            server->starved_next->starved_link = server->starved_link;
+        server->starved_link = NULL;
+    }
     berth__deadline_stop(&server->object.loop->timers, &server->retry);
 }
 
+/* Each once: one that still cannot go on is among them again. */
 void berth__server_retry_starved(berth_loop *loop)
 {
-    while (loop->starved != NULL) {
-        berth_server *server = loop->starved;
+    berth_server *first = loop->starved;
+    loop->starved = NULL;
+    if (first != NULL)
+        first->starved_link = &first;
+    while (first != NULL) {
+        berth_server *server = first;
         berth__server_end_starving(server);
         berth__server_pace(server);
     }
@@ -145,26 +149,62 @@ static void announce_error(berth_server *server, int error)
     berth__server_announce_error(server);
 }
 
+static void announce_lack(berth_server *server, int error)
+{
+    bool first = !server->in_episode;
+    server->in_episode = true;
+    server->counts.exhaustions += first && berth__is_exhaustion(error);
+    if (first)
+        announce_error(server, error);
+}
+
+static void retry(berth__deadline *deadline)
+{
+    berth_server *server = (berth_server *)((char *)deadline - offsetof(berth_server, retry));
+    berth__enter(&server->object);
+    berth__server_end_starving(server);
+    berth__server_pace(server);
+    if (server->starved)
+        announce_lack(server, server->lack);
+    berth__leave(&server->object);
+}
+
+/* Another holder has shut the listener down: nothing can come of it any more. */
+static void end_listening(berth_server *server)
+{
+    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+    berth__server_set_error(server, berth__class_of(EINVAL),
+                            "no longer listening on %s: the socket was shut down from outside",
+                            endpoint);
+    berth__server_stop_listening(server);
+    berth__server_announce_error(server);
+}
+
 static void accept_failed(berth__listener *listener, int error)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
     server->counts.accept_failures++;
-    if (!berth__is_exhaustion(error)) {
+    if (error == EINVAL) {
+        end_listening(server);
+    } else if (!berth__is_exhaustion(error) && !berth__is_passing(error)) {
         server->paused_by_error = true;
         announce_error(server, error);
     } else {
-        bool first = !server->in_episode;
-        server->in_episode = true;
-        server->counts.exhaustions += first;
         if (berth__server_shed(server, error))
             berth__server_pace(server);
         else
-            starve(server);
-        if (first)
-            announce_error(server, error);
+            starve(server, error);
+        announce_lack(server, error);
     }
     berth__leave(&server->object);
+}
+
+void berth__server_init_accepting(berth_server *server)
+{
+    server->retry.expired = retry;
+    server->backoff = FIRST_BACKOFF;
 }
 
 /* ---- a connection ---------------------------------------------------------------------------- */
@@ -466,7 +506,9 @@ static uint64_t retry_when_due(void *object)
     if (server->retry.time > berth__loop_clock(server->object.loop))
         return server->retry.time < again ? server->retry.time : again;
     retry(&server->retry);
-    return again;
+    if (server->object.freed || !server->starved)
+        return again;
+    return server->retry.time < again ? server->retry.time : again;
 }
 
 static bool queue_full(const berth_server *server)

@@ -188,10 +188,10 @@ static int start(berth_server *server)
     return error;
 }
 
-bool berth__server_admit_through(berth_server *server, bool admit)
+int berth__server_admit_through(berth_server *server, bool admit)
 {
     berth__bind *bind = server->bind;
-    return !bind->bound || berth__passage_admit(bind->passage, admit) == 0;
+    return bind->bound ? berth__passage_admit(bind->passage, admit) : 0;
 }
 
 /* ---- listening ------------------------------------------------------------------------------- */

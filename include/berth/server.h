@@ -10,7 +10,14 @@
  *
  * Accepting stops for three separate reasons and goes on when none holds: the user paused it; the
  * queue is full; the process is out of descriptors or memory. The last raises accept_error once, is
- * retried after 5 ms doubling to 1 s, and ends at once when the library closes a descriptor.
+ * retried after 5 ms doubling to 1 s, and ends at once when the library closes a descriptor. Where
+ * accepting is forbidden (a sandbox, a firewall), and each try fails though somebody is waiting, it
+ * is reported and retried likewise.
+ *
+ * Another process that holds a copy of the listening socket can shut it down. Nobody can connect to
+ * it any more, so accept_error is called once (class UNSUPPORTED_OPERATION), and the server does
+ * not listen any more; it may listen again in the handler. A server that does not accept at the
+ * time, paused or full, may notice when accepting goes on.
  *
  * Beyond that a server bears whatever comes, unless it is told otherwise: see limits.h for how many
  * connections and of whom, and for how long; and statistics.h for what became of them.

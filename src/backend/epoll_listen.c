@@ -3,8 +3,12 @@
  *
  * Listeners are level triggered. Where an event comes and nothing can be done about it (no credit,
  * or the record still waits in the ready list because a blocking wait runs only others) the
- * interest is taken away, else wait would return for it for ever; credit or run give it back.
- * Watches are registered for one event and then removed.
+ * interest is taken away, else wait would return for it for ever; credit or run give it back. A
+ * hang-up cannot be masked: the listener is taken out of the set, and reported as dead. Watches are
+ * registered for one event and then removed.
+ *
+ * Failures: where the interest cannot be given back, the listener's next run reports that as a
+ * failed accept.
  */
 #include "epoll.h"
 
@@ -45,15 +49,31 @@ int berth__epoll_adopt_listener(berth__backend *backend, berth__listener *listen
     return error != 0 ? error : attach_listener(of(backend), listener, descriptor);
 }
 
-/* Gives the interest back. Should that fail, the ready list is the way back to here. */
+/* Has the next run report a failure. */
+static void fail_later(epoll_backend *epoll, berth__listener *listener, int error)
+{
+    listener->error = (int16_t)error;
+    berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+}
+
+/* Gives the interest back. */
 static void enable_listener(epoll_backend *epoll, berth__listener *listener)
 {
-    if (listener->closing || listener->credit == 0 || (listener->flags & ENABLED))
+    if (listener->closing || listener->credit == 0 || (listener->flags & ENABLED) ||
+        !(listener->flags & REGISTERED))
         return;
-    if (control(epoll, EPOLL_CTL_MOD, listener->descriptor, EPOLLIN, listener) == 0)
+    int error = control(epoll, EPOLL_CTL_MOD, listener->descriptor, EPOLLIN, listener);
+    if (error == 0)
         listener->flags |= ENABLED;
     else
-        berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+        fail_later(epoll, listener, error);
+}
+
+static void remove_listener(epoll_backend *epoll, berth__listener *listener)
+{
+    if (listener->flags & REGISTERED)
+        (void)control(epoll, EPOLL_CTL_DEL, listener->descriptor, 0, NULL);
+    listener->flags = 0;
 }
 
 static void disable_listener(epoll_backend *epoll, berth__listener *listener)
@@ -77,7 +97,7 @@ void berth__epoll_close_listener(berth__backend *backend, berth__listener *liste
         return;
     listener->closing = true;
     listener->credit = 0;
-    (void)control(of(backend), EPOLL_CTL_DEL, listener->descriptor, 0, NULL);
+    remove_listener(of(backend), listener);
     listener->ready.pending = 0;
     berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
     int descriptor = listener->descriptor;
@@ -88,11 +108,14 @@ void berth__epoll_close_listener(berth__backend *backend, berth__listener *liste
 
 void berth__epoll_note_listener(epoll_backend *epoll, berth__listener *listener, uint32_t events)
 {
-    (void)events;
-    if (listener->credit == 0 || listener->ready.queued)
+    if (events & (EPOLLHUP | EPOLLERR)) {
+        remove_listener(epoll, listener);
+        fail_later(epoll, listener, EINVAL);
+    } else if (listener->credit == 0 || listener->ready.queued) {
         disable_listener(epoll, listener);
-    else
+    } else {
         berth__ready_add(&epoll->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+    }
 }
 
 void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
@@ -103,12 +126,16 @@ void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
         listener->events->closed(listener);
         return;
     }
-    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT) || listener->credit == 0)
+    bool failed = listener->error != 0;
+    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT) || (listener->credit == 0 && !failed))
         return;
     bool gone = false;
     bool *outer = listener->own;
     listener->own = &gone;
-    (void)berth__inet_accept_batch(listener); /* if there is more, the level will say so */
+    if (failed)
+        (void)berth__inet_accept_failed(listener, listener->error);
+    else
+        (void)berth__inet_accept_batch(listener); /* if there is more, the level will say so */
     if (gone) {
         if (outer != NULL)
             *outer = true;

@@ -15,7 +15,7 @@
  * Failures are errno values, and nothing stays open. An address that cannot be bound by its nature
  * (null, IPv4-mapped) is EINVAL at the step BIND, as the kernel would have said for a malformed
  * one. The errors by which a single connection of the queue can have died are skipped while
- * accepting; lack of resources takes the credit away and is reported once.
+ * accepting, unless nothing else comes; other failures take the credit away and are reported.
  *
  * Inside `accepted` and `accept_failed` anything may be called, a nested turn included, in which
  * the listener may be closed and even freed: listener->own points to a flag of the innermost batch
@@ -349,28 +349,6 @@ void berth__inet_close(int descriptor, berth__close_mode mode)
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-/* Errors of one connection that has died in the queue, or was refused by a filter; the next may be
- * good. */
-static bool is_passing(int error)
-{
-    switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ETIMEDOUT:
-    case EPERM:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Calls an event; false if the listener was closed for good inside it, and may have been freed. */
 static bool announce(berth__listener *listener, int descriptor, int error)
 {
@@ -386,6 +364,16 @@ static bool announce(berth__listener *listener, int descriptor, int error)
     else if (outer != NULL)
         *outer = true;
     return !gone;
+}
+
+bool berth__inet_accept_failed(berth__listener *listener, int error)
+{
+    listener->error = 0;
+    listener->passing = 0;
+    listener->credit = 0;
+    /* Tells the backend; the next batch is one connection. */
+    listener->batch = error == EMFILE || error == ENFILE ? 0 : 1;
+    return announce(listener, -1, error);
 }
 
 bool berth__inet_accept_batch(berth__listener *listener)
@@ -406,6 +394,7 @@ bool berth__inet_accept_batch(berth__listener *listener)
             BERTH__SYSTEM("accept4", accept4(listener->descriptor, NULL, NULL, SOCK_CLOEXEC));
         if (descriptor >= 0) {
             found++;
+            listener->passing = 0;
             listener->credit--;
             if (!announce(listener, descriptor, 0))
                 return false;
@@ -414,13 +403,12 @@ bool berth__inet_accept_batch(berth__listener *listener)
         int error = errno;
         if (error == EAGAIN) {
             listener->batch = found > 1 ? found : 1;
+            listener->passing = 0;
             return false;
         }
-        if (is_passing(error))
+        if (berth__is_passing(error) && ++listener->passing < BERTH__ACCEPT_BUDGET)
             continue;
-        listener->credit = 0;
-        listener->batch = 0; /* tells the backend; the next batch is one connection */
-        return announce(listener, -1, error);
+        return berth__inet_accept_failed(listener, error);
     }
     if (found == limit)
         listener->batch = limit * 2 < BERTH__ACCEPT_BUDGET ? limit * 2 : BERTH__ACCEPT_BUDGET;
@@ -452,7 +440,7 @@ size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int
             lent = true;
             continue;
         }
-        if (!is_passing(error))
+        if (!berth__is_passing(error))
             break;
         failures++;
     }

@@ -55,6 +55,10 @@ int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_add
  * that the backend should come back for (the batch ended before EAGAIN). */
 bool berth__inet_accept_batch(berth__listener *listener);
 
+/* Takes the credit away and reports the failure. Returns false if the listener was closed for good
+ * inside the event, and may have been freed. */
+bool berth__inet_accept_failed(berth__listener *listener, int error);
+
 /* The operations `reserve` and `reject`. */
 int berth__inet_reserve(void);
 size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);

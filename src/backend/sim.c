@@ -121,6 +121,8 @@ static void sim_close_listener(berth__backend *backend, berth__listener *listene
 
 static int accept_error(berth__kernel *kernel)
 {
+    if (berth__fault_system("accept4"))
+        return errno;
     if (kernel->accept_failures > 0) {
         kernel->accept_failures--;
         return kernel->accept_error;
@@ -134,22 +136,33 @@ static bool acceptable(const berth__listener *listener)
            ((berth__kernel_port *)listener->own)->queue != NULL;
 }
 
+/* Reports a failed accept; false for one that is not to be reported. */
+static bool report_failed(berth__listener *listener, int error)
+{
+    if (berth__is_passing(error) && ++listener->passing < BERTH__ACCEPT_BUDGET)
+        return false;
+    listener->passing = 0;
+    listener->credit = 0;
+    listener->error = 0;
+    listener->events->accept_failed(listener, error);
+    return true;
+}
+
 static void run_listener(berth__kernel *kernel, berth__listener *listener,
                          const berth__kernel_frame *frame)
 {
     unsigned bits = listener->ready.pending;
     listener->ready.pending = 0;
+    if (listener->error != 0 && report_failed(listener, listener->error) && frame->gone)
+        return;
     for (unsigned taken = 0; taken < BERTH__ACCEPT_BUDGET && acceptable(listener); taken++) {
         int error = accept_error(kernel);
-        if (error == ECONNABORTED || error == EINTR || error == EAGAIN)
-            continue;
         if (error != 0) {
-            listener->credit = 0;
-            listener->events->accept_failed(listener, error);
-            if (frame->gone)
+            if (error != EAGAIN && report_failed(listener, error) && frame->gone)
                 return;
             continue;
         }
+        listener->passing = 0;
         berth__sim_end *end = berth__kernel_dequeue(listener->own);
         int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
         berth__kernel_entry_of(kernel, descriptor)->of.end = end;
@@ -491,7 +504,12 @@ static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uin
             berth__kernel_add_candidate(kernel, &stream->ready, BERTH__READY_CLOSED);
     } else if (entry->kind == ENTRY_PORT && entry->of.port->listener != NULL) {
         berth__listener *listener = entry->of.port->listener;
-        bool holds = acceptable(listener) && !(listener->ready.pending & BERTH__READY_ACCEPT);
+        berth__kernel_port *port = entry->of.port;
+        if (port->shut && !port->told)
+            listener->error = EINVAL;
+        port->told = port->shut;
+        bool holds = (acceptable(listener) || listener->error != 0) &&
+                     !(listener->ready.pending & BERTH__READY_ACCEPT);
         if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], holds, earliest))
             berth__kernel_add_candidate(kernel, &listener->ready, BERTH__READY_ACCEPT);
     }

@@ -87,6 +87,8 @@ void berth__sim_unlisten(berth__backend *backend, uint16_t port);
  * the third is an event to be watched. */
 int berth__sim_listener_descriptor(berth__backend *backend, uint16_t *ret_port);
 int berth__sim_stream_descriptor(berth__sim_end *end);
+/* Shuts a listening descriptor down, as any process that holds a copy can: it listens no longer. */
+void berth__sim_shut_listener(berth__backend *backend, int descriptor);
 int berth__sim_event_descriptor(berth__backend *backend);
 
 /* Sets which BERTH__WATCH_ bits the event shows from now on; 0 for none. */

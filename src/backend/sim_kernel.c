@@ -302,7 +302,7 @@ static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address 
     berth__kernel_port *found = NULL;
     uint64_t sharing = 0;
     for (berth__kernel_port *port = kernel->ports; port != NULL; port = port->next) {
-        if (!is_at(port, address, number))
+        if (!is_at(port, address, number) || port->shut)
             continue;
         sharing++;
         if (sharing == 1 || berth__kernel_chance(kernel, sharing) == 0)
@@ -438,6 +438,14 @@ unsigned berth__sim_open_descriptors(berth__backend *backend)
 void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds)
 {
     kernel_of(backend)->now += nanoseconds;
+}
+
+void berth__sim_shut_listener(berth__backend *backend, int descriptor)
+{
+    berth__kernel_port *port = berth__kernel_entry_of(kernel_of(backend), descriptor)->of.port;
+    port->shut = true;
+    while (port->queue != NULL)
+        berth__kernel_close_end(berth__kernel_dequeue(port), true);
 }
 
 void berth__sim_fail_accept(berth__backend *backend, int error, unsigned times)

@@ -58,6 +58,8 @@ struct berth__kernel_port {
     const uint8_t *greeting; /* bytes that whoever connects finds waiting */
     size_t greeting_size;
     bool shared; /* with others that want to share it */
+    bool shut;   /* listens no longer */
+    bool told;   /* and the listener knows */
     berth__sim_end *queue;
 };
 

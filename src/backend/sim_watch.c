@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "system.h"
+
 static void forget_watch(berth__kernel *kernel, const berth__watch *watch)
 {
     for (size_t i = 0; i < kernel->watch_count; i++) {
@@ -28,6 +30,8 @@ int berth__sim_watch_start(berth__backend *backend, berth__watch *watch, int des
         return EINVAL;
     if (berth__kernel_entry_of(kernel, descriptor) == NULL)
         return EBADF;
+    if (berth__fault_system("epoll_ctl"))
+        return errno;
     kernel->watches = berth__kernel_must(
         realloc(kernel->watches, (kernel->watch_count + 1) * sizeof *kernel->watches));
     kernel->watches[kernel->watch_count++] = (berth__kernel_watch){.watch = watch};

@@ -27,6 +27,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +46,13 @@ enum {
     ROUNDS = 4, /* of one wait, before the bell has it called again */
     LARGEST_SEND = 1 << 30,
     QUIET = 20000000, /* nanoseconds without news after which missed resets are looked for */
-    SLEEPS = 16       /* after which they are looked for in any case */
+    SLEEPS = 16,      /* after which they are looked for in any case */
+    REST = 1          /* milliseconds of a rest */
+};
+
+/* A poll of a record that was closed is still to be cancelled: the backend's own bit of pending. */
+enum {
+    READY_CANCEL = BERTH__READY_PRIVATE
 };
 
 static uring_backend *of(berth__backend *backend)
@@ -111,12 +118,18 @@ static void on_connect(uring_backend *uring, berth__stream *stream)
     berth__uring_finish(uring, stream);
 }
 
-static void on_listener(uring_backend *uring, berth__listener *listener)
+static void on_listener(uring_backend *uring, berth__listener *listener, int result)
 {
     listener->flags &= ~(uint32_t)POLLED;
-    if (listener->closing)
+    if (listener->closing) {
         berth__uring_announce(uring, &listener->ready, BERTH__READY_CLOSED);
-    else if (listener->credit == 0)
+        return;
+    }
+    if (result < 0)
+        listener->error = (int16_t)-result;
+    else if (result & (POLLHUP | POLLERR | POLLNVAL))
+        listener->error = EINVAL;
+    if (listener->credit == 0 && listener->error == 0)
         listener->flags |= READABLE;
     else
         berth__uring_announce(uring, &listener->ready, BERTH__READY_ACCEPT);
@@ -155,12 +168,13 @@ static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
         on_connect(uring, record);
         return;
     case OF_LISTENER:
-        on_listener(uring, record);
+        on_listener(uring, record, cqe->res);
         return;
     case OF_WATCH:
         on_watch(uring, record, cqe->res);
         return;
     case OF_BELL:
+        uring->refused = uring->refused || cqe->res < 0;
         uring->bell_armed = (cqe->flags & IORING_CQE_F_MORE) != 0;
         uring->news = true; /* this wait must not sleep, wherever it has found the completion */
         return;
@@ -234,6 +248,13 @@ static void submit(berth__backend *backend)
     (void)berth__ring_turn(&uring->ring);
 }
 
+/* What it has refused it would refuse again at once: lest the loop spin until that has passed. */
+BERTH__RARE static void rest(uring_backend *uring)
+{
+    uring->refused = false;
+    (void)poll(NULL, 0, REST);
+}
+
 static int wait_for_completions(berth__backend *backend, int64_t timeout)
 {
     uring_backend *uring = of(backend);
@@ -260,6 +281,10 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
             return error;
         tell_closes(uring);
         reap(uring);
+        if (error != 0 && error != ETIME && error != EINTR && !uring->news)
+            uring->refused = true;
+        if (uring->refused)
+            rest(uring);
         if (briefly && error == ETIME && !uring->news) {
             berth__uring_check(uring);
             timeout = timeout < 0 ? timeout : cut ? timeout - QUIET : 0;
@@ -461,6 +486,15 @@ static void run_stream(uring_backend *uring, berth__stream *stream, struct uring
 
 /* ---- listeners ------------------------------------------------------------------------------- */
 
+/* While a listener lacks a descriptor, others are closed at once. */
+static void starve(uring_backend *uring, berth__listener *listener, bool starves)
+{
+    if (((listener->flags & STARVES) != 0) == starves)
+        return;
+    listener->flags ^= STARVES;
+    uring->starving += starves ? 1u : UINT_MAX;
+}
+
 static void poll_listener(uring_backend *uring, berth__listener *listener)
 {
     if (listener->closing || listener->credit == 0 || (listener->flags & POLLED) ||
@@ -468,10 +502,13 @@ static void poll_listener(uring_backend *uring, berth__listener *listener)
         return;
     bool readable = (listener->flags & READABLE) != 0;
     listener->flags &= ~(uint32_t)READABLE;
-    if (!readable && poll_once(uring, listener->descriptor, POLLIN, listener, OF_LISTENER))
+    if (!readable && poll_once(uring, listener->descriptor, POLLIN, listener, OF_LISTENER)) {
         listener->flags |= POLLED;
-    else
-        berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_ACCEPT);
+        return;
+    }
+    if (!readable)
+        listener->error = ENOMEM;
+    berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_ACCEPT);
 }
 
 static int listen_on(berth__backend *backend, berth__listener *listener,
@@ -524,8 +561,12 @@ static bool find_completion(uring_backend *uring, uint64_t user_data)
  * with it, the port. */
 static void end_poll(uring_backend *uring, berth__listener *listener)
 {
-    if (!(listener->flags & POLLED) || !berth__uring_cancel(uring, listener, OF_LISTENER))
+    if (!(listener->flags & POLLED))
         return;
+    if (!berth__uring_cancel(uring, listener, OF_LISTENER)) {
+        berth__ready_add(&uring->base.ready, &listener->ready, READY_CANCEL);
+        return;
+    }
     for (int attempt = 0; attempt < ROUNDS; attempt++) {
         (void)berth__ring_turn(&uring->ring);
         if (!find_completion(uring, berth__uring_label(listener, OF_LISTENER)))
@@ -543,6 +584,7 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
     listener->closing = true;
     listener->credit = 0;
     listener->ready.pending = 0;
+    starve(uring, listener, false);
     end_poll(uring, listener);
     berth__inet_close(listener->descriptor, BERTH__CLOSE_NORMAL);
     listener->descriptor = -1;
@@ -554,6 +596,8 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
 
 static void run_listener(uring_backend *uring, berth__listener *listener)
 {
+    if (take_bit(&listener->ready, READY_CANCEL))
+        end_poll(uring, listener);
     if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
         if (listener->own != NULL)
             *(bool *)listener->own = true; /* a batch is waiting for its event to return */
@@ -562,7 +606,8 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     }
     if (!take_bit(&listener->ready, BERTH__READY_ACCEPT))
         return;
-    if (listener->credit == 0) {
+    int error = listener->error;
+    if (listener->credit == 0 && error == 0) {
         listener->flags |= READABLE;
         return;
     }
@@ -571,15 +616,19 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     listener->own = &gone;
     /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch
      * has not come to. If there is more after it the poll completes at once. */
-    poll_listener(uring, listener);
-    (void)berth__inet_accept_batch(listener);
+    if (error == 0)
+        poll_listener(uring, listener);
+    if (error == 0)
+        (void)berth__inet_accept_batch(listener);
+    else
+        (void)berth__inet_accept_failed(listener, error);
     if (gone) {
         if (outer != NULL)
             *outer = true;
         return;
     }
     listener->own = outer;
-    uring->starving = listener->batch == 0;
+    starve(uring, listener, listener->batch == 0 && !listener->closing);
     poll_listener(uring, listener);
 }
 
@@ -602,6 +651,14 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
     return 0;
 }
 
+static void end_watch(uring_backend *uring, berth__watch *watch)
+{
+    if (!(watch->flags & POLLED))
+        berth__ready_add(&uring->base.ready, &watch->ready, BERTH__READY_CLOSED);
+    else if (!berth__uring_cancel(uring, watch, OF_WATCH))
+        berth__ready_add(&uring->base.ready, &watch->ready, READY_CANCEL);
+}
+
 static void watch_close(berth__backend *backend, berth__watch *watch)
 {
     if (watch->closing)
@@ -609,14 +666,13 @@ static void watch_close(berth__backend *backend, berth__watch *watch)
     watch->closing = true;
     watch->active = false;
     watch->ready.pending = 0;
-    if (watch->flags & POLLED)
-        (void)berth__uring_cancel(of(backend), watch, OF_WATCH);
-    else
-        berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+    end_watch(of(backend), watch);
 }
 
-static void run_watch(berth__watch *watch)
+static void run_watch(uring_backend *uring, berth__watch *watch)
 {
+    if (take_bit(&watch->ready, READY_CANCEL) && (watch->flags & POLLED))
+        end_watch(uring, watch);
     if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
         watch->closed(watch);
         return;
@@ -637,7 +693,7 @@ static void run(berth__backend *backend, berth__ready *ready)
         return;
     }
     if (ready->kind == BERTH__READY_WATCH) {
-        run_watch((berth__watch *)ready);
+        run_watch(uring, (berth__watch *)ready);
         return;
     }
     struct uring_frame frame = {.outer = uring->frame, .stream = (berth__stream *)ready};

@@ -37,10 +37,12 @@ enum {
     ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
     POLLED = 1 << 6,     /* a poll is in flight */
     CONNECTING = 1 << 7,
-    VIEW = 1 << 8,      /* `data` and `size` are the first of the views not yet run */
-    END = 1 << 9,       /* the receive has ended with `error`; not yet reported */
-    READABLE = 1 << 10, /* a listener that has something, found while there was no credit */
-    UNCHECKED = 1 << 11 /* has a place among the unchecked */
+    VIEW = 1 << 8,       /* `data` and `size` are the first of the views not yet run */
+    END = 1 << 9,        /* the receive has ended with `error`; not yet reported */
+    READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
+    UNCHECKED = 1 << 11, /* has a place among the unchecked */
+    RENEWED = 1 << 12,   /* the receive is to be ended, and begun anew */
+    STARVES = 1 << 13    /* a listener whose last accept has found no descriptor left */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -71,9 +73,10 @@ typedef struct uring_backend {
     berth__ring ring;
     int bell;
     bool bell_armed;
-    bool news;     /* this wait has found something to run */
-    bool urgent;   /* sends or closes are prepared */
-    bool starving; /* the last accept failed: descriptors have to be closed at once */
+    bool news;         /* this wait has found something to run */
+    bool urgent;       /* sends or closes are prepared */
+    bool refused;      /* the kernel has refused something for want of what may come back */
+    unsigned starving; /* listeners that lack a descriptor: others have to be closed at once */
     bool buffer_used;
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */
     unsigned closes; /* prepared, and not yet told of by descriptor_closed */

@@ -238,7 +238,7 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
     bool wanted = wants_receive(stream);
     if (wanted && !(stream->flags & ARMED) && !defer(uring, stream))
         arm(uring, stream);
-    if (wanted || (stream->flags & (ARMED | CANCELLED)) != ARMED)
+    if ((wanted && !(stream->flags & RENEWED)) || (stream->flags & (ARMED | CANCELLED)) != ARMED)
         return;
     if (berth__uring_cancel(uring, stream, OF_RECEIVE))
         stream->flags |= CANCELLED;
@@ -348,9 +348,10 @@ static void uncheck(uring_backend *uring, berth__stream *stream)
 /* Ends the receive, so that it is begun anew. */
 static void receive_anew(uring_backend *uring, berth__stream *stream)
 {
-    if ((stream->flags & (ARMED | CANCELLED)) == ARMED && !stream->closing &&
-        berth__uring_cancel(uring, stream, OF_RECEIVE))
-        stream->flags |= CANCELLED;
+    if ((stream->flags & (ARMED | CANCELLED)) != ARMED || stream->closing)
+        return;
+    stream->flags |= RENEWED;
+    berth__uring_list(uring, stream);
 }
 
 void berth__uring_send_failed(uring_backend *uring, berth__stream *stream)
@@ -375,12 +376,13 @@ void berth__uring_check(uring_backend *uring)
     uring->unchecked_count = 0;
     uring->unchecked_live = 0;
     uring->sleeps = 0;
-    if (count == 0 || BERTH__SYSTEM("poll", poll(set, count, 0)) <= 0)
-        return;
-    for (nfds_t i = 0; i < count; i++) {
-        if (set[i].revents == 0)
+    int found = count == 0 ? 0 : BERTH__SYSTEM("poll", poll(set, count, 0));
+    /* More than the limit of descriptors, as it is now: all of them are asked by a receive. */
+    bool all = found < 0 && errno == EINVAL;
+    for (nfds_t i = 0; i < count && (all || found > 0); i++) {
+        if (!all && set[i].revents == 0)
             continue;
-        uring->base.counts.resets_found++;
+        uring->base.counts.resets_found += !all;
         receive_anew(uring, uring->unchecked[i]);
     }
 }
@@ -420,7 +422,7 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
     if (result > 0 && !(stream->flags & CANCELLED))
         uring->base.counts.receives_renewed++;
     stream->in_flight--;
-    stream->flags &= (uint16_t) ~(ARMED | CANCELLED);
+    stream->flags &= (uint16_t) ~(ARMED | CANCELLED | RENEWED);
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;

@@ -9,6 +9,8 @@
 #include "balance.h"
 #include "fault.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define BOUND "\5\0\0\1\x0a\0\0\1\x23\x28"  /* 10.0.0.1:9000 */
@@ -416,4 +418,36 @@ CASE(no_memory_while_listening_through_a_proxy, "reliability 13",
     }
     ck_assert(listens);
     ck_assert_uint_ge(failures, 2);
+}
+
+/* What the backends begin a watch with. */
+static const char *call_of_watch(void)
+{
+    const char *backend = berth_loop_backend_name(world_loop());
+    return strcmp(backend, "io_uring") == 0 ? "fcntl" : "epoll_ctl";
+}
+
+CASE(no_watch_for_the_peer_of_a_bind, "design 3.8",
+     "one accept_error, retries that become rare, no endless loop when a descriptor is closed")
+{
+    struct host *other = host_listening("o");
+    struct peer *other_peer;
+    struct actor *actor = host_connect(other, "s", &other_peer);
+    struct host *host = host_through_proxy();
+    berth_server_pause_accepting(host->server);
+    GREET("\5\0" BOUND);
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_ANY, 9000));
+    struct peer *proxy = world_accept(proxy_port);
+    berth__fault_set_system(0, LONG_MAX, ENOMEM, call_of_watch());
+    berth_server_resume_accepting(host->server);
+    berth_socket_free(actor->socket);
+    UNTIL(host->accept_errors == 1);
+    ck_assert_int_eq(host->error, BERTH_ERROR_SOCKET_RESOURCE);
+    world_settle();
+    ck_assert_int_lt(berth__fault_system_failed(), 100);
+    ck_assert_uint_eq(host->accept_errors, 1);
+    ck_assert(berth_server_is_listening(host->server));
+    berth__fault_clear();
+    SAYS(proxy, COME);
+    UNTIL(host->new_connections == 1);
 }

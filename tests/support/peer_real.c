@@ -279,6 +279,11 @@ static int real_listener_descriptor(uint16_t *ret_port)
     return open_listener(50, ret_port);
 }
 
+static void real_shut_listener(int descriptor)
+{
+    ck_assert_int_eq(shutdown(descriptor, SHUT_RDWR), 0);
+}
+
 static int real_unconnected_descriptor(void)
 {
     return new_socket(AF_INET);
@@ -349,6 +354,7 @@ const struct side real_side = {
     .unlisten = real_unlisten,
     .unlisten_all = real_unlisten_all,
     .listener_descriptor = real_listener_descriptor,
+    .shut_listener = real_shut_listener,
     .unconnected_descriptor = real_unconnected_descriptor,
     .event_descriptor = real_event_descriptor,
     .raise = real_raise,

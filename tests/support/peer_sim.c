@@ -107,6 +107,11 @@ static int sim_listener_descriptor(uint16_t *ret_port)
     return berth__sim_listener_descriptor(world_sim(), ret_port);
 }
 
+static void sim_shut_listener(int descriptor)
+{
+    berth__sim_shut_listener(world_sim(), descriptor);
+}
+
 static int sim_unconnected_descriptor(void)
 {
     case_skip("the simulated kernel has no unconnected sockets");
@@ -160,6 +165,7 @@ const struct side simulated_side = {
     .unlisten = sim_unlisten,
     .unlisten_all = sim_unlisten_all,
     .listener_descriptor = sim_listener_descriptor,
+    .shut_listener = sim_shut_listener,
     .unconnected_descriptor = sim_unconnected_descriptor,
     .event_descriptor = sim_event_descriptor,
     .raise = sim_raise,

@@ -407,6 +407,11 @@ void world_close_descriptor(int descriptor)
     side()->close_descriptor(descriptor);
 }
 
+void world_shut_listener(int descriptor)
+{
+    side()->shut_listener(descriptor);
+}
+
 void world_exhaust(unsigned left)
 {
     side()->exhaust(left);

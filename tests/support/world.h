@@ -126,6 +126,7 @@ uint16_t world_free_port(void); /* that nobody listens on */
  */
 
 int world_listener_descriptor(uint16_t *ret_port);   /* listening, to be adopted */
+void world_shut_listener(int descriptor);            /* as another holder of it can */
 int world_stream_descriptor(struct peer **ret_peer); /* connected with that peer, to be adopted */
 int world_unconnected_descriptor(
     void);                        /* a stream socket without a connection; real kernels only */

@@ -36,6 +36,7 @@ struct side {
     void (*unlisten_all)(void);
 
     int (*listener_descriptor)(uint16_t *ret_port);
+    void (*shut_listener)(int descriptor);
     int (*unconnected_descriptor)(void);
     int (*event_descriptor)(void);
     void (*raise)(int descriptor, unsigned events);
