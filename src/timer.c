@@ -5,7 +5,8 @@
  * deadline knows its place, so that it can be stopped without a search. Due deadlines are run one
  * by one from the top, and each is stopped before it is called, so a handler may do anything to any
  * timer. Deadlines started by handlers wait for the next phase, even those that are due at once:
- * else a timer that restarts itself would never let the loop go on.
+ * else a timer that restarts itself would never let the loop go on. They are given a time just
+ * after the phase's, so that in the heap they are behind all that the phase still has to run.
  */
 #include "timer.h"
 
@@ -91,7 +92,7 @@ void berth__deadline_start(berth__timers *timers, berth__deadline *deadline, uin
 {
     berth__deadline_stop(timers, deadline);
     assert(timers->count < timers->reserved);
-    deadline->time = time;
+    deadline->time = time > timers->phase ? time : timers->phase + 1;
     deadline->sequence = ++timers->sequence;
     timers->count++;
     rise(timers, deadline, timers->count);
@@ -115,16 +116,16 @@ void berth__deadline_stop(berth__timers *timers, berth__deadline *deadline)
 
 size_t berth__timers_run(berth__timers *timers, uint64_t now)
 {
-    uint64_t newest = timers->sequence;
+    uint64_t outer = timers->phase; /* of a turn around this one */
     size_t ran = 0;
-    while (timers->count > 0) {
+    timers->phase = now;
+    while (timers->count > 0 && timers->heap[1]->time <= now) {
         berth__deadline *deadline = timers->heap[1];
-        if (deadline->time > now || deadline->sequence > newest)
-            break;
         berth__deadline_stop(timers, deadline);
         ran++;
         deadline->expired(deadline);
     }
+    timers->phase = outer;
     return ran;
 }
 

@@ -30,6 +30,7 @@ typedef struct berth__timers {
     size_t reserved; /* deadlines that may be running at once */
     size_t capacity;
     uint64_t sequence;
+    uint64_t phase; /* the time whose deadlines are being run; 0 between phases */
 } berth__timers;
 
 /* Makes room for one more deadline; false when out of memory. Undone by unreserve. */
@@ -37,11 +38,11 @@ bool berth__timers_reserve(berth__timers *timers);
 void berth__timers_unreserve(berth__timers *timers);
 void berth__timers_clear(berth__timers *timers);
 
-/* Starts or restarts. `time` is absolute. */
+/* Starts or restarts. `time` is absolute; inside a phase it is moved behind the phase. */
 void berth__deadline_start(berth__timers *timers, berth__deadline *deadline, uint64_t time);
 void berth__deadline_stop(berth__timers *timers, berth__deadline *deadline);
 
-/* Runs what is due at `now` and was started before this call. Returns how many ran. */
+/* Runs all that is due at `now`, but for what is started meanwhile. Returns how many ran. */
 size_t berth__timers_run(berth__timers *timers, uint64_t now);
 
 /* The earliest deadline: false if none is running. */

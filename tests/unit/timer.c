@@ -15,6 +15,7 @@
 
 #include "backend/sim.h"
 #include "fault.h"
+#include "timer.h"
 
 enum {
     CROWD = 1000,
@@ -438,6 +439,36 @@ START_TEST(not_inside_a_blocking_wait)
 }
 END_TEST
 
+static berth__timers heap;
+static berth__deadline own[3];
+static unsigned runs[3];
+
+static void run_own(berth__deadline *deadline)
+{
+    runs[deadline - own]++;
+    /* As a limit does that lets a connection off: it wants to be looked at again at once. */
+    if (deadline == &own[0])
+        berth__deadline_start(&heap, deadline, 5);
+}
+
+START_TEST(started_in_the_past_inside_the_phase)
+{
+    for (int i = 0; i < 3; i++) {
+        ck_assert(berth__timers_reserve(&heap));
+        own[i].expired = run_own;
+        berth__deadline_start(&heap, &own[i], 10 + (uint64_t)i);
+    }
+    for (unsigned phase = 1; phase <= 3; phase++) {
+        ck_assert_uint_eq(berth__timers_run(&heap, 20 + phase), phase == 1 ? 3 : 1);
+        ck_assert_uint_eq(runs[0], phase);
+        ck_assert_uint_eq(runs[1], 1);
+        ck_assert_uint_eq(runs[2], 1);
+    }
+    berth__deadline_stop(&heap, &own[0]);
+    berth__timers_clear(&heap);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("timer");
@@ -462,6 +493,7 @@ int main(void)
     tcase_add_loop_test(tests, random_walk, 0, 3);
     tcase_add_test(tests, out_of_memory);
     tcase_add_test(tests, not_inside_a_blocking_wait);
+    tcase_add_test(tests, started_in_the_past_inside_the_phase);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
