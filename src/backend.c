@@ -1,9 +1,10 @@
 /*
  * Records and the ready list of the backend contract.
  *
- * The list is a singly linked queue of records that are embedded in their objects, each in it at
- * most once. Taking the first is constant; taking the first of one owner, which only blocking waits
- * do, walks the list.
+ * The list is a few queues of records that are embedded in their objects, each in one of them at
+ * most once. They are singly linked, since a second link would cost every connection eight bytes:
+ * so a record inside a queue is not taken out, but run where it is (claim), or found by one who
+ * comes along (sweep). Nothing that a peer can multiply is walked.
  */
 #include "backend.h"
 
@@ -11,11 +12,17 @@
 #include <errno.h>
 #include <string.h>
 
+enum {
+    SWEEP = 16 /* steps of one call */
+};
+
 static void init_head(berth__ready *ready, berth__ready_kind kind, void *owner)
 {
     ready->kind = (uint8_t)kind;
     ready->owner = owner;
-    ready->shared = owner == NULL;
+    ready->line = kind == BERTH__READY_STREAM ? BERTH__LINE_STREAMS : BERTH__LINE_OTHERS;
+    if (owner == NULL)
+        berth__ready_share(ready);
 }
 
 void berth__stream_init(berth__stream *stream, const berth__stream_events *events, void *owner)
@@ -66,43 +73,110 @@ bool berth__is_passing(int error)
 
 void berth__ready_list_init(berth__ready_list *list)
 {
-    list->first = NULL;
-    list->last = &list->first;
-    list->count = 0;
+    memset(list, 0, sizeof *list);
+    for (int i = 0; i < BERTH__LINES; i++) {
+        berth__ready_line *line = &list->lines[i];
+        line->last = line->swept = &line->first;
+    }
 }
 
-static void unlink_at(berth__ready_list *list, berth__ready **link)
+static berth__ready *take_rare(berth__ready_list *list, berth__ready_line *line)
+{
+    list->rare--;
+    return berth__ready_take_first(list, line);
+}
+
+berth__ready *berth__ready_take_in_turn(berth__ready_list *list)
+{
+    for (;;) {
+        berth__ready_line *line = &list->lines[list->next];
+        bool rare = list->next != BERTH__LINE_STREAMS;
+        list->next = (uint8_t)((list->next + 1) % BERTH__LINES);
+        if (line->first != NULL)
+            return rare ? take_rare(list, line) : berth__ready_take_first(list, line);
+    }
+}
+
+/* ---- blocking waits -------------------------------------------------------------------------- */
+
+static berth__ready *unlink_at(berth__ready_list *list, berth__ready_line *line,
+                               berth__ready **link)
 {
     berth__ready *ready = *link;
     *link = ready->next;
-    if (list->last == &ready->next)
-        list->last = link;
+    if (line->last == &ready->next)
+        line->last = link;
+    if (line->swept == &ready->next)
+        line->swept = link;
     ready->next = NULL;
-    ready->queued = false;
+    ready->queued = ready->overdue = false;
     list->count--;
+    list->rare -= line != &list->lines[BERTH__LINE_STREAMS];
+    return ready;
+}
+
+berth__ready *berth__ready_claim(berth__ready_list *list, berth__stream *stream)
+{
+    berth__ready *ready = &stream->ready;
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    if (!ready->queued || ready->pending == 0)
+        return NULL;
+    assert(ready->line == BERTH__LINE_STREAMS && !stream->closing);
+    if (line->first == ready)
+        return berth__ready_take_first(list, line);
+    ready->overdue = false;
+    return ready;
+}
+
+static bool runs_for(const berth__ready *ready, const void *owner)
+{
+    return ready->owner == owner || ready->line == BERTH__LINE_SHARED;
 }
 
 berth__ready *berth__ready_take_of(berth__ready_list *list, const void *owner)
 {
-    for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
-        berth__ready *ready = *link;
-        if (!ready->shared && ready->owner != owner)
-            continue;
-        unlink_at(list, link);
-        return ready;
+    berth__ready_line *line = &list->lines[BERTH__LINE_OTHERS];
+    berth__ready **link = &line->first;
+    while (*link != NULL && !runs_for(*link, owner))
+        link = &(*link)->next;
+    return *link != NULL ? unlink_at(list, line, link) : NULL;
+}
+
+bool berth__ready_has(const berth__ready_list *list, const void *owner)
+{
+    const berth__ready *ready = list->lines[BERTH__LINE_OTHERS].first;
+    while (ready != NULL && !runs_for(ready, owner))
+        ready = ready->next;
+    return ready != NULL;
+}
+
+berth__ready *berth__ready_take_shared(berth__ready_list *list)
+{
+    berth__ready_line *line = &list->lines[BERTH__LINE_SHARED];
+    return line->first != NULL ? take_rare(list, line) : NULL;
+}
+
+/* Goes on along a line where it stopped, at its beginning after its end. */
+static berth__ready *sweep(berth__ready_list *list, berth__ready_line *line)
+{
+    for (int steps = 0; steps < SWEEP && line->first != NULL; steps++) {
+        berth__ready *ready = *line->swept;
+        if (ready == NULL) {
+            line->swept = &line->first;
+            return NULL;
+        }
+        if (ready->line == BERTH__LINE_SHARED)
+            return unlink_at(list, line, line->swept);
+        if (ready->pending == 0)
+            (void)unlink_at(list, line, line->swept);
+        else
+            line->swept = &ready->next;
     }
     return NULL;
 }
 
-void berth__ready_remove(berth__ready_list *list, berth__ready *ready)
+berth__ready *berth__ready_sweep(berth__ready_list *list)
 {
-    if (!ready->queued)
-        return;
-    for (berth__ready **link = &list->first; *link != NULL; link = &(*link)->next) {
-        if (*link != ready)
-            continue;
-        unlink_at(list, link);
-        return;
-    }
-    assert(false && "a queued record is in the list");
+    berth__ready *ready = sweep(list, &list->lines[BERTH__LINE_STREAMS]);
+    return ready != NULL ? ready : sweep(list, &list->lines[BERTH__LINE_OTHERS]);
 }

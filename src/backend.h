@@ -17,16 +17,17 @@
  *     finish_send, in the same way.
  *  2. A record is in the ready list at most once. The loop may run only the records of one owner
  *     and leave the others, in order, for later: `wait` must then neither lose their events nor
- *     return again and again for them.
+ *     return again and again for them. It may run a stream that stays in the list, and the list may
+ *     give a record with nothing pending.
  *  3. A stream has at most one receive and one send in flight.
  *  4. Receiving is a state, started and stopped. While it is started `received` is called as bytes
  *     come, in order, with a view that is valid until the call returns; all of it counts as taken.
  *     After receive_stop nothing is delivered until receive_start: bytes that come in between are
  *     kept, in the kernel or in `held`. The end of the stream is reported once by `receive_ended`,
  *     after all bytes, and only while started; receiving is then stopped for good.
- *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes, one run of a listener at
- *     most BERTH__ACCEPT_BUDGET connections; a record with more to do goes to the end of the ready
- *     list.
+ *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
+ *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
+ *     record with more to do goes to the end of the ready list.
  *  6. The memory of a send belongs to the backend until the send has ended, whatever is called
  *     meanwhile. A send may be short: the result is what the kernel took, at least 1, or a negative
  *     errno. After close one in flight still ends, before `closed`.
@@ -68,6 +69,7 @@
 #include "buffer.h"
 
 #define BERTH__RECEIVE_BUDGET ((size_t)65536)
+#define BERTH__RECEIVE_CALLS 32u /* a handler may take long, and a peer send byte by byte */
 #define BERTH__ACCEPT_BUDGET 16u
 
 typedef struct berth__backend berth__backend;
@@ -98,19 +100,37 @@ enum {
 /* Head of every record. */
 typedef struct berth__ready {
     struct berth__ready *next;
-    void *owner;     /* the object whose blocking wait runs this record */
-    int32_t result;  /* of a stream's send that has ended; the core's from the return of one that
-                        has ended in its call to the next */
-    uint8_t pending; /* bits above; the backend clears what it has run */
-    uint8_t kind;    /* a berth__ready_kind */
-    bool queued;     /* whether it is in the list */
-    bool shared;     /* every wait runs it */
+    void *owner;      /* the object whose blocking wait runs this record */
+    int32_t result;   /* of a stream's send that has ended; the core's from the return of one that
+                         has ended in its call to the next */
+    uint8_t pending;  /* bits above; the backend clears what it has run */
+    uint8_t kind;     /* a berth__ready_kind */
+    bool queued : 1;  /* whether it is in the list */
+    bool overdue : 1; /* the core's, of a queued stream: a limit waits for it to run */
+    uint8_t line;     /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
-typedef struct berth__ready_list {
+/* A list has three lines, so that a blocking wait finds what it runs without a walk past all that
+ * is others': the streams of sockets, which know theirs; the listeners and watches that belong to
+ * somebody, few in number; and what every wait runs. */
+typedef enum berth__ready_line_number {
+    BERTH__LINE_STREAMS,
+    BERTH__LINE_OTHERS,
+    BERTH__LINE_SHARED,
+    BERTH__LINES
+} berth__ready_line_number;
+
+typedef struct berth__ready_line {
     berth__ready *first;
     berth__ready **last;
-    size_t count;
+    berth__ready **swept; /* how far berth__ready_sweep has come */
+} berth__ready_line;
+
+typedef struct berth__ready_list {
+    berth__ready_line lines[BERTH__LINES];
+    size_t count; /* in all lines */
+    size_t rare;  /* in the lines but the first */
+    uint8_t next; /* the line whose turn it is */
 } berth__ready_list;
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -128,7 +148,7 @@ typedef struct berth__stream_events {
 struct berth__stream {
     berth__ready ready;
     const berth__stream_events *events; /* may be changed at any time by the core, and so may
-                                           ready.owner and ready.shared */
+                                           ready.owner and ready.line */
     /* backend part */
     int descriptor;         /* -1 when there is none */
     bool receiving : 1;     /* between receive_start and receive_stop or receive_ended */
@@ -142,7 +162,10 @@ struct berth__stream {
     uint16_t flags;         /* the backend's own */
     uint32_t size;
     const uint8_t *data; /* of the send in flight, or of a view */
-    berth__chain held;   /* bytes taken from the kernel that could not be delivered yet */
+    union {
+        berth__chain held;    /* bytes taken from the kernel that could not be delivered yet */
+        berth__stream **link; /* epoll, which holds none: in its list */
+    };
     union {
         berth__stream *next; /* in a list of the backend */
         void *connection;    /* sim: its end */
@@ -356,37 +379,66 @@ bool berth__is_passing(int error);
 
 void berth__ready_list_init(berth__ready_list *list);
 
-/* Sets bits, and puts the record at the end of the list if it is not in it. */
+/* Sets bits, and puts the record at the end of its line if it is in none. */
 static inline void berth__ready_add(berth__ready_list *list, berth__ready *ready, unsigned bits)
 {
     ready->pending = (uint8_t)(ready->pending | bits);
     if (ready->queued)
         return;
+    berth__ready_line *line = &list->lines[ready->line];
     ready->queued = true;
     ready->next = NULL;
-    *list->last = ready;
-    list->last = &ready->next;
+    *line->last = ready;
+    line->last = &ready->next;
     list->count++;
+    list->rare += ready->line != BERTH__LINE_STREAMS;
 }
 
-/* Takes out the first record; NULL if there is none. */
-static inline berth__ready *berth__ready_take(berth__ready_list *list)
+/* Takes out the first record of a line that is not empty. */
+static inline berth__ready *berth__ready_take_first(berth__ready_list *list,
+                                                    berth__ready_line *line)
 {
-    berth__ready *ready = list->first;
-    if (ready == NULL)
-        return NULL;
-    list->first = ready->next;
-    if (list->first == NULL)
-        list->last = &list->first;
-    ready->queued = false;
+    berth__ready *ready = line->first;
+    line->first = ready->next;
+    line->swept = &line->first;
+    if (ready->next == NULL)
+        line->last = &line->first;
+    ready->queued = ready->overdue = false;
     list->count--;
     return ready;
 }
 
-/* Takes out the first record that the owner's wait runs; NULL if there is none. */
+berth__ready *berth__ready_take_in_turn(berth__ready_list *list);
+
+/* Takes out a record: the first of each line in turn. NULL if there is none. */
+static inline berth__ready *berth__ready_take(berth__ready_list *list)
+{
+    if (list->rare != 0)
+        return berth__ready_take_in_turn(list);
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    return line->first != NULL ? berth__ready_take_first(list, line) : NULL;
+}
+
+/* For blocking waits. Each gives a record to be run, or NULL.
+ *
+ * claim: the stream itself, if it has something to report. It stays in the list if it is not the
+ * first of its line; its place is empty then (a record with nothing pending), and serves it again
+ * if it has more to report before the place is come to. No stream that is closed may be claimed.
+ *
+ * take_of: the first listener or watch of the owner; has: whether there is one. take_shared: what
+ * every wait runs. sweep: the same, where a record has become such while it was in another line;
+ * goes a few steps further with each call, and clears away empty places. */
+berth__ready *berth__ready_claim(berth__ready_list *list, berth__stream *stream);
 berth__ready *berth__ready_take_of(berth__ready_list *list, const void *owner);
-/* Takes out a record wherever it is; for records that end. */
-void berth__ready_remove(berth__ready_list *list, berth__ready *ready);
+bool berth__ready_has(const berth__ready_list *list, const void *owner);
+berth__ready *berth__ready_take_shared(berth__ready_list *list);
+berth__ready *berth__ready_sweep(berth__ready_list *list);
+
+/* From here on every wait runs the record. */
+static inline void berth__ready_share(berth__ready *ready)
+{
+    ready->line = BERTH__LINE_SHARED;
+}
 
 /* Makers: NULL with errno and a reason on failure. */
 berth__backend *berth__epoll_new(berth__pool *pool, char *ret_reason, size_t size);

@@ -459,6 +459,21 @@ static void limit_expired(berth__deadline *deadline)
              BERTH__REFUSAL_PROXY_TIMEOUT);
 }
 
+berth__stream *berth__connect_stream(const berth_socket *socket)
+{
+    const berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
+    if (connector == NULL)
+        return NULL;
+    for (size_t i = 0; i < connector->next && i < BERTH__MOST_ADDRESSES; i++) {
+        berth__stream *stream = connector->attempts[i];
+        if (stream != NULL && stream->ready.queued && stream->ready.pending != 0)
+            return stream;
+    }
+    berth__stream *greeting = connector->greeting;
+    bool greets = greeting != NULL && greeting->ready.queued && greeting->ready.pending != 0;
+    return greets ? greeting : NULL;
+}
+
 uint64_t berth__connect_step(berth_socket *socket)
 {
     berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;

@@ -98,6 +98,12 @@ static uint64_t rate_due(berth__guard *guard, uint64_t now)
     return berth__after(guard->window, length);
 }
 
+static uint64_t lifetime_due(const berth__guard *guard)
+{
+    uint64_t lifetime = guard->limits.lifetime;
+    return lifetime > 0 ? berth__after(guard->began, lifetime) : NEVER;
+}
+
 /* The earliest limit and when it is due. */
 static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_due)
 {
@@ -117,8 +123,7 @@ static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_du
         due[BERTH__LIMIT_FIRST_BYTE] = berth__after(guard->began, limits->first_byte);
     if (limits->idle > 0)
         due[BERTH__LIMIT_IDLE] = berth__after(guard->active, limits->idle);
-    if (limits->lifetime > 0)
-        due[BERTH__LIMIT_LIFETIME] = berth__after(guard->began, limits->lifetime);
+    due[BERTH__LIMIT_LIFETIME] = lifetime_due(guard);
     if (limits->minimum_rate > 0)
         due[BERTH__LIMIT_RATE] = rate_due(guard, now);
     for (int i = BERTH__LIMIT_FIRST_BYTE; i <= BERTH__LIMIT_RATE; i++) {
@@ -129,6 +134,16 @@ static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_du
     return limit;
 }
 
+/* Whether a limit that is over waits for what is in the ready list: until that has run, once. */
+static bool spares(berth__guard *guard)
+{
+    berth__ready *ready = &guard->socket->stream->ready;
+    if (!ready->queued || ready->pending == 0 || (guard->spared && !ready->overdue))
+        return false;
+    guard->spared = ready->overdue = true;
+    return true;
+}
+
 /* Ends the connection if a limit is due, else sees to it that the next one is looked at. */
 static void look(berth__guard *guard)
 {
@@ -136,13 +151,19 @@ static void look(berth__guard *guard)
     berth_loop *loop = socket->object.loop;
     if (!berth_socket_is_valid(socket) || socket->stream == NULL)
         return;
+    if (guard->limits.lifetime > 0 && lifetime_due(guard) <= berth__loop_clock(loop)) {
+        berth__guard_close(socket, BERTH__LIMIT_LIFETIME);
+        return;
+    }
     uint64_t due;
     berth__limit limit = earliest(guard, loop->time, &due);
     bool over = due <= loop->time;
-    if (over && !socket->stream->ready.queued) {
+    if (over && !spares(guard)) {
         berth__guard_close(socket, limit);
         return;
     }
+    if (!over)
+        guard->spared = false;
     if (due == NEVER)
         return;
     uint64_t rounded_up = (due + TICK - 1) / TICK * TICK;
@@ -166,6 +187,16 @@ uint64_t berth__guard_step(berth_socket *socket)
             return NEVER;
     }
     return guard->deadline.time;
+}
+
+uint64_t berth__guard_step_lifetime(berth_socket *socket)
+{
+    berth__guard *guard = socket->guard;
+    uint64_t due = guard != NULL ? lifetime_due(guard) : NEVER;
+    if (due > berth__loop_clock(socket->object.loop))
+        return due;
+    berth__guard_close(socket, BERTH__LIMIT_LIFETIME);
+    return NEVER;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -199,6 +230,7 @@ void berth__guard_begin(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     guard->began = guard->active = guard->window = berth__loop_clock(loop);
     guard->bytes = 0;
+    guard->spared = false;
     berth__deadline_stop(&loop->timers, &guard->deadline);
     look(guard);
 }

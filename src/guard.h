@@ -6,10 +6,12 @@
  * the heap or the clock: they leave the time of the loop's last wait in the guard, and when the
  * deadline comes it is computed anew from that, and started again if it lies ahead.
  *
- * A limit of time is held against loop->time, when the kernel was last asked for news, not against
- * the clock: bytes that came while a handler was busy must have had their chance to be seen. For
- * the same reason a connection that has something in the ready list is let off until that has run.
- * Deadlines are rounded up to BERTH_LIMIT_TICK, so that many connections wake the loop together.
+ * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
+ * are held against loop->time, when the kernel was last asked for news: bytes that came while a
+ * handler was busy must have had their chance to be seen. For the same reason a connection that has
+ * something in the ready list is let off until that has run, but only once: a peer that always has
+ * more to say, and still too little, is no exception. Deadlines are rounded up to BERTH_LIMIT_TICK,
+ * so that many connections wake the loop together.
  */
 #ifndef BERTH_SRC_GUARD_H
 #define BERTH_SRC_GUARD_H
@@ -41,6 +43,7 @@ struct berth__guard {
     uint64_t active;             /* when a byte went last */
     uint64_t window;             /* when the present window of the rate began */
     uint64_t bytes;              /* that went in it */
+    bool spared;                 /* a limit is over, but what is in the ready list may count */
     berth__tally_entry *address; /* in the tally of the socket's server; NULL if not counted */
 };
 
@@ -70,6 +73,8 @@ void berth__guard_close(berth_socket *socket, berth__limit limit);
 /* In a blocking wait, where no timer runs: ends the connection if that is due. Returns when it
  * wants to be called again. */
 uint64_t berth__guard_step(berth_socket *socket);
+/* The same for one whose input this wait does not run: only its lifetime can be judged. */
+uint64_t berth__guard_step_lifetime(berth_socket *socket);
 
 static inline void berth__guard_moved(berth_socket *socket, size_t bytes)
 {

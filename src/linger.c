@@ -109,7 +109,7 @@ void berth__linger(berth_loop *loop, berth__stream *stream)
                           berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
     stream->events = &events;
     stream->ready.owner = lingering;
-    stream->ready.shared = true;
+    berth__ready_share(&stream->ready);
     operations->receive_start(loop->backend, stream);
     berth__loop_touch(loop);
 }

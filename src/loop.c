@@ -27,6 +27,15 @@
 /* Waits that fail in a row before the backend counts as broken. */
 #define MOST_FAILURES 16u
 
+/* A timer that has been due for so long ends a phase; the clock is looked at for every so many
+ * records only. */
+#define LATE BERTH__MILLISECOND
+#define PACE 8u
+
+/* Records that a blocking wait runs before it looks at its time, and before it asks the kernel. */
+#define FEW 4u
+#define PASS 16u
+
 struct berth__task {
     berth__task *next;
     berth_task run;
@@ -304,7 +313,7 @@ void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__c
     if (leased != NULL)
         leased->holder = loop;
     /* A program that only uses blocking waits must get rid of it too. */
-    stream->ready.shared = true;
+    berth__ready_share(&stream->ready);
 }
 
 void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
@@ -353,20 +362,30 @@ void berth__loop_submit(berth_loop *loop)
         loop->backend->operations->submit(loop->backend);
 }
 
+/* Whether a phase that has done so much has to end, lest timers be late. */
+static inline bool is_late(berth_loop *loop, size_t done)
+{
+    uint64_t next;
+    return done % PACE == 0 && berth__timers_next(&loop->timers, &next) &&
+           next + LATE <= berth__loop_clock(loop);
+}
+
 /* Runs as many records as are ready now, taking each from the list only when its turn has come: a
  * handler may run a nested wait, which needs to find them there. */
 static bool run_completions(berth_loop *loop)
 {
     berth__ready_list *list = &loop->backend->ready;
     size_t count = list->count;
-    bool any = count > 0;
-    for (; count > 0; count--) {
+    size_t done = 0;
+    while (done < count) {
         berth__ready *ready = berth__ready_take(list);
         if (ready == NULL)
             break;
         loop->backend->operations->run(loop->backend, ready);
+        if (is_late(loop, ++done))
+            break;
     }
-    return any;
+    return count > 0;
 }
 
 static size_t run_timers(berth_loop *loop)
@@ -437,20 +456,22 @@ void berth__loop_flush_not(berth_loop *loop, berth_socket *socket)
 
 /* Those that come meanwhile, such as a socket whose handler writes on each time the kernel takes
  * its output, are for the next turn. Returns whether there was one. */
-static bool flush_all(berth_loop *loop)
+static bool flush_all(berth_loop *loop, bool whole)
 {
     size_t count = loop->flush_count;
-    bool any = count > 0;
-    for (; count > 0 && loop->flush != NULL; count--) {
+    for (size_t done = 0; done < count && loop->flush != NULL;) {
         berth_socket *socket = loop->flush;
         berth__loop_flush_not(loop, socket);
         berth__socket_settle(socket);
+        if (is_late(loop, ++done) && !whole)
+            break;
     }
-    return any;
+    return count > 0;
 }
 
-/* One turn, without a look at whether the loop was freed. Returns whether anything ran. */
-static bool turn_any(berth_loop *loop, int64_t timeout)
+/* One turn, without a look at whether the loop was freed. Returns whether anything ran. `whole`:
+ * output must not be left to the next turn, which may be far. */
+static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
 {
     loop->depth++;
     loop->counts.turns++;
@@ -466,7 +487,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout)
     any = berth__lookups_run(loop, NULL) > 0 || any;
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
-    any = flush_all(loop) || any;
+    any = flush_all(loop, whole) || any;
     loop->depth--;
     berth__collect(loop);
     return any;
@@ -474,7 +495,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout)
 
 static void turn(berth_loop *loop, int64_t timeout)
 {
-    (void)turn_any(loop, timeout);
+    (void)turn_any(loop, timeout, false);
 }
 
 /* Inside another event loop nothing may be left that the descriptor does not show. */
@@ -500,7 +521,8 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
     if (loop == NULL)
         return false;
     BERTH__OWN_THREAD(loop);
-    bool any = turn_any(loop, nanoseconds(milliseconds));
+    bool whole = milliseconds == 0 && !loop->foreign;
+    bool any = turn_any(loop, nanoseconds(milliseconds), whole);
     if (milliseconds == 0) /* others are part of a loop, whose next turn brings it along */
         berth__loop_submit(loop);
     leave_to_foreign(loop);
@@ -575,15 +597,39 @@ bool berth_loop_post(berth_loop *loop, berth_task task, void *user)
 
 /* ---- blocking waits -------------------------------------------------------------------------- */
 
-static bool run_of(berth_loop *loop, const berth__wait *wait)
+static berth__ready *take_own(berth_loop *loop, const berth__wait *wait)
 {
-    while (!wait->done(wait->object)) {
-        berth__ready *ready = berth__ready_take_of(&loop->backend->ready, wait->owner);
+    berth__ready_list *list = &loop->backend->ready;
+    berth__stream *stream = wait->stream != NULL ? wait->stream(wait->object) : NULL;
+    berth__ready *ready = stream != NULL ? berth__ready_claim(list, stream) : NULL;
+    if (ready == NULL && wait->owner != NULL)
+        ready = berth__ready_take_of(list, wait->owner);
+    return ready;
+}
+
+/* The next record for a wait that has run so many: its own and shared ones in turn. */
+static berth__ready *next_of(berth_loop *loop, const berth__wait *wait, unsigned ran)
+{
+    berth__ready_list *list = &loop->backend->ready;
+    berth__ready *ready = ran % 2 == 0 ? take_own(loop, wait) : berth__ready_take_shared(list);
+    if (ready == NULL)
+        ready = ran % 2 == 0 ? berth__ready_take_shared(list) : take_own(loop, wait);
+    return ready != NULL ? ready : berth__ready_sweep(list);
+}
+
+/* Runs what there is for this wait, but not for ever: a peer may send as fast as it is read.
+ * Returns whether the wait is over. */
+static bool run_of(berth_loop *loop, const berth__wait *wait, uint64_t due)
+{
+    for (unsigned ran = 0; ran < PASS && !wait->done(wait->object); ran++) {
+        if (ran >= FEW && due != UINT64_MAX && berth__loop_clock(loop) >= due)
+            break;
+        berth__ready *ready = next_of(loop, wait, ran);
         if (ready == NULL)
-            return false;
+            break;
         loop->backend->operations->run(loop->backend, ready);
     }
-    return true;
+    return wait->done(wait->object);
 }
 
 /* Nanoseconds until the earlier of both times, UINT64_MAX meaning never. */
@@ -601,23 +647,23 @@ static uint64_t prepare(const berth__wait *wait)
 }
 
 /* Whether there is a record that this wait runs: what `prepare` starts may end at once. */
-static bool has_ready(const berth_loop *loop, const void *owner)
+static bool has_ready(const berth_loop *loop, const berth__wait *wait)
 {
-    const berth__ready *ready = loop->backend->ready.first;
-    while (ready != NULL && !ready->shared && ready->owner != owner)
-        ready = ready->next;
-    return ready != NULL;
+    const berth__ready_list *list = &loop->backend->ready;
+    return list->lines[BERTH__LINE_SHARED].first != NULL ||
+           (wait->stream != NULL && wait->stream(wait->object) != NULL) ||
+           (wait->owner != NULL && berth__ready_has(list, wait->owner));
 }
 
 static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadline)
 {
     bool last = false;
     for (;;) {
-        prepare(wait);
-        if (run_of(loop, wait))
+        uint64_t again = prepare(wait);
+        if (run_of(loop, wait, again < deadline ? again : deadline))
             return true;
         /* What ran may have brought something to its end that is due only now, such as a lookup. */
-        uint64_t again = prepare(wait);
+        again = prepare(wait);
         if (wait->done(wait->object))
             return true;
         /* The one timer of the library that a program without a loop depends on: else a peer that
@@ -629,7 +675,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
         last = now >= deadline;
-        wait_for_news(loop, has_ready(loop, wait->owner) ? 0 : until(now, deadline, again));
+        wait_for_news(loop, has_ready(loop, wait) ? 0 : until(now, deadline, again));
     }
 }
 

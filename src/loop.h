@@ -6,12 +6,15 @@
  * garbage
  *
  * A turn may be nested inside a handler. Completions are those in the ready list when the phase
- * begins, so that a busy stream cannot keep timers from running; the same goes for the flush. When
- * something is left of either (a stream over its budget, output of several chunks) a turn goes
- * without waiting, but not twice in a row, so that news from the kernel are always heard.
+ * begins, so that a busy stream cannot keep timers from running; the same goes for the flush. Both
+ * end early when a timer has been due for LATE: peers can make many records ready, and each may
+ * take long. When something is left of either (also by a stream over its budget, or of output in
+ * several chunks) a turn goes without waiting, but not twice in a row, so that news from the kernel
+ * are always heard. In the timer phase all runs that was due when it began.
  *
  * A blocking wait turns the same machine for one owner: it runs that owner's records and nobody's,
- * no timers and no tasks, and leaves the records of others in the ready list.
+ * no timers and no tasks, and leaves the records of others in the ready list. It looks at its time
+ * after every few records, so that a peer that always sends cannot keep it.
  */
 #ifndef BERTH_SRC_LOOP_H
 #define BERTH_SRC_LOOP_H
@@ -136,9 +139,11 @@ void berth__loop_submit(berth_loop *loop);
 
 /* What a blocking wait waits for. */
 typedef struct berth__wait {
-    const void *owner;
+    const void *owner; /* of listeners and watches that it runs; NULL: of none */
     void *object;
     bool (*done)(void *object);
+    /* One of the object's streams that has something to report, or NULL. May be NULL. */
+    berth__stream *(*stream)(void *object);
     /* Called before each wait: starts what is due. Returns the time when it wants to be called
      * again, or UINT64_MAX. May be NULL. */
     uint64_t (*prepare)(void *object);

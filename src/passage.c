@@ -85,7 +85,7 @@ static void drop_descriptor(berth__passage *passage)
 static void finish(berth__passage *passage)
 {
     passage->over = true;
-    passage->watch.ready.shared = true;
+    berth__ready_share(&passage->watch.ready);
     operations_of(passage)->watch_close(passage->loop->backend, &passage->watch);
     berth__loop_touch(passage->loop);
 }

@@ -267,7 +267,7 @@ void berth__server_stop_listening(berth_server *server)
         return;
     /* The record goes on alone until it is closed; its core is the loop then. */
     listener->core = loop;
-    listener->ready.shared = true;
+    berth__ready_share(&listener->ready);
     berth__numbers_remove(&loop->numbers, listener->descriptor);
     loop->backend->operations->close_listener(loop->backend, listener);
     berth__loop_touch(loop);

@@ -64,7 +64,7 @@ static int see_off(guest *gone)
         gone->next->link = gone->link;
     server->guests--;
     gone->server = NULL;
-    gone->watch.ready.shared = true;
+    berth__ready_share(&gone->watch.ready);
     backend_of(server)->operations->watch_close(backend_of(server), &gone->watch);
     return gone->descriptor;
 }

@@ -177,8 +177,8 @@ size_t berth_server_reject(berth_server *server, size_t count, berth_reject_mode
 
 /* ---- blocking waits -------------------------------------------------------------------------- */
 
-/* Looks at the limits of the connections in the queue. One of which there is news is left alone:
- * nobody hears of the news in this wait. */
+/* Looks at the limits of the connections in the queue. Where there is news of one, which nobody
+ * hears of in this wait, only its lifetime counts. */
 static void look_at_pending(berth_server *server)
 {
     server->pending_due = UINT64_MAX;
@@ -186,8 +186,10 @@ static void look_at_pending(berth_server *server)
     while (socket != NULL) {
         size_t count = server->pending_count;
         berth_socket *next = socket->pending_next;
-        bool silent = socket->stream != NULL && !socket->stream->ready.queued;
-        uint64_t due = silent ? berth__guard_step(socket) : UINT64_MAX;
+        uint64_t due = UINT64_MAX;
+        if (socket->stream != NULL)
+            due = socket->stream->ready.queued ? berth__guard_step_lifetime(socket)
+                                               : berth__guard_step(socket);
         if (server->object.freed)
             return;
         if (server->pending_count != count)

@@ -42,6 +42,17 @@ static uint64_t go_on(void *object)
     return connect < due ? connect : due;
 }
 
+static berth__stream *ready_stream(void *object)
+{
+    const watched *waiting = object;
+    const berth_socket *socket = waiting->socket;
+    if (socket->object.freed)
+        return NULL;
+    berth__stream *stream = socket->stream;
+    bool ready = stream != NULL && stream->ready.queued && stream->ready.pending != 0;
+    return ready ? stream : berth__connect_stream(socket);
+}
+
 static bool over(const watched *waiting)
 {
     return waiting->socket->object.freed || waiting->socket->endings != waiting->endings;
@@ -80,7 +91,12 @@ static bool has_ended(void *object)
 static bool run(berth_socket *socket, bool (*done)(void *object), int milliseconds)
 {
     watched waiting = {.socket = socket, .endings = socket->endings};
-    berth__wait wait = {.owner = socket, .object = &waiting, .done = done, .prepare = go_on};
+    bool passes = socket->remote != NULL && socket->remote->through != NULL;
+    berth__wait wait = {.owner = passes ? socket : NULL,
+                        .object = &waiting,
+                        .done = done,
+                        .stream = ready_stream,
+                        .prepare = go_on};
     return berth__loop_wait(socket->object.loop, &wait, milliseconds);
 }
 

@@ -39,6 +39,7 @@
 
 enum {
     EVENTS = 256,          /* of one epoll_wait */
+    ROUNDS = 16,           /* of epoll_wait in one wait */
     EMERGENCY = 1024,      /* bytes of stack to read into when memory is out */
     LARGEST_SEND = 1 << 30 /* results are int32_t */
 };
@@ -49,22 +50,21 @@ static void list_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
     stream->flags |= UNREGISTERED;
     stream->own.next = NULL;
+    stream->link = epoll->unregistered_last;
     *epoll->unregistered_last = stream;
     epoll->unregistered_last = &stream->own.next;
 }
 
-/* The list holds what began to receive since the last wait, so that walking it is cheap. */
 static void unlist_unregistered(epoll_backend *epoll, berth__stream *stream)
 {
     if (!(stream->flags & UNREGISTERED))
         return;
     stream->flags &= (uint16_t)~UNREGISTERED;
-    berth__stream **link = &epoll->unregistered;
-    while (*link != stream)
-        link = &(*link)->own.next;
-    *link = stream->own.next;
-    if (epoll->unregistered_last == &stream->own.next)
-        epoll->unregistered_last = link;
+    *stream->link = stream->own.next;
+    if (stream->own.next != NULL)
+        stream->own.next->link = stream->link;
+    else
+        epoll->unregistered_last = stream->link;
 }
 
 static int register_stream(epoll_backend *epoll, berth__stream *stream, bool writable)
@@ -275,12 +275,13 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
                          uint8_t *buffer, size_t size)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
+    unsigned calls = BERTH__RECEIVE_CALLS;
     while (stream->receiving && (stream->flags & READABLE)) {
         if (stream->flags & BROKEN) {
             end_receive(stream, stream->error);
             return;
         }
-        if (budget == 0) {
+        if (budget == 0 || calls-- == 0) {
             berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
         }
@@ -424,12 +425,17 @@ static int wait_for_events(berth__backend *backend, int64_t timeout)
     struct epoll_event events[EVENTS];
     if (register_listed(epoll) || (epoll->frame != NULL && list_outer(epoll)))
         timeout = 0;
-    int found = BERTH__SYSTEM("epoll_wait",
+    /* Until there is nothing new: what is not seen now would count as not sent (guard.h). */
+    int found = EVENTS;
+    for (int round = 0; round < ROUNDS && found == EVENTS; round++) {
+        found = BERTH__SYSTEM("epoll_wait",
                               epoll_wait(epoll->epoll, events, EVENTS, milliseconds(timeout)));
-    if (found < 0)
-        return errno == EINTR ? 0 : errno;
-    for (int i = 0; i < found; i++)
-        note(epoll, events[i].data.ptr, events[i].events);
+        if (found < 0)
+            return errno == EINTR ? 0 : errno;
+        for (int i = 0; i < found; i++)
+            note(epoll, events[i].data.ptr, events[i].events);
+        timeout = 0;
+    }
     return 0;
 }
 

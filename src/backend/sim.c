@@ -389,8 +389,11 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
                         const berth__kernel_frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
+    unsigned calls = BERTH__RECEIVE_CALLS;
     while (!frame->gone && stream->receiving && budget > 0) {
         berth__sim_end *end = stream->own.connection;
+        if (end->size > 0 && calls-- == 0)
+            break;
         if (end->size > 0) {
             budget -= deliver(kernel, stream, budget);
             continue;

@@ -273,8 +273,9 @@ static bool has_older(const berth__stream *stream)
 static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
                       size_t budget, uint8_t *buffer, size_t size)
 {
+    unsigned calls = BERTH__RECEIVE_CALLS;
     while (stream->receiving && (stream->flags & READS) && !has_older(stream)) {
-        if (budget == 0) {
+        if (budget == 0 || calls-- == 0) {
             berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
         }
@@ -577,11 +578,14 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
                               const struct uring_frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
+    unsigned calls = BERTH__RECEIVE_CALLS;
     if (frame->depth >= DEEP)
         hold_views(uring, stream);
     while (!frame->gone && stream->receiving) {
         bool lasted;
-        if (stream->held.first != NULL) {
+        if (calls-- == 0) {
+            lasted = false;
+        } else if (stream->held.first != NULL) {
             lasted = deliver_held(uring, stream, &budget);
         } else if (stream->flags & VIEW) {
             lasted = deliver_view(uring, stream, &budget);

@@ -221,10 +221,36 @@ static void on_watch_closed(berth__watch *watch)
 /* ---- turns -------------------------------------------------------------------------------------
  */
 
+/* As a blocking wait does: an open stream is claimed, whatever its place. What a case has closed
+ * without making it everybody's first, as the library would, is taken out here. */
+static berth__ready *take_for(const void *owner)
+{
+    berth__ready_list *list = &kit()->ready;
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    for (berth__ready **link = &line->first; *link != NULL; link = &(*link)->next) {
+        berth__ready *ready = *link;
+        berth__stream *stream = (berth__stream *)ready;
+        if (ready->owner != owner || ready->pending == 0)
+            continue;
+        if (!stream->closing)
+            return berth__ready_claim(list, stream);
+        *link = ready->next;
+        if (line->last == &ready->next)
+            line->last = link;
+        line->swept = &line->first;
+        ready->queued = false;
+        list->count--;
+        return ready;
+    }
+    berth__ready *ready = berth__ready_take_of(list, owner);
+    if (ready == NULL)
+        ready = berth__ready_take_shared(list);
+    return ready != NULL ? ready : berth__ready_sweep(list);
+}
+
 static bool run_first(const void *owner)
 {
-    berth__ready *ready = owner == NULL ? berth__ready_take(&kit()->ready)
-                                        : berth__ready_take_of(&kit()->ready, owner);
+    berth__ready *ready = owner == NULL ? berth__ready_take(&kit()->ready) : take_for(owner);
     if (ready == NULL)
         return false;
     bool was_running = running;
@@ -339,7 +365,7 @@ static void free_records(void)
 static void end_kit(void)
 {
     close_all();
-    ck_assert_ptr_null(backend->ready.first);
+    ck_assert_uint_eq(backend->ready.count, 0);
     backend->operations->destroy(backend);
     backend = NULL;
     free_records();

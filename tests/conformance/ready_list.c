@@ -12,8 +12,11 @@ static int owner_b;
 static unsigned listed(const berth__ready *ready)
 {
     unsigned count = 0;
-    for (const berth__ready *each = kit()->ready.first; each != NULL; each = each->next)
-        count += each == ready;
+    for (int line = 0; line < BERTH__LINES; line++) {
+        const berth__ready *each = kit()->ready.lines[line].first;
+        for (; each != NULL; each = each->next)
+            count += each == ready;
+    }
     return count;
 }
 

@@ -1,0 +1,178 @@
+/*
+ * The ready list: the order of a turn, and what a blocking wait finds without a walk.
+ */
+#include "backend.h"
+
+#include <check.h>
+
+#include <stdlib.h>
+
+enum {
+    CROWD = 1000
+};
+
+static berth__ready_list list;
+static berth__stream streams[CROWD];
+static int us, others;
+
+static void begin(void)
+{
+    berth__ready_list_init(&list);
+    for (int i = 0; i < CROWD; i++)
+        berth__stream_init(&streams[i], NULL, i % 2 == 0 ? &us : &others);
+}
+
+static void add(int number)
+{
+    berth__ready_add(&list, &streams[number].ready, BERTH__READY_RECEIVE);
+}
+
+/* As a backend does. */
+static void run(berth__ready *ready)
+{
+    ready->pending = 0;
+}
+
+START_TEST(first_come_first_served)
+{
+    for (int i = 0; i < CROWD; i++) {
+        add(i);
+        add(i);
+    }
+    for (int i = 0; i < CROWD; i++)
+        ck_assert_ptr_eq(berth__ready_take(&list), &streams[i].ready);
+    ck_assert_ptr_null(berth__ready_take(&list));
+    ck_assert_uint_eq(list.count, 0);
+}
+END_TEST
+
+START_TEST(lines_take_turns)
+{
+    berth__watch watch;
+    berth__watch_init(&watch, NULL, NULL); /* every wait's */
+    for (int i = 0; i < 10; i++)
+        add(i);
+    int taken = 0;
+    berth__ready_add(&list, &watch.ready, BERTH__READY_FIRED);
+    for (int i = 0; i < 10; i++) {
+        taken += berth__ready_take(&list) == &watch.ready;
+        berth__ready_add(&list, &watch.ready, BERTH__READY_FIRED);
+    }
+    ck_assert_int_ge(taken, 4); /* one that is always ready shuts nobody out, nor is it shut out */
+    ck_assert_int_le(taken, 6);
+}
+END_TEST
+
+START_TEST(claimed_where_it_is)
+{
+    for (int i = 0; i < 5; i++)
+        add(i);
+    ck_assert_ptr_eq(berth__ready_claim(&list, &streams[3]), &streams[3].ready);
+    run(&streams[3].ready);
+    ck_assert_ptr_null(berth__ready_claim(&list, &streams[3]));
+    ck_assert_ptr_null(berth__ready_claim(&list, &streams[7]));
+    add(3); /* has its old place */
+    for (int i = 0; i < 5; i++)
+        ck_assert_ptr_eq(berth__ready_take(&list), &streams[i].ready);
+    ck_assert_uint_eq(list.count, 0);
+    add(2);
+    ck_assert_ptr_eq(berth__ready_claim(&list, &streams[2]), &streams[2].ready);
+    ck_assert_uint_eq(list.count, 0); /* the first is taken out at once */
+}
+END_TEST
+
+START_TEST(swept_up_in_the_end)
+{
+    for (int i = 0; i < CROWD; i++)
+        add(i);
+    for (int i = 1; i < CROWD; i += 2) { /* the even ones stay somebody's */
+        if (i % 4 == 1)
+            run(berth__ready_claim(&list, &streams[i]));
+        else
+            berth__ready_share(&streams[i].ready);
+    }
+    int shared = 0;
+    for (int calls = 0; calls < CROWD; calls++)
+        shared += berth__ready_sweep(&list) != NULL;
+    ck_assert_int_eq(shared, CROWD / 4);
+    ck_assert_uint_eq(list.count, CROWD / 2);
+    for (int i = 0; i < CROWD; i += 2)
+        ck_assert_ptr_eq(berth__ready_take(&list), &streams[i].ready);
+    ck_assert_ptr_null(berth__ready_take(&list));
+    add(1);
+    ck_assert_ptr_eq(berth__ready_take_shared(&list), NULL);
+}
+END_TEST
+
+START_TEST(sweeping_while_others_take)
+{
+    unsigned seed = 1;
+    for (int steps = 0; steps < 20000; steps++) {
+        berth__ready *ready = NULL;
+        int number = rand_r(&seed) % CROWD;
+        switch (rand_r(&seed) % 4) {
+        case 0:
+            ready = berth__ready_take(&list);
+            break;
+        case 1:
+            ready = berth__ready_sweep(&list);
+            break;
+        case 2:
+            if (streams[number].ready.line == BERTH__LINE_STREAMS)
+                ready = berth__ready_claim(&list, &streams[number]);
+            break;
+        default:
+            if (rand_r(&seed) % 50 == 0)
+                berth__ready_share(&streams[number].ready);
+            add(number);
+        }
+        if (ready != NULL)
+            run(ready);
+        size_t count = 0;
+        for (int i = 0; i < CROWD && steps % 100 == 0; i++)
+            count += streams[i].ready.queued;
+        ck_assert(steps % 100 != 0 || count == list.count);
+    }
+    while (berth__ready_take(&list) != NULL)
+        continue;
+    ck_assert_uint_eq(list.count, 0);
+    ck_assert_uint_eq(list.rare, 0);
+}
+END_TEST
+
+START_TEST(of_one_owner)
+{
+    berth__watch watches[4];
+    for (int i = 0; i < 4; i++) {
+        berth__watch_init(&watches[i], i < 2 ? &others : &us, NULL);
+        berth__ready_add(&list, &watches[i].ready, BERTH__READY_FIRED);
+    }
+    ck_assert(berth__ready_has(&list, &us));
+    ck_assert_ptr_eq(berth__ready_take_of(&list, &us), &watches[2].ready);
+    ck_assert_ptr_eq(berth__ready_take_of(&list, &us), &watches[3].ready);
+    ck_assert_ptr_null(berth__ready_take_of(&list, &us));
+    berth__ready_share(&watches[1].ready);
+    ck_assert_ptr_eq(berth__ready_take_of(&list, &us), &watches[1].ready);
+    ck_assert_ptr_eq(berth__ready_take(&list), &watches[0].ready);
+    ck_assert_uint_eq(list.rare, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("backend");
+    TCase *tests = tcase_create("backend");
+    tcase_add_checked_fixture(tests, begin, NULL);
+    tcase_add_test(tests, first_come_first_served);
+    tcase_add_test(tests, lines_take_turns);
+    tcase_add_test(tests, claimed_where_it_is);
+    tcase_add_test(tests, swept_up_in_the_end);
+    tcase_add_test(tests, sweeping_while_others_take);
+    tcase_add_test(tests, of_one_owner);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
