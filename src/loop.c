@@ -4,7 +4,8 @@
  * Other threads touch three things only: the list of tasks (under its lock), the atomic flags, and
  * the backend's wake. A stop that comes while no run is on the stack is kept for the next one,
  * since a thread that is told to stop before it got to run must not run for ever; it is also all
- * that a signal handler needs to do.
+ * that a signal handler needs to do. Each stop ends one run, the innermost first; more stops than
+ * runs change nothing, so that the first says how a run ends.
  *
  * Ways to fail: a loop cannot be made (NULL with errno); a backend whose wait fails marks the loop
  * broken, and run returns -1.
@@ -530,21 +531,63 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
     return any;
 }
 
+/* Keeps a stop, if there is a run (or, without one, the next) that no other ends. */
+static void put_stop(berth_loop *loop, int exit_code)
+{
+    unsigned runs = atomic_load(&loop->runs);
+    for (unsigned i = 0; i < BERTH__STOPS && (i == 0 || i < runs); i++) {
+        berth__stop *stop = &loop->stops[i];
+        int none = 0;
+        if (!atomic_compare_exchange_strong(&stop->state, &none, 1))
+            continue;
+        stop->exit_code = exit_code;
+        atomic_store(&stop->state, 2);
+        break;
+    }
+    atomic_store(&loop->stopping, true);
+}
+
+/* Takes the first stop there is; one that is being written sets `stopping` again. */
+static bool take_stop(berth_loop *loop, int *ret_exit_code)
+{
+    bool taken = false;
+    atomic_store(&loop->stopping, false);
+    for (unsigned i = 0; i < BERTH__STOPS; i++) {
+        berth__stop *stop = &loop->stops[i];
+        if (atomic_load(&stop->state) != 2)
+            continue;
+        if (taken) {
+            atomic_store(&loop->stopping, true);
+            break;
+        }
+        taken = true;
+        *ret_exit_code = stop->exit_code;
+        atomic_store(&stop->state, 0);
+    }
+    return taken;
+}
+
 int berth_loop_run(berth_loop *loop)
 {
     loop = berth__loop_or_current(loop);
     if (loop == NULL)
         return -1;
     BERTH__OWN_THREAD(loop);
-    while (!atomic_load(&loop->stopping) && !loop->broken)
+    int exit_code = 0;
+    bool stopped = false;
+    atomic_fetch_add(&loop->runs, 1);
+    for (;;) {
+        stopped = atomic_load(&loop->stopping) && take_stop(loop, &exit_code);
+        if (stopped || loop->broken)
+            break;
         turn(loop, -1);
-    bool stopped = atomic_exchange(&loop->stopping, false);
-    int exit_code = atomic_load(&loop->exit_code);
+    }
+    atomic_fetch_sub(&loop->runs, 1);
     if (!stopped)
         errno = EIO;
     /* The outer runs of a loop that was freed inside, or is a leaving worker's, end as well. */
     if ((loop->dying || atomic_load(&loop->quitting)) && loop->depth > 0)
-        atomic_store(&loop->stopping, true);
+        put_stop(loop, exit_code);
     berth__loop_submit(loop);
     leave_to_foreign(loop);
     berth__loop_leave(loop);
@@ -559,8 +602,7 @@ void berth_loop_stop(berth_loop *loop, int exit_code)
     /* From the store on the loop's thread may return from its run, and free the loop. No lock, as
      * this may be a signal handler. */
     atomic_fetch_add(&loop->stoppers, 1);
-    atomic_store(&loop->exit_code, exit_code);
-    atomic_store(&loop->stopping, true);
+    put_stop(loop, exit_code);
     loop->backend->operations->wake(loop->backend);
     atomic_fetch_sub(&loop->stoppers, 1);
 }
@@ -720,11 +762,16 @@ int berth_loop_timeout(berth_loop *loop)
     if (loop == NULL)
         return -1;
     BERTH__OWN_THREAD(loop);
-    int64_t left = until_next_timer(loop, -1);
-    if (left < 0)
+    uint64_t next;
+    if (!berth__timers_next(&loop->timers, &next))
         return -1;
-    int64_t milliseconds = (left + (int64_t)BERTH__MILLISECOND - 1) / (int64_t)BERTH__MILLISECOND;
-    return milliseconds > INT32_MAX ? INT32_MAX : (int)milliseconds;
+    uint64_t now = berth__loop_clock(loop);
+    if (next <= now)
+        return 0;
+    /* From the millisecond that has begun: that is where a loop that counts in whole ones takes its
+     * start, and it would wake too early for what is left, and once more. */
+    uint64_t left = (next - 1) / BERTH__MILLISECOND + 1 - now / BERTH__MILLISECOND;
+    return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
 uint64_t berth_loop_now(berth_loop *loop)

@@ -38,6 +38,14 @@ struct berth_server;
 
 typedef struct berth__task berth__task;
 
+/* One call of berth_loop_stop; at most one for each run on the stack. */
+typedef struct berth__stop {
+    atomic_int state; /* 0: none; then it is being written; then it is there */
+    int exit_code;
+} berth__stop;
+
+#define BERTH__STOPS 8u /* runs within runs that each have their own */
+
 struct berth_loop {
     berth__backend *backend;
     berth__pool pool;
@@ -86,10 +94,11 @@ struct berth_loop {
     berth__task **tasks_end;
     size_t task_count;
     atomic_bool tasks_waiting;
-    atomic_bool stopping;
+    atomic_bool stopping; /* there may be a stop */
+    atomic_uint runs;     /* on the stack */
+    berth__stop stops[BERTH__STOPS];
     atomic_bool quitting; /* a stop ends every run, not the innermost only */
     atomic_uint stoppers; /* calls of berth_loop_stop that may still touch the loop */
-    atomic_int exit_code;
 
     char reason[160]; /* for the choice of the backend */
     char text[768];   /* of the last berth_socket_error_string */

@@ -103,6 +103,10 @@ BERTH_API bool berth_loop_turn(berth_loop *loop, int milliseconds);
 /**
  * Makes the innermost berth_loop_run return after the current turn; without one, the next.
  *
+ * Each stop ends one run: two that are called before the inner of two nested runs has returned end
+ * both, the inner one with the first code. Stops beyond the runs there are change nothing: the
+ * first has said how the run ends. (Eight stops are kept at most.)
+ *
  * May be called from any thread and from a signal handler, as long as the loop exists: before
  * freeing it, see to it that no signal handler uses it any more.
  *
@@ -137,7 +141,11 @@ BERTH_API bool berth_loop_post(berth_loop *loop, berth_task task, void *user);
  */
 BERTH_API int berth_loop_descriptor(berth_loop *loop);
 
-/** Milliseconds until the loop wants its next turn even if the descriptor stays quiet; -1 for none.
+/**
+ * Milliseconds until the loop wants its next turn even if the descriptor stays quiet; -1 for none.
+ *
+ * Counted from the beginning of the present millisecond of the monotonic clock, as loops count that
+ * read the clock in whole ones: a turn after that time finds the timer due. Ask before every wait.
  */
 BERTH_API int berth_loop_timeout(berth_loop *loop);
 

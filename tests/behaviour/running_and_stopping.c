@@ -143,6 +143,37 @@ CASE(nested_run, "loop.h S2.13", "a stop ends the innermost run, the next stop t
     assert_trace("outer task, inner run over");
 }
 
+static void run_with_two_stops(void *user)
+{
+    (void)user;
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)1));
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)2));
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)3)); /* one too many */
+    ck_assert_int_eq(berth_loop_run(world_loop()), 1);
+    trace("inner run over");
+}
+
+CASE(two_stops_for_two_runs, "loop.h", "two stops posted together end two nested runs")
+{
+    ck_assert(berth_loop_post(world_loop(), run_with_two_stops, NULL));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 2);
+    assert_trace("inner run over");
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)4));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 4);
+}
+
+CASE(first_stop_wins, "loop.h", "of two stops in a row the first says how the run ends")
+{
+    berth_loop_stop(world_loop(), 1);
+    berth_loop_stop(world_loop(), 2);
+    ck_assert_int_eq(berth_loop_run(world_loop()), 1);
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)3));
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)4));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 3);
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)5));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 5);
+}
+
 static void run_in_new_connection(struct host *host)
 {
     trace("in %u", host->new_connections);

@@ -439,6 +439,25 @@ START_TEST(not_inside_a_blocking_wait)
 }
 END_TEST
 
+/* A loop that counts in whole milliseconds and begins with the one that it is in. */
+START_TEST(loop_timeout_suits_whole_milliseconds)
+{
+    berth__backend *kernel = berth__sim_last();
+    berth_timer *timer = new_timer(count, NULL);
+    for (int step = 0; step < 50; step++) {
+        berth__sim_advance(kernel, 77000);
+        berth_timer_start(timer, 7, 0);
+        uint64_t due = berth_loop_now(loop) + (uint64_t)berth_loop_timeout(loop);
+        ck_assert_uint_le(due, berth_loop_now(loop) + 8);
+        berth__sim_advance(kernel, due * 1000000 - kernel->operations->now(kernel));
+        fired = 0;
+        (void)berth_loop_turn(loop, 0);
+        ck_assert_int_eq(fired, 1);
+    }
+    berth_timer_free(timer);
+}
+END_TEST
+
 static berth__timers heap;
 static berth__deadline own[3];
 static unsigned runs[3];
@@ -493,6 +512,7 @@ int main(void)
     tcase_add_loop_test(tests, random_walk, 0, 3);
     tcase_add_test(tests, out_of_memory);
     tcase_add_test(tests, not_inside_a_blocking_wait);
+    tcase_add_test(tests, loop_timeout_suits_whole_milliseconds);
     tcase_add_test(tests, started_in_the_past_inside_the_phase);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
