@@ -18,7 +18,7 @@ typedef struct entry {
 static const entry entries[] = {
     {ECONNREFUSED, BERTH_ERROR_CONNECTION_REFUSED, "connection refused"},
     {ECONNRESET, BERTH_ERROR_REMOTE_HOST_CLOSED, "connection reset by the remote host"},
-    {EPIPE, BERTH_ERROR_REMOTE_HOST_CLOSED, "the remote host closed the connection"},
+    {EPIPE, BERTH_ERROR_REMOTE_HOST_CLOSED, "the remote host refuses what was sent"},
     {EACCES, BERTH_ERROR_SOCKET_ACCESS, "permission denied"},
     {EPERM, BERTH_ERROR_SOCKET_ACCESS, "operation not permitted"},
     {EMFILE, BERTH_ERROR_SOCKET_RESOURCE, "the process has no file descriptor left"},

@@ -63,6 +63,7 @@ void berth__guard_close(berth_socket *socket, berth__limit limit)
         queue->counts.closed_pending++;
         berth__server_forget(queue, socket);
     }
+    berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
     if (socket->endings == endings)
         berth__socket_drop(socket,

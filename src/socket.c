@@ -69,6 +69,8 @@ void berth__socket_set_error(berth_socket *socket, berth_error error, int number
     socket->error = (uint8_t)error;
     socket->error_number = (int16_t)number;
     socket->attempt = attempt & 15u;
+    if (socket->remote != NULL)
+        socket->remote->told = false;
 }
 
 void berth__socket_fail(berth_socket *socket, berth_error error, int number, berth__attempt attempt)
@@ -93,6 +95,12 @@ berth_error berth_socket_error(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     return (berth_error)socket->error;
+}
+
+bool berth_socket_was_reset(const berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    return socket->was_reset;
 }
 
 static const char *attempt_text(const berth_socket *socket)
@@ -122,6 +130,10 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
     uint16_t port = target ? remote->target_port : berth_socket_peer_port(socket);
     if (!target)
         address = berth_socket_peer_address(socket);
+    if (!target && berth_address_is_null(address) && remote != NULL && remote->told) {
+        address = remote->address[BERTH__PEER];
+        port = remote->port[BERTH__PEER];
+    }
     char name[LONGEST_NAME + 1];
     if (target && !berth_address_parse(remote->target, &address))
         snprintf(text, size, "%s:%u", berth__escape(remote->target, name, sizeof name),
@@ -135,16 +147,20 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
 static void describe_reason(const berth_socket *socket, char *text, size_t size)
 {
     int number = socket->error_number;
+    const char *words = berth__reason_of(number);
+    if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
+        words =
+            "no local address or port is left for it"; /* it is not the target's that is missing */
     if (socket->attempt == BERTH__ATTEMPT_KEEP)
         snprintf(text, size, "%s", berth__limit_text((berth__limit)number));
     else if (berth__is_refusal(number))
         berth__refusal_reason(number, text, size);
-    else if (number == 0 || socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
+    else if (number == 0)
         snprintf(text, size, "%s", berth_error_text((berth_error)socket->error));
     else if (socket->error == BERTH_ERROR_PROXY_CONNECTION_REFUSED)
-        snprintf(text, size, "the proxy cannot be reached: %s", berth__reason_of(number));
+        snprintf(text, size, "the proxy cannot be reached: %s", words);
     else
-        snprintf(text, size, "%s", berth__reason_of(number));
+        snprintf(text, size, "%s", words);
 }
 
 const char *berth_socket_error_string(const berth_socket *socket)
@@ -329,11 +345,15 @@ static void become_unconnected(berth_socket *socket)
         BERTH__CALL(socket, read_channel_finished, socket);
 }
 
-/* Forgets the names of a connection that is over; the text that was connected to stays. */
+/* Forgets the names of a connection that is over; the text that was connected to stays, and so does
+ * what the text of its last error says. */
 static void forget_names(berth_socket *socket)
 {
-    if (socket->remote != NULL)
-        socket->remote->known[BERTH__LOCAL] = socket->remote->known[BERTH__PEER] = false;
+    berth__remote *remote = socket->remote;
+    if (remote == NULL)
+        return;
+    remote->told = remote->known[BERTH__PEER] && socket->error != BERTH_ERROR_NONE;
+    remote->known[BERTH__LOCAL] = remote->known[BERTH__PEER] = false;
 }
 
 /* Whether closing at once could destroy what was sent: input that is unread, now or when it comes,

@@ -48,6 +48,7 @@ typedef struct berth__remote {
     berth_address address[2]; /* by berth__side */
     uint16_t port[2];
     bool known[2];
+    bool told;    /* the peer's name is that of the connection that the last error has ended */
     bool bound;   /* the local name was asked for with berth_socket_bind */
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
@@ -115,6 +116,7 @@ struct berth_socket {
     bool finished : 1;    /* read_channel_finished was called for this connection */
     bool leaving : 1;     /* disconnect was asked for while connecting */
     bool failing : 1;     /* handlers are being told that it could not begin */
+    bool was_reset : 1;   /* the peer has reset the connection; until the next begins */
     uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 
@@ -180,6 +182,8 @@ void berth__socket_set_error(berth_socket *socket, berth_error error, int number
 /* The same, and calls error_occurred. */
 void berth__socket_fail(berth_socket *socket, berth_error error, int number,
                         berth__attempt attempt);
+/* Looks up the peer of a connection that ends by a failure, so that texts can name it. */
+void berth__socket_note_peer(berth_socket *socket);
 void berth__socket_set_state(berth_socket *socket, berth_state state);
 void berth__socket_end(berth_socket *socket);
 /* Announces an error, and ends the connection unless a handler has. */

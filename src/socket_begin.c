@@ -44,7 +44,7 @@ static void begin(berth_socket *socket)
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
     socket->shut = false;
     socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
-    socket->overflowed = socket->holed = false;
+    socket->overflowed = socket->holed = socket->was_reset = false;
 }
 
 /* A call fails inside itself. Handlers that try again at once would recurse for ever if what fails

@@ -51,6 +51,7 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
                                 berth__attempt attempt)
 {
     uint32_t endings = socket->endings;
+    berth__socket_note_peer(socket);
     berth__socket_fail(socket, error, number, attempt);
     if (socket->endings == endings)
         berth__socket_end(socket);
@@ -122,11 +123,19 @@ static void end_by_peer(berth_socket *socket)
         berth__socket_send_rest(socket);
 }
 
+/* EPIPE: a reset that was told of before, or that followed the peer's end. */
+static bool is_reset(int error)
+{
+    return error == ECONNRESET || error == EPIPE;
+}
+
 /* A reset, or another error of the connection. */
 static void end_by_failure(berth_socket *socket, int error)
 {
     uint32_t endings = socket->endings;
     berth_error class = berth__class_of(error);
+    socket->was_reset = socket->was_reset || is_reset(error);
+    berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, error, BERTH__ATTEMPT_READ);
     if (socket->endings != endings)
         return;
@@ -140,7 +149,7 @@ static void end_by_failure(berth_socket *socket, int error)
 static void input_ended(berth_socket *socket, int error)
 {
     if (error != 0 || socket->send_failed)
-        end_by_failure(socket, error != 0 ? error : EPIPE);
+        end_by_failure(socket, error != 0 ? error : socket->was_reset ? ECONNRESET : EPIPE);
     else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
     else if (socket->half_close)
@@ -429,6 +438,7 @@ static void send_failed(berth_socket *socket, int error)
 {
     berth__stream *stream = socket->stream;
     socket->send_failed = true;
+    socket->was_reset = socket->was_reset || is_reset(error);
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
     /* The input that came before, and then the end of it, will tell the user; unless nobody listens
      * for it, or the failure is this side's own (no memory), of which the input knows nothing. */

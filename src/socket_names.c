@@ -2,8 +2,9 @@
  * What can be asked about a connection: its descriptor, the names of both ends, its options.
  *
  * Names are looked up on first use, since most connections are never asked, and are kept until the
- * connection has been announced as ended. Options go straight to the descriptor; without one they
- * are refused.
+ * connection has been announced as ended; the kernel knows them after a reset too. For the text of
+ * an error that ended the connection, that of the peer is kept longer. Options go straight to the
+ * descriptor; without one they are refused.
  */
 #include "socket.h"
 
@@ -48,6 +49,8 @@ static berth_address look_up(const berth_socket *asked, berth__side side, uint16
     }
     if (stream == NULL || stream->descriptor < 0)
         return address;
+    if (side == BERTH__PEER && socket->stream != NULL && !berth_socket_is_valid(socket))
+        return address; /* bound, and not connected yet */
     if (loop->backend->operations->name_of(loop->backend, stream->descriptor, side, &address,
                                            ret_port) != 0)
         return address;
@@ -74,6 +77,12 @@ uint16_t berth_socket_peer_port(const berth_socket *socket)
     uint16_t port;
     look_up(socket, BERTH__PEER, &port);
     return port;
+}
+
+void berth__socket_note_peer(berth_socket *socket)
+{
+    uint16_t port;
+    (void)look_up(socket, BERTH__PEER, &port);
 }
 
 berth_address berth_socket_local_address(const berth_socket *socket)

@@ -323,8 +323,19 @@ BERTH_API berth_error berth_socket_error(const berth_socket *socket);
  */
 BERTH_API const char *berth_socket_error_string(const berth_socket *socket);
 
-/** Address of the peer; null without a connection. It stays known inside `disconnected`. Looked up
- * on first use. */
+/**
+ * How the last connection of this socket has ended.
+ *
+ * @return true if the peer has reset it: what was sent last, by either side, may be lost. False if
+ *         the peer has ended it gracefully, if this side has ended it, after any other failure, and
+ *         while it is open. The class is REMOTE_HOST_CLOSED in the first two cases. It is known in
+ *         error_occurred, and until the next connection begins; a relay passes it on with
+ *         berth_socket_reset.
+ */
+BERTH_API bool berth_socket_was_reset(const berth_socket *socket);
+
+/** Address of the peer; null without a connection. It stays known inside `disconnected`, after a
+ * reset too. Looked up on first use. */
 BERTH_API berth_address berth_socket_peer_address(const berth_socket *socket);
 
 /** Port of the peer; 0 without a connection. */

@@ -36,6 +36,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../memory.h"
 #include "system.h"
 
 /* ---- addresses ------------------------------------------------------------------------------- */
@@ -130,6 +131,20 @@ static int set_option(int descriptor, int level, int name, int value)
     return BERTH__SYSTEM("setsockopt", setsockopt(descriptor, level, name, &value, sizeof value));
 }
 
+/* After a reset getpeername knows nobody any more, but this still says who it was. It wants to be
+ * asked for the exact size of the address. */
+BERTH__RARE static int peer_of_dead(int descriptor, struct sockaddr_storage *ret_storage)
+{
+    socklen_t length = sizeof(struct sockaddr_in);
+    int failed = BERTH__SYSTEM(
+        "getsockopt", getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, ret_storage, &length));
+    if (failed < 0 || ret_storage->ss_family != AF_INET6)
+        return failed;
+    length = sizeof(struct sockaddr_in6);
+    return BERTH__SYSTEM("getsockopt",
+                         getsockopt(descriptor, SOL_SOCKET, SO_PEERNAME, ret_storage, &length));
+}
+
 int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address,
                         uint16_t *ret_port)
 {
@@ -140,6 +155,8 @@ int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_add
     int failed = side == BERTH__PEER
                      ? BERTH__SYSTEM("getpeername", getpeername(descriptor, name, &length))
                      : BERTH__SYSTEM("getsockname", getsockname(descriptor, name, &length));
+    if (failed < 0 && side == BERTH__PEER && errno == ENOTCONN)
+        failed = peer_of_dead(descriptor, &storage);
     if (failed < 0)
         return errno;
     if (!berth__inet_from_sockaddr(&storage, ret_address, ret_port))

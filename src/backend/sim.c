@@ -647,8 +647,8 @@ static int sim_name_of(berth__backend *backend, int descriptor, berth__side side
     if (entry->kind != ENTRY_END)
         return entry->kind == ENTRY_EVENT ? ENOTSOCK : ENOTCONN;
     const berth__sim_end *end = entry->of.end;
-    if (side == BERTH__PEER && (end->error != 0 || end->dead || !end->established))
-        return ENOTCONN; /* as after a reset in the kernel */
+    if (side == BERTH__PEER && !end->established)
+        return ENOTCONN;
     *ret_address = side == BERTH__PEER ? end->peer_address : end->local_address;
     *ret_port = side == BERTH__PEER ? end->peer_port : end->local_port;
     return 0;

@@ -561,6 +561,12 @@ CALL(berth_socket_error_string)
     ck_assert_ptr_nonnull(berth_socket_error_string(stage.socket));
 }
 
+CALL(berth_socket_was_reset)
+{
+    bool reset = berth_socket_was_reset(stage.socket);
+    ck_assert(!reset || !berth_socket_is_valid(stage.socket));
+}
+
 CALL(berth_socket_peer_address)
 {
     berth_socket_peer_address(stage.socket);
