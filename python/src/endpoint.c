@@ -8,6 +8,26 @@
  */
 #include "module.h"
 
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#define THROUGH " through the "
+
+bool bpy_is_through_proxy(const char *text)
+{
+    return strstr(text, THROUGH) != NULL;
+}
+
+/* It follows the first colon with a space: an address has none such. */
+const char *bpy_reason(const char *text, char *memory, size_t size)
+{
+    const char *colon = strstr(text, ": ");
+    snprintf(memory, size, "%s", colon != NULL ? colon + 2 : text);
+    memory[0] = (char)toupper((unsigned char)memory[0]);
+    return memory;
+}
+
 void bpy_endpoint_fail(bpy_endpoint *self, int error, const char *text)
 {
     self->error = error;

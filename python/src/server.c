@@ -11,7 +11,6 @@
  */
 #include "module.h"
 
-#include <ctype.h>
 #include <string.h>
 
 typedef struct server {
@@ -33,8 +32,12 @@ static server *to_server(bpy_object *object)
 
 /* ---- errors ---- */
 
-static const char *text_of(berth_error error)
+/* A proxy's own answer says more than any text of Qt. */
+static const char *text_of(const server *self, berth_error error, char *memory, size_t size)
 {
+    const char *text = berth_server_error_string(self->native);
+    if (bpy_is_through_proxy(text))
+        return bpy_reason(text, memory, size);
     switch (error) {
     case BERTH_ERROR_ADDRESS_IN_USE:
         return "The bound address is already in use";
@@ -48,15 +51,20 @@ static const char *text_of(berth_error error)
         return "Network operation timed out";
     case BERTH_ERROR_UNSUPPORTED_OPERATION:
         return "Unsupported socket operation";
-    default:
+    case BERTH_ERROR_UNKNOWN:
+    case BERTH_ERROR_NONE:
         return "Unknown error";
+    default:
+        return bpy_reason(text, memory, size);
     }
 }
 
 static void note_native(server *self)
 {
+    char memory[BPY_REASON_SIZE];
     berth_error error = berth_server_error(self->native);
-    bpy_endpoint_fail(&self->end, bpy_error_number(error), text_of(error));
+    bpy_endpoint_fail(&self->end, bpy_error_number(error),
+                      text_of(self, error, memory, sizeof memory));
 }
 
 /* ---- handlers ---- */
@@ -76,7 +84,9 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     server *self = user;
     (void)native;
     bool entered = bpy_enter();
-    bpy_endpoint_fail(&self->end, bpy_error_number(error), text_of(error));
+    char memory[BPY_REASON_SIZE];
+    bpy_endpoint_fail(&self->end, bpy_error_number(error),
+                      text_of(self, error, memory, sizeof memory));
     PyObject *number = bpy_enum_value(BPY_ENUM_ERROR, self->end.error);
     bpy_emit(&self->end.object, BPY_ACCEPT_ERROR, number);
     Py_XDECREF(number);
@@ -253,7 +263,16 @@ static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwarg
         return NULL;
     if (self->listened)
         Py_RETURN_FALSE;
-    return listened(self, berth_server_listen(self->native, address, port));
+    /* It waits for a proxy, which may be another thread of this interpreter. */
+    bpy_thread *thread = self->end.object.home;
+    bool before;
+    Py_INCREF(self);
+    bpy_block(thread, true, &before);
+    bool good = berth_server_listen(self->native, address, port);
+    bpy_unblock(thread, before);
+    PyObject *result = self->native != NULL ? listened(self, good) : Py_NewRef(Py_False);
+    Py_DECREF(self);
+    return result;
 }
 
 static PyObject *server_set_descriptor(PyObject *object, PyObject *value)

@@ -14,7 +14,6 @@
  */
 #include "socket.h"
 
-#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -25,23 +24,20 @@ static bpy_socket *to_socket(bpy_object *object)
 
 /* ---- errors ---- */
 
-/* The reason at the end of a text such as "cannot connect to 10.0.0.1:80: network unreachable". */
-static const char *reason(const char *text, char *memory, size_t size)
-{
-    const char *colon = strrchr(text, ':');
-    text = colon != NULL && colon[1] == ' ' ? colon + 2 : text;
-    snprintf(memory, size, "%s", text);
-    memory[0] = (char)toupper((unsigned char)memory[0]);
-    return memory;
-}
+static const char text_of_operation[] = "Trying to connect while connection is in progress";
 
 static const char *text_of(const bpy_socket *self, berth_error error, char *memory, size_t size)
 {
+    const char *text = self->native != NULL ? berth_socket_error_string(self->native) : "";
+    if (bpy_is_through_proxy(text) && error != BERTH_ERROR_SOCKET_TIMEOUT)
+        return bpy_reason(text, memory, size);
     switch (error) {
     case BERTH_ERROR_CONNECTION_REFUSED:
         return "Connection refused";
     case BERTH_ERROR_REMOTE_HOST_CLOSED:
-        return "The remote host closed the connection";
+        return self->native != NULL && berth_socket_was_reset(self->native)
+                   ? bpy_reason(text, memory, size)
+                   : "The remote host closed the connection";
     case BERTH_ERROR_HOST_NOT_FOUND:
         return "Host not found";
     case BERTH_ERROR_SOCKET_RESOURCE:
@@ -53,20 +49,20 @@ static const char *text_of(const bpy_socket *self, berth_error error, char *memo
     case BERTH_ERROR_ADDRESS_NOT_AVAILABLE:
         return "The address is not available";
     case BERTH_ERROR_OPERATION:
-        return "Trying to connect while connection is in progress";
+        return text_of_operation;
     case BERTH_ERROR_UNSUPPORTED_OPERATION:
         return "Unsupported socket operation";
     case BERTH_ERROR_UNKNOWN:
     case BERTH_ERROR_NONE:
         return "Unknown error";
     default:
-        return reason(berth_socket_error_string(self->native), memory, size);
+        return bpy_reason(text, memory, size);
     }
 }
 
 static void note_error(bpy_socket *self, berth_error error)
 {
-    char memory[160];
+    char memory[BPY_REASON_SIZE];
     bpy_endpoint_fail(&self->end, bpy_error_number(error),
                       text_of(self, error, memory, sizeof memory));
 }
@@ -345,7 +341,7 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
         return NULL;
     berth_state state = state_of(self);
     if (self->asking)
-        return refuse(self, BERTH_ERROR_OPERATION, text_of(self, BERTH_ERROR_OPERATION, NULL, 0));
+        return refuse(self, BERTH_ERROR_OPERATION, text_of_operation);
     if (!bpy_socket_own_proxy(self))
         return NULL;
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND) {
@@ -634,19 +630,21 @@ static PyObject *descriptor(const bpy_socket *self)
     return PyLong_FromLong(self->native != NULL ? berth_socket_descriptor(self->native) : -1);
 }
 
-#define GETTERS(X)                                                                           \
-    X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")             \
-    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->end.error), "SocketError")                 \
-    X(errorString, bpy_endpoint_error_string(&self->end, "Unknown error"), "str")            \
-    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)), \
-      "bool")                                                                                \
-    X(socketDescriptor, descriptor(self), "int: -1 without a connection")                    \
-    X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")          \
-    X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")        \
-    X(peerPort, native_port(self, berth_socket_peer_port), "int")                            \
-    X(localPort, native_port(self, berth_socket_local_port), "int")                          \
-    X(peerName, peer_name(self), "str: what was connected to")                               \
-    X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                         \
+#define GETTERS(X)                                                                             \
+    X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")               \
+    X(error, bpy_enum_value(BPY_ENUM_ERROR, self->end.error), "SocketError")                   \
+    X(errorString, bpy_endpoint_error_string(&self->end, "Unknown error"), "str")              \
+    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)),   \
+      "bool")                                                                                  \
+    X(wasReset, PyBool_FromLong(self->native != NULL && berth_socket_was_reset(self->native)), \
+      "bool: whether the peer has reset the last connection; Qt has no such function")         \
+    X(socketDescriptor, descriptor(self), "int: -1 without a connection")                      \
+    X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")            \
+    X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")          \
+    X(peerPort, native_port(self, berth_socket_peer_port), "int")                              \
+    X(localPort, native_port(self, berth_socket_local_port), "int")                            \
+    X(peerName, peer_name(self), "str: what was connected to")                                 \
+    X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                           \
     X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy as set, or None")
 
 #define GETTER(name, value, text)                                            \

@@ -1,13 +1,16 @@
-"""Asking for a proxy's credentials: what the slot that is asked may do."""
+"""Asking for a proxy's credentials: what the slot that is asked may do; and what proxies answer."""
 
 import contextlib
 import io
+import socket
+import threading
 import unittest
 
 import _servers
 from _servers import listening, settle, until
 from berth.QtCore import QTimer
-from berth.QtNetwork import QAuthenticator, QNetworkProxy, QTcpSocket
+from berth.QtNetwork import (QAuthenticator, QHostAddress, QNetworkProxy, QTcpServer,
+                             QTcpSocket)
 
 
 class Refusing:
@@ -174,6 +177,75 @@ class Proxies(unittest.TestCase):
         with self.assertRaises(TypeError):
             value.setUser(b"bytes")
         self.assertTrue(value.isNull())
+
+
+class Answering(threading.Thread):
+    """A proxy that reads and gives one answer after the other, on a thread, since listen() waits."""
+
+    def __init__(self, *answers):
+        super().__init__(daemon=True)
+        self.answers = answers
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(10)
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        with self.listener, self.listener.accept()[0] as peer:
+            for answer in self.answers:
+                peer.recv(4096)
+                peer.sendall(answer)
+            peer.recv(1)
+
+
+class Texts(unittest.TestCase):
+    """What a proxy answers reaches the texts, and its class the errors."""
+
+    def listen(self, kind, port):
+        server = QTcpServer()
+        server.setProxy(QNetworkProxy(kind, "127.0.0.1", port))
+        self.assertFalse(server.listen(QHostAddress("192.0.2.7"), 4000))
+        return server.serverError().name, server.errorString()
+
+    def connect(self, kind, port):
+        client = QTcpSocket()
+        client.setProxy(QNetworkProxy(kind, "127.0.0.1", port))
+        client.connectToHost("192.0.2.7", 80)
+        until(lambda: client.error() != QTcpSocket.UnknownSocketError or
+              client.errorString() != "Unknown error")
+        return client.error().name, client.errorString()
+
+    def test_listening_is_refused(self):
+        for code, error, text in (
+                (1, "NetworkError", "General failure of the SOCKS5 server"),
+                (2, "SocketAccessError", "Not allowed by the SOCKS5 server"),
+                (7, "UnsupportedSocketOperationError", "Command not supported by the SOCKS5 server"),
+                (9, "UnknownSocketError", "Unknown SOCKS5 reply 0x09")):
+            proxy = Answering(b"\5\0", bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0)))
+            self.assertEqual(self.listen(QNetworkProxy.Socks5Proxy, proxy.port), (error, text))
+
+    def test_listening_at_no_proxy(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.assertEqual(self.listen(QNetworkProxy.Socks5Proxy, port),
+                         ("ProxyConnectionRefusedError",
+                          "The proxy cannot be reached: connection refused"))
+
+    def test_listening_by_http(self):
+        self.assertEqual(self.listen(QNetworkProxy.HttpProxy, 1),
+                         ("UnsupportedSocketOperationError", "An HTTP proxy cannot listen"))
+
+    def test_connecting(self):
+        status = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n"
+        for code, error, text in (
+                (403, "SocketAccessError", "The proxy answered 403, forbidden"),
+                (503, "ConnectionRefusedError", "The proxy answered 503, connection refused"),
+                (500, "ProxyProtocolError", "The proxy answered 500")):
+            proxy = Answering(status % code)
+            self.assertEqual(self.connect(QNetworkProxy.HttpProxy, proxy.port), (error, text))
+        proxy = Answering(b"\5\0", b"\5\4\0\1\0\0\0\0\0\0")
+        self.assertEqual(self.connect(QNetworkProxy.Socks5Proxy, proxy.port),
+                         ("HostNotFoundError", "Host unreachable from the SOCKS5 server"))
 
 
 if __name__ == "__main__":

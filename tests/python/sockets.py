@@ -3,6 +3,7 @@
 import gc
 import os
 import socket as bare
+import struct
 import unittest
 import weakref
 
@@ -135,6 +136,26 @@ class Sockets(unittest.TestCase):
         until(lambda: client.error() != QAbstractSocket.UnknownSocketError)
         self.assertEqual((client.error(), client.errorString()),
                          (QAbstractSocket.ConnectionRefusedError, "Connection refused"))
+
+
+    def test_a_reset(self):
+        self.assertFalse(self.client.wasReset())
+        peer = self.client.peerPort()
+        heard = []
+        self.taken.disconnected.connect(
+            lambda: heard.append((self.taken.wasReset(), self.taken.peerPort())))
+        mine = self.client.localPort()
+        linger = struct.pack("ii", 1, 0)
+        with bare.socket(fileno=os.dup(self.client.socketDescriptor())) as copy:
+            copy.setsockopt(bare.SOL_SOCKET, bare.SO_LINGER, linger)
+        self.client.abort()
+        until(lambda: heard)
+        self.assertEqual(heard, [(True, mine)])
+        self.assertEqual((self.taken.error(), self.taken.errorString()),
+                         (QAbstractSocket.RemoteHostClosedError,
+                          "Connection reset by the remote host"))
+        self.assertEqual(peer, self.server.serverPort())
+        self.assertFalse(self.client.wasReset())
 
 
 class Waits(unittest.TestCase):
