@@ -330,15 +330,25 @@ static void tear_down(berth_worker *worker)
     worker->loop = NULL;
 }
 
-/* Does what berth_workers_listen asks for. */
-static void answer(berth_worker *worker)
+/* Does what berth_workers_listen asks for, between two turns or in a task: a handler may be running
+ * a loop of its own. Without the lock, since listening through a proxy waits, and handlers that
+ * hand over run meanwhile; one of them may come here again. */
+static void answer(void *user)
 {
+    berth_worker *worker = user;
+    if (worker->answering)
+        return;
     pthread_mutex_lock(&worker->lock);
-    if (worker->request != NULL) {
-        worker->request(worker);
-        worker->request = NULL;
-        pthread_cond_broadcast(&worker->changed);
-    }
+    void (*request)(berth_worker *) = worker->request;
+    pthread_mutex_unlock(&worker->lock);
+    if (request == NULL)
+        return;
+    worker->answering = true;
+    request(worker);
+    worker->answering = false;
+    pthread_mutex_lock(&worker->lock);
+    worker->request = NULL;
+    pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }
 
@@ -528,13 +538,14 @@ static void close_there(berth_worker *worker)
     berth_server_close(worker->server);
 }
 
-/* Has it done on the worker's thread, between two turns, and waits for that. False if the worker
- * has ended. Needs no memory, so that listening can always be undone. */
+/* Has it done on the worker's thread, and waits for that. False if the worker has ended. Needs no
+ * memory, so that listening can always be undone: without it the task is missing, and a handler
+ * that turns the loop has to return first. */
 static bool ask(berth_worker *worker, void (*what)(berth_worker *worker))
 {
     pthread_mutex_lock(&worker->lock);
     worker->request = what;
-    if (state_of(worker) == BERTH__WORKER_READY)
+    if (state_of(worker) == BERTH__WORKER_READY && !berth_loop_post(worker->loop, answer, worker))
         berth_loop_wake(worker->loop);
     while (worker->request != NULL && state_of(worker) == BERTH__WORKER_READY)
         pthread_cond_wait(&worker->changed, &worker->lock);

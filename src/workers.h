@@ -49,7 +49,7 @@ struct berth_worker {
     pthread_cond_t changed; /* the state, or the request */
     atomic_int state;       /* berth__worker_state */
     berth__inbox inbox;
-    void (*request)(berth_worker *worker); /* to be done between two turns; NULL: nothing */
+    void (*request)(berth_worker *worker); /* to be done on its thread; NULL: nothing */
 
     /* Written by the worker's thread. */
     char before_ended[BERTH__LINE];
@@ -59,6 +59,7 @@ struct berth_worker {
     berth_server *server;
     void *user;
     int start_error; /* errno */
+    bool answering;  /* the request is being done */
     char after_ended[BERTH__LINE];
 };
 

@@ -571,6 +571,41 @@ CASE(
     pool_ended(workers);
 }
 
+struct listening {
+    berth_workers *workers;
+    atomic_int outcome; /* 1 or -1 when it is over */
+};
+
+static void *listen_with(void *user)
+{
+    struct listening *listening = user;
+    bool listens = berth_workers_listen(listening->workers, BERTH_ADDRESS_LOOPBACK, 0);
+    atomic_store(&listening->outcome, listens ? 1 : -1);
+    return NULL;
+}
+
+CASE(workers_listen_inside_a_nested_run, "workers.h",
+     "listening does not wait for a handler that runs the loop of its worker")
+{
+    real_kernel_only();
+    static const berth_workers_handlers nesting = {
+        .started = started, .stopping = stopping, .connection = free_and_stop_nested};
+    struct listening listening = {.workers = berth_workers_new(WORKERS, &nesting, &seen)};
+    pthread_t thread;
+    int client;
+    ck_assert(berth_workers_start(listening.workers));
+    ck_assert(berth_workers_hand_over(listening.workers, connection_to(&client)));
+    SOON(atomic_load(&seen.entered) == 1);
+    assert_end(client);
+    ck_assert_int_eq(pthread_create(&thread, NULL, listen_with, &listening), 0);
+    SOON(atomic_load(&listening.outcome) != 0);
+    ck_assert_int_eq(atomic_load(&listening.outcome), 1);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    client = client_of(berth_workers_port(listening.workers));
+    assert_end(client); /* accepted by either */
+    pool_ended(listening.workers);
+}
+
 static void detach(berth_worker *worker, berth_socket *socket, void *user)
 {
     berth_socket_detach(socket);
