@@ -10,6 +10,10 @@
  * A guest is dropped without a word to the program when its header is wrong or does not come in
  * time; error and text of the server say why, and its counts how many. While the server is paused
  * guests wait, and their time does not run. Closing the server drops them.
+ *
+ * Peers decide how many guests there are, so nothing here goes through all of them for the sake of
+ * one. All have the same patience: those whose header is missing are in the order in which they are
+ * due, and those that wait for the end of a pause are in a list of their own.
  */
 #include "failure.h"
 #include "handshake/proxy_protocol.h"
@@ -21,29 +25,57 @@
 #include <errno.h>
 #include <string.h>
 
-typedef struct guest {
+typedef struct guest guest;
+
+typedef struct guest_list {
+    guest *first;
+    guest **end;
+} guest_list;
+
+struct guest {
     berth__watch watch;   /* first */
     berth_server *server; /* NULL when it has gone */
-    struct guest *next;
-    struct guest **link;
+    guest_list *list;
+    guest *next;
+    guest **link;
     int descriptor;
-    bool waiting; /* for the end of a pause */
     uint64_t due;
     berth__proxy_header header;
-} guest;
+};
 
 struct berth__trust {
     berth_server *server;
     berth_subnet *subnets;
     size_t count;
-    uint32_t patience; /* milliseconds */
-    guest *guests;
-    berth__deadline deadline; /* of the guest that is due first */
+    uint32_t patience;        /* milliseconds */
+    guest_list silent;        /* first to be due, first in the list */
+    guest_list held;          /* whose watch has fired in a pause */
+    berth__deadline deadline; /* of the first of the silent */
 };
 
 static berth__backend *backend_of(const berth_server *server)
 {
     return server->object.loop->backend;
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static void append(guest_list *list, guest *one)
+{
+    one->list = list;
+    one->next = NULL;
+    one->link = list->end;
+    *list->end = one;
+    list->end = &one->next;
+}
+
+static void take_out(guest *one)
+{
+    *one->link = one->next;
+    if (one->next != NULL)
+        one->next->link = one->link;
+    else
+        one->list->end = one->link;
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -59,9 +91,7 @@ static void closed(berth__watch *watch)
 static int see_off(guest *gone)
 {
     berth_server *server = gone->server;
-    *gone->link = gone->next;
-    if (gone->next != NULL)
-        gone->next->link = gone->link;
+    take_out(gone);
     server->guests--;
     gone->server = NULL;
     berth__ready_share(&gone->watch.ready);
@@ -98,9 +128,9 @@ void berth__server_drop_guests(berth_server *server)
     berth__trust *trust = server->trust;
     if (trust == NULL)
         return;
-    while (trust->guests != NULL) {
+    for (guest *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
         server->counts.dropped++;
-        drop(trust->guests);
+        drop(one);
     }
     berth__deadline_stop(&server->object.loop->timers, &trust->deadline);
 }
@@ -122,12 +152,7 @@ void berth__server_distrust(berth_server *server)
 /* The next time at which a guest has waited too long; UINT64_MAX for none. */
 static uint64_t next_due(const berth__trust *trust)
 {
-    uint64_t due = UINT64_MAX;
-    for (const guest *one = trust->guests; one != NULL; one = one->next) {
-        if (!one->waiting && one->due < due)
-            due = one->due;
-    }
-    return due;
+    return trust->silent.first != NULL ? trust->silent.first->due : UINT64_MAX;
 }
 
 static void set_deadline(berth__trust *trust)
@@ -143,12 +168,8 @@ static void set_deadline(berth__trust *trust)
 static void turn_late_away(berth__trust *trust)
 {
     uint64_t now = berth__loop_clock(trust->server->object.loop);
-    guest *next;
-    for (guest *one = trust->guests; one != NULL; one = next) {
-        next = one->next;
-        if (!one->waiting && one->due <= now)
-            turn_away(one, BERTH__REFUSAL_HEADER_TIMEOUT);
-    }
+    while (trust->silent.first != NULL && trust->silent.first->due <= now)
+        turn_away(trust->silent.first, BERTH__REFUSAL_HEADER_TIMEOUT);
     set_deadline(trust);
 }
 
@@ -228,7 +249,9 @@ static void fired(berth__watch *which, unsigned events)
     berth_server *server = one->server;
     (void)events;
     if (is_paused(server)) {
-        one->waiting = true;
+        take_out(one);
+        append(&server->trust->held, one);
+        set_deadline(server->trust);
         return;
     }
     berth__enter(&server->object);
@@ -246,15 +269,15 @@ static void fired(berth__watch *which, unsigned events)
 
 void berth__server_wake_guests(berth_server *server)
 {
-    if (server->trust == NULL || server->guests == 0 || is_paused(server))
+    if (server->trust == NULL || server->trust->held.first == NULL || is_paused(server))
         return;
-    uint64_t now = berth__loop_clock(server->object.loop);
-    for (guest *one = server->trust->guests; one != NULL; one = one->next) {
-        /* One that cannot be watched is tried again when accepting is looked at next. */
-        if (!one->waiting || watch(one) != 0)
-            continue;
-        one->waiting = false;
-        one->due = berth__after(now, server->trust->patience);
+    berth__trust *trust = server->trust;
+    uint64_t due = berth__after(berth__loop_clock(server->object.loop), trust->patience);
+    /* One that cannot be watched is tried again when accepting is looked at next. */
+    for (guest *one; (one = trust->held.first) != NULL && watch(one) == 0;) {
+        take_out(one);
+        append(&trust->silent, one);
+        one->due = due;
     }
     set_deadline(server->trust);
     berth__loop_touch(server->object.loop);
@@ -297,14 +320,9 @@ bool berth__server_is_guest(berth_server *server, int descriptor)
     one->watch.closed = closed;
     one->server = server;
     one->descriptor = descriptor;
-    one->waiting = false;
     one->due = berth__after(berth__loop_clock(loop), trust->patience);
     berth__proxy_header_begin(&one->header);
-    one->next = trust->guests;
-    one->link = &trust->guests;
-    if (one->next != NULL)
-        one->next->link = &one->next;
-    trust->guests = one;
+    append(&trust->silent, one);
     server->guests++;
     loop->live++;
     int error = watch(one);
@@ -325,8 +343,23 @@ static berth__trust *trust_of(berth_server *server)
     }
     trust->server = server;
     trust->deadline.expired = expired;
+    trust->silent.end = &trust->silent.first;
+    trust->held.end = &trust->held.first;
     server->trust = trust;
     return trust;
+}
+
+/* So that the order is that of the dues: those who are there are due no later than whoever comes. */
+static void set_patience(berth__trust *trust, uint32_t milliseconds)
+{
+    bool shorter = milliseconds < trust->patience;
+    trust->patience = milliseconds;
+    if (!shorter)
+        return;
+    uint64_t latest = berth__after(berth__loop_clock(trust->server->object.loop), milliseconds);
+    for (guest *one = trust->silent.first; one != NULL; one = one->next)
+        one->due = one->due < latest ? one->due : latest;
+    set_deadline(trust);
 }
 
 bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *trusted,
@@ -351,6 +384,6 @@ bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *t
     berth__release(trust->subnets);
     trust->subnets = subnets;
     trust->count = count;
-    trust->patience = milliseconds > 0 ? milliseconds : BERTH_DEFAULT_PROXY_HEADER_TIMEOUT;
+    set_patience(trust, milliseconds > 0 ? milliseconds : BERTH_DEFAULT_PROXY_HEADER_TIMEOUT);
     return true;
 }
