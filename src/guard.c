@@ -260,12 +260,24 @@ void berth__guard_uncount(berth_socket *socket)
         return;
     server->counts.live--;
     if (socket->guard != NULL && socket->guard->address != NULL) {
-        berth__tally_remove(&server->tally, socket->guard->address);
+        berth__tally_remove(&server->roll->tally, socket->guard->address);
         socket->guard->address = NULL;
     }
     socket->counted = false;
     if (!socket->pending)
         socket->server = NULL;
+}
+
+berth__place berth__guard_take_place(berth_socket *socket)
+{
+    berth__tally_entry *entry = NULL;
+    if (!socket->counted)
+        return (berth__place){0};
+    if (socket->guard != NULL) {
+        entry = socket->guard->address;
+        socket->guard->address = NULL;
+    }
+    return berth__place_take(socket->server->roll, entry);
 }
 
 void berth__guard_end(berth_socket *socket)

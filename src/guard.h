@@ -58,6 +58,10 @@ bool berth__limits_none(const berth_connection_limits *limits);
 /* The connection begins; it leaves its server; it ends. All are allowed without a guard. */
 void berth__guard_begin(berth_socket *socket);
 void berth__guard_uncount(berth_socket *socket);
+
+/* Takes the connection's place in the roll of its server out of the socket, which is about to end:
+ * for as long as there is a descriptor. None if it is not counted. */
+berth__place berth__guard_take_place(berth_socket *socket);
 void berth__guard_end(berth_socket *socket);
 
 /* The socket takes input again; the socket is freed. It has a guard. */

@@ -11,11 +11,14 @@
 #include "loop.h"
 #include "memory.h"
 
+#include <berth/limits.h>
+
 typedef struct berth__lingering {
     berth_loop *loop;
     berth__stream *stream;
     struct berth__lingering *next;
     struct berth__lingering **link;
+    berth__place place;
     size_t bytes; /* thrown away so far */
     berth__deadline deadline;
 } berth__lingering;
@@ -31,8 +34,22 @@ static void finish(berth__lingering *lingering)
         loop->lingering_end = lingering->link;
     berth__deadline_stop(&loop->timers, &lingering->deadline);
     berth__timers_unreserve(&loop->timers);
+    berth__place place = lingering->place;
     berth__release(lingering);
+    loop->counts.lingering--;
+    if (place.roll != NULL)
+        place.roll->lingering--;
+    berth__place_give_up(place);
     berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+}
+
+size_t berth__linger_cut(berth_loop *loop, size_t most)
+{
+    size_t cut = 0;
+    for (; cut < most && loop->lingering != NULL; cut++)
+        finish(loop->lingering);
+    loop->counts.lingers_cut += cut;
+    return cut;
 }
 
 static void expired(berth__deadline *deadline)
@@ -86,19 +103,26 @@ static berth__lingering *make(berth_loop *loop)
     return made;
 }
 
-void berth__linger(berth_loop *loop, berth__stream *stream)
+void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
 {
     const berth__backend_operations *operations = loop->backend->operations;
+    if (loop->counts.lingering >= BERTH_MOST_LINGERING)
+        (void)berth__linger_cut(loop, 1);
     berth__lingering *lingering = make(loop);
     if (lingering == NULL || operations->shutdown_send(loop->backend, stream) != 0) {
         if (lingering != NULL) {
             berth__timers_unreserve(&loop->timers);
             berth__release(lingering);
         }
+        berth__place_give_up(place);
         berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
         return;
     }
     lingering->loop = loop;
+    lingering->place = place;
+    loop->counts.lingering++;
+    if (place.roll != NULL)
+        place.roll->lingering++;
     lingering->stream = stream;
     /* At the end: all have the same time, so the first is always the next that is due. */
     lingering->link = loop->lingering_end;

@@ -10,15 +10,20 @@
 #define BERTH_LINGER_H
 
 #include "backend.h"
+#include "tally.h"
 
 struct berth_loop;
 
 #define BERTH__LINGER_MILLISECONDS ((uint64_t)2000)
 #define BERTH__LINGER_BYTES ((size_t)1 << 20)
 
-/* Sees a stream to its end, whose socket has let go of it with nothing in flight. Out of memory it
- * is closed at once. */
-void berth__linger(struct berth_loop *loop, berth__stream *stream);
+/* Sees a stream to its end, whose socket has let go of it with nothing in flight. It keeps its
+ * place until then. Out of memory it is closed at once. */
+void berth__linger(struct berth_loop *loop, berth__stream *stream, berth__place place);
+
+/* Closes up to so many streams that linger, those first that have lingered longest, because there
+ * is a lack of descriptors. Returns how many it were. */
+size_t berth__linger_cut(struct berth_loop *loop, size_t most);
 
 /* In a blocking wait, where no timer runs: closes those whose time is over. Returns when the next
  * one is due, or UINT64_MAX. */

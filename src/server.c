@@ -63,7 +63,11 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
         return NULL;
     BERTH__OWN_THREAD(loop);
     berth_server *server = berth__allocate_zero(sizeof *server);
-    if (server == NULL || !reserve_timers(loop)) {
+    if (server != NULL)
+        server->roll = berth__roll_new();
+    if (server == NULL || server->roll == NULL || !reserve_timers(loop)) {
+        if (server != NULL && server->roll != NULL)
+            berth__roll_release(server->roll);
         berth__release(server);
         errno = ENOMEM;
         return NULL;
@@ -106,7 +110,7 @@ void berth__server_destroy(berth_server *server)
 {
     assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
     assert(server->trust == NULL);
-    berth__tally_clear(&server->tally);
+    berth__roll_release(server->roll);
     berth__release(server->proxy);
     berth__release(server);
 }

@@ -77,7 +77,7 @@ struct berth_server {
 
     berth_accept_limits limits;
     berth_connection_limits connection_limits;
-    berth__tally tally;              /* of live connections, by address */
+    berth__roll *roll;               /* its connections by address */
     berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
     berth_server_counts counts;
 

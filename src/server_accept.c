@@ -20,6 +20,7 @@
  */
 #include "failure.h"
 #include "guard.h"
+#include "linger.h"
 #include "loop.h"
 #include "memory.h"
 #include "server.h"
@@ -181,11 +182,26 @@ static void end_listening(berth_server *server)
     berth__server_announce_error(server);
 }
 
+/* Connections that have ended and linger are the first to give up their descriptors; accepting goes
+ * on when these are closed. False if there are none. */
+static bool relieve(berth_server *server, int error)
+{
+    berth_loop *loop = server->object.loop;
+    if ((error != EMFILE && error != ENFILE) || loop->lingering == NULL)
+        return false;
+    starve(server, error);
+    return berth__linger_cut(loop, BERTH__ACCEPT_BUDGET) > 0;
+}
+
 static void accept_failed(berth__listener *listener, int error)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
     server->counts.accept_failures++;
+    if (relieve(server, error)) {
+        berth__leave(&server->object);
+        return;
+    }
     if (error == EINVAL) {
         end_listening(server);
     } else if (!berth__is_exhaustion(error) && !berth__is_passing(error)) {
@@ -328,7 +344,7 @@ void berth__server_arrived(berth_server *server, int descriptor, const berth__ar
         server->arrivals++;
         deliver(server, descriptor);
         if (server->arriving_as != NULL) /* no socket of the server's has come of it */
-            berth__tally_remove(&server->tally, server->arriving_as);
+            berth__tally_remove(&server->roll->tally, server->arriving_as);
     }
     server->arriving_as = outer;
     server->arrival = outer_arrival;

@@ -349,7 +349,8 @@ static berth__trust *trust_of(berth_server *server)
     return trust;
 }
 
-/* So that the order is that of the dues: those who are there are due no later than whoever comes. */
+/* So that the order is that of the dues: those who are there are due no later than whoever comes.
+ */
 static void set_patience(berth__trust *trust, uint32_t milliseconds)
 {
     bool shorter = milliseconds < trust->patience;

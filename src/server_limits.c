@@ -68,7 +68,7 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__arr
     if (!address_of(server, descriptor, arrival, &address))
         return true;
     berth__tally_entry *entry = berth__tally_add(
-        &server->tally, address, prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
+        &server->roll->tally, address, prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
         prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
     if (entry == NULL) {
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
@@ -81,7 +81,7 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__arr
         server->arriving_as = entry;
         return true;
     }
-    berth__tally_remove(&server->tally, entry);
+    berth__tally_remove(&server->roll->tally, entry);
     refuse(server, descriptor, &server->counts.rejected_address);
     return false;
 }

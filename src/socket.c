@@ -377,6 +377,9 @@ static void end(berth_socket *socket, leave_taking how)
 {
     berth_loop *loop = socket->object.loop;
     bool linger = how == LINGER_IF_NEEDED && must_linger(socket, socket->stream);
+    berth__place place = {0};
+    if (linger)
+        place = berth__guard_take_place(socket);
     berth__chunk *leased;
     berth__stream *stream = berth__socket_let_go(socket, &leased);
     berth__parting parting = {.outer = loop->partings, .socket = socket, .stream = stream};
@@ -387,7 +390,7 @@ static void end(berth_socket *socket, leave_taking how)
     if (socket->state == BERTH_STATE_UNCONNECTED)
         forget_names(socket);
     if (linger)
-        berth__linger(loop, stream);
+        berth__linger(loop, stream, place);
     else
         berth__loop_close_stream(loop, stream, leased,
                                  how == RESET ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);

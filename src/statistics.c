@@ -15,6 +15,7 @@ void berth_server_statistics_sized(const berth_server *server, berth_server_coun
     berth_server_counts counts = server->counts;
     counts.pending = server->pending_count;
     counts.awaiting_header = server->guests;
+    counts.lingering = server->roll->lingering;
     berth__sized_put(ret_counts, size, &counts, sizeof counts);
 }
 

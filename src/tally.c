@@ -129,3 +129,36 @@ void berth__tally_clear(berth__tally *tally)
     berth__release(tally->buckets);
     *tally = (berth__tally){0};
 }
+
+/* ---- the roll -------------------------------------------------------------------------------- */
+
+berth__roll *berth__roll_new(void)
+{
+    berth__roll *roll = berth__allocate_zero(sizeof *roll);
+    if (roll != NULL)
+        roll->holders = 1;
+    return roll;
+}
+
+void berth__roll_release(berth__roll *roll)
+{
+    if (--roll->holders > 0)
+        return;
+    berth__tally_clear(&roll->tally);
+    berth__release(roll);
+}
+
+berth__place berth__place_take(berth__roll *roll, berth__tally_entry *entry)
+{
+    roll->holders++;
+    return (berth__place){.roll = roll, .entry = entry};
+}
+
+void berth__place_give_up(berth__place place)
+{
+    if (place.roll == NULL)
+        return;
+    if (place.entry != NULL)
+        berth__tally_remove(&place.roll->tally, place.entry);
+    berth__roll_release(place.roll);
+}

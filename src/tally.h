@@ -3,6 +3,9 @@
  *
  * An address is counted by its leading bits, so that a whole network can be one. Entries come with
  * the first connection of an address and go with its last.
+ *
+ * A server's table is in its roll, which connections that have ended and linger share: they keep
+ * their place in it as long as they have a descriptor, and may outlive the server.
  */
 #ifndef BERTH_SRC_TALLY_H
 #define BERTH_SRC_TALLY_H
@@ -38,5 +41,23 @@ void berth__tally_remove(berth__tally *tally, berth__tally_entry *entry);
 
 /* Releases all memory. */
 void berth__tally_clear(berth__tally *tally);
+
+typedef struct berth__roll {
+    berth__tally tally;
+    size_t lingering; /* connections without a socket */
+    size_t holders;   /* the server, while there is one, and places */
+} berth__roll;
+
+/* A connection's in the roll of its server. All zero: none. */
+typedef struct berth__place {
+    berth__roll *roll;
+    berth__tally_entry *entry; /* NULL if it is not counted by its address */
+} berth__place;
+
+berth__roll *berth__roll_new(void); /* with one holder; NULL when out of memory */
+void berth__roll_release(berth__roll *roll);
+
+berth__place berth__place_take(berth__roll *roll, berth__tally_entry *entry);
+void berth__place_give_up(berth__place place);
 
 #endif

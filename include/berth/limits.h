@@ -33,10 +33,15 @@ BERTH_BEGIN_DECLARATIONS
  * otherwise. It never ends before. */
 #define BERTH_LIMIT_TICK 10
 
+/** Connections that have ended gracefully and linger, at most so many in a loop: beyond that, and
+ * when accepting fails for want of descriptors, those that have lingered longest are closed. */
+#define BERTH_MOST_LINGERING 4096
+
 /** What accepting is limited by. */
 typedef struct berth_accept_limits {
     /** Most live connections of one address; one more is closed as it is accepted. Counted are
-     * those that are on sockets of the server, and were accepted while this was not 0. The address
+     * those that are on sockets of the server, and those of them that have ended gracefully and
+     * linger, if they were accepted while this was not 0. The address
      * is what berth_socket_peer_address says: the client's also behind a proxy or a balancer, whose
      * connections are looked at when it has been told. 0: any. */
     uint32_t per_address;

@@ -55,6 +55,10 @@ typedef struct berth_server_counts {
     uint64_t awaiting_header; /**< now without their PROXY header; bounded as pending ones are */
     uint64_t rejected_header; /**< closed as no valid PROXY header came in time */
     uint64_t at_hand;         /**< now in the hands of incoming_connection, which decides on it */
+    /** connections now that have ended gracefully, and whose peers have not; see
+     * BERTH_MOST_LINGERING
+     */
+    uint64_t lingering;
 } berth_server_counts;
 
 /** Counts of a loop. */
@@ -72,6 +76,9 @@ typedef struct berth_loop_counts {
     uint64_t completion_overflows; /**< times that the queue of completions was too small */
     uint64_t receives_renewed;     /**< receives begun again that should have gone on */
     uint64_t resets_found;         /**< streams whose reset the kernel had not told of */
+
+    uint64_t lingering; /**< connections now that have ended gracefully, and whose peers have not */
+    uint64_t lingers_cut; /**< closed before their time: too many, or want of descriptors */
 } berth_loop_counts;
 
 BERTH_END_DECLARATIONS

@@ -227,6 +227,29 @@ CASE(flood_of_silent_guests, "PROXY header S1.49 reliability 5",
     host_take_actor(host, "s");
 }
 
+CASE(patience_is_shortened, "PROXY header",
+     "those who are there have no longer than those who come; the held begin anew")
+{
+    struct host *host = host_behind("127.0.0.0/8");
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 3600000));
+    struct peer *held = world_connect(host->port);
+    for (int i = 0; i < 3; i++)
+        world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 4);
+    berth_server_pause_accepting(host->server);
+    peer_say(held, LINE);
+    world_settle();
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 30));
+    UNTIL(counts_of(host).rejected_header == 3);
+    ck_assert_uint_eq(counts_of(host).awaiting_header, 1);
+    berth_server_resume_accepting(host->server);
+    host_take_actor(host, "s");
+    world_connect(host->port);
+    UNTIL(counts_of(host).rejected_header == 4);
+}
+
 CASE(guests_have_the_last_descriptors, "PROXY header reliability 5",
      "accepting fails, and goes on by itself when they have been turned away")
 {
