@@ -45,6 +45,7 @@ struct berth__guard {
     uint64_t bytes;              /* that went in it */
     bool spared;                 /* a limit is over, but what is in the ready list may count */
     berth__tally_entry *address; /* in the tally of the socket's server; NULL if not counted */
+    berth_socket **pending_link; /* what points to the socket in a queue; NULL: not known */
 };
 
 const char *berth__limit_text(berth__limit limit);

@@ -415,6 +415,8 @@ static void enqueue(berth_server *server, berth_socket *socket)
     socket->server = server;
     socket->pending = true;
     socket->pending_next = NULL;
+    if (socket->guard != NULL)
+        socket->guard->pending_link = server->pending_end;
     *server->pending_end = socket;
     server->pending_end = &socket->pending_next;
     server->pending_count++;
@@ -431,14 +433,28 @@ void berth__server_drop_pending(berth_server *server, berth_socket *socket)
     berth__server_forget(server, socket);
 }
 
-void berth__server_forget(berth_server *server, berth_socket *socket)
+/* What points to a socket of the queue. Those that a limit can end, wherever they are in it, know:
+ * there may be many of them. */
+static berth_socket **link_of(berth_server *server, berth_socket *socket)
 {
+    if (socket->guard != NULL && socket->guard->pending_link != NULL)
+        return socket->guard->pending_link;
     berth_socket **link = &server->pending;
     while (*link != socket)
         link = &(*link)->pending_next;
+    return link;
+}
+
+void berth__server_forget(berth_server *server, berth_socket *socket)
+{
+    berth_socket **link = link_of(server, socket);
     *link = socket->pending_next;
     if (socket->pending_next == NULL)
         server->pending_end = link;
+    else if (socket->pending_next->guard != NULL)
+        socket->pending_next->guard->pending_link = link;
+    if (socket->guard != NULL)
+        socket->guard->pending_link = NULL;
     socket->pending_next = NULL;
     socket->pending = false;
     if (!socket->counted)
