@@ -4,11 +4,14 @@
  * The normal course: bytes are appended behind the last byte of the last chunk, in new chunks where
  * they do not fit, and consumed from the first chunk, which is released to the pool with its last
  * byte. The pool keeps 64 small and 16 large free chunks and gives the rest back to the allocator,
- * so that a burst does not become the size of the process.
+ * so that a burst does not become the size of the process. The chunks that it keeps may lie
+ * anywhere among those of a burst, and the allocator then keeps the pages between: when nearly all
+ * of a burst has gone, it is told to give them back to the system.
  *
  * Where bytes go: what fits behind the last byte goes there. What does not, but fits a small chunk,
- * goes into a new small chunk as a whole, so that a message is sent in one piece. What is longer
- * fills the last chunk, then large chunks, and its tail a small one if it fits there.
+ * goes into a second chunk as a whole, so that a message is sent in one piece. What is longer, or
+ * has two chunks before it, since it will not be sent at once anyway, fills the last chunk, then
+ * large chunks, and its tail a small one if it fits there.
  *
  * The one way to fail is running out of memory while appending: the chain is then as it was,
  * because the new chunks are gathered before the first byte is copied; only at the end of a loan
@@ -23,10 +26,22 @@
 
 #define POOL_SMALL 64u
 #define POOL_LARGE 16u
+#define POOL_BYTES ((size_t)POOL_SMALL * 2048 + (size_t)POOL_LARGE * 65536)
+#define BURST ((size_t)8 << 20) /* bytes beyond which the system has its pages back */
 
 void berth__pool_init(berth__pool *pool)
 {
     *pool = (berth__pool){0};
+}
+
+BERTH__RARE static void chunk_free(berth__chunk *chunk, berth__pool *pool)
+{
+    pool->used -= sizeof(*chunk) + chunk->capacity;
+    berth__release(chunk);
+    if (pool->most < BURST || pool->used > pool->most / 16 + POOL_BYTES)
+        return;
+    pool->most = pool->used;
+    berth__trim();
 }
 
 static void free_list(berth__chunk *chunk)
@@ -45,12 +60,14 @@ void berth__pool_clear(berth__pool *pool)
     *pool = (berth__pool){0};
 }
 
-BERTH__RARE static berth__chunk *chunk_new(size_t capacity)
+BERTH__RARE static berth__chunk *chunk_new(berth__pool *pool, size_t capacity)
 {
     berth__chunk *chunk = berth__allocate(sizeof(*chunk) + capacity);
     if (!chunk)
         return NULL;
     *chunk = (berth__chunk){.bytes = (uint8_t *)(chunk + 1), .capacity = (uint32_t)capacity};
+    pool->used += sizeof(*chunk) + capacity;
+    pool->most = pool->used > pool->most ? pool->used : pool->most;
     return chunk;
 }
 
@@ -60,7 +77,7 @@ static berth__chunk *chunk_acquire(berth__pool *pool, bool large)
     unsigned *count = large ? &pool->large_count : &pool->small_count;
     berth__chunk *chunk = *list;
     if (!chunk)
-        return chunk_new(large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL);
+        return chunk_new(pool, large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL);
     *list = chunk->next;
     (*count)--;
     chunk->next = NULL;
@@ -80,7 +97,7 @@ BERTH__RARE static void release_other(berth__chunk *chunk, berth__pool *pool)
         pool->large_count++;
         return;
     }
-    berth__release(chunk);
+    chunk_free(chunk, pool);
 }
 
 static inline void release(berth__chunk *chunk, berth__pool *pool)
@@ -149,6 +166,7 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
     } else {
         chain->first = first = fresh;
         first->size = first->kept = 0;
+        first->searched = NULL;
     }
     first->size += size;
     for (berth__chunk *chunk = last ? last : fresh; chunk; chunk = chunk->next) {
@@ -169,7 +187,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
         return true;
     assert(data && (!last || !last->lent));
     if (!last || size > last->capacity - last->end) {
-        if (size > BERTH__CHUNK_SMALL)
+        if (size > BERTH__CHUNK_SMALL || last != first)
             return append_long(chain, pool, data, size);
         berth__chunk *fresh = chunk_acquire(pool, false);
         if (!fresh)
@@ -179,6 +197,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
         } else {
             chain->first = first = fresh;
             first->size = first->kept = 0;
+            first->searched = NULL;
         }
         first->last = last = fresh;
     }
@@ -228,6 +247,15 @@ size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, s
     return done;
 }
 
+/* The first chunk goes, and the next has what is known of the chain. */
+BERTH__RARE static void move_search(const berth__chunk *first, berth__chunk *next)
+{
+    next->searched = first->searched;
+    next->searched_for = first->searched_for;
+    next->searched_end = first->searched_end;
+    next->searched_from = first->searched_from - first->end + next->start;
+}
+
 static inline berth__chunk *unlink_first(berth__chain *chain)
 {
     berth__chunk *chunk = chain->first;
@@ -237,6 +265,9 @@ static inline berth__chunk *unlink_first(berth__chain *chain)
         next->last = chunk->last;
         next->size = chunk->size - (chunk->end - chunk->start);
         next->kept = 0;
+        next->searched = NULL;
+        if (chunk->searched && chunk->searched != chunk)
+            move_search(chunk, next);
     }
     return chunk;
 }
@@ -285,10 +316,36 @@ const uint8_t *berth__chain_past_first(const berth__chain *chain, size_t place, 
     return chunk ? chunk->bytes + chunk->start + place : NULL;
 }
 
+/* Notes that all was searched, but for a loan, whose chunk does not last. */
+static void note_search(const berth__chain *chain, uint8_t byte)
+{
+    berth__chunk *first = chain->first;
+    berth__chunk *last = first->last;
+    size_t size = first->size;
+    if (last->lent) {
+        if (last == first)
+            return;
+        size -= last->end - last->start;
+        last = last->last;
+    }
+    first->searched = last;
+    first->searched_for = byte;
+    first->searched_end = last->end;
+    first->searched_from = first->start + size - (last->end - last->start);
+}
+
 size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte)
 {
-    size_t before = 0;
-    for (const berth__chunk *chunk = chain->first; chunk; chunk = chunk->next) {
+    const berth__chunk *first = chain->first;
+    const berth__chunk *chunk = first;
+    size_t before = 0; /* bytes before the chunk */
+    if (first && first->searched && first->searched_for == byte) {
+        chunk = first->searched;
+        before = chunk != first ? first->searched_from - first->start : 0;
+        size_t here = first->searched_end > chunk->start ? first->searched_end - chunk->start : 0;
+        place = place > before + here ? place : before + here;
+    }
+    for (; chunk; chunk = chunk->next) {
         size_t here = chunk->end - chunk->start;
         size_t skipped = place > before ? place - before : 0;
         const uint8_t *front = chunk->bytes + chunk->start;
@@ -299,6 +356,8 @@ size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte)
             return before + (size_t)(found - front);
         before += here;
     }
+    if (first)
+        note_search(chain, byte);
     return before;
 }
 
@@ -326,6 +385,7 @@ bool berth__chain_insert(berth__chain *chain, berth__pool *pool, size_t place, c
     if (place == 0 && first && first->start >= size && !first->lent) {
         /* What was read before has left room. */
         first->start -= (uint32_t)size;
+        first->searched = NULL;
         memcpy(first->bytes + first->start, data, size);
         first->size += size;
         return true;

@@ -34,8 +34,12 @@ typedef struct berth__chunk {
     uint32_t start;
     uint32_t end;
     uint32_t capacity;
+    uint32_t searched_end;         /* of `searched`: up to where */
+    size_t searched_from;          /* and where it begins, counted as `start` of this chunk is */
+    struct berth__chunk *searched; /* in the first chunk: that in which a search has ended; NULL */
+    void *holder;                  /* of a chunk that was taken out of its chain: for its user */
     bool lent;
-    void *holder; /* of a chunk that was taken out of its chain: for its user */
+    uint8_t searched_for;
 } berth__chunk;
 
 #define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))
@@ -46,6 +50,8 @@ typedef struct berth__pool {
     berth__chunk *large;
     unsigned small_count;
     unsigned large_count;
+    size_t used; /* bytes that it has from the allocator, in chains or free */
+    size_t most; /* of these, since memory was last given back to the system */
 } berth__pool;
 
 void berth__pool_init(berth__pool *pool);
@@ -75,6 +81,7 @@ static inline void berth__chain_lend(berth__chain *chain, berth__chunk *loan, co
     loan->last = loan;
     loan->size = size;
     loan->kept = 0;
+    loan->searched = NULL;
     loan->bytes = (uint8_t *)(uintptr_t)data; /* written to by nobody */
     loan->start = 0;
     loan->end = loan->capacity = (uint32_t)size;
@@ -126,8 +133,16 @@ static inline const uint8_t *berth__chain_at(const berth__chain *chain, size_t p
     return first->bytes + first->start + place;
 }
 
-/* Where a byte is first found from a place on, or the size of the chain if nowhere. */
+/* Where a byte is first found from a place on, or the size of the chain if nowhere; then the next
+ * search for it goes on behind what was there, unless it begins at an earlier place: that has to be
+ * said by berth__chain_forget_search. */
 size_t berth__chain_find(const berth__chain *chain, size_t place, uint8_t byte);
+
+static inline void berth__chain_forget_search(berth__chain *chain)
+{
+    if (chain->first != NULL)
+        chain->first->searched = NULL;
+}
 
 /* Takes the first chunk out with its bytes; the caller gives it back with berth__chunk_release.
  * NULL if empty. */

@@ -17,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #ifdef BERTH_FAULTS
 bool berth__fault_memory(void); /* in fault.c: whether this allocation must fail */
 #define MUST_FAIL() berth__fault_memory()
@@ -68,6 +72,13 @@ void berth__release(void *memory)
 {
     if (memory)
         allocator.release(memory);
+}
+
+void berth__trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 char *berth__copy_text(const char *text)

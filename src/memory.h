@@ -17,6 +17,7 @@ void *berth__allocate(size_t size);      /* NULL when out of memory */
 void *berth__allocate_zero(size_t size); /* the same, zeroed */
 void *berth__reallocate(void *memory, size_t size);
 void berth__release(void *memory);
+void berth__trim(void); /* has the allocator give back what it holds of the system's memory */
 char *berth__copy_text(const char *text); /* NULL when out of memory; a copy of "" for NULL */
 
 #endif

@@ -333,6 +333,7 @@ void berth_socket_rollback_transaction(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     socket->in_transaction = false;
     keep(socket, 0);
+    berth__chain_forget_search(&socket->input); /* which began behind what was read */
 }
 
 bool berth_socket_in_transaction(const berth_socket *socket)

@@ -254,6 +254,83 @@ START_TEST(find_across_chunks)
 }
 END_TEST
 
+/* What was searched is not searched again: the bytes of it may be changed. */
+START_TEST(find_goes_on)
+{
+    static const uint8_t zeros[5000];
+    for (int i = 0; i < 20; i++) {
+        append(zeros, 5000);
+        ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), (size_t)(i + 1) * 5000);
+    }
+    chain.first->bytes[10] = '\n'; /* nobody does; it shows that nobody looks */
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 100000);
+    consume(20);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 99980);
+    append("\n", 1);
+    consume(70000);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, '\n'), 29980);
+    ck_assert_uint_eq(berth__chain_find(&chain, 20000, '\n'), 29980);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 1), 29981);
+    berth__chunk loan;
+    berth__chain_lend(&chain, &loan, zeros, 100);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 1), 30081);
+    ck_assert(berth__chain_end_loan(&chain, &pool));
+    append("\1", 1);
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 1), 30081);
+    ck_assert(berth__chain_insert(&chain, &pool, 0, "\1", 1));
+    ck_assert_uint_eq(berth__chain_find(&chain, 0, 1), 0);
+}
+END_TEST
+
+/* Each search begins at a place of its own, bytes come and go, and some are lent. */
+START_TEST(find_at_random)
+{
+    uint32_t state = 7;
+    size_t done = 0, end = 0; /* of `source`, whose bytes the chain holds */
+    size_t begun = SIZE_MAX;  /* where the earliest search began */
+    memset(source, 0, MOST);
+    for (size_t i = 0; i < MOST; i += 9973)
+        source[i] = 0xaa;
+    for (int step = 0; step < 4000; step++) {
+        state = state * 1664525u + 1013904223u;
+        size_t size = (state >> 8) % (step % 5 == 0 ? 30000 : 3000);
+        size = size < MOST - end ? size : MOST - end;
+        berth__chunk loan;
+        bool lent = state >> 31 && size > 0;
+        if (lent)
+            berth__chain_lend(&chain, &loan, source + end, size);
+        else
+            append(source + end, size);
+        end += size;
+        size_t place = done + (state >> 4) % 100;
+        place = place < end ? place : end;
+        if (place < begun)
+            berth__chain_forget_search(&chain);
+        begun = place;
+        const uint8_t *found = memchr(source + place, 0xaa, end - place);
+        size_t expected = found ? (size_t)(found - source) : end;
+        ck_assert_uint_eq(berth__chain_find(&chain, place - done, 0xaa), expected - done);
+        size_t part = state % 3 != 0 ? 0 : (state >> 5) % (end - done + 1);
+        consume(part);
+        done += part;
+        ck_assert(berth__chain_end_loan(&chain, &pool));
+        if (end == MOST) {
+            berth__chain_clear(&chain, &pool);
+            done = end = 0;
+            begun = SIZE_MAX;
+        }
+    }
+}
+END_TEST
+
+START_TEST(messages_in_a_queue_fill_their_chunks)
+{
+    for (int i = 0; i < 200; i++)
+        append(source, 1000);
+    ck_assert_uint_le(chunks(), 200000 / BERTH__CHUNK_SMALL + 2);
+}
+END_TEST
+
 START_TEST(detach)
 {
     append(source, 1500);
@@ -528,6 +605,9 @@ int main(void)
     tcase_add_test(tests, consume_more_than_there_is);
     tcase_add_test(tests, consume_to_the_edge_of_a_chunk);
     tcase_add_test(tests, find_across_chunks);
+    tcase_add_test(tests, find_goes_on);
+    tcase_add_test(tests, find_at_random);
+    tcase_add_test(tests, messages_in_a_queue_fill_their_chunks);
     tcase_add_test(tests, detach);
     tcase_add_test(tests, pool_is_bounded);
     tcase_add_test(tests, every_allocation_of_an_append_fails);
