@@ -231,6 +231,16 @@ typedef enum berth__listen_step {
     BERTH__LISTEN_ATTACH
 } berth__listen_step;
 
+enum {
+    BERTH__OPTIONS = BERTH_OPTION_USER_TIMEOUT + 1
+};
+
+/* Options that a descriptor is to have from its beginning. */
+typedef struct berth__options {
+    uint16_t set; /* bits: those that are */
+    int values[BERTH__OPTIONS];
+} berth__options;
+
 typedef enum berth__side {
     BERTH__LOCAL,
     BERTH__PEER
@@ -267,15 +277,18 @@ typedef struct berth__backend_operations {
      * backend, so no check is needed and no system call is made. */
     int (*adopt)(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted);
 
-    /* Gives a stream that has no descriptor one with that local name. Returns an errno; `closed` is
+    /* Gives a stream that has no descriptor one with that local name, and with options (NULL for
+     * none). Port 0 is left open: the connect chooses one that is free for its target; or, before
+     * that, the same call once more chooses one that is free for all. Returns an errno; `closed` is
      * owed on success only. */
     int (*bind)(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                uint16_t port);
+                uint16_t port, const berth__options *options);
 
     /* Returns an errno if it could not begin (`closed` is then owed only to a stream that was
-     * bound); else ends with `connected`. */
+     * bound); else ends with `connected`. `options` (or NULL) are for a descriptor that is made
+     * here. */
     int (*connect)(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                   uint16_t port);
+                   uint16_t port, const berth__options *options);
     void (*receive_start)(berth__backend *backend, berth__stream *stream);
     void (*receive_stop)(berth__backend *backend, berth__stream *stream);
 
@@ -319,7 +332,7 @@ typedef struct berth__backend_operations {
      * included; with `keep` the bytes stay in the kernel. It ends with adopt (as accepted) or with
      * discard. */
     int (*dial)(berth__backend *backend, const berth_address *address, uint16_t port,
-                int *ret_descriptor);
+                const berth__options *options, int *ret_descriptor);
     int (*dialled)(berth__backend *backend, int descriptor);
     ptrdiff_t (*take)(berth__backend *backend, int descriptor, void *data, size_t size, bool keep);
     ptrdiff_t (*put)(berth__backend *backend, int descriptor, const void *data, size_t size);

@@ -21,6 +21,7 @@
  */
 #include "connect.h"
 
+#include "dial.h"
 #include "failure.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
@@ -31,8 +32,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-#define STAGGER ((uint64_t)250)
 
 typedef struct berth__connector {
     berth_socket *socket;
@@ -63,21 +62,21 @@ static berth_loop *loop_of(const berth__connector *connector)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void close_attempt(berth__connector *connector, size_t index)
+static void close_attempt(berth__connector *connector, size_t index, berth__close_mode mode)
 {
     berth__stream *stream = connector->attempts[index];
     if (stream == NULL)
         return;
     connector->attempts[index] = NULL;
     connector->running--;
-    berth__loop_close_stream(loop_of(connector), stream, NULL, BERTH__CLOSE_NORMAL);
+    berth__loop_close_stream(loop_of(connector), stream, NULL, mode);
 }
 
 /* Nothing more is tried. */
 static void end_attempts(berth__connector *connector)
 {
     for (size_t i = 0; i < connector->next; i++)
-        close_attempt(connector, i);
+        close_attempt(connector, i, BERTH__CLOSE_NORMAL);
     connector->next = connector->count;
     berth__deadline_stop(&loop_of(connector)->timers, &connector->stagger);
 }
@@ -157,16 +156,22 @@ static void attempt_connected(berth__stream *stream, int error)
     size_t index = 0;
     while (connector->attempts[index] != stream)
         index++;
-    if (error != 0) {
-        connector->error = error;
-        close_attempt(connector, index);
+    berth_address local;
+    uint16_t local_port = 0;
+    bool itself = error == 0 && berth__met_itself(loop_of(connector), stream->descriptor,
+                                                  connector->port, &local, &local_port);
+    if (error != 0 || itself) {
+        connector->error = itself ? ECONNREFUSED : error;
+        close_attempt(connector, index, itself ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
         go_on(connector);
         return;
     }
     berth__remote *remote = connector->socket->remote;
     remote->address[BERTH__PEER] = connector->addresses[index];
     remote->port[BERTH__PEER] = connector->port;
-    remote->known[BERTH__LOCAL] = false;
+    remote->address[BERTH__LOCAL] = local;
+    remote->port[BERTH__LOCAL] = local_port;
+    remote->known[BERTH__LOCAL] = !berth_address_is_null(local);
     connector->attempts[index] = NULL;
     connector->running--;
     end_attempts(connector);
@@ -212,6 +217,8 @@ static void hand_over(berth__connector *connector, berth__stream *stream)
     berth_socket *socket = connector->socket;
     stream->events = &berth__socket_events;
     socket->stream = stream;
+    if (socket->remote->late_options != 0)
+        berth__socket_set_late_options(socket);
     berth__connect_cancel(socket);
     berth__enter(&socket->object);
     berth__socket_connected(socket);
@@ -294,8 +301,9 @@ static int stream_for(berth__connector *connector, berth__stream **ret_stream)
     const berth__remote *remote = socket->remote;
     int error = 0;
     if (remote->bound)
-        error = loop->backend->operations->bind(
-            loop->backend, stream, &remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL]);
+        error =
+            loop->backend->operations->bind(loop->backend, stream, &remote->address[BERTH__LOCAL],
+                                            remote->port[BERTH__LOCAL], remote->options);
     if (error != 0) {
         berth__loop_drop_stream(loop, stream);
         return error;
@@ -315,7 +323,7 @@ static int start_attempt(berth__connector *connector, size_t index)
     bool bound = number >= 0;
     stream->events = &attempt_events;
     error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
-                                               connector->port);
+                                               connector->port, connector->socket->remote->options);
     if (error != 0) {
         berth__numbers_remove(&loop->numbers, number); /* the backend may have closed it */
         if (bound)
@@ -401,6 +409,7 @@ static void go_through(berth__connector *connector)
         .name = connector->name,
         .address = connector->target,
         .port = connector->port,
+        .options = connector->socket->remote->options,
     };
     int error = 0;
     connector->next = connector->count;
@@ -429,7 +438,7 @@ static void go_on(berth__connector *connector)
         if (error == 0) {
             if (connector->next < connector->count)
                 berth__deadline_start(&loop->timers, &connector->stagger,
-                                      berth__after(berth__loop_clock(loop), STAGGER));
+                                      berth__after(berth__loop_clock(loop), BERTH__STAGGER));
             berth__loop_touch(loop);
             return;
         }
@@ -488,6 +497,11 @@ uint64_t berth__connect_step(berth_socket *socket)
         else
             go_on(connector);
         return 0;
+    }
+    if (connector->passage != NULL) {
+        again = berth__passage_step(connector->passage);
+        if (again == 0)
+            return 0;
     }
     if (connector->lookup != NULL) {
         again = berth__resolver_step(loop);
@@ -602,6 +616,9 @@ static bool set_out(berth__connector *connector, const char *name, berth_address
     if (name == NULL || berth_address_parse(name, &address)) {
         connector->addresses[0] = address;
         connector->count = 1;
+        /* This host, by either family: the first may be missing, or nobody listen there. */
+        if (address.family == BERTH_ADDRESS_FAMILY_ANY)
+            connector->addresses[connector->count++] = BERTH_ADDRESS_ANY_IPV4;
         return true;
     }
     connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
@@ -614,6 +631,7 @@ int berth__connect_start(berth_socket *socket, const char *name, berth_address a
     berth__connector *connector = make(socket, port);
     if (connector == NULL)
         return ENOMEM;
+    socket->remote->late_options = 0; /* the attempts begin with all of them */
     int error = choose_proxy(connector, name, address);
     if (error == 0 && connector->proxy != NULL)
         name = connector->proxy->value.host;

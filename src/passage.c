@@ -2,7 +2,7 @@
  * Passages through proxies: passage.h over the descriptor operations of the backend and the
  * handshakes.
  *
- * One watch drives all: for writing while dialling or while output waits, for reading while an
+ * Once dialled (dial.h), one watch drives all: for writing while output waits, for reading while an
  * answer is missing. When it fires, `advance` does what can be done without waiting, and starts it
  * again. SOCKS5 says how many bytes it wants, and just these are taken; an HTTP header has no
  * length, so there the bytes are looked at first, and what the handshake has used is taken after.
@@ -15,6 +15,7 @@
  */
 #include "passage.h"
 
+#include "dial.h"
 #include "failure.h"
 #include "handshake/http_connect.h"
 #include "handshake/refusal.h"
@@ -31,14 +32,14 @@ struct berth__passage {
     berth_loop *loop;
     const berth__passage_events *events;
     void *owner;
-    int descriptor; /* -1 when there is none */
-    bool dialling;
-    bool over; /* an event has ended it, or its owner has */
+    int descriptor;    /* -1 when there is none */
+    berth__dial *dial; /* NULL when there is none */
+    bool over;         /* an event has ended it, or its owner has */
     bool listens;
-    bool admits; /* takes the peer of a BIND when it comes */
-    bool told;   /* `bound` was called */
-    int error;   /* of the last address that failed */
-    size_t next; /* address to dial */
+    const berth__options *options;
+    bool admits;   /* takes the peer of a BIND when it comes */
+    bool told;     /* `bound` was called */
+    size_t worked; /* the address that was dialled last */
     size_t count;
     berth_address addresses[BERTH__MOST_ADDRESSES];
     berth__proxy proxy;
@@ -92,6 +93,9 @@ static void finish(berth__passage *passage)
 
 void berth__passage_cancel(berth__passage *passage)
 {
+    if (passage->dial != NULL)
+        berth__dial_cancel(passage->dial);
+    passage->dial = NULL;
     finish(passage);
     drop_descriptor(passage);
 }
@@ -136,31 +140,51 @@ static void watch_for(berth__passage *passage, unsigned events)
         fail(passage, berth__class_of(error), error);
 }
 
-/* Dials the next address that can be dialled; an errno if there is none. */
-static int dial(berth__passage *passage)
+static void advance(berth__passage *passage);
+
+static void dialled(void *core, int descriptor, size_t index)
 {
-    berth__backend *backend = passage->loop->backend;
-    while (passage->next < passage->count) {
-        const berth_address *address = &passage->addresses[passage->next++];
-        int error = operations_of(passage)->dial(backend, address, passage->proxy.value.port,
-                                                 &passage->descriptor);
-        if (error == 0) {
-            passage->dialling = true;
-            return 0;
-        }
-        passage->error = error;
-    }
-    return passage->error;
+    berth__passage *passage = core;
+    passage->dial = NULL;
+    passage->descriptor = descriptor;
+    /* Of those that were dialled, not of all, when it was dialled again. */
+    passage->worked += index;
+    advance(passage);
 }
 
-static void dial_next(berth__passage *passage)
+static void not_dialled(void *core, int error)
+{
+    berth__passage *passage = core;
+    passage->dial = NULL;
+    fail(passage, BERTH_ERROR_PROXY_CONNECTION_REFUSED, error);
+}
+
+static const berth__dial_events dial_events = {.dialled = dialled, .failed = not_dialled};
+
+/* Dials `count` addresses, from that which has worked on. Returns an errno. */
+static int dial(berth__passage *passage, size_t count)
+{
+    berth__dial_plan plan = {.addresses = passage->addresses + passage->worked,
+                             .count = count,
+                             .port = passage->proxy.value.port,
+                             .options = passage->options};
+    int error = 0;
+    passage->dial = berth__dial_start(passage->loop, &plan, &dial_events,
+                                      passage->watch.ready.owner, passage, &error);
+    return passage->dial != NULL ? 0 : error;
+}
+
+static void dial_again(berth__passage *passage)
 {
     drop_descriptor(passage);
-    int error = dial(passage);
-    if (error == 0)
-        watch_for(passage, BERTH__WATCH_WRITE);
-    else
+    int error = dial(passage, 1);
+    if (error != 0)
         fail(passage, BERTH_ERROR_PROXY_CONNECTION_REFUSED, error);
+}
+
+uint64_t berth__passage_step(berth__passage *passage)
+{
+    return passage->dial != NULL ? berth__dial_step(passage->dial) : UINT64_MAX;
 }
 
 /* ---- the handshake --------------------------------------------------------------------------- */
@@ -273,8 +297,7 @@ static void advance(berth__passage *passage)
                                                : passage->handshake.http.refusal);
         } else {
             berth__http_connect_again(&passage->handshake.http);
-            passage->next--; /* the address that has worked */
-            dial_next(passage);
+            dial_again(passage);
         }
         if (!more)
             return;
@@ -283,18 +306,8 @@ static void advance(berth__passage *passage)
 
 static void fired(berth__watch *watch, unsigned events)
 {
-    berth__passage *passage = (berth__passage *)watch;
     (void)events;
-    if (passage->dialling) {
-        passage->dialling = false;
-        int error = operations_of(passage)->dialled(passage->loop->backend, passage->descriptor);
-        if (error != 0) {
-            passage->error = error;
-            dial_next(passage);
-            return;
-        }
-    }
-    advance(passage);
+    advance((berth__passage *)watch);
 }
 
 int berth__passage_admit(berth__passage *passage, bool admit)
@@ -353,19 +366,13 @@ berth__passage *berth__passage_start(berth_loop *loop, const berth__passage_plan
     passage->owner = owner;
     passage->descriptor = -1;
     passage->listens = plan->listens;
-    passage->error = EADDRNOTAVAIL;
+    passage->options = plan->options;
     passage->count = plan->count;
     memcpy(passage->addresses, plan->addresses, plan->count * sizeof *plan->addresses);
     *ret_error = berth__proxy_copy(&passage->proxy, plan->proxy);
     if (*ret_error == 0)
-        *ret_error = dial(passage);
-    if (*ret_error == 0) {
-        berth__backend *backend = loop->backend;
-        *ret_error = backend->operations->watch_start(backend, &passage->watch, passage->descriptor,
-                                                      BERTH__WATCH_WRITE);
-    }
+        *ret_error = dial(passage, passage->count);
     if (*ret_error != 0) {
-        drop_descriptor(passage);
         berth__release(passage);
         return NULL;
     }

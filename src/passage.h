@@ -2,8 +2,8 @@
  * The way through a proxy: a connection to it, and the handshake that turns that connection into
  * one with the target, or into one with a peer that comes.
  *
- *     start -> dial, the next address if that fails -> handshake -> [bound] -> opened
- *                                                               \-> failed
+ *     start -> dial the addresses (dial.h) -> handshake -> [bound] -> opened
+ *                                                       \-> failed
  *
  * A passage holds a bare descriptor and takes from it exactly what belongs to the handshake, so
  * that the descriptor it ends with can be adopted or handed to another thread. It belongs to one
@@ -37,12 +37,13 @@ typedef struct berth__passage_events {
 
 typedef struct berth__passage_plan {
     const berth_proxy *proxy;       /* copied with its texts; SOCKS5 or HTTP */
-    const berth_address *addresses; /* of the proxy, to be tried in turn; copied */
+    const berth_address *addresses; /* of the proxy, to be tried as dial.h does; copied */
     size_t count;
     const char *name; /* of the target, borrowed; NULL: `address` */
     berth_address address;
     uint16_t port;
-    bool listens; /* SOCKS5 only: BIND */
+    bool listens;                  /* SOCKS5 only: BIND */
+    const berth__options *options; /* of the descriptor, borrowed; NULL: none */
 } berth__passage_plan;
 
 /* Begins. NULL with an errno in *ret_error if that is not possible: no memory, no descriptor, no
@@ -54,6 +55,9 @@ berth__passage *berth__passage_start(struct berth_loop *loop, const berth__passa
 /* While waiting for the peer of a BIND: whether to take it when it comes. At first it is not.
  * Returns an errno if that cannot be watched for; it may be tried again. */
 int berth__passage_admit(berth__passage *passage, bool admit);
+
+/* In a wait that runs no timers: does what is due, as berth__dial_step. */
+uint64_t berth__passage_step(berth__passage *passage);
 
 /* Drops the connection, without a word. */
 void berth__passage_cancel(berth__passage *passage);

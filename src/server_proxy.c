@@ -266,6 +266,10 @@ static uint64_t step(void *object)
         again = berth__resolver_step(server->object.loop);
         berth__lookups_run(server->object.loop, server);
     }
+    if (server->bind != NULL && server->bind->passage != NULL) {
+        uint64_t next = berth__passage_step(server->bind->passage);
+        again = next < again ? next : again;
+    }
     return again;
 }
 
@@ -275,8 +279,10 @@ uint64_t berth__server_bind_step(berth_server *server)
     if (bind == NULL || bind->limit.place == 0)
         return UINT64_MAX;
     uint64_t due = bind->limit.time;
-    if (due > berth__loop_clock(server->object.loop))
-        return due;
+    if (due > berth__loop_clock(server->object.loop)) {
+        uint64_t next = bind->passage != NULL ? berth__passage_step(bind->passage) : UINT64_MAX;
+        return next < due ? next : due;
+    }
     berth__deadline_stop(&server->object.loop->timers, &bind->limit);
     limit_expired(&bind->limit);
     return UINT64_MAX;

@@ -55,6 +55,8 @@ typedef struct berth__remote {
     char *through;                     /* the proxy of that attempt, for texts; NULL for none */
     struct berth__proxy *proxy;        /* as set; NULL: the default one */
     struct berth_proxy_header *header; /* to be written in front of the output; NULL: none */
+    berth__options *options;           /* set without a connection; NULL: none */
+    uint16_t late_options;             /* bits: those that the attempts at hand may not have */
     uint8_t *values;                   /* of the PROXY header that has come, or NULL */
     size_t values_size;
     struct berth__connector *connector; /* while connecting */
@@ -192,6 +194,8 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
 void berth__socket_finish_reading(berth_socket *socket);
 void berth__socket_drop_input(berth_socket *socket);
 berth__remote *berth__socket_remote(berth_socket *socket); /* made if need be; NULL: no memory */
+/* Gives a connection those options that were set while it was being made. */
+void berth__socket_set_late_options(berth_socket *socket);
 /* Copies the values of a PROXY header; false when out of memory. */
 bool berth__remote_keep_values(berth__remote *remote, const uint8_t *values, size_t size);
 /* Forgets what was kept for texts, settings and headers. */

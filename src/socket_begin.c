@@ -156,7 +156,7 @@ static int bind_stream(berth_socket *socket, berth_address address, uint16_t por
         stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
     if (stream == NULL)
         return ENOMEM;
-    int error = operations->bind(loop->backend, stream, &address, port);
+    int error = operations->bind(loop->backend, stream, &address, port, remote->options);
     if (error != 0) {
         berth__loop_drop_stream(loop, stream);
         return error;

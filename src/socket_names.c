@@ -33,6 +33,20 @@ static const berth__stream *named_stream(const berth_socket *socket)
     return parting != NULL ? parting->stream : NULL;
 }
 
+/* A bound port that was left open is chosen when somebody asks for it, and is kept from then on. */
+static void choose_port(berth_socket *socket)
+{
+    const berth_loop *loop = socket->object.loop;
+    const berth__backend_operations *operations = loop->backend->operations;
+    berth__remote *remote = socket->remote;
+    berth_address *address = &remote->address[BERTH__LOCAL];
+    if (socket->stream == NULL || socket->stream->descriptor < 0)
+        return; /* the attempts are on their way, and each has its own */
+    if (operations->bind(loop->backend, socket->stream, address, 0, NULL) == 0)
+        (void)operations->name_of(loop->backend, socket->stream->descriptor, BERTH__LOCAL, address,
+                                  &remote->port[BERTH__LOCAL]);
+}
+
 /* Looks up both parts of a name: the null address and 0 if there is none. */
 static berth_address look_up(const berth_socket *asked, berth__side side, uint16_t *ret_port)
 {
@@ -43,6 +57,8 @@ static berth_address look_up(const berth_socket *asked, berth__side side, uint16
     berth__remote *remote = socket->remote;
     berth_address address = BERTH_ADDRESS_NULL;
     *ret_port = 0;
+    if (remote != NULL && remote->bound && side == BERTH__LOCAL && remote->port[side] == 0)
+        choose_port(socket);
     if (remote != NULL && remote->known[side]) {
         *ret_port = remote->port[side];
         return remote->address[side];
@@ -183,6 +199,7 @@ void berth__remote_clear(berth__remote *remote)
     berth__release(remote->through);
     berth__release(remote->proxy);
     berth__release(remote->header);
+    berth__release(remote->options);
     berth__release(remote->values);
 }
 
@@ -228,6 +245,54 @@ bool berth_socket_set_proxy_header(berth_socket *socket, const berth_proxy_heade
 
 /* ---- options --------------------------------------------------------------------------------- */
 
+/* Without a connection there may be no descriptor, or several. What can be refused is refused now;
+ * what only the kernel knows to be wrong fails the attempt. Returns an errno. */
+static int keep_option(berth_socket *socket, berth_socket_option which, int value)
+{
+    if ((unsigned)which >= BERTH__OPTIONS || (value < 0 && which != BERTH_OPTION_LINGER))
+        return EINVAL;
+    if (socket->object.freed)
+        return ENOTCONN;
+    berth__remote *remote = berth__socket_remote(socket);
+    if (remote != NULL && remote->options == NULL)
+        remote->options = berth__allocate_zero(sizeof *remote->options);
+    if (remote == NULL || remote->options == NULL)
+        return ENOMEM;
+    uint16_t bit = (uint16_t)(1u << (unsigned)which);
+    remote->options->set |= bit;
+    remote->options->values[which] = value;
+    remote->late_options |= bit;
+    return 0;
+}
+
+static int kept_option(const berth_socket *socket, berth_socket_option which, int *ret_value)
+{
+    const berth__options *options = socket->remote != NULL ? socket->remote->options : NULL;
+    if ((unsigned)which >= BERTH__OPTIONS)
+        return EINVAL;
+    if (options == NULL || (options->set >> which & 1) == 0)
+        return ENOTCONN;
+    *ret_value = options->values[which];
+    return 0;
+}
+
+void berth__socket_set_late_options(berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    berth__remote *remote = socket->remote;
+    for (unsigned which = 0; which < BERTH__OPTIONS && remote->late_options != 0; which++) {
+        int value = remote->options->values[which];
+        bool late = (remote->late_options >> which & 1) != 0;
+        remote->late_options &= (uint16_t) ~(1u << which);
+        if (!late)
+            continue;
+        int error = backend->operations->option(backend, socket->stream->descriptor,
+                                                (berth_socket_option)which, &value, true);
+        if (error != 0)
+            berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_OPTION);
+    }
+}
+
 static bool option(berth_socket *socket, berth_socket_option which, int *value, bool set)
 {
     berth_loop *loop = socket->object.loop;
@@ -236,6 +301,10 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
     if (socket->stream != NULL && socket->stream->descriptor >= 0)
         error = loop->backend->operations->option(loop->backend, socket->stream->descriptor, which,
                                                   value, set);
+    else if (!set)
+        error = kept_option(socket, which, value);
+    if (set && !berth_socket_is_valid(socket) && (error == 0 || error == ENOTCONN))
+        error = keep_option(socket, which, *value);
     if (error == 0)
         return true;
     berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_OPTION);

@@ -61,7 +61,10 @@ typedef enum berth_socket_option {
     BERTH_OPTION_SEND_BUFFER_SIZE = 6,    /**< bytes of the kernel's; it doubles what is set */
     BERTH_OPTION_RECEIVE_BUFFER_SIZE = 7, /**< bytes of the kernel's; it doubles what is set */
     /** seconds that closing waits in the kernel; -1 for off, 0 resets */
-    BERTH_OPTION_LINGER = 8
+    BERTH_OPTION_LINGER = 8,
+    /** milliseconds that sent bytes, or questions of keep-alive, may stay unanswered until the
+     * kernel ends the connection; 0 for the system's own limits */
+    BERTH_OPTION_USER_TIMEOUT = 9
 } berth_socket_option;
 
 /** A TCP socket. Opaque. */
@@ -199,7 +202,8 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  * Begins to connect. States: UNCONNECTED or BOUND; in another state the call fails with class
  * OPERATION and the connection at hand goes on. Inside the call the state becomes CONNECTING; what
  * follows is `connected`, or `state_changed` to UNCONNECTED and `error_occurred`:
- * CONNECTION_REFUSED, NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
+ * CONNECTION_REFUSED (also where the connection met itself, for want of anybody else on a port of
+ * this host), NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
  * connected inside the call. Class and text are set already in `state_changed`; if that begins the
  * next attempt, `error_occurred` is not called for the one that failed.
  *
@@ -207,7 +211,7 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  * its address: it returns true, and what is wrong comes from the loop. So a handler may try again
  * as often as it likes without recursion.
  *
- * @param address  IPv4 or IPv6; a wildcard stands for this host
+ * @param address  IPv4 or IPv6; a wildcard stands for this host, ANY by either family
  * @return false if it could not begin: the state is UNCONNECTED (in the wrong state: as before),
  *         class and text are set, and error_occurred was called, but not inside itself
  */
@@ -228,7 +232,9 @@ BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *ho
 /**
  * Binds a local name before connecting: the state becomes BOUND. States: only UNCONNECTED.
  *
- * @param port  0 to have the system choose a free one
+ * @param port  0 to have the system choose a free one. It is chosen when berth_socket_local_port is
+ *              called, and stays the socket's then; else by the connect, which can share a port
+ * with connections to other targets.
  * @return false with class and text set, and error_occurred called, but not inside that of another
  *         call that could not begin: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, SOCKET_ACCESS,
  *         UNSUPPORTED_OPERATION, OPERATION (in another state)
@@ -297,13 +303,18 @@ BERTH_API void berth_socket_set_connect_timeout(berth_socket *socket, uint32_t m
 BERTH_API const char *berth_socket_peer_name(const berth_socket *socket);
 
 /**
- * Sets an option of the connection.
+ * Sets an option. While CONNECTED or CLOSING it is one of that connection alone. In the other
+ * states it is kept for the socket: every descriptor that a bind or connect makes from then on has
+ * it from its beginning, and those of an attempt at hand get it as well. What only the system can
+ * find wrong with a kept one fails the bind or connect, with class UNSUPPORTED_OPERATION.
  *
- * @return false without a connection, or if the system refuses: class and text are set
+ * @return false if there is no such option or value, or if the system refuses
+ * (UNSUPPORTED_OPERATION), or when out of memory (SOCKET_RESOURCE): class and text are set
  */
 BERTH_API bool berth_socket_set_option(berth_socket *socket, berth_socket_option which, int value);
 
-/** Reads an option. @param ret_value  set on success only @return as berth_socket_set_option */
+/** Reads an option: the descriptor's, or without one what was kept. @param ret_value  set on
+ * success only @return false as berth_socket_set_option, and if there is neither */
 BERTH_API bool berth_socket_get_option(berth_socket *socket, berth_socket_option which,
                                        int *ret_value);
 

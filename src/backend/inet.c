@@ -281,39 +281,89 @@ int berth__inet_check_stream(int descriptor)
     return set_blocking(descriptor, true);
 }
 
-static int open_stream(int family, int *ret_descriptor)
+static int set_options(int descriptor, const berth__options *options)
+{
+    int error = 0;
+    for (unsigned which = 0; options != NULL && which < BERTH__OPTIONS && error == 0; which++) {
+        int value = options->values[which];
+        if ((options->set >> which & 1) != 0)
+            error = berth__inet_option(descriptor, (berth_socket_option)which, &value, true);
+    }
+    return error;
+}
+
+static int open_stream(int family, const berth__options *options, int *ret_descriptor)
 {
     int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     int descriptor = BERTH__SYSTEM("socket", socket(family, type, 0));
     if (descriptor < 0)
         return errno;
     (void)set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
-    *ret_descriptor = descriptor;
-    return 0;
-}
-
-int berth__inet_bind(const berth_address *address, uint16_t port, int *ret_descriptor)
-{
-    struct sockaddr_storage storage;
-    socklen_t length = 0;
-    int descriptor = -1;
-    int error = berth__inet_to_sockaddr(address, port, &storage, &length);
-    if (error == 0)
-        error = open_stream(storage.ss_family, &descriptor);
-    if (error != 0)
-        return error;
-    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (storage.ss_family == AF_INET6)
-        (void)set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY,
-                         address->family != BERTH_ADDRESS_FAMILY_ANY);
-    const struct sockaddr *name = (const struct sockaddr *)&storage;
-    if (BERTH__SYSTEM("bind", bind(descriptor, name, length)) < 0) {
-        error = errno;
+    int error = set_options(descriptor, options);
+    if (error != 0) {
         close_quietly(descriptor);
         return error;
     }
     *ret_descriptor = descriptor;
     return 0;
+}
+
+static int bind_to(int descriptor, const struct sockaddr_storage *storage, socklen_t length)
+{
+    const struct sockaddr *name = (const struct sockaddr *)storage;
+    return BERTH__SYSTEM("bind", bind(descriptor, name, length)) < 0 ? errno : 0;
+}
+
+static int bind_at(const struct sockaddr_storage *storage, socklen_t length, bool both_families,
+                   bool port_open, const berth__options *options, int *ret_descriptor)
+{
+    int descriptor = -1;
+    int error = open_stream(storage->ss_family, options, &descriptor);
+    if (error != 0)
+        return error;
+    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (storage->ss_family == AF_INET6)
+        (void)set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !both_families);
+    /* Else bind takes one of the few ports there are for this descriptor alone, where a connection
+     * can share it with those to other targets. */
+    if (port_open)
+        (void)set_option(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    error = bind_to(descriptor, storage, length);
+    if (error == 0)
+        *ret_descriptor = descriptor;
+    else
+        close_quietly(descriptor);
+    return error;
+}
+
+static int choose_port(int descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    struct sockaddr *name = (struct sockaddr *)&storage;
+    if (BERTH__SYSTEM("getsockname", getsockname(descriptor, name, &length)) < 0 ||
+        set_option(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0) < 0)
+        return errno;
+    return bind_to(descriptor, &storage, length);
+}
+
+int berth__inet_bind(const berth_address *address, uint16_t port, const berth__options *options,
+                     int *descriptor)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = 0;
+    if (*descriptor >= 0)
+        return choose_port(*descriptor);
+    int error = berth__inet_to_sockaddr(address, port, &storage, &length);
+    if (error != 0)
+        return error;
+    bool any = address->family == BERTH_ADDRESS_FAMILY_ANY;
+    error = bind_at(&storage, length, any, port == 0, options, descriptor);
+    if (!any || (error != EAFNOSUPPORT && error != EADDRNOTAVAIL))
+        return error;
+    berth_address ipv4 = {.family = BERTH_ADDRESS_FAMILY_IPV4};
+    (void)berth__inet_to_sockaddr(&ipv4, port, &storage, &length);
+    return bind_at(&storage, length, false, port == 0, options, descriptor);
 }
 
 /* An IPv6 socket reaches an IPv4 host by its mapped address. */
@@ -330,7 +380,8 @@ static berth_address mapped_for(int descriptor, berth_address address)
     return berth_address_ipv6(bytes);
 }
 
-int berth__inet_connect(const berth_address *address, uint16_t port, int *descriptor)
+int berth__inet_connect(const berth_address *address, uint16_t port, const berth__options *options,
+                        int *descriptor)
 {
     struct sockaddr_storage storage;
     socklen_t length = 0;
@@ -338,7 +389,7 @@ int berth__inet_connect(const berth_address *address, uint16_t port, int *descri
     berth_address target = bound ? mapped_for(*descriptor, *address) : *address;
     int error = berth__inet_to_sockaddr(&target, port, &storage, &length);
     if (error == 0 && !bound)
-        error = open_stream(storage.ss_family, descriptor);
+        error = open_stream(storage.ss_family, options, descriptor);
     if (error != 0)
         return error;
     const struct sockaddr *name = (const struct sockaddr *)&storage;

@@ -33,12 +33,15 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
 int berth__inet_check_listener(int descriptor);
 int berth__inet_check_stream(int descriptor);
 
-/* Makes a descriptor with a local name. Returns an errno; nothing stays open then. */
-int berth__inet_bind(const berth_address *address, uint16_t port, int *ret_descriptor);
+/* Makes a descriptor with a local name, or, given one that was bound with port 0, has its port
+ * chosen. Returns an errno; nothing that was made stays open then. */
+int berth__inet_bind(const berth_address *address, uint16_t port, const berth__options *options,
+                     int *descriptor);
 
 /* Begins to connect without waiting: the descriptor given, or, if that is -1, a new one. Returns 0
  * (connected at once), EINPROGRESS, or an errno; a new descriptor is closed then. */
-int berth__inet_connect(const berth_address *address, uint16_t port, int *descriptor);
+int berth__inet_connect(const berth_address *address, uint16_t port, const berth__options *options,
+                        int *descriptor);
 
 /* Sets or gets an option of a connection; an errno. */
 int berth__inet_option(int descriptor, berth_socket_option which, int *value, bool set);
@@ -64,7 +67,7 @@ int berth__inet_reserve(void);
 size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);
 /* The operations of the same names, in inet_bare.c. */
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
-                     int *ret_descriptor);
+                     const berth__options *options, int *ret_descriptor);
 int berth__inet_dialled(berth__backend *backend, int descriptor);
 ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, size_t size,
                            bool keep);

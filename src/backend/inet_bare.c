@@ -17,11 +17,11 @@
 #include "system.h"
 
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
-                     int *ret_descriptor)
+                     const berth__options *options, int *ret_descriptor)
 {
     (void)backend;
     int descriptor = -1;
-    int error = berth__inet_connect(address, port, &descriptor);
+    int error = berth__inet_connect(address, port, options, &descriptor);
     if (error != 0 && error != EINPROGRESS)
         return error;
     *ret_descriptor = descriptor;

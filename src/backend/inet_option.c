@@ -30,6 +30,7 @@ static const place places[] = {
     [BERTH_OPTION_SEND_BUFFER_SIZE] = {SOL_SOCKET, SO_SNDBUF},
     [BERTH_OPTION_RECEIVE_BUFFER_SIZE] = {SOL_SOCKET, SO_RCVBUF},
     [BERTH_OPTION_LINGER] = {SOL_SOCKET, SO_LINGER},
+    [BERTH_OPTION_USER_TIMEOUT] = {IPPROTO_TCP, TCP_USER_TIMEOUT},
 };
 
 static int set_int(int descriptor, int level, int name, int value)

@@ -206,13 +206,21 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
     return 0;
 }
 
+static int choose_port(berth__kernel *kernel, berth__sim_end *end)
+{
+    if (end->local_port != 0)
+        return EINVAL;
+    end->local_port = berth__kernel_free_port(kernel, &end->local_address);
+    return 0;
+}
+
 /* A bound stream has an end that is connected with nobody. */
 static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                    uint16_t port)
+                    uint16_t port, const berth__options *options)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (stream->descriptor >= 0)
-        return EINVAL;
+        return choose_port(kernel, stream->own.connection);
     if (berth__kernel_at_limit(kernel))
         return EMFILE;
     int error = berth__kernel_bind_error(kernel, address, port, false);
@@ -220,9 +228,10 @@ static int sim_bind(berth__backend *backend, berth__stream *stream, const berth_
         return error;
     berth__sim_end *end = berth__kernel_new_end(kernel);
     end->local_address = *address;
-    end->local_port = port != 0 ? port : berth__kernel_free_port(kernel, address);
+    end->local_port = port; /* 0: left open */
     int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
     attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
+    berth__kernel_set_options(end, options);
     return 0;
 }
 
@@ -232,16 +241,18 @@ static void take_place(berth__sim_end *end, berth__sim_end *bound)
     if (berth__kernel_is_wildcard(&bound->local_address))
         bound->local_address = end->local_address;
     end->local_address = bound->local_address;
-    end->local_port = bound->local_port;
+    if (bound->local_port != 0)
+        end->local_port = bound->local_port;
+    memcpy(end->options, bound->options, sizeof end->options);
     if (end->other != NULL) {
         end->other->peer_address = bound->local_address;
-        end->other->peer_port = bound->local_port;
+        end->other->peer_port = end->local_port;
     }
     berth__kernel_close_end(bound, false);
 }
 
 static int sim_connect(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                       uint16_t port)
+                       uint16_t port, const berth__options *options)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (address->family == BERTH_ADDRESS_FAMILY_NULL)
@@ -256,6 +267,8 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
         end->connect_error = ECONNREFUSED;
     }
     int descriptor = stream->descriptor;
+    if (descriptor < 0)
+        berth__kernel_set_options(end, options);
     if (descriptor < 0)
         descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
     else
@@ -670,13 +683,11 @@ static int sim_option(berth__backend *backend, int descriptor, berth_socket_opti
         return berth__kernel_not_ours(descriptor);
     if (entry->kind != ENTRY_END)
         return ENOTSOCK;
-    if ((unsigned)which >= KERNEL_OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
+    if ((unsigned)which >= BERTH__OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
         return EINVAL;
     berth__sim_end *end = entry->of.end;
-    bool doubled =
-        which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
     if (set)
-        end->options[which] = doubled ? 2 * *value : *value;
+        berth__kernel_set_option(end, which, *value);
     else
         *value = end->options[which];
     return 0;

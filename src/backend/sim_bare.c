@@ -12,8 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value)
+{
+    bool doubled =
+        which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
+    end->options[which] = doubled ? 2 * value : value;
+}
+
+void berth__kernel_set_options(berth__sim_end *end, const berth__options *options)
+{
+    for (unsigned which = 0; options != NULL && which < BERTH__OPTIONS; which++) {
+        if ((options->set >> which & 1) != 0)
+            berth__kernel_set_option(end, (berth_socket_option)which, options->values[which]);
+    }
+}
+
 int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,
-                    int *ret_descriptor)
+                    const berth__options *options, int *ret_descriptor)
 {
     berth__kernel *kernel = kernel_of(backend);
     if (address->family == BERTH_ADDRESS_FAMILY_NULL)
@@ -27,6 +42,7 @@ int berth__sim_dial(berth__backend *backend, const berth_address *address, uint1
         end = berth__kernel_new_end(kernel);
         end->connect_error = ECONNREFUSED;
     }
+    berth__kernel_set_options(end, options);
     *ret_descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
     berth__kernel_entry_of(kernel, *ret_descriptor)->of.end = end;
     return 0;

@@ -376,8 +376,8 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
 {
     berth_address target = *address;
     if (berth__kernel_is_wildcard(address))
-        target = address->family == BERTH_ADDRESS_FAMILY_IPV6 ? BERTH_ADDRESS_LOOPBACK_IPV6
-                                                              : BERTH_ADDRESS_LOOPBACK;
+        target = address->family == BERTH_ADDRESS_FAMILY_IPV4 ? BERTH_ADDRESS_LOOPBACK
+                                                              : BERTH_ADDRESS_LOOPBACK_IPV6;
     berth__kernel_port *port = find_port(kernel, &target, number);
     if (port == NULL)
         return NULL;

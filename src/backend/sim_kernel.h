@@ -22,8 +22,6 @@ typedef struct berth__kernel berth__kernel;
 typedef struct berth__kernel_port berth__kernel_port;
 typedef struct berth__kernel_frame berth__kernel_frame;
 
-#define KERNEL_OPTIONS (BERTH_OPTION_LINGER + 1)
-
 struct berth__sim_end {
     berth__sim_end *next; /* in the list of all ends */
     berth__sim_end *next_queued;
@@ -38,7 +36,7 @@ struct berth__sim_end {
     int error; /* pending, reported once */
     int connect_error;
     uint32_t checksum; /* of the send in flight */
-    int options[KERNEL_OPTIONS];
+    int options[BERTH__OPTIONS];
     berth_address local_address;
     berth_address peer_address;
     uint16_t local_port;
@@ -184,8 +182,10 @@ void berth__kernel_run_watch(berth__watch *watch);
 void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest);
 
 /* The operations of the same names, in sim_bare.c. */
+void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value);
+void berth__kernel_set_options(berth__sim_end *end, const berth__options *options);
 int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,
-                    int *ret_descriptor);
+                    const berth__options *options, int *ret_descriptor);
 int berth__sim_dialled(berth__backend *backend, int descriptor);
 ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, size_t size,
                           bool keep);

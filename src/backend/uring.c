@@ -312,17 +312,18 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
 }
 
 static int bind_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                       uint16_t port)
+                       uint16_t port, const berth__options *options)
 {
     (void)backend;
-    return berth__inet_bind(address, port, &stream->descriptor);
+    return berth__inet_bind(address, port, options, &stream->descriptor);
 }
 
 /* Not by IORING_OP_CONNECT, for which the address would have to be kept somewhere. */
 static int connect_stream(berth__backend *backend, berth__stream *stream,
-                          const berth_address *address, uint16_t port)
+                          const berth_address *address, uint16_t port,
+                          const berth__options *options)
 {
-    int error = berth__inet_connect(address, port, &stream->descriptor);
+    int error = berth__inet_connect(address, port, options, &stream->descriptor);
     if (error != 0 && error != EINPROGRESS)
         return error;
     stream->flags = CONNECTING;

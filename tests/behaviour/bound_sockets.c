@@ -138,3 +138,31 @@ CASE(bound_socket_that_stays_in_a_queue, "S5.5 S3.17",
     ck_assert_ptr_eq(berth_server_next_pending_connection(queue->server), taken->socket);
     connect_and_talk(taken, port);
 }
+
+CASE(port_of_a_bound_socket, "S3.17 T23",
+     "left open by the bind, chosen when it is asked for, and kept through the connect")
+{
+    struct host *host = host_listening("h");
+    uint16_t port = host->port;
+    host->takes = true;
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert(
+        berth_address_equal(berth_socket_local_address(actor->socket), BERTH_ADDRESS_LOOPBACK));
+    int descriptor = berth_socket_descriptor(actor->socket);
+    uint16_t own = berth_socket_local_port(actor->socket);
+    ck_assert_uint_ne(own, 0);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), own);
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(actor->connects == 1);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), own);
+    ck_assert_int_eq(berth_socket_descriptor(actor->socket), descriptor);
+    UNTIL(host->count == 1);
+    ck_assert_uint_eq(berth_socket_peer_port(host->taken[0]->socket), own);
+    struct actor *other = actor_new("o");
+    ck_assert(berth_socket_bind(other->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert(berth_socket_connect_to_address(other->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(other->connects == 1);
+    ck_assert_uint_ne(berth_socket_local_port(other->socket), 0);
+    ck_assert_uint_ne(berth_socket_local_port(other->socket), own);
+}

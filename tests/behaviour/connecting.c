@@ -323,3 +323,45 @@ CASE(write_of_a_bound_socket_that_connects, "S3.14 S3.17",
     ck_assert(peer_hears(peer, "early early "));
     ck_assert_uint_eq(actor->errors, 0);
 }
+
+CASE(connection_with_itself_is_refused, "S3.13",
+     "a socket whose own port is the one that it connects to, where nobody listens; the port is "
+     "free "
+     "at once")
+{
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_socket_local_port(actor->socket);
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_CONNECTION_REFUSED);
+    ck_assert_uint_eq(actor->connects, 0);
+    world_settle();
+    struct host *host = host_new("h");
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
+}
+
+CASE(either_family_of_the_wildcard, "socket.h",
+     "ANY reaches a server of this host that has one family only, and nobody where there is none")
+{
+    static const berth_special_address kinds[] = {BERTH_SPECIAL_ANY_IPV4, BERTH_SPECIAL_ANY_IPV6,
+                                                  BERTH_SPECIAL_ANY};
+    for (size_t i = 0; i < 3; i++) {
+        struct host *host = host_new("h");
+        if (!berth_server_listen(host->server, berth_address_special(kinds[i]), 0))
+            continue; /* no IPv6 here */
+        for (unsigned bound = 0; bound < 2; bound++) {
+            struct actor *actor = actor_new("c");
+            if (bound == 1)
+                ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_ANY, 0));
+            ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_ANY,
+                                                      berth_server_port(host->server)));
+            UNTIL(actor->connects == 1);
+            ck_assert(berth_address_is_loopback(berth_socket_peer_address(actor->socket)));
+        }
+    }
+    struct actor *actor = actor_new("c");
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_ANY, world_free_port());
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_CONNECTION_REFUSED);
+}

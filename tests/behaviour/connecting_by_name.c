@@ -280,6 +280,81 @@ CASE(deaf_address_does_not_hold_up, "S3.12",
     name_server_stop();
 }
 
+static int accept_soon(int listener)
+{
+    int descriptor = -1;
+    for (int turn = 0; turn < WORLD_TURNS && descriptor < 0; turn++) {
+        world_turn();
+        descriptor = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    }
+    ck_assert_int_ge(descriptor, 0);
+    return descriptor;
+}
+
+/* Answers one SOCKS5 client, whose greeting and request are of known sizes. */
+static void answer_as_socks5(int listener)
+{
+    static const char reply[] = "\5\0\5\0\0\1\x0a\0\0\1\x30\x39";
+    int descriptor = accept_soon(listener);
+    ck_assert_int_eq(send(descriptor, reply, sizeof reply - 1, 0), sizeof reply - 1);
+    world_note(descriptor);
+}
+
+CASE(deaf_address_of_a_proxy, "S6.30 S3.12",
+     "a proxy by name whose first address is silent is reached by its second")
+{
+    int deaf[FULL + 1];
+    name_server_start(table);
+    uint16_t port = deaf_port(deaf);
+    int good = listen_on("127.0.0.3", &port, 5);
+    struct actor *actor = actor_new("c");
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "second.test", .port = port};
+    ck_assert(berth_socket_set_proxy(actor->socket, &proxy));
+    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_LOW_DELAY, 1));
+    ck_assert(berth_socket_connect_to_host(actor->socket, "host.example", 80));
+    answer_as_socks5(good);
+    UNTIL(actor->connects == 1);
+    int value = 0;
+    ck_assert(berth_socket_get_option(actor->socket, BERTH_OPTION_LOW_DELAY, &value));
+    ck_assert_int_eq(value, 1);
+    actor_free_socket(actor);
+
+    /* Given up while two attempts run. */
+    actor = actor_new("d");
+    ck_assert(berth_socket_set_proxy(actor->socket, &proxy));
+    ck_assert(berth_socket_connect_to_host(actor->socket, "host.example", 80));
+    int descriptor = accept_soon(good);
+    berth_socket_abort(actor->socket);
+    close(descriptor);
+
+    /* In a wait, which runs no timers. */
+    ck_assert(berth_socket_connect_to_host(actor->socket, "host.example", 80));
+    ck_assert(!berth_socket_wait_for_connected(actor->socket, 2000));
+    descriptor = accept4(good, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(descriptor, 0);
+    close(descriptor);
+    world_close_noted();
+    name_server_stop();
+}
+
+CASE(silent_proxy_of_a_server, "S6.12 S6.30 S3.12",
+     "listening through a proxy whose first address is silent reaches the second")
+{
+    int deaf[FULL + 1];
+    name_server_start(table);
+    uint16_t port = deaf_port(deaf);
+    int good = listen_on("127.0.0.3", &port, 5);
+    struct host *host = host_new("h");
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "second.test", .port = port};
+    ck_assert(berth_server_set_proxy(host->server, &proxy));
+    ck_assert(!berth_server_listen(host->server, berth_address_ipv4(0xc0000201), 0));
+    int descriptor = accept4(good, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(descriptor, 0);
+    close(descriptor);
+    world_close_noted();
+    name_server_stop();
+}
+
 CASE(refusing_address_is_passed_over, "S3.12", "after a refusal the next address is tried at once")
 {
     name_server_start(table);

@@ -166,3 +166,119 @@ CASE(low_delay, "S3.7", "off at first, on and off")
     ck_assert(berth_socket_set_option(server->socket, BERTH_OPTION_LOW_DELAY, 0));
     ck_assert_int_eq(get(server->socket, BERTH_OPTION_LOW_DELAY), 0);
 }
+
+/* ---- before there is a connection ------------------------------------------------------------ */
+
+static const struct {
+    berth_socket_option which;
+    int value;
+    int had; /* by the kernel */
+    int level;
+    int name;
+} early[] = {
+    {BERTH_OPTION_LOW_DELAY, 1, 1, IPPROTO_TCP, TCP_NODELAY},
+    {BERTH_OPTION_KEEP_ALIVE, 1, 1, SOL_SOCKET, SO_KEEPALIVE},
+    {BERTH_OPTION_RECEIVE_BUFFER_SIZE, 30000, 60000, SOL_SOCKET, SO_RCVBUF},
+    {BERTH_OPTION_TYPE_OF_SERVICE, 0x20, 0x20, IPPROTO_IP, IP_TOS},
+    {BERTH_OPTION_USER_TIMEOUT, 7000, 7000, IPPROTO_TCP, TCP_USER_TIMEOUT},
+};
+
+#define EARLY (sizeof early / sizeof early[0])
+
+static void set_early(berth_socket *socket)
+{
+    for (size_t i = 0; i < EARLY; i++)
+        ck_assert(berth_socket_set_option(socket, early[i].which, early[i].value));
+}
+
+static void check_early(berth_socket *socket)
+{
+    for (size_t i = 0; i < EARLY; i++) {
+        ck_assert_int_eq(get(socket, early[i].which), early[i].had);
+        if (!world_is_simulated())
+            ck_assert_int_eq(kernel_has(socket, early[i].level, early[i].name), early[i].had);
+    }
+}
+
+static void set_early_on_the_way(struct actor *actor)
+{
+    if (actor->state == BERTH_STATE_CONNECTING)
+        set_early(actor->socket);
+}
+
+CASE(
+    options_before_a_connection, "socket.h",
+    "set before bind, before connect, and on the way: the connection has them, and so has the next")
+{
+    struct host *host = host_listening("h");
+    host->takes = true;
+    for (unsigned way = 0; way < 4; way++) {
+        struct actor *actor = actor_new("c");
+        if (way == 0)
+            set_early(actor->socket);
+        if (way < 2)
+            ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+        if (way == 0)
+            check_early(actor->socket);
+        if (way == 1 || way == 2)
+            set_early(actor->socket);
+        if (way == 2)
+            ck_assert_int_eq(get(actor->socket, BERTH_OPTION_USER_TIMEOUT), 7000);
+        if (way == 3)
+            actor->on_state = set_early_on_the_way;
+        for (unsigned again = 0; again < 2; again++) {
+            ck_assert(
+                berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+            UNTIL(actor->connects == again + 1);
+            check_early(actor->socket);
+            berth_socket_abort(actor->socket);
+        }
+        actor_free_socket(actor);
+    }
+}
+
+CASE(options_set_after_the_call, "socket.h",
+     "an attempt that is under way has them when it is done")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    set_early(actor->socket);
+    UNTIL(actor->connects == 1);
+    check_early(actor->socket);
+}
+
+CASE(options_of_one_connection, "socket.h", "what is set while connected is not kept")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    for (unsigned again = 0; again < 2; again++) {
+        ck_assert(
+            berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+        UNTIL(actor->connects == again + 1);
+        ck_assert_int_eq(get(actor->socket, BERTH_OPTION_LOW_DELAY), 0);
+        ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_LOW_DELAY, 1));
+        berth_socket_abort(actor->socket);
+    }
+    int value = -77;
+    ck_assert(!berth_socket_get_option(actor->socket, BERTH_OPTION_LOW_DELAY, &value));
+    ck_assert_int_eq(value, -77);
+    ck_assert(!berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_COUNT, -1));
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+}
+
+CASE(option_that_the_kernel_refuses, "socket.h", "a kept one fails the bind and the connect")
+{
+    real_kernel_only();
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, 0));
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, 9));
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    UNTIL(actor->connects == 1);
+    ck_assert_int_eq(get(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE), 9);
+}

@@ -246,15 +246,21 @@ CASE(stream_is_bound, "bind",
     berth_address here = BERTH_ADDRESS_LOOPBACK;
     kit_stream *stream = kit_stream_new("a", NULL);
     kit_stream *idle = kit_stream_new("idle", NULL);
-    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), 0);
-    ck_assert_int_eq(kit()->operations->bind(kit(), &idle->stream, &here, 0), 0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), 0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &idle->stream, &here, 0, NULL), 0);
     int descriptor = stream->stream.descriptor;
     berth_address address;
     uint16_t bound;
     ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &bound),
                      0);
     ck_assert(berth_address_equal(address, here));
+    ck_assert_uint_eq(bound, 0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), 0);
+    ck_assert_int_eq(kit()->operations->name_of(kit(), descriptor, BERTH__LOCAL, &address, &bound),
+                     0);
+    ck_assert(berth_address_equal(address, here));
     ck_assert_uint_ne(bound, 0);
+    ck_assert_int_eq(stream->stream.descriptor, descriptor);
     ck_assert_int_eq(kit_connect(stream, port), 0);
     UNTIL(stream->connects == 1);
     ck_assert_int_eq(stream->connect_error, 0);
@@ -276,13 +282,14 @@ CASE(stream_is_not_bound, "bind",
     berth_address there = berth_address_ipv4(0x01020304);
     berth_address here = BERTH_ADDRESS_LOOPBACK;
     kit_stream *stream = kit_stream_new("a", NULL);
-    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &there, 0), EADDRNOTAVAIL);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &there, 0, NULL),
+                     EADDRNOTAVAIL);
     ck_assert_int_eq(stream->stream.descriptor, -1);
     world_exhaust(0);
-    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), EMFILE);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), EMFILE);
     world_relieve();
     ck_assert_int_eq(stream->stream.descriptor, -1);
-    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0), 0);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), 0);
 }
 
 CASE(input_that_was_not_delivered, "has_input", "told whether bytes wait that the core has not got")

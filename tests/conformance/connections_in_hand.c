@@ -18,7 +18,7 @@ static const berth__backend_operations *operations(void)
 static int dial(uint16_t port, int *ret_descriptor)
 {
     const berth_address address = BERTH_ADDRESS_LOOPBACK;
-    return operations()->dial(kit(), &address, port, ret_descriptor);
+    return operations()->dial(kit(), &address, port, NULL, ret_descriptor);
 }
 
 /* Waits as the contract says, by a watch for writing; how it has ended. */
@@ -110,7 +110,7 @@ CASE(dial_is_impossible, "dial", "no address, or no descriptor left: an errno, a
     kit();
     uint16_t port = world_listen(5);
     int descriptor = -1;
-    ck_assert_int_eq(operations()->dial(kit(), &nowhere, port, &descriptor), EINVAL);
+    ck_assert_int_eq(operations()->dial(kit(), &nowhere, port, NULL, &descriptor), EINVAL);
     world_exhaust(0);
     ck_assert_int_eq(dial(port, &descriptor), EMFILE);
     world_relieve();

@@ -517,7 +517,7 @@ int kit_connect(kit_stream *stream, uint16_t port)
 {
     berth_address address = BERTH_ADDRESS_LOOPBACK;
     int error;
-    STARTING(error = backend->operations->connect(backend, &stream->stream, &address, port));
+    STARTING(error = backend->operations->connect(backend, &stream->stream, &address, port, NULL));
     return error;
 }
 
