@@ -24,7 +24,10 @@
  *     come, in order, with a view that is valid until the call returns; all of it counts as taken.
  *     After receive_stop nothing is delivered until receive_start: bytes that come in between are
  *     kept, in the kernel or in `held`. The end of the stream is reported once by `receive_ended`,
- *     after all bytes, and only while started; receiving is then stopped for good.
+ *     after all bytes, and only while started; receiving is then stopped for good. Of a `limited`
+ *     stream no delivery is longer than the room that the core says there is; the rest stays in the
+ *     kernel. The core may set and clear that at any time; receive_start is called when it is set
+ *     while receiving is started, and there is room for a byte at least as long as that is so.
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.
@@ -139,6 +142,8 @@ typedef struct berth__stream_events {
     void (*connected)(berth__stream *stream, int error);
     void (*received)(berth__stream *stream, const void *data, size_t size); /* size > 0 */
     void (*receive_ended)(berth__stream *stream, int error); /* 0: the peer ended its direction */
+    size_t (*room)(berth__stream *stream); /* bytes that may be delivered now, at least 1; asked of
+                                              limited streams only */
     void (*sent)(berth__stream *stream, ptrdiff_t result);
     void (*closed)(berth__stream *stream);
 } berth__stream_events;
@@ -157,7 +162,8 @@ struct berth__stream {
     bool ended : 1;         /* receive_ended has been called */
     unsigned in_flight : 4; /* io_uring: operations that the kernel has */
     uint8_t place;          /* io_uring: in one of its tables */
-    uint16_t piece;         /* io_uring: the last of its views */
+    unsigned piece : 15;    /* io_uring: the last of its views */
+    bool limited : 1;       /* the core's: see law 4 */
     int16_t error;          /* of the connect or the receive that ended */
     uint16_t flags;         /* the backend's own */
     uint32_t size;
@@ -212,6 +218,15 @@ struct berth__watch {
     bool closing;
     uint32_t flags;
 };
+
+/* How many of that many bytes may be delivered now. */
+static inline size_t berth__stream_room(berth__stream *stream, size_t most)
+{
+    if (!stream->limited)
+        return most;
+    size_t room = stream->events->room(stream);
+    return room < most ? room : most;
+}
 
 /* ---- the backend ----------------------------------------------------------------------------- */
 

@@ -134,6 +134,7 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     stream->events = &events;
     stream->ready.owner = lingering;
     berth__ready_share(&stream->ready);
+    stream->limited = false;
     operations->receive_start(loop->backend, stream);
     berth__loop_touch(loop);
 }

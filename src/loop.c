@@ -310,6 +310,7 @@ static const berth__stream_events leasing_events = {
 void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased)
 {
     stream->events = leased != NULL ? &leasing_events : &orphan_events;
+    stream->limited = false;
     stream->ready.owner = leased != NULL ? (void *)leased : loop;
     if (leased != NULL)
         leased->holder = loop;

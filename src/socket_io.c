@@ -3,9 +3,10 @@
  * put output.
  *
  * Input. The backend delivers a view, which is lent to the input while ready_read is called, so
- * that bytes are taken straight out of it. What is left of it then is copied. Receiving is stopped
- * while the unread input is at its limit; a socket that nobody has taken yet has a limit of its
- * own, so that a peer cannot fill the memory of a server that is slow to take connections.
+ * that bytes are taken straight out of it. What is left of it then is copied. Where the unread
+ * input has a limit no delivery goes beyond it, and receiving is stopped while it is reached; a
+ * socket that nobody has taken yet has a limit of its own, so that a peer cannot fill the memory of
+ * a server that is slow to take connections.
  *
  * Output. Writing copies into the chain. One send is started when the handler of a delivery
  * returns, or at the end of the turn for what was written elsewhere, of the first chunk; when it
@@ -89,6 +90,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
     if (whole) {
         berth__chunk view;
         berth__chain_lend(&socket->input, &view, data, size);
+        if (stream->limited) /* a turn inside the handler brings no more than there is room for */
+            berth__socket_pace(socket);
         announce_input(socket);
         whole = berth__chain_end_loan(&socket->input, pool);
     }
@@ -198,6 +201,15 @@ static size_t read_limit(const berth_socket *socket)
     return own == 0 || (pending != 0 && pending < own) ? pending : own;
 }
 
+static size_t room(berth__stream *stream)
+{
+    const berth_socket *socket = stream->ready.owner;
+    size_t limit = read_limit(socket);
+    size_t unread = berth__chain_size(&socket->input);
+    assert(unread < limit && "while there is no room receiving is stopped");
+    return unread < limit ? limit - unread : 1;
+}
+
 void berth__socket_pace(berth_socket *socket)
 {
     berth__stream *stream = socket->stream;
@@ -208,14 +220,17 @@ void berth__socket_pace(berth_socket *socket)
         return;
     const berth__backend_operations *operations = socket->object.loop->backend->operations;
     size_t limit = read_limit(socket);
+    bool begins = limit != 0 && !stream->limited;
+    stream->limited = limit != 0;
     bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
     /* A connection that this side is ending reads no more. */
     bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
-    if (wanted == stream->receiving)
+    if (wanted == stream->receiving && !(wanted && begins))
         return;
     if (wanted) {
+        bool resumes = !stream->receiving;
         operations->receive_start(socket->object.loop->backend, stream);
-        if (socket->guard != NULL)
+        if (socket->guard != NULL && resumes)
             berth__guard_resume(socket);
         berth__loop_touch(socket->object.loop);
     } else {
@@ -768,6 +783,7 @@ const berth__stream_events berth__socket_events = {
     .connected = never_connected,
     .received = received,
     .receive_ended = receive_ended,
+    .room = room,
     .sent = sent,
     .closed = never_closed,
 };

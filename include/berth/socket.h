@@ -424,10 +424,11 @@ BERTH_API bool berth_socket_in_transaction(const berth_socket *socket);
 BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
 
 /**
- * Limits the unread input: when `bytes` are kept, nothing more is taken from the kernel, so that
- * the peer has to wait, and its end is not noticed either. Reading goes on when there is room
- * again. Bytes already received are never dropped: a lowered limit or a delivery in progress can
- * leave more than the limit until they are read.
+ * Limits the unread input: never are more than `bytes` of it there, while ready_read is called
+ * too. What is more stays in the kernel, so that the peer has to wait, and its end is not noticed
+ * either. Reading goes on when there is room again. Bytes already received are never dropped: a
+ * lowered limit can leave more than the limit until they are read, and so can berth_socket_unget.
+ * Small limits make small deliveries; with io_uring a limited socket costs a system call for each.
  *
  * @param bytes  0 for no limit; more than UINT32_MAX (4 GiB - 1) are taken as that
  */

@@ -389,7 +389,8 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
 static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
 {
     berth__sim_end *end = stream->own.connection;
-    size_t size = berth__kernel_portion(kernel, end->size < budget ? end->size : budget);
+    size_t most = berth__stream_room(stream, end->size < budget ? end->size : budget);
+    size_t size = berth__kernel_portion(kernel, most);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);
     stream->events->received(stream, view, size);

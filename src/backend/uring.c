@@ -80,8 +80,8 @@ bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned oper
     return true;
 }
 
-static bool poll_once(uring_backend *uring, int descriptor, unsigned events, const void *record,
-                      unsigned operation)
+bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
+                       unsigned operation)
 {
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
@@ -166,6 +166,9 @@ static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
         return;
     case OF_CONNECT:
         on_connect(uring, record);
+        return;
+    case OF_INPUT:
+        berth__uring_on_input(uring, record, cqe->res);
         return;
     case OF_LISTENER:
         on_listener(uring, record, cqe->res);
@@ -331,7 +334,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CONNECTED);
         return 0;
     }
-    if (poll_once(of(backend), stream->descriptor, POLLOUT, stream, OF_CONNECT)) {
+    if (berth__uring_poll(of(backend), stream->descriptor, POLLOUT, stream, OF_CONNECT)) {
         stream->flags |= POLLED;
         stream->in_flight++;
         return 0;
@@ -415,6 +418,8 @@ static void cancel_all(uring_backend *uring, berth__stream *stream)
         cancelled = berth__uring_cancel(uring, stream, OF_SEND) && cancelled;
     if (stream->flags & POLLED)
         cancelled = berth__uring_cancel(uring, stream, OF_CONNECT) && cancelled;
+    if (stream->flags & AWAITED)
+        cancelled = berth__uring_cancel(uring, stream, OF_INPUT) && cancelled;
     if (!cancelled)
         (void)BERTH__SYSTEM("shutdown",
                             shutdown(stream->descriptor, SHUT_RDWR)); /* ends them too */
@@ -503,7 +508,8 @@ static void poll_listener(uring_backend *uring, berth__listener *listener)
         return;
     bool readable = (listener->flags & READABLE) != 0;
     listener->flags &= ~(uint32_t)READABLE;
-    if (!readable && poll_once(uring, listener->descriptor, POLLIN, listener, OF_LISTENER)) {
+    if (!readable &&
+        berth__uring_poll(uring, listener->descriptor, POLLIN, listener, OF_LISTENER)) {
         listener->flags |= POLLED;
         return;
     }
@@ -643,7 +649,7 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
         return errno;
     unsigned wanted = events & BERTH__WATCH_READ ? POLLIN | EPOLLRDHUP : 0u;
     wanted |= events & BERTH__WATCH_WRITE ? POLLOUT : 0u;
-    if (!poll_once(of(backend), descriptor, wanted, watch, OF_WATCH))
+    if (!berth__uring_poll(of(backend), descriptor, wanted, watch, OF_WATCH))
         return ENOMEM;
     watch->descriptor = descriptor;
     watch->events = events;

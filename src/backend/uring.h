@@ -24,6 +24,7 @@ enum {
     OF_LISTENER,
     OF_WATCH,
     OF_BELL,
+    OF_INPUT,
     OF_ANY = 7
 };
 
@@ -42,7 +43,8 @@ enum {
     READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
     UNCHECKED = 1 << 11, /* has a place among the unchecked */
     RENEWED = 1 << 12,   /* the receive is to be ended, and begun anew */
-    STARVES = 1 << 13    /* a listener whose last accept has found no descriptor left */
+    AWAITED = 1 << 13,   /* of a limited stream: a poll for input is in flight */
+    STARVES = 1 << 14    /* a listener whose last accept has found no descriptor left */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -110,6 +112,10 @@ static inline void berth__uring_announce(uring_backend *uring, berth__ready *rea
 /* Prepares the end of an operation; false if the kernel takes no more. */
 bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation);
 
+/* Prepares a poll, of one event; false likewise. */
+bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
+                       unsigned operation);
+
 /* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
 void berth__uring_finish(uring_backend *uring, berth__stream *stream);
 
@@ -141,9 +147,10 @@ void berth__uring_checked(uring_backend *uring, berth__stream *stream);
 /* A send has told of a reset: the receive has to look for it. */
 void berth__uring_send_failed(uring_backend *uring, berth__stream *stream);
 
-/* Takes a completion. */
+/* Take a completion: of a receive, of a poll for input. */
 void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
                              const struct io_uring_cqe *cqe);
+void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int result);
 
 void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
                               const struct uring_frame *frame);

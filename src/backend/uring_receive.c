@@ -15,7 +15,9 @@
  * A stream whose receive finds no buffer READS by itself: its runs call recv, into one buffer that
  * all such streams share, until the kernel has no more; then the ring receives for it again. So
  * streams that have much to read are read as on epoll, through memory that stays in the cache, and
- * it does not matter who keeps the buffers: nobody waits for them.
+ * it does not matter who keeps the buffers: nobody waits for them. A limited stream always reads by
+ * itself, since the ring would take all that has come out of the kernel; in place of a receive it
+ * has a poll in flight, which goes on to the ring's receive only by what it finds to read.
  *
  * The kernel (6.18 and before) forgets a reset that has come together with the bytes before it:
  * both wake the receive once, it takes the bytes, and is never woken again. A stream that has
@@ -32,6 +34,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -46,6 +49,7 @@ enum {
     EMERGENCY = 1024 /* bytes of stack to read into when memory is out */
 };
 
+_Static_assert((BERTH__URING_PIECES & (BERTH__URING_PIECES - 1)) == 0, "a mask for numbers");
 _Static_assert(BERTH__URING_UNCHECKED <= UINT8_MAX + 1 && BERTH__URING_DEFERRED <= UINT8_MAX + 1,
                "berth__stream.place holds any");
 
@@ -148,7 +152,7 @@ static bool add_view(uring_backend *uring, berth__stream *stream, const uint8_t 
         piece->next = uring->pieces[last].next;
         uring->pieces[last].next = number;
     }
-    stream->piece = number;
+    stream->piece = number & (BERTH__URING_PIECES - 1); /* as it is: lest a compiler warn */
     return true;
 }
 
@@ -229,6 +233,17 @@ static void arm(uring_backend *uring, berth__stream *stream)
     stream->in_flight++;
 }
 
+/* The same for a limited stream. */
+BERTH__RARE static void await_input(uring_backend *uring, berth__stream *stream)
+{
+    if (!berth__uring_poll(uring, stream->descriptor, POLLIN | EPOLLRDHUP, stream, OF_INPUT)) {
+        end_by(uring, stream, ENOMEM);
+        return;
+    }
+    stream->flags |= AWAITED | ARMED_ONCE;
+    stream->in_flight++;
+}
+
 static void update_receive(uring_backend *uring, berth__stream *stream)
 {
     if (stream->closing) {
@@ -236,9 +251,11 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
         return;
     }
     bool wanted = wants_receive(stream);
-    if (wanted && !(stream->flags & ARMED) && !defer(uring, stream))
-        arm(uring, stream);
-    if ((wanted && !(stream->flags & RENEWED)) || (stream->flags & (ARMED | CANCELLED)) != ARMED)
+    bool limited = stream->limited;
+    if (wanted && !(stream->flags & (ARMED | AWAITED)) && !defer(uring, stream))
+        (limited ? await_input : arm)(uring, stream);
+    if ((wanted && !limited && !(stream->flags & RENEWED)) ||
+        (stream->flags & (ARMED | CANCELLED)) != ARMED)
         return;
     if (berth__uring_cancel(uring, stream, OF_RECEIVE))
         stream->flags |= CANCELLED;
@@ -263,31 +280,53 @@ static bool stops_reading(uring_backend *uring, berth__stream *stream, int error
     return true;
 }
 
+/* Takes bytes for a delivery, the oldest first. Returns what recv does. */
+static ssize_t take_bytes(uring_backend *uring, berth__stream *stream, uint8_t *buffer, size_t room)
+{
+    if (stream->held.first == NULL)
+        return BERTH__SYSTEM("recv", recv(stream->descriptor, buffer, room, MSG_DONTWAIT));
+    size_t taken = berth__chain_copy(&stream->held, 0, buffer, room);
+    berth__chain_consume(&stream->held, uring->base.pool, taken);
+    return (ssize_t)taken;
+}
+
 /* Bytes that the ring has received, which are older than those in the kernel. */
 static bool has_older(const berth__stream *stream)
 {
     return stream->held.first != NULL || (stream->flags & VIEW);
 }
 
-/* A wait inside an event may have the ring receive again, and find it out of buffers once more. */
+/* Whether a stream goes on reading. A wait inside an event may have the ring receive again, and
+ * find it out of buffers once more; a limited stream takes what that has brought too. */
+static bool reads_on(uring_backend *uring, berth__stream *stream)
+{
+    if (!stream->receiving)
+        return false;
+    if (!stream->limited)
+        return (stream->flags & READS) && !has_older(stream);
+    hold_views(uring, stream);
+    return (stream->flags & READS) || stream->held.first != NULL;
+}
+
 static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
                       size_t budget, uint8_t *buffer, size_t size)
 {
     unsigned calls = BERTH__RECEIVE_CALLS;
-    while (stream->receiving && (stream->flags & READS) && !has_older(stream)) {
+    while (reads_on(uring, stream)) {
         if (budget == 0 || calls-- == 0) {
             berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
         }
-        size_t room = size < budget ? size : budget;
-        ssize_t got = BERTH__SYSTEM("recv", recv(stream->descriptor, buffer, room, MSG_DONTWAIT));
+        bool held = stream->held.first != NULL;
+        size_t room = berth__stream_room(stream, size < budget ? size : budget);
+        ssize_t got = take_bytes(uring, stream, buffer, room);
         if (got <= 0) {
             if (stops_reading(uring, stream, got < 0 ? errno : 0))
                 return;
             continue;
         }
         budget -= (size_t)got;
-        if ((size_t)got < room)
+        if (!held && (size_t)got < room)
             (void)stops_reading(uring, stream, EAGAIN);
         stream->events->received(stream, buffer, (size_t)got);
         if (frame->gone)
@@ -451,6 +490,23 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
         berth__uring_list(uring, stream);
 }
 
+void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int result)
+{
+    stream->in_flight--;
+    stream->flags &= (uint16_t)~AWAITED;
+    if (stream->closing) {
+        berth__uring_finish(uring, stream);
+        return;
+    }
+    if (result < 0 && result != -ECANCELED) {
+        end_by(uring, stream, -result);
+        return;
+    }
+    stream->flags |= READS;
+    if (stream->receiving)
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
+}
+
 /* ---- what the backend calls --------------------------------------------------------------- */
 
 void berth__uring_receive_init(uring_backend *uring)
@@ -464,12 +520,13 @@ void berth__uring_receive_init(uring_backend *uring)
 
 void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
 {
-    if (stream->receiving || stream->closing || stream->ended)
+    if ((stream->receiving && !stream->limited) || stream->closing || stream->ended)
         return;
     stream->receiving = true;
     if (has_older(stream) || (stream->flags & (END | READS)))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
-    if (wants_receive(stream) && (stream->flags & (ARMED | CANCELLED)) != ARMED)
+    bool misfit = stream->limited || (stream->flags & (ARMED | CANCELLED)) != ARMED;
+    if (wants_receive(stream) && misfit)
         berth__uring_list((uring_backend *)backend, stream);
 }
 
@@ -581,7 +638,7 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
     unsigned calls = BERTH__RECEIVE_CALLS;
     if (frame->depth >= DEEP)
         hold_views(uring, stream);
-    while (!frame->gone && stream->receiving) {
+    while (!frame->gone && stream->receiving && !stream->limited) {
         bool lasted;
         if (calls-- == 0) {
             lasted = false;
@@ -597,7 +654,7 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return;
     }
-    if (!frame->gone && stream->receiving && (stream->flags & READS))
+    if (!frame->gone && stream->receiving && ((stream->flags & READS) || stream->limited))
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return;

@@ -74,12 +74,18 @@ static void on_connected(berth__stream *stream, int error)
     leave_event();
 }
 
+static size_t room(berth__stream *stream)
+{
+    return ((kit_stream *)stream)->room;
+}
+
 static void on_received(berth__stream *stream, const void *data, size_t size)
 {
     kit_stream *self = of_stream(stream);
     enter_event(self->closed);
     ck_assert_msg(stream->receiving, "received while receiving is off");
     ck_assert_msg(!stream->closing, "received after close");
+    ck_assert_msg(!stream->limited || size <= self->room, "%zu bytes were too many", size);
     ck_assert_uint_eq(self->ends, 0);
     ck_assert_uint_gt(size, 0);
     run_bytes += size;
@@ -147,6 +153,7 @@ static void on_closed(berth__stream *stream)
 static const berth__stream_events stream_events = {
     .connected = on_connected,
     .received = on_received,
+    .room = room,
     .receive_ended = on_receive_ended,
     .sent = on_sent,
     .closed = on_closed,

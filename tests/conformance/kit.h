@@ -31,6 +31,7 @@ struct kit_stream {
     size_t received;
     size_t capacity;
     unsigned deliveries;
+    size_t room; /* of one that is limited */
     unsigned connects;
     int connect_error;
     unsigned ends;

@@ -298,3 +298,71 @@ CASE(busy_stream_lets_others_through, "5",
     ck_assert_mem_eq(busy->bytes, bytes, sent);
     free(bytes);
 }
+
+CASE(limited_stream, "4", "no delivery is longer than there is room; what is left stays in order")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    uint8_t *bytes = kit_pattern(BULK / 4, 8);
+    stream->stream.limited = true;
+    stream->room = 777;
+    kit_receive_start(stream);
+    peer_send(peer, bytes, BULK / 4);
+    UNTIL(stream->received == BULK / 4);
+    ck_assert_mem_eq(stream->bytes, bytes, BULK / 4);
+    peer_shutdown(peer);
+    UNTIL(stream->ends == 1);
+    ck_assert_int_eq(stream->end_error, 0);
+    free(bytes);
+}
+
+static void switch_limit(kit_stream *stream)
+{
+    if (stream->deliveries % 5 == 4) {
+        stream->stream.limited = !stream->stream.limited;
+        stream->room = 100 + stream->received % 1000;
+        kit_receive_start(stream);
+    }
+}
+
+CASE(limit_comes_and_goes, "4", "set and cleared inside received, while bytes flow")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    uint8_t *bytes = kit_pattern(BULK, 9);
+    stream->inside_received = switch_limit;
+    kit_receive_start(stream);
+    peer_send(peer, bytes, BULK);
+    UNTIL(stream->received == BULK);
+    ck_assert_mem_eq(stream->bytes, bytes, BULK);
+    free(bytes);
+}
+
+CASE(limited_stream_is_closed, "4 7", "while it waits for input")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    stream->stream.limited = true;
+    stream->room = 2;
+    kit_receive_start(stream);
+    world_settle();
+    peer_say(peer, "abc");
+    UNTIL(stream->received == 3);
+    world_settle();
+    kit_close(stream);
+    UNTIL(stream->closed);
+    ck_assert(peer_saw_end(peer));
+}
+
+CASE(limited_stream_is_reset, "4", "the error comes after the bytes")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    stream->stream.limited = true;
+    stream->room = 2;
+    kit_receive_start(stream);
+    world_settle();
+    peer_reset(peer);
+    UNTIL(stream->ends == 1);
+    ck_assert_int_eq(stream->end_error, ECONNRESET);
+}
