@@ -7,12 +7,14 @@ BUILD = scripts/build plain
 
 SECONDS ?= 600
 SEED ?=
+FAST ?=
 
 .PHONY: help demo check sim faults fuzz torture bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
-	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan'
+	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan;'
+	@echo '                make check FAST=1 runs what takes less than two minutes, for work in between'
 	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
@@ -34,7 +36,7 @@ demo:
 	@scripts/demo build/plain
 
 check:
-	@scripts/check
+	@scripts/check $(if $(filter-out 0,$(FAST)),fast)
 
 sim:
 	@scripts/setup build
@@ -49,12 +51,14 @@ fuzz:
 	@scripts/setup fuzz
 	@scripts/fuzz $(SECONDS)
 
-# Scenarios make network namespaces and limits of their own: root is needed for some.
+# Scenarios make network namespaces and limits of their own: root is needed for some. The analyser
+# follows paths further here than make check lets it.
 torture:
 	@scripts/setup torture
 	@scripts/build release
 	@scripts/build asan
 	@scripts/build tsan
+	@scripts/check-analyzer clang deep
 	@scripts/torture build/release
 
 bench:

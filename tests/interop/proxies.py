@@ -282,4 +282,4 @@ try:
 finally:
     shutil.rmtree(FOLDER)
 if not any(PATHS.values()):
-    _support.skip("no proxy is installed: see scripts/setup check")
+    _support.skip("no proxy is installed: see scripts/setup torture")

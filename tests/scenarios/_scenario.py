@@ -217,19 +217,39 @@ class Network:
         name = "berth-%d-" % os.getpid()
         self.names = {side: name + side[0] for side in ("server", "client")}
         self.address = {"server": "10.99.0.1", "client": "10.99.0.2"}
+        try:
+            self.make(wire)
+        except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+            skip("network namespaces cannot be had here: %s" % error)
+
+    def make(self, wire):
+        """Makes and tries all that the scenarios need of it: without a capability, or in a chroot,
+        namespaces may be made and yet not be entered."""
         for namespace in self.names.values():
-            try:
-                run(self.ip, "netns", "add", namespace)
-            except RuntimeError as error:
-                skip("network namespaces cannot be had here: %s" % error)
             atexit.register(subprocess.run, [self.ip, "netns", "del", namespace],
                             stderr=subprocess.DEVNULL)
+            run(self.ip, "netns", "add", namespace)
             run(self.ip, "-n", namespace, "link", "set", "lo", "up")
         if wire:
             run(self.ip, "-n", self.names["server"], "link", "add", "wire", "type", "veth",
                 "peer", "name", "wire", "netns", self.names["client"])
             for side in self.names:
                 self.up(side, "wire")
+        for side in self.names:
+            run(*self.inside(side), "cat", "/proc/net/netstat", "/proc/net/snmp")
+            thread = threading.Thread(target=self.try_to_enter, args=(side,))
+            thread.start()
+            thread.join()
+        if self.refused:
+            raise self.refused
+
+    refused = None
+
+    def try_to_enter(self, side):
+        try:
+            self.enter(side)
+        except OSError as error:
+            self.refused = error
 
     def up(self, side, device):
         run(self.ip, "-n", self.names[side], "address", "add", self.address[side] + "/24",
