@@ -504,7 +504,7 @@ uint64_t berth__connect_step(berth_socket *socket)
             return 0;
     }
     if (connector->lookup != NULL) {
-        again = berth__resolver_step(loop);
+        again = berth__lookup_step(connector->lookup);
         if (berth__lookups_run(loop, socket) > 0)
             return 0;
     }

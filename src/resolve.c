@@ -1,5 +1,10 @@
 /*
- * The resolver of a loop: a c-ares channel, its descriptors as watches, its time-out as a deadline.
+ * The resolver of a loop: c-ares channels, their descriptors as watches, their time-outs as
+ * deadlines.
+ *
+ * Each lookup has a channel to itself, since c-ares can only cancel all that a channel does; the
+ * one that was used last is kept for the next lookup, unless the system's configuration has
+ * changed.
  *
  * c-ares says which descriptors it wants watched; each gets a watch record that is started again as
  * often as it fires, until c-ares lets go of the descriptor; the record then closes and frees
@@ -22,11 +27,30 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+
+/* What tells one resolv.conf from another; zeroed if there is none. */
+typedef struct name_servers {
+    dev_t device;
+    ino_t file;
+    off_t size;
+    struct timespec changed;
+} name_servers;
+
+typedef struct lookup_channel {
+    berth_loop *loop;
+    ares_channel handle;
+    name_servers configuration; /* as it was when the channel was made */
+    struct descriptor_watch *watches;
+    berth__deadline deadline;
+    bool busy; /* a lookup is running */
+} lookup_channel;
 
 struct berth__lookup {
     berth__lookup *next; /* among the finished */
     struct berth__resolver *resolver;
+    lookup_channel *channel;
     void *owner;
     berth__lookup_done done; /* NULL when cancelled */
     bool finished;
@@ -37,6 +61,8 @@ struct berth__lookup {
 
 typedef struct descriptor_watch {
     berth__watch watch;
+    berth_loop *loop;
+    lookup_channel *channel;
     struct descriptor_watch *next;
     ares_socket_t descriptor;
     unsigned events;
@@ -44,53 +70,48 @@ typedef struct descriptor_watch {
 
 typedef struct berth__resolver {
     berth_loop *loop;
-    ares_channel channel;
-    descriptor_watch *watches;
+    lookup_channel *idle; /* for the next lookup; or NULL */
     berth__lookup *finished;
     berth__lookup **finished_end;
-    berth__deadline deadline;
     uint64_t ended; /* so far */
-    size_t running;
 } berth__resolver;
 
 /* ---- time-outs ------------------------------------------------------------------------------- */
 
-static uint64_t next_time(berth__resolver *resolver)
+static uint64_t next_time(const lookup_channel *channel)
 {
     struct timeval wait;
-    if (resolver->running == 0 || ares_timeout(resolver->channel, NULL, &wait) == NULL)
+    if (!channel->busy || ares_timeout(channel->handle, NULL, &wait) == NULL)
         return UINT64_MAX;
     uint64_t nanoseconds = (uint64_t)wait.tv_sec * 1000000000u + (uint64_t)wait.tv_usec * 1000u;
     /* c-ares counts in milliseconds: half of one more keeps it from being asked just too early,
      * again and again. */
-    return berth__loop_clock(resolver->loop) + nanoseconds + BERTH__MILLISECOND / 2;
+    return berth__loop_clock(channel->loop) + nanoseconds + BERTH__MILLISECOND / 2;
 }
 
-static void set_deadline(berth__resolver *resolver)
+static void set_deadline(lookup_channel *channel)
 {
-    uint64_t next = next_time(resolver);
+    uint64_t next = next_time(channel);
     if (next == UINT64_MAX)
-        berth__deadline_stop(&resolver->loop->timers, &resolver->deadline);
+        berth__deadline_stop(&channel->loop->timers, &channel->deadline);
     else
-        berth__deadline_start(&resolver->loop->timers, &resolver->deadline, next);
+        berth__deadline_start(&channel->loop->timers, &channel->deadline, next);
 }
 
 static void expired(berth__deadline *deadline)
 {
-    berth__resolver *owner =
-        (berth__resolver *)((char *)deadline - offsetof(berth__resolver, deadline));
-    ares_process_fd(owner->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    lookup_channel *owner =
+        (lookup_channel *)((char *)deadline - offsetof(lookup_channel, deadline));
+    ares_process_fd(owner->handle, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     set_deadline(owner);
 }
 
-uint64_t berth__resolver_step(berth_loop *loop)
+uint64_t berth__lookup_step(berth__lookup *lookup)
 {
-    berth__resolver *resolver = loop->resolver;
-    if (resolver == NULL || resolver->running == 0)
-        return UINT64_MAX;
-    if (resolver->deadline.place != 0 && resolver->deadline.time <= berth__loop_clock(loop))
-        expired(&resolver->deadline);
-    return next_time(resolver);
+    lookup_channel *channel = lookup->channel;
+    if (channel->deadline.place != 0 && channel->deadline.time <= berth__loop_clock(channel->loop))
+        expired(&channel->deadline);
+    return next_time(channel);
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -104,73 +125,191 @@ static unsigned watch_events(int readable, int writable)
 static void watch_closed(berth__watch *watch)
 {
     descriptor_watch *gone = (descriptor_watch *)watch;
-    berth_loop *loop = watch->core;
-    loop->live--;
+    gone->loop->live--;
     berth__release(gone);
 }
 
 static void watch_fired(berth__watch *watch, unsigned events)
 {
     descriptor_watch *fired = (descriptor_watch *)watch;
-    berth_loop *loop = watch->core;
-    berth__resolver *resolver = loop->resolver;
+    berth_loop *loop = fired->loop;
+    lookup_channel *channel = fired->channel;
     ares_socket_t readable = events & BERTH__WATCH_READ ? fired->descriptor : ARES_SOCKET_BAD;
     ares_socket_t writable = events & BERTH__WATCH_WRITE ? fired->descriptor : ARES_SOCKET_BAD;
-    ares_process_fd(resolver->channel, readable, writable);
-    set_deadline(resolver);
+    ares_process_fd(channel->handle, readable, writable);
+    set_deadline(channel);
     /* c-ares may have let go of it meanwhile. */
     if (!watch->closing && !watch->active)
         loop->backend->operations->watch_start(loop->backend, watch, fired->descriptor,
                                                fired->events);
 }
 
-static descriptor_watch **find_watch(berth__resolver *resolver, ares_socket_t descriptor)
+static descriptor_watch **find_watch(lookup_channel *channel, ares_socket_t descriptor)
 {
-    descriptor_watch **link = &resolver->watches;
+    descriptor_watch **link = &channel->watches;
     while (*link != NULL && (*link)->descriptor != descriptor)
         link = &(*link)->next;
     return link;
 }
 
-static void close_watch(berth__resolver *resolver, descriptor_watch **link)
+static void close_watch(descriptor_watch **link)
 {
     descriptor_watch *gone = *link;
-    berth__backend *backend = resolver->loop->backend;
+    berth__backend *backend = gone->loop->backend;
     *link = gone->next;
     backend->operations->watch_close(backend, &gone->watch);
 }
 
-static descriptor_watch *new_watch(berth__resolver *resolver, ares_socket_t descriptor)
+static descriptor_watch *new_watch(lookup_channel *channel, ares_socket_t descriptor)
 {
     descriptor_watch *watched = berth__allocate_zero(sizeof *watched);
     if (watched == NULL)
         return NULL;
-    berth__watch_init(&watched->watch, NULL, resolver->loop);
+    berth__watch_init(&watched->watch, NULL, watched);
     watched->watch.fired = watch_fired;
     watched->watch.closed = watch_closed;
+    watched->loop = channel->loop;
+    watched->channel = channel;
     watched->descriptor = descriptor;
-    watched->next = resolver->watches;
-    resolver->watches = watched;
-    resolver->loop->live++;
+    watched->next = channel->watches;
+    channel->watches = watched;
+    channel->loop->live++;
     return watched;
 }
 
 static void descriptor_changed(void *core, ares_socket_t descriptor, int readable, int writable)
 {
-    berth__resolver *resolver = core;
-    berth__backend *backend = resolver->loop->backend;
-    descriptor_watch **link = find_watch(resolver, descriptor);
+    lookup_channel *channel = core;
+    berth__backend *backend = channel->loop->backend;
+    descriptor_watch **link = find_watch(channel, descriptor);
     unsigned events = watch_events(readable, writable);
     if (*link != NULL && (*link)->events == events)
         return;
     /* A watch cannot change what it waits for, so another takes its place. */
     if (*link != NULL)
-        close_watch(resolver, link);
-    descriptor_watch *watched = events != 0 ? new_watch(resolver, descriptor) : NULL;
+        close_watch(link);
+    descriptor_watch *watched = events != 0 ? new_watch(channel, descriptor) : NULL;
     if (watched == NULL)
         return;
     watched->events = events;
     backend->operations->watch_start(backend, &watched->watch, descriptor, events);
+}
+
+/* ---- channels -------------------------------------------------------------------------------- */
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static bool library_usable;
+
+static void init_library(void)
+{
+    library_usable = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+}
+
+#ifdef BERTH_FAULTS
+static const char *test_servers;
+static const char *test_file;
+
+void berth__resolver_set_servers(const char *servers)
+{
+    test_servers = servers;
+}
+
+void berth__resolver_set_file(const char *path)
+{
+    test_file = path;
+}
+
+static bool use_test_servers(ares_channel handle)
+{
+    return test_servers == NULL || ares_set_servers_ports_csv(handle, test_servers) == ARES_SUCCESS;
+}
+
+#define CONFIGURATION (test_file != NULL ? test_file : "/etc/resolv.conf")
+#else
+#define use_test_servers(handle) true
+#define CONFIGURATION "/etc/resolv.conf"
+#endif
+
+static name_servers read_configuration(void)
+{
+    name_servers found = {0};
+    struct stat file;
+    if (stat(CONFIGURATION, &file) == 0)
+        found = (name_servers){.device = file.st_dev,
+                               .file = file.st_ino,
+                               .size = file.st_size,
+                               .changed = file.st_mtim};
+    return found;
+}
+
+static bool same_configuration(const name_servers *a, const name_servers *b)
+{
+    return a->device == b->device && a->file == b->file && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static bool open_channel(lookup_channel *channel)
+{
+    pthread_once(&library_once, init_library);
+    struct ares_options options = {.sock_state_cb = descriptor_changed,
+                                   .sock_state_cb_data = channel};
+    if (!library_usable ||
+        ares_init_options(&channel->handle, &options, ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
+        return false;
+    if (use_test_servers(channel->handle))
+        return true;
+    ares_destroy(channel->handle);
+    return false;
+}
+
+static lookup_channel *new_channel(berth_loop *loop, const name_servers *configuration)
+{
+    lookup_channel *made = berth__allocate_zero(sizeof *made);
+    if (made == NULL || !berth__timers_reserve(&loop->timers)) {
+        berth__release(made);
+        return NULL;
+    }
+    made->loop = loop;
+    made->configuration = *configuration;
+    made->deadline.expired = expired;
+    if (open_channel(made))
+        return made;
+    berth__timers_unreserve(&loop->timers);
+    berth__release(made);
+    return NULL;
+}
+
+/* Whatever it does ends without a result. */
+static void free_channel(lookup_channel *channel)
+{
+    berth__timers *timers = &channel->loop->timers;
+    ares_destroy(channel->handle);
+    while (channel->watches != NULL)
+        close_watch(&channel->watches);
+    berth__deadline_stop(timers, &channel->deadline);
+    berth__timers_unreserve(timers);
+    berth__release(channel);
+}
+
+/* The idle channel, if it still asks those that the system asks, or a new one. */
+static lookup_channel *take_channel(berth__resolver *resolver)
+{
+    name_servers now = read_configuration();
+    lookup_channel *idle = resolver->idle;
+    resolver->idle = NULL;
+    if (idle != NULL && same_configuration(&idle->configuration, &now))
+        return idle;
+    if (idle != NULL)
+        free_channel(idle);
+    return new_channel(resolver->loop, &now);
+}
+
+/* Not to be called by c-ares. */
+static void give_channel(berth__resolver *resolver, lookup_channel *channel)
+{
+    if (resolver->idle != NULL)
+        free_channel(resolver->idle);
+    resolver->idle = channel;
 }
 
 /* ---- lookups --------------------------------------------------------------------------------- */
@@ -239,55 +378,14 @@ static void found(void *argument, int status, int timeouts, struct ares_addrinfo
         collect(lookup, result->nodes);
     if (result != NULL)
         ares_freeaddrinfo(result);
-    resolver->running--;
+    lookup->channel->busy = false;
     lookup->finished = true;
-    lookup->number = ++resolver->ended;
-    if (lookup->done == NULL) {
-        berth__release(lookup);
+    if (lookup->done == NULL)
         return;
-    }
+    lookup->number = ++resolver->ended;
     *resolver->finished_end = lookup;
     resolver->finished_end = &lookup->next;
     berth__loop_touch(resolver->loop);
-}
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static bool library_usable;
-
-static void init_library(void)
-{
-    library_usable = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
-}
-
-#ifdef BERTH_FAULTS
-static const char *test_servers;
-
-void berth__resolver_set_servers(const char *servers)
-{
-    test_servers = servers;
-}
-
-static bool use_test_servers(ares_channel channel)
-{
-    return test_servers == NULL ||
-           ares_set_servers_ports_csv(channel, test_servers) == ARES_SUCCESS;
-}
-#else
-#define use_test_servers(channel) true
-#endif
-
-static bool open_channel(berth__resolver *resolver)
-{
-    pthread_once(&library_once, init_library);
-    struct ares_options options = {.sock_state_cb = descriptor_changed,
-                                   .sock_state_cb_data = resolver};
-    if (!library_usable ||
-        ares_init_options(&resolver->channel, &options, ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
-        return false;
-    if (use_test_servers(resolver->channel))
-        return true;
-    ares_destroy(resolver->channel);
-    return false;
 }
 
 static berth__resolver *resolver_of(berth_loop *loop)
@@ -299,16 +397,6 @@ static berth__resolver *resolver_of(berth_loop *loop)
         return NULL;
     made->loop = loop;
     made->finished_end = &made->finished;
-    made->deadline.expired = expired;
-    if (!berth__timers_reserve(&loop->timers)) {
-        berth__release(made);
-        return NULL;
-    }
-    if (!open_channel(made)) {
-        berth__timers_unreserve(&loop->timers);
-        berth__release(made);
-        return NULL;
-    }
     loop->resolver = made;
     return made;
 }
@@ -318,15 +406,19 @@ berth__lookup *berth__lookup_start(berth_loop *loop, const char *name, void *own
 {
     berth__resolver *resolver = resolver_of(loop);
     berth__lookup *lookup = resolver != NULL ? berth__allocate_zero(sizeof *lookup) : NULL;
-    if (lookup == NULL)
+    lookup_channel *channel = lookup != NULL ? take_channel(resolver) : NULL;
+    if (channel == NULL) {
+        berth__release(lookup);
         return NULL;
+    }
     lookup->resolver = resolver;
+    lookup->channel = channel;
     lookup->owner = owner;
     lookup->done = done;
-    resolver->running++;
+    channel->busy = true;
     struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    ares_getaddrinfo(resolver->channel, name, NULL, &hints, found, lookup);
-    set_deadline(resolver);
+    ares_getaddrinfo(channel->handle, name, NULL, &hints, found, lookup);
+    set_deadline(channel);
     return lookup;
 }
 
@@ -342,12 +434,15 @@ void berth__lookup_cancel(berth__lookup *lookup)
 {
     berth__resolver *resolver = lookup->resolver;
     lookup->done = NULL;
-    if (!lookup->finished)
-        return;
-    berth__lookup **link = &resolver->finished;
-    while (*link != lookup)
-        link = &(*link)->next;
-    take_finished(resolver, link);
+    if (lookup->finished) {
+        berth__lookup **link = &resolver->finished;
+        while (*link != lookup)
+            link = &(*link)->next;
+        take_finished(resolver, link);
+        give_channel(resolver, lookup->channel);
+    } else {
+        free_channel(lookup->channel);
+    }
     berth__release(lookup);
 }
 
@@ -368,6 +463,7 @@ size_t berth__lookups_run(berth_loop *loop, const void *owner)
             continue;
         }
         take_finished(resolver, link);
+        give_channel(resolver, lookup->channel);
         lookup->done(lookup->owner, lookup->addresses, lookup->count);
         berth__release(lookup);
         ran++;
@@ -388,10 +484,7 @@ void berth__resolver_free(berth_loop *loop)
     if (resolver == NULL)
         return;
     loop->resolver = NULL;
-    berth__deadline_stop(&loop->timers, &resolver->deadline);
-    berth__timers_unreserve(&loop->timers);
-    ares_destroy(resolver->channel);
-    while (resolver->watches != NULL)
-        close_watch(resolver, &resolver->watches);
+    if (resolver->idle != NULL)
+        free_channel(resolver->idle);
     berth__release(resolver);
 }

@@ -1,5 +1,5 @@
 /*
- * Names to addresses, by c-ares, one channel a loop, made on first use.
+ * Names to addresses, by c-ares, asking those whom the system's configuration names at the time.
  *
  * A lookup ends once: its result is put into the loop's list of finished lookups and is run from
  * there, in the completion phase of a turn or in a blocking wait of its owner; never inside
@@ -33,7 +33,7 @@ bool berth__lookup_address(const struct sockaddr *name, berth_address *ret_addre
 berth__lookup *berth__lookup_start(struct berth_loop *loop, const char *name, void *owner,
                                    berth__lookup_done done);
 
-/* Forgets a lookup that has not been run: `done` will not be called. */
+/* Ends a lookup that has not been run: nobody is asked any more, and `done` will not be called. */
 void berth__lookup_cancel(berth__lookup *lookup);
 
 /* Runs finished lookups, those of one owner or (NULL) all. Returns how many. */
@@ -42,17 +42,19 @@ size_t berth__lookups_run(struct berth_loop *loop, const void *owner);
 /* Whether any has finished and waits to be run. */
 bool berth__lookups_finished(const struct berth_loop *loop);
 
-/* Lets c-ares look at its time-outs, in a wait that runs no timers. Returns when it wants to be
- * called again, or UINT64_MAX. */
-uint64_t berth__resolver_step(struct berth_loop *loop);
+/* Lets c-ares look at the lookup's time-outs, in a wait that runs no timers. Returns when it wants
+ * to be called again, or UINT64_MAX. */
+uint64_t berth__lookup_step(berth__lookup *lookup);
 
 #ifdef BERTH_FAULTS
 /* For tests: channels that are made from now on ask these servers ("127.0.0.1:5353", a string that
  * lives on) instead of those of the system. NULL: the system's again. */
 void berth__resolver_set_servers(const char *servers);
+/* The file whose changes are followed, instead of /etc/resolv.conf; NULL: that again. */
+void berth__resolver_set_file(const char *path);
 #endif
 
-/* Ends the channel; every lookup is cancelled. */
+/* Gives away what is kept for lookups; every one was run or cancelled before. */
 void berth__resolver_free(struct berth_loop *loop);
 
 #endif

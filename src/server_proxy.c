@@ -263,7 +263,7 @@ static uint64_t step(void *object)
     berth_server *server = object;
     uint64_t again = UINT64_MAX;
     if (server->bind != NULL && server->bind->lookup != NULL) {
-        again = berth__resolver_step(server->object.loop);
+        again = berth__lookup_step(server->bind->lookup);
         berth__lookups_run(server->object.loop, server);
     }
     if (server->bind != NULL && server->bind->passage != NULL) {

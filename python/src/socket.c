@@ -543,13 +543,21 @@ static int option_of(int which)
     return known ? options[which] : -1;
 }
 
+/* Qt's have no descriptor before an address is found, and ignores options until then. */
+static bool has_options(const bpy_socket *self)
+{
+    berth_state state =
+        self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
+    return state != BERTH_STATE_UNCONNECTED && state != BERTH_STATE_HOST_LOOKUP;
+}
+
 static PyObject *socket_set_option(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
     int which, value;
     if (!PyArg_ParseTuple(args, "ii:setSocketOption", &which, &value) || !bpy_object_check(object))
         return NULL;
-    if (self->native != NULL && option_of(which) >= 0)
+    if (has_options(self) && option_of(which) >= 0)
         berth_socket_set_option(self->native, (berth_socket_option)option_of(which), value);
     Py_RETURN_NONE;
 }
@@ -560,7 +568,7 @@ static PyObject *socket_option(PyObject *object, PyObject *args)
     int which, value;
     if (!PyArg_ParseTuple(args, "i:socketOption", &which) || !bpy_object_check(object))
         return NULL;
-    if (self->native == NULL || option_of(which) < 0 ||
+    if (!has_options(self) || option_of(which) < 0 ||
         !berth_socket_get_option(self->native, (berth_socket_option)option_of(which), &value))
         Py_RETURN_NONE;
     return PyLong_FromLong(value);

@@ -477,6 +477,58 @@ CASE(abort_while_attempts_overlap, "S3.16", "both attempts are dropped, nothing 
     name_server_stop();
 }
 
+CASE(lookup_that_is_given_up_asks_nobody, "S3.16 S3.38",
+     "the descriptors of a lookup go with it; others go on")
+{
+    name_server_start(table);
+    char name[] = "one.test";
+    struct actor *actor = actor_new("c");
+    world_settle();
+    unsigned before = world_descriptors();
+    for (int i = 0; i < 3; i++) {
+        ck_assert(berth_socket_connect_to_host(actor->socket, "silent.test", 80));
+        world_settle();
+        ck_assert_uint_gt(world_descriptors(), before);
+        berth_socket *other = begin(name, 1);
+        berth_socket_abort(actor->socket);
+        UNTIL(settled(other));
+        berth_socket_free(other);
+        world_settle();
+        ck_assert_uint_eq(world_descriptors(), before);
+    }
+    world_free_loop();
+    name_server_stop();
+}
+
+CASE(name_servers_that_change, "S3.10",
+     "a loop asks those that the system asks now, not those of its first lookup")
+{
+    static const struct name_entry other_table[] = {{.name = "late.test", .four = {"127.0.0.1"}},
+                                                    {.name = NULL}};
+    char path[] = "/tmp/berth-resolv-XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    berth__resolver_set_file(path);
+    name_server_start(table);
+    uint16_t port = world_listen(5);
+    char name[] = "one.test";
+    berth_socket *socket = begin(name, port);
+    UNTIL(settled(socket));
+    ck_assert_int_eq(berth_socket_state(socket), BERTH_STATE_CONNECTED);
+    berth_socket_abort(socket);
+    name_server_stop();
+    name_server_start(other_table);
+    ck_assert_int_eq(write(file, "# changed\n", 10), 10);
+    close(file);
+    ck_assert(berth_socket_connect_to_host(socket, "late.test", port));
+    UNTIL(settled(socket));
+    ck_assert_int_eq(berth_socket_state(socket), BERTH_STATE_CONNECTED);
+    berth__resolver_set_file(NULL);
+    unlink(path);
+    world_free_loop();
+    name_server_stop();
+}
+
 CASE(disconnect_while_looking_up, "S3.16", "remembered: connected, early output sent, then the end")
 {
     name_server_start(table);
