@@ -20,7 +20,7 @@
  * Options: pending, backlog, half_close, keep_alive (seconds of silence), body, low, high, any (1:
  * listen on all addresses), names (1: ask for the peer's address of each connection), header
  * (milliseconds for the PROXY header that connections from 127.1.0.0/16 begin with then); and the
- * limits of berth/limits.h: shed, first_byte, idle, rate, window, output.
+ * limits of berth/limits.h: shed, first_byte, idle, rate, window, output, per_address.
  *
  * The counts are the library's own, of the server and the loop, and a few that are made here in the
  * handlers: `begun` sockets that were taken, `ended` ones that had their `disconnected`, `unwanted`
@@ -96,6 +96,7 @@ enum {
     RATE,
     WINDOW,
     OUTPUT,
+    PER_ADDRESS,
     OPTIONS
 };
 
@@ -116,6 +117,7 @@ static option options[OPTIONS] = {
     [RATE] = {"rate", 0},
     [WINDOW] = {"window", 0},
     [OUTPUT] = {"output", 0},
+    [PER_ADDRESS] = {"per_address", 0},
 };
 
 static struct {
@@ -486,7 +488,10 @@ static void report(long left_descriptors)
     say("queued", of_server.pending + of_server.awaiting_header);
     say("rejected", of_server.rejected_address + of_server.rejected_call + of_server.rejected_shed +
                         of_server.rejected_header);
+    say("rejected_address", of_server.rejected_address);
     say("rejected_header", of_server.rejected_header);
+    say("lingering", of_server.lingering);
+    say("lingers_cut", of_loop.lingers_cut);
     say("awaiting_header", of_server.awaiting_header);
     say("failed", of_server.failed);
     say("dropped", of_server.dropped);
@@ -620,7 +625,8 @@ static bool read_arguments(int count, char **arguments)
 
 static void set_limits(void)
 {
-    berth_accept_limits accepting = {.shed = options[SHED].value != 0};
+    berth_accept_limits accepting = {.shed = options[SHED].value != 0,
+                                     .per_address = (uint32_t)options[PER_ADDRESS].value};
     berth_connection_limits connections = {
         .first_byte = (uint32_t)options[FIRST_BYTE].value,
         .idle = (uint32_t)options[IDLE].value,
