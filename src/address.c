@@ -283,8 +283,12 @@ static void put_text(output *out, const char *text, size_t most)
 /* A value can be made by hand, with any bytes; what is written goes into protocols and logs. */
 static void put_scope(output *out, const char *scope)
 {
-    for (size_t i = 0; i < BERTH_ADDRESS_SCOPE_SIZE - 1 && scope[i]; i++)
-        put_char(out, berth__is_scope_byte(scope[i]) ? scope[i] : '?');
+    for (size_t i = 0; i < BERTH_ADDRESS_SCOPE_SIZE - 1 && scope[i]; i++) {
+        if (berth__is_scope_byte(scope[i]))
+            put_char(out, scope[i]);
+        else
+            put_char(out, '?');
+    }
 }
 
 static void put_number(output *out, unsigned number, unsigned base)

@@ -24,7 +24,7 @@
     X(CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy does not accept the credentials")    \
     X(NO_CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy wants credentials")               \
     X(CREDENTIALS_FORM, UNSUPPORTED_OPERATION,                                                    \
-      "credentials: at most 255 bytes each; for HTTP no control byte, and no colon in the user")   \
+      "credentials: at most 255 bytes each; for HTTP no control byte, and no colon in the user")  \
     X(NAME_FORM, HOST_NOT_FOUND, "the name does not fit into a request to a proxy")               \
     X(BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect through a proxy")              \
     X(PORT, ADDRESS_IN_USE, "the proxy does not give the port again for the next connection")     \

@@ -112,7 +112,7 @@ CASE(limits_of_others_beside_a_flood, "D20 reliability 21",
     expect_soon(start, 200);
 }
 
-CASE(wait_beside_its_own_flood, "S4 reliability 21",
+CASE(wait_beside_its_own_flood, "S4.2 reliability 21",
      "a wait with a time-out returns although the peer never stops sending")
 {
     struct host *host = host_listening("h");
