@@ -43,6 +43,8 @@ struct guest {
     berth__proxy_header header;
 };
 
+_Static_assert(BERTH__PROXY_HEADER_SIZE == BERTH_MOST_PROXY_HEADER, "the bound that is documented");
+
 struct berth__trust {
     berth_server *server;
     berth_subnet *subnets;

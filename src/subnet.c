@@ -2,9 +2,10 @@
  * Subnets as values: read from text, written as text, asked whether an address is in them.
  *
  * Reading differs from that of addresses: the parts of an IPv4 subnet that are not there are its
- * last ones, so that "10.1" is 10.1.0.0/16; each part is decimal. It fails on anything else and
- * leaves its output alone. A prefix that is too long for its family makes a subnet that contains
- * nothing, so that no list of trusted senders grows by a mistake.
+ * last ones, so that "10.1" is 10.1.0.0/16; each part is decimal, and has no leading zero, which
+ * would make it octal in an address. It fails on anything else and leaves its output alone. A
+ * prefix that is too long for its family makes a subnet that contains nothing, so that no list of
+ * trusted senders grows by a mistake.
  */
 #include <berth/subnet.h>
 
@@ -46,7 +47,8 @@ static unsigned read_parts(const char *text, uint32_t *ret_number)
     unsigned count = 0;
     unsigned part;
     do {
-        if (count == 4 || !read_number(&text, 255, &part))
+        if (count == 4 || (text[0] == '0' && text[1] >= '0' && text[1] <= '9') ||
+            !read_number(&text, 255, &part))
             return 0;
         number |= part << (24 - 8 * count++);
         if (*text != '.')
@@ -137,7 +139,8 @@ char *berth_subnet_format(berth_subnet subnet, char *text, size_t size)
     if (size == 0)
         return text;
     berth_address_format(subnet.address, address, sizeof address);
-    if (address[0] == '\0')
+    /* The wildcard of both families lies in no subnet; its text would be read as everybody. */
+    if (width(subnet.address.family) == 0)
         text[0] = '\0';
     else
         snprintf(text, size, "%s/%u", address, (unsigned)subnet.prefix);

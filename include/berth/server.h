@@ -345,6 +345,10 @@ BERTH_API berth_proxy berth_server_proxy(const berth_server *server);
 /** Default of the time that a PROXY header has to come in, in milliseconds. */
 #define BERTH_DEFAULT_PROXY_HEADER_TIMEOUT 5000
 
+/** Most bytes of a PROXY header of version 2, its values included; a line of version 1 has at most
+ * 107. A longer one is no valid header. */
+#define BERTH_MOST_PROXY_HEADER 4096
+
 /**
  * Sets whose connections begin with a PROXY header (HAProxy's protocol, versions 1 and 2): those of
  * balancers, of which nobody else must be believed. Of a connection from one of these the header is
@@ -356,7 +360,8 @@ BERTH_API berth_proxy berth_server_proxy(const berth_server *server);
  * berth_server_error says so. Connections of others are not looked at.
  *
  * Names and values are given to sockets that berth_server_base_incoming_connection makes.
- * Connections whose header is missing count as pending ones. Counts for connections accepted from
+ * Connections whose header is missing count as pending ones, and each of them takes memory for the
+ * longest header, BERTH_MOST_PROXY_HEADER bytes. Counts for connections accepted from
  * now on.
  *
  * @param trusted       copied; may be NULL if `count` is 0

@@ -29,8 +29,9 @@ typedef struct berth_subnet {
  * "2001:db8::/32", or a single address, which is a subnet of one.
  *
  * Blanks around it are ignored. IPv4 has one to four decimal parts here, and parts that are missing
- * are those at the end: "10.1" is 10.1.0.0/16, not 10.0.0.1 as in berth_address_parse. A mask must
- * be contiguous. Bits behind the prefix are cleared.
+ * are those at the end: "10.1" is 10.1.0.0/16, not 10.0.0.1 as in berth_address_parse. A part with
+ * a leading zero, as in "010.0.0.0/8", is refused, since berth_address_parse reads it as octal. A
+ * mask must be contiguous. Bits behind the prefix are cleared.
  *
  * @param text        a terminated string; NULL is refused
  * @param ret_subnet  set on success only
@@ -39,7 +40,8 @@ typedef struct berth_subnet {
 BERTH_API bool berth_subnet_parse(const char *text, berth_subnet *ret_subnet);
 
 /**
- * Writes a subnet as text: "10.0.0.0/8"; "" for one without an address.
+ * Writes a subnet as text: "10.0.0.0/8"; "" for one whose address is null or the wildcard of both
+ * families, which contains nothing.
  *
  * @param text  where to write; always terminated if size > 0
  * @param size  bytes there; BERTH_SUBNET_TEXT_SIZE is always enough

@@ -26,6 +26,8 @@ enum {
     CHECKSUM_SIZE = 4,
     VERSION_2_LOCAL = 0x20,
     VERSION_2_PROXY = 0x21,
+    UNIX_FAMILY = 3, /* the last of the families */
+    DATAGRAM = 2,    /* the last of the protocols */
     TCP_IPV4 = 0x11,
     TCP_IPV6 = 0x21
 };
@@ -238,7 +240,7 @@ static size_t size_of_names(uint8_t family)
         return IPV4_SIZE;
     case 2:
         return IPV6_SIZE;
-    case 3:
+    case UNIX_FAMILY:
         return 216;
     default:
         return 0;
@@ -252,12 +254,17 @@ static void read_version_2(berth__proxy_header *header)
     size_t rest = header->filled - (size_t)HEAD_SIZE;
     bool local = bytes[12] == VERSION_2_LOCAL;
     size_t names = size_of_names(family);
+    /* "Must be rejected as invalid by receivers"; of a LOCAL header the family is ignored. */
+    if (!local && (family >> 4 > UNIX_FAMILY || (family & 0x0f) > DATAGRAM)) {
+        refuse(header, BERTH__REFUSAL_HEADER_MALFORMED);
+        return;
+    }
     /* The sender of a LOCAL header may leave the addresses out whatever the family says. */
     if (names > rest && !local) {
         refuse(header, BERTH__REFUSAL_HEADER_MALFORMED);
         return;
     }
-    bool skip_all = names > rest || (family >> 4) == 0 || (family >> 4) > 3;
+    bool skip_all = names > rest || names == 0;
     header->values = skip_all ? header->filled : (uint16_t)(HEAD_SIZE + names);
     int refusal;
     if (!check_values(header, &refusal)) {

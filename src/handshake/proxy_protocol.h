@@ -3,11 +3,13 @@
  * front of a connection to tell whose it is. Read here, and written.
  *
  * Reading: bytes go in until DONE or REFUSED; nothing behind the header is used. A header has
- * addresses if it is of TCP over IPv4 or IPv6; LOCAL and UNKNOWN, and families that are not served
- * here, are whole headers without. Version 2 may carry further values (TLVs), which stay in `bytes`
- * and are found by berth__proxy_header_value; a checksum among them (CRC32c) must be right.
+ * addresses if it is of TCP over IPv4 or IPv6; LOCAL and UNKNOWN, and families and protocols that
+ * the specification has but that are not served here, are whole headers without. Version 2 may
+ * carry further values (TLVs), which stay in `bytes` and are found by berth__proxy_header_value; a
+ * checksum among them (CRC32c) must be right.
  *
- * It fails with anything that is no header, a version or a command that is unknown, a length that
+ * It fails with anything that is no header, a version or a command that is unknown, in a PROXY
+ * command a family or a protocol that the specification does not have, a length that
  * does not hold what it has to, a line of more than 107 bytes, a version 2 header of more than
  * BERTH__PROXY_HEADER_SIZE bytes.
  */
@@ -22,9 +24,8 @@
 
 #include "handshake.h"
 
-/* The longest header that is read. The values of a client's certificate fit; a whole certificate
- * does not. */
-#define BERTH__PROXY_HEADER_SIZE 2048u
+/* The longest header that is read: as much as nginx reads. Public as BERTH_MOST_PROXY_HEADER. */
+#define BERTH__PROXY_HEADER_SIZE 4096u
 
 /* Bytes that hold every header that is written. */
 #define BERTH__PROXY_OUTPUT_SIZE 128u

@@ -161,6 +161,10 @@ START_TEST(version_2_without_addresses)
     names_are("", 0, "", 0);
     reads(BYTES(SIGNATURE "\x21\x12\0\x0c" NAMES)); /* UDP */
     names_are("", 0, "", 0);
+    reads(BYTES(SIGNATURE "\x21\x10\0\x0c" NAMES)); /* IPv4, but UNSPEC as the protocol */
+    names_are("", 0, "", 0);
+    reads(BYTES(SIGNATURE "\x20\xff\0\0")); /* LOCAL: the family is ignored */
+    names_are("", 0, "", 0);
     uint8_t local[16 + 216] = SIGNATURE;
     memcpy(local + 12, "\x21\x31\0\xd8", 4); /* Unix */
     reads(local, sizeof local);
@@ -204,8 +208,8 @@ START_TEST(lengths_that_lie)
     ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x11\0\x10" NAMES "\1\0\2x")), malformed);
     ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x11\0\x10" NAMES "\1\xff\xffx")), malformed);
     ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x11\xff\xff")), BERTH__REFUSAL_HEADER_SIZE);
-    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x11\7\xf1")), BERTH__REFUSAL_HEADER_SIZE);
-    uint8_t longest[BERTH__PROXY_HEADER_SIZE] = SIGNATURE "\x21\x11\7\xf0" NAMES "\5\7\xe1";
+    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x11\17\xf1")), BERTH__REFUSAL_HEADER_SIZE);
+    uint8_t longest[BERTH__PROXY_HEADER_SIZE] = SIGNATURE "\x21\x11\17\xf0" NAMES "\5\17\xe1";
     ck_assert_uint_eq(give(longest, sizeof longest, 100), sizeof longest);
     ck_assert_int_eq(header.step, BERTH__HANDSHAKE_DONE);
 }
@@ -218,6 +222,11 @@ START_TEST(versions_and_commands_that_are_unknown)
     ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x31\x11\0\x0c" NAMES)), malformed);
     ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x22\x11\0\x0c" NAMES)), malformed);
     ck_assert_int_eq(refusal_of(BYTES("\r\n\r\n\0\r\nQUIX")), malformed);
+    /* families and protocols that the specification has not */
+    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x41\0\x0c" NAMES)), malformed);
+    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\xf0\0\0")), malformed);
+    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x13\0\x0c" NAMES)), malformed);
+    ck_assert_int_eq(refusal_of(BYTES(SIGNATURE "\x21\x03\0\0")), malformed);
     ck_assert_int_eq(refusal_of(BYTES("\5\1\0")), malformed);
     ck_assert_int_eq(berth__refusal_class(malformed), BERTH_ERROR_PROXY_PROTOCOL);
 }

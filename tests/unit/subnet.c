@@ -30,7 +30,8 @@ static const struct {
     {"1.2.3.4/0.0.0.0", "0.0.0.0/0"},
     {"1.2.3.4/255.255.255.255", "1.2.3.4/32"},
     {"255.255.255.255/255.255.255.254", "255.255.255.254/31"},
-    {"010/8", "10.0.0.0/8"},
+    {"0/8", "0.0.0.0/8"},
+    {"0.0.0.0/0", "0.0.0.0/0"},
     {"10.0.0.0/08", "10.0.0.0/8"},
     {" 10/8", "10.0.0.0/8"},
     {"10/8 \n", "10.0.0.0/8"},
@@ -76,6 +77,11 @@ static const char *const refused[] = {
     "4294967306/8",
     "10/4294967304",
     "/8", /* Qt: 0.0.0.0/8 */
+    /* Qt: decimal; octal as an address */
+    "010/8",
+    "10.010.0.0/16",
+    "10.0.0.00/8",
+    "10/255.000.0.0",
     "1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111",
 };
 
@@ -164,6 +170,8 @@ START_TEST(made_by_hand)
     ck_assert(!berth_subnet_contains(parsed("0.0.0.0/0"), BERTH_ADDRESS_ANY));
     berth_subnet any = {.address = BERTH_ADDRESS_ANY};
     ck_assert(!berth_subnet_contains(any, BERTH_ADDRESS_ANY));
+    /* nor may its text be that of everybody */
+    ck_assert_str_eq(berth_subnet_format(any, text, sizeof text), "");
 }
 END_TEST
 
