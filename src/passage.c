@@ -27,6 +27,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define KEPT_OPTIONS 4
+
 struct berth__passage {
     berth__watch watch; /* first */
     berth_loop *loop;
@@ -47,6 +49,7 @@ struct berth__passage {
         berth__socks5 socks5;
         berth__http_connect http;
     } handshake;
+    int kept[KEPT_OPTIONS]; /* of a BIND: its options before */
     size_t output_size;
     size_t output_sent;
     uint8_t output[BERTH__HTTP_OUTPUT_SIZE];
@@ -113,8 +116,12 @@ static void refuse(berth__passage *passage, int refusal)
     fail(passage, berth__refusal_class(refusal), refusal);
 }
 
+static void keep_alive(berth__passage *passage, bool begin);
+
 static void opened(berth__passage *passage)
 {
+    if (passage->told)
+        keep_alive(passage, false);
     const berth__passage_events *events = passage->events;
     void *owner = passage->owner;
     int descriptor = passage->descriptor;
@@ -260,10 +267,38 @@ static bool receive(berth__passage *passage)
     return false;
 }
 
+/* Has a proxy asked whether it is still there, while nothing is to be heard of it: the wait for a
+ * peer has no limit, and a host that vanishes says no word. What the options were before is put
+ * back when the connection becomes the peer's. */
+static void keep_alive(berth__passage *passage, bool begin)
+{
+    static const struct {
+        berth_socket_option which;
+        int value;
+    } wanted[KEPT_OPTIONS] = {
+        {BERTH_OPTION_KEEP_ALIVE_IDLE, 30},
+        {BERTH_OPTION_KEEP_ALIVE_INTERVAL, 10},
+        {BERTH_OPTION_KEEP_ALIVE_COUNT, 3},
+        {BERTH_OPTION_KEEP_ALIVE, 1},
+    };
+    berth__backend *backend = passage->loop->backend;
+    const berth__backend_operations *operations = operations_of(passage);
+    for (size_t i = 0; i < KEPT_OPTIONS; i++) {
+        int *kept = &passage->kept[i];
+        int value = begin ? wanted[i].value : *kept;
+        if (begin &&
+            operations->option(backend, passage->descriptor, wanted[i].which, kept, false) != 0)
+            *kept = 0;
+        if (value > 0 || wanted[i].which == BERTH_OPTION_KEEP_ALIVE)
+            (void)operations->option(backend, passage->descriptor, wanted[i].which, &value, true);
+    }
+}
+
 /* The first reply to a BIND has come: from here on the peer is taken only when it may come in. */
 static void bound(berth__passage *passage)
 {
     passage->told = true;
+    keep_alive(passage, true);
     passage->events->bound(passage->owner, passage->handshake.socks5.replied,
                            passage->handshake.socks5.replied_port);
 }

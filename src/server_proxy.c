@@ -12,7 +12,8 @@
  * reply where it is.
  *
  * Listening ends with one accept_error when the proxy ends a BIND without a connection, refuses the
- * next one, gives another port, or does not answer in LISTEN_LIMIT. The handler may listen again.
+ * next one, gives another port, or does not answer in LISTEN_LIMIT; and when its host has vanished,
+ * which keep-alive questions find out within a minute. The handler may listen again.
  */
 #include "failure.h"
 #include "handshake/refusal.h"

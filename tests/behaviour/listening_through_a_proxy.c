@@ -11,7 +11,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define BOUND "\5\0\0\1\x0a\0\0\1\x23\x28"  /* 10.0.0.1:9000 */
 #define COME "\5\0\0\1\xc6\x33\x64\7\xdc\4" /* 198.51.100.7:56324 */
@@ -450,4 +454,51 @@ CASE(no_watch_for_the_peer_of_a_bind, "design 3.8",
     berth__fault_clear();
     SAYS(proxy, COME);
     UNTIL(host->new_connections == 1);
+}
+
+/* The descriptor that is connected with the proxy. */
+static int descriptor_to_proxy(void)
+{
+    for (int descriptor = 3; descriptor < 1000; descriptor++) {
+        struct sockaddr_in name = {0};
+        socklen_t length = sizeof name;
+        if (getpeername(descriptor, (struct sockaddr *)(void *)&name, &length) == 0 &&
+            name.sin_family == AF_INET && ntohs(name.sin_port) == proxy_port)
+            return descriptor;
+    }
+    return -1;
+}
+
+static int option_of(int descriptor, int level, int name)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+    ck_assert_int_eq(getsockopt(descriptor, level, name, &value, &length), 0);
+    return value;
+}
+
+CASE(proxy_is_asked_whether_it_lives, "S6.19",
+     "while a peer is waited for; the connection that comes of it has its own options")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel asks no questions");
+    struct peer *proxy;
+    struct host *host = host_bound(&proxy);
+    int descriptor = descriptor_to_proxy();
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(option_of(descriptor, SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_le(option_of(descriptor, IPPROTO_TCP, TCP_KEEPIDLE) +
+                         option_of(descriptor, IPPROTO_TCP, TCP_KEEPINTVL) *
+                             option_of(descriptor, IPPROTO_TCP, TCP_KEEPCNT),
+                     60);
+    SAYS(proxy, COME);
+    struct actor *actor = host_take_actor(host, "s");
+    int fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int idle = option_of(fresh, IPPROTO_TCP, TCP_KEEPIDLE);
+    close(fresh);
+    int value = -1;
+    ck_assert(berth_socket_get_option(actor->socket, BERTH_OPTION_KEEP_ALIVE, &value));
+    ck_assert_int_eq(value, 0);
+    ck_assert(berth_socket_get_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, &value));
+    ck_assert_int_eq(value, idle);
 }
