@@ -603,8 +603,12 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
 
 static void run_listener(uring_backend *uring, berth__listener *listener)
 {
-    if (take_bit(&listener->ready, READY_CANCEL))
+    if (take_bit(&listener->ready, READY_CANCEL) && (listener->flags & POLLED)) {
         end_poll(uring, listener);
+        if (!(listener->flags & POLLED))
+            berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_CLOSED);
+        return;
+    }
     if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
         if (listener->own != NULL)
             *(bool *)listener->own = true; /* a batch is waiting for its event to return */

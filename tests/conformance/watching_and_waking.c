@@ -3,10 +3,14 @@
  */
 #include "kit.h"
 
+#include "fault.h"
+
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 CASE(watch_fires_once, "9", "a watch ends when its descriptor is ready, and not again by itself")
@@ -285,4 +289,52 @@ CASE(nothing_can_ever_happen, "wait", "the simulated kernel refuses to wait for 
     kit_receive_start(stream);
     kit_turn(1);
     ck_assert_int_eq(kit()->operations->wait(kit(), -1), EDEADLK);
+}
+
+/* The kernel takes nothing in: entries of the ring run out. */
+static void refuse_entries(void)
+{
+    if (strcmp(kit()->operations->name, "io_uring") != 0)
+        case_skip("only io_uring has entries that run out");
+    berth__fault_set_system(0, LONG_MAX, EBUSY, "io_uring_enter");
+}
+
+static void use_entries_up(int descriptor)
+{
+    for (int i = 0; i < 2000; i++) {
+        kit_watch *other = kit_watch_new(NULL);
+        if (kit_watch_start(other, descriptor, BERTH__WATCH_READ) != 0)
+            return;
+        kit_watch_close(other);
+    }
+}
+
+CASE(watch_is_closed_without_an_entry, "1 7", "its end comes when the kernel takes entries again")
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    int event = world_event_descriptor();
+    int other = world_event_descriptor();
+    ck_assert_int_eq(kit_watch_start(watch, event, BERTH__WATCH_READ), 0);
+    world_settle();
+    refuse_entries();
+    use_entries_up(other);
+    kit_watch_close(watch);
+    berth__fault_clear();
+    UNTIL(watch->closed);
+    world_close_descriptor(event);
+    world_close_descriptor(other);
+}
+
+CASE(listener_is_closed_without_an_entry, "1 7", "likewise")
+{
+    kit_listener *listener = kit_listen("l");
+    kit_credit(listener, 1);
+    world_settle();
+    int event = world_event_descriptor();
+    refuse_entries();
+    use_entries_up(event);
+    kit_close_listener(listener);
+    berth__fault_clear();
+    UNTIL(listener->closed);
+    world_close_descriptor(event);
 }
