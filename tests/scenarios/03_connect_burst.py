@@ -7,9 +7,7 @@ packet of its handshake, whatever the server is. All of it happens in a namespac
 that the kernel's counter is nobody else's.
 """
 
-import time
-
-from _scenario import Network, Scenario
+from _scenario import Network, Scenario, until
 
 with Scenario(3, "connect burst",
               "queue never > 30; kernel backlog used; all served or counted in ListenOverflows; "
@@ -21,8 +19,8 @@ with Scenario(3, "connect burst",
     server.tell("take 0")
     finish = scenario.start_flood("transfer", server.port, inside, total=total,
                                   parallel=1000, sources=20, size=64, seconds=250)
-    time.sleep(0.3)
-    full = server.stats()
+    full = server.stats_when(queued=30)
+    until(lambda: network.backlog("server", server.port) > 0)
     backlog = network.backlog("server", server.port)
     server.tell("take 1")
     counts = finish()

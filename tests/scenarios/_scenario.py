@@ -161,6 +161,18 @@ class Server:
     def stats(self):
         return self.tell("stats")
 
+    def stats_when(self, **wanted):
+        """The counters as soon as those named have these values; what they are in the end if that
+        does not come about. For what is on its way when a client has already ended."""
+        found = {}
+
+        def reached():
+            found.update(self.stats())
+            return all(found[name] == value for name, value in wanted.items())
+
+        until(reached)
+        return found
+
     @property
     def pid(self):
         """Of the server itself, not of what it was started with."""
