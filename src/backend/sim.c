@@ -167,12 +167,14 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener,
         int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
         berth__kernel_entry_of(kernel, descriptor)->of.end = end;
         listener->credit--;
+        kernel->barren = 0;
         listener->events->accepted(listener, descriptor);
         if (frame->gone)
             return;
     }
     if ((bits & BERTH__READY_CLOSED) != 0) {
         forget_record(kernel, &listener->ready);
+        kernel->barren = 0;
         listener->events->closed(listener);
     } else if (acceptable(listener)) {
         berth__ready_add(&kernel->backend.ready, &listener->ready, BERTH__READY_ACCEPT);
@@ -393,6 +395,7 @@ static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budge
     size_t size = berth__kernel_portion(kernel, most);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);
+    kernel->barren = 0;
     stream->events->received(stream, view, size);
     memset(view, 0xdd, size);
     free(view);
@@ -416,6 +419,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
             return;
         stream->receiving = false;
         stream->ended = true;
+        kernel->barren = 0;
         stream->error = (int16_t)berth__kernel_take_error(end);
         stream->events->receive_ended(stream, stream->error);
         return;
@@ -439,6 +443,7 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
     stream->ready.pending = 0;
     if ((bits & BERTH__READY_SENT) != 0) {
         stream->sending = false;
+        kernel->barren = 0;
         stream->events->sent(stream, stream->ready.result);
     }
     if (!frame->gone && (bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
@@ -450,6 +455,7 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
     forget_record(kernel, &stream->ready);
     berth__kernel_close_entry(kernel, stream->descriptor);
     stream->descriptor = -1;
+    kernel->barren = 0;
     berth__kernel_tell_closed(kernel);
     stream->events->closed(stream);
 }
@@ -578,11 +584,16 @@ static int sim_wait(berth__backend *backend, int64_t timeout)
     berth__kernel *kernel = kernel_of(backend);
     kernel->now += kernel->settings.max_delay / 4 + TICK;
     uint64_t deadline = timeout < 0 ? NEVER : kernel->now + (uint64_t)timeout;
+    kernel->barren++;
     for (unsigned step = 0; step < WAIT_STEPS; step++) {
         uint64_t earliest;
         bool found = collect(kernel, &earliest);
-        if (take_wake(kernel) || found || timeout == 0)
+        bool woken = take_wake(kernel);
+        if (woken)
+            kernel->barren = 0;
+        if (woken || found || timeout == 0)
             return 0;
+        kernel->barren = 0; /* it sleeps */
         if (earliest != NEVER && earliest <= deadline) {
             kernel->now = earliest;
         } else if (deadline != NEVER) {

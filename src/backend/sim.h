@@ -40,6 +40,10 @@ berth__backend *berth__sim_last(void);
 berth__sim_settings *berth__sim_settings_of(berth__backend *backend);
 void berth__sim_set_seed(berth__backend *backend, uint64_t seed);
 
+/* How many waits in a row have neither slept nor were woken, while nothing has moved between: no
+ * byte, no connection, no end. Many of them are a loop that spins. */
+unsigned berth__sim_barren_waits(berth__backend *backend);
+
 /* Descriptors that are open now, and the virtual time moved on. */
 unsigned berth__sim_open_descriptors(berth__backend *backend);
 void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds);

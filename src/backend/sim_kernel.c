@@ -440,6 +440,11 @@ void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds)
     kernel_of(backend)->now += nanoseconds;
 }
 
+unsigned berth__sim_barren_waits(berth__backend *backend)
+{
+    return kernel_of(backend)->barren;
+}
+
 void berth__sim_shut_listener(berth__backend *backend, int descriptor)
 {
     berth__kernel_port *port = berth__kernel_entry_of(kernel_of(backend), descriptor)->of.port;

@@ -105,6 +105,7 @@ struct berth__kernel {
     berth__sim_settings settings;
     uint64_t random;
     uint64_t now;
+    unsigned barren; /* waits in a row that neither slept nor were woken, and nothing has moved */
     atomic_bool woken;
     int bell; /* an eventfd: ends a real wait */
     berth__kernel_entry *entries;

@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define MOST_BARREN 100u
+
 #define MOST_BYTES 4096u
 #define LONG_BYTES 17000u /* which the kernel may take inside the write */
 
@@ -582,6 +584,19 @@ static void turn(uint64_t word)
     }
 }
 
+/* For a while there is nobody but the loop: it must not turn again and again for nothing. */
+static void let_time_pass(uint64_t word)
+{
+    uint64_t end = berth_loop_now(sim.loop) + 5 + sim_choose(&word, 60);
+    if (sim.depth > 0 || sim.running)
+        return;
+    sim_say("the loop is left alone until %llu ms", (unsigned long long)end);
+    for (unsigned turns = 0; turns < 4 * MOST_BARREN && berth_loop_now(sim.loop) < end; turns++) {
+        berth_loop_turn(sim.loop, 5);
+        sim_check(berth__sim_barren_waits(sim.backend) < MOST_BARREN, "the loop turns for nothing");
+    }
+}
+
 static bool post(void)
 {
     if (!berth_loop_post(sim.loop, sim_on_task, (void *)(uintptr_t)sim.posted))
@@ -675,6 +690,7 @@ void sim_call(uint64_t word)
         free_server,
         set_server,
         set_server,
+        let_time_pass,
         take,
         take,
         take,
