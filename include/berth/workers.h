@@ -95,7 +95,9 @@ BERTH_API berth_workers *berth_workers_new_sized(int count, const berth_workers_
 BERTH_API void berth_workers_free(berth_workers *workers);
 
 /**
- * Starts the threads; returns when every worker is ready. Can be started again after a stop.
+ * Starts the threads; returns when every worker is ready. Can be started again after a stop. Each
+ * worker's loop takes 16 KiB of the user's locked memory for io_uring; one that gets none runs on
+ * epoll, which berth_loop_backend_reason says in `started`.
  *
  * @return false with class and text set, and no thread left: SOCKET_RESOURCE (no thread, memory or
  *         descriptor to be had), OPERATION (started already, or refused by `started`), or the class
@@ -105,7 +107,8 @@ BERTH_API bool berth_workers_start(berth_workers *workers);
 
 /**
  * Has each worker listen on the same address and port, with servers that share it
- * (berth_server_set_reuse_port). Their backlog is set in `started`, on berth_worker_server.
+ * (berth_server_set_reuse_port). Their backlog is set in `started`, on berth_worker_server. Waits
+ * until each has done so in a turn of its loop, be it one that a handler has begun.
  *
  * @param port  0 to have the system choose one for all
  * @return false with class and text set, and no worker listening: OPERATION (not started, or
