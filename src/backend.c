@@ -71,6 +71,46 @@ bool berth__is_passing(int error)
     }
 }
 
+void berth__listener_enlist(berth__backend *backend, berth__listener *listener)
+{
+    listener->next = backend->listeners;
+    listener->link = &backend->listeners;
+    if (listener->next != NULL)
+        listener->next->link = &listener->next;
+    backend->listeners = listener;
+}
+
+void berth__listener_delist(berth__listener *listener)
+{
+    if (listener->link == NULL)
+        return;
+    *listener->link = listener->next;
+    if (listener->next != NULL)
+        listener->next->link = listener->link;
+    listener->link = NULL;
+}
+
+void berth__watch_enlist(berth__backend *backend, berth__watch *watch)
+{
+    if (watch->link != NULL)
+        return;
+    watch->next = backend->watches;
+    watch->link = &backend->watches;
+    if (watch->next != NULL)
+        watch->next->link = &watch->next;
+    backend->watches = watch;
+}
+
+void berth__watch_delist(berth__watch *watch)
+{
+    if (watch->link == NULL)
+        return;
+    *watch->link = watch->next;
+    if (watch->next != NULL)
+        watch->next->link = watch->link;
+    watch->link = NULL;
+}
+
 void berth__ready_list_init(berth__ready_list *list)
 {
     memset(list, 0, sizeof *list);

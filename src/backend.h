@@ -167,10 +167,13 @@ struct berth__stream {
     int16_t error;          /* of the connect or the receive that ended */
     uint16_t flags;         /* the backend's own */
     uint32_t size;
-    const uint8_t *data; /* of the send in flight, or of a view */
+    union {
+        const uint8_t *data; /* of the send in flight, or of a view */
+        berth__stream *next; /* io_uring: among those that are closed with operations in flight */
+    };
     union {
         berth__chain held;    /* bytes taken from the kernel that could not be delivered yet */
-        berth__stream **link; /* epoll, which holds none: in its list */
+        berth__stream **link; /* epoll, which holds none: in its list; io_uring: in that one */
     };
     union {
         berth__stream *next; /* in a list of the backend */
@@ -198,6 +201,8 @@ struct berth__listener {
     int16_t error;   /* to be reported by the next run; 0: none */
     uint32_t flags;
     void *own;
+    berth__listener *next; /* of the backend's, from the beginning to `closed` */
+    berth__listener **link;
 };
 
 enum {
@@ -217,6 +222,8 @@ struct berth__watch {
     bool active;     /* started, and has not fired */
     bool closing;
     uint32_t flags;
+    berth__watch *next; /* of the backend's, from its first start to `closed` */
+    berth__watch **link;
 };
 
 /* How many of that many bytes may be delivered now. */
@@ -372,6 +379,19 @@ typedef struct berth__backend_operations {
      * (-1 if it was lost). Returns how many. */
     size_t (*reject)(berth__backend *backend, berth__listener *listener, size_t most,
                      berth__close_mode mode, int *spare);
+
+    /* Fork; NULL for a backend that has nothing to share. before_fork is called in the parent, on
+     * the loop's thread; inherit in the child, which changes the operations to those of
+     * berth__inherit and ends the runs that are inside an event: they touch nothing more. renew
+     * makes the backend the child's own, listeners and watches included, and gives it its
+     * operations back; an errno, and nothing has changed. renew_stream follows for each stream that
+     * is not closing; a send that was in flight must be begun anew. forget drops what a stream that
+     * ends in the child has of the backend. */
+    void (*before_fork)(berth__backend *backend);
+    void (*inherit)(berth__backend *backend);
+    int (*renew)(berth__backend *backend);
+    void (*renew_stream)(berth__backend *backend, berth__stream *stream);
+    void (*forget)(berth__backend *backend, berth__stream *stream);
 } berth__backend_operations;
 
 /* What a backend counts for berth_loop_statistics. */
@@ -387,6 +407,9 @@ struct berth__backend {
     berth__ready_list ready;
     berth__pool *pool; /* of the loop: for held bytes */
     berth__backend_counts counts;
+    berth__listener *listeners; /* all that are not closed yet, where fork is a matter */
+    berth__watch *watches;
+    const berth__backend_operations *inherited; /* in a child: what the operations were */
 
     /* Called by a backend whenever it has closed a descriptor: a server that had run out may go on.
      * May be NULL. */
@@ -404,6 +427,16 @@ void berth__watch_init(berth__watch *watch, void *owner, void *core);
 /* Whether an errno of accept is that of one connection, which has died in the queue or was refused
  * by a filter: the next may be good. */
 bool berth__is_passing(int error);
+
+/* Into the backend's lists, where it is not yet, and out of them. */
+void berth__listener_enlist(berth__backend *backend, berth__listener *listener);
+void berth__listener_delist(berth__listener *listener);
+void berth__watch_enlist(berth__backend *backend, berth__watch *watch);
+void berth__watch_delist(berth__watch *watch);
+
+/* Gives the backend the operations of one that was inherited by fork: those that begin something
+ * fail with ECHILD or never end, and those that end something only close the descriptor. */
+void berth__inherit(berth__backend *backend);
 
 void berth__ready_list_init(berth__ready_list *list);
 

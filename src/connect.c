@@ -284,6 +284,26 @@ static void established(berth__connector *connector, berth__stream *stream)
         fail(connector, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM);
 }
 
+void berth__connect_renew(berth_socket *socket)
+{
+    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
+    if (connector == NULL)
+        return;
+    berth__backend *backend = loop_of(connector)->backend;
+    for (size_t i = 0; i < connector->next; i++) {
+        if (connector->attempts[i] != NULL)
+            backend->operations->renew_stream(backend, connector->attempts[i]);
+    }
+    berth__stream *greeting = connector->greeting;
+    if (greeting == NULL)
+        return;
+    backend->operations->renew_stream(backend, greeting);
+    if (!greeting->sending || (greeting->ready.pending & BERTH__READY_SENT))
+        return;
+    greeting->sending = false;
+    send_header(connector);
+}
+
 /* The stream for an attempt: the bound one of the socket, or a new one, bound likewise if the
  * socket was bound. Returns an errno. */
 static int stream_for(berth__connector *connector, berth__stream **ret_stream)

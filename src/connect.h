@@ -26,6 +26,9 @@ void berth__connect_begin(berth_socket *socket);
 /* Drops every attempt, without a word. Allowed without a connector. */
 void berth__connect_cancel(berth_socket *socket);
 
+/* The loop was inherited by fork, and is the process's own now. Allowed without a connector. */
+void berth__connect_renew(berth_socket *socket);
+
 /* In a blocking wait of this socket: one of the attempts that has something to report, or NULL. */
 berth__stream *berth__connect_stream(const berth_socket *socket);
 

@@ -49,6 +49,8 @@ static const entry entries[] = {
     {ENOSPC, BERTH_ERROR_SOCKET_RESOURCE, "limit of watched descriptors reached"},
     {EEXIST, BERTH_ERROR_OPERATION, "an object of this loop has that descriptor"},
     {EBUSY, BERTH_ERROR_OPERATION, "busy"},
+    {ECHILD, BERTH_ERROR_OPERATION,
+     "after fork it is the parent's, until berth_loop_after_fork is called"},
 };
 
 static const entry *find(int error)

@@ -154,3 +154,10 @@ void berth__linger_end(berth_loop *loop)
     while (loop->lingering != NULL)
         finish(loop->lingering);
 }
+
+void berth__linger_renew(berth_loop *loop)
+{
+    const berth__backend_operations *operations = loop->backend->operations;
+    for (berth__lingering *each = loop->lingering; each != NULL; each = each->next)
+        operations->renew_stream(loop->backend, each->stream);
+}

@@ -32,4 +32,7 @@ uint64_t berth__linger_step(struct berth_loop *loop);
 /* Closes all streams that linger, at once: for a loop whose backend is broken. */
 void berth__linger_end(struct berth_loop *loop);
 
+/* The loop was inherited by fork, and is the process's own now. */
+void berth__linger_renew(berth_loop *loop);
+
 #endif

@@ -12,6 +12,7 @@
  */
 #include "loop.h"
 
+#include "failure.h"
 #include "linger.h"
 #include "memory.h"
 #include "process.h"
@@ -61,9 +62,14 @@ static void make_own_key(void)
     own_usable = pthread_key_create(&own_key, free_own) == 0;
 }
 
+berth_loop *berth__loop_of_thread(void)
+{
+    return own_loop;
+}
+
 berth_loop *berth_loop_current(void)
 {
-    if (own_loop != NULL)
+    if (own_loop != NULL && !own_loop->inherited)
         return own_loop;
     pthread_once(&own_once, make_own_key);
     berth_loop *loop = berth_loop_new(NULL);
@@ -81,6 +87,14 @@ berth_loop *berth_loop_current(void)
 berth_loop *berth__loop_or_current(berth_loop *loop)
 {
     return loop != NULL ? loop : berth_loop_current();
+}
+
+bool berth__loop_is_copy(const berth_loop *loop)
+{
+    if (!loop->inherited)
+        return false;
+    errno = ECHILD;
+    return true;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -150,6 +164,7 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
 }
 
 static void run_tasks(berth_loop *loop, size_t most);
+static bool run_completions(berth_loop *loop);
 static void turn(berth_loop *loop, int64_t timeout);
 
 /* A loop's first object, whatever it is, is freed by the function of its kind. */
@@ -188,11 +203,14 @@ static void destroy(berth_loop *loop)
     /* Streams that linger go on to, within their bounds: closing them now could destroy what an
      * orderly end has left to the peer to read. Tasks are posted meanwhile, and bring forth more:
      * also in the last of these turns. */
-    while (loop->live > 0 && !loop->broken) {
+    while (loop->live > 0 && !loop->broken && !loop->inherited) {
         turn(loop, -1);
         empty(loop);
     }
     berth__linger_end(loop);
+    if (loop->inherited)
+        while (run_completions(loop))
+            continue; /* reports what is closed, and nothing else */
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     while (atomic_load(&loop->stoppers) > 0)
@@ -215,6 +233,8 @@ void berth_loop_free(berth_loop *loop)
     if (loop == NULL || loop->ending)
         return;
     BERTH__OWN_THREAD(loop);
+    if (loop->abandoned)
+        return; /* its thread may have been anywhere */
     if (loop == own_loop) {
         own_loop = NULL;
         pthread_setspecific(own_key, NULL);
@@ -379,7 +399,8 @@ static bool run_completions(berth_loop *loop)
     berth__ready_list *list = &loop->backend->ready;
     size_t count = list->count;
     size_t done = 0;
-    while (done < count) {
+    bool forked = loop->inherited; /* not before: then what is left is for the parent, or later */
+    while (done < count && loop->inherited == forked) {
         berth__ready *ready = berth__ready_take(list);
         if (ready == NULL)
             break;
@@ -401,6 +422,8 @@ static size_t run_timers(berth_loop *loop)
 static void run_tasks(berth_loop *loop, size_t most)
 {
     for (; most > 0; most--) {
+        if (loop->inherited && !loop->ending)
+            return;
         pthread_mutex_lock(&loop->lock);
         berth__task *task = loop->tasks;
         if (task != NULL) {
@@ -414,7 +437,8 @@ static void run_tasks(berth_loop *loop, size_t most)
         pthread_mutex_unlock(&loop->lock);
         if (task == NULL)
             return;
-        task->run(task->user);
+        if (!loop->inherited) /* else it is the parent's to run */
+            task->run(task->user);
         berth__release(task);
     }
 }
@@ -461,7 +485,7 @@ void berth__loop_flush_not(berth_loop *loop, berth_socket *socket)
 static bool flush_all(berth_loop *loop, bool whole)
 {
     size_t count = loop->flush_count;
-    for (size_t done = 0; done < count && loop->flush != NULL;) {
+    for (size_t done = 0; done < count && loop->flush != NULL && !loop->inherited;) {
         berth_socket *socket = loop->flush;
         berth__loop_flush_not(loop, socket);
         berth__socket_settle(socket);
@@ -475,6 +499,8 @@ static bool flush_all(berth_loop *loop, bool whole)
  * output must not be left to the next turn, which may be far. */
 static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
 {
+    if (loop->inherited)
+        return false;
     loop->depth++;
     loop->counts.turns++;
     bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
@@ -503,7 +529,7 @@ static void turn(berth_loop *loop, int64_t timeout)
 /* Inside another event loop nothing may be left that the descriptor does not show. */
 static void leave_to_foreign(berth_loop *loop)
 {
-    if (!loop->foreign || loop->depth > 0 || loop->dying)
+    if (!loop->foreign || loop->depth > 0 || loop->dying || loop->inherited)
         return;
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
@@ -525,6 +551,7 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
     BERTH__OWN_THREAD(loop);
     bool whole = milliseconds == 0 && !loop->foreign;
     bool any = turn_any(loop, nanoseconds(milliseconds), whole);
+    (void)berth__loop_is_copy(loop);
     if (milliseconds == 0) /* others are part of a loop, whose next turn brings it along */
         berth__loop_submit(loop);
     leave_to_foreign(loop);
@@ -579,13 +606,13 @@ int berth_loop_run(berth_loop *loop)
     atomic_fetch_add(&loop->runs, 1);
     for (;;) {
         stopped = atomic_load(&loop->stopping) && take_stop(loop, &exit_code);
-        if (stopped || loop->broken)
+        if (stopped || loop->broken || loop->inherited)
             break;
         turn(loop, -1);
     }
     atomic_fetch_sub(&loop->runs, 1);
     if (!stopped)
-        errno = EIO;
+        errno = loop->inherited ? ECHILD : EIO;
     /* The outer runs of a loop that was freed inside, or is a leaving worker's, end as well. */
     if ((loop->dying || atomic_load(&loop->quitting)) && loop->depth > 0)
         put_stop(loop, exit_code);
@@ -619,6 +646,8 @@ bool berth_loop_post(berth_loop *loop, berth_task task, void *user)
 {
     loop = berth__loop_or_current(loop);
     if (loop == NULL || task == NULL)
+        return false;
+    if (berth__loop_is_copy(loop))
         return false;
     berth__task *node = berth__allocate(sizeof *node);
     if (node == NULL)
@@ -665,6 +694,8 @@ static berth__ready *next_of(berth_loop *loop, const berth__wait *wait, unsigned
 static bool run_of(berth_loop *loop, const berth__wait *wait, uint64_t due)
 {
     for (unsigned ran = 0; ran < PASS && !wait->done(wait->object); ran++) {
+        if (loop->inherited)
+            break;
         if (ran >= FEW && due != UINT64_MAX && berth__loop_clock(loop) >= due)
             break;
         berth__ready *ready = next_of(loop, wait, ran);
@@ -713,7 +744,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
          * never closes would keep a descriptor for ever. */
         uint64_t lingering = berth__linger_step(loop);
         again = lingering < again ? lingering : again;
-        if (last || loop->broken)
+        if (last || loop->broken || loop->inherited)
             return false;
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
@@ -749,6 +780,8 @@ int berth_loop_descriptor(berth_loop *loop)
     if (loop == NULL)
         return -1;
     BERTH__OWN_THREAD(loop);
+    if (berth__loop_is_copy(loop))
+        return -1;
     loop->foreign = true;
     /* What was started before must show too; and with io_uring nothing shows, not even a wake, that
      * was never handed over. */
@@ -790,7 +823,8 @@ const char *berth_loop_backend_name(berth_loop *loop)
     if (loop == NULL)
         return NULL;
     BERTH__OWN_THREAD(loop);
-    return loop->backend->operations->name;
+    const berth__backend *backend = loop->backend;
+    return backend->inherited != NULL ? backend->inherited->name : backend->operations->name;
 }
 
 const char *berth_loop_backend_reason(berth_loop *loop)
@@ -799,7 +833,7 @@ const char *berth_loop_backend_reason(berth_loop *loop)
     if (loop == NULL)
         return NULL;
     BERTH__OWN_THREAD(loop);
-    return loop->reason;
+    return loop->inherited ? berth__reason_of(ECHILD) : loop->reason;
 }
 
 bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t size)

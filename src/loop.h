@@ -136,6 +136,12 @@ static inline bool berth__leave(berth__object *object)
 
 berth_loop *berth__loop_or_current(berth_loop *loop);
 
+/* This thread's own loop, if there is one; in a child it may be an inherited one. */
+berth_loop *berth__loop_of_thread(void);
+
+/* Whether fork has made the loop, so that nothing can be done with it; sets errno then. */
+bool berth__loop_is_copy(const berth_loop *loop);
+
 /* Nanoseconds of the backend's clock, now. */
 uint64_t berth__loop_clock(berth_loop *loop);
 

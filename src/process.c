@@ -13,6 +13,13 @@
 
 #include "loop.h"
 
+#include "connect.h"
+#include "linger.h"
+#include "resolve.h"
+#include "server.h"
+#include "socket.h"
+
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -23,6 +30,7 @@ static bool watched; /* fork calls the handlers */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool locked; /* by fork */
 static berth_loop *loops;
+static unsigned forks;
 
 static bool take(pthread_mutex_t *mutex)
 {
@@ -41,8 +49,12 @@ static void before(void)
         return;
     locked = true;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
-        if (pthread_equal(loop->thread, pthread_self()))
-            loop->held = take(&loop->lock);
+        const berth__backend_operations *operations = loop->backend->operations;
+        if (!pthread_equal(loop->thread, pthread_self()))
+            continue;
+        loop->held = take(&loop->lock);
+        if (operations->before_fork != NULL)
+            operations->before_fork(loop->backend);
     }
 }
 
@@ -63,11 +75,24 @@ static void in_parent(void)
     pthread_mutex_unlock(&lock);
 }
 
+/* A loop that is simulated has nothing to share. */
+static void inherit(berth_loop *loop)
+{
+    if (loop->backend->operations->inherit == NULL)
+        return;
+    loop->inherited = true;
+    loop->abandoned = !loop->held;
+    loop->timers.halted = true;
+    atomic_store(&loop->stoppers, 0);
+    if (!loop->abandoned)
+        loop->backend->operations->inherit(loop->backend);
+}
+
 static void in_child(void)
 {
+    forks++;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
-        loop->inherited = true;
-        loop->abandoned = !pthread_equal(loop->thread, pthread_self());
+        inherit(loop);
         release(loop);
     }
     if (locked)
@@ -80,10 +105,20 @@ static void watch(void)
     watched = pthread_atfork(before, in_parent, in_child) == 0;
 }
 
-bool berth__process_join(berth_loop *loop)
+bool berth__process_watch(void)
 {
     pthread_once(&once, watch);
-    if (!watched)
+    return watched;
+}
+
+unsigned berth__process_forks(void)
+{
+    return forks;
+}
+
+bool berth__process_join(berth_loop *loop)
+{
+    if (!berth__process_watch())
         return false;
     pthread_mutex_lock(&lock);
     loop->next_loop = loops;
@@ -102,4 +137,61 @@ void berth__process_leave(berth_loop *loop)
     if (loop->next_loop != NULL)
         loop->next_loop->loop_link = loop->loop_link;
     pthread_mutex_unlock(&lock);
+}
+
+/* ---- the child's own ---------------------------------------------------------------------------
+ */
+
+/* A send that was in flight was the parent's ring's, or waited for the parent's set: the output is
+ * still there, and is sent anew. */
+static void renew_socket(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__stream *stream = socket->stream;
+    berth__connect_renew(socket);
+    if (stream == NULL)
+        return;
+    loop->backend->operations->renew_stream(loop->backend, stream);
+    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
+        stream->sending = false;
+    if (berth__socket_unsent(socket))
+        berth__loop_flush_later(loop, socket);
+}
+
+static void renew_objects(berth__object *objects)
+{
+    for (berth__object *object = objects; object != NULL; object = object->next) {
+        if (object->kind == BERTH__SOCKET)
+            renew_socket((berth_socket *)object);
+        else if (object->kind == BERTH__SERVER)
+            renew_objects(((berth_server *)object)->children);
+    }
+}
+
+bool berth_loop_after_fork(berth_loop *loop)
+{
+    loop = loop != NULL ? loop : berth__loop_of_thread();
+    if (loop == NULL || !loop->inherited)
+        return loop != NULL || berth_loop_current() != NULL;
+    if (loop->abandoned || loop->ending) {
+        errno = ECHILD;
+        return false;
+    }
+    int error = loop->backend->inherited->renew(loop->backend);
+    if (error != 0) {
+        errno = error;
+        return false;
+    }
+    loop->inherited = false;
+    loop->timers.halted = false;
+    for (berth__parting *parting = loop->partings; parting != NULL; parting = parting->outer) {
+        if (parting->stream != NULL)
+            loop->backend->operations->renew_stream(loop->backend, parting->stream);
+    }
+    berth__linger_renew(loop);
+    berth__resolver_renew(loop);
+    renew_objects(loop->objects);
+    /* A wake or a stop that came meanwhile is not lost. */
+    loop->backend->operations->wake(loop->backend);
+    return true;
 }

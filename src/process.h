@@ -23,4 +23,11 @@ bool berth__process_join(berth_loop *loop);
 /* Takes it out, before it is freed. */
 void berth__process_leave(berth_loop *loop);
 
+/* Has fork call the handlers; false when out of memory. */
+bool berth__process_watch(void);
+
+/* How many forks have led from the process that first asked for it to this one: what remembers the
+ * number knows whether it was made here. */
+unsigned berth__process_forks(void);
+
 #endif

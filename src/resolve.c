@@ -456,7 +456,7 @@ size_t berth__lookups_run(berth_loop *loop, const void *owner)
      * at once would never let the loop go on. */
     uint64_t newest = resolver->ended;
     berth__lookup **link = &resolver->finished;
-    while (*link != NULL && (*link)->number <= newest) {
+    while (*link != NULL && (*link)->number <= newest && !loop->inherited) {
         berth__lookup *lookup = *link;
         if (owner != NULL && lookup->owner != owner) {
             link = &lookup->next;
@@ -487,4 +487,14 @@ void berth__resolver_free(berth_loop *loop)
     if (resolver->idle != NULL)
         free_channel(resolver->idle);
     berth__release(resolver);
+}
+
+/* What is being looked up goes on; an answer that the parent takes is asked for again in time. */
+void berth__resolver_renew(berth_loop *loop)
+{
+    berth__resolver *resolver = loop->resolver;
+    if (resolver == NULL || resolver->idle == NULL)
+        return;
+    free_channel(resolver->idle);
+    resolver->idle = NULL;
 }

@@ -54,6 +54,10 @@ void berth__resolver_set_servers(const char *servers);
 void berth__resolver_set_file(const char *path);
 #endif
 
+/* The loop was inherited by fork, and is the process's own now: what is looked up from now on goes
+ * by descriptors that the parent does not have. */
+void berth__resolver_renew(struct berth_loop *loop);
+
 /* Gives away what is kept for lookups; every one was run or cancelled before. */
 void berth__resolver_free(struct berth_loop *loop);
 

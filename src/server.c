@@ -30,6 +30,15 @@ void berth__server_set_error(berth_server *server, berth_error error, const char
     va_end(arguments);
 }
 
+bool berth__server_is_copy(berth_server *server, const char *what)
+{
+    if (!server->object.loop->inherited)
+        return false;
+    berth__server_set_error(server, berth__class_of(ECHILD), "cannot %s: %s", what,
+                            berth__reason_of(ECHILD));
+    return true;
+}
+
 berth_error berth_server_error(const berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
@@ -62,6 +71,8 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     if (loop == NULL)
         return NULL;
     BERTH__OWN_THREAD(loop);
+    if (berth__loop_is_copy(loop))
+        return NULL;
     berth_server *server = berth__allocate_zero(sizeof *server);
     if (server != NULL)
         server->roll = berth__roll_new();
@@ -90,6 +101,8 @@ void berth_server_free(berth_server *server)
     if (server == NULL || server->object.freed)
         return;
     BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.loop->abandoned)
+        return;
     berth__enter(&server->object);
     berth_server_close(server);
     /* Handlers of its sockets run here, and one of them may free the server as well. */
@@ -187,7 +200,8 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     BERTH__OWN_THREAD(server->object.loop);
     char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
     berth_endpoint_format(address, port, endpoint, sizeof endpoint);
-    if (server->object.freed || !may_listen(server, address, endpoint))
+    if (server->object.freed || berth__server_is_copy(server, "listen") ||
+        !may_listen(server, address, endpoint))
         return false;
     berth__proxy proxy;
     if (berth__proxy_for_server(server->proxy, address, &proxy))
@@ -227,7 +241,7 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
 bool berth_server_set_descriptor(berth_server *server, int descriptor)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (server->object.freed)
+    if (server->object.freed || berth__server_is_copy(server, "listen"))
         return false;
     if (server->listener != NULL || server->bind != NULL) {
         berth__server_set_error(server, BERTH_ERROR_OPERATION,
@@ -280,7 +294,7 @@ void berth__server_stop_listening(berth_server *server)
 void berth_server_close(berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    if (server->object.freed)
+    if (server->object.freed || server->object.loop->abandoned)
         return;
     berth__enter(&server->object);
     berth__server_stop_listening(server);

@@ -97,6 +97,10 @@ void berth__server_drop_pending(berth_server *server, berth_socket *socket);
 void berth__server_retry_starved(struct berth_loop *loop);
 
 /* Between the server's files: */
+
+/* Whether it is a copy that fork has made, which cannot do that; the error says so. */
+bool berth__server_is_copy(berth_server *server, const char *what);
+
 extern const berth__listener_events berth__server_events;
 void berth__server_stop_listening(berth_server *server);
 /* Counts the error that is set, and calls accept_error. */

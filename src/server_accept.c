@@ -294,6 +294,8 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
 void berth_server_base_incoming_connection(berth_server *server, int descriptor)
 {
     BERTH__OWN_THREAD(server->object.loop);
+    if (berth__server_is_copy(server, "take a connection"))
+        return;
     bool at_hand = descriptor >= 0 && descriptor == server->arriving;
     if (at_hand) {
         server->arriving = -1;
@@ -320,7 +322,8 @@ static void deliver(berth_server *server, int descriptor)
     } else {
         serve(server, descriptor, true);
     }
-    if (!server->object.freed && SLOT(server, new_connection) != NULL)
+    if (!server->object.freed && !server->object.loop->inherited &&
+        SLOT(server, new_connection) != NULL)
         server->handlers->new_connection(server, server->user);
 }
 
@@ -484,7 +487,7 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
     berth_socket *socket = server->pending;
-    if (socket == NULL)
+    if (socket == NULL || berth__server_is_copy(server, "take a connection"))
         return NULL;
     server->counts.taken++;
     berth__server_forget(server, socket);
@@ -555,7 +558,8 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     BERTH__OWN_THREAD(loop);
     if (ret_timed_out != NULL)
         *ret_timed_out = false;
-    if (server->object.freed || !berth_server_is_listening(server))
+    if (server->object.freed || !berth_server_is_listening(server) ||
+        berth__server_is_copy(server, "wait for a connection"))
         return false;
     /* Nothing could arrive: the caller has to take from the queue first. */
     if (queue_full(server))
@@ -571,7 +575,7 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     server->waits--;
     if (!server->object.freed) {
         berth__server_pace(server);
-        if (!done) {
+        if (!done && !berth__server_is_copy(server, "wait for a connection")) {
             char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
             berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
             berth__server_set_error(server, BERTH_ERROR_SOCKET_TIMEOUT,

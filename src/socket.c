@@ -79,6 +79,14 @@ void berth__socket_fail(berth_socket *socket, berth_error error, int number, ber
     BERTH__CALL(socket, error_occurred, socket, error);
 }
 
+bool berth__socket_is_copy(berth_socket *socket, berth__attempt attempt)
+{
+    if (!socket->object.loop->inherited)
+        return false;
+    berth__socket_set_error(socket, berth__class_of(ECHILD), ECHILD, attempt);
+    return true;
+}
+
 berth_state berth_socket_state(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
@@ -203,6 +211,8 @@ berth_socket *berth_socket_new_sized(berth_loop *loop, const berth_socket_handle
     if (loop == NULL)
         return NULL;
     BERTH__OWN_THREAD(loop);
+    if (berth__loop_is_copy(loop))
+        return NULL;
     berth_socket *socket = berth__socket_make(loop, &loop->objects);
     if (socket == NULL) {
         errno = ENOMEM;
@@ -260,6 +270,8 @@ void berth_socket_free(berth_socket *socket)
     if (socket == NULL || socket->object.freed)
         return;
     BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->object.loop->abandoned)
+        return;
     if (socket->pending)
         berth__server_drop_pending(socket->server, socket);
     berth__enter(&socket->object);
@@ -412,7 +424,8 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->state == BERTH_STATE_HOST_LOOKUP || socket->state == BERTH_STATE_CONNECTING)
         socket->leaving = true;
-    if (socket->state == BERTH_STATE_BOUND) {
+    /* What a child has of a connection is a copy, of which only the descriptor is closed. */
+    if (socket->state == BERTH_STATE_BOUND || socket->object.loop->inherited) {
         berth_socket_abort(socket); /* whose handlers may have freed it */
         return;
     }
@@ -445,7 +458,7 @@ static void abort_in(berth_socket *socket, berth__close_mode mode)
 {
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
-    if (socket->state == BERTH_STATE_UNCONNECTED)
+    if (socket->state == BERTH_STATE_UNCONNECTED || loop->abandoned)
         return;
     berth__enter(&socket->object);
     berth__socket_drop_input(socket);

@@ -128,6 +128,9 @@ struct berth_socket {
 berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
                                    struct berth__tally_entry *address, int *ret_error);
 
+/* Whether it is a copy that fork has made, which cannot do what was tried; the error says so. */
+bool berth__socket_is_copy(berth_socket *socket, berth__attempt attempt);
+
 /* Ends the connection at once, output dropped; input that was received can still be read. */
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 
@@ -163,10 +166,11 @@ void berth__socket_pace(berth_socket *socket);
 /* Between the socket's files: */
 #define BERTH__SOCKET_SLOT(socket, slot) \
     BERTH__SLOT((socket)->handlers, (socket)->object.handlers_size, berth_socket_handlers, slot)
-#define BERTH__CALL(socket, slot, ...)                                           \
-    do {                                                                         \
-        if (!(socket)->object.freed && BERTH__SOCKET_SLOT(socket, slot) != NULL) \
-            (socket)->handlers->slot(__VA_ARGS__, (socket)->user);               \
+#define BERTH__CALL(socket, slot, ...)                                      \
+    do {                                                                    \
+        if (!(socket)->object.freed && !(socket)->object.loop->inherited && \
+            BERTH__SOCKET_SLOT(socket, slot) != NULL)                       \
+            (socket)->handlers->slot(__VA_ARGS__, (socket)->user);          \
     } while (0)
 
 /* A connection whose end is being announced: names can still be asked for. In a list of the loop,
@@ -174,7 +178,7 @@ void berth__socket_pace(berth_socket *socket);
 typedef struct berth__parting {
     struct berth__parting *outer;
     const berth_socket *socket;
-    const berth__stream *stream;
+    berth__stream *stream;
 } berth__parting;
 
 extern const berth__stream_events berth__socket_events;

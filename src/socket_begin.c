@@ -114,7 +114,7 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
 {
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
-    if (socket->object.freed)
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_ADOPT))
         return false;
     int error;
     berth__stream *stream = adopt(socket, descriptor, false, &error);
@@ -172,7 +172,7 @@ static int bind_stream(berth_socket *socket, berth_address address, uint16_t por
 bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed)
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_BIND))
         return false;
     berth__enter(&socket->object);
     int error = 0;
@@ -238,7 +238,7 @@ static bool look_up_or_begin(berth_socket *socket, int error)
 bool berth_socket_connect_to_address(berth_socket *socket, berth_address address, uint16_t port)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed)
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_CONNECT))
         return false;
     char text[BERTH_ADDRESS_TEXT_SIZE];
     berth__enter(&socket->object);
@@ -251,7 +251,7 @@ bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16
 {
     BERTH__OWN_THREAD(socket->object.loop);
     berth_address address;
-    if (socket->object.freed)
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_CONNECT))
         return false;
     if (host == NULL)
         host = "";

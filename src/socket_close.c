@@ -38,7 +38,7 @@ void berth_socket_shutdown_send(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     bool none = socket->state == BERTH_STATE_UNCONNECTED || socket->state == BERTH_STATE_BOUND;
-    if (none || socket->shut)
+    if (none || socket->shut || berth__socket_is_copy(socket, BERTH__ATTEMPT_CLOSE))
         return;
     socket->shut = true;
     if (socket->state != BERTH_STATE_CONNECTED || berth__socket_has_output(socket))

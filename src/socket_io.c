@@ -291,6 +291,8 @@ static void drop(berth_socket *socket, size_t size)
 ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
+        return -1;
     size_t available = berth_socket_bytes_available(socket);
     if (available == 0)
         return nothing(socket);
@@ -306,6 +308,8 @@ ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
 ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
+        return -1;
     ptrdiff_t count = berth_socket_peek(socket, data, size);
     if (count > 0)
         berth_socket_skip(socket, (size_t)count);
@@ -315,7 +319,7 @@ ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
 bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed)
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
         return false;
     berth__pool *pool = &socket->object.loop->pool;
     /* In a transaction they go behind what was read in it. */
@@ -690,6 +694,8 @@ static ptrdiff_t overflow(berth_socket *socket)
 BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *data, size_t size)
 {
     berth_loop *loop = socket->object.loop;
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
+        return -1;
     if (!writable(socket)) {
         int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
         berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
@@ -731,7 +737,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
 {
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
-    bool usual = writes_freely(socket) && size > 0 && size < THROUGH;
+    bool usual = writes_freely(socket) && size > 0 && size < THROUGH && !loop->inherited;
     if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
         return write_carefully(socket, data, size);
     if (!socket->stream->sending)
@@ -757,7 +763,8 @@ size_t berth_socket_bytes_to_write(const berth_socket *socket)
 bool berth_socket_flush(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (!berth__socket_has_output(socket) || socket->stream == NULL)
+    if (!berth__socket_has_output(socket) || socket->stream == NULL ||
+        berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
         return false;
     /* What a long write has left, the kernel had no room for. */
     ptrdiff_t result = socket->flushed || socket->taken ? 0 : start_send(socket, false);

@@ -123,6 +123,8 @@ static bool leave(berth_socket *socket, marks outer, bool result)
 
 static void timed_out(berth_socket *socket)
 {
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return;
     berth__socket_fail(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_WAIT);
 }
 
@@ -149,6 +151,8 @@ static bool finish_connecting(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return false;
     if (socket->object.freed || !connecting(socket))
         return !socket->object.freed && socket->state == BERTH_STATE_CONNECTED;
     marks outer = enter(socket);
@@ -175,6 +179,8 @@ static bool wait_for_input(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return false;
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED)
         return false;
     marks outer = enter(socket);
@@ -196,6 +202,8 @@ static bool wait_for_output(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return false;
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
         !berth__socket_has_output(socket))
         return false;
@@ -219,6 +227,8 @@ static bool wait_for_end(berth_socket *socket, int milliseconds)
 bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return false;
     if (socket->object.freed || socket->state == BERTH_STATE_UNCONNECTED ||
         socket->state == BERTH_STATE_BOUND)
         return false;

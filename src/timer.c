@@ -119,7 +119,7 @@ size_t berth__timers_run(berth__timers *timers, uint64_t now)
     uint64_t outer = timers->phase; /* of a turn around this one */
     size_t ran = 0;
     timers->phase = now;
-    while (timers->count > 0 && timers->heap[1]->time <= now) {
+    while (timers->count > 0 && !timers->halted && timers->heap[1]->time <= now) {
         berth__deadline *deadline = timers->heap[1];
         berth__deadline_stop(timers, deadline);
         ran++;
@@ -174,6 +174,8 @@ berth_timer *berth_timer_new(berth_loop *loop, berth_timer_handler handler, void
     if (loop == NULL)
         return NULL;
     BERTH__OWN_THREAD(loop);
+    if (berth__loop_is_copy(loop))
+        return NULL;
     berth_timer *timer = berth__allocate_zero(sizeof *timer);
     if (timer == NULL)
         return NULL;
@@ -193,6 +195,8 @@ void berth_timer_free(berth_timer *timer)
     if (timer == NULL || timer->object.freed)
         return;
     BERTH__OWN_THREAD(timer->object.loop);
+    if (timer->object.loop->abandoned)
+        return;
     berth_timer_stop(timer);
     berth__timers_unreserve(&timer->object.loop->timers);
     berth__discard(&timer->object);

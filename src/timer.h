@@ -31,6 +31,7 @@ typedef struct berth__timers {
     size_t capacity;
     uint64_t sequence;
     uint64_t phase; /* the time whose deadlines are being run; 0 between phases */
+    bool halted;    /* nothing expires: the loop is the parent's, see process.h */
 } berth__timers;
 
 /* Makes room for one more deadline; false when out of memory. Undone by unreserve. */

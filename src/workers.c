@@ -23,6 +23,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "object.h"
+#include "process.h"
 #include "server.h"
 #include "socket.h"
 
@@ -31,6 +32,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SLOT(workers, slot) \
     BERTH__SLOT((workers)->handlers, (workers)->handlers_size, berth_workers_handlers, slot)
@@ -67,6 +69,18 @@ berth_error berth_workers_error(const berth_workers *workers)
 const char *berth_workers_error_string(const berth_workers *workers)
 {
     return workers->text;
+}
+
+/* Whether a fork has copied the pool. Its threads are not in this process, and whatever they had in
+ * their hands is out of reach. */
+static bool is_copy(berth_workers *workers, const char *what)
+{
+    if (workers->forks == berth__process_forks())
+        return false;
+    set_error(workers, berth__class_of(ECHILD),
+              "cannot %s: after fork they are the parent's, and have no threads here", what);
+    errno = ECHILD;
+    return true;
 }
 
 /* ---- state and counters ---------------------------------------------------------------------- */
@@ -268,6 +282,8 @@ static berth_worker *least_busy(berth_workers *workers)
 
 bool berth_workers_hand_over(berth_workers *workers, int descriptor)
 {
+    if (is_copy(workers, "hand over to the workers"))
+        return false;
     int error = descriptor < 0 ? EBADF : ESHUTDOWN;
     while (error == ESHUTDOWN) {
         berth_worker *worker = least_busy(workers);
@@ -363,11 +379,15 @@ static void *work(void *argument)
         return NULL;
     }
     report(worker, BERTH__WORKER_READY);
-    while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken) {
+    while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken &&
+           !worker->loop->inherited) {
         berth_loop_turn(worker->loop, -1);
         answer(worker);
     }
+    if (worker->loop->inherited)
+        return NULL; /* a handler has forked, and this is the child's only thread */
     report(worker, BERTH__WORKER_ENDED);
+    worker->listening = -1;
     close_all(worker, &worker->inbox);
     close_all(worker, &worker->taken);
     berth_server_close(worker->server);
@@ -386,6 +406,7 @@ static berth_worker *new_worker(berth_workers *workers, int number)
         return NULL;
     worker->workers = workers;
     worker->number = number;
+    worker->listening = -1;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->changed, NULL);
     return worker;
@@ -400,13 +421,15 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
     }
     berth_workers *workers =
         berth__allocate_zero(sizeof *workers + (size_t)count * sizeof(berth_worker *));
-    if (workers == NULL) {
+    if (workers == NULL || !berth__process_watch()) {
+        berth__release(workers);
         errno = ENOMEM;
         return NULL;
     }
     workers->handlers = handlers;
     workers->handlers_size = size < sizeof *handlers ? size : sizeof *handlers;
     workers->user = user;
+    workers->forks = berth__process_forks();
     for (; workers->count < count; workers->count++) {
         berth_worker *worker = new_worker(workers, workers->count);
         if (worker == NULL) {
@@ -421,13 +444,16 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
 
 void berth_workers_free(berth_workers *workers)
 {
-    if (workers == NULL || is_own_thread(workers))
+    bool copy = workers != NULL && is_copy(workers, "free the workers");
+    if (workers == NULL || (!copy && is_own_thread(workers)))
         return;
     berth_workers_stop(workers);
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
-        pthread_cond_destroy(&worker->changed);
-        pthread_mutex_destroy(&worker->lock);
+        if (!copy) /* else threads that are no more may hold them */
+            pthread_cond_destroy(&worker->changed);
+        if (!copy)
+            pthread_mutex_destroy(&worker->lock);
         berth__release(worker->inbox.descriptors);
         berth__release(worker->taken.descriptors);
         berth__release(worker);
@@ -466,7 +492,7 @@ static berth_error class_of_start(int error)
 
 bool berth_workers_start(berth_workers *workers)
 {
-    if (is_own_thread(workers))
+    if (is_copy(workers, "start the workers") || is_own_thread(workers))
         return false;
     if (workers->started) {
         set_error(workers, BERTH_ERROR_OPERATION, "cannot start the workers: already started");
@@ -499,8 +525,24 @@ static void tell_to_leave(berth_worker *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
+/* In a child: a listener that was left open would go on to be given connections. */
+static void close_copies(berth_workers *workers)
+{
+    for (int i = 0; i < workers->count; i++) {
+        berth_worker *worker = workers->workers[i];
+        if (worker->listening >= 0)
+            (void)close(worker->listening);
+        worker->listening = -1;
+    }
+    workers->port = 0;
+}
+
 void berth_workers_stop(berth_workers *workers)
 {
+    if (is_copy(workers, "stop the workers")) {
+        close_copies(workers);
+        return;
+    }
     if (is_own_thread(workers))
         return;
     atomic_store(&workers->leaving, true);
@@ -527,6 +569,7 @@ static void listen_there(berth_worker *worker)
     berth_server_set_reuse_port(server, true);
     if (berth_server_listen(server, workers->address, workers->wanted)) {
         workers->wanted = berth_server_port(server);
+        worker->listening = berth_server_descriptor(server);
         return;
     }
     workers->failed = true;
@@ -535,6 +578,7 @@ static void listen_there(berth_worker *worker)
 
 static void close_there(berth_worker *worker)
 {
+    worker->listening = -1;
     berth_server_close(worker->server);
 }
 
@@ -564,7 +608,7 @@ static void close_everywhere(berth_workers *workers)
 
 bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port)
 {
-    if (is_own_thread(workers))
+    if (is_copy(workers, "listen with the workers") || is_own_thread(workers))
         return false;
     if (!workers->started || workers->port != 0) {
         set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",

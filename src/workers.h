@@ -58,6 +58,7 @@ struct berth_worker {
     berth_loop *loop;
     berth_server *server;
     void *user;
+    int listening;   /* its descriptor, for a child to close; -1 */
     int start_error; /* errno */
     bool answering;  /* the request is being done */
     char after_ended[BERTH__LINE];
@@ -71,7 +72,8 @@ struct berth_workers {
     bool started;
     atomic_bool leaving; /* the workers have to end */
 
-    uint16_t port; /* listened on; 0 for none */
+    unsigned forks; /* of the process that made it; see process.h */
+    uint16_t port;  /* listened on; 0 for none */
 
     /* For the workers too, each in its turn, while berth_workers_listen waits for it. */
     berth_address address;

@@ -81,6 +81,35 @@ BERTH_API void berth_loop_free(berth_loop *loop);
 BERTH_API berth_loop *berth_loop_current(void);
 
 /**
+ * Makes a loop that this process has inherited by fork its own, with all its servers, sockets and
+ * timers: for a daemon, whose parent ends, and for processes that share a listener.
+ *
+ * After fork, the child's copies of loops and of what belongs to them are still the parent's. There
+ * they only close descriptors, by their free, close, abort and disconnect functions, of which the
+ * peers notice nothing and by which no handler is called; questions are answered. Everything else
+ * fails, with ECHILD or an error of the class OPERATION whose text names fork, and a handler that
+ * forks and returns ends the run of the loop in the child (-1, ECHILD). NULL for a loop stands for
+ * a new one in the child. None of this is needed before exec: every descriptor of the library is
+ * close-on-exec.
+ *
+ * A listener may be shared: each process that has made the loop its own accepts from it. A
+ * connection must go on in one process only; the other closes or frees its copy, or ends. Input
+ * that was received and output that was written before the fork goes on in the child, whether or
+ * not the kernel has taken it yet. Timers go on, also those that have become due. Names that are
+ * being looked up may take some seconds longer. berth_loop_descriptor has another descriptor.
+ *
+ * To be called in the child, on the thread that has forked, which must be the loop's; in a handler
+ * too. Tasks posted before the fork run in both processes. Fork in a signal handler is not provided
+ * for, nor are _Fork and clone, which do not call the handlers of pthread_atfork.
+ *
+ * @param loop  NULL for the loop that this thread had, unless it has got another one since
+ * @return true if the loop is this process's own, also if it was before; false with errno set if
+ *         not: ECHILD for a loop of a thread that this process does not have, else as
+ *         berth_loop_new, and it may be tried again
+ */
+BERTH_API bool berth_loop_after_fork(berth_loop *loop);
+
+/**
  * Turns the loop until berth_loop_stop. A stop that was called while no run was on its way ends the
  * next one at once. May be nested inside a handler.
  *

@@ -46,7 +46,7 @@ enum {
 
 /* ---- registration of streams ----------------------------------------------------------------- */
 
-static void list_unregistered(epoll_backend *epoll, berth__stream *stream)
+void berth__epoll_list(epoll_backend *epoll, berth__stream *stream)
 {
     stream->flags |= UNREGISTERED;
     stream->own.next = NULL;
@@ -80,6 +80,12 @@ static int register_stream(epoll_backend *epoll, berth__stream *stream, bool wri
     if (writable)
         stream->flags |= WITH_OUT;
     return 0;
+}
+
+/* Without a registration only its limit of time would end it. */
+void berth__epoll_await_connect(epoll_backend *epoll, berth__stream *stream)
+{
+    (void)register_stream(epoll, stream, true);
 }
 
 /* Returns whether one has failed, so that there is something to run. */
@@ -152,7 +158,7 @@ static void receive_start(berth__backend *backend, berth__stream *stream)
     if (stream->flags & READABLE)
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
     else if (!(stream->flags & (REGISTERED | UNREGISTERED)))
-        list_unregistered(of(backend), stream);
+        berth__epoll_list(of(backend), stream);
 }
 
 static void receive_stop(berth__backend *backend, berth__stream *stream)
@@ -573,6 +579,10 @@ static const berth__backend_operations operations = {
     .discard = discard,
     .reserve = reserve,
     .reject = reject,
+    .inherit = berth__epoll_inherit,
+    .renew = berth__epoll_renew,
+    .renew_stream = berth__epoll_renew_stream,
+    .forget = berth__epoll_forget,
 };
 
 /* Returns the step that failed, or NULL. */

@@ -1,6 +1,6 @@
 /*
- * What the two halves of the epoll backend share: epoll.c (streams, waiting) and epoll_listen.c
- * (listeners and watches).
+ * What the parts of the epoll backend share: epoll.c (streams, waiting), epoll_listen.c (listeners
+ * and watches) and epoll_fork.c (children).
  */
 #ifndef BERTH_BACKEND_EPOLL_H
 #define BERTH_BACKEND_EPOLL_H
@@ -81,6 +81,14 @@ static inline void descriptor_closed(berth__backend *backend)
         backend->descriptor_closed(backend->core);
 }
 
+/* ---- epoll.c ------------------------------------------------------------------------------- */
+
+/* Has the next wait register a stream, if it receives then. */
+void berth__epoll_list(epoll_backend *epoll, berth__stream *stream);
+
+/* Registers a stream whose connection is being made. */
+void berth__epoll_await_connect(epoll_backend *epoll, berth__stream *stream);
+
 /* ---- epoll_listen.c ------------------------------------------------------------------------ */
 
 int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
@@ -99,5 +107,12 @@ void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t
 
 void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener);
 void berth__epoll_run_watch(berth__watch *watch);
+
+/* ---- epoll_fork.c -------------------------------------------------------------------------- */
+
+void berth__epoll_inherit(berth__backend *backend);
+int berth__epoll_renew(berth__backend *backend);
+void berth__epoll_renew_stream(berth__backend *backend, berth__stream *stream);
+void berth__epoll_forget(berth__backend *backend, berth__stream *stream);
 
 #endif

@@ -25,6 +25,7 @@ static int attach_listener(epoll_backend *epoll, berth__listener *listener, int 
         return error;
     listener->descriptor = descriptor;
     listener->flags = REGISTERED;
+    berth__listener_enlist(&epoll->base, listener);
     return 0;
 }
 
@@ -123,6 +124,7 @@ void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
     if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
         if (listener->own != NULL)
             *(bool *)listener->own = true; /* a batch is waiting for its event to return */
+        berth__listener_delist(listener);
         listener->events->closed(listener);
         return;
     }
@@ -162,6 +164,7 @@ int berth__epoll_watch_start(berth__backend *backend, berth__watch *watch, int d
     watch->events = events;
     watch->active = true;
     watch->flags = REGISTERED;
+    berth__watch_enlist(backend, watch);
     return 0;
 }
 
@@ -189,6 +192,7 @@ void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)
 void berth__epoll_run_watch(berth__watch *watch)
 {
     if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
+        berth__watch_delist(watch);
         watch->closed(watch);
         return;
     }

@@ -71,6 +71,8 @@ static bool take_bit(berth__ready *ready, unsigned bit)
 
 bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation)
 {
+    if (uring->base.inherited != NULL)
+        return false; /* entries lie in the parent's memory */
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
         return false;
@@ -95,8 +97,28 @@ bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, co
 
 void berth__uring_finish(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->closing && stream->in_flight == 0 && !(stream->flags & LISTED))
-        berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
+    if (!stream->closing || stream->in_flight > 0 || (stream->flags & LISTED))
+        return;
+    if (stream->flags & LEAVING) {
+        *stream->link = stream->next;
+        if (stream->next != NULL)
+            stream->next->link = stream->link;
+        stream->flags &= (uint16_t)~LEAVING;
+        stream->data = NULL;
+        stream->held = (berth__chain){0};
+    }
+    berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
+}
+
+/* It is closed, and waits for the ends of its operations. */
+static void list_leaving(uring_backend *uring, berth__stream *stream)
+{
+    stream->flags |= LEAVING;
+    stream->next = uring->closing;
+    stream->link = &uring->closing;
+    if (uring->closing != NULL)
+        uring->closing->link = &stream->next;
+    uring->closing = stream;
 }
 
 static void on_send(uring_backend *uring, berth__stream *stream, int result)
@@ -152,7 +174,7 @@ static void on_watch(uring_backend *uring, berth__watch *watch, int result)
     berth__uring_announce(uring, &watch->ready, BERTH__READY_FIRED);
 }
 
-static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
+void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
 {
     uint64_t user_data = cqe->user_data;
     void *record =
@@ -189,7 +211,7 @@ static void on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
 BERTH__RARE static void reap_aside(uring_backend *uring)
 {
     for (unsigned i = 0; i < uring->ring.aside_count; i++)
-        on_completion(uring, &uring->ring.aside[i]);
+        berth__uring_on_completion(uring, &uring->ring.aside[i]);
     uring->ring.aside_count = 0;
 }
 
@@ -204,7 +226,7 @@ static void reap(uring_backend *uring)
         reap_aside(uring);
     io_uring_for_each_cqe(ring, head, cqe)
     {
-        on_completion(uring, cqe);
+        berth__uring_on_completion(uring, cqe);
         seen++;
     }
     if (seen >= ring->cq.ring_entries && berth__ring_overflowed(&uring->ring))
@@ -449,6 +471,8 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
         stream->descriptor = -1;
         close_descriptor(uring, descriptor);
     }
+    if (stream->in_flight > 0 || (stream->flags & LISTED))
+        list_leaving(uring, stream);
     berth__uring_finish(uring, stream);
 }
 
@@ -501,7 +525,7 @@ static void starve(uring_backend *uring, berth__listener *listener, bool starves
     uring->starving += starves ? 1u : UINT_MAX;
 }
 
-static void poll_listener(uring_backend *uring, berth__listener *listener)
+void berth__uring_poll_listener(uring_backend *uring, berth__listener *listener)
 {
     if (listener->closing || listener->credit == 0 || (listener->flags & POLLED) ||
         (listener->ready.pending & BERTH__READY_ACCEPT))
@@ -521,17 +545,20 @@ static void poll_listener(uring_backend *uring, berth__listener *listener)
 static int listen_on(berth__backend *backend, berth__listener *listener,
                      const berth__listen_options *options, berth__listen_step *ret_step)
 {
-    (void)backend;
-    return berth__inet_listen(options, &listener->descriptor, ret_step);
+    int error = berth__inet_listen(options, &listener->descriptor, ret_step);
+    if (error == 0)
+        berth__listener_enlist(backend, listener);
+    return error;
 }
 
 static int adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
 {
-    (void)backend;
     int error = berth__inet_check_listener(descriptor);
-    if (error == 0)
-        listener->descriptor = descriptor;
-    return error;
+    if (error != 0)
+        return error;
+    listener->descriptor = descriptor;
+    berth__listener_enlist(backend, listener);
+    return 0;
 }
 
 static void accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
@@ -539,7 +566,7 @@ static void accept_credit(berth__backend *backend, berth__listener *listener, un
     if (listener->closing)
         return;
     listener->credit = credit;
-    poll_listener(of(backend), listener);
+    berth__uring_poll_listener(of(backend), listener);
 }
 
 /* Whether the poll's completion is there; it is then made one of nothing. */
@@ -612,6 +639,7 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
         if (listener->own != NULL)
             *(bool *)listener->own = true; /* a batch is waiting for its event to return */
+        berth__listener_delist(listener);
         listener->events->closed(listener);
         return;
     }
@@ -628,7 +656,7 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch
      * has not come to. If there is more after it the poll completes at once. */
     if (error == 0)
-        poll_listener(uring, listener);
+        berth__uring_poll_listener(uring, listener);
     if (error == 0)
         (void)berth__inet_accept_batch(listener);
     else
@@ -640,7 +668,7 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     }
     listener->own = outer;
     starve(uring, listener, listener->batch == 0 && !listener->closing);
-    poll_listener(uring, listener);
+    berth__uring_poll_listener(uring, listener);
 }
 
 /* ---- watches --------------------------------------------------------------------------------- */
@@ -659,6 +687,7 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
     watch->events = events;
     watch->active = true;
     watch->flags |= POLLED;
+    berth__watch_enlist(backend, watch);
     return 0;
 }
 
@@ -685,6 +714,7 @@ static void run_watch(uring_backend *uring, berth__watch *watch)
     if (take_bit(&watch->ready, READY_CANCEL) && (watch->flags & POLLED))
         end_watch(uring, watch);
     if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
+        berth__watch_delist(watch);
         watch->closed(watch);
         return;
     }
@@ -768,7 +798,10 @@ static size_t reject(berth__backend *backend, berth__listener *listener, size_t 
 static void destroy(berth__backend *backend)
 {
     uring_backend *uring = of(backend);
-    berth__ring_close(&uring->ring);
+    if (backend->inherited != NULL)
+        berth__ring_drop(&uring->ring);
+    else
+        berth__ring_close(&uring->ring);
     (void)close(uring->bell);
     berth__release(uring->buffer);
     berth__release(uring);
@@ -822,6 +855,11 @@ static const berth__backend_operations operations = {
     .discard = discard,
     .reserve = reserve,
     .reject = reject,
+    .before_fork = berth__uring_before_fork,
+    .inherit = berth__uring_inherit,
+    .renew = berth__uring_renew,
+    .renew_stream = berth__uring_renew_stream,
+    .forget = berth__uring_forget,
 };
 
 berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t size)

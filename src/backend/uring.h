@@ -1,7 +1,7 @@
 /*
- * What the two halves of the io_uring backend share: uring.c (the ring's life, waiting, listeners,
- * watches, sending and closing) and uring_receive.c (receiving: views, held bytes, buffers that run
- * out).
+ * What the parts of the io_uring backend share: uring.c (the ring's life, waiting, listeners,
+ * watches, sending and closing), uring_receive.c (receiving: views, held bytes, buffers that run
+ * out) and uring_fork.c (children).
  */
 #ifndef BERTH_BACKEND_URING_H
 #define BERTH_BACKEND_URING_H
@@ -44,7 +44,8 @@ enum {
     UNCHECKED = 1 << 11, /* has a place among the unchecked */
     RENEWED = 1 << 12,   /* the receive is to be ended, and begun anew */
     AWAITED = 1 << 13,   /* of a limited stream: a poll for input is in flight */
-    STARVES = 1 << 14    /* a listener whose last accept has found no descriptor left */
+    LEAVING = 1 << 14,   /* closed, and in the list of those that are */
+    STARVES = 1 << 15    /* a listener whose last accept has found no descriptor left */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -83,6 +84,7 @@ typedef struct uring_backend {
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */
     unsigned closes; /* prepared, and not yet told of by descriptor_closed */
     struct uring_queue listed;
+    berth__stream *closing; /* closed, with operations in flight; linked by next and link */
     struct uring_frame *frame;
     unsigned deferred_count; /* places in use, empty ones included; of `unchecked` alike */
     unsigned unchecked_count;
@@ -109,6 +111,15 @@ static inline void berth__uring_announce(uring_backend *uring, berth__ready *rea
 
 /* ---- uring.c ------------------------------------------------------------------------------ */
 
+void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe *cqe);
+
+/* Prepares a poll of one shot; false if the kernel takes no more. */
+bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
+                       unsigned operation);
+
+/* Polls a listener, if it has credit and is not polled. */
+void berth__uring_poll_listener(uring_backend *uring, berth__listener *listener);
+
 /* Prepares the end of an operation; false if the kernel takes no more. */
 bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation);
 
@@ -122,6 +133,9 @@ void berth__uring_finish(uring_backend *uring, berth__stream *stream);
 /* ---- uring_receive.c ---------------------------------------------------------------------- */
 
 void berth__uring_receive_init(uring_backend *uring);
+/* Takes all streams out of what the next wait goes through, in a child. */
+void berth__uring_unlist_all(uring_backend *uring);
+
 void berth__uring_receive_start(berth__backend *backend, berth__stream *stream);
 void berth__uring_receive_stop(berth__backend *backend, berth__stream *stream);
 
@@ -154,5 +168,13 @@ void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int resu
 
 void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
                               const struct uring_frame *frame);
+
+/* ---- uring_fork.c ------------------------------------------------------------------------- */
+
+void berth__uring_before_fork(berth__backend *backend);
+void berth__uring_inherit(berth__backend *backend);
+int berth__uring_renew(berth__backend *backend);
+void berth__uring_renew_stream(berth__backend *backend, berth__stream *stream);
+void berth__uring_forget(berth__backend *backend, berth__stream *stream);
 
 #endif

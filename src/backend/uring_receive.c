@@ -578,6 +578,20 @@ void berth__uring_maintain(uring_backend *uring)
     }
 }
 
+void berth__uring_unlist_all(uring_backend *uring)
+{
+    list_deferred(uring);
+    for (berth__stream *stream; (stream = queue_take(&uring->listed)) != NULL;) {
+        stream->flags &= (uint16_t)~LISTED;
+        berth__uring_finish(uring, stream);
+    }
+    for (unsigned i = 0; i < uring->unchecked_count; i++) {
+        if (uring->unchecked[i] != NULL)
+            uring->unchecked[i]->flags &= (uint16_t)~UNCHECKED;
+    }
+    uring->unchecked_count = uring->unchecked_live = uring->sleeps = 0;
+}
+
 bool berth__uring_unsettled(const uring_backend *uring)
 {
     return uring->listed.first != NULL || uring->deferred_count > 0;

@@ -291,8 +291,11 @@ static const char *register_buffers(berth__ring *ring)
         return "io_uring_register of buffers";
     }
     io_uring_buf_ring_init(ring->entries);
-    for (unsigned number = 0; number < ring->count; number++)
-        provide(ring, number);
+    for (unsigned number = 0; number < ring->count; number++) {
+        ring->buffers[number].filled = true;
+        if (ring->buffers[number].references == 0)
+            provide(ring, number);
+    }
     return NULL;
 }
 
@@ -533,4 +536,81 @@ void berth__ring_close(berth__ring *ring)
     unmap(ring);
     berth__release(ring->aside);
     atomic_store(&refused, 0);
+}
+
+/* ---- fork --------------------------------------------------------------------------------- */
+
+/* Not by io_uring_queue_exit, which would end the registration of another ring of this process at
+ * the same place. */
+static void let_go(struct io_uring *ring)
+{
+    (void)munmap(ring->sq.sqes, ring->sq.ring_entries * sizeof *ring->sq.sqes);
+    if (ring->cq.ring_ptr != NULL && ring->cq.ring_ptr != ring->sq.ring_ptr)
+        (void)munmap(ring->cq.ring_ptr, ring->cq.ring_sz);
+    (void)munmap(ring->sq.ring_ptr, ring->sq.ring_sz);
+    (void)close(ring->ring_fd);
+}
+
+/* The child may be late, and the parent's queue another by then. */
+void berth__ring_before_fork(berth__ring *ring)
+{
+    ring->forked = 0;
+    ring->incomplete = ring->reaping; /* a signal handler forks in the middle */
+    if (ring->incomplete)
+        return;
+    if (berth__ring_has_entries(ring))
+        (void)berth__ring_submit(ring);
+    unsigned ready = io_uring_cq_ready(&ring->ring);
+    ring->incomplete = ready > 0 && !reserve_aside(ring, ready);
+    if (ring->incomplete)
+        return;
+    struct io_uring_cqe *cqe;
+    unsigned head;
+    io_uring_for_each_cqe(&ring->ring, head, cqe)
+    {
+        if (ring->forked == ready)
+            break;
+        ring->aside[ring->aside_count + ring->forked++] = *cqe;
+    }
+}
+
+const struct io_uring_cqe *berth__ring_inherit(berth__ring *ring, unsigned *ret_count)
+{
+    *ret_count = ring->aside_count + ring->forked;
+    ring->aside_count = ring->forked = 0;
+    return ring->aside;
+}
+
+void berth__ring_drop(berth__ring *ring)
+{
+    let_go(&ring->ring);
+    unmap(ring);
+    berth__release(ring->aside);
+}
+
+int berth__ring_renew(berth__ring *ring)
+{
+    berth__ring fresh;
+    if (ring->incomplete)
+        return ENOMEM;
+    if (berth__ring_open(&fresh) != NULL)
+        return errno;
+    if (fresh.count != ring->count || fresh.size != ring->size ||
+        fresh.incremental != ring->incremental) {
+        berth__ring_close(&fresh);
+        return EOPNOTSUPP;
+    }
+    uint8_t *memory = fresh.memory;
+    fresh.memory = ring->memory;
+    memcpy(fresh.buffers, ring->buffers, sizeof fresh.buffers);
+    if (renew_buffers(&fresh) != NULL) {
+        int error = errno;
+        fresh.memory = memory;
+        berth__ring_close(&fresh);
+        return error;
+    }
+    ring->memory = memory;
+    berth__ring_drop(ring);
+    *ring = fresh;
+    return 0;
 }

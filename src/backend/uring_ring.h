@@ -43,6 +43,8 @@ typedef struct berth__ring {
     struct io_uring_cqe *aside; /* completions that are older than those in the queue */
     unsigned aside_count;
     unsigned aside_room;
+    unsigned forked; /* further completions there, which the queue has too: for a child */
+    bool incomplete; /* and there was no memory for some */
     berth__ring_buffer buffers[BERTH__RING_BUFFERS];
 } berth__ring;
 
@@ -50,6 +52,15 @@ typedef struct berth__ring {
  * set; nothing stays open then. */
 const char *berth__ring_open(berth__ring *ring);
 void berth__ring_close(berth__ring *ring);
+
+/* Fork. In the parent, before it: submits what was prepared, and copies the completions that wait,
+ * that the child may have them. In the child: the completions of before, once; `drop` gives the
+ * ring up without touching it; `renew` puts another into its place, with the same buffers, so that
+ * what points into them holds. Returns an errno, and nothing has changed then. */
+void berth__ring_before_fork(berth__ring *ring);
+const struct io_uring_cqe *berth__ring_inherit(berth__ring *ring, unsigned *ret_count);
+void berth__ring_drop(berth__ring *ring);
+int berth__ring_renew(berth__ring *ring);
 
 /* Why a step has failed, in words. */
 void berth__ring_explain(const char *step, int error, char *ret_text, size_t size);

@@ -1,0 +1,332 @@
+/*
+ * The operations of a backend in a child that has inherited it by fork.
+ *
+ * The child shares the parent's epoll set or ring, and every connection. So nothing is begun:
+ * what could fail says ECHILD, and a send that the core begins stays in flight for ever, since
+ * nobody would understand its failure. What ends a record closes the child's descriptor, and no
+ * more: no shutdown, no reset, no entry of the set or the ring is touched. The peer notices
+ * nothing. `run` reports `closed` and keeps every other bit, for the case that the loop is made the
+ * child's own (renew).
+ *
+ * Nothing here waits, and no event but `closed` is called.
+ */
+#include "../backend.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static const berth__backend_operations inherited_operations;
+
+void berth__inherit(berth__backend *backend)
+{
+    if (backend->inherited == NULL)
+        backend->inherited = backend->operations;
+    backend->operations = &inherited_operations;
+}
+
+static void destroy(berth__backend *backend)
+{
+    backend->inherited->destroy(backend);
+}
+
+/* ---- what would begin something ----------------------------------------------------------------
+ */
+
+static int listen_on(berth__backend *backend, berth__listener *listener,
+                     const berth__listen_options *options, berth__listen_step *ret_step)
+{
+    (void)backend;
+    (void)listener;
+    (void)options;
+    *ret_step = BERTH__LISTEN_CREATE;
+    return ECHILD;
+}
+
+static int adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
+{
+    (void)backend;
+    (void)listener;
+    (void)descriptor;
+    return ECHILD;
+}
+
+static void accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
+{
+    (void)backend;
+    listener->credit = credit;
+}
+
+static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
+{
+    (void)backend;
+    (void)stream;
+    (void)descriptor;
+    (void)accepted;
+    return ECHILD;
+}
+
+static int begin(berth__backend *backend, berth__stream *stream, const berth_address *address,
+                 uint16_t port, const berth__options *options)
+{
+    (void)options;
+    (void)backend;
+    (void)stream;
+    (void)address;
+    (void)port;
+    return ECHILD;
+}
+
+static void receive_start(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    stream->receiving = !stream->closing && !stream->ended;
+}
+
+static void receive_stop(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    stream->receiving = false;
+}
+
+static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
+                             size_t size, berth__send_hint hint)
+{
+    (void)backend;
+    (void)data;
+    (void)size;
+    (void)hint;
+    stream->sending = true;
+    return 0;
+}
+
+static int shutdown_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return ECHILD;
+}
+
+static int watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
+                       unsigned events)
+{
+    (void)backend;
+    (void)watch;
+    (void)descriptor;
+    (void)events;
+    return ECHILD;
+}
+
+static int dial(berth__backend *backend, const berth_address *address, uint16_t port,
+                const berth__options *options, int *ret_descriptor)
+{
+    (void)options;
+    (void)backend;
+    (void)address;
+    (void)port;
+    (void)ret_descriptor;
+    return ECHILD;
+}
+
+static int dialled(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    (void)descriptor;
+    return ECHILD;
+}
+
+static ptrdiff_t take(berth__backend *backend, int descriptor, void *data, size_t size, bool keep)
+{
+    (void)backend;
+    (void)descriptor;
+    (void)data;
+    (void)size;
+    (void)keep;
+    return -ECHILD;
+}
+
+static ptrdiff_t put(berth__backend *backend, int descriptor, const void *data, size_t size)
+{
+    (void)backend;
+    (void)descriptor;
+    (void)data;
+    (void)size;
+    return -ECHILD;
+}
+
+static int reserve(berth__backend *backend)
+{
+    (void)backend;
+    return -1;
+}
+
+static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
+                     berth__close_mode mode, int *spare)
+{
+    (void)backend;
+    (void)listener;
+    (void)most;
+    (void)mode;
+    (void)spare;
+    return 0;
+}
+
+/* ---- the end of records ------------------------------------------------------------------------
+ */
+
+static void discard(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    (void)close(descriptor);
+}
+
+/* Whatever the mode: how the connection ends is for the parent to say. */
+static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+{
+    (void)mode;
+    if (stream->closing)
+        return;
+    backend->inherited->forget(backend, stream);
+    stream->closing = true;
+    stream->receiving = false;
+    stream->in_flight = 0;
+    stream->flags = 0;
+    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
+        stream->ready.result = -ECANCELED;
+    stream->ready.pending = 0;
+    int descriptor = stream->descriptor;
+    stream->descriptor = -1;
+    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CLOSED);
+    if (descriptor >= 0)
+        (void)close(descriptor);
+}
+
+static void close_listener(berth__backend *backend, berth__listener *listener)
+{
+    if (listener->closing)
+        return;
+    listener->closing = true;
+    listener->credit = 0;
+    listener->ready.pending = 0;
+    (void)close(listener->descriptor);
+    listener->descriptor = -1;
+    berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
+}
+
+static void watch_close(berth__backend *backend, berth__watch *watch)
+{
+    if (watch->closing)
+        return;
+    watch->closing = true;
+    watch->active = false;
+    watch->ready.pending = 0;
+    berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+}
+
+static void run(berth__backend *backend, berth__ready *ready)
+{
+    (void)backend;
+    if (!(ready->pending & BERTH__READY_CLOSED))
+        return;
+    ready->pending = 0;
+    switch ((berth__ready_kind)ready->kind) {
+    case BERTH__READY_STREAM: {
+        berth__stream *stream = (berth__stream *)ready;
+        stream->events->closed(stream);
+        break;
+    }
+    case BERTH__READY_LISTENER: {
+        berth__listener *listener = (berth__listener *)ready;
+        berth__listener_delist(listener);
+        listener->events->closed(listener);
+        break;
+    }
+    case BERTH__READY_WATCH: {
+        berth__watch *watch = (berth__watch *)ready;
+        berth__watch_delist(watch);
+        watch->closed(watch);
+        break;
+    }
+    }
+}
+
+/* ---- waiting and questions ---------------------------------------------------------------------
+ */
+
+static void nothing(berth__backend *backend)
+{
+    (void)backend;
+}
+
+static int wait_never(berth__backend *backend, int64_t timeout)
+{
+    (void)backend;
+    (void)timeout;
+    return ECHILD;
+}
+
+static uint64_t now(berth__backend *backend)
+{
+    return backend->inherited->now(backend);
+}
+
+static int no_descriptor(berth__backend *backend)
+{
+    (void)backend;
+    return -1;
+}
+
+static int name_of(berth__backend *backend, int descriptor, berth__side side,
+                   berth_address *ret_address, uint16_t *ret_port)
+{
+    return backend->inherited->name_of(backend, descriptor, side, ret_address, ret_port);
+}
+
+static bool has_input(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return false;
+}
+
+static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
+                  bool set)
+{
+    return set ? ECHILD : backend->inherited->option(backend, descriptor, which, value, set);
+}
+
+static const berth__backend_operations inherited_operations = {
+    .name = "inherited",
+    .destroy = destroy,
+    .listen = listen_on,
+    .adopt_listener = adopt_listener,
+    .accept_credit = accept_credit,
+    .close_listener = close_listener,
+    .adopt = adopt,
+    .bind = begin,
+    .connect = begin,
+    .receive_start = receive_start,
+    .receive_stop = receive_stop,
+    .send = send_stream,
+    .shutdown_send = shutdown_send,
+    .close = close_stream,
+    .watch_start = watch_start,
+    .watch_close = watch_close,
+    .dial = dial,
+    .dialled = dialled,
+    .take = take,
+    .put = put,
+    .wake = nothing,
+    .submit = nothing,
+    .wait = wait_never,
+    .run = run,
+    .now = now,
+    .descriptor = no_descriptor,
+    .name_of = name_of,
+    .has_input = has_input,
+    .option = option,
+    .discard = discard,
+    .reserve = reserve,
+    .reject = reject,
+    .before_fork = nothing,
+    .inherit = nothing,
+};
