@@ -130,8 +130,10 @@ struct bpy_thread {
     uint64_t sequence; /* of the last event posted */
     struct bpy_frame *frame;
     bpy_object *natives;
-    bpy_object *qthread; /* the QThread that stands for it */
-    bool owns_qthread;   /* as with threads that no QThread has started */
+    berth_loop *inherited;              /* what the loop was before fork; the parent's */
+    struct bpy_event *inherited_events; /* likewise */
+    bpy_object *qthread;                /* the QThread that stands for it */
+    bool owns_qthread;                  /* as with threads that no QThread has started */
 };
 
 /* One call of exec_; lives on the stack. */
@@ -160,6 +162,8 @@ void bpy_thread_move_events(bpy_object *target, bpy_thread *to);
 void bpy_thread_deliver(bpy_thread *thread, bool at_end);
 void bpy_thread_hand_over(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
+PyObject *bpy_thread_forked(PyObject *module, PyObject *none);
+PyObject *bpy_thread_after_fork(PyObject *module, PyObject *none);
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);
 void bpy_unblock(bpy_thread *thread, bool before);
 bool bpy_enter(void);

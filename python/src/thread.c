@@ -143,9 +143,11 @@ void bpy_thread_finish(bpy_thread *thread)
     }
     bpy_thread_deliver(thread, true);
     berth_loop *loop = thread->loop;
-    thread->loop = NULL;
-    if (loop != NULL) {
+    berth_loop *inherited = thread->inherited;
+    thread->loop = thread->inherited = NULL;
+    if (loop != NULL || inherited != NULL) {
         Py_BEGIN_ALLOW_THREADS berth_loop_free(loop);
+        berth_loop_free(inherited);
         Py_END_ALLOW_THREADS
     }
     if (thread->owns_qthread) {
@@ -395,8 +397,68 @@ void bpy_thread_stop(bpy_thread *thread, int code)
     bpy_thread_wake(thread);
 }
 
-int bpy_thread_ready_types(PyObject *Py_UNUSED(module))
+/* ---- fork ---- */
+
+/* In a child of os.fork. What the parent has made stays on the parent's loop; what is made from
+ * here on gets another. Event loops that are running end. */
+PyObject *bpy_thread_forked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bpy_thread *thread = current;
+    if (thread == NULL || thread->loop == NULL)
+        Py_RETURN_NONE;
+    for (bpy_run *run = thread->runs; run != NULL; run = run->outer) {
+        run->stop = true;
+        run->code = -1;
+    }
+    thread->inherited = thread->loop;
+    thread->inherited_events = thread->events;
+    thread->loop = NULL;
+    thread->events = NULL;
+    thread->end = &thread->events;
+    Py_RETURN_NONE;
+}
+
+PyObject *bpy_thread_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bpy_thread *thread = bpy_thread_current();
+    if (thread->inherited == NULL)
+        Py_RETURN_NONE;
+    if (thread->loop != NULL || thread->events != NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "after fork this process has begun to use another loop");
+        return NULL;
+    }
+    if (!berth_loop_after_fork(thread->inherited))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    thread->loop = thread->inherited;
+    thread->events = thread->inherited_events;
+    thread->inherited = NULL;
+    thread->inherited_events = NULL;
+    while (*thread->end != NULL)
+        thread->end = &(*thread->end)->next;
+    Py_RETURN_NONE;
+}
+
+static int watch_forks(PyObject *module)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *watch = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
+    PyObject *forked = watch != NULL ? PyObject_GetAttrString(module, "_forked") : NULL;
+    PyObject *none = forked != NULL ? PyTuple_New(0) : NULL;
+    PyObject *names = none != NULL ? Py_BuildValue("{sO}", "after_in_child", forked) : NULL;
+    PyObject *done = names != NULL ? PyObject_Call(watch, none, names) : NULL;
+    int status = done != NULL ? 0 : -1;
+    Py_XDECREF(done);
+    Py_XDECREF(names);
+    Py_XDECREF(none);
+    Py_XDECREF(forked);
+    Py_XDECREF(watch);
+    Py_XDECREF(os);
+    return status;
+}
+
+int bpy_thread_ready_types(PyObject *module)
 {
     bpy_thread_current();
-    return 0;
+    return watch_forks(module);
 }
