@@ -179,6 +179,21 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
     return true;
 }
 
+/* What does not fit behind the last byte: the second chunk begins with a whole message. */
+BERTH__RARE static bool append_behind(berth__chain *chain, berth__pool *pool, const uint8_t *bytes,
+                                      size_t size)
+{
+    berth__chunk *first = chain->first;
+    if (first->last != first || size > BERTH__CHUNK_SMALL)
+        return append_long(chain, pool, bytes, size);
+    berth__chunk *second = chunk_acquire(pool, false);
+    if (!second)
+        return false;
+    first->next = first->last = second;
+    first->size += chunk_fill(second, bytes, size);
+    return true;
+}
+
 bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *data, size_t size)
 {
     berth__chunk *first = chain->first;
@@ -186,20 +201,17 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     if (size == 0)
         return true;
     assert(data && (!last || !last->lent));
-    if (!last || size > last->capacity - last->end) {
-        if (size > BERTH__CHUNK_SMALL || last != first)
+    if (!first) {
+        if (size > BERTH__CHUNK_SMALL)
             return append_long(chain, pool, data, size);
-        berth__chunk *fresh = chunk_acquire(pool, false);
-        if (!fresh)
+        first = last = chunk_acquire(pool, false);
+        if (!first)
             return false;
-        if (last) {
-            last->next = fresh;
-        } else {
-            chain->first = first = fresh;
-            first->size = first->kept = 0;
-            first->searched = NULL;
-        }
-        first->last = last = fresh;
+        chain->first = first->last = first;
+        first->size = first->kept = 0;
+        first->searched = NULL;
+    } else if (size > last->capacity - last->end) {
+        return append_behind(chain, pool, data, size);
     }
     memcpy(last->bytes + last->end, data, size);
     last->end += (uint32_t)size;
