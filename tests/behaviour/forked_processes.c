@@ -733,9 +733,7 @@ CASE(children_of_children, "reliability 23", "a loop may be taken over by each g
     if (child == 0) {
         MUST(berth_loop_after_fork(world_loop()));
         berth_loop_turn(world_loop(), 0);
-        pid_t grandchild = fork();
-        if (grandchild > 0)
-            _exit(0); /* as daemon(3) */
+        MUST(daemon(1, 1) == 0); /* from here on the child's child */
         alarm(PATIENCE);
         close(client);
         MUST(berth_socket_write(which->socket, "x", 1) == -1);
