@@ -254,6 +254,26 @@ static void give_back(uint64_t word)
     model->queue[model->queued++] = (struct pending){.socket = socket};
 }
 
+/* A wait began: returns what check_time wants. */
+static unsigned long begin_wait(uint64_t *ret_start)
+{
+    *ret_start = berth_loop_now(sim.loop);
+    return ++sim.moves;
+}
+
+/* It has not lasted longer than it may, unless something inside let time pass: whatever peers do.
+ * Each look of the simulated kernel takes a part of its delay. */
+static void check_time(unsigned long move, uint64_t start, int milliseconds)
+{
+    enum {
+        LOOKS = 8
+    };
+    uint64_t took = berth_loop_now(sim.loop) - start;
+    uint64_t delay = berth__sim_settings_of(sim.backend)->max_delay / 4 * LOOKS / 1000000;
+    sim_check(sim.leaving || sim.moves != move || took <= (uint64_t)milliseconds + delay + 1,
+              "a wait of %d ms has taken %llu ms", milliseconds, (unsigned long long)took);
+}
+
 static void wait_for_connection(uint64_t word)
 {
     struct server_model *model = some_server(&word);
@@ -262,10 +282,13 @@ static void wait_for_connection(uint64_t word)
     sim_say("server %zu waits for a connection", index_of(model));
     model->waits++;
     bool timed_out;
-    bool found =
-        berth_server_wait_for_new_connection(model->server, (int)sim_choose(&word, 20), &timed_out);
+    int milliseconds = (int)sim_choose(&word, 20);
+    uint64_t start;
+    unsigned long move = begin_wait(&start);
+    bool found = berth_server_wait_for_new_connection(model->server, milliseconds, &timed_out);
     model->waits--;
     sim_check(!found || !timed_out, "a wait has ended both ways");
+    check_time(move, start, milliseconds);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -519,6 +542,8 @@ static void wait_for_socket(uint64_t word)
     berth_socket *socket = model->socket;
     model->calls++;
     bool found = false;
+    uint64_t start;
+    unsigned long move = begin_wait(&start);
     if (what == 0)
         found = berth_socket_wait_for_connected(socket, milliseconds);
     else if (what == 1)
@@ -529,6 +554,7 @@ static void wait_for_socket(uint64_t word)
         found = berth_socket_wait_for_disconnected(socket, milliseconds);
     model->calls--;
     sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
+    check_time(move, start, milliseconds);
 }
 
 /* A connection of a peer goes over to the library, in place of the peer. */
@@ -572,9 +598,9 @@ static void turn(uint64_t word)
     sim_say("the loop turns, waiting up to %d ms", milliseconds);
     uint64_t before = berth_loop_now(sim.loop);
     unsigned long posted = sim.posted;
-    bool outermost = sim.depth == 0;
+    sim.moves++;
     berth_loop_turn(sim.loop, milliseconds);
-    if (!outermost)
+    if (sim.leaving)
         return;
     sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
     for (size_t i = 0; i < SIM_TIMERS; i++) {
@@ -618,6 +644,7 @@ static void wake(uint64_t word)
         return;
     uint64_t before = berth_loop_now(sim.loop);
     unsigned long expected = sim.posted;
+    sim.moves++;
     berth_loop_turn(sim.loop, 100000);
     sim_check(berth_loop_now(sim.loop) < before + 90000, "a wake was missed");
     sim_check(sim.ran >= expected, "a task was not run");
@@ -637,6 +664,7 @@ static void run(uint64_t word)
     if (!berth_loop_post(sim.loop, stop, (void *)(intptr_t)code))
         return;
     sim.running = true;
+    sim.moves++;
     int result = berth_loop_run(sim.loop);
     sim.running = false;
     sim_check(result == code, "a run ends with %d instead of %d", result, code);

@@ -159,7 +159,8 @@ struct sim {
     size_t step;
     struct frame frames[SIM_DEPTH];
     unsigned depth;
-    bool running; /* a run is on the stack: one in it would take its stop */
+    bool running;        /* a run is on the stack: one in it would take its stop */
+    unsigned long moves; /* calls that let time pass */
     unsigned long posted;
     unsigned long ran;
     bool may_lose; /* the program has faults that lose bytes, rightly */

@@ -203,6 +203,7 @@ static void jump(uint64_t word)
 {
     uint64_t milliseconds = sim_choose(&word, 4) == 0 ? 40000 : sim_choose(&word, 100);
     sim_say("%llu ms pass", (unsigned long long)milliseconds);
+    sim.moves++;
     berth__sim_advance(sim.backend, milliseconds * 1000000u);
 }
 
