@@ -6,13 +6,15 @@
  * MODE says what each connection does. `greet`: reads up to the end, which has to be "hello\n".
  * `reset`: connects, and resets at once. `transfer`: sends `size` bytes that depend on connection
  * and place, and has to get the same back. `hold`: stays, and sends a byte every `drip`
- * milliseconds (0: never) until the server ends it.
+ * milliseconds (0: never) until the server ends it. `pour` sends as fast as it can, and `demand` a
+ * `d`, until the server ends it, and both read all that comes; `half` sends the beginning of a
+ * PROXY header, and nothing more; `touch` connects and ends at once.
  *
  * Options: host (127.0.0.1), total (connections), parallel (of them at a time), size, drip, sources
  * (how many addresses 127.0.1.x to connect from, in turn, so that ports do not run out; 0: the
  * system's choice), piece (bytes of a transfer written at a time), rate (connections begun in a
  * second; 0: any), seconds (after which it gives up, 300), linger (1: every connection ends by a
- * reset, which leaves no TIME_WAIT behind).
+ * reset, which leaves no TIME_WAIT behind), network (the sources are 127.N.1.x).
  *
  * The last line of output is JSON: how many were `good`, `wrong` (bytes that differ), `cut` (an
  * end in order that came early), `refused`, `reset` by the server, `unfinished` when the time was
@@ -45,10 +47,15 @@ typedef enum mode {
     RESET,
     TRANSFER,
     HOLD,
+    POUR,
+    DEMAND,
+    HALF,
+    TOUCH,
     MODES
 } mode;
 
-static const char *const mode_names[MODES] = {"greet", "reset", "transfer", "hold"};
+static const char *const mode_names[MODES] = {"greet", "reset",  "transfer", "hold",
+                                              "pour",  "demand", "half",     "touch"};
 
 typedef struct client {
     int descriptor; /* -1: free */
@@ -61,7 +68,7 @@ typedef struct client {
 static struct {
     mode mode;
     const char *host;
-    long port, total, parallel, size, drip, sources, piece, rate, seconds, linger;
+    long port, total, parallel, size, drip, sources, piece, rate, seconds, linger, network;
 } options = {.host = "127.0.0.1",
              .total = 1,
              .parallel = 1,
@@ -120,7 +127,8 @@ static bool bind_source(int descriptor, uint32_t number)
     int yes = 1;
     (void)setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
     struct sockaddr_in source = {.sin_family = AF_INET};
-    source.sin_addr.s_addr = htonl(0x7f000101u + number % (uint32_t)options.sources);
+    uint32_t first = 0x7f000101u + ((uint32_t)options.network << 16);
+    source.sin_addr.s_addr = htonl(first + number % (uint32_t)options.sources);
     return bind(descriptor, (struct sockaddr *)&source, sizeof source) == 0;
 }
 
@@ -186,7 +194,7 @@ static bool is_right(const client *client, const uint8_t *bytes, size_t size)
 /* The stream has ended in order. */
 static void on_end(client *client)
 {
-    bool good = options.mode == HOLD || (options.mode == GREET && client->received == 6);
+    bool good = options.mode >= HOLD || (options.mode == GREET && client->received == 6);
     finish(client, good ? &counts.good : &counts.cut);
 }
 
@@ -220,10 +228,24 @@ static void on_connected(client *client)
 {
     client->connected = true;
     counts.retried += now() - client->begun >= 900000;
-    if (options.mode == RESET)
-        finish(client, &counts.good); /* with linger of nothing */
+    static const char half[] = "PROXY TCP4 127.0.0.1 ";
+    if (options.mode == DEMAND)
+        (void)send(client->descriptor, "d", 1, MSG_NOSIGNAL);
+    if (options.mode == HALF)
+        (void)send(client->descriptor, half, sizeof half - 1, MSG_NOSIGNAL);
+    if (options.mode == RESET || options.mode == TOUCH)
+        finish(client, &counts.good); /* with linger of nothing, or not */
     else
-        want(client, options.mode == TRANSFER);
+        want(client, options.mode == TRANSFER || options.mode == POUR);
+}
+
+static void pour(client *client)
+{
+    static char bytes[CHUNK];
+    memset(bytes, 'x', sizeof bytes);
+    ssize_t taken = send(client->descriptor, bytes, sizeof bytes, MSG_NOSIGNAL);
+    if (taken > 0)
+        client->sent += (uint64_t)taken;
 }
 
 static void on_event(client *client, uint32_t events)
@@ -242,6 +264,8 @@ static void on_event(client *client, uint32_t events)
     }
     if ((events & EPOLLOUT) && options.mode == TRANSFER && client->sent < (uint64_t)options.size)
         write_some(client);
+    if ((events & EPOLLOUT) && options.mode == POUR)
+        pour(client);
     if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
         read_some(client);
 }
@@ -325,10 +349,11 @@ static bool read_option(const char *argument)
     static const struct {
         const char *name;
         long *value;
-    } numbers[] = {
-        {"total=", &options.total}, {"parallel=", &options.parallel}, {"size=", &options.size},
-        {"drip=", &options.drip},   {"sources=", &options.sources},   {"piece=", &options.piece},
-        {"rate=", &options.rate},   {"seconds=", &options.seconds},   {"linger=", &options.linger}};
+    } numbers[] = {{"total=", &options.total},     {"parallel=", &options.parallel},
+                   {"size=", &options.size},       {"drip=", &options.drip},
+                   {"sources=", &options.sources}, {"piece=", &options.piece},
+                   {"rate=", &options.rate},       {"seconds=", &options.seconds},
+                   {"linger=", &options.linger},   {"network=", &options.network}};
     if (strncmp(argument, "host=", 5) == 0) {
         options.host = argument + 5;
         return true;
@@ -363,7 +388,7 @@ static bool read_arguments(int count, char **arguments)
 int main(int count, char **arguments)
 {
     if (!read_arguments(count, arguments)) {
-        (void)fputs("usage: flood greet|reset|transfer|hold PORT [NAME=VALUE]...\n", stderr);
+        (void)fputs("usage: flood MODE PORT [NAME=VALUE]...\n", stderr);
         return 2;
     }
     clients = calloc((size_t)options.parallel, sizeof *clients);

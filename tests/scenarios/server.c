@@ -8,19 +8,25 @@
  * `limit N` (of pending connections), `take 0|1` (whether connections are taken out of the queue),
  * `close N` (aborts the N newest), `hoard N` and `release` (descriptors that the library does not
  * know of), `churn N` (that many random pauses, resumes and changes of the limit, a few in each
- * turn and in each handler of a new connection), `quit`. The end of input is a `quit`, so that no
- * server outlives its scenario. After it everything is freed, and the last line counts what is
- * left: that has to be nothing.
+ * turn and in each handler of a new connection), `fresh` (what is counted of the timer and of
+ * limits that were asked for begins anew), `quit`. The end of input is a `quit`, so that no server
+ * outlives its scenario. After it everything is freed, and the last line counts what is left: that
+ * has to be nothing.
  *
  * Modes: `echo`; `hold` reads and says nothing; `greet` says "hello\n" and ends; `answer` reads a
  * number and a newline and answers with that many bytes (byte i is i * 131 + number), with
  * half_close=1 not before the peer has ended its direction; `source` sends `body` bytes at once,
- * `http` after an empty line, both within the write marks.
+ * `http` after an empty line, both within the write marks; `mixed` does what the first byte of a
+ * connection says: `p` echoes, `x` throws all input away and has the limit `lifetime`, `d` sends
+ * without end and has it too, `s` has the limit `idle`.
  *
  * Options: pending, backlog, half_close, keep_alive (seconds of silence), body, low, high, any (1:
  * listen on all addresses), names (1: ask for the peer's address of each connection), header
  * (milliseconds for the PROXY header that connections from 127.1.0.0/16 begin with then); and the
- * limits of berth/limits.h: shed, first_byte, idle, rate, window, output, per_address.
+ * limits of berth/limits.h: shed, first_byte, idle, rate, window, output, per_address; in mode
+ * `mixed` lifetime and idle are those of the connections that ask for them. tick: milliseconds of a
+ * timer whose `ticks` are counted, with the microseconds `ticking` since the command `fresh`, and
+ * the longest time between two; busy: microseconds that a handler of input takes.
  *
  * The counts are the library's own, of the server and the loop, and a few that are made here in the
  * handlers: `begun` sockets that were taken, `ended` ones that had their `disconnected`, `unwanted`
@@ -33,6 +39,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -58,10 +65,12 @@ typedef enum mode {
     ANSWER,
     SOURCE,
     HTTP,
+    MIXED,
     MODES
 } mode;
 
-static const char *const mode_names[MODES] = {"echo", "hold", "greet", "answer", "source", "http"};
+static const char *const mode_names[MODES] = {"echo",   "hold", "greet", "answer",
+                                              "source", "http", "mixed"};
 
 typedef struct connection {
     struct connection *next, *previous;
@@ -69,6 +78,8 @@ typedef struct connection {
     unsigned long left; /* to be sent */
     unsigned long number;
     uint64_t taken_at; /* microseconds */
+    uint64_t limit_at; /* of a limit that was asked for: when it is due; 0: none */
+    char kind;         /* the first byte */
     bool asked;        /* the number is complete */
     bool answering;
     bool ended;
@@ -97,6 +108,9 @@ enum {
     WINDOW,
     OUTPUT,
     PER_ADDRESS,
+    LIFETIME,
+    TICK,
+    BUSY,
     OPTIONS
 };
 
@@ -118,6 +132,9 @@ static option options[OPTIONS] = {
     [WINDOW] = {"window", 0},
     [OUTPUT] = {"output", 0},
     [PER_ADDRESS] = {"per_address", 0},
+    [LIFETIME] = {"lifetime", 0},
+    [TICK] = {"tick", 0},
+    [BUSY] = {"busy", 0},
 };
 
 static struct {
@@ -125,7 +142,15 @@ static struct {
     unsigned long queued_most, output_most, short_writes;
     uint64_t life_shortest,
         life_longest; /* microseconds, of those that a limit of time has ended */
+    unsigned long limits_kept;
+    uint64_t limit_late; /* microseconds, at most, of limits that were asked for */
 } counts;
+
+/* Of the timer. */
+static struct {
+    unsigned long count;
+    uint64_t since, last, longest; /* microseconds */
+} ticks;
 
 /* The library's, as they were when there still was a server. */
 static berth_server_counts of_server;
@@ -253,13 +278,45 @@ static bool echo(berth_socket *socket, const char *bytes, size_t size)
     return false;
 }
 
+static void set_limit_of(connection *connection, uint32_t lifetime, uint32_t idle)
+{
+    berth_connection_limits limits = {.lifetime = lifetime, .idle = idle};
+    if (berth_socket_set_limits(connection->socket, &limits))
+        connection->limit_at = now() + (uint64_t)(lifetime + idle) * 1000;
+}
+
+/* What the first byte asks for. */
+static void begin_mixed(connection *connection, char kind)
+{
+    connection->kind = kind;
+    if (kind == 'x' || kind == 'd')
+        set_limit_of(connection, (uint32_t)options[LIFETIME].value, 0);
+    if (kind == 's')
+        set_limit_of(connection, 0, (uint32_t)options[IDLE].value);
+    if (kind == 'd') {
+        connection->left = ULONG_MAX;
+        send_more(connection);
+    }
+}
+
+static void be_busy(void)
+{
+    uint64_t end = now() + (uint64_t)options[BUSY].value;
+    while (options[BUSY].value > 0 && now() < end)
+        continue;
+}
+
 static void ready_read(berth_socket *socket, void *user)
 {
     connection *connection = of(user);
     size_t size;
     const char *bytes;
+    be_busy();
     while ((bytes = berth_socket_view(socket, &size)) != NULL) {
-        if (serving == ECHO && !echo(socket, bytes, size))
+        if (serving == MIXED && connection->kind == 0)
+            begin_mixed(connection, *bytes);
+        bool echoes = serving == ECHO || connection->kind == 'p';
+        if (echoes && !echo(socket, bytes, size))
             return;
         if (serving == ANSWER)
             read_number(connection, bytes, size);
@@ -302,6 +359,12 @@ static void error_occurred(berth_socket *socket, berth_error error, void *user)
     counts.errors += error != BERTH_ERROR_REMOTE_HOST_CLOSED;
     if (error != BERTH_ERROR_SOCKET_TIMEOUT)
         return;
+    if (connection->limit_at != 0) {
+        uint64_t late = now() - connection->limit_at;
+        counts.limits_kept++;
+        if (late > counts.limit_late)
+            counts.limit_late = late;
+    }
     uint64_t life = now() - connection->taken_at;
     if (life > counts.life_longest)
         counts.life_longest = life;
@@ -521,6 +584,11 @@ static void report(long left_descriptors)
     say("short_writes", counts.short_writes);
     say("life_shortest", counts.life_shortest);
     say("life_longest", counts.life_longest);
+    say("limits_kept", counts.limits_kept);
+    say("limit_late", counts.limit_late);
+    say("ticks", ticks.count);
+    say("ticking", now() - ticks.since);
+    say("tick_longest", ticks.longest);
     say("hoarded", hoarded);
     say("churn_left", churn_left);
     say("system_failed", (uint64_t)berth__fault_system_failed());
@@ -534,6 +602,26 @@ static void abort_newest(long wanted)
 {
     while (wanted-- > 0 && head.previous != &head)
         berth_socket_abort(head.previous->socket);
+}
+
+static void fresh(void)
+{
+    ticks.count = 0;
+    ticks.longest = 0;
+    ticks.since = ticks.last = now();
+    counts.limits_kept = 0;
+    counts.limit_late = 0;
+}
+
+static void tick(berth_timer *timer, void *user)
+{
+    (void)timer;
+    (void)user;
+    uint64_t time = now();
+    ticks.count++;
+    if (time - ticks.last > ticks.longest)
+        ticks.longest = time - ticks.last;
+    ticks.last = time;
 }
 
 static void obey(void *user)
@@ -560,6 +648,8 @@ static void obey(void *user)
         take_descriptors((unsigned)number);
     } else if (strncmp(line, "release", 7) == 0) {
         let_go();
+    } else if (strncmp(line, "fresh", 5) == 0) {
+        fresh();
     }
     free(line);
     collect();
@@ -629,7 +719,8 @@ static void set_limits(void)
                                      .per_address = (uint32_t)options[PER_ADDRESS].value};
     berth_connection_limits connections = {
         .first_byte = (uint32_t)options[FIRST_BYTE].value,
-        .idle = (uint32_t)options[IDLE].value,
+        .idle = serving == MIXED ? 0 : (uint32_t)options[IDLE].value,
+        .lifetime = serving == MIXED ? 0 : (uint32_t)options[LIFETIME].value,
         .minimum_rate = (uint32_t)options[RATE].value,
         .rate_window = (uint32_t)options[WINDOW].value,
         .output = (size_t)options[OUTPUT].value,
@@ -654,6 +745,10 @@ static bool start_listening(void)
         return false;
     set_limit((int)options[PENDING].value);
     set_limits();
+    berth_timer *timer = options[TICK].value > 0 ? berth_timer_new(loop, tick, NULL) : NULL;
+    if (timer != NULL)
+        berth_timer_start(timer, (uint64_t)options[TICK].value, (uint64_t)options[TICK].value);
+    fresh();
     berth_server_set_listen_backlog_size(server, (int)options[BACKLOG].value);
     berth_address address = options[ANY].value ? BERTH_ADDRESS_ANY : BERTH_ADDRESS_LOOPBACK;
     return berth_server_listen(server, address, 0);
