@@ -263,6 +263,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
 {
     berth__tally_entry *address = at_hand ? server->arriving_as : NULL;
     berth__backend *backend = server->object.loop->backend;
+    bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
     int error = ECANCELED;
     berth_socket *socket = NULL;
     if (!server->object.freed)
@@ -281,7 +282,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     if (socket == NULL) {
         /* A number that is not open may be another thread's a moment later; and one that an object
          * has is its own, also if that has adopted the one at hand. */
-        if (error != EEXIST && (at_hand || is_open(backend, descriptor)))
+        if (!in_use && (at_hand || is_open(backend, descriptor)))
             backend->operations->discard(backend, descriptor);
         server->counts.failed++;
         berth__server_set_error(server, berth__class_of(error),

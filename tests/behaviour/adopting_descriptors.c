@@ -356,6 +356,7 @@ CASE(incoming_is_adopted_twice, "Q7 Q8",
 {
     static const berth_server_handlers handlers = {.incoming_connection = adopt_it_twice};
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     struct actor *actor = actor_new("s");
     adopter = actor->socket;
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
