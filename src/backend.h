@@ -24,10 +24,12 @@
  *     come, in order, with a view that is valid until the call returns; all of it counts as taken.
  *     After receive_stop nothing is delivered until receive_start: bytes that come in between are
  *     kept, in the kernel or in `held`. The end of the stream is reported once by `receive_ended`,
- *     after all bytes, and only while started; receiving is then stopped for good. Of a `limited`
- *     stream no delivery is longer than the room that the core says there is; the rest stays in the
- *     kernel. The core may set and clear that at any time; receive_start is called when it is set
- *     while receiving is started, and there is room for a byte at least as long as that is so.
+ *     after all bytes, and only while started; receiving is then stopped for good. A connection
+ * that breaks after an end without error, by a reset, is reported by one more `receive_ended`, with
+ *     the errno. Of a `limited` stream no delivery is longer than the room that the core says there
+ * is; the rest stays in the kernel. The core may set and clear that at any time; receive_start is
+ * called when it is set while receiving is started, and there is room for a byte at least as long
+ * as that is so.
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.
@@ -53,8 +55,8 @@
  * 11. wait may return early with nothing to run: for a signal, a wake, an interrupted call, or the
  *     backend's own business. What has to last goes by `now`.
  * 12. What was started is under way after the next wait or submit, not before: with io_uring a peer
- *     sees bytes and the close of a stream, a reset included, only then. bind, shutdown_send and
- *     the closing of a listener take effect inside the call.
+ *     may see bytes only then. bind, shutdown_send and the closing of a listener take effect inside
+ *     the call; so may the end that a close is for the peer, but bytes sent before come first.
  *
  * Errors are errno values; 0 is success. Times are nanoseconds of the backend's own monotonic
  * clock.
@@ -160,7 +162,8 @@ struct berth__stream {
     bool sending : 1;       /* a send is in flight */
     bool closing : 1;       /* close has been called */
     bool ended : 1;         /* receive_ended has been called */
-    unsigned in_flight : 4; /* io_uring: operations that the kernel has */
+    bool lingers : 1;       /* SO_LINGER may be on: see berth__inet_end */
+    unsigned in_flight : 3; /* io_uring: operations that the kernel has */
     uint8_t place;          /* io_uring: in one of its tables */
     unsigned piece : 15;    /* io_uring: the last of its views */
     bool limited : 1;       /* the core's: see law 4 */
@@ -274,9 +277,12 @@ typedef enum berth__send_hint {
     BERTH__SEND_LAST  /* the end follows, by close or shutdown_send, as soon as this has gone */
 } berth__send_hint;
 
+/* The first two reach the peer also where another process holds a copy of the descriptor. */
 typedef enum berth__close_mode {
-    BERTH__CLOSE_NORMAL, /* an end for the peer; a reset if input was left in the kernel */
-    BERTH__CLOSE_RESET   /* always a reset */
+    BERTH__CLOSE_NORMAL, /* an end for the peer; a reset if bytes of it were not delivered */
+    BERTH__CLOSE_RESET,  /* always a reset */
+    BERTH__CLOSE_COPY    /* no more than the descriptor: the peer has been shown an end already, or
+                            the connection is another process's */
 } berth__close_mode;
 
 typedef struct berth__backend_operations {
@@ -327,6 +333,11 @@ typedef struct berth__backend_operations {
     int (*shutdown_send)(berth__backend *backend, berth__stream *stream);
     void (*close)(berth__backend *backend, berth__stream *stream, berth__close_mode mode);
 
+    /* Gives a connected stream up without closing its descriptor, which is returned, the caller's;
+     * the record then ends as by close. What was received and not delivered is put behind `input`.
+     * No send may be in flight. A negative errno: the stream stays as it was. */
+    int (*release)(berth__backend *backend, berth__stream *stream, berth__chain *input);
+
     /* Watches, initialised by berth__watch_init. The descriptor is not the backend's. */
     int (*watch_start)(berth__backend *backend, berth__watch *watch, int descriptor,
                        unsigned events);
@@ -366,6 +377,9 @@ typedef struct berth__backend_operations {
                    berth_address *ret_address, uint16_t *ret_port);
     /* Whether bytes of the peer are there that were not delivered. */
     bool (*has_input)(berth__backend *backend, const berth__stream *stream);
+    /* Bytes that were sent and that the peer's kernel has not acknowledged; to be asked after
+     * shutdown_send. */
+    size_t (*in_transit)(berth__backend *backend, const berth__stream *stream);
     int (*option)(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
                   bool set);
     void (*discard)(berth__backend *backend,

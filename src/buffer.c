@@ -219,6 +219,21 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     return true;
 }
 
+void berth__chain_join(berth__chain *chain, berth__chain *other)
+{
+    berth__chunk *first = chain->first;
+    berth__chunk *behind = other->first;
+    other->first = NULL;
+    if (first == NULL || behind == NULL) {
+        chain->first = first != NULL ? first : behind;
+        return;
+    }
+    assert(!first->last->lent && behind->kept == 0);
+    first->last->next = behind;
+    first->last = behind->last;
+    first->size += behind->size;
+}
+
 bool berth__chain_copy_loan(berth__chain *chain, berth__pool *pool)
 {
     berth__chunk *first = chain->first;

@@ -109,6 +109,9 @@ static inline bool berth__chain_end_loan(berth__chain *chain, berth__pool *pool)
 /* Copies up to `size` bytes from `offset` on without consuming them. Returns how many. */
 size_t berth__chain_copy(const berth__chain *chain, size_t offset, void *data, size_t size);
 
+/* Moves all bytes of `other` behind those of a chain, neither of which has a loan. */
+void berth__chain_join(berth__chain *chain, berth__chain *other);
+
 /* Drops up to `size` bytes at the front. Returns how many. */
 size_t berth__chain_consume(berth__chain *chain, berth__pool *pool, size_t size);
 

@@ -19,19 +19,38 @@ typedef struct berth__lingering {
     struct berth__lingering *next;
     struct berth__lingering **link;
     berth__place place;
-    size_t bytes; /* thrown away so far */
+    size_t bytes;   /* thrown away so far */
+    size_t transit; /* bytes that the peer had not acknowledged when the time was over last */
+    unsigned times; /* that it was given */
     berth__deadline deadline;
 } berth__lingering;
+
+static void unlist(berth__lingering *lingering)
+{
+    *lingering->link = lingering->next;
+    if (lingering->next != NULL)
+        lingering->next->link = lingering->link;
+    else
+        lingering->loop->lingering_end = lingering->link;
+    lingering->next = NULL;
+}
+
+/* At the end: all have the same time, so the first is always the next that is due. */
+static void start(berth__lingering *lingering)
+{
+    berth_loop *loop = lingering->loop;
+    lingering->link = loop->lingering_end;
+    *lingering->link = lingering;
+    loop->lingering_end = &lingering->next;
+    berth__deadline_start(&loop->timers, &lingering->deadline,
+                          berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
+}
 
 static void finish(berth__lingering *lingering)
 {
     berth_loop *loop = lingering->loop;
     berth__stream *stream = lingering->stream;
-    *lingering->link = lingering->next;
-    if (lingering->next != NULL)
-        lingering->next->link = lingering->link;
-    else
-        loop->lingering_end = lingering->link;
+    unlist(lingering);
     berth__deadline_stop(&loop->timers, &lingering->deadline);
     berth__timers_unreserve(&loop->timers);
     berth__place place = lingering->place;
@@ -40,7 +59,27 @@ static void finish(berth__lingering *lingering)
     if (place.roll != NULL)
         place.roll->lingering--;
     berth__place_give_up(place);
-    berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+    berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_COPY);
+}
+
+/* Whether the peer has taken output since, and there is more of it. */
+static bool moves(berth__lingering *lingering)
+{
+    berth__backend *backend = lingering->loop->backend;
+    size_t before = lingering->transit;
+    lingering->transit = backend->operations->in_transit(backend, lingering->stream);
+    return lingering->transit > 0 && lingering->transit < before;
+}
+
+static void time_is_over(berth__lingering *lingering)
+{
+    if (++lingering->times >= BERTH__LINGER_TIMES || !moves(lingering)) {
+        finish(lingering);
+        return;
+    }
+    unlist(lingering);
+    berth__deadline_stop(&lingering->loop->timers, &lingering->deadline);
+    start(lingering);
 }
 
 size_t berth__linger_cut(berth_loop *loop, size_t most)
@@ -54,7 +93,7 @@ size_t berth__linger_cut(berth_loop *loop, size_t most)
 
 static void expired(berth__deadline *deadline)
 {
-    finish((berth__lingering *)((char *)deadline - offsetof(berth__lingering, deadline)));
+    time_is_over((berth__lingering *)((char *)deadline - offsetof(berth__lingering, deadline)));
 }
 
 static void received(berth__stream *stream, const void *data, size_t size)
@@ -109,13 +148,9 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     if (loop->counts.lingering >= BERTH_MOST_LINGERING)
         (void)berth__linger_cut(loop, 1);
     berth__lingering *lingering = make(loop);
-    if (lingering == NULL || operations->shutdown_send(loop->backend, stream) != 0) {
-        if (lingering != NULL) {
-            berth__timers_unreserve(&loop->timers);
-            berth__release(lingering);
-        }
+    if (lingering == NULL) {
         berth__place_give_up(place);
-        berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
+        berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_COPY);
         return;
     }
     lingering->loop = loop;
@@ -124,13 +159,9 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     if (place.roll != NULL)
         place.roll->lingering++;
     lingering->stream = stream;
-    /* At the end: all have the same time, so the first is always the next that is due. */
-    lingering->link = loop->lingering_end;
-    *lingering->link = lingering;
-    loop->lingering_end = &lingering->next;
+    lingering->transit = SIZE_MAX;
     lingering->deadline.expired = expired;
-    berth__deadline_start(&loop->timers, &lingering->deadline,
-                          berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
+    start(lingering);
     stream->events = &events;
     stream->ready.owner = lingering;
     berth__ready_share(&stream->ready);
@@ -145,7 +176,7 @@ uint64_t berth__linger_step(berth_loop *loop)
         return UINT64_MAX;
     uint64_t now = berth__loop_clock(loop);
     while (loop->lingering != NULL && loop->lingering->deadline.time <= now)
-        finish(loop->lingering);
+        time_is_over(loop->lingering);
     return loop->lingering != NULL ? loop->lingering->deadline.time : UINT64_MAX;
 }
 

@@ -2,9 +2,15 @@
  * The end of a connection whose peer may still be sending.
  *
  * Closing a TCP socket that holds unread input, or that receives more of it, makes the kernel send
- * a reset; at the peer that can destroy output which was sent before but not read yet. So such a
- * stream ends its sending direction, reads and throws away what still comes, and closes when the
- * peer has ended too, or when a bound of time or bytes is reached. Freeing the loop waits for that.
+ * a reset, and throw away what it still has to send; at some peers that destroys even what they
+ * have received and not read. So a stream whose peer has spoken, or has not acknowledged all output
+ * and may still speak, ends its sending direction, reads and throws away what comes, and closes
+ * when the peer has ended too, or when a bound of time or bytes is reached. As long as the peer
+ * takes output the time begins anew. Freeing the loop waits for lingering streams, within a bound
+ * of its own.
+ *
+ * Where the peer has not spoken and its kernel has acknowledged all, the stream is closed at once:
+ * a word that comes later is answered with a reset, behind all of the output.
  */
 #ifndef BERTH_LINGER_H
 #define BERTH_LINGER_H
@@ -16,9 +22,11 @@ struct berth_loop;
 
 #define BERTH__LINGER_MILLISECONDS ((uint64_t)2000)
 #define BERTH__LINGER_BYTES ((size_t)1 << 20)
+#define BERTH__LINGER_TIMES 30u /* of so many milliseconds, at most */
 
-/* Sees a stream to its end, whose socket has let go of it with nothing in flight. It keeps its
- * place until then. Out of memory it is closed at once. */
+/* Sees a stream to its end, whose socket has let go of it with nothing in flight, and whose
+ * sending direction has ended. It keeps its place until then. Out of memory it is closed at once.
+ */
 void berth__linger(struct berth_loop *loop, berth__stream *stream, berth__place place);
 
 /* Closes up to so many streams that linger, those first that have lingered longest, because there

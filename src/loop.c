@@ -145,6 +145,7 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
     loop->flush_end = &loop->flush;
     loop->tasks_end = &loop->tasks;
     loop->lingering_end = &loop->lingering;
+    loop->linger_time = BERTH_DEFAULT_LINGER_TIME;
     loop->thread = pthread_self();
     if (!make_backend(loop, known.backend)) {
         int error = errno;
@@ -196,17 +197,26 @@ static void empty(berth_loop *loop)
     berth__resolver_free(loop);
 }
 
+/* Streams that linger go on to, for the time that the program gives them: closing them now could
+ * destroy what a graceful end has left to the peer to read. Tasks are posted meanwhile, and bring
+ * forth more: also in the last of these turns. */
+static void see_off(berth_loop *loop)
+{
+    uint64_t deadline = berth__after(berth__loop_clock(loop), loop->linger_time);
+    while (loop->live > 0 && !loop->broken && !loop->inherited) {
+        uint64_t now = loop->lingering != NULL ? berth__loop_clock(loop) : 0;
+        if (now >= deadline)
+            berth__linger_end(loop);
+        turn(loop, loop->lingering != NULL ? (int64_t)(deadline - now) : -1);
+        empty(loop);
+    }
+}
+
 static void destroy(berth_loop *loop)
 {
     loop->ending = true;
     empty(loop);
-    /* Streams that linger go on to, within their bounds: closing them now could destroy what an
-     * orderly end has left to the peer to read. Tasks are posted meanwhile, and bring forth more:
-     * also in the last of these turns. */
-    while (loop->live > 0 && !loop->broken && !loop->inherited) {
-        turn(loop, -1);
-        empty(loop);
-    }
+    see_off(loop);
     berth__linger_end(loop);
     if (loop->inherited)
         while (run_completions(loop))
@@ -245,6 +255,24 @@ void berth_loop_free(berth_loop *loop)
         return;
     }
     destroy(loop);
+}
+
+uint32_t berth_loop_linger_time(berth_loop *loop)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return 0;
+    BERTH__OWN_THREAD(loop);
+    return loop->linger_time;
+}
+
+void berth_loop_set_linger_time(berth_loop *loop, uint32_t milliseconds)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return;
+    BERTH__OWN_THREAD(loop);
+    loop->linger_time = milliseconds;
 }
 
 void berth__loop_leave(berth_loop *loop)
@@ -342,6 +370,10 @@ void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__ch
                               berth__close_mode mode)
 {
     berth__loop_orphan_stream(loop, stream, leased);
+    if (berth__loop_inherited(loop)) { /* the connection is the parent's, and so are its options */
+        mode = BERTH__CLOSE_COPY;
+        stream->lingers = false;
+    }
     berth__numbers_remove(&loop->numbers, stream->descriptor);
     loop->backend->operations->close(loop->backend, stream, mode);
     berth__loop_touch(loop);

@@ -79,6 +79,7 @@ struct berth_loop {
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
+    uint32_t linger_time;            /* milliseconds that freeing the loop waits for them */
     struct berth__parting *partings; /* connections whose end is being announced */
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */

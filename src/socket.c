@@ -122,6 +122,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_WRITE] = "write to",
         [BERTH__ATTEMPT_WAIT] = "wait for",
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
+        [BERTH__ATTEMPT_RELEASE] = "give away the descriptor of the connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -265,6 +266,8 @@ void berth_socket_detach(berth_socket *socket)
     berth__object_move(&socket->object, &socket->object.loop->objects);
 }
 
+static void abort_in(berth_socket *socket, berth__close_mode mode);
+
 void berth_socket_free(berth_socket *socket)
 {
     if (socket == NULL || socket->object.freed)
@@ -272,12 +275,14 @@ void berth_socket_free(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.loop->abandoned)
         return;
+    /* Nobody has read from it, wherever the bytes are by now. */
+    bool unheard = socket->pending && socket->input.first != NULL;
     if (socket->pending)
         berth__server_drop_pending(socket->server, socket);
     berth__enter(&socket->object);
     /* A handler of the first end may have begun another connection; that one ends without a word.
      */
-    berth_socket_abort(socket);
+    abort_in(socket, unheard ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
     if (!socket->object.freed) {
         socket->handlers = NULL;
         berth_socket_abort(socket);
@@ -368,32 +373,10 @@ static void forget_names(berth_socket *socket)
     remote->known[BERTH__LOCAL] = remote->known[BERTH__PEER] = false;
 }
 
-/* Whether closing at once could destroy what was sent: input that is unread, now or when it comes,
- * makes the kernel answer with a reset, and that may overtake the output. */
-static bool must_linger(berth_socket *socket, const berth__stream *stream)
-{
-    berth__backend *backend = socket->object.loop->backend;
-    if (stream->ended || socket->send_failed || !socket->spoken)
-        return false;
-    return socket->heard || backend->operations->has_input(backend, stream);
-}
-
-/* How the descriptor goes when the last handler has been called. */
-typedef enum leave_taking {
-    LINGER_IF_NEEDED,
-    CLOSE,
-    RESET
-} leave_taking;
-
-static void end(berth_socket *socket, leave_taking how)
+/* Calls the handlers of the end, for a socket that has let go of its stream. */
+static void announce_end(berth_socket *socket, berth__stream *stream)
 {
     berth_loop *loop = socket->object.loop;
-    bool linger = how == LINGER_IF_NEEDED && must_linger(socket, socket->stream);
-    berth__place place = {0};
-    if (linger)
-        place = berth__guard_take_place(socket);
-    berth__chunk *leased;
-    berth__stream *stream = berth__socket_let_go(socket, &leased);
     berth__parting parting = {.outer = loop->partings, .socket = socket, .stream = stream};
     loop->partings = &parting;
     become_unconnected(socket);
@@ -401,22 +384,68 @@ static void end(berth_socket *socket, leave_taking how)
     loop->partings = parting.outer;
     if (socket->state == BERTH_STATE_UNCONNECTED)
         forget_names(socket);
-    if (linger)
+}
+
+static void end_at_once(berth_socket *socket, berth__close_mode mode)
+{
+    berth__chunk *leased;
+    berth__stream *stream = berth__socket_let_go(socket, &leased);
+    announce_end(socket, stream);
+    berth__loop_close_stream(socket->object.loop, stream, leased, mode);
+}
+
+/* Whether BERTH_OPTION_LINGER is 0: then a graceful end is a reset too. */
+BERTH__RARE static bool wants_reset(const berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    int seconds = -1;
+    (void)backend->operations->option(backend, socket->stream->descriptor, BERTH_OPTION_LINGER,
+                                      &seconds, false);
+    socket->stream->lingers = seconds >= 0;
+    return seconds == 0;
+}
+
+/* The peer is shown the end before the handlers run, since the kernel may hold the last segment
+ * back for it, and a peer that speaks meanwhile would have it thrown away. Whether closing could
+ * still destroy output is asked when they have returned: see linger.h. */
+static void end_gracefully(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    const berth__backend_operations *operations = loop->backend->operations;
+    const berth__stream *ending = socket->stream;
+    bool shown = !berth__loop_inherited(loop) &&
+                 operations->shutdown_send(loop->backend, socket->stream) == 0;
+    bool may_linger = shown && socket->spoken && !socket->send_failed && !ending->ended;
+    bool heard = socket->heard;
+    berth__place place = {0};
+    if (may_linger)
+        place = berth__guard_take_place(socket);
+    berth__chunk *leased;
+    berth__stream *stream = berth__socket_let_go(socket, &leased);
+    announce_end(socket, stream);
+    if (may_linger && (heard || operations->in_transit(loop->backend, stream) > 0 ||
+                       operations->has_input(loop->backend, stream))) {
         berth__linger(loop, stream, place);
-    else
-        berth__loop_close_stream(loop, stream, leased,
-                                 how == RESET ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
+        return;
+    }
+    berth__place_give_up(place);
+    berth__loop_close_stream(loop, stream, leased, shown ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);
 }
 
 void berth__socket_end(berth_socket *socket)
 {
-    bool orderly = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
-    end(socket, orderly ? LINGER_IF_NEEDED : CLOSE);
+    bool graceful = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
+    if (socket->stream->lingers && wants_reset(socket))
+        end_at_once(socket, BERTH__CLOSE_RESET);
+    else if (graceful)
+        end_gracefully(socket);
+    else
+        end_at_once(socket, BERTH__CLOSE_NORMAL);
 }
 
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode)
 {
-    end(socket, mode == BERTH__CLOSE_RESET ? RESET : CLOSE);
+    end_at_once(socket, mode);
 }
 
 void berth_socket_disconnect_from_host(berth_socket *socket)
@@ -438,6 +467,8 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
         berth__socket_pace(socket);
         if (!berth__socket_has_output(socket))
             berth__socket_end(socket);
+        else if (socket->output.first == NULL && socket->taken && !socket->in_bytes_written)
+            berth__socket_settle(socket); /* the kernel has it all: announced, it ends here too */
         else
             berth__socket_send_rest(socket);
     }
@@ -463,7 +494,7 @@ static void abort_in(berth_socket *socket, berth__close_mode mode)
     berth__enter(&socket->object);
     berth__socket_drop_input(socket);
     if (berth_socket_is_valid(socket)) {
-        end(socket, mode == BERTH__CLOSE_RESET ? RESET : CLOSE);
+        end_at_once(socket, mode);
     } else {
         berth__chunk *leased;
         berth__stream *stream = berth__socket_let_go(socket, &leased);
@@ -485,4 +516,60 @@ void berth_socket_reset(berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     abort_in(socket, BERTH__CLOSE_RESET);
+}
+
+/* ---- giving the descriptor away -------------------------------------------------------------- */
+
+/* Whether it can be: an errno. Output that the kernel has not taken would be lost. */
+static int may_release(berth_socket *socket)
+{
+    if (socket->state != BERTH_STATE_CONNECTED || socket->object.freed || socket->pending)
+        return ENOTCONN;
+    if (berth__loop_inherited(socket->object.loop))
+        return ECHILD;
+    if (socket->output.first != NULL)
+        (void)berth_socket_flush(socket);
+    return socket->output.first != NULL || socket->flushed || socket->send_failed ? EBUSY : 0;
+}
+
+/* Takes the descriptor out of the backend, and what was received into the input. A negative errno
+ * if it cannot be. */
+static int take_descriptor(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    if (!berth__chain_end_loan(&socket->input, &loop->pool)) {
+        berth__socket_end_by_hole(socket);
+        return -ENOMEM;
+    }
+    berth__chain rest = {0};
+    int descriptor = loop->backend->operations->release(loop->backend, socket->stream, &rest);
+    berth__chain_join(&socket->input, &rest);
+    return descriptor;
+}
+
+int berth_socket_release(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    int error = may_release(socket);
+    int descriptor = -1;
+    berth__enter(&socket->object);
+    uint32_t endings = socket->endings;
+    if (error == 0) {
+        (void)berth_socket_peer_address(socket); /* which `disconnected` may still ask for */
+        (void)berth_socket_local_address(socket);
+        descriptor = take_descriptor(socket);
+        berth__numbers_remove(&loop->numbers, descriptor);
+        error = descriptor < 0 ? -descriptor : 0;
+    }
+    if (error != 0 && socket->endings == endings) {
+        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, error, BERTH__ATTEMPT_RELEASE);
+    } else if (error == 0) {
+        berth__chunk *leased;
+        berth__stream *stream = berth__socket_let_go(socket, &leased);
+        announce_end(socket, stream);
+        berth__loop_touch(loop);
+    }
+    berth__leave(&socket->object);
+    return descriptor >= 0 ? descriptor : -1;
 }

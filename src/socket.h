@@ -34,6 +34,7 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_WRITE,
     BERTH__ATTEMPT_WAIT,
     BERTH__ATTEMPT_OPTION,
+    BERTH__ATTEMPT_RELEASE,
     BERTH__ATTEMPT_CLOSE,
     BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;
@@ -88,11 +89,12 @@ struct berth_socket {
     uint8_t state;        /* berth_state */
     uint8_t error;        /* berth_error */
     /* Looked at for each message, so that one test is enough for all of these. */
-    bool flushed : 1;  /* a send has ended, in berth_socket_flush or badly in a write: its result,
-                          in the stream, is to be announced */
-    bool taken : 1;    /* the kernel took bytes inside writes: how many, in the same place, is to
-                          be announced */
-    bool end_held : 1; /* the peer has ended while nobody had taken the socket: not announced yet */
+    bool flushed : 1;  /* a send inside a call has failed: its result, in the stream, is to be
+                          announced */
+    bool taken : 1;    /* the kernel took bytes inside calls: how many, in the same place, is to be
+                          announced */
+    bool end_held : 1; /* the peer has ended while nobody had taken the socket, or in a wait that
+                          has brought bytes: not announced yet */
     bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
     bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
     bool shut : 1;       /* the user has ended the output: no more writing */
@@ -119,6 +121,7 @@ struct berth_socket {
     bool leaving : 1;     /* disconnect was asked for while connecting */
     bool failing : 1;     /* handlers are being told that it could not begin */
     bool was_reset : 1;   /* the peer has reset the connection; until the next begins */
+    bool awaited : 1;     /* a wait for something else than the end is on the stack */
     uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 
@@ -195,6 +198,7 @@ void berth__socket_end(berth_socket *socket);
 /* Announces an error, and ends the connection unless a handler has. */
 void berth__socket_end_by_error(berth_socket *socket, berth_error error, int number,
                                 berth__attempt attempt);
+void berth__socket_end_by_hole(berth_socket *socket); /* input was lost for want of memory */
 void berth__socket_finish_reading(berth_socket *socket);
 void berth__socket_drop_input(berth_socket *socket);
 berth__remote *berth__socket_remote(berth_socket *socket); /* made if need be; NULL: no memory */

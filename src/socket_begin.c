@@ -296,6 +296,8 @@ void berth__socket_connected(berth_socket *socket)
     socket->connected = true;
     if (socket->remote != NULL)
         socket->remote->bound = false;
+    if (socket->remote != NULL && socket->remote->options != NULL)
+        socket->stream->lingers = true; /* for all that is known */
     berth__socket_pace(socket);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)

@@ -41,7 +41,7 @@ void berth_socket_shutdown_send(berth_socket *socket)
     if (none || socket->shut || berth__socket_is_copy(socket, BERTH__ATTEMPT_CLOSE))
         return;
     socket->shut = true;
-    if (socket->state != BERTH_STATE_CONNECTED || berth__socket_has_output(socket))
+    if (socket->state != BERTH_STATE_CONNECTED || socket->output.first != NULL)
         return; /* it follows the output */
     berth__enter(&socket->object);
     berth__socket_end_direction(socket);

@@ -59,7 +59,7 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
 }
 
 /* No byte may follow those that were lost, also where a handler waits for some. */
-static void end_by_hole(berth_socket *socket)
+void berth__socket_end_by_hole(berth_socket *socket)
 {
     socket->holed = true;
     berth__socket_pace(socket);
@@ -98,7 +98,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     if (socket->endings == endings && whole && !reads_on(socket))
         berth__socket_pace(socket);
     else if (socket->endings == endings && !whole)
-        end_by_hole(socket);
+        berth__socket_end_by_hole(socket);
     /* What the handler has written goes now, while its bytes are in the cache; not if others have
      * written too, and may go on: all that goes out together. */
     if (!listed && socket->flush_link != NULL) {
@@ -148,10 +148,14 @@ static void end_by_failure(berth_socket *socket, int error)
         berth__socket_end(socket);
 }
 
-/* The end of the input, after all of it. */
+/* The end of the input, after all of it; or a reset behind that end, of which no more can come than
+ * what was announced with it where the output is already on its way out. */
 static void input_ended(berth_socket *socket, int error)
 {
-    if (error != 0 || socket->send_failed)
+    if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
+        socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
+        berth__socket_end(socket);
+    else if (error != 0 || socket->send_failed)
         end_by_failure(socket, error != 0 ? error : socket->was_reset ? ECONNRESET : EPIPE);
     else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
@@ -167,9 +171,12 @@ static void receive_ended(berth__stream *stream, int error)
     berth_socket *socket = stream->ready.owner;
     socket->input_ended = true;
     /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
-     * case, which is where programs free; the error is kept by the stream. */
-    if (socket->pending) {
+     * case, which is where programs free; the error is kept by the stream. And where a wait has
+     * brought bytes, the program may answer them before it is told. */
+    if (socket->pending || (socket->awaited && socket->received)) {
         socket->end_held = true;
+        if (!socket->pending)
+            berth__loop_flush_later(socket->object.loop, socket);
         return;
     }
     berth__enter(&socket->object);
@@ -536,14 +543,21 @@ BERTH__RARE static bool settle_end(berth_socket *socket)
         berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
         return false;
     }
-    return !socket->end_held || socket->pending || announce_held_end(socket);
+    return !socket->end_held || socket->pending || socket->awaited || announce_held_end(socket);
+}
+
+/* Whether a handler runs between the last output and the end, and may take its time: the kernel
+ * must not hold the output back for that long. */
+static bool is_watched(const berth_socket *socket)
+{
+    return socket->write_refused || BERTH__SOCKET_SLOT(socket, bytes_written) != NULL;
 }
 
 void berth__socket_settle(berth_socket *socket)
 {
     if ((socket->overflowed || socket->end_held) && !settle_end(socket))
         return;
-    bool ending = socket->shut || socket->state == BERTH_STATE_CLOSING;
+    bool ending = (socket->shut || socket->state == BERTH_STATE_CLOSING) && !is_watched(socket);
     size_t others = socket->taken ? (size_t)socket->stream->ready.result : 0;
     socket->taken = false;
     ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket, ending);
@@ -766,16 +780,11 @@ bool berth_socket_flush(berth_socket *socket)
     if (!berth__socket_has_output(socket) || socket->stream == NULL ||
         berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
         return false;
-    /* What a long write has left, the kernel had no room for. */
-    ptrdiff_t result = socket->flushed || socket->taken ? 0 : start_send(socket, false);
-    if (result != 0) {
-        socket->flushed = true;
-        socket->stream->ready.result = (int32_t)result;
-    }
-    if (socket->flushed || socket->taken) /* handlers are called from the list */
+    if (!socket->stream->sending)
+        offer_output(socket);
+    if (!socket->stream->sending) /* handlers are called from the list, and the rest goes from it */
         berth__loop_flush_later(socket->object.loop, socket);
-    else
-        berth__loop_submit(socket->object.loop);
+    berth__loop_submit(socket->object.loop);
     berth__loop_touch(socket->object.loop);
     return true;
 }

@@ -14,6 +14,7 @@
 #include "proxy.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 int berth_socket_descriptor(const berth_socket *socket)
@@ -245,11 +246,32 @@ bool berth_socket_set_proxy_header(berth_socket *socket, const berth_proxy_heade
 
 /* ---- options --------------------------------------------------------------------------------- */
 
+/* What may be set. The kernel takes some values beyond these for others, without a word. */
+static bool in_range(berth_socket_option which, int value)
+{
+    static const struct {
+        int least, most;
+    } ranges[] = {
+        [BERTH_OPTION_LOW_DELAY] = {0, 1},
+        [BERTH_OPTION_KEEP_ALIVE] = {0, 1},
+        [BERTH_OPTION_KEEP_ALIVE_IDLE] = {1, 32767},
+        [BERTH_OPTION_KEEP_ALIVE_INTERVAL] = {1, 32767},
+        [BERTH_OPTION_KEEP_ALIVE_COUNT] = {1, 127},
+        [BERTH_OPTION_TYPE_OF_SERVICE] = {0, 255},
+        [BERTH_OPTION_SEND_BUFFER_SIZE] = {0, INT_MAX / 2},
+        [BERTH_OPTION_RECEIVE_BUFFER_SIZE] = {0, INT_MAX / 2},
+        [BERTH_OPTION_LINGER] = {-1, INT16_MAX},
+        [BERTH_OPTION_USER_TIMEOUT] = {0, INT_MAX},
+    };
+    size_t count = sizeof ranges / sizeof ranges[0];
+    return (size_t)which >= count || (value >= ranges[which].least && value <= ranges[which].most);
+}
+
 /* Without a connection there may be no descriptor, or several. What can be refused is refused now;
  * what only the kernel knows to be wrong fails the attempt. Returns an errno. */
 static int keep_option(berth_socket *socket, berth_socket_option which, int value)
 {
-    if ((unsigned)which >= BERTH__OPTIONS || (value < 0 && which != BERTH_OPTION_LINGER))
+    if ((unsigned)which >= BERTH__OPTIONS)
         return EINVAL;
     if (socket->object.freed)
         return ENOTCONN;
@@ -297,12 +319,16 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
 {
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
-    int error = ENOTCONN;
-    if (socket->stream != NULL && socket->stream->descriptor >= 0)
-        error = loop->backend->operations->option(loop->backend, socket->stream->descriptor, which,
-                                                  value, set);
+    berth__stream *stream = socket->stream;
+    bool has = stream != NULL && stream->descriptor >= 0;
+    int error = set && !in_range(which, *value) ? EINVAL : has ? 0 : ENOTCONN;
+    if (error == 0)
+        error =
+            loop->backend->operations->option(loop->backend, stream->descriptor, which, value, set);
     else if (!set)
         error = kept_option(socket, which, value);
+    if (error == 0 && set && which == BERTH_OPTION_LINGER)
+        stream->lingers = *value >= 0;
     if (set && !berth_socket_is_valid(socket) && (error == 0 || error == ENOTCONN))
         error = keep_option(socket, which, *value);
     if (error == 0)

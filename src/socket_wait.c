@@ -7,6 +7,10 @@
  * time-out is an error like others: class, text and error_occurred; only the attempt to connect is
  * ended by it.
  *
+ * When bytes and the end of the peer come together the end is kept for the next wait, or turn of
+ * the loop: so a program is told of both, and may answer the bytes in between. Only a wait for the
+ * end takes it as it comes.
+ *
  * What a wait waits for leaves a mark in the socket (connected, received, sent). A wait begins
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
@@ -29,7 +33,8 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    if (berth__socket_has_output(socket) || socket->end_held || socket->overflowed)
+    bool told = socket->end_held && !socket->awaited;
+    if (berth__socket_has_output(socket) || told || socket->overflowed)
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__guard_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
@@ -86,6 +91,11 @@ static bool has_ended(void *object)
     return over(object);
 }
 
+static bool is_over(void *object)
+{
+    return over(object);
+}
+
 /* Returns whether the time has not run out before `done`. The caller stands between enter and
  * leave. */
 static bool run(berth_socket *socket, bool (*done)(void *object), int milliseconds)
@@ -97,7 +107,17 @@ static bool run(berth_socket *socket, bool (*done)(void *object), int millisecon
                         .done = done,
                         .stream = ready_stream,
                         .prepare = go_on};
-    return berth__loop_wait(socket->object.loop, &wait, milliseconds);
+    bool outer = socket->awaited;
+    socket->awaited = done != has_ended;
+    bool in_time = berth__loop_wait(socket->object.loop, &wait, milliseconds);
+    socket->awaited = outer;
+    return in_time;
+}
+
+/* Sends and receives what can be, without waiting. */
+static void look(berth_socket *socket)
+{
+    (void)run(socket, is_over, 0);
 }
 
 static marks enter(berth_socket *socket)
@@ -114,7 +134,9 @@ static bool leave(berth_socket *socket, marks outer, bool result)
     socket->connected = socket->connected || outer.connected;
     socket->received = socket->received || outer.received;
     socket->sent = socket->sent || outer.sent;
-    loop->depth++; /* else the loop might be freed twice, by both */
+    if (socket->end_held && !socket->awaited && !socket->object.freed)
+        berth__loop_flush_later(loop, socket); /* for the next wait or turn */
+    loop->depth++;                             /* else the loop might be freed twice, by both */
     bool alive = berth__leave(&socket->object);
     loop->depth--;
     berth__loop_leave(loop);
@@ -165,7 +187,7 @@ static bool wait_for_input(berth_socket *socket, int milliseconds)
     uint64_t start = berth__loop_clock(loop);
     if (!finish_connecting(socket, milliseconds))
         return false;
-    if (socket->end_held)
+    if (socket->end_held && !socket->received) /* of the wait before */
         berth__socket_settle(socket);
     /* Bytes may come together with the connection. With a full input buffer, or after the peer's
      * end, nothing can come. */
@@ -194,7 +216,12 @@ static bool wait_for_output(berth_socket *socket, int milliseconds)
     if (!finish_connecting(socket, milliseconds) || socket->stream == NULL ||
         !berth__socket_has_output(socket))
         return false;
-    if (!run(socket, has_sent, remaining(loop, start, milliseconds)))
+    /* The kernel may take all at once, and then nobody would ever read what the peer has to say. */
+    uint32_t endings = socket->endings;
+    if (socket->stream->receiving)
+        look(socket);
+    if (!socket->sent && socket->endings == endings && !socket->object.freed &&
+        !run(socket, has_sent, remaining(loop, start, milliseconds)))
         timed_out(socket);
     return socket->sent;
 }

@@ -66,12 +66,30 @@ BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, si
  * the same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
  * thread's own loop is freed when the thread ends.
  *
- * Connections that have ended in order while their peers may still be sending are given their time
- * to end without a reset, which could destroy the last bytes sent: this call then lasts until the
- * peers have ended too, but at most two seconds. Abort or reset connections before where that is
- * too long.
+ * Connections that have ended gracefully while their peers may still be sending are given time to
+ * end without a reset, which could destroy the last bytes sent: this call then lasts until the
+ * peers have ended too, but at most berth_loop_linger_time.
  */
 BERTH_API void berth_loop_free(berth_loop *loop);
+
+/** Default of berth_loop_linger_time, in milliseconds. */
+#define BERTH_DEFAULT_LINGER_TIME 50
+
+/**
+ * How long berth_loop_free waits, in milliseconds, for peers of connections that have ended
+ * gracefully; BERTH_DEFAULT_LINGER_TIME at first. 0 if this thread's own loop cannot be made.
+ */
+BERTH_API uint32_t berth_loop_linger_time(berth_loop *loop);
+
+/**
+ * Sets that time. It is for the end of a program, or of a thread: while the loop runs, connections
+ * that have ended have up to a minute (see berth_socket_disconnect_from_host) and hold nobody up.
+ *
+ * @param loop          NULL for this thread's own loop
+ * @param milliseconds  0 closes them at once: a peer that has not read all then may get a reset
+ *                      instead of the last bytes
+ */
+BERTH_API void berth_loop_set_linger_time(berth_loop *loop, uint32_t milliseconds);
 
 /**
  * This thread's own loop, made if there is none.

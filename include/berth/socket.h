@@ -54,13 +54,16 @@ typedef enum berth_socket_option {
     BERTH_OPTION_LOW_DELAY = 0,
     /** 0 or 1: silent peers are asked whether they are there */
     BERTH_OPTION_KEEP_ALIVE = 1,
-    BERTH_OPTION_KEEP_ALIVE_IDLE = 2,     /**< seconds of silence before the first question */
-    BERTH_OPTION_KEEP_ALIVE_INTERVAL = 3, /**< seconds between questions */
-    BERTH_OPTION_KEEP_ALIVE_COUNT = 4,    /**< unanswered questions that end the connection */
-    BERTH_OPTION_TYPE_OF_SERVICE = 5,     /**< 0 to 255: IPv4 type of service, IPv6 traffic class */
+    BERTH_OPTION_KEEP_ALIVE_IDLE = 2,     /**< 1 to 32767 seconds of silence before the first */
+    BERTH_OPTION_KEEP_ALIVE_INTERVAL = 3, /**< 1 to 32767 seconds between questions */
+    BERTH_OPTION_KEEP_ALIVE_COUNT = 4,    /**< 1 to 127 unanswered ones end the connection */
+    /** 0 to 255: IPv4 type of service, IPv6 traffic class; its two lowest bits are the kernel's */
+    BERTH_OPTION_TYPE_OF_SERVICE = 5,
     BERTH_OPTION_SEND_BUFFER_SIZE = 6,    /**< bytes of the kernel's; it doubles what is set */
     BERTH_OPTION_RECEIVE_BUFFER_SIZE = 7, /**< bytes of the kernel's; it doubles what is set */
-    /** seconds that closing waits in the kernel; -1 for off, 0 resets */
+    /** SO_LINGER: 0 makes every end a reset, -1 switches it off. Seconds (up to 32767) are kept for
+     * whoever gets the descriptor; the library never waits in the kernel for them, since that would
+     * stop all of the loop. */
     BERTH_OPTION_LINGER = 8,
     /** milliseconds that sent bytes, or questions of keep-alive, may stay unanswered until the
      * kernel ends the connection; 0 for the system's own limits */
@@ -197,6 +200,23 @@ BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
  * @return -1 without a connection
  */
 BERTH_API int berth_socket_descriptor(const berth_socket *socket);
+
+/**
+ * Gives the connection away: its descriptor is not closed and becomes the caller's, to be used by
+ * other code or passed to another process. The peer notices nothing. For the socket the connection
+ * has ended: state_changed (UNCONNECTED), read_channel_finished and `disconnected` are called
+ * inside, and bytes_written is not called any more.
+ *
+ * No byte is lost. Input that was received already, by the library or for it, stays in the socket
+ * and can still be read; what comes later stays in the kernel. Output that waits is handed over
+ * first; if the kernel does not take all of it, the call fails: wait for bytes_written and try
+ * again.
+ *
+ * @return the descriptor, blocking and close-on-exec; -1 if not CONNECTED, if output is left, or if
+ *         the connection has broken: class OPERATION, and the connection goes on. A socket in its
+ *         server's queue has to be taken first.
+ */
+BERTH_API int berth_socket_release(berth_socket *socket);
 
 /**
  * Begins to connect. States: UNCONNECTED or BOUND; in another state the call fails with class
@@ -465,8 +485,9 @@ BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, si
 BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
 
 /**
- * Hands output to the kernel now instead of at the end of the turn, as far as it takes it without
- * waiting; bytes_written is called later as usual.
+ * Hands output to the kernel inside the call instead of at the end of the turn, as far as it takes
+ * it without waiting; bytes_written is called later as usual, at the latest by
+ * berth_socket_disconnect_from_host.
  *
  * @return whether there was output to hand over
  */
@@ -523,10 +544,20 @@ BERTH_API void berth_socket_set_half_close(berth_socket *socket, bool allowed);
 BERTH_API void berth_socket_shutdown_send(berth_socket *socket);
 
 /**
- * Ends the connection in order: output is sent first. Without output it ends inside the call
- * (state_changed twice, read_channel_finished, disconnected); else the state is CLOSING and the
- * rest comes from the loop, within berth_socket_close_timeout. While CONNECTING it is remembered
- * until connected. Otherwise no effect if not connected.
+ * Ends the connection gracefully: output is sent first. Without output, or when the kernel has
+ * taken all of it (see berth_socket_flush), it ends inside the call (state_changed twice, with
+ * bytes_written between if that was owed, read_channel_finished, disconnected); else the state is
+ * CLOSING and the rest comes from the loop, within berth_socket_close_timeout. While CONNECTING it
+ * is remembered until connected. Otherwise no effect if not connected.
+ *
+ * The last bytes arrive. The peer is shown the end at once, before `disconnected` is called and
+ * whoever else holds a copy of the descriptor. Behind the program's back the loop then keeps the
+ * descriptor, while the peer has not acknowledged all output or has spoken and may speak on, and
+ * throws away what comes: since a word of the peer that finds the connection closed is answered
+ * with a reset, which destroys what is still on its way. That ends with the peer's own end; or
+ * after 2 seconds in which it has acknowledged nothing, a minute in all, or 1 MiB thrown away. A
+ * peer that is slower than that and speaks after it loses what it has not got by then. A program
+ * has to let the loop run, or free it: see berth_loop_linger_time.
  */
 BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
 
@@ -554,8 +585,8 @@ BERTH_API void berth_socket_close(berth_socket *socket);
 
 /**
  * Ends the connection now, inside the call: output and input are dropped. The peer sees an end, or
- * a reset if the kernel held bytes that were not read. While CONNECTING, `disconnected` is not
- * called. No effect if not connected.
+ * a reset if it has sent bytes that were not yet received into the input; whoever else holds a copy
+ * of the descriptor. While CONNECTING, `disconnected` is not called. No effect if not connected.
  */
 BERTH_API void berth_socket_abort(berth_socket *socket);
 
@@ -566,7 +597,9 @@ BERTH_API void berth_socket_reset(berth_socket *socket);
  * @name Waits
  *
  * Waiting without a loop being run. Handlers of this socket are called inside; those of other
- * objects wait. `milliseconds`: 0 polls, negative waits without limit. A wait that times out sets
+ * objects wait. When bytes have come in a wait and the peer's end behind them, the end is announced
+ * by the next wait, or turn of the loop, so that they can be answered before; only
+ * berth_socket_wait_for_disconnected takes it at once. `milliseconds`: 0 polls, negative waits without limit. A wait that times out sets
  * class SOCKET_TIMEOUT, calls error_occurred and leaves the connection as it is. All return false
  * at once when UNCONNECTED, and when the socket is freed by a handler inside.
  *

@@ -118,6 +118,7 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
     if (error != 0)
         return error;
     stream->descriptor = descriptor;
+    stream->lingers = !accepted; /* for all that is known */
     return 0;
 }
 
@@ -144,7 +145,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     error = register_stream(epoll, stream, true);
     if (error == 0)
         return 0;
-    berth__inet_close(stream->descriptor, BERTH__CLOSE_NORMAL);
+    berth__inet_close(stream->descriptor, BERTH__CLOSE_COPY);
     stream->descriptor = -1;
     stream->flags = 0;
     return error;
@@ -223,11 +224,9 @@ static int shutdown_send(berth__backend *backend, berth__stream *stream)
     return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
 }
 
-static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+/* Takes the record out of everything. Returns its descriptor, which is left open. */
+static int leave(epoll_backend *epoll, berth__stream *stream)
 {
-    if (stream->closing)
-        return;
-    epoll_backend *epoll = of(backend);
     stream->closing = true;
     stream->receiving = false;
     unlist_unregistered(epoll, stream);
@@ -244,11 +243,27 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
     stream->flags = 0;
     int descriptor = stream->descriptor;
     stream->descriptor = -1;
-    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CLOSED);
+    berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_CLOSED);
+    return descriptor;
+}
+
+static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+{
+    if (stream->closing)
+        return;
+    int descriptor = leave(of(backend), stream);
     if (descriptor < 0)
         return;
-    berth__inet_close(descriptor, mode);
+    berth__inet_end(descriptor, mode, stream->lingers);
+    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
     descriptor_closed(backend);
+}
+
+static int release_stream(berth__backend *backend, berth__stream *stream, berth__chain *input)
+{
+    assert(!stream->sending && !stream->closing);
+    (void)input; /* what was not delivered is in the kernel */
+    return leave(of(backend), stream);
 }
 
 /* ---- streams: runs --------------------------------------------------------------------------- */
@@ -256,11 +271,7 @@ static void close_stream(berth__backend *backend, berth__stream *stream, berth__
 static void run_connected(epoll_backend *epoll, berth__stream *stream)
 {
     (void)epoll;
-    int error = 0;
-    socklen_t length = sizeof error;
-    if (BERTH__SYSTEM("getsockopt",
-                      getsockopt(stream->descriptor, SOL_SOCKET, SO_ERROR, &error, &length)) < 0)
-        error = errno;
+    int error = berth__inet_error_of(stream->descriptor);
     int off = 0; /* as every stream: the descriptor may be handed out */
     if (error == 0)
         (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
@@ -269,12 +280,23 @@ static void run_connected(epoll_backend *epoll, berth__stream *stream)
     stream->events->connected(stream, error);
 }
 
-static void end_receive(berth__stream *stream, int error)
+static void end_receive(epoll_backend *epoll, berth__stream *stream, int error)
 {
     stream->receiving = false;
     stream->ended = true;
     stream->error = (int16_t)error;
+    if (error == 0 && (stream->flags & FAILED))
+        berth__ready_add(&epoll->base.ready, &stream->ready, READY_BROKEN);
     stream->events->receive_ended(stream, error);
+}
+
+/* After the end of its input: whether there was an error, or only the other direction has ended. */
+BERTH__RARE static void run_broken(berth__stream *stream)
+{
+    if (stream->closing || stream->error != 0 || berth__inet_error_of(stream->descriptor) == 0)
+        return;
+    stream->error = ECONNRESET; /* which the kernel calls EPIPE once the input has ended */
+    stream->events->receive_ended(stream, ECONNRESET);
 }
 
 /* Delivers until the kernel has no more, receiving is stopped, or the budget is used up. */
@@ -285,7 +307,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
     unsigned calls = BERTH__RECEIVE_CALLS;
     while (stream->receiving && (stream->flags & READABLE)) {
         if (stream->flags & BROKEN) {
-            end_receive(stream, stream->error);
+            end_receive(epoll, stream, stream->error);
             return;
         }
         if (budget == 0 || calls-- == 0) {
@@ -301,7 +323,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
             return;
         }
         if (got <= 0) {
-            end_receive(stream, got < 0 ? errno : 0);
+            end_receive(epoll, stream, got < 0 ? errno : 0);
             return;
         }
         budget -= (size_t)got;
@@ -349,7 +371,10 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
         run_receive(epoll, stream, frame);
     if (frame->gone || stream->ready.pending == 0)
         return;
-    if (take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) && try_send(stream)) {
+    if (!stream->ready.queued && take_bit(&stream->ready, READY_BROKEN))
+        run_broken(stream);
+    if (!frame->gone && take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) &&
+        try_send(stream)) {
         stream->flags &= (uint16_t)~PARKED;
         stream->ready.pending |= BERTH__READY_SENT;
     }
@@ -366,6 +391,13 @@ static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame
 
 /* ---- waiting and running --------------------------------------------------------------------- */
 
+BERTH__RARE static void note_failure(epoll_backend *epoll, berth__stream *stream)
+{
+    stream->flags |= FAILED;
+    if (stream->ended && stream->error == 0)
+        berth__ready_add(&epoll->base.ready, &stream->ready, READY_BROKEN);
+}
+
 static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t events)
 {
     const uint32_t over = EPOLLERR | EPOLLHUP;
@@ -379,6 +411,8 @@ static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t ev
         stream->flags |= READABLE;
         if (events & (EPOLLPRI | EPOLLRDHUP | over))
             stream->flags |= PAST_SHORT;
+        if (events & over)
+            note_failure(epoll, stream);
         if (stream->receiving)
             berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
     }
@@ -545,6 +579,12 @@ static bool has_input(berth__backend *backend, const berth__stream *stream)
     return berth__inet_has_input(stream->descriptor);
 }
 
+static size_t in_transit(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    return berth__inet_in_transit(stream->descriptor);
+}
+
 static const berth__backend_operations operations = {
     .name = "epoll",
     .destroy = destroy,
@@ -561,6 +601,7 @@ static const berth__backend_operations operations = {
     .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,
+    .release = release_stream,
     .watch_start = berth__epoll_watch_start,
     .watch_close = berth__epoll_watch_close,
     .dial = berth__inet_dial,
@@ -575,6 +616,7 @@ static const berth__backend_operations operations = {
     .descriptor = descriptor_of,
     .name_of = name_of,
     .has_input = has_input,
+    .in_transit = in_transit,
     .option = option,
     .discard = discard,
     .reserve = reserve,

@@ -12,9 +12,10 @@
 
 #include "system.h"
 
-/* A parked send can be tried again: the backend's own bit of pending. */
+/* The backend's own bits of pending. */
 enum {
-    READY_WRITABLE = BERTH__READY_PRIVATE
+    READY_WRITABLE = BERTH__READY_PRIVATE,   /* a parked send can be tried again */
+    READY_BROKEN = BERTH__READY_PRIVATE << 1 /* after the end of the input an error has come */
 };
 
 /* Flags of a stream; REGISTERED and ENABLED are those of listeners too. */
@@ -27,8 +28,9 @@ enum {
     PARKED = 1 << 5,       /* the send waits for writability */
     MORE = 1 << 6,         /* MSG_MORE for that send */
     CONNECTING = 1 << 7,
-    BROKEN = 1 << 8, /* could not be registered: stream->error */
-    ENABLED = 1 << 9 /* a listener whose interest is not taken away */
+    BROKEN = 1 << 8,  /* could not be registered: stream->error */
+    ENABLED = 1 << 9, /* a listener whose interest is not taken away */
+    FAILED = 1 << 10  /* the kernel has told of an error, or of the end of both directions */
 };
 
 /* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer

@@ -40,7 +40,7 @@ int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
     if (error == 0)
         return 0;
     *ret_step = BERTH__LISTEN_ATTACH;
-    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
     return error;
 }
 
@@ -103,7 +103,7 @@ void berth__epoll_close_listener(berth__backend *backend, berth__listener *liste
     berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
     int descriptor = listener->descriptor;
     listener->descriptor = -1;
-    berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
+    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
     descriptor_closed(backend);
 }
 

@@ -265,7 +265,10 @@ int berth__inet_check_listener(int descriptor)
     int error = state_of(descriptor, &state);
     if (error != 0)
         return error;
-    return state == TCP_LISTEN ? set_blocking(descriptor, false) : EINVAL;
+    if (state != TCP_LISTEN)
+        return EINVAL;
+    (void)berth__inet_tame_linger(descriptor); /* which its connections would have too */
+    return set_blocking(descriptor, false);
 }
 
 int berth__inet_check_stream(int descriptor)
@@ -405,13 +408,34 @@ int berth__inet_connect(const berth_address *address, uint16_t port, const berth
     return error;
 }
 
+/* Disconnecting resets the connection itself; closing with a linger of 0 would only do so with the
+ * last copy of the descriptor. */
+static void reset(int descriptor)
+{
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    if (BERTH__SYSTEM("connect", connect(descriptor, &nobody, sizeof nobody)) == 0)
+        return;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)BERTH__SYSTEM("setsockopt",
+                        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
+}
+
+void berth__inet_end(int descriptor, berth__close_mode mode, bool lingers)
+{
+    bool resets = lingers && berth__inet_tame_linger(descriptor) == 0;
+    if (mode == BERTH__CLOSE_COPY)
+        return;
+    if (resets)
+        mode = BERTH__CLOSE_RESET;
+    if (mode == BERTH__CLOSE_RESET || berth__inet_has_input(descriptor))
+        reset(descriptor);
+    else
+        (void)BERTH__SYSTEM("shutdown", shutdown(descriptor, SHUT_RDWR));
+}
+
 void berth__inet_close(int descriptor, berth__close_mode mode)
 {
-    if (mode == BERTH__CLOSE_RESET) {
-        struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-        (void)BERTH__SYSTEM(
-            "setsockopt", setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
-    }
+    berth__inet_end(descriptor, mode, false);
     close_quietly(descriptor);
 }
 
@@ -497,7 +521,8 @@ size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int
     for (size_t failures = 0; count < most && failures < BERTH__ACCEPT_BUDGET;) {
         int descriptor = BERTH__SYSTEM("accept4", accept4(listener, NULL, NULL, SOCK_CLOEXEC));
         if (descriptor >= 0) {
-            berth__inet_close(descriptor, mode);
+            /* Fresh, so that no copy is anywhere. */
+            berth__inet_close(descriptor, mode == BERTH__CLOSE_RESET ? mode : BERTH__CLOSE_COPY);
             count++;
             continue;
         }

@@ -46,8 +46,18 @@ int berth__inet_connect(const berth_address *address, uint16_t port, const berth
 /* Sets or gets an option of a connection; an errno. */
 int berth__inet_option(int descriptor, berth_socket_option which, int *value, bool set);
 
+/* The error that the kernel holds for a connection, which is then forgotten there; an errno. */
+int berth__inet_error_of(int descriptor);
+
 /* Whether the kernel holds bytes of the peer. */
 bool berth__inet_has_input(int descriptor);
+
+/* Bytes of output that the peer's kernel has not acknowledged, once the direction was ended. */
+size_t berth__inet_in_transit(int descriptor);
+
+/* Takes the time to wait of SO_LINGER away: closing must not stop a loop. Returns what it was in
+ * seconds; 0 for an end that resets, which stays; -1 for none. */
+int berth__inet_tame_linger(int descriptor);
 
 /* The names behind operations->name_of; a "::" listener without "v6 only" reports ANY. */
 int berth__inet_name_of(int descriptor, berth__side side, berth_address *ret_address,
@@ -76,7 +86,12 @@ ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *d
 /* The same as put; `more`: something follows at once. */
 ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool more);
 
-/* Closes a stream's descriptor in a mode. */
+/* Ends a connection for its peer in a mode, whoever else holds a copy; the descriptor stays open.
+ * `lingers`: SO_LINGER may be on, by a program that has set it. */
+void berth__inet_end(int descriptor, berth__close_mode mode, bool lingers);
+
+/* The same, and closes it. A listener is closed as a copy: shutting it down would end it for the
+ * other processes that accept from it. */
 void berth__inet_close(int descriptor, berth__close_mode mode);
 
 #endif

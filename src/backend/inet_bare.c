@@ -28,15 +28,21 @@ int berth__inet_dial(berth__backend *backend, const berth_address *address, uint
     return 0;
 }
 
-int berth__inet_dialled(berth__backend *backend, int descriptor)
+int berth__inet_error_of(int descriptor)
 {
-    (void)backend;
     int error = 0;
-    int off = 0;
     socklen_t length = sizeof error;
     if (BERTH__SYSTEM("getsockopt", getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)) <
         0)
         return errno;
+    return error;
+}
+
+int berth__inet_dialled(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    int off = 0;
+    int error = berth__inet_error_of(descriptor);
     if (error == 0 && BERTH__SYSTEM("ioctl", ioctl(descriptor, FIONBIO, &off)) < 0)
         return errno;
     return error;

@@ -10,6 +10,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -101,4 +102,22 @@ bool berth__inet_has_input(int descriptor)
     int bytes = 0;
     int failed = BERTH__SYSTEM("ioctl", ioctl(descriptor, FIONREAD, &bytes));
     return failed == 0 && bytes > 0;
+}
+
+size_t berth__inet_in_transit(int descriptor)
+{
+    int bytes = 0;
+    int failed = BERTH__SYSTEM("ioctl", ioctl(descriptor, SIOCOUTQ, &bytes));
+    return failed == 0 && bytes > 1 ? (size_t)bytes - 1 : 0; /* the end counts as one */
+}
+
+int berth__inet_tame_linger(int descriptor)
+{
+    int seconds = -1;
+    int off = -1;
+    if (linger(descriptor, &seconds, false) != 0)
+        return -1;
+    if (seconds > 0)
+        (void)linger(descriptor, &off, true);
+    return seconds;
 }

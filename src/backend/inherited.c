@@ -281,6 +281,21 @@ static int name_of(berth__backend *backend, int descriptor, berth__side side,
     return backend->inherited->name_of(backend, descriptor, side, ret_address, ret_port);
 }
 
+static int release_stream(berth__backend *backend, berth__stream *stream, berth__chain *input)
+{
+    (void)backend;
+    (void)stream;
+    (void)input;
+    return -ECHILD;
+}
+
+static size_t in_transit(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return 0;
+}
+
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
@@ -309,6 +324,7 @@ static const berth__backend_operations inherited_operations = {
     .send = send_stream,
     .shutdown_send = shutdown_send,
     .close = close_stream,
+    .release = release_stream,
     .watch_start = watch_start,
     .watch_close = watch_close,
     .dial = dial,
@@ -323,6 +339,7 @@ static const berth__backend_operations inherited_operations = {
     .descriptor = no_descriptor,
     .name_of = name_of,
     .has_input = has_input,
+    .in_transit = in_transit,
     .option = option,
     .discard = discard,
     .reserve = reserve,

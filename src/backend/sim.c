@@ -35,6 +35,7 @@
 #define BEGINNING 1000000000u
 #define WAIT_STEPS 1000000u
 #define CONNECTING 1u /* in stream->flags */
+#define READY_BROKEN BERTH__READY_PRIVATE
 
 static _Thread_local berth__kernel *newest;
 
@@ -386,6 +387,22 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
         berth__ready_add(&backend->ready, &stream->ready, bits);
 }
 
+/* The end of the connection stays open, with nobody who looks at it. */
+static int sim_release(berth__backend *backend, berth__stream *stream, berth__chain *input)
+{
+    assert(!stream->sending && !stream->closing);
+    (void)input; /* what was not delivered is in the kernel */
+    int descriptor = stream->descriptor;
+    ((berth__sim_end *)stream->own.connection)->stream = NULL;
+    stream->own.connection = NULL;
+    stream->descriptor = -1;
+    stream->closing = true;
+    stream->receiving = false;
+    stream->ready.pending = 0;
+    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CLOSED);
+    return descriptor;
+}
+
 /* Hands one piece to the core. The copy is gone afterwards, so that a view that was kept is
  * noticed. */
 static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
@@ -428,6 +445,16 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
         berth__ready_add(&kernel->backend.ready, &stream->ready, BERTH__READY_RECEIVE);
 }
 
+/* The connection has broken after the end of its input. */
+static void run_broken(berth__stream *stream)
+{
+    if (stream->error != 0)
+        return;
+    stream->error = (int16_t)berth__kernel_take_error(stream->own.connection);
+    if (stream->error != 0)
+        stream->events->receive_ended(stream, stream->error);
+}
+
 static void run_connected(berth__stream *stream)
 {
     berth__sim_end *end = stream->own.connection;
@@ -450,13 +477,17 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
         run_connected(stream);
     if (!frame->gone && (bits & BERTH__READY_RECEIVE) != 0 && !stream->closing)
         run_receive(kernel, stream, frame);
+    if (!frame->gone && (bits & READY_BROKEN) != 0 && !stream->closing)
+        run_broken(stream);
     if (frame->gone || (bits & BERTH__READY_CLOSED) == 0)
         return;
     forget_record(kernel, &stream->ready);
-    berth__kernel_close_entry(kernel, stream->descriptor);
-    stream->descriptor = -1;
+    if (stream->descriptor >= 0) { /* it was not given away */
+        berth__kernel_close_entry(kernel, stream->descriptor);
+        stream->descriptor = -1;
+        berth__kernel_tell_closed(kernel);
+    }
     kernel->barren = 0;
-    berth__kernel_tell_closed(kernel);
     stream->events->closed(stream);
 }
 
@@ -507,6 +538,10 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
                                  !(pending & BERTH__READY_RECEIVE),
                              earliest))
         bits |= BERTH__READY_RECEIVE;
+    bool broken = stream->ended && stream->error == 0 && end->error != 0;
+    if (broken &&
+        berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], !(pending & READY_BROKEN), earliest))
+        bits |= READY_BROKEN;
     if (berth__kernel_is_due(kernel, &entry->due[DUE_SEND],
                              !connecting && stream->sending && berth__kernel_writable(end) &&
                                  !(pending & BERTH__READY_SENT),
@@ -656,55 +691,6 @@ static int sim_descriptor(berth__backend *backend)
     return -1;
 }
 
-static int sim_name_of(berth__backend *backend, int descriptor, berth__side side,
-                       berth_address *ret_address, uint16_t *ret_port)
-{
-    if (berth__fault_system(side == BERTH__PEER ? "getpeername" : "getsockname"))
-        return errno;
-    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
-    if (entry == NULL)
-        return berth__kernel_not_ours(descriptor);
-    if (entry->kind == ENTRY_PORT && side == BERTH__LOCAL) {
-        *ret_address = entry->of.port->address;
-        *ret_port = entry->of.port->number;
-        return 0;
-    }
-    if (entry->kind != ENTRY_END)
-        return entry->kind == ENTRY_EVENT ? ENOTSOCK : ENOTCONN;
-    const berth__sim_end *end = entry->of.end;
-    if (side == BERTH__PEER && !end->established)
-        return ENOTCONN;
-    *ret_address = side == BERTH__PEER ? end->peer_address : end->local_address;
-    *ret_port = side == BERTH__PEER ? end->peer_port : end->local_port;
-    return 0;
-}
-
-static bool sim_has_input(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    const berth__sim_end *end = stream->own.connection;
-    return end != NULL && end->size > 0;
-}
-
-/* Options are kept and have no effect, except that the kernel doubles the sizes of its buffers. */
-static int sim_option(berth__backend *backend, int descriptor, berth_socket_option which,
-                      int *value, bool set)
-{
-    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
-    if (entry == NULL)
-        return berth__kernel_not_ours(descriptor);
-    if (entry->kind != ENTRY_END)
-        return ENOTSOCK;
-    if ((unsigned)which >= BERTH__OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
-        return EINVAL;
-    berth__sim_end *end = entry->of.end;
-    if (set)
-        berth__kernel_set_option(end, which, *value);
-    else
-        *value = end->options[which];
-    return 0;
-}
-
 static int sim_reserve(berth__backend *backend)
 {
     return berth__kernel_at_limit(kernel_of(backend)) ? -1 : berth__sim_event_descriptor(backend);
@@ -789,6 +775,7 @@ static const berth__backend_operations sim_operations = {
     .finish_send = berth__sim_finish_send,
     .shutdown_send = sim_shutdown_send,
     .close = sim_close,
+    .release = sim_release,
     .watch_start = berth__sim_watch_start,
     .watch_close = berth__sim_watch_close,
     .dial = berth__sim_dial,
@@ -801,9 +788,10 @@ static const berth__backend_operations sim_operations = {
     .run = sim_run,
     .now = sim_now,
     .descriptor = sim_descriptor,
-    .name_of = sim_name_of,
-    .has_input = sim_has_input,
-    .option = sim_option,
+    .name_of = berth__sim_name_of,
+    .has_input = berth__sim_has_input,
+    .in_transit = berth__sim_in_transit,
+    .option = berth__sim_option,
     .discard = sim_discard,
     .reserve = sim_reserve,
     .reject = sim_reject,

@@ -1,6 +1,6 @@
 /*
- * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put; and a send
- * in flight that the core asks for.
+ * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put; a send in
+ * flight that the core asks for; and what can be asked of a descriptor.
  *
  * The same ends as those of streams, without a stream: an end in a descriptor's entry that nobody
  * has adopted. Chance cuts what is taken and put, as it does for streams; looking without taking
@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "system.h"
 
 void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value)
 {
@@ -98,4 +100,63 @@ ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
     stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
     stream->sending = false;
     return stream->ready.result;
+}
+
+/* ---- questions ------------------------------------------------------------------------------- */
+
+int berth__sim_name_of(berth__backend *backend, int descriptor, berth__side side,
+                       berth_address *ret_address, uint16_t *ret_port)
+{
+    if (berth__fault_system(side == BERTH__PEER ? "getpeername" : "getsockname"))
+        return errno;
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind == ENTRY_PORT && side == BERTH__LOCAL) {
+        *ret_address = entry->of.port->address;
+        *ret_port = entry->of.port->number;
+        return 0;
+    }
+    if (entry->kind != ENTRY_END)
+        return entry->kind == ENTRY_EVENT ? ENOTSOCK : ENOTCONN;
+    const berth__sim_end *end = entry->of.end;
+    if (side == BERTH__PEER && !end->established)
+        return ENOTCONN;
+    *ret_address = side == BERTH__PEER ? end->peer_address : end->local_address;
+    *ret_port = side == BERTH__PEER ? end->peer_port : end->local_port;
+    return 0;
+}
+
+bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    const berth__sim_end *end = stream->own.connection;
+    return end != NULL && end->size > 0;
+}
+
+/* Options are kept and have no effect, except that the kernel doubles the sizes of its buffers. */
+int berth__sim_option(berth__backend *backend, int descriptor, berth_socket_option which,
+                      int *value, bool set)
+{
+    berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
+    if (entry == NULL)
+        return berth__kernel_not_ours(descriptor);
+    if (entry->kind != ENTRY_END)
+        return ENOTSOCK;
+    if ((unsigned)which >= BERTH__OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
+        return EINVAL;
+    berth__sim_end *end = entry->of.end;
+    if (set)
+        berth__kernel_set_option(end, which, *value);
+    else
+        *value = end->options[which];
+    return 0;
+}
+
+/* What was sent is the other end's at once. */
+size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return 0;
 }

@@ -10,10 +10,9 @@
  * in the ready list; wait goes through those that are there before it sleeps, and does not sleep if
  * there was one.
  *
- * Closing cancels what is in flight and closes the descriptor in one submission; `closed` comes
- * when the kernel has let go of the record, which is at once if nothing was in flight. user_data is
- * a record's address with the operation in its low bits, safe because no record is freed before.
- * Entries with no use for a completion have user_data 0.
+ * `closed` comes when the kernel has let go of the record (uring_end.c). user_data is a record's
+ * address with the operation in its low bits, safe because no record is freed before. Entries with
+ * no use for a completion have user_data 0.
  *
  * Listeners are polled, one shot at a time, while there is credit, and accepted from by system
  * calls. Closing one takes its poll back inside the call, since that would hold the port.
@@ -111,7 +110,7 @@ void berth__uring_finish(uring_backend *uring, berth__stream *stream)
 }
 
 /* It is closed, and waits for the ends of its operations. */
-static void list_leaving(uring_backend *uring, berth__stream *stream)
+void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream)
 {
     stream->flags |= LEAVING;
     stream->next = uring->closing;
@@ -187,7 +186,10 @@ void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe 
         on_send(uring, record, cqe->res);
         return;
     case OF_CONNECT:
-        on_connect(uring, record);
+        if (((berth__stream *)record)->ended)
+            berth__uring_on_break(uring, record, cqe);
+        else
+            on_connect(uring, record);
         return;
     case OF_INPUT:
         berth__uring_on_input(uring, record, cqe->res);
@@ -201,7 +203,8 @@ void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe 
     case OF_BELL:
         uring->refused = uring->refused || cqe->res < 0;
         uring->bell_armed = (cqe->flags & IORING_CQE_F_MORE) != 0;
-        uring->news = true; /* this wait must not sleep, wherever it has found the completion */
+        uring->rung = true; /* the wait must not sleep, wherever the completion was found */
+        uring->news = true;
         return;
     default:
         return;
@@ -215,7 +218,7 @@ BERTH__RARE static void reap_aside(uring_backend *uring)
     uring->ring.aside_count = 0;
 }
 
-static void reap(uring_backend *uring)
+void berth__uring_reap(uring_backend *uring)
 {
     struct io_uring *ring = &uring->ring.ring;
     struct io_uring_cqe *cqe;
@@ -247,7 +250,7 @@ static void arm_bell(uring_backend *uring)
     uring->bell_armed = true;
 }
 
-static void tell_closes(uring_backend *uring)
+void berth__uring_tell_closes(uring_backend *uring)
 {
     while (uring->closes > 0) {
         uring->closes--;
@@ -280,12 +283,12 @@ BERTH__RARE static void rest(uring_backend *uring)
     (void)poll(NULL, 0, REST);
 }
 
-static int wait_for_completions(berth__backend *backend, int64_t timeout)
+static int look_for_completions(berth__backend *backend, int64_t timeout)
 {
     uring_backend *uring = of(backend);
-    uring->news = false;
+    uring->news = uring->rung;
     uring->urgent = false;
-    reap(uring);
+    berth__uring_reap(uring);
     berth__uring_list_outer(uring);
     for (int round = 0; round < ROUNDS; round++) {
         arm_bell(uring);
@@ -304,8 +307,8 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
             error = berth__ring_turn(&uring->ring);
         if (error != 0 && !is_passing(error))
             return error;
-        tell_closes(uring);
-        reap(uring);
+        berth__uring_tell_closes(uring);
+        berth__uring_reap(uring);
         if (error != 0 && error != ETIME && error != EINTR && !uring->news)
             uring->refused = true;
         if (uring->refused)
@@ -324,6 +327,13 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
     return 0;
 }
 
+static int wait_for_completions(berth__backend *backend, int64_t timeout)
+{
+    int error = look_for_completions(backend, timeout);
+    of(backend)->rung = false;
+    return error;
+}
+
 /* ---- streams: operations --------------------------------------------------------------------- */
 
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
@@ -333,6 +343,7 @@ static int adopt(berth__backend *backend, berth__stream *stream, int descriptor,
     if (error != 0)
         return error;
     stream->descriptor = descriptor;
+    stream->lingers = !accepted; /* for all that is known */
     return 0;
 }
 
@@ -361,7 +372,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
         stream->in_flight++;
         return 0;
     }
-    berth__inet_close(stream->descriptor, BERTH__CLOSE_NORMAL);
+    berth__inet_close(stream->descriptor, BERTH__CLOSE_COPY);
     stream->descriptor = -1;
     stream->flags = 0;
     return ENOMEM;
@@ -396,7 +407,7 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
 static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
 {
     if (!(stream->ready.pending & BERTH__READY_SENT))
-        (void)wait_for_completions(backend, 0); /* hands it over too, if that was still to come */
+        (void)look_for_completions(backend, 0); /* hands it over too, if that was still to come */
     if (!take_bit(&stream->ready, BERTH__READY_SENT))
         return 0;
     stream->sending = false;
@@ -407,73 +418,6 @@ static int shutdown_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
     return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
-}
-
-/* ---- closing --------------------------------------------------------------------------------- */
-
-/* The kernel closes it with the next submission; at once if somebody is waiting for a descriptor.
- */
-static void close_descriptor(uring_backend *uring, int descriptor)
-{
-    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
-    if (sqe == NULL) {
-        berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
-    } else {
-        io_uring_prep_close(sqe, descriptor);
-        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-        io_uring_sqe_set_data64(sqe, OF_NOTHING);
-    }
-    uring->closes++;
-    uring->urgent = true;
-    if (!uring->starving)
-        return;
-    (void)berth__ring_submit(&uring->ring);
-    tell_closes(uring);
-}
-
-static void cancel_all(uring_backend *uring, berth__stream *stream)
-{
-    bool cancelled = true;
-    if ((stream->flags & (ARMED | CANCELLED)) == ARMED)
-        cancelled = berth__uring_cancel(uring, stream, OF_RECEIVE);
-    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
-        cancelled = berth__uring_cancel(uring, stream, OF_SEND) && cancelled;
-    if (stream->flags & POLLED)
-        cancelled = berth__uring_cancel(uring, stream, OF_CONNECT) && cancelled;
-    if (stream->flags & AWAITED)
-        cancelled = berth__uring_cancel(uring, stream, OF_INPUT) && cancelled;
-    if (!cancelled)
-        (void)BERTH__SYSTEM("shutdown",
-                            shutdown(stream->descriptor, SHUT_RDWR)); /* ends them too */
-}
-
-static void linger_none(int descriptor)
-{
-    struct linger none = {.l_onoff = 1, .l_linger = 0};
-    (void)BERTH__SYSTEM("setsockopt",
-                        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, sizeof none));
-}
-
-static void close_stream(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
-{
-    if (stream->closing)
-        return;
-    uring_backend *uring = of(backend);
-    stream->closing = true;
-    stream->receiving = false;
-    stream->ready.pending &= BERTH__READY_SENT;
-    berth__uring_leave(uring, stream);
-    int descriptor = stream->descriptor;
-    if (descriptor >= 0) {
-        cancel_all(uring, stream);
-        if (mode == BERTH__CLOSE_RESET)
-            linger_none(descriptor);
-        stream->descriptor = -1;
-        close_descriptor(uring, descriptor);
-    }
-    if (stream->in_flight > 0 || (stream->flags & LISTED))
-        list_leaving(uring, stream);
-    berth__uring_finish(uring, stream);
 }
 
 /* ---- streams: runs --------------------------------------------------------------------------- */
@@ -503,6 +447,8 @@ static void run_stream(uring_backend *uring, berth__stream *stream, struct uring
         run_connected(uring, stream);
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE))
         berth__uring_run_receive(uring, stream, frame);
+    if (!frame->gone && !stream->ready.queued && take_bit(&stream->ready, READY_BROKEN))
+        berth__uring_run_break(stream);
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
         stream->sending = false;
         stream->events->sent(stream, stream->ready.result);
@@ -620,10 +566,10 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
     listener->ready.pending = 0;
     starve(uring, listener, false);
     end_poll(uring, listener);
-    berth__inet_close(listener->descriptor, BERTH__CLOSE_NORMAL);
+    berth__inet_close(listener->descriptor, BERTH__CLOSE_COPY);
     listener->descriptor = -1;
     uring->closes++;
-    tell_closes(uring);
+    berth__uring_tell_closes(uring);
     if (!(listener->flags & POLLED)) /* else when the queue of completions has room for it */
         berth__ready_add(&backend->ready, &listener->ready, BERTH__READY_CLOSED);
 }
@@ -777,7 +723,7 @@ static void discard(berth__backend *backend, int descriptor)
 {
     berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
     of(backend)->closes++;
-    tell_closes(of(backend));
+    berth__uring_tell_closes(of(backend));
 }
 
 static int reserve(berth__backend *backend)
@@ -817,8 +763,13 @@ static int option(berth__backend *backend, int descriptor, berth_socket_option w
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
-    return stream->held.first != NULL || (stream->flags & VIEW) ||
-           berth__inet_has_input(stream->descriptor);
+    return berth__uring_has_older(stream) || berth__inet_has_input(stream->descriptor);
+}
+
+static size_t in_transit(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    return berth__inet_in_transit(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -836,7 +787,8 @@ static const berth__backend_operations operations = {
     .send = send_stream,
     .finish_send = finish_send,
     .shutdown_send = shutdown_send,
-    .close = close_stream,
+    .close = berth__uring_close,
+    .release = berth__uring_release,
     .watch_start = watch_start,
     .watch_close = watch_close,
     .dial = berth__inet_dial,
@@ -851,6 +803,7 @@ static const berth__backend_operations operations = {
     .descriptor = descriptor_of,
     .name_of = name_of,
     .has_input = has_input,
+    .in_transit = in_transit,
     .option = option,
     .discard = discard,
     .reserve = reserve,

@@ -1,7 +1,8 @@
 /*
  * What the parts of the io_uring backend share: uring.c (the ring's life, waiting, listeners,
- * watches, sending and closing), uring_receive.c (receiving: views, held bytes, buffers that run
- * out) and uring_fork.c (children).
+ * watches, sending), uring_receive.c (receiving: views, held bytes, buffers that run out),
+ * uring_end.c (ends: closing, giving a descriptor away, resets behind an end) and uring_fork.c
+ * (children).
  */
 #ifndef BERTH_BACKEND_URING_H
 #define BERTH_BACKEND_URING_H
@@ -25,7 +26,13 @@ enum {
     OF_WATCH,
     OF_BELL,
     OF_INPUT,
-    OF_ANY = 7
+    OF_BREAK = OF_CONNECT, /* of a stream whose input has ended */
+    OF_ANY = 7             /* the mask */
+};
+
+/* The backend's own bit of pending: after the end of the input an error has come. */
+enum {
+    READY_BROKEN = BERTH__READY_PRIVATE
 };
 
 /* Flags of a stream; POLLED is that of listeners and watches too. */
@@ -36,7 +43,7 @@ enum {
     ARMED = 1 << 3,      /* the receive is in flight */
     CANCELLED = 1 << 4,  /* and was told to end */
     ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
-    POLLED = 1 << 6,     /* a poll is in flight */
+    POLLED = 1 << 6,     /* a poll is in flight: of a stream for connecting, or for a reset */
     CONNECTING = 1 << 7,
     VIEW = 1 << 8,       /* `data` and `size` are the first of the views not yet run */
     END = 1 << 9,        /* the receive has ended with `error`; not yet reported */
@@ -77,6 +84,7 @@ typedef struct uring_backend {
     int bell;
     bool bell_armed;
     bool news;         /* this wait has found something to run */
+    bool rung;         /* a wake was found that no wait has ended for */
     bool urgent;       /* sends or closes are prepared */
     bool refused;      /* the kernel has refused something for want of what may come back */
     unsigned starving; /* listeners that lack a descriptor: others have to be closed at once */
@@ -127,10 +135,35 @@ bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned oper
 bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
                        unsigned operation);
 
+/* Takes in the completions that are there; calls no event. */
+void berth__uring_reap(uring_backend *uring);
+
+/* Calls descriptor_closed for the closes that were prepared. */
+void berth__uring_tell_closes(uring_backend *uring);
+
+/* Notes a closed stream of which the kernel still has something. */
+void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream);
+
 /* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
 void berth__uring_finish(uring_backend *uring, berth__stream *stream);
 
+/* ---- uring_end.c -------------------------------------------------------------------------- */
+
+void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__close_mode mode);
+int berth__uring_release(berth__backend *backend, berth__stream *stream, berth__chain *input);
+
+/* The input has ended without error, and the stream stays: looks out for a reset. */
+void berth__uring_await_break(uring_backend *uring, berth__stream *stream);
+
+/* Takes a completion of that; runs what it has found. */
+void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
+                           const struct io_uring_cqe *cqe);
+void berth__uring_run_break(berth__stream *stream);
+
 /* ---- uring_receive.c ---------------------------------------------------------------------- */
+
+/* Bytes that the ring has received, which are older than those in the kernel. */
+bool berth__uring_has_older(const berth__stream *stream);
 
 void berth__uring_receive_init(uring_backend *uring);
 /* Takes all streams out of what the next wait goes through, in a child. */

@@ -129,6 +129,8 @@ void berth__uring_renew_stream(berth__backend *backend, berth__stream *stream)
         stream->flags |= POLLED;
         stream->in_flight++;
     }
+    if (stream->ended && stream->error == 0)
+        berth__uring_await_break(uring, stream);
     if (stream->receiving) {
         stream->receiving = false;
         berth__uring_receive_start(backend, stream);

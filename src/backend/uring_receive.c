@@ -290,8 +290,7 @@ static ssize_t take_bytes(uring_backend *uring, berth__stream *stream, uint8_t *
     return (ssize_t)taken;
 }
 
-/* Bytes that the ring has received, which are older than those in the kernel. */
-static bool has_older(const berth__stream *stream)
+bool berth__uring_has_older(const berth__stream *stream)
 {
     return stream->held.first != NULL || (stream->flags & VIEW);
 }
@@ -303,7 +302,7 @@ static bool reads_on(uring_backend *uring, berth__stream *stream)
     if (!stream->receiving)
         return false;
     if (!stream->limited)
-        return (stream->flags & READS) && !has_older(stream);
+        return (stream->flags & READS) && !berth__uring_has_older(stream);
     hold_views(uring, stream);
     return (stream->flags & READS) || stream->held.first != NULL;
 }
@@ -523,7 +522,7 @@ void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
     if ((stream->receiving && !stream->limited) || stream->closing || stream->ended)
         return;
     stream->receiving = true;
-    if (has_older(stream) || (stream->flags & (END | READS)))
+    if (berth__uring_has_older(stream) || (stream->flags & (END | READS)))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
     bool misfit = stream->limited || (stream->flags & (ARMED | CANCELLED)) != ARMED;
     if (wants_receive(stream) && misfit)
@@ -560,7 +559,7 @@ void berth__uring_list_outer(uring_backend *uring)
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving)
             continue;
-        if (has_older(stream) || (stream->flags & (END | READS)))
+        if (berth__uring_has_older(stream) || (stream->flags & (END | READS)))
             berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
     }
 }
@@ -672,7 +671,7 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return;
-    if (has_older(stream)) {
+    if (berth__uring_has_older(stream)) {
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return;
     }
@@ -683,5 +682,8 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
     }
     stream->receiving = false;
     stream->ended = true;
+    bool in_order = stream->error == 0;
     stream->events->receive_ended(stream, stream->error);
+    if (in_order && !frame->gone)
+        berth__uring_await_break(uring, stream);
 }

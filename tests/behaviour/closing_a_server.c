@@ -24,6 +24,22 @@ CASE(close_with_pending_connections, "S1.28 S1.30",
     UNTIL(actor_has(live, "me too"));
 }
 
+CASE(close_with_unread_pending_connections, "S1.30",
+     "a peer that has spoken to nobody sees a reset, wherever its bytes were by then")
+{
+    struct host *host = host_listening("h");
+    for (int turns = 0; turns < 6; turns++) {
+        struct peer *peer = world_connect(host->port);
+        peer_send_some(peer, "is there anybody?", 17);
+        UNTIL(host->new_connections == (unsigned)turns + 1);
+        for (int i = 0; i < turns; i++)
+            world_turn();
+        berth_server_close(host->server);
+        ck_assert(peer_saw_reset(peer));
+        host_listen(host);
+    }
+}
+
 CASE(close_with_a_backlog, "S1.30", "peers in the kernel's queue see an end, new ones are refused")
 {
     struct host *host = host_listening("h");

@@ -51,6 +51,69 @@ CASE(big_answer_to_a_half_closed_peer, "Q13 T42",
     free(heard);
 }
 
+CASE(reset_behind_the_end_of_a_half_closed_peer, "Q13 T42",
+     "is noticed without a write, and ends the connection")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_say(peer, "question");
+    peer_shutdown(peer);
+    UNTIL(actor->finishes == 1);
+    world_settle();
+    ck_assert_uint_eq(actor->disconnects, 0);
+    peer_reset(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert(actor_has(actor, "question"));
+}
+
+CASE(reset_together_with_the_end_of_a_peer, "Q13 T42",
+     "the end and the reset behind it, found at the same time")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    berth_socket_set_half_close(actor->socket, true);
+    world_settle();
+    peer_shutdown(peer);
+    peer_reset(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+}
+
+CASE(reset_of_a_half_closed_peer_in_the_queue, "Q13 S2.9", "whoever takes the socket is told")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer = world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+    peer_shutdown(peer);
+    world_settle();
+    peer_reset(peer);
+    world_settle();
+    struct actor *actor = host_take_actor(host, "s");
+    berth_socket_set_half_close(actor->socket, true);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+}
+
+CASE(own_end_behind_that_of_the_peer, "Q13 0024", "both directions ended in order are no error")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_shutdown(peer);
+    UNTIL(actor->finishes == 1);
+    actor_say(actor, "answer");
+    berth_socket_shutdown_send(actor->socket);
+    ck_assert(peer_hears(peer, "answer"));
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 0);
+}
+
 CASE(order_of_a_half_close_with_output, "S3.31 Q13",
      "error, CLOSING, the output goes, UNCONNECTED, finished, disconnected")
 {

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* More than the peer's kernel takes unread, less than ours keeps. */
 #define ANSWER ((size_t)200000)
@@ -70,6 +71,33 @@ CASE(loop_is_freed_while_the_peer_stays, "linger.h loop.h",
     check_answer(peer);
 }
 
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000u + (uint64_t)time.tv_nsec / 1000000u;
+}
+
+CASE(time_that_freeing_a_loop_takes, "0063 linger_time",
+     "little by default, none if the program wants it so, and as long as it wants")
+{
+    if (world_is_simulated())
+        case_skip("virtual time does not show it");
+    ck_assert_uint_eq(berth_loop_linger_time(world_loop()), BERTH_DEFAULT_LINGER_TIME);
+    ck_assert_uint_lt(BERTH_DEFAULT_LINGER_TIME, 100);
+    static const uint32_t times[] = {BERTH_DEFAULT_LINGER_TIME, 0, 700};
+    for (int i = 0; i < 3; i++) {
+        berth_loop_set_linger_time(world_loop(), times[i]);
+        ck_assert_uint_eq(berth_loop_linger_time(world_loop()), times[i]);
+        (void)answered();
+        uint64_t start = now();
+        world_free_loop();
+        uint64_t took = now() - start;
+        ck_assert_uint_ge(took, times[i] > 0 ? times[i] - 1 : 0);
+        ck_assert_uint_lt(took, times[i] + 1000); /* two seconds it was */
+    }
+}
+
 static void end_it(berth_socket *socket)
 {
     berth_socket_write(socket, "greeting", 8);
@@ -96,15 +124,16 @@ static unsigned segments_of(void (*end)(berth_socket *socket))
     struct actor *client = actor_new("c");
     berth_socket_set_half_close(client->socket, true);
     ck_assert(berth_socket_connect_to_address(client->socket, BERTH_ADDRESS_LOOPBACK, host->port));
-    struct actor *actor = host_take_actor(host, "s");
+    berth_socket *socket = host_take(host);
     UNTIL(client->connects == 1);
-    end(actor->socket);
+    end(socket);
     UNTIL(client->finishes == 1);
     ck_assert(actor_has(client, "greeting"));
     struct tcp_info info;
     socklen_t size = sizeof info;
     int descriptor = berth_socket_descriptor(client->socket);
     ck_assert_int_eq(getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    berth_socket_free(socket);
     return info.tcpi_segs_in - 1;
 }
 

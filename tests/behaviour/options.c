@@ -1,8 +1,10 @@
 /*
  * Options of a connection: what is set is what the kernel has, and it does what it says.
  */
+#include "fault.h"
 #include "scene.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -116,6 +118,38 @@ CASE(type_of_service_of_ipv6, "S3.7", "the traffic class; a value beyond it is r
         ck_assert_int_eq(kernel_has(both[i]->socket, IPPROTO_IPV6, IPV6_TCLASS), 0x20);
     }
     ck_assert(!berth_socket_set_option(server->socket, BERTH_OPTION_TYPE_OF_SERVICE, 256));
+}
+
+CASE(values_out_of_range, "S3.7", "no option takes a value for another one")
+{
+    static const struct {
+        berth_socket_option which;
+        int good, bad;
+    } values[] = {
+        {BERTH_OPTION_LOW_DELAY, 1, 2},
+        {BERTH_OPTION_LOW_DELAY, 0, -1},
+        {BERTH_OPTION_KEEP_ALIVE, 1, 2},
+        {BERTH_OPTION_KEEP_ALIVE_IDLE, 32767, 32768},
+        {BERTH_OPTION_KEEP_ALIVE_IDLE, 1, 0},
+        {BERTH_OPTION_KEEP_ALIVE_INTERVAL, 32767, 32768},
+        {BERTH_OPTION_KEEP_ALIVE_COUNT, 127, 128},
+        {BERTH_OPTION_TYPE_OF_SERVICE, 0x10, 256},
+        {BERTH_OPTION_TYPE_OF_SERVICE, 0xfc, -1},
+        {BERTH_OPTION_LINGER, 5, 32768},
+        {BERTH_OPTION_LINGER, -1, -2},
+    };
+    struct actor *client;
+    struct actor *server = pair_at(BERTH_ADDRESS_LOOPBACK, &client);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        ck_assert(berth_socket_set_option(server->socket, values[i].which, values[i].good));
+        ck_assert(!berth_socket_set_option(server->socket, values[i].which, values[i].bad));
+        ck_assert_int_eq(berth_socket_error(server->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+        int value = get(server->socket, values[i].which);
+        ck_assert_int_eq(values[i].which == BERTH_OPTION_LOW_DELAY ? value != 0 : value,
+                         values[i].good);
+    }
+    ck_assert(!berth_socket_set_option(server->socket, BERTH_OPTION_SEND_BUFFER_SIZE, -1));
+    ck_assert(!berth_socket_set_option(server->socket, BERTH_OPTION_RECEIVE_BUFFER_SIZE, -1));
 }
 
 CASE(type_of_service_of_mapped_peers, "S3.7",
@@ -272,12 +306,13 @@ CASE(option_that_the_kernel_refuses, "socket.h", "a kept one fails the bind and 
     real_kernel_only();
     struct host *host = host_listening("h");
     struct actor *actor = actor_new("c");
-    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, 0));
+    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, 9));
+    berth__fault_set_system(0, 1000, EINVAL, "setsockopt");
     ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
     ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
     ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
     ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
-    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, 9));
+    berth__fault_clear();
     ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
     UNTIL(actor->connects == 1);
     ck_assert_int_eq(get(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE), 9);

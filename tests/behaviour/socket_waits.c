@@ -123,6 +123,69 @@ CASE(wait_for_ready_read_at_the_end, "S4.14",
     ck_assert_uint_eq(actor->disconnects, 1);
 }
 
+CASE(reply_between_bytes_and_end, "S4.14",
+     "what came together with the end can be answered before the end is announced")
+{
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    for (int i = 0; i < 3; i++)
+        world_turn();
+    peer_send_some(peer, "question", 8);
+    peer_shutdown(peer);
+    ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    while (!actor_has(actor, "question"))
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    ck_assert_uint_eq(actor->errors, 0);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "reply", 5), 5);
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 5000));
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert(peer_hears(peer, "reply"));
+    ck_assert(peer_saw_end(peer));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+}
+
+CASE(reply_between_bytes_and_end_by_another_wait, "S4.14 S4.16",
+     "the wait for the reply to be written leaves the end to the next one")
+{
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    peer_send_some(peer, "question", 8);
+    peer_shutdown(peer);
+    while (!actor_has(actor, "question"))
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    berth_socket_write(actor->socket, "reply", 5);
+    ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
+    ck_assert(peer_hears(peer, "reply"));
+    ck_assert(actor->disconnects == 1 || berth_socket_wait_for_disconnected(actor->socket, 5000));
+}
+
+CASE(end_kept_by_a_wait_comes_by_the_loop, "S4.14", "nobody waits again: a turn announces it")
+{
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    peer_send_some(peer, "question", 8);
+    peer_shutdown(peer);
+    while (!actor_has(actor, "question"))
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+}
+
+CASE(wait_for_bytes_written_reads, "S4.16",
+     "a program that waits for nothing else hears what the peer has to say")
+{
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    peer_send_some(peer, "hello", 5);
+    for (int tries = 0; tries < 50 && actor->received < 5; tries++) {
+        berth_socket_write(actor->socket, "x", 1);
+        ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
+    }
+    ck_assert(actor_has(actor, "hello"));
+}
+
 CASE(wait_for_ready_read_sends, "S4.12", "output goes out meanwhile")
 {
     struct peer *peer;

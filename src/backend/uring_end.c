@@ -1,0 +1,172 @@
+/*
+ * How streams of the io_uring backend end.
+ *
+ * Closing shows the peer the end inside the call, as the mode has it, whoever else holds a copy of
+ * the descriptor; it then prepares the end of what is in flight and the close of the descriptor,
+ * which go in one submission. `closed` comes when the kernel has let go of the record, which is at
+ * once if nothing was in flight.
+ *
+ * Giving a descriptor away is the same without the end; what the ring has received must not be
+ * lost, so the end of the receive is waited for inside the call.
+ *
+ * After the end of the input nothing is in flight that could fail, so a stream that stays open, for
+ * its output, is polled for errors. The poll goes on after its first completion, which comes at
+ * once: io_uring always asks for EPOLLRDHUP too, and that has been there since the end.
+ */
+#include "uring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "inet.h"
+#include "system.h"
+
+enum {
+    ROUNDS = 8 /* of waiting for the end of a receive, which takes one */
+};
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+/* The kernel closes it with the next submission; at once if somebody is waiting for a descriptor.
+ */
+static void close_descriptor(uring_backend *uring, int descriptor)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL) {
+        berth__inet_close(descriptor, BERTH__CLOSE_COPY);
+    } else {
+        io_uring_prep_close(sqe, descriptor);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        io_uring_sqe_set_data64(sqe, OF_NOTHING);
+    }
+    uring->closes++;
+    uring->urgent = true;
+    if (!uring->starving)
+        return;
+    (void)berth__ring_submit(&uring->ring);
+    berth__uring_tell_closes(uring);
+}
+
+static void cancel_all(uring_backend *uring, berth__stream *stream)
+{
+    bool cancelled = true;
+    if ((stream->flags & (ARMED | CANCELLED)) == ARMED)
+        cancelled = berth__uring_cancel(uring, stream, OF_RECEIVE);
+    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
+        cancelled = berth__uring_cancel(uring, stream, OF_SEND) && cancelled;
+    if (stream->flags & POLLED)
+        cancelled = berth__uring_cancel(uring, stream, OF_CONNECT) && cancelled;
+    if (stream->flags & AWAITED)
+        cancelled = berth__uring_cancel(uring, stream, OF_INPUT) && cancelled;
+    if (!cancelled)
+        (void)BERTH__SYSTEM("shutdown",
+                            shutdown(stream->descriptor, SHUT_RDWR)); /* ends them too */
+}
+
+void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__close_mode mode)
+{
+    if (stream->closing)
+        return;
+    uring_backend *uring = (uring_backend *)backend;
+    stream->closing = true;
+    stream->receiving = false;
+    stream->ready.pending &= BERTH__READY_SENT;
+    bool unread = berth__uring_has_older(stream);
+    berth__uring_leave(uring, stream);
+    int descriptor = stream->descriptor;
+    if (descriptor >= 0) {
+        if (stream->sending)
+            (void)berth__ring_submit(&uring->ring); /* it was sent before the end */
+        cancel_all(uring, stream);
+        if (mode == BERTH__CLOSE_NORMAL && unread)
+            mode = BERTH__CLOSE_RESET; /* as if the kernel still had it */
+        berth__inet_end(descriptor, mode, stream->lingers);
+        stream->descriptor = -1;
+        close_descriptor(uring, descriptor);
+    }
+    if (stream->in_flight > 0 || (stream->flags & LISTED))
+        berth__uring_list_leaving(uring, stream);
+    berth__uring_finish(uring, stream);
+}
+
+/* ---- giving a descriptor away ---------------------------------------------------------------- */
+
+/* Takes back what the kernel has of a stream that neither sends nor receives any more. */
+static bool take_back(uring_backend *uring, berth__stream *stream)
+{
+    for (int round = 0; round < ROUNDS && stream->in_flight > 0; round++) {
+        if ((stream->flags & (ARMED | CANCELLED)) == ARMED &&
+            berth__uring_cancel(uring, stream, OF_RECEIVE))
+            stream->flags |= CANCELLED;
+        if ((stream->flags & POLLED) && round == 0)
+            (void)berth__uring_cancel(uring, stream, OF_BREAK);
+        if ((stream->flags & AWAITED) && round == 0)
+            (void)berth__uring_cancel(uring, stream, OF_INPUT);
+        (void)berth__ring_turn(&uring->ring);
+        berth__uring_reap(uring);
+    }
+    return stream->in_flight == 0;
+}
+
+int berth__uring_release(berth__backend *backend, berth__stream *stream, berth__chain *input)
+{
+    uring_backend *uring = (uring_backend *)backend;
+    assert(!stream->sending && !stream->closing);
+    bool received = stream->receiving;
+    berth__uring_receive_stop(backend, stream);
+    int error = take_back(uring, stream) ? 0 : EBUSY;
+    if (error == 0 && (stream->flags & END))
+        error = stream->error;
+    if (error != 0 && received)
+        berth__uring_receive_start(backend, stream);
+    if (error != 0)
+        return -error;
+    berth__chain_join(input, &stream->held);
+    berth__uring_leave(uring, stream);
+    int descriptor = stream->descriptor;
+    stream->closing = true;
+    stream->descriptor = -1;
+    stream->ready.pending = 0;
+    if (stream->flags & LISTED)
+        berth__uring_list_leaving(uring, stream);
+    berth__uring_finish(uring, stream);
+    return descriptor;
+}
+
+/* ---- resets behind an end -------------------------------------------------------------------- */
+
+void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->closing || (stream->flags & POLLED))
+        return;
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL)
+        return; /* the next send tells */
+    io_uring_prep_poll_multishot(sqe, stream->descriptor, POLLERR);
+    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_BREAK));
+    stream->flags |= POLLED;
+    stream->in_flight++;
+}
+
+void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
+                           const struct io_uring_cqe *cqe)
+{
+    if (!(cqe->flags & IORING_CQE_F_MORE)) {
+        stream->flags &= (uint16_t)~POLLED;
+        stream->in_flight--;
+    }
+    if (stream->closing)
+        berth__uring_finish(uring, stream);
+    else if (cqe->res > 0 && (cqe->res & POLLERR))
+        berth__uring_announce(uring, &stream->ready, READY_BROKEN);
+}
+
+void berth__uring_run_break(berth__stream *stream)
+{
+    if (stream->closing || stream->error != 0 || berth__inet_error_of(stream->descriptor) == 0)
+        return;
+    stream->error = ECONNRESET; /* which the kernel calls EPIPE once the input has ended */
+    stream->events->receive_ended(stream, ECONNRESET);
+}
