@@ -99,6 +99,13 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, con
     return 0;
 }
 
+static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return 0;
+}
+
 static int shutdown_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
@@ -322,6 +329,7 @@ static const berth__backend_operations inherited_operations = {
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
+    .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,
     .release = release_stream,

@@ -470,8 +470,8 @@ CASE(prefork_of_four, "reliability 23", "a listener made before is served by fou
         if (children[i] != 0)
             continue;
         close(stop[1]);
+        berth_socket_free(actor->socket); /* while it is a copy: afterwards it would end */
         MUST(berth_loop_after_fork(world_loop()));
-        berth_socket_free(actor->socket);
         host->takes = true;
         struct pollfd stopped = {.fd = stop[0], .events = POLLIN};
         while (poll(&stopped, 1, 0) == 0) {
@@ -534,6 +534,7 @@ static void fork_in_handler(struct actor *which)
     forked = getpid();
     if (!takes_over)
         return;
+    berth_socket_free(actor->socket); /* while it is a copy */
     MUST(berth_loop_after_fork(world_loop()));
     berth_socket_write(which->socket, "child", 5);
 }
@@ -587,7 +588,7 @@ CASE(handler_forks_and_takes_over, "reliability 23",
         berth_loop_free(world_loop());
         _exit(0);
     }
-    berth_socket_free(slow->socket);
+    close(berth_socket_release(slow->socket));
     world_turn();
     ck_assert(hears(client, "child"));
     say(client, "again");
@@ -619,6 +620,7 @@ CASE(timer_forks, "reliability 23", "other timers that are due are the parent's 
         berth_loop_turn(world_loop(), 1000);
     if (getpid() != parent) {
         MUST(ticks == 1);
+        berth_socket_free(actor->socket); /* while it is a copy */
         MUST(berth_loop_after_fork(world_loop()));
         UNTIL(ticks == 3); /* now they are the child's too */
         berth_loop_free(world_loop());
