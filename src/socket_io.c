@@ -12,8 +12,8 @@
  * returns, or at the end of the turn for what was written elsewhere, of the first chunk; when it
  * has ended, which can be at once, the next follows in the next turn. A long write with nothing
  * before it goes to the kernel inside the call, and only what that does not take is copied. So does
- * all output when a write would go beyond a mark or a limit: these are for what the kernel has not
- * taken, so it is asked before they are judged. A send that fails means that the connection is
+ * all output when a write would go beyond the limit of output: that is for what the kernel has not
+ * taken, so it is asked before it is judged. A send that fails means that the connection is
  * dead: input that came before is still delivered, and its end then announces the error. Output
  * that was ended by the user (shut) is followed by the end of this direction once it is sent.
  *
@@ -31,7 +31,6 @@
 
 enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
-    SHARE = 65536,       /* bytes that the kernel may take in a turn beyond the high mark */
     MOST_TAKEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
@@ -657,40 +656,14 @@ BERTH__RARE static void offer_output(berth_socket *socket)
         berth__loop_flush_later(loop, socket);
 }
 
-/* Bytes that the high mark still leaves. What the kernel has taken counts beyond a share of a turn
- * only: a program that writes for as long as it may has to let others have theirs. */
-static size_t room_of(const berth_socket *socket)
-{
-    size_t beyond = given(socket) > SHARE ? given(socket) - SHARE : 0;
-    size_t queued = berth__chain_size(&socket->output) + beyond;
-    return queued < socket->write_high ? socket->write_high - queued : 0;
-}
-
-/* Whether the kernel is to be asked what it takes before a write is cut, or ends the connection. It
- * is not while `drained` is owed. */
-static bool needs_offer(const berth_socket *socket, size_t size)
-{
-    bool cut = socket->write_high > 0 && !socket->write_refused && given(socket) < SHARE &&
-               size > room_of(socket);
-    return cut || (socket->guard != NULL && berth__guard_exceeded(socket, size));
-}
-
-/* Gives the kernel what it takes of a long write, or of one that has no room else. Returns how much
- * that is. */
+/* Gives the kernel what it takes of a long write, or of one that is beyond the limit of output
+ * else. Returns how much that is. */
 static size_t write_first(berth_socket *socket, const void *data, size_t size)
 {
-    bool offered = needs_offer(socket, size);
-    if (offered)
+    bool exceeds = socket->guard != NULL && berth__guard_exceeded(socket, size);
+    if (exceeds)
         offer_output(socket);
-    else if (size < THROUGH)
-        return 0;
-    size_t most = size;
-    if (socket->write_high > 0) {
-        size_t share = given(socket) < SHARE ? SHARE - given(socket) : 0;
-        most = room_of(socket) + share;
-    }
-    most = most < size ? most : size;
-    return most > 0 ? write_through(socket, data, most) : 0;
+    return exceeds || size >= THROUGH ? write_through(socket, data, size) : 0;
 }
 
 /* Here the connection is not ended: a program that writes twice does not expect its socket to be
@@ -715,17 +688,16 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
         return -1;
     }
+    if (socket->write_high > 0 && size > 0) {
+        size_t queued = berth__socket_unwritten(socket);
+        size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
+        socket->write_refused = socket->write_refused || size > room;
+        size = size < room ? size : room;
+    }
     if (size == 0)
         return 0;
     size_t done = write_first(socket, data, size);
     size_t left = size - done;
-    if (socket->write_high > 0) {
-        size_t room = room_of(socket);
-        socket->write_refused = socket->write_refused || left > room;
-        left = left < room ? left : room;
-        if (done + left == 0)
-            return 0;
-    }
     if (left > 0 && socket->guard != NULL && berth__guard_exceeded(socket, left))
         return overflow(socket);
     if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done, left)) {

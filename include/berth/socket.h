@@ -469,11 +469,11 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 
 /**
- * Bounds the output that the kernel has not taken. With a high mark a write that would go beyond it
- * first gives the kernel all that it takes, then takes as many bytes as keep the rest within the
- * mark, and says how many; `drained` is called when the output has fallen to the low mark. So that
- * others get their turns, what the kernel takes beyond 64 KiB in one turn of the loop counts for
- * the mark as well. No mark is set at first: every write takes all.
+ * Bounds the output (berth_socket_bytes_to_write). With a high mark a write takes only as many
+ * bytes as keep the output within it, and says how many; `drained` is called when the output has
+ * fallen to the low mark. What the kernel has taken counts until bytes_written announces it, so
+ * that one connection whose peer reads fast leaves the others their turns. No mark is set at first:
+ * every write takes all.
  *
  * @param low   bytes; less than `high`
  * @param high  bytes; 0 for no bound; more than UINT32_MAX (4 GiB - 1) are taken as that
@@ -599,9 +599,10 @@ BERTH_API void berth_socket_reset(berth_socket *socket);
  * Waiting without a loop being run. Handlers of this socket are called inside; those of other
  * objects wait. When bytes have come in a wait and the peer's end behind them, the end is announced
  * by the next wait, or turn of the loop, so that they can be answered before; only
- * berth_socket_wait_for_disconnected takes it at once. `milliseconds`: 0 polls, negative waits without limit. A wait that times out sets
- * class SOCKET_TIMEOUT, calls error_occurred and leaves the connection as it is. All return false
- * at once when UNCONNECTED, and when the socket is freed by a handler inside.
+ * berth_socket_wait_for_disconnected takes it at once. `milliseconds`: 0 polls, negative waits
+ * without limit. A wait that times out sets class SOCKET_TIMEOUT, calls error_occurred and leaves
+ * the connection as it is. All return false at once when UNCONNECTED, and when the socket is freed
+ * by a handler inside.
  *
  * @{
  */

@@ -1,6 +1,5 @@
 /*
- * Marks and limits of the output are for what the kernel has not taken: it is asked before a write
- * is cut or a connection ended.
+ * The limit of output is for what the kernel has not taken: it is asked before a connection ends.
  */
 #include "scene.h"
 
@@ -146,29 +145,4 @@ CASE(chat_loses_the_slow_guest_only, "D16 reliability 9",
     berth_server_statistics(host->server, &counts);
     ck_assert_uint_eq(counts.closed_output, 1);
     free(heard);
-}
-
-/* ---- marks ----------------------------------------------------------------------------------- */
-
-CASE(writes_beyond_the_mark, "S3.27",
-     "the kernel is asked first; a turn's share goes beyond the mark, and no more")
-{
-    struct host *host = roomy_host(0);
-    struct peer *peer;
-    struct actor *actor = host_connect(host, "s", &peer);
-    actor->quiet = true;
-    pattern = scene_pattern(400000, 3);
-    berth_socket_set_write_marks(actor->socket, 1000, 10000);
-    size_t done = 0;
-    ptrdiff_t count = PIECE;
-    for (; count == PIECE && done < 400000 - PIECE; done += (size_t)count)
-        count = berth_socket_write(actor->socket, pattern + done, PIECE);
-    ck_assert_int_ge(count, 0);
-    ck_assert_uint_ge(done, 65536);
-    ck_assert_uint_le(done, 65536 + 2 * 10000);
-    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 1), 0);
-    expect_pattern(peer, done);
-    UNTIL(actor->written == done);
-    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 1), 1);
-    free(pattern);
 }
