@@ -760,6 +760,13 @@ CALL(berth_socket_reset)
     berth_socket_reset(stage.socket);
 }
 
+CALL(berth_socket_release)
+{
+    int descriptor = berth_socket_release(stage.socket);
+    if (descriptor >= 0)
+        world_close_descriptor(descriptor);
+}
+
 CALL(berth_socket_wait_for_connected)
 {
     berth_socket_wait_for_connected(stage.socket, 0);
