@@ -446,7 +446,8 @@ static int milliseconds(int64_t timeout)
 }
 
 /* A run inside an event has more to deliver, of which no edge tells a wait in there. Returns
- * whether there is one. */
+ * whether that is news: what is in the list already may have to stay there while others are waited
+ * for. */
 BERTH__RARE static bool list_outer(epoll_backend *epoll)
 {
     bool any = false;
@@ -454,8 +455,8 @@ BERTH__RARE static bool list_outer(epoll_backend *epoll)
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving || !(stream->flags & READABLE))
             continue;
+        any = any || !(stream->ready.pending & BERTH__READY_RECEIVE);
         berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
-        any = true;
     }
     return any;
 }

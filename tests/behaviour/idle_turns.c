@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 
 #define FEW 200u /* a loop that spins makes as many in a millisecond, of 300 */
 
@@ -239,4 +240,59 @@ CASE(few_passing_errors, "law 8", "a few connections that have died are nobody's
     UNTIL(host->new_connections == 1);
     ck_assert_uint_eq(host->accept_errors, 0);
     berth__fault_clear();
+}
+
+/* ---- a peer that has more to say while a handler waits for another ----------------------------
+ */
+
+static struct actor *silent;
+static uint64_t waits_inside;
+
+static void wait_for_silent(struct actor *actor)
+{
+    (void)actor;
+    if (waits_inside > 0)
+        return;
+    uint64_t before = loop_counts().waits;
+    ck_assert(!berth_socket_wait_for_ready_read(silent->socket, 300));
+    waits_inside = loop_counts().waits - before;
+}
+
+static struct actor *beside_silent(struct peer **ret_peer)
+{
+    struct peer *peer;
+    struct host *host = host_listening("h");
+    silent = host_connect(host, "q", &peer);
+    struct actor *actor = host_connect(host, "s", ret_peer);
+    actor->on_ready_read = wait_for_silent;
+    waits_inside = 0;
+    return actor;
+}
+
+CASE(wait_inside_a_delivery_before_the_end, "S4.14 law 2",
+     "the peer's end waits, and the wait sleeps")
+{
+    struct peer *peer;
+    struct actor *actor = beside_silent(&peer);
+    peer_say(peer, "request");
+    peer_shutdown(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert(actor_has(actor, "request"));
+    ck_assert_uint_gt(waits_inside, 0);
+    ck_assert_uint_lt(waits_inside, FEW);
+}
+
+CASE(wait_inside_one_of_many_deliveries, "S4.14 law 2", "more is there to be read, likewise")
+{
+    enum {
+        SIZE = 300000
+    };
+    struct peer *peer;
+    struct actor *actor = beside_silent(&peer);
+    uint8_t *bytes = scene_pattern(SIZE, 5);
+    size_t sent = peer_send_some(peer, bytes, SIZE);
+    UNTIL(actor->received >= sent);
+    ck_assert_uint_gt(waits_inside, 0);
+    ck_assert_uint_lt(waits_inside, FEW);
+    free(bytes);
 }
