@@ -65,7 +65,8 @@ CASE(release_keeps_unread_input, "0064",
     struct actor *other = actor_new("o");
     ck_assert(berth_socket_set_descriptor(other->socket, descriptor));
     UNTIL(other->received + (size_t)first == sent);
-    memcpy(all + first, other->input, other->received);
+    if (other->received > 0) /* the ring may have received it all before */
+        memcpy(all + first, other->input, other->received);
     ck_assert_mem_eq(all, bytes, sent);
     free(bytes);
     free(all);
