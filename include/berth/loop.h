@@ -186,7 +186,8 @@ BERTH_API bool berth_loop_post(berth_loop *loop, berth_task task, void *user);
  * when it is readable or berth_loop_timeout has passed, call berth_loop_turn(loop, 0). Do not read
  * from it. It is valid as long as the loop.
  *
- * @return -1 if this thread's own loop cannot be made
+ * @return -1 if this thread's own loop cannot be made, or with errno set if there is no descriptor
+ *         for it: io_uring takes one at the first call
  */
 BERTH_API int berth_loop_descriptor(berth_loop *loop);
 

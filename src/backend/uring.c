@@ -1,7 +1,8 @@
 /*
  * The backend on io_uring.
  *
- * Owns a ring with its buffers (uring_ring.h) and an eventfd for wake. Everything is started by
+ * Owns a ring with its buffers (uring_ring.h), an eventfd for wake, and where the loop lives inside
+ * another one an eventfd for that to poll. Everything is started by
  * preparing entries; `wait` submits them all, and sleeps in the same system call, which is the only
  * one that an echo costs.
  *
@@ -327,10 +328,27 @@ static int look_for_completions(berth__backend *backend, int64_t timeout)
     return 0;
 }
 
+static void raise_signal(const uring_backend *uring)
+{
+    uint64_t one = 1;
+    (void)!write(uring->signal, &one, sizeof one);
+}
+
+/* What the signal was raised for has been taken in, but for what has come since. */
+BERTH__RARE static void lower_signal(const uring_backend *uring)
+{
+    uint64_t count;
+    (void)!read(uring->signal, &count, sizeof count);
+    if (berth__ring_has_completions(&uring->ring) || berth__ring_has_work(&uring->ring))
+        raise_signal(uring);
+}
+
 static int wait_for_completions(berth__backend *backend, int64_t timeout)
 {
     int error = look_for_completions(backend, timeout);
     of(backend)->rung = false;
+    if (of(backend)->signal >= 0)
+        lower_signal(of(backend));
     return error;
 }
 
@@ -696,6 +714,10 @@ static void wake(berth__backend *backend)
     uint64_t one = 1;
     ssize_t written = write(of(backend)->bell, &one, sizeof one);
     (void)written; /* the counter being full, it has rung already */
+    /* The kernel raises it late or never for what comes of another eventfd. After the bell, lest it
+     * be lowered before that can be seen. */
+    if (of(backend)->signal >= 0)
+        raise_signal(of(backend));
     errno = kept;
 }
 
@@ -707,9 +729,31 @@ static uint64_t now(berth__backend *backend)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+/* Returns an errno. */
+static int open_signal(uring_backend *uring)
+{
+    int signal = BERTH__SYSTEM("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (signal < 0)
+        return errno;
+    int error = berth__ring_signal(&uring->ring, signal);
+    if (error != 0) {
+        (void)close(signal);
+        return error;
+    }
+    uring->signal = signal;
+    raise_signal(uring); /* for what there is already */
+    return 0;
+}
+
+/* Not the ring's: one with DEFER_TASKRUN shows whoever begins to poll it what there is, but wakes
+ * nobody (6.18 and before). */
 static int descriptor_of(berth__backend *backend)
 {
-    return of(backend)->ring.ring.ring_fd;
+    uring_backend *uring = of(backend);
+    int error = uring->signal < 0 ? open_signal(uring) : 0;
+    if (error != 0)
+        errno = error;
+    return uring->signal;
 }
 
 static int name_of(berth__backend *backend, int descriptor, berth__side side,
@@ -749,6 +793,8 @@ static void destroy(berth__backend *backend)
     else
         berth__ring_close(&uring->ring);
     (void)close(uring->bell);
+    if (uring->signal >= 0)
+        (void)close(uring->signal);
     berth__release(uring->buffer);
     berth__release(uring);
 }
@@ -822,6 +868,7 @@ berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t siz
     int error = ENOMEM;
     if (uring != NULL) {
         failed = "eventfd";
+        uring->signal = -1;
         uring->bell = BERTH__SYSTEM("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         error = uring->bell < 0 ? errno : 0;
     }

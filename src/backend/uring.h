@@ -8,6 +8,9 @@
 #define BERTH_BACKEND_URING_H
 
 #include "../backend.h"
+
+#include <stdatomic.h>
+
 #include "uring_ring.h"
 
 enum {
@@ -82,6 +85,7 @@ typedef struct uring_backend {
     berth__backend base;
     berth__ring ring;
     int bell;
+    atomic_int signal; /* an eventfd that an outer loop polls; -1 while nobody does */
     bool bell_armed;
     bool news;         /* this wait has found something to run */
     bool rung;         /* a wake was found that no wait has ended for */

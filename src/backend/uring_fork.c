@@ -110,6 +110,9 @@ int berth__uring_renew(berth__backend *backend)
     (void)close(uring->bell);
     uring->bell = bell;
     uring->bell_armed = false;
+    if (uring->signal >= 0) /* it is the parent's; the next question makes another */
+        (void)close(uring->signal);
+    uring->signal = -1;
     uring->news = true;
     uring->urgent = false;
     uring->closes = 0;

@@ -182,6 +182,17 @@ bool berth__ring_has_work(const berth__ring *ring)
     return (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
 }
 
+bool berth__ring_has_completions(const berth__ring *ring)
+{
+    return ring->aside_count > 0 || io_uring_cq_ready(&ring->ring) > 0;
+}
+
+int berth__ring_signal(berth__ring *ring, int eventfd)
+{
+    return outcome(
+        BERTH__RING_SYSTEM("io_uring_register", io_uring_register_eventfd(&ring->ring, eventfd)));
+}
+
 bool berth__ring_overflowed(const berth__ring *ring)
 {
     return (IO_URING_READ_ONCE(*ring->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;

@@ -74,6 +74,13 @@ struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
 bool berth__ring_has_entries(const berth__ring *ring);
 bool berth__ring_has_work(const berth__ring *ring);
 
+/* Whether completions wait to be taken in. */
+bool berth__ring_has_completions(const berth__ring *ring);
+
+/* Has the kernel raise an eventfd whenever there is a completion, or one to be brought out. Returns
+ * an errno. */
+int berth__ring_signal(berth__ring *ring, int eventfd);
+
 /* Whether completions have found no room, and wait in the kernel. */
 bool berth__ring_overflowed(const berth__ring *ring);
 

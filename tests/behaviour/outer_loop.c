@@ -4,7 +4,13 @@
  */
 #include "scene.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static int descriptor(void)
 {
@@ -160,4 +166,84 @@ CASE(client_lives_in_an_outer_loop, "design 4", "connect, write, end: all starte
         berth_loop_turn(world_loop(), 0);
     }
     ck_assert(actor_has(host->taken[0], "hello"));
+}
+
+/* ---- who sleeps is woken ----------------------------------------------------------------------
+ */
+
+/* What an outer loop on epoll does: until nothing is to be done. */
+static void outer_settle(int outer)
+{
+    struct epoll_event event;
+    for (int turns = 0; turns < 50 && epoll_wait(outer, &event, 1, 20) > 0; turns++)
+        berth_loop_turn(world_loop(), 0);
+}
+
+static int outer_new(void)
+{
+    struct epoll_event wanted = {.events = EPOLLIN};
+    int inner = descriptor();
+    int outer = world_note(epoll_create1(EPOLL_CLOEXEC));
+    ck_assert_int_eq(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &wanted), 0);
+    outer_settle(outer);
+    return outer;
+}
+
+/* Sleeps until the loop wants a turn: that has to come by itself, and not when somebody looks. */
+static void outer_sleep(int outer)
+{
+    struct epoll_event event;
+    int found;
+    while ((found = epoll_wait(outer, &event, 1, 5000)) < 0)
+        ck_assert_int_eq(errno, EINTR);
+    ck_assert_int_eq(found, 1);
+    outer_settle(outer);
+}
+
+static void *connect_soon(void *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*(uint16_t *)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)usleep(50000);
+    int peer = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ck_assert_int_eq(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+    return NULL;
+}
+
+static void *post_soon(void *unused)
+{
+    (void)unused;
+    (void)usleep(50000);
+    ck_assert(berth_loop_post(world_loop(), count_task, NULL));
+    return NULL;
+}
+
+static void sleep_beside(int outer, void *(*run)(void *), void *argument)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run, argument), 0);
+    outer_sleep(outer);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    outer_settle(outer);
+}
+
+CASE(connection_wakes_an_outer_loop, "loop.h", "one that has gone to sleep on epoll")
+{
+    host = host_listening("h");
+    int outer = outer_new();
+    for (unsigned i = 1; i <= 3; i++) {
+        sleep_beside(outer, connect_soon, &host->port);
+        ck_assert_uint_eq(host->new_connections, i);
+    }
+    world_close_noted();
+}
+
+CASE(post_wakes_an_outer_loop, "loop.h", "likewise")
+{
+    int outer = outer_new();
+    for (unsigned i = 1; i <= 3; i++) {
+        sleep_beside(outer, post_soon, NULL);
+        ck_assert_uint_eq(tasks, i);
+    }
+    world_close_noted();
 }
