@@ -195,6 +195,7 @@ struct berth__listener {
     berth__ready ready;
     const berth__listener_events *events;
     void *core;
+    bool lingers; /* the core's: SO_LINGER may be on, and connections inherit it */
     /* backend part */
     int descriptor;
     unsigned credit; /* connections that may still be taken */

@@ -326,7 +326,10 @@ berth_address berth_server_address(const berth_server *server)
 int berth_server_descriptor(const berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    return server->listener != NULL ? server->listener->descriptor : -1;
+    if (server->listener == NULL)
+        return -1;
+    server->listener->lingers = true; /* for all that is known from here on */
+    return server->listener->descriptor;
 }
 
 int berth_server_max_pending_connections(const berth_server *server)

@@ -258,6 +258,13 @@ static bool is_open(berth__backend *backend, int descriptor)
            EBADF;
 }
 
+/* Whether a program may have set SO_LINGER of what the server has accepted. */
+static bool may_linger(const berth_server *server)
+{
+    return SLOT(server, incoming_connection) != NULL ||
+           (server->listener != NULL && server->listener->lingers);
+}
+
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
 static void serve(berth_server *server, int descriptor, bool at_hand)
 {
@@ -268,8 +275,11 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     berth_socket *socket = NULL;
     if (!server->object.freed)
         socket = berth__socket_accept(server, descriptor, at_hand, address, &error);
-    if (socket != NULL && at_hand)
+    if (socket != NULL && at_hand) {
         server->arriving_as = NULL; /* the socket has taken it over, however it ends */
+        if (may_linger(server))
+            socket->stream->lingers = true;
+    }
     if (socket != NULL && !keep_names(server, socket, descriptor)) {
         socket->handlers = NULL;
         berth_socket_free(socket);

@@ -20,7 +20,10 @@
 int berth_socket_descriptor(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    return socket->stream != NULL ? socket->stream->descriptor : -1;
+    if (socket->stream == NULL)
+        return -1;
+    socket->stream->lingers = true; /* for all that is known from here on */
+    return socket->stream->descriptor;
 }
 
 /* What a name can be asked of, or NULL. */

@@ -337,3 +337,48 @@ CASE(linger_does_not_stop_the_loop, "0063 Q24",
     ck_assert_uint_lt(now() - start, 10000);
     free(bytes);
 }
+
+static void set_seconds(int descriptor)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 20};
+    ck_assert_int_eq(setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+}
+
+static void set_seconds_of_incoming(berth_server *server, int descriptor, void *user)
+{
+    (void)user;
+    set_seconds(descriptor);
+    berth_server_base_incoming_connection(server, descriptor);
+}
+
+CASE(linger_by_a_descriptor, "0063 Q24",
+     "set on the descriptor of a socket, of a listener, or in incoming_connection")
+{
+    real_kernel_only();
+    static const berth_server_handlers plain = {0};
+    static const berth_server_handlers setting = {.incoming_connection = set_seconds_of_incoming};
+    uint8_t *bytes = scene_pattern(3 << 20, 8);
+    uint64_t start = now();
+    for (int which = 0; which < 3; which++) {
+        berth_server *server = berth_server_new(world_loop(), which == 2 ? &setting : &plain, NULL);
+        ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
+        if (which == 1)
+            set_seconds(berth_server_descriptor(server));
+        peer = world_connect_to(BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
+        UNTIL(berth_server_has_pending_connections(server));
+        berth_socket *socket = berth_server_next_pending_connection(server);
+        if (which == 0)
+            set_seconds(berth_socket_descriptor(socket));
+        int seconds = 0;
+        ck_assert(berth_socket_get_option(socket, BERTH_OPTION_LINGER, &seconds));
+        ck_assert_int_eq(seconds, 20);
+        berth_socket_write(socket, bytes, 3 << 20);
+        berth_socket_flush(socket);
+        berth_socket_abort(socket);
+        berth_loop_turn(world_loop(), 0);
+        berth_server_free(server);
+        world_settle();
+    }
+    ck_assert_uint_lt(now() - start, 10000);
+    free(bytes);
+}
