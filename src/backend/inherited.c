@@ -124,7 +124,8 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
 }
 
 static int dial(berth__backend *backend, const berth_address *address, uint16_t port,
-                const berth__options *options, int *ret_descriptor)
+                const berth__options *options,
+                int *ret_descriptor) /* NOLINT(readability-non-const-parameter) */
 {
     (void)options;
     (void)backend;
@@ -167,7 +168,8 @@ static int reserve(berth__backend *backend)
 }
 
 static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
-                     berth__close_mode mode, int *spare)
+                     berth__close_mode mode,
+                     int *spare) /* NOLINT(readability-non-const-parameter) */
 {
     (void)backend;
     (void)listener;

@@ -135,10 +135,6 @@ void berth__uring_poll_listener(uring_backend *uring, berth__listener *listener)
 /* Prepares the end of an operation; false if the kernel takes no more. */
 bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation);
 
-/* Prepares a poll, of one event; false likewise. */
-bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
-                       unsigned operation);
-
 /* Takes in the completions that are there; calls no event. */
 void berth__uring_reap(uring_backend *uring);
 

@@ -295,9 +295,9 @@ static void check_in_use(berth_socket *socket, int descriptor)
 CASE(own_descriptor_is_refused, "S3.5 Q7",
      "a socket that is given its own descriptor, or that of another of its loop, goes on as it was")
 {
-    struct host *host = host_listening("h");
+    host = host_listening("h");
     struct peer *peer;
-    struct actor *actor = host_connect(host, "s", &peer);
+    actor = host_connect(host, "s", &peer);
     struct actor *other = actor_new("o");
     struct actor *client = actor_connected("c", &peer);
     struct actor *bound = actor_new("b");
@@ -329,7 +329,7 @@ CASE(own_descriptor_is_refused, "S3.5 Q7",
 CASE(own_listener_is_refused, "S1.58 S1.59 Q7",
      "a server that is given its own listener, or that of another")
 {
-    struct host *host = host_listening("h");
+    host = host_listening("h");
     struct host *other = host_new("o");
     int descriptor = berth_server_descriptor(host->server);
     ck_assert(!berth_server_set_descriptor(host->server, descriptor));
@@ -361,7 +361,7 @@ CASE(incoming_is_adopted_twice, "Q7 Q8",
         case_skip("the descriptors of the simulated kernel are large numbers");
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
     ck_assert_ptr_nonnull(server);
-    struct actor *actor = actor_new("s");
+    actor = actor_new("s");
     adopter = actor->socket;
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     struct peer *peer = world_connect(berth_server_port(server));
