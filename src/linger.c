@@ -46,7 +46,7 @@ static void start(berth__lingering *lingering)
                           berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
 }
 
-static void finish(berth__lingering *lingering)
+static void finish(berth__lingering *lingering, berth__close_mode mode)
 {
     berth_loop *loop = lingering->loop;
     berth__stream *stream = lingering->stream;
@@ -59,7 +59,13 @@ static void finish(berth__lingering *lingering)
     if (place.roll != NULL)
         place.roll->lingering--;
     berth__place_give_up(place);
-    berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_COPY);
+    berth__loop_close_stream(loop, stream, NULL, mode);
+}
+
+/* A bound has been reached: closing alone would not stop the peer where others hold copies. */
+static void give_up(berth__lingering *lingering)
+{
+    finish(lingering, BERTH__CLOSE_NORMAL);
 }
 
 /* Whether the peer has taken output since, and there is more of it. */
@@ -74,7 +80,7 @@ static bool moves(berth__lingering *lingering)
 static void time_is_over(berth__lingering *lingering)
 {
     if (++lingering->times >= BERTH__LINGER_TIMES || !moves(lingering)) {
-        finish(lingering);
+        give_up(lingering);
         return;
     }
     unlist(lingering);
@@ -86,7 +92,7 @@ size_t berth__linger_cut(berth_loop *loop, size_t most)
 {
     size_t cut = 0;
     for (; cut < most && loop->lingering != NULL; cut++)
-        finish(loop->lingering);
+        give_up(loop->lingering);
     loop->counts.lingers_cut += cut;
     return cut;
 }
@@ -102,13 +108,13 @@ static void received(berth__stream *stream, const void *data, size_t size)
     berth__lingering *lingering = stream->ready.owner;
     lingering->bytes += size;
     if (lingering->bytes >= BERTH__LINGER_BYTES)
-        finish(lingering);
+        give_up(lingering);
 }
 
 static void receive_ended(berth__stream *stream, int error)
 {
     (void)error;
-    finish(stream->ready.owner);
+    finish(stream->ready.owner, BERTH__CLOSE_COPY);
 }
 
 static void never_sent(berth__stream *stream, ptrdiff_t result)
@@ -150,7 +156,7 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     berth__lingering *lingering = make(loop);
     if (lingering == NULL) {
         berth__place_give_up(place);
-        berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_COPY);
+        berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
         return;
     }
     lingering->loop = loop;
@@ -183,7 +189,7 @@ uint64_t berth__linger_step(berth_loop *loop)
 void berth__linger_end(berth_loop *loop)
 {
     while (loop->lingering != NULL)
-        finish(loop->lingering);
+        give_up(loop->lingering);
 }
 
 void berth__linger_renew(berth_loop *loop)

@@ -417,6 +417,9 @@ static void end_gracefully(berth_socket *socket)
                  operations->shutdown_send(loop->backend, socket->stream) == 0;
     bool may_linger = shown && socket->spoken && !socket->send_failed && !ending->ended;
     bool heard = socket->heard;
+    /* Else a peer that takes no notice of the end, and goes on sending, has to be stopped: a copy
+     * of the descriptor would let it wait for ever. */
+    bool enough = shown && (ending->ended || (socket->spoken && !heard));
     berth__place place = {0};
     if (may_linger)
         place = berth__guard_take_place(socket);
@@ -429,7 +432,8 @@ static void end_gracefully(berth_socket *socket)
         return;
     }
     berth__place_give_up(place);
-    berth__loop_close_stream(loop, stream, leased, shown ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);
+    berth__loop_close_stream(loop, stream, leased,
+                             enough ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);
 }
 
 void berth__socket_end(berth_socket *socket)

@@ -88,6 +88,12 @@ void berth__epoll_await_connect(epoll_backend *epoll, berth__stream *stream)
     (void)register_stream(epoll, stream, true);
 }
 
+/* The next send tells where it cannot be registered. */
+void berth__epoll_await_break(epoll_backend *epoll, berth__stream *stream)
+{
+    (void)register_stream(epoll, stream, false);
+}
+
 /* Returns whether one has failed, so that there is something to run. */
 static bool register_listed(epoll_backend *epoll)
 {

@@ -91,6 +91,9 @@ void berth__epoll_list(epoll_backend *epoll, berth__stream *stream);
 /* Registers a stream whose connection is being made. */
 void berth__epoll_await_connect(epoll_backend *epoll, berth__stream *stream);
 
+/* Registers a stream whose input has ended, so that a reset behind the end is noticed. */
+void berth__epoll_await_break(epoll_backend *epoll, berth__stream *stream);
+
 /* ---- epoll_listen.c ------------------------------------------------------------------------ */
 
 int berth__epoll_listen(berth__backend *backend, berth__listener *listener,

@@ -106,6 +106,8 @@ void berth__epoll_renew_stream(berth__backend *backend, berth__stream *stream)
         berth__epoll_await_connect(epoll, stream);
     else if (!stream->ended)
         berth__epoll_list(epoll, stream);
+    else if (stream->error == 0)
+        berth__epoll_await_break(epoll, stream);
     if (stream->receiving && (stream->flags & READABLE))
         stream->ready.pending |= BERTH__READY_RECEIVE;
     if (stream->ready.pending != 0)

@@ -516,6 +516,93 @@ CASE(child_completes_a_connect, "reliability 23", "an attempt under way is the c
     end_child(child);
 }
 
+CASE(child_notices_a_reset_behind_an_end, "reliability 23",
+     "a connection whose peer had ended its direction is watched on")
+{
+    set_up();
+    int client = dial(host->port);
+    struct actor *which = host_take_actor(host, "s");
+    berth_socket_set_half_close(which->socket, true);
+    shutdown(client, SHUT_WR);
+    UNTIL(which->finishes == 1);
+    world_settle();
+    int ready[2];
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(client);
+        MUST(berth_loop_after_fork(world_loop()));
+        world_turn();
+        close(ready[1]);
+        close(ready[0]);
+        UNTIL(which->disconnects == 1);
+        MUST(berth_socket_was_reset(which->socket));
+        berth_loop_free(world_loop());
+        _exit(0);
+    }
+    close(ready[1]);
+    char byte;
+    ck_assert_int_eq(read(ready[0], &byte, 1), 0);
+    close(ready[0]);
+    struct linger at_once = {.l_onoff = 1};
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(client);
+    end_child(child);
+}
+
+/* ---- ends that a child's copies must not hide --------------------------------------------------
+ */
+
+/* Sends on, whatever it might read, until that fails. */
+static void assert_is_stopped(int client)
+{
+    static const char bytes[65536];
+    unsigned waits = 0;
+    while (waits < PATIENCE * 100) {
+        world_turn();
+        ssize_t sent = send(client, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN)
+            return;
+        if (sent < 0) {
+            usleep(10000);
+            waits++;
+        }
+    }
+    ck_assert_msg(false, "the peer may still send");
+}
+
+static void end_beside_a_child(bool answers)
+{
+    set_up();
+    int client = dial(host->port);
+    struct actor *which = host_take_actor(host, "s");
+    say(client, "hello");
+    UNTIL(actor_has(which, "hello"));
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(client);
+        for (;;)
+            pause();
+    }
+    if (answers)
+        actor_say(which, "bye");
+    berth_socket_disconnect_from_host(which->socket);
+    assert_is_stopped(client);
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    close(client);
+}
+
+CASE(end_stops_a_peer_that_sends_on, "0064", "after a farewell, although a child has a copy")
+{
+    end_beside_a_child(true);
+}
+
+CASE(end_without_a_word_stops_a_peer, "0064", "likewise")
+{
+    end_beside_a_child(false);
+}
+
 /* ---- inside handlers ---------------------------------------------------------------------------
  */
 
