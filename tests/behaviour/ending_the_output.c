@@ -312,6 +312,7 @@ CASE(output_of_a_pending_socket_is_ended, "S2.9",
     UNTIL(host->new_connections == 1);
     peer_shutdown(peer);
     world_settle();
+    ck_assert_ptr_nonnull(pending);
     berth_socket_set_half_close(pending, true);
     berth_socket_shutdown_send(pending);
     ck_assert(peer_saw_end(peer));

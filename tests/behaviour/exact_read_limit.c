@@ -190,6 +190,7 @@ CASE(pending_limit_is_exact, "design 5", "of a connection that nobody has taken"
     peer_send(peer, bytes, 3000);
     UNTIL(host->new_connections == 1);
     berth_socket *socket = host->server->pending;
+    ck_assert_ptr_nonnull(socket);
     UNTIL(berth_socket_bytes_available(socket) == 1000);
     world_settle();
     ck_assert_uint_eq(berth_socket_bytes_available(socket), 1000);

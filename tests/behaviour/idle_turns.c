@@ -30,6 +30,7 @@ static void stop(berth_timer *timer, void *user)
 static uint64_t turns_of_a_while(void)
 {
     berth_timer *timer = berth_timer_new(world_loop(), stop, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 300, 0);
     uint64_t before = loop_counts().turns;
     ck_assert_int_eq(berth_loop_run(world_loop()), 0);
