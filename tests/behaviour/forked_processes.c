@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -44,13 +45,32 @@ static void real_kernel_only(void)
         }                                                                                  \
     } while (0)
 
+/* Check keeps a file of what has been asserted, whose place a child shares with its parent. */
+static void forget_checks_file(void)
+{
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    MUST(nothing >= 0);
+    for (int number = 3; number < 32; number++) {
+        char path[40];
+        char target[256];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", number);
+        ssize_t size = readlink(path, target, sizeof target - 1);
+        target[size > 0 ? size : 0] = '\0';
+        if (strstr(target, "/check_") != NULL)
+            MUST(dup3(nothing, number, O_CLOEXEC) == number);
+    }
+    close(nothing);
+}
+
 static pid_t begin_child(void)
 {
     fflush(NULL);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
-    if (child == 0)
+    if (child == 0) {
+        forget_checks_file();
         alarm(PATIENCE);
+    }
     return child;
 }
 
