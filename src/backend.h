@@ -195,7 +195,8 @@ struct berth__listener {
     berth__ready ready;
     const berth__listener_events *events;
     void *core;
-    bool lingers; /* the core's: SO_LINGER may be on, and connections inherit it */
+    bool lingers; /* the core's: SO_LINGER is on, and connections inherit it */
+    bool asked;   /* likewise: a program has asked for the descriptor, and may have set that */
     /* backend part */
     int descriptor;
     unsigned credit; /* connections that may still be taken */
@@ -381,6 +382,8 @@ typedef struct berth__backend_operations {
     /* Bytes that were sent and that the peer's kernel has not acknowledged; to be asked after
      * shutdown_send. */
     size_t (*in_transit)(berth__backend *backend, const berth__stream *stream);
+    /* Whether some output waits for the peer to make room; likewise. */
+    bool (*has_unsent)(berth__backend *backend, const berth__stream *stream);
     int (*option)(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
                   bool set);
     void (*discard)(berth__backend *backend,

@@ -3,14 +3,14 @@
  *
  * Closing a TCP socket that holds unread input, or that receives more of it, makes the kernel send
  * a reset, and throw away what it still has to send; at some peers that destroys even what they
- * have received and not read. So a stream whose peer has spoken, or has not acknowledged all output
- * and may still speak, ends its sending direction, reads and throws away what comes, and closes
+ * have received and not read. So a stream whose peer has spoken, or that has output for which the
+ * peer has no room yet, ends its sending direction, reads and throws away what comes, and closes
  * when the peer has ended too, or when a bound of time or bytes is reached. As long as the peer
  * takes output the time begins anew. Freeing the loop waits for lingering streams, within a bound
  * of its own.
  *
- * Where the peer has not spoken and its kernel has acknowledged all, the stream is closed at once:
- * a word that comes later is answered with a reset, behind all of the output.
+ * Where the peer has not spoken and all output has left this kernel, the stream is closed at once:
+ * a word that comes later is answered with a reset, which follows all of the output.
  */
 #ifndef BERTH_LINGER_H
 #define BERTH_LINGER_H

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 
 #define MOST_ATTEMPTS 10000
 
@@ -31,6 +32,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool locked; /* by fork */
 static berth_loop *loops;
 static unsigned forks;
+static atomic_bool copied; /* somebody may hold copies of what was open then */
 
 static bool take(pthread_mutex_t *mutex)
 {
@@ -67,6 +69,7 @@ static void release(berth_loop *loop)
 
 static void in_parent(void)
 {
+    atomic_store_explicit(&copied, true, memory_order_relaxed);
     if (!locked)
         return;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop)
@@ -90,6 +93,7 @@ static void inherit(berth_loop *loop)
 
 static void in_child(void)
 {
+    atomic_store_explicit(&copied, true, memory_order_relaxed);
     forks++;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         inherit(loop);
@@ -109,6 +113,11 @@ bool berth__process_watch(void)
 {
     pthread_once(&once, watch);
     return watched;
+}
+
+bool berth__process_copied(void)
+{
+    return atomic_load_explicit(&copied, memory_order_relaxed);
 }
 
 unsigned berth__process_forks(void)

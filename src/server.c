@@ -328,7 +328,7 @@ int berth_server_descriptor(const berth_server *server)
     BERTH__OWN_THREAD(server->object.loop);
     if (server->listener == NULL)
         return -1;
-    server->listener->lingers = true; /* for all that is known from here on */
+    server->listener->asked = true;
     return server->listener->descriptor;
 }
 

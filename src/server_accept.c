@@ -261,8 +261,20 @@ static bool is_open(berth__backend *backend, int descriptor)
 /* Whether a program may have set SO_LINGER of what the server has accepted. */
 static bool may_linger(const berth_server *server)
 {
-    return SLOT(server, incoming_connection) != NULL ||
-           (server->listener != NULL && server->listener->lingers);
+    berth__backend *backend = server->object.loop->backend;
+    berth__listener *listener = server->listener;
+    if (SLOT(server, incoming_connection) != NULL)
+        return true;
+    if (listener == NULL)
+        return false;
+    if (listener->asked) {
+        int seconds = -1;
+        (void)backend->operations->option(backend, listener->descriptor, BERTH_OPTION_LINGER,
+                                          &seconds, false);
+        listener->lingers = seconds >= 0;
+        listener->asked = false;
+    }
+    return listener->lingers;
 }
 
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */

@@ -25,6 +25,7 @@
 #include "handshake/refusal.h"
 #include "linger.h"
 #include "memory.h"
+#include "process.h"
 #include "server.h"
 #include "text.h"
 
@@ -405,33 +406,47 @@ BERTH__RARE static bool wants_reset(const berth_socket *socket)
     return seconds == 0;
 }
 
-/* The peer is shown the end before the handlers run, since the kernel may hold the last segment
- * back for it, and a peer that speaks meanwhile would have it thrown away. Whether closing could
- * still destroy output is asked when they have returned: see linger.h. */
-static void end_gracefully(berth_socket *socket)
+/* Whether the peer has to be shown the end before the handlers run: it still waits for it, or the
+ * kernel holds the last segment back, or others may hold copies of the descriptor, which closing
+ * would not end: of one that a program knows, or after a fork. */
+static bool has_to_be_shown(const berth_socket *socket, bool known)
+{
+    return !socket->stream->ended || socket->corked || known || berth__process_copied();
+}
+
+/* Whether closing the stream could destroy output: see linger.h. Asked when the handlers of the end
+ * have returned, since a peer may speak while they run. */
+static bool could_lose(berth_loop *loop, const berth__stream *stream, bool heard)
+{
+    const berth__backend_operations *operations = loop->backend->operations;
+    return heard || operations->has_input(loop->backend, stream) ||
+           operations->has_unsent(loop->backend, stream);
+}
+
+static void end_gracefully(berth_socket *socket, bool known)
 {
     berth_loop *loop = socket->object.loop;
     const berth__backend_operations *operations = loop->backend->operations;
-    const berth__stream *ending = socket->stream;
-    bool shown = !berth__loop_inherited(loop) &&
+    bool ended = socket->stream->ended;
+    bool shown = !berth__loop_inherited(loop) && has_to_be_shown(socket, known) &&
                  operations->shutdown_send(loop->backend, socket->stream) == 0;
-    bool may_linger = shown && socket->spoken && !socket->send_failed && !ending->ended;
+    bool may_linger = shown && socket->spoken && !socket->send_failed && !ended;
     bool heard = socket->heard;
-    /* Else a peer that takes no notice of the end, and goes on sending, has to be stopped: a copy
-     * of the descriptor would let it wait for ever. */
-    bool enough = shown && (ending->ended || (socket->spoken && !heard));
+    bool answered = socket->spoken && !heard;
     berth__place place = {0};
     if (may_linger)
         place = berth__guard_take_place(socket);
     berth__chunk *leased;
     berth__stream *stream = berth__socket_let_go(socket, &leased);
     announce_end(socket, stream);
-    if (may_linger && (heard || operations->in_transit(loop->backend, stream) > 0 ||
-                       operations->has_input(loop->backend, stream))) {
+    if (may_linger && could_lose(loop, stream, heard)) {
         berth__linger(loop, stream, place);
         return;
     }
     berth__place_give_up(place);
+    /* Else a peer that takes no notice of the end, and goes on sending, has to be stopped: a copy
+     * of the descriptor would let it wait for ever. */
+    bool enough = shown ? ended || answered : ended && !berth__process_copied();
     berth__loop_close_stream(loop, stream, leased,
                              enough ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);
 }
@@ -439,10 +454,11 @@ static void end_gracefully(berth_socket *socket)
 void berth__socket_end(berth_socket *socket)
 {
     bool graceful = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
-    if (socket->stream->lingers && wants_reset(socket))
+    bool known = socket->stream->lingers;
+    if (known && wants_reset(socket))
         end_at_once(socket, BERTH__CLOSE_RESET);
     else if (graceful)
-        end_gracefully(socket);
+        end_gracefully(socket, known);
     else
         end_at_once(socket, BERTH__CLOSE_NORMAL);
 }

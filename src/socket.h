@@ -122,6 +122,7 @@ struct berth_socket {
     bool failing : 1;     /* handlers are being told that it could not begin */
     bool was_reset : 1;   /* the peer has reset the connection; until the next begins */
     bool awaited : 1;     /* a wait for something else than the end is on the stack */
+    bool corked : 1;      /* the kernel may hold the last segment back, for the end */
     uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 

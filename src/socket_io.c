@@ -446,6 +446,8 @@ static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
         hint = BERTH__SEND_MORE;
     else if (ending)
         hint = BERTH__SEND_LAST;
+    if (hint != BERTH__SEND_ONLY)
+        socket->corked = true;
     return backend->operations->send(backend, stream, data, size, hint);
 }
 

@@ -151,7 +151,8 @@ BERTH_API uint16_t berth_server_port(const berth_server *server);
 /** The address listened on, BERTH_ADDRESS_ANY included; null when not listening. */
 BERTH_API berth_address berth_server_address(const berth_server *server);
 
-/** The listening descriptor, which stays the server's; -1 when not listening. */
+/** The listening descriptor, which stays the server's; -1 when not listening. Connections inherit
+ * options that are set on it; set SO_LINGER before the next connection is accepted. */
 BERTH_API int berth_server_descriptor(const berth_server *server);
 
 /**

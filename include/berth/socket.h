@@ -552,12 +552,13 @@ BERTH_API void berth_socket_shutdown_send(berth_socket *socket);
  *
  * The last bytes arrive. The peer is shown the end at once, before `disconnected` is called and
  * whoever else holds a copy of the descriptor. Behind the program's back the loop then keeps the
- * descriptor, while the peer has not acknowledged all output or has spoken and may speak on, and
+ * descriptor, if the peer has spoken and may speak on, or has no room yet for all output, and
  * throws away what comes: since a word of the peer that finds the connection closed is answered
- * with a reset, which destroys what is still on its way. That ends with the peer's own end; or
- * after 2 seconds in which it has acknowledged nothing, a minute in all, or 1 MiB thrown away. A
- * peer that is slower than that and speaks after it loses what it has not got by then. A program
- * has to let the loop run, or free it: see berth_loop_linger_time.
+ * with a reset, which destroys what has not left. That ends with the peer's own end; or after 2
+ * seconds in which it has acknowledged nothing, a minute in all, or 1 MiB thrown away. A peer that
+ * is slower than that and speaks after it loses what it has not got by then; and so does one that
+ * speaks for the first time after the end, if the network has lost a segment and none was sent
+ * again. A program has to let the loop run, or free it: see berth_loop_linger_time.
  */
 BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
 

@@ -592,6 +592,12 @@ static size_t in_transit(berth__backend *backend, const berth__stream *stream)
     return berth__inet_in_transit(stream->descriptor);
 }
 
+static bool has_unsent(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    return berth__inet_has_unsent(stream->descriptor);
+}
+
 static const berth__backend_operations operations = {
     .name = "epoll",
     .destroy = destroy,
@@ -624,6 +630,7 @@ static const berth__backend_operations operations = {
     .name_of = name_of,
     .has_input = has_input,
     .in_transit = in_transit,
+    .has_unsent = has_unsent,
     .option = option,
     .discard = discard,
     .reserve = reserve,

@@ -55,6 +55,9 @@ bool berth__inet_has_input(int descriptor);
 /* Bytes of output that the peer's kernel has not acknowledged, once the direction was ended. */
 size_t berth__inet_in_transit(int descriptor);
 
+/* Whether some of it waits in this kernel for the peer to make room. */
+bool berth__inet_has_unsent(int descriptor);
+
 /* Takes the time to wait of SO_LINGER away: closing must not stop a loop. Returns what it was in
  * seconds; 0 for an end that resets, which stays; -1 for none. */
 int berth__inet_tame_linger(int descriptor);

@@ -111,6 +111,13 @@ size_t berth__inet_in_transit(int descriptor)
     return failed == 0 && bytes > 1 ? (size_t)bytes - 1 : 0; /* the end counts as one */
 }
 
+bool berth__inet_has_unsent(int descriptor)
+{
+    int bytes = 0;
+    int failed = BERTH__SYSTEM("ioctl", ioctl(descriptor, SIOCOUTQNSD, &bytes));
+    return failed == 0 && bytes > 0;
+}
+
 int berth__inet_tame_linger(int descriptor)
 {
     int seconds = -1;

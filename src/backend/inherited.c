@@ -305,6 +305,13 @@ static size_t in_transit(berth__backend *backend, const berth__stream *stream)
     return 0;
 }
 
+static bool has_unsent(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return false;
+}
+
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
@@ -350,6 +357,7 @@ static const berth__backend_operations inherited_operations = {
     .name_of = name_of,
     .has_input = has_input,
     .in_transit = in_transit,
+    .has_unsent = has_unsent,
     .option = option,
     .discard = discard,
     .reserve = reserve,

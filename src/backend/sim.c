@@ -791,6 +791,7 @@ static const berth__backend_operations sim_operations = {
     .name_of = berth__sim_name_of,
     .has_input = berth__sim_has_input,
     .in_transit = berth__sim_in_transit,
+    .has_unsent = berth__sim_has_unsent,
     .option = berth__sim_option,
     .discard = sim_discard,
     .reserve = sim_reserve,

@@ -160,3 +160,10 @@ size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *strea
     (void)stream;
     return 0;
 }
+
+bool berth__sim_has_unsent(berth__backend *backend, const berth__stream *stream)
+{
+    (void)backend;
+    (void)stream;
+    return false;
+}
