@@ -464,13 +464,16 @@ static inline void berth__ready_add(berth__ready_list *list, berth__ready *ready
     ready->pending = (uint8_t)(ready->pending | bits);
     if (ready->queued)
         return;
-    berth__ready_line *line = &list->lines[ready->line];
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    if (ready->line != BERTH__LINE_STREAMS) {
+        line = &list->lines[ready->line];
+        list->rare++;
+    }
     ready->queued = true;
     ready->next = NULL;
     *line->last = ready;
     line->last = &ready->next;
     list->count++;
-    list->rare += ready->line != BERTH__LINE_STREAMS;
 }
 
 /* Takes out the first record of a line that is not empty. */

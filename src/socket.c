@@ -80,10 +80,8 @@ void berth__socket_fail(berth_socket *socket, berth_error error, int number, ber
     BERTH__CALL(socket, error_occurred, socket, error);
 }
 
-bool berth__socket_is_copy(berth_socket *socket, berth__attempt attempt)
+bool berth__socket_refuse_copy(berth_socket *socket, berth__attempt attempt)
 {
-    if (!socket->object.loop->inherited)
-        return false;
     berth__socket_set_error(socket, berth__class_of(ECHILD), ECHILD, attempt);
     return true;
 }

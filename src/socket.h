@@ -133,7 +133,12 @@ berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool ac
                                    struct berth__tally_entry *address, int *ret_error);
 
 /* Whether it is a copy that fork has made, which cannot do what was tried; the error says so. */
-bool berth__socket_is_copy(berth_socket *socket, berth__attempt attempt);
+bool berth__socket_refuse_copy(berth_socket *socket, berth__attempt attempt);
+
+static inline bool berth__socket_is_copy(berth_socket *socket, berth__attempt attempt)
+{
+    return socket->object.loop->inherited && berth__socket_refuse_copy(socket, attempt);
+}
 
 /* Ends the connection at once, output dropped; input that was received can still be read. */
 void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
