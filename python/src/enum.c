@@ -1,10 +1,12 @@
 /*
- * Values in passing: enumerations and ports.
+ * Values in passing: enumerations, ports and texts.
  *
  * Of the enumerations that C hands out the classes are Python's (berth/_enums.py), which
  * registers them here with their members by number. Numbers begin at -1, as Qt's errors do.
  */
 #include "module.h"
+
+#include <string.h>
 
 enum {
     MOST = 40
@@ -42,6 +44,16 @@ int bpy_port_convert(PyObject *object, void *ret_port)
     }
     *(uint16_t *)ret_port = (uint16_t)port;
     return 1;
+}
+
+const char *bpy_text_of(PyObject *string)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(string, &size);
+    if (text == NULL || strlen(text) == (size_t)size)
+        return text;
+    PyErr_SetString(PyExc_ValueError, "embedded null character");
+    return NULL;
 }
 
 static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)

@@ -72,10 +72,12 @@ static bool convert(PyObject *object, berth_address *ret_address)
     if (object == Py_None)
         return true;
     if (PyUnicode_Check(object)) {
-        const char *text = PyUnicode_AsUTF8(object);
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(object, &size);
         if (text == NULL)
             return false;
-        berth_address_parse(text, ret_address);
+        if (strlen(text) == (size_t)size) /* else there is more behind a NUL */
+            berth_address_parse(text, ret_address);
         return true;
     }
     if (PyLong_Check(object) && !is_special(object)) {
@@ -193,7 +195,7 @@ static PyObject *address_scope(PyObject *self, PyObject *Py_UNUSED(none))
 
 static PyObject *address_set_scope(PyObject *self, PyObject *scope)
 {
-    const char *text = PyUnicode_Check(scope) ? PyUnicode_AsUTF8(scope) : NULL;
+    const char *text = PyUnicode_Check(scope) ? bpy_text_of(scope) : NULL;
     if (text == NULL)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "setScopeId() takes a str");
     berth_address *address = address_of(self);

@@ -262,6 +262,7 @@ int bpy_host_address_ready_types(PyObject *module);
 
 int bpy_error_number(berth_error error); /* Qt's */
 int bpy_port_convert(PyObject *object, void *ret_port);
+const char *bpy_text_of(PyObject *string); /* of a str; raises ValueError for a NUL in it */
 bool bpy_proxy_parse(PyObject *args, PyObject **ret_proxy, berth_proxy *ret_value);
 
 /* ---- the others ---- */

@@ -11,12 +11,14 @@
  */
 #include "module.h"
 
+#include <limits.h>
 #include <string.h>
 
 typedef struct server {
     bpy_endpoint end;
     berth_server *native; /* NULL until it is needed */
-    PyObject *added;      /* list of sockets put into the queue by the program, or NULL */
+    PyObject *added;      /* sockets that the program has put into the queue: a dictionary of weak
+                             references by address; NULL if there never was one */
     int limit;
     unsigned accepted; /* connections, for waits to see whether more came */
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed since */
@@ -172,13 +174,14 @@ static void destroy_added(server *self)
 {
     PyObject *added = self->added;
     self->added = NULL;
-    for (Py_ssize_t i = 0; added != NULL && i < PyList_GET_SIZE(added); i++) {
-        PyObject *weak = PyList_GET_ITEM(added, i);
-        PyObject *socket = PyObject_CallNoArgs(weak);
+    PyObject *all = added != NULL ? PyDict_Values(added) : NULL; /* slots are called meanwhile */
+    for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
+        PyObject *socket = PyObject_CallNoArgs(PyList_GET_ITEM(all, i));
         if (socket != NULL && socket != Py_None)
             bpy_object_destroy((bpy_object *)socket);
         Py_XDECREF(socket);
     }
+    Py_XDECREF(all);
     Py_XDECREF(added);
 }
 
@@ -283,7 +286,8 @@ static PyObject *server_set_descriptor(PyObject *object, PyObject *value)
         return NULL;
     if (self->listened)
         Py_RETURN_FALSE;
-    if (berth_server_set_descriptor(self->native, (int)descriptor))
+    if (descriptor >= 0 && descriptor <= INT_MAX &&
+        berth_server_set_descriptor(self->native, (int)descriptor))
         return listened(self, true);
     if (descriptor == -1)
         bpy_endpoint_fail(&self->end, -1, "Unknown error");
@@ -327,6 +331,30 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 
 /* ---- connections ---- */
 
+/* From here on the socket is not the queue's; false with an exception. */
+static bool forget_added(server *self, PyObject *socket)
+{
+    PyObject *key = PyLong_FromVoidPtr(socket);
+    int there = key != NULL ? PyDict_Contains(self->added, key) : -1;
+    if (there > 0)
+        there = PyDict_DelItem(self->added, key);
+    Py_XDECREF(key);
+    return there >= 0;
+}
+
+static bool remember_added(server *self, PyObject *socket)
+{
+    if (self->added == NULL)
+        self->added = PyDict_New();
+    PyObject *key = PyLong_FromVoidPtr(socket);
+    PyObject *weak = PyWeakref_NewRef(socket, NULL);
+    bool good = self->added != NULL && key != NULL && weak != NULL &&
+                PyDict_SetItem(self->added, key, weak) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(weak);
+    return good;
+}
+
 static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
 {
     server *self = (server *)object;
@@ -336,7 +364,10 @@ static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
         self->native != NULL ? berth_server_base_next_pending_connection(self->native) : NULL;
     if (native == NULL)
         Py_RETURN_NONE;
-    return bpy_socket_from_native(native, &self->end.object);
+    PyObject *socket = bpy_socket_from_native(native, &self->end.object);
+    if (socket != NULL && self->added != NULL && !forget_added(self, socket))
+        Py_CLEAR(socket);
+    return socket;
 }
 
 static PyObject *server_incoming(PyObject *object, PyObject *value)
@@ -345,7 +376,8 @@ static PyObject *server_incoming(PyObject *object, PyObject *value)
     long descriptor = PyLong_AsLong(value);
     if ((descriptor == -1 && PyErr_Occurred()) || !need_native(self))
         return NULL;
-    berth_server_base_incoming_connection(self->native, (int)descriptor);
+    berth_server_base_incoming_connection(self->native,
+                                          descriptor <= INT_MAX ? (int)descriptor : -1);
     Py_RETURN_NONE;
 }
 
@@ -359,14 +391,12 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
         return NULL;
     if (((bpy_object *)socket)->home != self->end.object.home)
         return PyErr_Format(PyExc_RuntimeError, "the socket lives in another thread");
-    if (self->added == NULL)
-        self->added = PyList_New(0);
-    PyObject *weak = self->added != NULL ? PyWeakref_NewRef(socket, NULL) : NULL;
-    int status = weak != NULL ? PyList_Append(self->added, weak) : -1;
-    Py_XDECREF(weak);
-    if (status < 0)
-        return NULL;
+    berth_server_counts before, after;
+    berth_server_statistics(self->native, &before);
     berth_server_add_pending_connection(self->native, native);
+    berth_server_statistics(self->native, &after);
+    if (after.added > before.added && !remember_added(self, socket))
+        return NULL;
     Py_RETURN_NONE;
 }
 

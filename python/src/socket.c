@@ -14,6 +14,7 @@
  */
 #include "socket.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -332,7 +333,7 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (!need_native(self))
         return NULL;
     if (PyUnicode_Check(target))
-        host = PyUnicode_AsUTF8(target);
+        host = bpy_text_of(target);
     else if (bpy_host_address_get(target, &address))
         host = berth_address_format(address, text, sizeof text);
     else
@@ -386,7 +387,7 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
         return NULL;
     int before = self->mode;
     self->mode = mode & READ_WRITE;
-    if (descriptor >= 0 && state == BERTH_STATE_CONNECTED &&
+    if (descriptor >= 0 && descriptor <= INT_MAX && state == BERTH_STATE_CONNECTED &&
         berth_socket_set_descriptor(self->native, (int)descriptor)) {
         self->given_up = false;
         bpy_thread_hand_over(self->end.object.home);

@@ -5,7 +5,8 @@ import unittest
 
 import _servers  # an application
 from berth.QtCore import QBuffer, QByteArray, QDataStream, QElapsedTimer, QIODevice
-from berth.QtNetwork import QAbstractSocket, QHostAddress, QNetworkInterface, QNetworkProxy
+from berth.QtNetwork import (QAbstractSocket, QHostAddress, QNetworkInterface, QNetworkProxy,
+                             QTcpSocket)
 
 
 class ByteArrays(unittest.TestCase):
@@ -134,6 +135,13 @@ class Addresses(unittest.TestCase):
         self.assertEqual(address.toString(), "fe80::1%eth0")
         address.setScopeId("")
         self.assertEqual(address.toString(), "fe80::1")
+
+    def test_no_text_is_cut_at_a_nul(self):
+        self.assertTrue(QHostAddress("127.0.0.1\0x").isNull())
+        with self.assertRaises(ValueError):
+            QHostAddress("fe80::1").setScopeId("lo\0x")
+        with self.assertRaises(ValueError):
+            QTcpSocket().connectToHost("127.0.0.1\0.example", 1)
 
     def test_the_addresses_of_this_host(self):
         self.assertIn(QHostAddress("127.0.0.1"), QNetworkInterface.allAddresses())
