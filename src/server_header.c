@@ -275,8 +275,8 @@ void berth__server_wake_guests(berth_server *server)
         return;
     berth__trust *trust = server->trust;
     uint64_t due = berth__after(berth__loop_clock(server->object.loop), trust->patience);
-    /* One that cannot be watched is tried again when accepting is looked at next. */
-    for (guest *one; (one = trust->held.first) != NULL && watch(one) == 0;) {
+    for (guest *one; (one = trust->held.first) != NULL;) {
+        (void)watch(one); /* one that cannot be watched ends when its time is over */
         take_out(one);
         append(&trust->silent, one);
         one->due = due;
