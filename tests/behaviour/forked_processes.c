@@ -118,13 +118,18 @@ static bool hears(int descriptor, const char *text)
     char heard[64] = "";
     size_t size = strlen(text);
     size_t count = 0;
-    while (count < size) {
-        ssize_t got = recv(descriptor, heard + count, size - count, 0);
-        if (got <= 0)
-            return false;
-        count += (size_t)got;
+    ssize_t got = 1;
+    while (count < size && got > 0) {
+        got = recv(descriptor, heard + count, size - count, 0);
+        count += got > 0 ? (size_t)got : 0;
     }
-    return memcmp(heard, text, size) == 0;
+    bool good = memcmp(heard, text, size) == 0;
+    if (!good)
+        fprintf(stderr, "\"%s\" in place of \"%s\", and then %s\n", heard, text,
+                got == 0  ? "the end"
+                : got < 0 ? strerror(errno)
+                          : "more");
+    return good;
 }
 
 /* ---- the parent's scene ------------------------------------------------------------------------
