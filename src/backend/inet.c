@@ -279,7 +279,9 @@ int berth__inet_check_stream(int descriptor)
         return error;
     if (state == TCP_LISTEN)
         return EINVAL;
-    if (state == TCP_CLOSE || state == TCP_SYN_SENT)
+    /* A peer that has reset the connection meanwhile has still a name: the stream ends by that. */
+    struct sockaddr_storage peer;
+    if (state == TCP_SYN_SENT || (state == TCP_CLOSE && peer_of_dead(descriptor, &peer) != 0))
         return ENOTCONN;
     return set_blocking(descriptor, true);
 }

@@ -404,6 +404,26 @@ CASE(handed_over_is_no_connection, "S5.8 Q7 workers.h",
     pool_ended(workers);
 }
 
+CASE(handed_over_connection_was_reset, "S2.9 workers.h",
+     "it is a connection that ends, as any other whose peer has gone")
+{
+    real_kernel_only();
+    berth_workers *workers = pool_started();
+    int client;
+    int near = connection_to(&client);
+    struct linger at_once = {.l_onoff = 1};
+    ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(client);
+    ck_assert(berth_workers_hand_over(workers, near));
+    SOON(atomic_load(&seen.entered) == 1);
+    SOON(all_connections(workers) == 0);
+    ck_assert_uint_eq(atomic_load(&seen.failed), 0);
+    ck_assert(berth_workers_hand_over(workers, connection_to(&client)));
+    assert_echo(client);
+    close(client);
+    pool_ended(workers);
+}
+
 CASE(connections_without_a_handler, "workers.h", "are closed")
 {
     real_kernel_only();
