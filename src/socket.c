@@ -430,7 +430,7 @@ static void end_gracefully(berth_socket *socket, bool known)
                  operations->shutdown_send(loop->backend, socket->stream) == 0;
     bool may_linger = shown && socket->spoken && !socket->send_failed && !ended;
     bool heard = socket->heard;
-    bool answered = socket->spoken && !heard;
+    bool answered = socket->spoken && !heard && !known;
     berth__place place = {0};
     if (may_linger)
         place = berth__guard_take_place(socket);
@@ -444,7 +444,8 @@ static void end_gracefully(berth_socket *socket, bool known)
     berth__place_give_up(place);
     /* Else a peer that takes no notice of the end, and goes on sending, has to be stopped: a copy
      * of the descriptor would let it wait for ever. */
-    bool enough = shown ? ended || answered : ended && !berth__process_copied();
+    bool alone = !berth__process_copied();
+    bool enough = shown ? ended || (answered && alone) : ended && alone;
     berth__loop_close_stream(loop, stream, leased,
                              enough ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);
 }

@@ -82,6 +82,15 @@ static void end_child(pid_t child)
                   (unsigned)status);
 }
 
+/* Ends a child that only holds its copies; what was to come beside it has not come from its end. */
+static void kill_child(pid_t child)
+{
+    int status = -1;
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status), "the child has ended before, by its alarm");
+}
+
 /* Has a child do something, and waits for its end. */
 static void have_child(void (*part)(void))
 {
@@ -596,13 +605,15 @@ static void assert_is_stopped(int client)
     ck_assert_msg(false, "the peer may still send");
 }
 
-static void end_beside_a_child(bool answers)
+static void end_beside_a_child(bool speaks, bool answers)
 {
     set_up();
     int client = dial(host->port);
     struct actor *which = host_take_actor(host, "s");
-    say(client, "hello");
-    UNTIL(actor_has(which, "hello"));
+    if (speaks) {
+        say(client, "hello");
+        UNTIL(actor_has(which, "hello"));
+    }
     pid_t child = begin_child();
     if (child == 0) {
         close(client);
@@ -612,20 +623,26 @@ static void end_beside_a_child(bool answers)
     if (answers)
         actor_say(which, "bye");
     berth_socket_disconnect_from_host(which->socket);
+    if (!speaks)
+        UNTIL(which->disconnects == 1);
     assert_is_stopped(client);
-    kill(child, SIGKILL);
-    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    kill_child(child);
     close(client);
 }
 
 CASE(end_stops_a_peer_that_sends_on, "0064", "after a farewell, although a child has a copy")
 {
-    end_beside_a_child(true);
+    end_beside_a_child(true, true);
 }
 
 CASE(end_without_a_word_stops_a_peer, "0064", "likewise")
 {
-    end_beside_a_child(false);
+    end_beside_a_child(true, false);
+}
+
+CASE(end_stops_a_peer_that_begins_to_send, "0064", "likewise, when all that was sent has left")
+{
+    end_beside_a_child(false, true);
 }
 
 /* ---- inside handlers ---------------------------------------------------------------------------
