@@ -46,6 +46,8 @@ static bool take(pthread_mutex_t *mutex)
 
 static void before(void)
 {
+    /* Not only when it is done: other threads end connections while the kernel copies. */
+    atomic_store(&copied, true);
     bool taken = take(&lock);
     if (!taken)
         return;
@@ -69,7 +71,6 @@ static void release(berth_loop *loop)
 
 static void in_parent(void)
 {
-    atomic_store_explicit(&copied, true, memory_order_relaxed);
     if (!locked)
         return;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop)
@@ -93,7 +94,6 @@ static void inherit(berth_loop *loop)
 
 static void in_child(void)
 {
-    atomic_store_explicit(&copied, true, memory_order_relaxed);
     forks++;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         inherit(loop);

@@ -854,6 +854,82 @@ CASE(thread_forks_that_has_no_loop, "reliability 23",
     pthread_join(thread, NULL);
 }
 
+static int leaving = -1; /* a client that leaves while the process is being forked */
+static atomic_bool served;
+static atomic_bool left;
+
+static void leave_while_forking(void)
+{
+    if (leaving < 0)
+        return;
+    shutdown(leaving, SHUT_WR);
+    for (unsigned waits = 0; !atomic_load(&left) && waits < PATIENCE * 100; waits++)
+        usleep(10000);
+}
+
+/* Before any loop is made, so that it is called before the library hears that the fork is over. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, leave_while_forking, NULL);
+}
+
+static void note_left(berth_socket *socket, void *user)
+{
+    berth_socket_free_in_handler(socket, user);
+    atomic_store(&left, true);
+}
+
+static void serve(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers_of_it = {.disconnected = note_left};
+    (void)user;
+    berth_socket_set_handlers(berth_server_next_pending_connection(server), &handlers_of_it, NULL);
+    atomic_store(&served, true);
+}
+
+static void *serve_elsewhere(void *user)
+{
+    static const berth_server_handlers handlers_of_it = {.new_connection = serve};
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_server *server = berth_server_new(loop, &handlers_of_it, NULL);
+    berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0);
+    *(uint16_t *)user = berth_server_port(server);
+    elsewhere = loop;
+    atomic_store(&leave, true);
+    berth_loop_run(loop);
+    berth_loop_free(loop);
+    return NULL;
+}
+
+CASE(peer_leaves_while_another_thread_forks, "0064",
+     "it sees the end, although the child has got a copy just before")
+{
+    real_kernel_only();
+    uint16_t port;
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
+    while (!atomic_load(&leave))
+        usleep(1000);
+    int client = dial(port);
+    while (!atomic_load(&served))
+        usleep(1000);
+    leaving = client;
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(client);
+        for (;;)
+            pause();
+    }
+    leaving = -1;
+    char byte;
+    ck_assert(atomic_load(&left));
+    ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
+    close(client);
+    kill_child(child);
+    berth_loop_stop(elsewhere, 0);
+    pthread_join(thread, NULL);
+}
+
 CASE(children_of_children, "reliability 23", "a loop may be taken over by each generation")
 {
     set_up();
