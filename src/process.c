@@ -6,8 +6,9 @@
  * threads may be anywhere in the middle of something. They stay in the list for ever, where tools
  * that look for lost memory find them, and are never touched.
  *
- * A signal handler that forks may have interrupted whoever holds a lock, on the same thread; so it
- * is not waited for without end.
+ * Threads may fork at the same time, and each then has to wait while the kernel copies for another:
+ * tens of milliseconds for a large process. A signal handler that forks may have interrupted
+ * whoever holds a lock, on the same thread; so a lock is not waited for without end.
  */
 #include "process.h"
 
@@ -23,35 +24,56 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
-#define MOST_ATTEMPTS 10000
+enum {
+    YIELDS = 1000,
+    PAUSES = 1000 /* of a millisecond */
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool watched; /* fork calls the handlers */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool locked; /* by fork */
+static _Thread_local bool holding; /* this thread has `lock` */
+static _Thread_local bool locked;  /* for the fork that it is in */
 static berth_loop *loops;
 static unsigned forks;
 static atomic_bool copied; /* somebody may hold copies of what was open then */
 
 static bool take(pthread_mutex_t *mutex)
 {
-    for (int attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int attempt = 0; attempt < YIELDS + PAUSES; attempt++) {
         if (pthread_mutex_trylock(mutex) == 0)
             return true;
-        sched_yield();
+        if (attempt < YIELDS)
+            sched_yield();
+        else
+            (void)nanosleep(&pause, NULL);
     }
     return false;
+}
+
+static void lock_list(void)
+{
+    holding = true; /* before: a signal handler may fork in between */
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_list(void)
+{
+    pthread_mutex_unlock(&lock);
+    holding = false;
 }
 
 static void before(void)
 {
     /* Not only when it is done: other threads end connections while the kernel copies. */
     atomic_store(&copied, true);
-    bool taken = take(&lock);
-    if (!taken)
+    locked = !holding && take(&lock);
+    if (!locked)
         return;
-    locked = true;
+    holding = true;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         const berth__backend_operations *operations = loop->backend->operations;
         if (!pthread_equal(loop->thread, pthread_self()))
@@ -76,7 +98,7 @@ static void in_parent(void)
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop)
         release(loop);
     locked = false;
-    pthread_mutex_unlock(&lock);
+    unlock_list();
 }
 
 /* A loop that is simulated has nothing to share. */
@@ -100,7 +122,9 @@ static void in_child(void)
         release(loop);
     }
     if (locked)
-        pthread_mutex_unlock(&lock);
+        unlock_list();
+    else if (!holding) /* another thread has it, which the child does not have */
+        lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     locked = false;
 }
 
@@ -129,23 +153,23 @@ bool berth__process_join(berth_loop *loop)
 {
     if (!berth__process_watch())
         return false;
-    pthread_mutex_lock(&lock);
+    lock_list();
     loop->next_loop = loops;
     loop->loop_link = &loops;
     if (loops != NULL)
         loops->loop_link = &loop->next_loop;
     loops = loop;
-    pthread_mutex_unlock(&lock);
+    unlock_list();
     return true;
 }
 
 void berth__process_leave(berth_loop *loop)
 {
-    pthread_mutex_lock(&lock);
+    lock_list();
     *loop->loop_link = loop->next_loop;
     if (loop->next_loop != NULL)
         loop->next_loop->loop_link = loop->loop_link;
-    pthread_mutex_unlock(&lock);
+    unlock_list();
 }
 
 /* ---- the child's own ---------------------------------------------------------------------------
