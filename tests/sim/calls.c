@@ -6,6 +6,7 @@
  * is checked here; what follows from it, in handlers.c and model.c.
  */
 #include "model.h"
+#include "world.h"
 
 #include "fault.h"
 
@@ -64,6 +65,15 @@ static size_t index_of(const struct server_model *model)
 
 /* ---- servers --------------------------------------------------------------------------------- */
 
+/* Whether the kernel listens. */
+static bool listen_anywhere(struct server_model *model)
+{
+    if (!berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, world->free_port()))
+        return false;
+    world->listening(berth_server_descriptor(model->server));
+    return true;
+}
+
 static void new_server(uint64_t word)
 {
     struct server_model *model = &sim.servers[sim_choose(&word, SIM_SERVERS)];
@@ -76,7 +86,7 @@ static void new_server(uint64_t word)
         return;
     if (sim_choose(&word, 4) == 0)
         berth_server_set_listen_backlog_size(model->server, (int)sim_choose(&word, 3));
-    berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, 0);
+    listen_anywhere(model);
 }
 
 static void listen_again(uint64_t word)
@@ -90,12 +100,12 @@ static void listen_again(uint64_t word)
     bool done;
     if (descriptor) {
         uint16_t port;
-        int made = berth__sim_listener_descriptor(sim.backend, &port);
+        int made = world->listener_descriptor(&port);
         done = berth_server_set_descriptor(model->server, made);
-        if (!done)
-            berth__sim_close_descriptor(sim.backend, made);
+        if (!done && made >= 0)
+            world->close_descriptor(made);
     } else {
-        done = berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, 0);
+        done = listen_anywhere(model);
     }
     sim_check(!done || !before, "a server listens twice");
     sim_check(done || before || berth_server_error(model->server) != BERTH_ERROR_NONE,
@@ -214,10 +224,8 @@ bool sim_take(struct server_model *model)
     }
     model->delivered++;
     int descriptor = berth_socket_descriptor(socket);
-    const berth__sim_end *end = berth__sim_end_of(sim.backend, descriptor);
-    sim_check(descriptor < 0 ||
-                  (end != NULL && berth__sim_peer_port(end) == first.connection->port),
-              "the queue is out of order");
+    uint16_t port = descriptor >= 0 ? world->connecting_port(descriptor) : 0;
+    sim_check(port == 0 || port == first.connection->port, "the queue is out of order");
     struct socket_model *taken = sim_new_socket();
     if (taken == NULL) {
         sim_cut(first.connection);
@@ -261,17 +269,13 @@ static unsigned long begin_wait(uint64_t *ret_start)
     return ++sim.moves;
 }
 
-/* It has not lasted longer than it may, unless something inside let time pass: whatever peers do.
- * Each look of the simulated kernel takes a part of its delay. */
+/* It has not lasted longer than it may, unless something inside let time pass. */
 static void check_time(unsigned long move, uint64_t start, int milliseconds)
 {
-    enum {
-        LOOKS = 8
-    };
     uint64_t took = berth_loop_now(sim.loop) - start;
-    uint64_t delay = berth__sim_settings_of(sim.backend)->max_delay / 4 * LOOKS / 1000000;
-    sim_check(sim.leaving || sim.moves != move || took <= (uint64_t)milliseconds + delay + 1,
-              "a wait of %d ms has taken %llu ms", milliseconds, (unsigned long long)took);
+    uint64_t most = (uint64_t)milliseconds + world->allowance();
+    sim_check(sim.leaving || sim.moves != move || took <= most, "a wait of %d ms has taken %llu ms",
+              milliseconds, (unsigned long long)took);
 }
 
 static void wait_for_connection(uint64_t word)
@@ -334,7 +338,7 @@ static void connect_socket(uint64_t word)
         sim_say("socket %zu binds a port", number_of(model));
         leave_connection(model);
         model->calls++;
-        bool bound = berth_socket_bind(model->socket, BERTH_ADDRESS_LOOPBACK, 0);
+        bool bound = berth_socket_bind(model->socket, BERTH_ADDRESS_LOOPBACK, world->free_port());
         model->calls--;
         if (!bound || model->state != BERTH_STATE_BOUND)
             return;
@@ -342,6 +346,8 @@ static void connect_socket(uint64_t word)
     sim_say("socket %zu connects to %s", number_of(model), where == 0 ? "nobody" : "somebody");
     if (may)
         leave_connection(model);
+    if (may)
+        model->target = port;
     model->calls++;
     bool begun = berth_socket_connect_to_address(model->socket, BERTH_ADDRESS_LOOPBACK, port);
     model->calls--;
@@ -562,15 +568,15 @@ static void adopt_peer(uint64_t word)
 {
     struct peer_model *peer = &sim.peers[sim_choose(&word, SIM_PEERS)];
     struct socket_model *model = sim_choose(&word, 2) == 0 ? some_socket(&word) : sim_new_socket();
-    if (model == NULL || peer->end == NULL || !berth__sim_is_established(peer->end) ||
-        peer->ended || peer->connection == NULL || model->owed > 0 || model->queued_in != NULL)
+    if (model == NULL || peer->end == NULL || !world->is_established(peer->end) || peer->ended ||
+        peer->connection == NULL || model->owed > 0 || model->queued_in != NULL)
         return;
     if (model->socket == NULL)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket == NULL)
         return;
     sim_say("socket %zu adopts the connection of peer %td", number_of(model), peer - sim.peers);
-    int descriptor = berth__sim_stream_descriptor(peer->end);
+    int descriptor = world->stream_descriptor(peer->end);
     const struct peer_model given = *peer;
     *peer = (struct peer_model){0}; /* the end is not the test's any more */
     struct socket_model before = *model;
@@ -586,7 +592,7 @@ static void adopt_peer(uint64_t word)
     } else if (model->adopting) {
         *model = before;
         sim_cut(given.connection);
-        berth__sim_close_descriptor(sim.backend, descriptor);
+        world->close_descriptor(descriptor);
     }
 }
 
@@ -619,7 +625,7 @@ static void let_time_pass(uint64_t word)
     sim_say("the loop is left alone until %llu ms", (unsigned long long)end);
     for (unsigned turns = 0; turns < 4 * MOST_BARREN && berth_loop_now(sim.loop) < end; turns++) {
         berth_loop_turn(sim.loop, 5);
-        sim_check(berth__sim_barren_waits(sim.backend) < MOST_BARREN, "the loop turns for nothing");
+        sim_check(world->barren_waits() < MOST_BARREN, "the loop turns for nothing");
     }
 }
 
@@ -645,8 +651,9 @@ static void wake(uint64_t word)
     uint64_t before = berth_loop_now(sim.loop);
     unsigned long expected = sim.posted;
     sim.moves++;
-    berth_loop_turn(sim.loop, 100000);
-    sim_check(berth_loop_now(sim.loop) < before + 90000, "a wake was missed");
+    int longest = world->long_wait();
+    berth_loop_turn(sim.loop, longest);
+    sim_check(berth_loop_now(sim.loop) < before + (uint64_t)longest / 10 * 9, "a wake was missed");
     sim_check(sim.ran >= expected, "a task was not run");
 }
 

@@ -3,6 +3,7 @@
  * springs the trap that was set for it, if there is one.
  */
 #include "model.h"
+#include "world.h"
 
 const char *const sim_handler_names[HANDLERS] = {
     [IN_NEW_CONNECTION] = "new_connection",
@@ -129,7 +130,7 @@ static void begin_connection(struct socket_model *model)
 {
     uint16_t port = berth_socket_local_port(model->socket);
     sim_check(port != 0, "a connected socket has no port");
-    model->connection = sim_connection(port);
+    model->connection = sim_connection(port, model->target);
     model->side = 0;
     bool cut = model->connection->way[0].cut; /* the peer may be gone already */
     model->connection->way[0] = model->early;
@@ -254,9 +255,8 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     sim_check(limit > 0 && model->queued < (size_t)limit,
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
-    berth__sim_end *end = berth__sim_end_of(sim.backend, descriptor);
-    sim_check(end != NULL, "descriptor %d is no connection", descriptor);
-    struct connection *connection = sim_connection(berth__sim_peer_port(end));
+    uint16_t port = world->connecting_port(descriptor);
+    struct connection *connection = sim_connection(port, berth_server_port(server));
     sim_check(!connection->accepted, "a connection is accepted twice");
     connection->accepted = true;
     if (model->incoming == INCOMING_ADOPT && adopt(model, connection, descriptor)) {
@@ -265,14 +265,14 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
         /* No handler comes in here, so that the books may be open. */
         berth_server_base_incoming_connection(server, descriptor);
         model->accepted++;
-        if (berth__sim_is_open(sim.backend, descriptor)) {
+        if (world->is_open(descriptor)) {
             queue(model, connection);
         } else {
             model->rejected++;
             sim_cut(connection);
         }
     } else {
-        berth__sim_close_descriptor(sim.backend, descriptor);
+        world->close_descriptor(descriptor);
         sim_cut(connection);
         model->accepted++;
         model->rejected++;

@@ -13,15 +13,15 @@ struct sim sim;
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-struct connection *sim_connection(uint16_t port)
+struct connection *sim_connection(uint16_t port, uint16_t to)
 {
     for (size_t i = sim.connection_count; i-- > 0;) {
-        if (sim.connections[i].port == port)
+        if (sim.connections[i].port == port && sim.connections[i].to == to)
             return &sim.connections[i];
     }
     sim_check(sim.connection_count < SIM_CONNECTIONS, "the program makes too many connections");
     struct connection *connection = &sim.connections[sim.connection_count++];
-    *connection = (struct connection){.port = port};
+    *connection = (struct connection){.port = port, .to = to};
     connection->way[0].key = ++sim.keys;
     connection->way[1].key = ++sim.keys;
     return connection;

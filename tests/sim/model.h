@@ -1,11 +1,11 @@
 /*
  * What the tester believes: the objects that exist, and what has been promised about them.
  *
- * A connection is known by the port of the side that connected, which the simulated kernel gives
- * out once only. It has two ways; each carries a pattern that follows from the number of the way
- * and the offset, so that a byte that is lost, doubled or misplaced shows when it is read. A way is
- * cut when somebody has thrown bytes of it away, rightly: what comes out is still a beginning of
- * what went in, but maybe not all of it.
+ * A connection is known by the port of the side that connected and the one that it asked for. It
+ * has two ways; each carries a pattern that follows from the number of the way and the offset, so
+ * that a byte that is lost, doubled or misplaced shows when it is read. A way is cut when somebody
+ * has thrown bytes of it away, rightly: what comes out is still a beginning of what went in, but
+ * maybe not all of it.
  *
  * An object that the program has freed, or that is being freed together with its server, is not
  * called any more, except inside its own handlers.
@@ -15,7 +15,6 @@
 
 #include <berth/berth.h>
 
-#include "backend/sim.h"
 #include "program.h"
 
 #include <stdarg.h>
@@ -41,6 +40,7 @@ struct way {
 
 struct connection {
     uint16_t port;     /* of the side that connected */
+    uint16_t to;       /* that it has connected to */
     bool accepted;     /* by a server of the library */
     struct way way[2]; /* from the side that connected, and to it */
 };
@@ -71,6 +71,7 @@ struct socket_model {
     struct server_model *going_with; /* the server whose end it is freed by */
     struct connection *connection;
     int side;           /* 0: this side connected */
+    uint16_t target;    /* the port that it has asked the kernel to connect to */
     struct way early;   /* output before the connection is known */
     uint64_t announced; /* bytes */
     uint64_t trial;     /* where the open transaction began */
@@ -115,7 +116,7 @@ struct server_model {
 };
 
 struct peer_model {
-    berth__sim_end *end;
+    struct end *end;
     struct connection *connection;
     int side;
     uint16_t port; /* that it has connected to; 0: it was accepted */
@@ -146,7 +147,6 @@ struct frame {
 
 struct sim {
     berth_loop *loop;
-    berth__backend *backend;
     uint16_t port; /* of the test's listener */
     struct server_model servers[SIM_SERVERS];
     struct socket_model sockets[SIM_SOCKETS];
@@ -182,9 +182,9 @@ _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1
     } while (0)
 
 /* model.c */
-struct connection *sim_connection(uint16_t port); /* made if it is new */
-void sim_cut(struct connection *connection);      /* both ways; NULL is ignored */
-bool sim_complete(const struct way *way);         /* whether all that was put has to come out */
+struct connection *sim_connection(uint16_t port, uint16_t to); /* made if it is new */
+void sim_cut(struct connection *connection);                   /* both ways; NULL is ignored */
+bool sim_complete(const struct way *way); /* whether all that was put has to come out */
 void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);
 struct way *sim_way_out(struct socket_model *model);

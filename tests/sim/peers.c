@@ -4,6 +4,7 @@
  * Deeds act at once, as another process would, and come between turns or inside a handler alike.
  */
 #include "model.h"
+#include "world.h"
 
 #include "fault.h"
 
@@ -32,24 +33,23 @@ static void connect_peer(uint64_t word)
     if (peer == NULL || server->server == NULL || server->closing > 0)
         return;
     uint16_t port = berth_server_port(server->server);
-    int error;
-    berth__sim_end *end = berth__sim_connect(sim.backend, BERTH_ADDRESS_LOOPBACK, port, &error);
+    struct end *end = world->connect(port);
     sim_say("peer %td connects to server %td%s", peer - sim.peers, server - sim.servers,
             end == NULL ? ", in vain" : "");
     if (end == NULL)
         return;
     *peer = (struct peer_model){.end = end, .port = port};
-    peer->connection = sim_connection(berth__sim_port(end));
+    peer->connection = sim_connection(world->port(end), port);
 }
 
 static bool accept_peer(struct peer_model *peer)
 {
-    berth__sim_end *end = berth__sim_accept(sim.backend, sim.port);
+    struct end *end = world->accept(sim.port);
     if (end == NULL)
         return false;
     sim_say("peer %td is connected to", peer - sim.peers);
     *peer = (struct peer_model){.end = end, .side = 1};
-    peer->connection = sim_connection(berth__sim_peer_port(end));
+    peer->connection = sim_connection(world->peer_port(end), sim.port);
     return true;
 }
 
@@ -68,7 +68,7 @@ static void send_bytes(uint64_t word)
     struct way *way = &peer->connection->way[peer->side];
     uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 3) == 0 ? MOST_BYTES : 40);
     sim_fill(way, bytes, size);
-    ptrdiff_t sent = berth__sim_send(peer->end, bytes, size);
+    ptrdiff_t sent = world->send(peer->end, bytes, size);
     sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
     if (sent > 0)
         way->put += (size_t)sent;
@@ -79,7 +79,7 @@ static bool read_all(struct peer_model *peer)
 {
     struct way *way = &peer->connection->way[1 - peer->side];
     for (;;) {
-        ptrdiff_t count = berth__sim_receive(peer->end, bytes, MOST_BYTES);
+        ptrdiff_t count = world->receive(peer->end, bytes, MOST_BYTES);
         if (count == -EAGAIN)
             return false;
         if (count > 0) {
@@ -115,7 +115,7 @@ static void read_bytes(uint64_t word)
         read_all(peer);
         return;
     }
-    ptrdiff_t count = berth__sim_receive(peer->end, bytes, 1 + sim_choose(&word, 100));
+    ptrdiff_t count = world->receive(peer->end, bytes, 1 + sim_choose(&word, 100));
     sim_say("peer %td reads %td bytes", peer - sim.peers, count);
     if (count > 0)
         sim_match(&peer->connection->way[1 - peer->side], bytes, (size_t)count, "a peer");
@@ -132,9 +132,9 @@ static void end_peer(uint64_t word)
     static const char *const names[] = {"resets", "closes", "reads all and closes", "half-closes"};
     sim_say("peer %td %s", peer - sim.peers, names[how]);
     if (how == 3) {
-        if (!berth__sim_is_established(peer->end))
+        if (!world->is_established(peer->end))
             return;
-        berth__sim_shutdown(peer->end);
+        world->shutdown(peer->end);
         peer->ended = out->ended = true;
         return;
     }
@@ -143,13 +143,13 @@ static void end_peer(uint64_t word)
         read_all(peer);
         out->ended = out->closed = true;
         out->cut = out->cut || in->put > in->got;
-        berth__sim_close(peer->end);
+        world->close(peer->end);
     } else {
         out->cut = true;
         if (how == 0)
-            berth__sim_reset(peer->end);
+            world->reset(peer->end);
         else
-            berth__sim_close(peer->end);
+            world->close(peer->end);
     }
     *peer = (struct peer_model){0};
 }
@@ -158,14 +158,13 @@ static void end_peer(uint64_t word)
 
 static void exhaust(uint64_t word)
 {
-    unsigned open = berth__sim_open_descriptors(sim.backend);
     bool relieve = sim_choose(&word, 2) == 0;
     unsigned more = sim_choose(&word, 3);
     if (relieve)
         sim_say("descriptors are plentiful");
     else
         sim_say("%u descriptors are left", more);
-    berth__sim_settings_of(sim.backend)->descriptor_limit = relieve ? UINT_MAX : open + more;
+    world->leave_descriptors(relieve ? UINT_MAX : more);
 }
 
 static void fail_memory(uint64_t word)
@@ -185,7 +184,7 @@ static void fail_accept(uint64_t word)
     int error = errors[sim_choose(&word, sizeof errors / sizeof errors[0])];
     unsigned times = 1 + sim_choose(&word, 4);
     sim_say("the next %u accepts fail with errno %d", times, error);
-    berth__sim_fail_accept(sim.backend, error, times);
+    world->fail_accept(error, times);
 }
 
 static void fail_send(uint64_t word)
@@ -195,7 +194,7 @@ static void fail_send(uint64_t word)
         return;
     int error = errors[sim_choose(&word, 4)];
     sim_say("the next send fails with errno %d", error);
-    berth__sim_fail_send(sim.backend, error, 1);
+    world->fail_send(error, 1);
     sim.lossy = true;
 }
 
@@ -204,7 +203,7 @@ static void jump(uint64_t word)
     uint64_t milliseconds = sim_choose(&word, 4) == 0 ? 40000 : sim_choose(&word, 100);
     sim_say("%llu ms pass", (unsigned long long)milliseconds);
     sim.moves++;
-    berth__sim_advance(sim.backend, milliseconds * 1000000u);
+    world->advance(milliseconds);
 }
 
 void sim_deed(uint64_t word)

@@ -8,6 +8,7 @@
  * neither a descriptor nor memory may be left.
  */
 #include "model.h"
+#include "world.h"
 
 #include "fault.h"
 
@@ -166,20 +167,17 @@ static void set_up(uint64_t word)
     memset(&sim, 0, offsetof(struct sim, connections));
     memset(&sim.connection_count, 0, sizeof sim - offsetof(struct sim, connection_count));
     berth__fault_clear();
-    sim.loop = berth_loop_new(&(berth_loop_options){.backend = "sim"});
-    sim_check(sim.loop != NULL, "no loop can be made");
-    sim.backend = berth__sim_last();
-    berth__sim_settings *settings = berth__sim_settings_of(sim.backend);
-    settings->patience = 0;
-    settings->max_transfer = transfers[sim_choose(&word, 6)];
-    settings->buffer_size = buffers[sim_choose(&word, 5)];
-    settings->max_delay = delays[sim_choose(&word, 5)];
+    struct terms terms;
+    terms.max_transfer = transfers[sim_choose(&word, 6)];
+    terms.buffer_size = buffers[sim_choose(&word, 5)];
+    terms.max_delay = delays[sim_choose(&word, 5)];
     sim.may_lose = sim_choose(&word, 4) == 0;
     sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
-            settings->max_transfer, settings->buffer_size, (unsigned long long)settings->max_delay);
-    berth__sim_set_seed(sim.backend, word);
-    int error = berth__sim_listen(sim.backend, &sim.port, 3);
-    sim_check(error == 0, "no listener can be made");
+            terms.max_transfer, terms.buffer_size, (unsigned long long)terms.max_delay);
+    terms.seed = word;
+    sim.loop = world->begin(&terms);
+    sim_check(sim.loop != NULL, "no loop can be made");
+    sim_check(world->listen(&sim.port, 3), "no listener can be made");
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -187,11 +185,7 @@ static void set_up(uint64_t word)
 static void be_kind(void)
 {
     berth__fault_clear();
-    berth__sim_settings *settings = berth__sim_settings_of(sim.backend);
-    settings->descriptor_limit = UINT_MAX;
-    settings->max_transfer = 0;
-    berth__sim_fail_accept(sim.backend, 0, 0);
-    berth__sim_fail_send(sim.backend, 0, 0);
+    world->be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];
@@ -313,14 +307,13 @@ static void free_all(void)
         berth_timer_free(sim.timers[i].timer);
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         if (sim.peers[i].end != NULL)
-            berth__sim_close(sim.peers[i].end);
+            world->close(sim.peers[i].end);
     }
-    berth__sim_unlisten(sim.backend, sim.port);
-    for (unsigned turns = 0; turns < REST_ROUNDS && berth__sim_open_descriptors(sim.backend) > 0;
-         turns++)
+    world->unlisten(sim.port);
+    for (unsigned turns = 0; turns < REST_ROUNDS && world->open_descriptors() > 0; turns++)
         berth_loop_turn(sim.loop, 100);
-    sim_check(berth__sim_open_descriptors(sim.backend) == 0, "%u descriptors are left open",
-              berth__sim_open_descriptors(sim.backend));
+    sim_check(world->open_descriptors() == 0, "%u descriptors are left open",
+              world->open_descriptors());
 }
 
 void sim_program_run(const struct sim_program *program)
@@ -341,6 +334,7 @@ void sim_program_run(const struct sim_program *program)
     }
     sim.leaving = true;
     berth_loop_free(sim.loop);
+    world->end();
     sim_check(sim.ran == sim.posted, "%lu of %lu tasks were run", sim.ran, sim.posted);
     sim_check(blocks == 0, "%ld blocks of memory are left", blocks);
 }

@@ -1,0 +1,106 @@
+/*
+ * Between the programs and their kernel: what a program asks of the world around the library.
+ *
+ * There is one table of operations for each kind of kernel: simulated_world (world_sim.c) and
+ * real_world (world_real.c, loopback). `world` is the one that the process runs on. Programs and
+ * model call nothing else of a kernel, and no function of backend/sim.h.
+ *
+ * What is done here acts at once, as another process on the same host would, between turns or
+ * inside handlers. But on a real kernel it may arrive later: who judges what has come waits for it
+ * (sim_program_run's rest), and judges no moment. What depends on exact time is judged with the
+ * world's own allowance.
+ *
+ * A connection is known by two ports: that of the side that connected, and that which it has
+ * connected to, as it asked for it. A listener's port is given out once only in a program.
+ */
+#ifndef BERTH_TESTS_SIM_WORLD_H
+#define BERTH_TESTS_SIM_WORLD_H
+
+#include <berth/berth.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct end; /* one end of a connection, that is not the library's */
+
+/* What the kernel of a program is like. */
+struct terms {
+    size_t
+        max_transfer;   /* most bytes that one receive or send moves; 0: no limit. Simulated only */
+    size_t buffer_size; /* bytes under way in one direction */
+    uint64_t max_delay; /* nanoseconds from an event to its report. Simulated only */
+    uint64_t seed;      /* of everything else */
+};
+
+struct world {
+    bool is_simulated; /* what is done has arrived, and time is virtual */
+
+    /* Makes the loop of a program. `begin` returns NULL if that cannot be done; `end` comes after
+     * the loop was freed, and fails the program if it has left anything in the kernel. */
+    berth_loop *(*begin)(const struct terms *terms);
+    void (*end)(void);
+    /* No failure any more, and descriptors without limit. */
+    void (*be_kind)(void);
+
+    /* Ports for listeners and binding: 0 where the kernel's choice will do. */
+    uint16_t (*free_port)(void);
+
+    /* The test's own listener. `accept` returns NULL if nobody waits. */
+    bool (*listen)(uint16_t *ret_port, int backlog);
+    void (*unlisten)(uint16_t port);
+    struct end *(*accept)(uint16_t port);
+
+    /* Ends. `connect` returns NULL if nobody listens there. What is sent before an end is
+     * established, fails with EAGAIN. Both calls that move bytes return a count, 0 for the end of
+     * the input, or a negative errno. `close` and `reset` free the end; the first resets too if
+     * input was left unread. */
+    struct end *(*connect)(uint16_t port);
+    bool (*is_established)(struct end *end);
+    ptrdiff_t (*send)(struct end *end, const void *data, size_t size);
+    ptrdiff_t (*receive)(struct end *end, void *data, size_t size);
+    void (*shutdown)(struct end *end); /* ends its sending direction */
+    void (*close)(struct end *end);
+    void (*reset)(struct end *end);
+    uint16_t (*port)(const struct end *end);
+    uint16_t (*peer_port)(const struct end *end);
+
+    /* Descriptors. `listening` has to be told each one that listens, before anybody connects;
+     * `connecting_port` gives the port that connected, of a descriptor that was accepted, 0 if it
+     * is not known any more. The two that make one return a negative errno; `stream` gives an end
+     * away, which is freed. */
+    void (*listening)(int descriptor);
+    uint16_t (*connecting_port)(int descriptor);
+    bool (*is_open)(int descriptor);
+    void (*close_descriptor)(int descriptor);
+    int (*listener_descriptor)(uint16_t *ret_port);
+    int (*stream_descriptor)(struct end *end);
+
+    /* Of connections and listeners, those of the library and those given to it. */
+    unsigned (*open_descriptors)(void);
+
+    /* Failures: descriptors that can still be opened (UINT_MAX: no limit), and the next accepts
+     * and sends of the library. */
+    void (*leave_descriptors)(unsigned left);
+    void (*fail_accept)(int error, unsigned times);
+    void (*fail_send)(int error, unsigned times);
+
+    /* Lets time pass with nobody at work; a real kernel makes it short. */
+    void (*advance)(uint64_t milliseconds);
+    /* Lets what is on its way arrive, where that takes time. */
+    void (*arrive)(void);
+    /* Milliseconds that a wait may take longer than it was asked to. */
+    uint64_t (*allowance)(void);
+    /* Milliseconds of a wait that is meant to be ended by something else. */
+    int (*long_wait)(void);
+    /* Waits in a row that were for nothing; 0 where that cannot be known. */
+    unsigned (*barren_waits)(void);
+};
+
+extern const struct world *world;
+extern const struct world simulated_world;
+
+/* Chooses the world by the name of a backend ("sim", "epoll", "io_uring"); false: there is none. */
+bool world_choose(const char *backend);
+
+#endif

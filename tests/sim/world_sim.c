@@ -1,0 +1,235 @@
+/*
+ * The world on the simulated kernel: each operation is one of backend/sim.h.
+ */
+#include "world.h"
+
+#include "model.h"
+
+#include "backend/sim.h"
+
+#include <limits.h>
+
+/* Each look of the simulated kernel takes a part of its delay. */
+#define LOOKS 8u
+
+static berth__backend *backend;
+
+static berth__sim_end *inner(struct end *end)
+{
+    return (berth__sim_end *)end;
+}
+
+static struct end *opaque(berth__sim_end *end)
+{
+    return (struct end *)end;
+}
+
+static berth_loop *begin(const struct terms *terms)
+{
+    berth_loop *loop = berth_loop_new(&(berth_loop_options){.backend = "sim"});
+    if (loop == NULL)
+        return NULL;
+    backend = berth__sim_last();
+    berth__sim_settings *settings = berth__sim_settings_of(backend);
+    settings->patience = 0;
+    settings->max_transfer = terms->max_transfer;
+    settings->buffer_size = terms->buffer_size;
+    settings->max_delay = terms->max_delay;
+    berth__sim_set_seed(backend, terms->seed);
+    return loop;
+}
+
+static void end_world(void)
+{
+    backend = NULL;
+}
+
+static void be_kind(void)
+{
+    berth__sim_settings *settings = berth__sim_settings_of(backend);
+    settings->descriptor_limit = UINT_MAX;
+    settings->max_transfer = 0;
+    berth__sim_fail_accept(backend, 0, 0);
+    berth__sim_fail_send(backend, 0, 0);
+}
+
+static uint16_t free_port(void)
+{
+    return 0;
+}
+
+static bool listen_at(uint16_t *ret_port, int backlog)
+{
+    *ret_port = 0;
+    return berth__sim_listen(backend, ret_port, backlog) == 0;
+}
+
+static void unlisten(uint16_t port)
+{
+    berth__sim_unlisten(backend, port);
+}
+
+static struct end *accept_at(uint16_t port)
+{
+    return opaque(berth__sim_accept(backend, port));
+}
+
+static struct end *connect_to(uint16_t port)
+{
+    int error;
+    return opaque(berth__sim_connect(backend, BERTH_ADDRESS_LOOPBACK, port, &error));
+}
+
+static bool is_established(struct end *end)
+{
+    return berth__sim_is_established(inner(end));
+}
+
+static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
+{
+    return berth__sim_send(inner(end), data, size);
+}
+
+static ptrdiff_t receive_bytes(struct end *end, void *data, size_t size)
+{
+    return berth__sim_receive(inner(end), data, size);
+}
+
+static void shut(struct end *end)
+{
+    berth__sim_shutdown(inner(end));
+}
+
+static void close_end(struct end *end)
+{
+    berth__sim_close(inner(end));
+}
+
+static void reset_end(struct end *end)
+{
+    berth__sim_reset(inner(end));
+}
+
+static uint16_t port_of(const struct end *end)
+{
+    return berth__sim_port((const berth__sim_end *)end);
+}
+
+static uint16_t peer_port_of(const struct end *end)
+{
+    return berth__sim_peer_port((const berth__sim_end *)end);
+}
+
+static void listening(int descriptor)
+{
+    (void)descriptor;
+}
+
+static uint16_t connecting_port(int descriptor)
+{
+    const berth__sim_end *end = berth__sim_end_of(backend, descriptor);
+    sim_check(end != NULL, "descriptor %d is no connection", descriptor);
+    return berth__sim_peer_port(end);
+}
+
+static bool is_open(int descriptor)
+{
+    return berth__sim_is_open(backend, descriptor);
+}
+
+static void close_descriptor(int descriptor)
+{
+    berth__sim_close_descriptor(backend, descriptor);
+}
+
+static int listener_descriptor(uint16_t *ret_port)
+{
+    return berth__sim_listener_descriptor(backend, ret_port);
+}
+
+static int stream_descriptor(struct end *end)
+{
+    return berth__sim_stream_descriptor(inner(end));
+}
+
+static unsigned open_descriptors(void)
+{
+    return berth__sim_open_descriptors(backend);
+}
+
+static void leave_descriptors(unsigned left)
+{
+    berth__sim_settings_of(backend)->descriptor_limit =
+        left == UINT_MAX ? UINT_MAX : open_descriptors() + left;
+}
+
+static void fail_accept(int error, unsigned times)
+{
+    berth__sim_fail_accept(backend, error, times);
+}
+
+static void fail_send(int error, unsigned times)
+{
+    berth__sim_fail_send(backend, error, times);
+}
+
+static void advance(uint64_t milliseconds)
+{
+    berth__sim_advance(backend, milliseconds * 1000000u);
+}
+
+static void arrive(void)
+{
+}
+
+static uint64_t allowance(void)
+{
+    return berth__sim_settings_of(backend)->max_delay / 4 * LOOKS / 1000000 + 1;
+}
+
+static int long_wait(void)
+{
+    return 100000;
+}
+
+static unsigned barren_waits(void)
+{
+    return berth__sim_barren_waits(backend);
+}
+
+const struct world simulated_world = {
+    .is_simulated = true,
+    .begin = begin,
+    .end = end_world,
+    .be_kind = be_kind,
+    .free_port = free_port,
+    .listen = listen_at,
+    .unlisten = unlisten,
+    .accept = accept_at,
+    .connect = connect_to,
+    .is_established = is_established,
+    .send = send_bytes,
+    .receive = receive_bytes,
+    .shutdown = shut,
+    .close = close_end,
+    .reset = reset_end,
+    .port = port_of,
+    .peer_port = peer_port_of,
+    .listening = listening,
+    .connecting_port = connecting_port,
+    .is_open = is_open,
+    .close_descriptor = close_descriptor,
+    .listener_descriptor = listener_descriptor,
+    .stream_descriptor = stream_descriptor,
+    .open_descriptors = open_descriptors,
+    .leave_descriptors = leave_descriptors,
+    .fail_accept = fail_accept,
+    .fail_send = fail_send,
+    .advance = advance,
+    .arrive = arrive,
+    .allowance = allowance,
+    .long_wait = long_wait,
+    .barren_waits = barren_waits,
+};
+
+const struct world *world = &simulated_world;
