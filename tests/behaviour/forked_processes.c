@@ -7,6 +7,7 @@
  * parent must not turn its loop for is done with descriptors of the case's own.
  */
 #include "calls.h"
+#include "children.h"
 
 #include "../../src/loop.h"
 #include "balance.h"
@@ -25,121 +26,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum {
-    PATIENCE = 20 /* seconds */
-};
-
-static void real_kernel_only(void)
-{
-    if (world_is_simulated())
-        case_skip("a simulated kernel is memory, of which a child has its own");
-}
-
-/* In a child, whose failure is its status. */
-#define MUST(expression)                                                                   \
-    do {                                                                                   \
-        if (!(expression)) {                                                               \
-            fprintf(stderr, "%s:%d: in the child: " #expression "\n", __FILE__, __LINE__); \
-            _exit(1);                                                                      \
-        }                                                                                  \
-    } while (0)
-
-/* Check keeps a file of what has been asserted, whose place a child shares with its parent. */
-static void forget_checks_file(void)
-{
-    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    MUST(nothing >= 0);
-    for (int number = 3; number < 32; number++) {
-        char path[40];
-        char target[256];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", number);
-        ssize_t size = readlink(path, target, sizeof target - 1);
-        target[size > 0 ? size : 0] = '\0';
-        if (strstr(target, "/check_") != NULL)
-            MUST(dup3(nothing, number, O_CLOEXEC) == number);
-    }
-    close(nothing);
-}
-
-static pid_t begin_child(void)
-{
-    fflush(NULL);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        forget_checks_file();
-        alarm(PATIENCE);
-    }
-    return child;
-}
-
-static void end_child(pid_t child)
-{
-    int status = -1;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child's status is %x",
-                  (unsigned)status);
-}
-
-/* Ends a child that only holds its copies; what was to come beside it has not come from its end. */
-static void kill_child(pid_t child)
-{
-    int status = -1;
-    kill(child, SIGKILL);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFSIGNALED(status), "the child has ended before, by its alarm");
-}
-
-/* Has a child do something, and waits for its end. */
-static void have_child(void (*part)(void))
-{
-    pid_t child = begin_child();
-    if (child == 0) {
-        part();
-        _exit(0);
-    }
-    end_child(child);
-}
-
-/* ---- a descriptor of the case's own ------------------------------------------------------------
- */
-
-static int dial(uint16_t port)
-{
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_ge(descriptor, 0);
-    struct timeval patience = {.tv_sec = PATIENCE};
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&name, sizeof name), 0);
-    return descriptor;
-}
-
-static void say(int descriptor, const char *text)
-{
-    ck_assert_int_eq(send(descriptor, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-static bool hears(int descriptor, const char *text)
-{
-    char heard[64] = "";
-    size_t size = strlen(text);
-    size_t count = 0;
-    ssize_t got = 1;
-    while (count < size && got > 0) {
-        got = recv(descriptor, heard + count, size - count, 0);
-        count += got > 0 ? (size_t)got : 0;
-    }
-    bool good = memcmp(heard, text, size) == 0;
-    if (!good)
-        fprintf(stderr, "\"%s\" in place of \"%s\", and then %s\n", heard, text,
-                got == 0  ? "the end"
-                : got < 0 ? strerror(errno)
-                          : "more");
-    return good;
-}
 
 /* ---- the parent's scene ------------------------------------------------------------------------
  */
@@ -584,67 +470,6 @@ CASE(child_notices_a_reset_behind_an_end, "reliability 23",
     end_child(child);
 }
 
-/* ---- ends that a child's copies must not hide --------------------------------------------------
- */
-
-/* Sends on, whatever it might read, until that fails. */
-static void assert_is_stopped(int client)
-{
-    static const char bytes[65536];
-    unsigned waits = 0;
-    while (waits < PATIENCE * 100) {
-        world_turn();
-        ssize_t sent = send(client, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno != EAGAIN)
-            return;
-        if (sent < 0) {
-            usleep(10000);
-            waits++;
-        }
-    }
-    ck_assert_msg(false, "the peer may still send");
-}
-
-static void end_beside_a_child(bool speaks, bool answers)
-{
-    set_up();
-    int client = dial(host->port);
-    struct actor *which = host_take_actor(host, "s");
-    if (speaks) {
-        say(client, "hello");
-        UNTIL(actor_has(which, "hello"));
-    }
-    pid_t child = begin_child();
-    if (child == 0) {
-        close(client);
-        for (;;)
-            pause();
-    }
-    if (answers)
-        actor_say(which, "bye");
-    berth_socket_disconnect_from_host(which->socket);
-    if (!speaks)
-        UNTIL(which->disconnects == 1);
-    assert_is_stopped(client);
-    kill_child(child);
-    close(client);
-}
-
-CASE(end_stops_a_peer_that_sends_on, "0064", "after a farewell, although a child has a copy")
-{
-    end_beside_a_child(true, true);
-}
-
-CASE(end_without_a_word_stops_a_peer, "0064", "likewise")
-{
-    end_beside_a_child(true, false);
-}
-
-CASE(end_stops_a_peer_that_begins_to_send, "0064", "likewise, when all that was sent has left")
-{
-    end_beside_a_child(false, true);
-}
-
 /* ---- inside handlers ---------------------------------------------------------------------------
  */
 
@@ -850,82 +675,6 @@ CASE(thread_forks_that_has_no_loop, "reliability 23",
     while (!atomic_load(&leave))
         usleep(1000);
     have_child(touch_the_other);
-    berth_loop_stop(elsewhere, 0);
-    pthread_join(thread, NULL);
-}
-
-static int leaving = -1; /* a client that leaves while the process is being forked */
-static atomic_bool served;
-static atomic_bool left;
-
-static void leave_while_forking(void)
-{
-    if (leaving < 0)
-        return;
-    shutdown(leaving, SHUT_WR);
-    for (unsigned waits = 0; !atomic_load(&left) && waits < PATIENCE * 100; waits++)
-        usleep(10000);
-}
-
-/* Before any loop is made, so that it is called before the library hears that the fork is over. */
-__attribute__((constructor)) static void watch_forks(void)
-{
-    (void)pthread_atfork(NULL, leave_while_forking, NULL);
-}
-
-static void note_left(berth_socket *socket, void *user)
-{
-    berth_socket_free_in_handler(socket, user);
-    atomic_store(&left, true);
-}
-
-static void serve(berth_server *server, void *user)
-{
-    static const berth_socket_handlers handlers_of_it = {.disconnected = note_left};
-    (void)user;
-    berth_socket_set_handlers(berth_server_next_pending_connection(server), &handlers_of_it, NULL);
-    atomic_store(&served, true);
-}
-
-static void *serve_elsewhere(void *user)
-{
-    static const berth_server_handlers handlers_of_it = {.new_connection = serve};
-    berth_loop *loop = berth_loop_new(NULL);
-    berth_server *server = berth_server_new(loop, &handlers_of_it, NULL);
-    berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0);
-    *(uint16_t *)user = berth_server_port(server);
-    elsewhere = loop;
-    atomic_store(&leave, true);
-    berth_loop_run(loop);
-    berth_loop_free(loop);
-    return NULL;
-}
-
-CASE(peer_leaves_while_another_thread_forks, "0064",
-     "it sees the end, although the child has got a copy just before")
-{
-    real_kernel_only();
-    uint16_t port;
-    pthread_t thread;
-    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
-    while (!atomic_load(&leave))
-        usleep(1000);
-    int client = dial(port);
-    while (!atomic_load(&served))
-        usleep(1000);
-    leaving = client;
-    pid_t child = begin_child();
-    if (child == 0) {
-        close(client);
-        for (;;)
-            pause();
-    }
-    leaving = -1;
-    char byte;
-    ck_assert(atomic_load(&left));
-    ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
-    close(client);
-    kill_child(child);
     berth_loop_stop(elsewhere, 0);
     pthread_join(thread, NULL);
 }
