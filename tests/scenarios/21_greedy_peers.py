@@ -5,7 +5,8 @@ a tick is long.
 Meanwhile a timer of 10 ms, lifetimes and idle limits, blocking waits and a good client have to keep
 their times. The first four are measured where they are kept: the server counts the ticks of its
 timer and how late each limit was, and a second program, which has no loop that runs, how late its
-waits come back. The handler of input takes 50 us for each delivery. How late the machine wakes
+waits come back. The handler of input takes 50 us for each delivery. What a program is late because
+no processor was free for it is left out, as the kernel counts that; how late the machine wakes
 anybody meanwhile is measured beside it, and allowed for.
 """
 
@@ -76,7 +77,8 @@ def measure(scenario, name, floods, server, waiter, pinger, fair=True):
     wanted = stats["ticking"] / 1000 / TICK
     limit_late = stats["limit_late"] / 1000
     wait_late = waited["wait_late"] / 1000
-    scenario.note("%s: the machine woke a program up to %.1f ms late" % (name, late))
+    scenario.note("%s: the machine woke a program up to %.1f ms late, and had no processor for the "
+                  "server for up to %.1f ms" % (name, late, stats["unable"] / 1000))
     scenario.figure(name + ", ticks", "%d of %.0f, %.1f ms apart at most" % (
         stats["ticks"], wanted, stats["tick_longest"] / 1000),
         stats["ticks"] >= (0.9 if scenario.timed else 0.05) * wanted)

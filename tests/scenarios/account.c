@@ -3,6 +3,7 @@
  * the limit: opening /proc/self/fd would need a descriptor more, and there may be none.
  */
 #include "account.h"
+#include "processor.h"
 
 #include <berth/memory.h>
 
@@ -49,6 +50,7 @@ static long open_now(void)
 
 void account_begin(void)
 {
+    (void)processor_awaited(); /* keeps a descriptor */
     static const berth_allocator counting = {allocate, reallocate, release};
     berth_set_allocator(&counting);
     descriptors_before = open_now();

@@ -51,6 +51,7 @@
 
 #include "account.h"
 #include "fault.h"
+#include "processor.h"
 
 enum {
     KEPT = 4096, /* records of ended connections */
@@ -149,7 +150,8 @@ static struct {
 /* Of the timer. */
 static struct {
     unsigned long count;
-    uint64_t since, last, longest; /* microseconds */
+    uint64_t since, last, longest; /* microseconds, but for when no processor was free */
+    uint64_t unable;               /* that long at most, between two */
 } ticks;
 
 /* The library's, as they were when there still was a server. */
@@ -361,6 +363,8 @@ static void error_occurred(berth_socket *socket, berth_error error, void *user)
         return;
     if (connection->limit_at != 0) {
         uint64_t late = now() - connection->limit_at;
+        uint64_t unable = processor_awaited_since(connection->limit_at);
+        late = late > unable ? late - unable : 0;
         counts.limits_kept++;
         if (late > counts.limit_late)
             counts.limit_late = late;
@@ -589,6 +593,7 @@ static void report(long left_descriptors)
     say("ticks", ticks.count);
     say("ticking", now() - ticks.since);
     say("tick_longest", ticks.longest);
+    say("unable", ticks.unable);
     say("hoarded", hoarded);
     say("churn_left", churn_left);
     say("system_failed", (uint64_t)berth__fault_system_failed());
@@ -607,7 +612,7 @@ static void abort_newest(long wanted)
 static void fresh(void)
 {
     ticks.count = 0;
-    ticks.longest = 0;
+    ticks.longest = ticks.unable = 0;
     ticks.since = ticks.last = now();
     counts.limits_kept = 0;
     counts.limit_late = 0;
@@ -618,10 +623,15 @@ static void tick(berth_timer *timer, void *user)
     (void)timer;
     (void)user;
     uint64_t time = now();
+    uint64_t unable = processor_awaited_since(ticks.last);
+    uint64_t apart = time - ticks.last > unable ? time - ticks.last - unable : 0;
     ticks.count++;
-    if (time - ticks.last > ticks.longest)
-        ticks.longest = time - ticks.last;
+    if (apart > ticks.longest)
+        ticks.longest = apart;
+    if (unable > ticks.unable)
+        ticks.unable = unable;
     ticks.last = time;
+    processor_note();
 }
 
 static void obey(void *user)
