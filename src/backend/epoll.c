@@ -371,9 +371,14 @@ static void run_receive(epoll_backend *epoll, berth__stream *stream, const struc
  * nested turn. */
 static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame *frame)
 {
-    if (take_bit(&stream->ready, BERTH__READY_CONNECTED))
+    if (take_bit(&stream->ready, BERTH__READY_CONNECTED)) {
         run_connected(epoll, stream);
-    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE))
+        /* What came with the connection is for the next run: a wait that was for the connection
+         * alone must not take it, since the next wait would not count it as new. */
+        if (frame->gone || stream->ready.queued)
+            return;
+    }
+    if (take_bit(&stream->ready, BERTH__READY_RECEIVE))
         run_receive(epoll, stream, frame);
     if (frame->gone || stream->ready.pending == 0)
         return;

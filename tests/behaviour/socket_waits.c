@@ -4,6 +4,7 @@
 #include "scene.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct actor *accepted(const char *name, struct peer **ret_peer)
 {
@@ -64,6 +65,22 @@ CASE(wait_for_connected_times_out, "Q16 T26",
     port = world_listen(5);
     ck_assert(berth_socket_connect_to_address(late->socket, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert(berth_socket_wait_for_connected(late->socket, 5000));
+}
+
+CASE(wait_for_connected_leaves_a_greeting, "S4.11 S4.12",
+     "what the peer says at once is new to the wait for it, whatever was done in between")
+{
+    world_loop();
+    uint16_t port = world_listen(5);
+    world_greet(port, "welcome", 7);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    if (!world_is_simulated())
+        usleep(20000); /* for the greeting to be there; without it the case says less */
+    ck_assert(berth_socket_wait_for_connected(actor->socket, 5000));
+    ck_assert_uint_eq(actor->ready_reads, 0);
+    while (!actor_has(actor, "welcome"))
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
 }
 
 /* ---- ready_read --------------------------------------------------------------------------------
