@@ -566,6 +566,15 @@ static int take_descriptor(berth_socket *socket)
     return descriptor;
 }
 
+/* The end of berth_socket_shutdown_send follows the output, which the kernel may have taken just
+ * now; whoever gets the descriptor does not know that it is owed. */
+static void show_owed_end(const berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    if (socket->shut)
+        (void)backend->operations->shutdown_send(backend, socket->stream);
+}
+
 int berth_socket_release(berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
@@ -577,6 +586,7 @@ int berth_socket_release(berth_socket *socket)
     if (error == 0) {
         (void)berth_socket_peer_address(socket); /* which `disconnected` may still ask for */
         (void)berth_socket_local_address(socket);
+        show_owed_end(socket);
         descriptor = take_descriptor(socket);
         berth__numbers_remove(&loop->numbers, descriptor);
         error = descriptor < 0 ? -descriptor : 0;

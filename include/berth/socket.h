@@ -209,8 +209,8 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  *
  * No byte is lost. Input that was received already, by the library or for it, stays in the socket
  * and can still be read; what comes later stays in the kernel. Output that waits is handed over
- * first; if the kernel does not take all of it, the call fails: wait for bytes_written and try
- * again.
+ * first, and the end of berth_socket_shutdown_send behind it; if the kernel does not take all of
+ * it, the call fails: wait for bytes_written and try again.
  *
  * @return the descriptor, blocking and close-on-exec; -1 if not CONNECTED, if output is left, or if
  *         the connection has broken: class OPERATION, and the connection goes on. A socket in its

@@ -168,3 +168,22 @@ CASE(release_of_a_half_closed_connection, "0064", "with the end that has come st
     actor_say(other, "still here");
     ck_assert(peer_hears(peer, "still here"));
 }
+
+CASE(release_after_the_end_of_the_output, "0064",
+     "the end that follows the output is shown, although nobody else knows of it")
+{
+    if (world_is_simulated())
+        case_skip("it takes what chance lets it");
+    struct host *host;
+    struct actor *actor = accepted(&host);
+    berth_socket_write(actor->socket, "farewell", 8);
+    berth_socket_shutdown_send(actor->socket);
+    int descriptor = berth_socket_release(actor->socket);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert(peer_hears(peer, "farewell"));
+    ck_assert(peer_saw_end(peer));
+    peer_say(peer, "thanks");
+    struct actor *other = actor_new("o");
+    ck_assert(berth_socket_set_descriptor(other->socket, descriptor));
+    UNTIL(actor_has(other, "thanks"));
+}
