@@ -31,16 +31,10 @@ enum {
 
 /* The kernel closes it with the next submission; at once if somebody is waiting for a descriptor.
  */
-static void close_descriptor(uring_backend *uring, int descriptor)
+static void close_descriptor(uring_backend *uring, int descriptor, bool is_end)
 {
-    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
-    if (sqe == NULL) {
+    if (!berth__ring_prepare_close(&uring->ring, descriptor, is_end))
         berth__inet_close(descriptor, BERTH__CLOSE_COPY);
-    } else {
-        io_uring_prep_close(sqe, descriptor);
-        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-        io_uring_sqe_set_data64(sqe, OF_NOTHING);
-    }
     uring->closes++;
     uring->urgent = true;
     if (!uring->starving)
@@ -84,7 +78,7 @@ void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__c
             mode = BERTH__CLOSE_RESET; /* as if the kernel still had it */
         berth__inet_end(descriptor, mode, stream->lingers);
         stream->descriptor = -1;
-        close_descriptor(uring, descriptor);
+        close_descriptor(uring, descriptor, mode == BERTH__CLOSE_COPY);
     }
     if (stream->in_flight > 0 || (stream->flags & LISTED))
         berth__uring_list_leaving(uring, stream);

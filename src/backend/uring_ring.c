@@ -42,6 +42,7 @@
 #include <unistd.h>
 
 #include "../memory.h"
+#include "../process.h"
 #include "system.h"
 
 /* What liburing 2.3 has no names for. */
@@ -93,19 +94,49 @@ static int outcome(int result)
 
 /* ---- entering the kernel ------------------------------------------------------------------ */
 
+/* Another thread has forked since closes were prepared that would have been an end enough: the
+ * child has copies, and so the ends are shown before. What the kernel has refused to take waits
+ * from its head on. */
+BERTH__RARE static void show_ends(berth__ring *ring)
+{
+    struct io_uring_sq *queue = &ring->ring.sq;
+    unsigned first = queue->sqe_tail - io_uring_sq_ready(&ring->ring);
+    for (unsigned i = first; i != queue->sqe_tail; i++) {
+        struct io_uring_sqe *sqe = &queue->sqes[i & (queue->ring_entries - 1)];
+        if (sqe->user_data != BERTH__RING_END)
+            continue;
+        (void)BERTH__SYSTEM("shutdown", shutdown(sqe->fd, SHUT_RDWR));
+        sqe->user_data = 0;
+    }
+    ring->ends = 0;
+}
+
+static void before_entering(berth__ring *ring)
+{
+    if (ring->ends == 0)
+        return;
+    if (berth__process_copied())
+        show_ends(ring);
+    else if (!berth__ring_has_entries(ring))
+        ring->ends = 0;
+}
+
 int berth__ring_submit(berth__ring *ring)
 {
+    before_entering(ring);
     return outcome(BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit(&ring->ring)));
 }
 
 int berth__ring_turn(berth__ring *ring)
 {
+    before_entering(ring);
     return outcome(
         BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit_and_get_events(&ring->ring)));
 }
 
 int berth__ring_sleep(berth__ring *ring, int64_t timeout)
 {
+    before_entering(ring);
     if (timeout < 0)
         return outcome(
             BERTH__RING_SYSTEM("io_uring_enter", io_uring_submit_and_wait(&ring->ring, 1)));
@@ -169,6 +200,18 @@ struct io_uring_sqe *berth__ring_entry(berth__ring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
     return sqe != NULL ? sqe : make_entry(ring);
+}
+
+bool berth__ring_prepare_close(berth__ring *ring, int descriptor, bool is_end)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(ring);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_close(sqe, descriptor);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, is_end ? BERTH__RING_END : 0);
+    ring->ends += is_end;
+    return true;
 }
 
 bool berth__ring_has_entries(const berth__ring *ring)
@@ -541,6 +584,7 @@ void berth__ring_explain(const char *step, int error, char *ret_text, size_t siz
 
 void berth__ring_close(berth__ring *ring)
 {
+    before_entering(ring);
     if (berth__ring_has_entries(ring))
         (void)io_uring_submit(&ring->ring);
     io_uring_queue_exit(&ring->ring);

@@ -21,8 +21,9 @@
 enum {
     BERTH__RING_SUBMISSIONS = 64,
     BERTH__RING_COMPLETIONS = 256,
-    BERTH__RING_LOCKED = 16,  /* KiB of locked memory that the kernel charges for these */
-    BERTH__RING_BUFFERS = 256 /* at most */
+    BERTH__RING_LOCKED = 16,   /* KiB of locked memory that the kernel charges for these */
+    BERTH__RING_BUFFERS = 256, /* at most */
+    BERTH__RING_END = 8 /* the user_data of a close that is an end; others name nothing with 0 */
 };
 
 typedef struct berth__ring_buffer {
@@ -45,6 +46,7 @@ typedef struct berth__ring {
     unsigned aside_room;
     unsigned forked; /* further completions there, which the queue has too: for a child */
     bool incomplete; /* and there was no memory for some */
+    unsigned ends;   /* closes that are ends: that many, or fewer, are not submitted yet */
     berth__ring_buffer buffers[BERTH__RING_BUFFERS];
 } berth__ring;
 
@@ -68,6 +70,11 @@ void berth__ring_explain(const char *step, int error, char *ret_text, size_t siz
 /* A free entry; submits those before it if there is none, and puts completions aside where the
  * queue is half full. NULL if the kernel takes no more. */
 struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
+
+/* Prepares the close of a descriptor, whose success nobody hears of; false if the kernel takes no
+ * more. One that `is_end` of a connection of which nobody has a copy: if somebody has when it is
+ * submitted, because another thread has forked, the connection is shut down before. */
+bool berth__ring_prepare_close(berth__ring *ring, int descriptor, bool is_end);
 
 /* Whether there is something to submit, or the kernel has completions that only entering it brings
  * out. */

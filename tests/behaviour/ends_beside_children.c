@@ -107,11 +107,12 @@ static void serve(berth_server *server, void *user)
     atomic_store(&served, true);
 }
 
+static const berth_server_handlers *serving;
+
 static void *serve_elsewhere(void *user)
 {
-    static const berth_server_handlers handlers_of_it = {.new_connection = serve};
     berth_loop *loop = berth_loop_new(NULL);
-    berth_server *server = berth_server_new(loop, &handlers_of_it, NULL);
+    berth_server *server = berth_server_new(loop, serving, NULL);
     berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0);
     *(uint16_t *)user = berth_server_port(server);
     elsewhere = loop;
@@ -124,9 +125,11 @@ static void *serve_elsewhere(void *user)
 CASE(peer_leaves_while_another_thread_forks, "0064",
      "it sees the end, although the child has got a copy just before")
 {
+    static const berth_server_handlers handlers_of_it = {.new_connection = serve};
     real_kernel_only();
     uint16_t port;
     pthread_t thread;
+    serving = &handlers_of_it;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
     while (!atomic_load(&listens))
         usleep(1000);
@@ -143,6 +146,70 @@ CASE(peer_leaves_while_another_thread_forks, "0064",
     leaving = -1;
     char byte;
     ck_assert(atomic_load(&left));
+    ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
+    close(client);
+    kill_child(child);
+    berth_loop_stop(elsewhere, 0);
+    pthread_join(thread, NULL);
+}
+
+static berth_socket *half_open; /* its peer has ended its direction */
+static atomic_bool heard_end;
+static atomic_bool was_closed;
+static atomic_bool was_forked;
+
+static void note_end(berth_socket *socket, void *user)
+{
+    (void)user;
+    half_open = socket;
+    atomic_store(&heard_end, true);
+}
+
+static void serve_half_open(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers_of_it = {.read_channel_finished = note_end};
+    (void)user;
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    berth_socket_set_half_close(socket, true);
+    berth_socket_set_handlers(socket, &handlers_of_it, NULL);
+}
+
+/* In the other thread: the end, and a fork before its turn is over. */
+static void close_before_a_fork(void *user)
+{
+    (void)user;
+    berth_socket_disconnect_from_host(half_open);
+    atomic_store(&was_closed, true);
+    for (unsigned waits = 0; !atomic_load(&was_forked) && waits < PATIENCE * 100; waits++)
+        usleep(10000);
+}
+
+CASE(connection_ends_just_before_another_thread_forks, "0064",
+     "its peer sees the end, although the descriptor is closed at the end of the turn only")
+{
+    static const berth_server_handlers handlers_of_it = {.new_connection = serve_half_open};
+    real_kernel_only();
+    uint16_t port;
+    pthread_t thread;
+    serving = &handlers_of_it;
+    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
+    while (!atomic_load(&listens))
+        usleep(1000);
+    int client = dial(port);
+    shutdown(client, SHUT_WR);
+    while (!atomic_load(&heard_end))
+        usleep(1000);
+    ck_assert(berth_loop_post(elsewhere, close_before_a_fork, NULL));
+    while (!atomic_load(&was_closed))
+        usleep(1000);
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(client);
+        for (;;)
+            pause();
+    }
+    atomic_store(&was_forked, true);
+    char byte;
     ck_assert_int_eq(recv(client, &byte, 1, 0), 0);
     close(client);
     kill_child(child);
