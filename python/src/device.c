@@ -15,8 +15,7 @@ static bool readable(const bpy_socket *self)
 /* The socket of a method's call; NULL with an exception. */
 static bpy_socket *checked(PyObject *object)
 {
-    return bpy_object_check(object) && bpy_object_here((bpy_object *)object) ? (bpy_socket *)object
-                                                                             : NULL;
+    return bpy_object_usable(object) ? (bpy_socket *)object : NULL;
 }
 
 /* The only argument as a size; -1 with an exception, or if it is negative. */
@@ -222,7 +221,7 @@ static PyObject *available(const bpy_socket *self)
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
     {                                                                        \
         const bpy_socket *self = (const bpy_socket *)object;                 \
-        return bpy_object_check(object) ? (value) : NULL;                    \
+        return bpy_object_usable(object) ? (value) : NULL;                   \
     }
 #define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 

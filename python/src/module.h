@@ -89,6 +89,7 @@ bool bpy_object_check(PyObject *self);
 void bpy_object_settle(bpy_object *self); /* into the list of its home: it has natives now */
 void bpy_object_unsettle(bpy_object *self);
 bool bpy_object_here(bpy_object *self); /* raises RuntimeError when called in a wrong thread */
+bool bpy_object_usable(PyObject *self); /* both */
 int bpy_object_ready_types(PyObject *module);
 
 /* ---- sockets and servers (endpoint.c) ---- */

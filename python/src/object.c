@@ -145,6 +145,11 @@ bool bpy_object_here(bpy_object *self)
     return false;
 }
 
+bool bpy_object_usable(PyObject *object)
+{
+    return bpy_object_check(object) && bpy_object_here((bpy_object *)object);
+}
+
 void bpy_object_settle(bpy_object *self)
 {
     if (self->homed)

@@ -497,7 +497,7 @@ static bool pending(const server *self)
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
     {                                                                        \
         const server *self = (const server *)object;                         \
-        return bpy_object_check(object) ? (value) : NULL;                    \
+        return bpy_object_usable(object) ? (value) : NULL;                   \
     }
 #define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 

@@ -406,7 +406,7 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
 
 static bool usable(bpy_socket *self)
 {
-    return bpy_object_check((PyObject *)self) && bpy_object_here(&self->end.object);
+    return bpy_object_usable((PyObject *)self);
 }
 
 /* Ends being asked for a proxy's credentials. Returns whether that was the end of it: the native
@@ -556,7 +556,7 @@ static PyObject *socket_set_option(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
     int which, value;
-    if (!PyArg_ParseTuple(args, "ii:setSocketOption", &which, &value) || !bpy_object_check(object))
+    if (!PyArg_ParseTuple(args, "ii:setSocketOption", &which, &value) || !bpy_object_usable(object))
         return NULL;
     if (has_options(self) && option_of(which) >= 0)
         berth_socket_set_option(self->native, (berth_socket_option)option_of(which), value);
@@ -567,7 +567,7 @@ static PyObject *socket_option(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
     int which, value;
-    if (!PyArg_ParseTuple(args, "i:socketOption", &which) || !bpy_object_check(object))
+    if (!PyArg_ParseTuple(args, "i:socketOption", &which) || !bpy_object_usable(object))
         return NULL;
     if (!has_options(self) || option_of(which) < 0 ||
         !berth_socket_get_option(self->native, (berth_socket_option)option_of(which), &value))
@@ -604,7 +604,7 @@ static PyObject *socket_set_error(PyObject *object, PyObject *args)
 {
     int error;
     const char *text = NULL;
-    if (!PyArg_ParseTuple(args, "i|s", &error, &text) || !bpy_object_check(object))
+    if (!PyArg_ParseTuple(args, "i|s", &error, &text) || !bpy_object_usable(object))
         return NULL;
     bpy_endpoint_fail((bpy_endpoint *)object, error, text);
     Py_RETURN_NONE;
@@ -660,7 +660,7 @@ static PyObject *descriptor(const bpy_socket *self)
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
     {                                                                        \
         const bpy_socket *self = (const bpy_socket *)object;                 \
-        return bpy_object_check(object) ? (value) : NULL;                    \
+        return bpy_object_usable(object) ? (value) : NULL;                   \
     }
 #define GETTER_ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 

@@ -142,7 +142,7 @@ static PyObject *timer_stop(PyObject *object, PyObject *Py_UNUSED(none))
 static PyObject *timer_set_interval(PyObject *object, PyObject *value)
 {
     timer *self = (timer *)object;
-    if (!bpy_object_check(object) || !set_interval(self, value))
+    if (!bpy_object_usable(object) || !set_interval(self, value))
         return NULL;
     if (is_active(self) && !start(self))
         return NULL;
@@ -152,7 +152,7 @@ static PyObject *timer_set_interval(PyObject *object, PyObject *value)
 static PyObject *timer_set_single(PyObject *object, PyObject *value)
 {
     int truth = PyObject_IsTrue(value);
-    if (truth < 0 || !bpy_object_check(object))
+    if (truth < 0 || !bpy_object_usable(object))
         return NULL;
     ((timer *)object)->single = truth;
     Py_RETURN_NONE;
@@ -177,7 +177,7 @@ static int remaining(const timer *self)
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
     {                                                                        \
         timer *self = (timer *)object;                                       \
-        return bpy_object_check(object) ? (value) : NULL;                    \
+        return bpy_object_usable(object) ? (value) : NULL;                   \
     }
 #define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 

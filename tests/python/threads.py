@@ -119,11 +119,20 @@ class Threads(unittest.TestCase):
         until(lambda: not server.children())
 
     def test_objects_of_other_threads_are_refused(self):
-        server, seen = listening(), []
+        server, socket, timer, seen = listening(), QTcpSocket(), QTimer(), []
+        refused = [
+            server.close, server.nextPendingConnection, lambda: server.waitForNewConnection(0),
+            lambda: QTcpSocket(server), server.isListening, server.serverPort, server.serverAddress,
+            server.hasPendingConnections, server.errorString, socket.state, socket.peerAddress,
+            socket.localPort, socket.peerName, socket.errorString, socket.socketDescriptor,
+            socket.bytesAvailable, socket.bytesToWrite, socket.isOpen,
+            lambda: socket.socketOption(QTcpSocket.LowDelayOption),
+            lambda: socket.setSocketOption(QTcpSocket.LowDelayOption, 1),
+            timer.isActive, timer.remainingTime, lambda: timer.setInterval(1),
+            lambda: timer.setSingleShot(True)]
 
         def use():
-            for call in (server.close, server.nextPendingConnection,
-                         lambda: server.waitForNewConnection(0), lambda: QTcpSocket(server)):
+            for call in refused:
                 try:
                     call()
                 except RuntimeError as error:
@@ -131,7 +140,7 @@ class Threads(unittest.TestCase):
         thread = threading.Thread(target=use)
         thread.start()
         thread.join()
-        self.assertEqual(len(seen), 4)
+        self.assertEqual(len(seen), len(refused))
         with self.assertRaises(RuntimeError):
             server.moveToThread(QThread())  # it listens
 
