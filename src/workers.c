@@ -49,13 +49,13 @@ static void set_error(berth_workers *workers, berth_error error, const char *for
     va_end(arguments);
 }
 
-/* The pool whose thread this is, or NULL. */
-static _Thread_local const berth_workers *pool_here;
+/* The worker whose thread this is, or NULL. */
+static _Thread_local const berth_worker *worker_here;
 
 /* A worker cannot wait for itself. The error is the pool's thread's, which may be reading it. */
 static bool is_own_thread(const berth_workers *workers)
 {
-    if (pool_here != workers)
+    if (worker_here == NULL || worker_here->workers != workers)
         return false;
     errno = EDEADLK;
     return true;
@@ -371,7 +371,7 @@ static void answer(void *user)
 static void *work(void *argument)
 {
     berth_worker *worker = argument;
-    pool_here = worker->workers;
+    worker_here = worker;
     worker->start_error = set_up(worker);
     if (worker->start_error != 0) {
         tear_down(worker);
@@ -387,7 +387,6 @@ static void *work(void *argument)
     if (worker->loop->inherited)
         return NULL; /* a handler has forked, and this is the child's only thread */
     report(worker, BERTH__WORKER_ENDED);
-    worker->listening = -1;
     close_all(worker, &worker->inbox);
     close_all(worker, &worker->taken);
     berth_server_close(worker->server);
@@ -406,7 +405,6 @@ static berth_worker *new_worker(berth_workers *workers, int number)
         return NULL;
     worker->workers = workers;
     worker->number = number;
-    worker->listening = -1;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->changed, NULL);
     return worker;
@@ -448,6 +446,8 @@ void berth_workers_free(berth_workers *workers)
     if (workers == NULL || (!copy && is_own_thread(workers)))
         return;
     berth_workers_stop(workers);
+    if (copy && is_own_thread(workers))
+        return; /* the handler that has forked returns into the worker */
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
         if (!copy) /* else threads that are no more may hold them */
@@ -525,14 +525,22 @@ static void tell_to_leave(berth_worker *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
-/* In a child: a listener that was left open would go on to be given connections. */
+/* In a child: a listener that was left open would go on to be given connections. The servers of the
+ * threads that are not there may have been anywhere: each is asked for its descriptor once, and
+ * never touched. */
 static void close_copies(berth_workers *workers)
 {
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
-        if (worker->listening >= 0)
-            (void)close(worker->listening);
-        worker->listening = -1;
+        const berth_server *server = worker->server;
+        if (worker == worker_here && server != NULL) {
+            if (worker->loop->inherited)
+                berth_server_close(worker->server);
+            continue;
+        }
+        if (server != NULL && server->listener != NULL && server->listener->descriptor >= 0)
+            (void)close(server->listener->descriptor);
+        worker->server = NULL;
     }
     workers->port = 0;
 }
@@ -569,7 +577,6 @@ static void listen_there(berth_worker *worker)
     berth_server_set_reuse_port(server, true);
     if (berth_server_listen(server, workers->address, workers->wanted)) {
         workers->wanted = berth_server_port(server);
-        worker->listening = berth_server_descriptor(server);
         return;
     }
     workers->failed = true;
@@ -578,7 +585,6 @@ static void listen_there(berth_worker *worker)
 
 static void close_there(berth_worker *worker)
 {
-    worker->listening = -1;
     berth_server_close(worker->server);
 }
 

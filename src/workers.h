@@ -58,7 +58,6 @@ struct berth_worker {
     berth_loop *loop;
     berth_server *server;
     void *user;
-    int listening;   /* its descriptor, for a child to close; -1 */
     int start_error; /* errno */
     bool answering;  /* the request is being done */
     char after_ended[BERTH__LINE];

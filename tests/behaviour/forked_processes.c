@@ -639,6 +639,83 @@ CASE(child_frees_the_workers, "reliability 23",
     end_child(child);
 }
 
+static atomic_int lent_number = -1;
+
+static void close_own_server(berth_worker *worker, berth_socket *socket, void *user)
+{
+    (void)user;
+    int number = berth_server_descriptor(berth_worker_server(worker));
+    berth_server_close(berth_worker_server(worker));
+    berth_socket_free(socket);
+    atomic_store(&lent_number, number);
+}
+
+CASE(child_frees_workers_that_listen_no_more, "reliability 23",
+     "the number that a worker has listened on may be the program's by now: it stays open")
+{
+    static const berth_workers_handlers pool = {.connection = close_own_server};
+    real_kernel_only();
+    workers = berth_workers_new(1, &pool, NULL);
+    ck_assert(berth_workers_start(workers));
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    int client = dial(berth_workers_port(workers));
+    while (atomic_load(&lent_number) < 0)
+        usleep(1000);
+    int number = atomic_load(&lent_number);
+    ck_assert_int_eq(dup3(client, number, O_CLOEXEC), number);
+    pid_t child = begin_child();
+    if (child == 0) {
+        berth_workers_free(workers);
+        MUST(fcntl(number, F_GETFD) >= 0);
+        _exit(0);
+    }
+    end_child(child);
+    close(number);
+    close(client);
+    berth_workers_free(workers);
+}
+
+static atomic_int forked_by_worker;
+
+/* The stacks of the threads that it does not have are no place to look for lost memory from. */
+static void exit_unexamined(void)
+{
+    _exit(0);
+}
+
+static void fork_and_free_the_pool(berth_worker *worker, berth_socket *socket, void *user)
+{
+    (void)user;
+    pid_t child = begin_child();
+    if (child == 0) {
+        int number = berth_server_descriptor(berth_worker_server(worker));
+        errno = 0;
+        berth_workers_free(workers);
+        MUST(errno == EDEADLK);
+        MUST(fcntl(number, F_GETFD) < 0);
+        MUST(atexit(exit_unexamined) == 0);
+        return; /* into the worker, whose thread is the only one */
+    }
+    berth_socket_free(socket);
+    atomic_store(&forked_by_worker, child);
+}
+
+CASE(worker_forks_and_its_child_frees_the_pool, "reliability 23",
+     "its listeners are closed, and the handler still returns into a worker")
+{
+    static const berth_workers_handlers pool = {.connection = fork_and_free_the_pool};
+    real_kernel_only();
+    workers = berth_workers_new(2, &pool, NULL);
+    ck_assert(berth_workers_start(workers));
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    int client = dial(berth_workers_port(workers));
+    while (atomic_load(&forked_by_worker) == 0)
+        usleep(1000);
+    end_child(atomic_load(&forked_by_worker));
+    close(client);
+    berth_workers_free(workers);
+}
+
 static berth_loop *elsewhere;
 static atomic_bool leave;
 
