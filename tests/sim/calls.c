@@ -5,7 +5,7 @@
  * object that the handler was called for, since that is where defects are. What a call must give
  * is checked here; what follows from it, in handlers.c and model.c.
  */
-#include "model.h"
+#include "calls.h"
 #include "world.h"
 
 #include "fault.h"
@@ -22,15 +22,15 @@ static uint8_t bytes[LONG_BYTES];
 
 /* ---- whom ------------------------------------------------------------------------------------ */
 
-static const struct frame *innermost(void)
+const struct frame *sim_innermost(void)
 {
     static const struct frame none;
     return sim.depth > 0 ? &sim.frames[sim.depth - 1] : &none;
 }
 
-static struct socket_model *some_socket(uint64_t *word)
+struct socket_model *sim_some_socket(uint64_t *word)
 {
-    struct socket_model *own = innermost()->socket;
+    struct socket_model *own = sim_innermost()->socket;
     if (sim_choose(word, 2) == 0 && own != NULL && own->socket != NULL)
         return own;
     uint32_t first = sim_choose(word, SIM_SOCKETS);
@@ -42,7 +42,7 @@ static struct socket_model *some_socket(uint64_t *word)
     return NULL;
 }
 
-static struct server_model *some_server(uint64_t *word)
+struct server_model *sim_some_server(uint64_t *word)
 {
     uint32_t first = sim_choose(word, SIM_SERVERS);
     for (uint32_t i = 0; i < SIM_SERVERS; i++) {
@@ -53,12 +53,12 @@ static struct server_model *some_server(uint64_t *word)
     return NULL;
 }
 
-static size_t number_of(const struct socket_model *model)
+size_t sim_number_of(const struct socket_model *model)
 {
     return (size_t)(model - sim.sockets);
 }
 
-static size_t index_of(const struct server_model *model)
+size_t sim_index_of(const struct server_model *model)
 {
     return (size_t)(model - sim.servers);
 }
@@ -79,7 +79,7 @@ static void new_server(uint64_t word)
     struct server_model *model = &sim.servers[sim_choose(&word, SIM_SERVERS)];
     if (model->server != NULL || model->closing + model->waits > 0)
         return;
-    sim_say("server %zu is made and listens", index_of(model));
+    sim_say("server %zu is made and listens", sim_index_of(model));
     *model = (struct server_model){0};
     model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
     if (model->server == NULL)
@@ -91,12 +91,12 @@ static void new_server(uint64_t word)
 
 static void listen_again(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model == NULL)
         return;
     bool before = berth_server_is_listening(model->server);
     bool descriptor = sim_choose(&word, 3) == 0;
-    sim_say("server %zu listens%s", index_of(model), descriptor ? " on a descriptor" : "");
+    sim_say("server %zu listens%s", sim_index_of(model), descriptor ? " on a descriptor" : "");
     bool done;
     if (descriptor) {
         uint16_t port;
@@ -154,10 +154,10 @@ static void end_going(struct server_model *model)
 
 static void close_server(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model == NULL)
         return;
-    sim_say("server %zu closes, with %zu in its queue", index_of(model), model->queued);
+    sim_say("server %zu closes, with %zu in its queue", sim_index_of(model), model->queued);
     begin_going(model, false);
     berth_server_close(model->server);
     end_going(model);
@@ -174,34 +174,34 @@ void sim_free_server(struct server_model *model)
 
 static void free_server(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model == NULL || sim_choose(&word, 3) != 0)
         return;
-    sim_say("server %zu is freed", index_of(model));
+    sim_say("server %zu is freed", sim_index_of(model));
     sim_free_server(model);
 }
 
 static void set_server(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model == NULL)
         return;
     uint32_t what = sim_choose(&word, 6);
     int limit = (int)sim_choose(&word, 5);
     if (what < 2) {
-        sim_say("server %zu pauses", index_of(model));
+        sim_say("server %zu pauses", sim_index_of(model));
         berth_server_pause_accepting(model->server);
         model->paused = true;
     } else if (what < 4) {
-        sim_say("server %zu resumes", index_of(model));
+        sim_say("server %zu resumes", sim_index_of(model));
         berth_server_resume_accepting(model->server);
         model->paused = false;
     } else if (what < 5) {
-        sim_say("server %zu takes at most %d", index_of(model), limit);
+        sim_say("server %zu takes at most %d", sim_index_of(model), limit);
         berth_server_set_max_pending_connections(model->server, limit);
     } else {
         model->incoming = (enum incoming)(sim_choose(&word, INCOMING_MODES));
-        sim_say("server %zu: incoming connections by way %d", index_of(model), model->incoming);
+        sim_say("server %zu: incoming connections by way %d", sim_index_of(model), model->incoming);
     }
 }
 
@@ -232,7 +232,7 @@ bool sim_take(struct server_model *model)
         berth_socket_free(socket);
         return true;
     }
-    sim_say("server %zu gives socket %zu", index_of(model), number_of(taken));
+    sim_say("server %zu gives socket %zu", sim_index_of(model), sim_number_of(taken));
     taken->socket = socket;
     taken->connection = first.connection;
     taken->side = 1;
@@ -244,19 +244,20 @@ bool sim_take(struct server_model *model)
 
 static void take(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model != NULL && !sim_take(model))
-        sim_say("server %zu has nothing to give", index_of(model));
+        sim_say("server %zu has nothing to give", sim_index_of(model));
 }
 
 static void give_back(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
-    struct socket_model *socket = some_socket(&word);
+    struct server_model *model = sim_some_server(&word);
+    struct socket_model *socket = sim_some_socket(&word);
     if (model == NULL || socket == NULL || socket->queued_in != NULL || socket->calls > 0 ||
         model->queued == SIM_QUEUE)
         return;
-    sim_say("socket %zu goes into the queue of server %zu", number_of(socket), index_of(model));
+    sim_say("socket %zu goes into the queue of server %zu", sim_number_of(socket),
+            sim_index_of(model));
     berth_server_add_pending_connection(model->server, socket->socket);
     socket->queued_in = model;
     model->queue[model->queued++] = (struct pending){.socket = socket};
@@ -280,10 +281,10 @@ static void check_time(unsigned long move, uint64_t start, int milliseconds)
 
 static void wait_for_connection(uint64_t word)
 {
-    struct server_model *model = some_server(&word);
+    struct server_model *model = sim_some_server(&word);
     if (model == NULL)
         return;
-    sim_say("server %zu waits for a connection", index_of(model));
+    sim_say("server %zu waits for a connection", sim_index_of(model));
     model->waits++;
     bool timed_out;
     int milliseconds = (int)sim_choose(&word, 20);
@@ -309,24 +310,27 @@ void sim_free_socket(struct socket_model *model)
 }
 
 /* A new connection begins: what is left of the former one will not be read. */
-static void leave_connection(struct socket_model *model)
+void sim_leave_connection(struct socket_model *model)
 {
     model->connection = NULL;
     model->early = (struct way){.key = ++sim.keys};
     model->announced = 0;
     model->leaving = false;
+    model->shut = model->finished = false;
+    model->refused = false;
 }
 
 static void connect_socket(uint64_t word)
 {
-    struct socket_model *model = sim_choose(&word, 2) == 0 ? some_socket(&word) : sim_new_socket();
+    struct socket_model *model =
+        sim_choose(&word, 2) == 0 ? sim_some_socket(&word) : sim_new_socket();
     if (model == NULL)
         return;
     if (model->socket == NULL)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket == NULL || model->owed > 0)
         return;
-    const struct server_model *server = some_server(&word);
+    const struct server_model *server = sim_some_server(&word);
     uint16_t port = sim.port;
     uint32_t where = sim_choose(&word, 5);
     if (where == 0)
@@ -335,17 +339,17 @@ static void connect_socket(uint64_t word)
         port = berth_server_port(server->server);
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
     if (may && model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 4) == 0) {
-        sim_say("socket %zu binds a port", number_of(model));
-        leave_connection(model);
+        sim_say("socket %zu binds a port", sim_number_of(model));
+        sim_leave_connection(model);
         model->calls++;
         bool bound = berth_socket_bind(model->socket, BERTH_ADDRESS_LOOPBACK, world->free_port());
         model->calls--;
         if (!bound || model->state != BERTH_STATE_BOUND)
             return;
     }
-    sim_say("socket %zu connects to %s", number_of(model), where == 0 ? "nobody" : "somebody");
+    sim_say("socket %zu connects to %s", sim_number_of(model), where == 0 ? "nobody" : "somebody");
     if (may)
-        leave_connection(model);
+        sim_leave_connection(model);
     if (may)
         model->target = port;
     model->calls++;
@@ -354,9 +358,23 @@ static void connect_socket(uint64_t word)
     sim_check(may || !begun, "a socket connects in state %d", model->state);
 }
 
+/* How much of a write is taken: all, unless there is a mark, or no way to send it at all. */
+static void check_write(struct socket_model *model, size_t size, size_t queued, ptrdiff_t taken)
+{
+    size_t room = queued < model->high ? model->high - queued : 0;
+    size_t most = model->high > 0 && room < size ? room : size;
+    sim_check(taken < 0 || taken == (ptrdiff_t)most || sim_lossy(),
+              "%td of %zu bytes are taken, with room for %zu", taken, size, most);
+    sim_check(taken < 0 || !model->shut, "a socket writes behind the end of its output");
+    sim_check(taken < 0 || model->high == 0 || queued > model->high ||
+                  berth_socket_bytes_to_write(model->socket) <= model->high,
+              "the output is beyond its high mark");
+    model->refused = model->refused || (taken >= 0 && most < size);
+}
+
 static void write_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
     bool is_long = sim_choose(&word, 16) == 0;
@@ -365,10 +383,14 @@ static void write_socket(uint64_t word)
     uint32_t times = 1 + (!is_long && sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
     for (uint32_t i = 0; i < times; i++) {
         struct way *way = sim_way_out(model);
+        /* Who was given the descriptor cannot know that its output was ended before. */
+        if (way->ended && !model->shut && model->state == BERTH_STATE_CONNECTED)
+            return;
         sim_fill(way, bytes, size);
+        size_t queued = berth_socket_bytes_to_write(model->socket);
         ptrdiff_t taken = berth_socket_write(model->socket, bytes, size);
-        sim_say("socket %zu writes %u bytes: %td", number_of(model), size, taken);
-        sim_check(taken <= (ptrdiff_t)size, "more is written than there is");
+        sim_say("socket %zu writes %u bytes: %td", sim_number_of(model), size, taken);
+        check_write(model, size, queued, taken);
         if (taken < 0)
             return;
         sim_check(model->state != BERTH_STATE_UNCONNECTED, "an unconnected socket writes");
@@ -396,13 +418,13 @@ void sim_read(struct socket_model *model, size_t size)
 
 static void read_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
     size_t size = 1 + sim_choose(&word, sim_choose(&word, 2) == 0 ? MOST_BYTES : 40);
     struct way *way = sim_way_in(model);
     uint32_t how = sim_choose(&word, 6);
-    sim_say("socket %zu reads up to %zu bytes of %zu, way %u", number_of(model), size,
+    sim_say("socket %zu reads up to %zu bytes of %zu, way %u", sim_number_of(model), size,
             berth_socket_bytes_available(model->socket), how);
     if (how > 2 || way == NULL) {
         sim_read(model, size);
@@ -429,48 +451,50 @@ static void read_socket(uint64_t word)
 
 static void try_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     struct way *way = model != NULL ? sim_way_in(model) : NULL;
     if (way == NULL)
         return;
     if (!berth_socket_in_transaction(model->socket)) {
-        sim_say("socket %zu begins to read on trial", number_of(model));
+        sim_say("socket %zu begins to read on trial", sim_number_of(model));
         berth_socket_start_transaction(model->socket);
         model->trial = way->got;
     } else if (sim_choose(&word, 2) == 0) {
-        sim_say("socket %zu gives back what it has read", number_of(model));
+        sim_say("socket %zu gives back what it has read", sim_number_of(model));
         berth_socket_rollback_transaction(model->socket);
         way->got = model->trial;
     } else {
-        sim_say("socket %zu keeps what it has read", number_of(model));
+        sim_say("socket %zu keeps what it has read", sim_number_of(model));
         berth_socket_commit_transaction(model->socket);
     }
 }
 
 static void set_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
     static const size_t limits[] = {0, 1, 10, 5000};
     size_t limit = limits[sim_choose(&word, 4)];
     switch (sim_choose(&word, 4)) {
     case 0:
-        sim_say("socket %zu keeps at most %zu bytes", number_of(model), limit);
+        sim_say("socket %zu keeps at most %zu bytes", sim_number_of(model), limit);
         berth_socket_set_read_buffer_size(model->socket, limit);
         break;
     case 1:
-        sim_say("socket %zu bounds its output to %zu bytes", number_of(model), limit);
+        sim_say("socket %zu bounds its output to %zu bytes", sim_number_of(model), limit);
         berth_socket_set_write_marks(model->socket, limit / 2, limit);
+        model->low = limit / 2;
+        model->high = limit;
         break;
     case 2:
         model->half_open = sim_choose(&word, 2) == 0;
-        sim_say("socket %zu %s half-close", number_of(model),
+        sim_say("socket %zu %s half-close", sim_number_of(model),
                 model->half_open ? "allows" : "forbids");
         berth_socket_set_half_close(model->socket, model->half_open);
         break;
     default:
-        sim_say("socket %zu flushes", number_of(model));
+        sim_say("socket %zu flushes", sim_number_of(model));
         berth_socket_flush(model->socket);
     }
 }
@@ -491,13 +515,13 @@ static void end_way(struct socket_model *model)
 
 static void end_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
     uint32_t how = sim_choose(&word, 6);
     static const char *const names[] = {"aborts", "resets", "closes"};
     bool sent = model->state == BERTH_STATE_CONNECTED;
-    sim_say("socket %zu %s", number_of(model), how < 3 ? names[how] : "disconnects");
+    sim_say("socket %zu %s", sim_number_of(model), how < 3 ? names[how] : "disconnects");
     struct connection *connection = model->connection;
     model->calls++;
     if (how < 2)
@@ -519,19 +543,19 @@ static void end_socket(uint64_t word)
 
 static void free_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL || sim_choose(&word, 2) != 0)
         return;
-    sim_say("socket %zu is freed", number_of(model));
+    sim_say("socket %zu is freed", sim_number_of(model));
     sim_free_socket(model);
 }
 
 static void detach_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
-    sim_say("socket %zu is detached", number_of(model));
+    sim_say("socket %zu is detached", sim_number_of(model));
     berth_socket_detach(model->socket);
     if (!model->dying)
         model->owner = NULL;
@@ -539,12 +563,12 @@ static void detach_socket(uint64_t word)
 
 static void wait_for_socket(uint64_t word)
 {
-    struct socket_model *model = some_socket(&word);
+    struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
     uint32_t what = sim_choose(&word, 4);
     int milliseconds = (int)sim_choose(&word, 20);
-    sim_say("socket %zu waits %d ms for event %u", number_of(model), milliseconds, what);
+    sim_say("socket %zu waits %d ms for event %u", sim_number_of(model), milliseconds, what);
     berth_socket *socket = model->socket;
     model->calls++;
     bool found = false;
@@ -567,7 +591,8 @@ static void wait_for_socket(uint64_t word)
 static void adopt_peer(uint64_t word)
 {
     struct peer_model *peer = &sim.peers[sim_choose(&word, SIM_PEERS)];
-    struct socket_model *model = sim_choose(&word, 2) == 0 ? some_socket(&word) : sim_new_socket();
+    struct socket_model *model =
+        sim_choose(&word, 2) == 0 ? sim_some_socket(&word) : sim_new_socket();
     if (model == NULL || peer->end == NULL || !world->is_established(peer->end) || peer->ended ||
         peer->connection == NULL || model->owed > 0 || model->queued_in != NULL)
         return;
@@ -575,13 +600,13 @@ static void adopt_peer(uint64_t word)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket == NULL)
         return;
-    sim_say("socket %zu adopts the connection of peer %td", number_of(model), peer - sim.peers);
+    sim_say("socket %zu adopts the connection of peer %td", sim_number_of(model), peer - sim.peers);
     int descriptor = world->stream_descriptor(peer->end);
     const struct peer_model given = *peer;
     *peer = (struct peer_model){0}; /* the end is not the test's any more */
     struct socket_model before = *model;
     sim_cut(before.connection);
-    leave_connection(model);
+    sim_leave_connection(model);
     model->connection = given.connection;
     model->side = given.side;
     model->adopting = true;
@@ -680,8 +705,8 @@ static void run(uint64_t word)
 static void use_timer(uint64_t word)
 {
     struct timer_model *model = &sim.timers[sim_choose(&word, SIM_TIMERS)];
-    if (sim_choose(&word, 2) == 0 && innermost()->timer != NULL)
-        model = innermost()->timer;
+    if (sim_choose(&word, 2) == 0 && sim_innermost()->timer != NULL)
+        model = sim_innermost()->timer;
     if (model->timer == NULL)
         model->timer = berth_timer_new(sim.loop, sim_on_timer, model);
     if (model->timer == NULL)
@@ -708,6 +733,16 @@ static void use_timer(uint64_t word)
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
+
+static void call_of_a_topic(uint64_t word)
+{
+    static void (*const topics[TOPICS])(uint64_t word) = {
+        [TOPIC_ENDS] = sim_call_of_ends,
+    };
+    uint32_t topic = sim_choose(&word, TOPICS);
+    if (sim.topics >> topic & 1)
+        topics[topic](word);
+}
 
 void sim_call(uint64_t word)
 {
@@ -748,6 +783,10 @@ void sim_call(uint64_t word)
         wake,
         run,
         use_timer,
+        call_of_a_topic,
+        call_of_a_topic,
+        call_of_a_topic,
+        call_of_a_topic,
     };
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);

@@ -164,6 +164,7 @@ static void on_finished(berth_socket *socket, void *user)
     if (!model->gave_up)
         check_alive(model, IN_FINISHED);
     model->gave_up = false;
+    model->finished = true;
     if (model->state == BERTH_STATE_CONNECTED)
         check_complete(model);
     sim_spring(IN_FINISHED, model, NULL, NULL);
@@ -180,6 +181,9 @@ static void on_drained(berth_socket *socket, void *user)
 {
     struct socket_model *model = called(socket, user, IN_DRAINED);
     check_alive(model, IN_DRAINED);
+    sim_check(model->refused, "drained without a write that was cut");
+    sim_check(berth_socket_bytes_to_write(socket) <= model->low, "drained above the low mark");
+    model->refused = false;
     sim_spring(IN_DRAINED, model, NULL, NULL);
 }
 

@@ -7,6 +7,8 @@
  */
 #include "model.h"
 
+#include "fault.h"
+
 #include <string.h>
 
 struct sim sim;
@@ -33,9 +35,16 @@ void sim_cut(struct connection *connection)
         connection->way[0].cut = connection->way[1].cut = true;
 }
 
+/* Memory that was armed to run out, but has not yet, has lost nothing. */
+bool sim_lossy(void)
+{
+    sim.lossy = sim.lossy || berth__fault_memory_failed() > 0;
+    return sim.lossy;
+}
+
 bool sim_complete(const struct way *way)
 {
-    return !way->cut && !sim.lossy;
+    return !way->cut && !sim_lossy();
 }
 
 static uint8_t pattern(const struct way *way, uint64_t offset)

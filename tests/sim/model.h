@@ -86,6 +86,11 @@ struct socket_model {
     bool dying;   /* goes with its server */
     bool leaving; /* this side has begun to end the connection */
     bool half_open; /* half-close is allowed */
+    bool finished;  /* read_channel_finished was called for the connection */
+    bool shut;      /* the program has ended its output, and only that */
+    bool refused;   /* a write was cut at the high mark: `drained` has to come */
+    size_t low;     /* the marks of the output */
+    size_t high;    /* 0: none */
 };
 
 struct pending {
@@ -137,6 +142,12 @@ struct trap {
     uint64_t word;
 };
 
+/* What a program has calls of, beyond those that each has: the bits of sim.topics. */
+enum topic {
+    TOPIC_ENDS,
+    TOPICS
+};
+
 /* What the innermost handler was called for. */
 struct frame {
     enum handler handler;
@@ -163,8 +174,9 @@ struct sim {
     unsigned long moves; /* calls that let time pass */
     unsigned long posted;
     unsigned long ran;
+    unsigned topics;
     bool may_lose; /* the program has faults that lose bytes, rightly */
-    bool lossy;    /* one has been made */
+    bool lossy;    /* one has been made; see sim_lossy */
     bool settling; /* everybody reads, and has for a while */
     bool leaving;  /* the loop is being freed, and everything with it */
 };
@@ -184,6 +196,7 @@ _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1
 /* model.c */
 struct connection *sim_connection(uint16_t port, uint16_t to); /* made if it is new */
 void sim_cut(struct connection *connection);                   /* both ways; NULL is ignored */
+bool sim_lossy(void);                                          /* whether a fault has lost bytes */
 bool sim_complete(const struct way *way); /* whether all that was put has to come out */
 void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);

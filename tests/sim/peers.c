@@ -174,8 +174,8 @@ static void fail_memory(uint64_t word)
     long after = (long)sim_choose(&word, 12);
     long times = 1 + (long)sim_choose(&word, 3);
     sim_say("memory runs out after %ld allocations, %ld times", after, times);
+    (void)sim_lossy(); /* arming begins to count anew */
     berth__fault_set_memory(after, times);
-    sim.lossy = true;
 }
 
 static void fail_accept(uint64_t word)

@@ -172,6 +172,8 @@ static void set_up(uint64_t word)
     terms.buffer_size = buffers[sim_choose(&word, 5)];
     terms.max_delay = delays[sim_choose(&word, 5)];
     sim.may_lose = sim_choose(&word, 4) == 0;
+    for (unsigned topic = 0; topic < TOPICS; topic++)
+        sim.topics |= (unsigned)(sim_choose(&word, 3) == 0) << topic;
     sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
             terms.max_transfer, terms.buffer_size, (unsigned long long)terms.max_delay);
     terms.seed = word;
@@ -184,6 +186,7 @@ static void set_up(uint64_t word)
 
 static void be_kind(void)
 {
+    (void)sim_lossy();
     berth__fault_clear();
     world->be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
@@ -213,6 +216,7 @@ static void take_all(void)
         if (berth_socket_in_transaction(model->socket))
             berth_socket_commit_transaction(model->socket);
         berth_socket_set_read_buffer_size(model->socket, 0);
+        berth_socket_set_close_timeout(model->socket, BERTH_DEFAULT_CLOSE_TIMEOUT);
         while (berth_socket_bytes_available(model->socket) > 0)
             sim_read(model, SIZE_MAX);
     }
@@ -270,7 +274,7 @@ static void check_rest(void)
         sim_check(model->state != BERTH_STATE_CLOSING, "socket %zu does not end", i);
         sim_check(model->state != BERTH_STATE_CONNECTING && model->state != BERTH_STATE_HOST_LOOKUP,
                   "socket %zu does not get connected", i);
-        if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim.lossy)
+        if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim_lossy())
             continue;
         const struct way *in = &model->connection->way[1 - model->side];
         const struct way *out = &model->connection->way[model->side];
@@ -279,8 +283,11 @@ static void check_rest(void)
         sim_check(out->cut || out->got == out->put || !is_held(model->connection, 1 - model->side),
                   "of socket %zu only %llu of %llu bytes come", i, (unsigned long long)out->got,
                   (unsigned long long)out->put);
-        sim_check(!in->ended || in->cut || model->half_open, "socket %zu has not noticed the end",
+        sim_check(!in->ended || in->cut || model->finished, "socket %zu has not noticed the end",
                   i);
+        sim_check(!in->ended || in->cut || !out->ended, "socket %zu goes on after both ends", i);
+        sim_check(!model->refused || berth_socket_bytes_to_write(model->socket) > 0,
+                  "socket %zu was not told that there is room", i);
     }
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];

@@ -1,0 +1,31 @@
+/*
+ * What the files of calls share: whom a call goes to, and what a wait has to keep to.
+ *
+ * There is a file of calls for each topic, with one function that sim_call knows, which takes the
+ * rest of the choice from its word. The topics beyond the first file (calls.c) change what the
+ * model can expect of everything else, limits above all; so each program has some of them only, by
+ * its first word.
+ */
+#ifndef BERTH_TESTS_SIM_CALLS_H
+#define BERTH_TESTS_SIM_CALLS_H
+
+#include "model.h"
+
+/* Half of the calls inside a handler go to the object that the handler was called for. NULL: there
+ * is none. */
+const struct frame *sim_innermost(void);
+struct socket_model *sim_some_socket(uint64_t *word);
+struct server_model *sim_some_server(uint64_t *word);
+size_t sim_number_of(const struct socket_model *model);
+size_t sim_index_of(const struct server_model *model);
+
+/* A former connection is left behind: what is left of it will not be read. */
+void sim_leave_connection(struct socket_model *model);
+
+/* The topics. */
+void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
+void sim_call_of_options(uint64_t word); /* calls_options.c */
+void sim_call_of_loops(uint64_t word);   /* calls_loops.c */
+void sim_call_of_limits(uint64_t word);  /* calls_limits.c */
+
+#endif
