@@ -7,6 +7,8 @@ BUILD = scripts/build plain
 
 SECONDS ?= 600
 SEED ?=
+KERNEL ?= sim
+TORTURE_SECONDS ?= 3600
 FAST ?=
 
 .PHONY: help demo check sim faults fuzz torture bench install docs coverage format clean
@@ -15,10 +17,12 @@ help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
 	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan;'
 	@echo '                make check FAST=1 runs what takes less than two minutes, for work in between'
-	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED'
+	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED;'
+	@echo '                KERNEL=epoll or KERNEL=io_uring: on that one, over loopback'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
-	@echo 'make torture    run the scenarios of docs/reliability.md in full; takes up to an hour'
+	@echo 'make torture    random programs on the real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS)),'
+	@echo '                then the scenarios of docs/reliability.md in full, which take up to an hour'
 	@echo 'make bench      compare with floors and peers, and write docs/benchmarks.md (25 minutes);'
 	@echo '                make bench CELL=echo-64 PEERS=libuv ROUNDS=9 compares that alone'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
@@ -41,7 +45,7 @@ check:
 sim:
 	@scripts/setup build
 	@scripts/build debug
-	@build/debug/tests/sim/sim-tester $(if $(SEED),--seed $(SEED),--first $$(date +%s)000 --seconds $(SECONDS))
+	@build/debug/tests/sim/sim-tester --kernel $(KERNEL) $(if $(SEED),--seed $(SEED),--first $$(date +%s)000 --seconds $(SECONDS))
 
 faults:
 	@scripts/setup check
@@ -59,6 +63,7 @@ torture:
 	@scripts/build asan
 	@scripts/build tsan
 	@scripts/check-analyzer clang deep
+	@scripts/random-programs build/asan $(TORTURE_SECONDS)
 	@scripts/torture build/release
 
 bench:

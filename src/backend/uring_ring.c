@@ -58,7 +58,8 @@
 
 /* How large the parts of a ring are. In test builds the environment can make a smaller one, that
  * runs out of buffers and of room for completions: BERTH_RING_BUFFERS (a power of two) and
- * BERTH_RING_COMPLETIONS. */
+ * BERTH_RING_COMPLETIONS; and one as on an older kernel: without buffers that are consumed
+ * incrementally (BERTH_RING_INCREMENTAL=0), without any flag of set-up (BERTH_RING_FLAGS=0). */
 #ifdef BERTH_FAULTS
 static unsigned size_of(const char *variable, unsigned standard)
 {
@@ -72,9 +73,16 @@ static bool is_cramped(void)
 {
     return size_of("BERTH_RING_COMPLETIONS", BERTH__RING_COMPLETIONS) < BERTH__RING_COMPLETIONS;
 }
+
+static bool has(const char *variable)
+{
+    const char *text = getenv(variable);
+    return text == NULL || strcmp(text, "0") != 0;
+}
 #else
 #define size_of(variable, standard) ((unsigned)(standard))
 #define is_cramped() false
+#define has(variable) true
 #endif
 
 enum {
@@ -531,7 +539,9 @@ static const char *set_up_best(berth__ring *ring)
         0,
     };
     int error = EINVAL;
-    for (size_t i = 0; error == EINVAL && i < sizeof attempts / sizeof *attempts; i++)
+    size_t count = sizeof attempts / sizeof *attempts;
+    size_t first = has("BERTH_RING_FLAGS") ? 0 : count - 1;
+    for (size_t i = first; error == EINVAL && i < count; i++)
         error = set_up_patiently(ring, attempts[i]);
     if (error == 0)
         return NULL;
@@ -544,7 +554,7 @@ static const char *set_up_best(berth__ring *ring)
 const char *berth__ring_open(berth__ring *ring)
 {
     const char *failed = NULL;
-    for (int incremental = 1; incremental >= 0; incremental--) {
+    for (int incremental = has("BERTH_RING_INCREMENTAL"); incremental >= 0; incremental--) {
         memset(ring, 0, sizeof *ring);
         failed = set_up_best(ring);
         if (failed != NULL)

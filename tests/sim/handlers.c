@@ -229,6 +229,13 @@ static void queue(struct server_model *model, struct connection *connection)
     model->queue[model->queued++] = (struct pending){.connection = connection};
 }
 
+static uint64_t queue_of(const berth_server *server)
+{
+    berth_server_counts counts;
+    berth_server_statistics(server, &counts);
+    return counts.pending;
+}
+
 /* A socket of the program's own takes the connection. */
 static bool adopt(struct server_model *model, struct connection *connection, int descriptor)
 {
@@ -260,6 +267,7 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
     uint16_t port = world->connecting_port(descriptor);
+    sim_check(port != 0, "descriptor %d is no connection", descriptor);
     struct connection *connection = sim_connection(port, berth_server_port(server));
     sim_check(!connection->accepted, "a connection is accepted twice");
     connection->accepted = true;
@@ -267,9 +275,10 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
         model->accepted++;
     } else if (model->incoming == INCOMING_BASE) {
         /* No handler comes in here, so that the books may be open. */
+        uint64_t before = queue_of(server);
         berth_server_base_incoming_connection(server, descriptor);
         model->accepted++;
-        if (world->is_open(descriptor)) {
+        if (queue_of(server) > before) {
             queue(model, connection);
         } else {
             model->rejected++;

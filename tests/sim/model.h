@@ -217,7 +217,8 @@ void sim_on_task(void *user);
 /* calls.c and peers.c: one call, one deed, with the choices of a word. */
 void sim_call(uint64_t word);
 void sim_deed(uint64_t word);
-void sim_peers_read(void); /* all that there is */
+void sim_peers_read(void);  /* all that there is */
+void sim_peers_nudge(void); /* those that have not been accepted send something */
 /* Takes the oldest pending connection; whether there was one. */
 bool sim_take(struct server_model *model);
 void sim_read(struct socket_model *model, size_t size);

@@ -105,6 +105,21 @@ void sim_peers_read(void)
     }
 }
 
+/* With SYN cookies a kernel that had no room for a connection has forgotten it, while its peer
+ * holds it for established: what the peer sends brings it back. */
+void sim_peers_nudge(void)
+{
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
+        struct peer_model *peer = &sim.peers[i];
+        if (peer->end == NULL || peer->port == 0 || peer->ended || peer->connection->accepted ||
+            peer->connection->way[0].put > 0)
+            continue;
+        struct way *way = &peer->connection->way[0];
+        sim_fill(way, bytes, 1);
+        way->put += world->send(peer->end, bytes, 1) == 1;
+    }
+}
+
 static void read_bytes(uint64_t word)
 {
     struct peer_model *peer = some_peer(&word, true);

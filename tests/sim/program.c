@@ -19,8 +19,11 @@
 
 #define REST_ROUNDS 400
 #define RECOVERY_MILLISECONDS 1500
+#define REAL_PATIENCE 20000 /* milliseconds without a movement, on a real kernel */
+#define REAL_NUDGE 1500
 
 static bool telling;
+static unsigned patience = REAL_PATIENCE;
 static struct sim_verdict *report;
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -55,6 +58,11 @@ static const berth_allocator counting = {allocate, reallocate, release};
 void sim_program_tell(bool tell)
 {
     telling = tell;
+}
+
+void sim_program_patience(unsigned milliseconds)
+{
+    patience = milliseconds;
 }
 
 void sim_program_report_to(struct sim_verdict *verdict)
@@ -235,25 +243,6 @@ static bool on_the_way(void)
     return false;
 }
 
-static void rest(void)
-{
-    uint64_t moved = 0;
-    unsigned quiet = 0;
-    uint64_t start = berth_loop_now(sim.loop);
-    for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
-        sim.settling = round > REST_ROUNDS / 8;
-        take_all();
-        berth_loop_turn(sim.loop, 10);
-        uint64_t sum = 0;
-        for (size_t i = 0; i < sim.connection_count; i++)
-            sum += sim.connections[i].way[0].got + sim.connections[i].way[1].got + i;
-        bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
-        quiet = sum == moved && !recovering && !on_the_way() ? quiet + 1 : 0;
-        moved = sum;
-    }
-    sim_check(quiet > 0, "the bytes do not come to an end");
-}
-
 /* Whether anybody is on a side. A socket that was given up before it was connected is not. */
 static bool is_held(const struct connection *connection, int side)
 {
@@ -265,39 +254,115 @@ static bool is_held(const struct connection *connection, int side)
     return held;
 }
 
-static void check_rest(void)
+/* Every complaint about the rest, or false if it is only looked at. */
+#define REST_CHECK(condition, ...)     \
+    do {                               \
+        if (!(condition)) {            \
+            if (judge)                 \
+                sim_fail(__VA_ARGS__); \
+            return false;              \
+        }                              \
+    } while (0)
+
+static bool socket_rests(size_t i, bool judge)
+{
+    const struct socket_model *model = &sim.sockets[i];
+    if (model->socket == NULL)
+        return true;
+    REST_CHECK(model->state != BERTH_STATE_CLOSING, "socket %zu does not end", i);
+    REST_CHECK(model->state != BERTH_STATE_CONNECTING && model->state != BERTH_STATE_HOST_LOOKUP,
+               "socket %zu does not get connected", i);
+    if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim_lossy())
+        return true;
+    const struct way *in = &model->connection->way[1 - model->side];
+    const struct way *out = &model->connection->way[model->side];
+    REST_CHECK(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
+               (unsigned long long)in->got, (unsigned long long)in->put);
+    REST_CHECK(out->cut || out->got == out->put || !is_held(model->connection, 1 - model->side),
+               "of socket %zu only %llu of %llu bytes come", i, (unsigned long long)out->got,
+               (unsigned long long)out->put);
+    REST_CHECK(!in->ended || in->cut || model->finished, "socket %zu has not noticed the end", i);
+    REST_CHECK(!in->ended || in->cut || !out->ended, "socket %zu goes on after both ends", i);
+    REST_CHECK(!model->refused || berth_socket_bytes_to_write(model->socket) > 0,
+               "socket %zu was not told that there is room", i);
+    return true;
+}
+
+static bool peer_rests(size_t i, bool judge)
+{
+    const struct peer_model *peer = &sim.peers[i];
+    for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
+        const struct server_model *model = &sim.servers[j];
+        REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
+                       peer->connection->accepted,
+                   "peer %zu was never accepted", i);
+    }
+    return true;
+}
+
+/* Whether everything has come to where it has to come. */
+static bool all_rest(bool judge)
 {
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
-        const struct socket_model *model = &sim.sockets[i];
-        if (model->socket == NULL)
-            continue;
-        sim_check(model->state != BERTH_STATE_CLOSING, "socket %zu does not end", i);
-        sim_check(model->state != BERTH_STATE_CONNECTING && model->state != BERTH_STATE_HOST_LOOKUP,
-                  "socket %zu does not get connected", i);
-        if (model->state != BERTH_STATE_CONNECTED || model->connection == NULL || sim_lossy())
-            continue;
-        const struct way *in = &model->connection->way[1 - model->side];
-        const struct way *out = &model->connection->way[model->side];
-        sim_check(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
-                  (unsigned long long)in->got, (unsigned long long)in->put);
-        sim_check(out->cut || out->got == out->put || !is_held(model->connection, 1 - model->side),
-                  "of socket %zu only %llu of %llu bytes come", i, (unsigned long long)out->got,
-                  (unsigned long long)out->put);
-        sim_check(!in->ended || in->cut || model->finished, "socket %zu has not noticed the end",
-                  i);
-        sim_check(!in->ended || in->cut || !out->ended, "socket %zu goes on after both ends", i);
-        sim_check(!model->refused || berth_socket_bytes_to_write(model->socket) > 0,
-                  "socket %zu was not told that there is room", i);
+        if (!socket_rests(i, judge))
+            return false;
     }
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
-        const struct peer_model *peer = &sim.peers[i];
-        for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
-            const struct server_model *model = &sim.servers[j];
-            sim_check(model->server == NULL || berth_server_port(model->server) != peer->port ||
-                          peer->connection->accepted,
-                      "peer %zu was never accepted", i);
-        }
+        if (!peer_rests(i, judge))
+            return false;
     }
+    return true;
+}
+
+/* Bytes that have come out, and connections. */
+static uint64_t movement(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sim.connection_count; i++)
+        sum += sim.connections[i].way[0].got + sim.connections[i].way[1].got + i;
+    return sum;
+}
+
+/* Time is virtual, so that all of it can be given. */
+static void rest_simulated(void)
+{
+    uint64_t moved = 0;
+    unsigned quiet = 0;
+    uint64_t start = berth_loop_now(sim.loop);
+    for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
+        sim.settling = round > REST_ROUNDS / 8;
+        take_all();
+        berth_loop_turn(sim.loop, 10);
+        uint64_t sum = movement();
+        bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
+        quiet = sum == moved && !recovering && !on_the_way() ? quiet + 1 : 0;
+        moved = sum;
+    }
+    sim_check(quiet > 0, "the bytes do not come to an end");
+}
+
+/* Waits for what is on its way: as long as something moves, and a while longer. */
+static void rest_real(void)
+{
+    uint64_t moved = 0;
+    unsigned quiet = 0;
+    uint64_t start = berth_loop_now(sim.loop);
+    uint64_t last = start;
+    uint64_t now = start;
+    while (quiet < 5 && now < last + patience && now < start + 4 * patience) {
+        sim.settling = now > start + 100;
+        take_all();
+        berth_loop_turn(sim.loop, 2);
+        now = berth_loop_now(sim.loop);
+        uint64_t sum = movement();
+        if (sum != moved)
+            last = now;
+        if (now > last + REAL_NUDGE)
+            sim_peers_nudge();
+        quiet = sum == moved && all_rest(false) ? quiet + 1 : 0;
+        moved = sum;
+    }
+    sim_check(now < start + 4 * patience, "the bytes do not come to an end");
 }
 
 static void free_all(void)
@@ -318,7 +383,7 @@ static void free_all(void)
     }
     world->unlisten(sim.port);
     for (unsigned turns = 0; turns < REST_ROUNDS && world->open_descriptors() > 0; turns++)
-        berth_loop_turn(sim.loop, 100);
+        berth_loop_turn(sim.loop, world->is_simulated ? 100 : 10);
     sim_check(world->open_descriptors() == 0, "%u descriptors are left open",
               world->open_descriptors());
 }
@@ -335,8 +400,11 @@ void sim_program_run(const struct sim_program *program)
     sim_say("the end: %s", at_once ? "the loop is freed" : "everything comes to rest");
     be_kind();
     if (!at_once) {
-        rest();
-        check_rest();
+        if (world->is_simulated)
+            rest_simulated();
+        else
+            rest_real();
+        all_rest(true);
         free_all();
     }
     sim.leaving = true;

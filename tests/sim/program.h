@@ -1,5 +1,5 @@
 /*
- * Random programs over the simulated kernel: what one is, and how it is run.
+ * Random programs over the simulated kernel or a real one: what one is, and how it is run.
  *
  * A program is a list of 64-bit words. The first sets the kernel up (how far events are reordered,
  * delayed and cut into pieces); each of the others is one step: a call of the library, a deed of a
@@ -40,6 +40,10 @@ uint32_t sim_choose(uint64_t *word, uint32_t bound);
 
 /* Runs a program and checks it after every step; aborts if a check fails. */
 void sim_program_run(const struct sim_program *program);
+
+/* On a real kernel: for how many milliseconds without a movement a program waits at its end for
+ * what is on its way, before it fails. */
+void sim_program_patience(unsigned milliseconds);
 
 /* Whether each step is printed in words as it is made. */
 void sim_program_tell(bool tell);

@@ -6,6 +6,11 @@
  *     sim-tester --seed N                    runs one and prints every step
  *     sim-tester --find N                    succeeds if one of that many seeds fails
  *
+ * `--kernel NAME` before them chooses the kernel: sim (the default), epoll or io_uring. The real
+ * ones are run in a network of their own, where that is allowed; one that refuses its service ends
+ * the tester with 77. Their programs do not run twice in the same way: a shorter one is taken if it
+ * fails in one of a few attempts, and shrinking has an end in time.
+ *
  * A batch runs in a process of its own, which writes the seed it is at into shared memory before it
  * begins with it; so a crash, a failed assertion, a sanitizer's report and a program that never
  * ends all have their seed. Shrinking leaves out steps, in halves, quarters and so on, as long as
@@ -13,6 +18,7 @@
  * did.
  */
 #include "program.h"
+#include "world.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,10 +31,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SKIPPED 77
 #define BATCH 500
 #define SECONDS_OF_A_SEED 20
 #define SECONDS_OF_A_CANDIDATE 5
 #define MOST_CANDIDATES 3000
+
+/* On a real kernel, where programs sleep. */
+#define REAL_BATCH 20
+#define REAL_SECONDS_OF_A_SEED 150
+#define REAL_SECONDS_OF_A_CANDIDATE 40
+#define REAL_PATIENCE_OF_A_CANDIDATE 5000 /* milliseconds */
+#define REAL_ATTEMPTS 3
+#define REAL_SECONDS_OF_SHRINKING 180
 
 struct shared {
     uint64_t seed;
@@ -36,6 +51,7 @@ struct shared {
 };
 
 static struct shared *shared;
+static const char *kernel = "sim";
 
 /* ---- one program in a process of its own ----------------------------------------------------- */
 
@@ -74,11 +90,20 @@ static pid_t begin(void)
     return 0;
 }
 
-/* Of the processor's time: a machine that is busy is no failure. */
-static void bound_seconds(time_t seconds)
+/* Of the processor's time: a machine that is busy is no failure. But on a real kernel a program can
+ * sleep for ever. */
+static void bound_seconds(time_t seconds, time_t real_seconds)
 {
     const struct itimerval bound = {.it_value = {.tv_sec = seconds}};
+    const struct itimerval real_bound = {.it_value = {.tv_sec = real_seconds}};
     setitimer(ITIMER_PROF, &bound, NULL);
+    if (!world->is_simulated)
+        setitimer(ITIMER_REAL, &real_bound, NULL);
+}
+
+static void bound_seed(void)
+{
+    bound_seconds(SECONDS_OF_A_SEED, REAL_SECONDS_OF_A_SEED);
 }
 
 static struct failure try_program(const struct sim_program *program)
@@ -87,7 +112,8 @@ static struct failure try_program(const struct sim_program *program)
     if (child == 0) {
         if (freopen("/dev/null", "w", stderr) == NULL)
             _exit(2);
-        bound_seconds(SECONDS_OF_A_CANDIDATE);
+        bound_seconds(SECONDS_OF_A_CANDIDATE, REAL_SECONDS_OF_A_CANDIDATE);
+        sim_program_patience(REAL_PATIENCE_OF_A_CANDIDATE);
         sim_program_run(program);
         _exit(0);
     }
@@ -111,20 +137,33 @@ static bool same(const struct failure *a, const struct failure *b)
     }
 }
 
+static bool still_fails(const struct sim_program *program, const struct failure *failure)
+{
+    int attempts = world->is_simulated ? 1 : REAL_ATTEMPTS;
+    for (int i = 0; i < attempts; i++) {
+        struct failure found = try_program(program);
+        if (same(&found, failure))
+            return true;
+    }
+    return false;
+}
+
 static size_t shrink(uint64_t *words, size_t count, const struct failure *failure)
 {
     uint64_t candidate[SIM_PROGRAM_WORDS];
     unsigned tries = 0;
+    time_t end = time(NULL) + REAL_SECONDS_OF_SHRINKING;
     for (size_t piece = count / 2; piece > 0;) {
         bool shorter = false;
         for (size_t at = 1; at < count && tries < MOST_CANDIDATES;) {
+            if (!world->is_simulated && time(NULL) >= end)
+                return count;
             size_t gone = piece < count - at ? piece : count - at;
             memcpy(candidate, words, at * sizeof *words);
             memcpy(candidate + at, words + at + gone, (count - at - gone) * sizeof *words);
             struct sim_program program = {candidate, count - gone};
-            struct failure found = try_program(&program);
             tries++;
-            if (!same(&found, failure)) {
+            if (!still_fails(&program, failure)) {
                 at += piece;
                 continue;
             }
@@ -142,7 +181,7 @@ static void tell_program(const struct sim_program *program)
 {
     pid_t child = begin();
     if (child == 0) {
-        bound_seconds(SECONDS_OF_A_SEED);
+        bound_seed();
         sim_program_tell(true);
         sim_program_run(program);
         _exit(0);
@@ -159,7 +198,7 @@ static void explain(uint64_t seed, const struct failure *failure)
     size_t count = shrink(words, before, failure);
     printf("%zu of its %zu steps are enough:\n", count - 1, before - 1);
     tell_program(&(struct sim_program){words, count});
-    printf("all of them: make sim SEED=%llu\n", (unsigned long long)seed);
+    printf("all of them: make sim SEED=%llu KERNEL=%s\n", (unsigned long long)seed, kernel);
 }
 
 /* ---- seeds ----------------------------------------------------------------------------------- */
@@ -172,7 +211,7 @@ static struct failure run_batch(uint64_t first, uint64_t count)
             uint64_t words[SIM_PROGRAM_WORDS];
             shared->seed = seed;
             shared->verdict.step = 0;
-            bound_seconds(SECONDS_OF_A_SEED);
+            bound_seed();
             sim_program_run(&(struct sim_program){words, sim_words_from_seed(seed, words)});
         }
         _exit(0);
@@ -185,10 +224,12 @@ static bool run_seeds(uint64_t first, uint64_t count, time_t seconds, bool quiet
     time_t end = time(NULL) + seconds;
     uint64_t done = 0;
     while (done < count && (seconds == 0 || time(NULL) < end)) {
-        uint64_t some = count - done < BATCH ? count - done : BATCH;
+        uint64_t batch = world->is_simulated ? BATCH : REAL_BATCH;
+        uint64_t some = count - done < batch ? count - done : batch;
         struct failure failure = run_batch(first + done, some);
         if (failure.text[0] != '\0') {
-            bool endless = strcmp(failure.text, strsignal(SIGPROF)) == 0;
+            bool endless = strcmp(failure.text, strsignal(SIGPROF)) == 0 ||
+                           strcmp(failure.text, strsignal(SIGALRM)) == 0;
             if (!quiet) {
                 explain(shared->seed, &failure);
                 return false;
@@ -214,6 +255,21 @@ static bool run_one(uint64_t seed)
     return failure.text[0] == '\0';
 }
 
+/* Whether it is there. */
+static bool choose_kernel(const char *name)
+{
+    kernel = name;
+    if (!world_choose(name)) {
+        printf("there is no kernel %s\n", name);
+        return false;
+    }
+    berth_loop *loop = berth_loop_new(&(berth_loop_options){.backend = name});
+    if (loop == NULL)
+        printf("%s is refused here\n", name);
+    berth_loop_free(loop);
+    return loop != NULL;
+}
+
 int main(int count, char **arguments)
 {
     uint64_t first = 1;
@@ -225,6 +281,8 @@ int main(int count, char **arguments)
         return 2;
     for (int i = 1; i + 1 < count; i += 2) {
         uint64_t value = strtoull(arguments[i + 1], NULL, 0);
+        if (strcmp(arguments[i], "--kernel") == 0 && !choose_kernel(arguments[i + 1]))
+            return SKIPPED;
         if (strcmp(arguments[i], "--seed") == 0)
             return run_one(value) ? 0 : 1;
         if (strcmp(arguments[i], "--first") == 0)

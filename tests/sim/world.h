@@ -71,7 +71,6 @@ struct world {
      * away, which is freed. */
     void (*listening)(int descriptor);
     uint16_t (*connecting_port)(int descriptor);
-    bool (*is_open)(int descriptor);
     void (*close_descriptor)(int descriptor);
     int (*listener_descriptor)(uint16_t *ret_port);
     int (*stream_descriptor)(struct end *end);
@@ -87,8 +86,6 @@ struct world {
 
     /* Lets time pass with nobody at work; a real kernel makes it short. */
     void (*advance)(uint64_t milliseconds);
-    /* Lets what is on its way arrive, where that takes time. */
-    void (*arrive)(void);
     /* Milliseconds that a wait may take longer than it was asked to. */
     uint64_t (*allowance)(void);
     /* Milliseconds of a wait that is meant to be ended by something else. */
@@ -100,7 +97,8 @@ struct world {
 extern const struct world *world;
 extern const struct world simulated_world;
 
-/* Chooses the world by the name of a backend ("sim", "epoll", "io_uring"); false: there is none. */
+/* Chooses the world by the name of a backend ("sim", "epoll", "io_uring"); false: there is none.
+ * For a real one the process gets a network of its own, if that is allowed. */
 bool world_choose(const char *backend);
 
 #endif

@@ -132,11 +132,6 @@ static uint16_t connecting_port(int descriptor)
     return berth__sim_peer_port(end);
 }
 
-static bool is_open(int descriptor)
-{
-    return berth__sim_is_open(backend, descriptor);
-}
-
 static void close_descriptor(int descriptor)
 {
     berth__sim_close_descriptor(backend, descriptor);
@@ -178,10 +173,6 @@ static void advance(uint64_t milliseconds)
     berth__sim_advance(backend, milliseconds * 1000000u);
 }
 
-static void arrive(void)
-{
-}
-
 static uint64_t allowance(void)
 {
     return berth__sim_settings_of(backend)->max_delay / 4 * LOOKS / 1000000 + 1;
@@ -217,7 +208,6 @@ const struct world simulated_world = {
     .peer_port = peer_port_of,
     .listening = listening,
     .connecting_port = connecting_port,
-    .is_open = is_open,
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
@@ -226,10 +216,7 @@ const struct world simulated_world = {
     .fail_accept = fail_accept,
     .fail_send = fail_send,
     .advance = advance,
-    .arrive = arrive,
     .allowance = allowance,
     .long_wait = long_wait,
     .barren_waits = barren_waits,
 };
-
-const struct world *world = &simulated_world;

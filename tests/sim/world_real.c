@@ -1,0 +1,483 @@
+/*
+ * The world on a real kernel: loopback, with non-blocking sockets of the test in the same process.
+ *
+ * The library's descriptors are the lowest, as in any process; those of the test are put above
+ * HIGH, so that a limit of descriptors (RLIMIT_NOFILE, lowered to what is open below) holds for the
+ * library alone. The test lifts it while it opens its own.
+ *
+ * A connection that was reset has no peer's name any more: its port is then read from the SYN,
+ * which listeners are made to keep (TCP_SAVE_SYN). Ports of listeners are taken from below those
+ * that the kernel gives out by itself, one after the other.
+ *
+ * io_uring is made strange by the seed: one buffer, two completions, buffers that are not consumed
+ * incrementally, a ring without its modern flags. Small buffers of the kernel are those of the
+ * test's ends, and of what is accepted.
+ */
+#include "world.h"
+
+#include "model.h"
+
+#include "fault.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HIGH 512
+#define MOST_ENDS (SIM_ALL_PEERS + 8)
+#define FIRST_PORT 10000u
+#define PORTS 22000u
+#define LONGEST_ADVANCE 3 /* milliseconds */
+
+struct end {
+    int descriptor; /* negative: this place is free */
+    uint16_t port;
+    uint16_t peer_port;
+};
+
+static const char *backend;
+static struct end ends[MOST_ENDS];
+static int listener = -1;
+static struct rlimit limit;
+static int buffer_size; /* 0: as the kernel likes */
+static unsigned opened_before;
+
+/* ---- descriptors ------------------------------------------------------------------------------*/
+
+static void set_limit(rlim_t most)
+{
+    struct rlimit changed = {most, limit.rlim_max};
+    sim_check(setrlimit(RLIMIT_NOFILE, &changed) == 0, "no limit of descriptors can be set");
+}
+
+/* Has no limit until `set_limit` of what it returns. */
+static rlim_t lift_limit(void)
+{
+    struct rlimit now;
+    getrlimit(RLIMIT_NOFILE, &now);
+    set_limit(limit.rlim_cur);
+    return now.rlim_cur;
+}
+
+/* Another number for a descriptor, from `lowest` on. */
+static int moved(int descriptor, int lowest)
+{
+    rlim_t before = lift_limit();
+    int high = fcntl(descriptor, F_DUPFD_CLOEXEC, lowest);
+    sim_check(high >= 0, "a descriptor cannot be moved: errno %d", errno);
+    close(descriptor);
+    set_limit(before);
+    return high;
+}
+
+static void set_buffers(int descriptor)
+{
+    if (buffer_size == 0)
+        return;
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &buffer_size, sizeof buffer_size);
+}
+
+/* A socket of the test. */
+static int new_socket(void)
+{
+    rlim_t before = lift_limit();
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sim_check(descriptor >= 0, "the test gets no socket: errno %d", errno);
+    set_limit(before);
+    set_buffers(descriptor);
+    return moved(descriptor, HIGH);
+}
+
+static bool is_stream(int descriptor)
+{
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    return getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    for (int descriptor = 3; descriptor < HIGH; descriptor++)
+        count += is_stream(descriptor);
+    return count;
+}
+
+/* Of any kind. */
+static unsigned opened(void)
+{
+    unsigned count = 0;
+    for (int descriptor = 3; descriptor < HIGH; descriptor++)
+        count += fcntl(descriptor, F_GETFD) >= 0;
+    return count;
+}
+
+static void close_descriptor(int descriptor)
+{
+    sim_check(close(descriptor) == 0, "descriptor %d cannot be closed", descriptor);
+}
+
+/* As in a process that is full: what is closed below can be opened again. */
+static void leave_descriptors(unsigned left)
+{
+    int fillers[8];
+    set_limit(limit.rlim_cur);
+    if (left == UINT_MAX)
+        return;
+    sim_check(left < sizeof fillers / sizeof *fillers, "too many descriptors are to be left");
+    for (unsigned i = 0; i <= left; i++)
+        fillers[i] = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    rlim_t most = (rlim_t)fillers[left];
+    for (unsigned i = 0; i <= left; i++)
+        close(fillers[i]);
+    set_limit(most);
+}
+
+/* ---- names ------------------------------------------------------------------------------------*/
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+}
+
+static uint16_t local_port(int descriptor)
+{
+    struct sockaddr_in address = {0};
+    socklen_t length = sizeof address;
+    getsockname(descriptor, (struct sockaddr *)&address, &length);
+    return ntohs(address.sin_port);
+}
+
+static int bind_and_listen(int descriptor, uint16_t port, int backlog)
+{
+    int yes = 1;
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    struct sockaddr_in address = loopback(port);
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0)
+        return errno;
+    return backlog >= 0 && listen(descriptor, backlog) < 0 ? errno : 0;
+}
+
+/* Of the ports that this process uses, the next one that nobody has. */
+static uint16_t free_port(void)
+{
+    static unsigned next;
+    if (next == 0)
+        next = (unsigned)getpid() * 61u;
+    for (unsigned tries = 0; tries < PORTS; tries++) {
+        uint16_t port = (uint16_t)(FIRST_PORT + next++ % PORTS);
+        int descriptor = new_socket();
+        int error = bind_and_listen(descriptor, port, -1);
+        close(descriptor);
+        if (error == 0)
+            return port;
+    }
+    sim_fail("no port is free");
+}
+
+static void listening(int descriptor)
+{
+    int yes = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_SAVE_SYN, &yes, sizeof yes);
+    set_buffers(descriptor);
+}
+
+/* Gives it once only. */
+static uint16_t port_in_syn(int descriptor)
+{
+    uint8_t syn[200];
+    socklen_t length = sizeof syn;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_SAVED_SYN, syn, &length) < 0 || length < 20)
+        return 0;
+    size_t header = (syn[0] & 15u) * 4u;
+    if (header + 2 > length)
+        return 0;
+    return (uint16_t)((unsigned)syn[header] << 8 | syn[header + 1]);
+}
+
+static uint16_t connecting_port(int descriptor)
+{
+    struct sockaddr_in address = {0};
+    socklen_t length = sizeof address;
+    if (getpeername(descriptor, (struct sockaddr *)&address, &length) == 0)
+        return ntohs(address.sin_port);
+    return port_in_syn(descriptor);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------*/
+
+static struct end *new_end(int descriptor, uint16_t port, uint16_t peer_port)
+{
+    for (size_t i = 0; i < MOST_ENDS; i++) {
+        if (ends[i].descriptor >= 0)
+            continue;
+        ends[i] = (struct end){descriptor, port, peer_port};
+        return &ends[i];
+    }
+    sim_fail("the test has too many ends");
+}
+
+static bool listen_at(uint16_t *ret_port, int backlog)
+{
+    listener = new_socket();
+    *ret_port = free_port();
+    return bind_and_listen(listener, *ret_port, backlog) == 0;
+}
+
+static void unlisten(uint16_t port)
+{
+    (void)port;
+    if (listener >= 0)
+        close(listener);
+    listener = -1;
+}
+
+static struct end *accept_at(uint16_t port)
+{
+    struct sockaddr_in address = {0};
+    socklen_t length = sizeof address;
+    rlim_t before = lift_limit();
+    int descriptor =
+        accept4(listener, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    set_limit(before);
+    if (descriptor < 0)
+        return NULL;
+    return new_end(moved(descriptor, HIGH), port, ntohs(address.sin_port));
+}
+
+static unsigned state_of(int descriptor)
+{
+    struct tcp_info info;
+    memset(&info, 0, sizeof info);
+    socklen_t length = sizeof info;
+    getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length);
+    return info.tcpi_state;
+}
+
+static struct end *connect_to(uint16_t port)
+{
+    int descriptor = new_socket();
+    struct sockaddr_in address = loopback(port);
+    int result = connect(descriptor, (struct sockaddr *)&address, sizeof address);
+    if ((result < 0 && errno != EINPROGRESS) || state_of(descriptor) == TCP_CLOSE) {
+        close(descriptor);
+        return NULL;
+    }
+    return new_end(descriptor, local_port(descriptor), port);
+}
+
+static bool is_established(struct end *end)
+{
+    unsigned state = state_of(end->descriptor);
+    return state != TCP_SYN_SENT && state != TCP_CLOSE;
+}
+
+static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
+{
+    ssize_t sent = send(end->descriptor, data, size, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+static ptrdiff_t receive_bytes(struct end *end, void *data, size_t size)
+{
+    ssize_t received = recv(end->descriptor, data, size, 0);
+    return received < 0 ? -errno : received;
+}
+
+static void shut(struct end *end)
+{
+    shutdown(end->descriptor, SHUT_WR);
+}
+
+static void close_end(struct end *end)
+{
+    close(end->descriptor);
+    end->descriptor = -1;
+}
+
+static void reset_end(struct end *end)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(end->descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close_end(end);
+}
+
+static uint16_t port_of(const struct end *end)
+{
+    return end->port;
+}
+
+static uint16_t peer_port_of(const struct end *end)
+{
+    return end->peer_port;
+}
+
+static int stream_descriptor(struct end *end)
+{
+    int descriptor = moved(end->descriptor, 3);
+    end->descriptor = -1;
+    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
+    return descriptor;
+}
+
+static int listener_descriptor(uint16_t *ret_port)
+{
+    int descriptor = moved(new_socket(), 3);
+    *ret_port = free_port();
+    sim_check(bind_and_listen(descriptor, *ret_port, 50) == 0, "a listener cannot be made");
+    listening(descriptor);
+    return descriptor;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------*/
+
+static void make_strange(const char *variable, const char *value, bool strange)
+{
+    if (strange)
+        setenv(variable, value, true);
+    else
+        unsetenv(variable);
+}
+
+static berth_loop *begin(const struct terms *terms)
+{
+    static bool asked;
+    if (!asked) {
+        getrlimit(RLIMIT_NOFILE, &limit);
+        asked = true;
+    }
+    for (size_t i = 0; i < MOST_ENDS; i++)
+        ends[i].descriptor = -1;
+    /* Small ones are doubled by the kernel, which keeps a part of them to itself. */
+    buffer_size = terms->buffer_size >= 65536 ? 0 : (int)terms->buffer_size;
+    uint64_t seed = terms->seed;
+    make_strange("BERTH_RING_BUFFERS", "1", sim_choose(&seed, 5) == 0);
+    make_strange("BERTH_RING_COMPLETIONS", "2", sim_choose(&seed, 5) == 0);
+    make_strange("BERTH_RING_INCREMENTAL", "0", sim_choose(&seed, 4) == 0);
+    make_strange("BERTH_RING_FLAGS", "0", sim_choose(&seed, 4) == 0);
+    opened_before = opened();
+    return berth_loop_new(&(berth_loop_options){.backend = backend});
+}
+
+static void end_world(void)
+{
+    for (size_t i = 0; i < MOST_ENDS; i++) {
+        if (ends[i].descriptor >= 0)
+            close_end(&ends[i]);
+    }
+    unlisten(0);
+    unsigned now = opened();
+    sim_check(now == opened_before, "%u descriptors are open instead of %u", now, opened_before);
+}
+
+static void fail_accept(int error, unsigned times)
+{
+    berth__fault_set_system(0, times, error, "accept4");
+}
+
+/* Of io_uring this reaches only what is written without the ring. */
+static void fail_send(int error, unsigned times)
+{
+    berth__fault_set_system(0, times, error, "send");
+}
+
+static void be_kind(void)
+{
+    set_limit(limit.rlim_cur);
+    berth__fault_clear();
+}
+
+static void advance(uint64_t milliseconds)
+{
+    uint64_t some = milliseconds < LONGEST_ADVANCE ? milliseconds : LONGEST_ADVANCE;
+    nanosleep(&(struct timespec){.tv_nsec = (long)some * 1000000}, NULL);
+}
+
+static uint64_t allowance(void)
+{
+    return 5000;
+}
+
+static int long_wait(void)
+{
+    return 10000;
+}
+
+static unsigned barren_waits(void)
+{
+    return 0;
+}
+
+static const struct world real_world = {
+    .begin = begin,
+    .end = end_world,
+    .be_kind = be_kind,
+    .free_port = free_port,
+    .listen = listen_at,
+    .unlisten = unlisten,
+    .accept = accept_at,
+    .connect = connect_to,
+    .is_established = is_established,
+    .send = send_bytes,
+    .receive = receive_bytes,
+    .shutdown = shut,
+    .close = close_end,
+    .reset = reset_end,
+    .port = port_of,
+    .peer_port = peer_port_of,
+    .listening = listening,
+    .connecting_port = connecting_port,
+    .close_descriptor = close_descriptor,
+    .listener_descriptor = listener_descriptor,
+    .stream_descriptor = stream_descriptor,
+    .open_descriptors = open_descriptors,
+    .leave_descriptors = leave_descriptors,
+    .fail_accept = fail_accept,
+    .fail_send = fail_send,
+    .advance = advance,
+    .allowance = allowance,
+    .long_wait = long_wait,
+    .barren_waits = barren_waits,
+};
+
+const struct world *world = &simulated_world;
+
+/* One with a loopback, in which nobody else has ports. Without it, those of others are left alone.
+ */
+static void isolate(void)
+{
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return;
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || ioctl(descriptor, SIOCSIFFLAGS, &request) < 0)
+        printf("the loopback of a network of its own does not come up\n");
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+bool world_choose(const char *name)
+{
+    backend = name;
+    bool is_real = strcmp(name, "epoll") == 0 || strcmp(name, "io_uring") == 0;
+    if (is_real)
+        isolate();
+    world = is_real ? &real_world : &simulated_world;
+    return is_real || strcmp(name, "sim") == 0;
+}
