@@ -63,6 +63,14 @@ berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address addres
 /* Whether the listener's backlog had room for it by now; until then nothing can be sent. */
 bool berth__sim_is_established(const berth__sim_end *end);
 
+/* Whether a reset has come that was not reported yet. */
+bool berth__sim_is_reset(const berth__sim_end *end);
+
+/* How many sends of less than BERTH__SIM_LITTLE bytes were taken whole, the rests of others not
+ * counted: many of them are output that was not gathered. */
+#define BERTH__SIM_LITTLE ((size_t)1024)
+unsigned berth__sim_whole_sends(const berth__sim_end *end);
+
 /* Both return a count, 0 for the end of the input, or a negative errno: EAGAIN, ECONNRESET, EPIPE.
  */
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size);

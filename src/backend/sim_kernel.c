@@ -245,6 +245,8 @@ ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size
         berth__kernel_portion(end->kernel, room(end->other) < size ? room(end->other) : size);
     if (some == 0)
         return -EAGAIN;
+    end->whole += some == size && size < BERTH__SIM_LITTLE && !end->parted;
+    end->parted = some < size;
     put(end->other, data, some);
     return (ptrdiff_t)some;
 }
@@ -485,6 +487,16 @@ berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address addres
 bool berth__sim_is_established(const berth__sim_end *end)
 {
     return end->established;
+}
+
+bool berth__sim_is_reset(const berth__sim_end *end)
+{
+    return end->error == ECONNRESET || end->error == EPIPE;
+}
+
+unsigned berth__sim_whole_sends(const berth__sim_end *end)
+{
+    return end->whole;
 }
 
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size)

@@ -36,6 +36,8 @@ struct berth__sim_end {
     int error; /* pending, reported once */
     int connect_error;
     uint32_t checksum; /* of the send in flight */
+    unsigned whole;    /* sends of little, see berth__sim_whole_sends */
+    bool parted;       /* the last send was not taken whole */
     int options[BERTH__OPTIONS];
     berth_address local_address;
     berth_address peer_address;

@@ -117,8 +117,20 @@ static void cut_queue(struct server_model *model)
 {
     for (size_t i = 0; i < model->queued; i++) {
         const struct pending *each = &model->queue[i];
-        sim_cut(each->socket != NULL ? each->socket->connection : each->connection);
+        if (each->socket != NULL)
+            sim_drop(each->socket);
+        else
+            sim_cut(each->connection);
+        sim_going(each->socket == NULL);
     }
+    /* What waits in the kernel is reset with the listener. */
+    uint16_t port = berth_server_port(model->server);
+    for (size_t i = 0; i < sim.connection_count; i++) {
+        struct connection *each = &sim.connections[i];
+        if (each->to == port && !each->accepted)
+            sim_cut(each);
+    }
+    sim_going(1); /* the listener */
 }
 
 /* Sockets that go with a server, unless they go with another one already. */
@@ -133,7 +145,7 @@ static void begin_going(struct server_model *model, bool with_children)
             continue;
         socket->dying = true;
         socket->going_with = model;
-        sim_cut(socket->connection);
+        sim_drop(socket);
     }
 }
 
@@ -229,6 +241,7 @@ bool sim_take(struct server_model *model)
     struct socket_model *taken = sim_new_socket();
     if (taken == NULL) {
         sim_cut(first.connection);
+        sim_going(1);
         berth_socket_free(socket);
         return true;
     }
@@ -236,8 +249,10 @@ bool sim_take(struct server_model *model)
     taken->socket = socket;
     taken->connection = first.connection;
     taken->side = 1;
+    taken->greeted = true;
     taken->owner = model;
     taken->state = berth_socket_state(socket);
+    sim_going(taken->state == BERTH_STATE_UNCONNECTED); /* it has ended in the queue */
     berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
     return true;
 }
@@ -301,12 +316,13 @@ static void wait_for_connection(uint64_t word)
 void sim_free_socket(struct socket_model *model)
 {
     sim_unqueue(model);
-    sim_cut(model->connection);
+    sim_drop(model);
     model->calls++;
     berth_socket_free(model->socket);
     model->calls--;
-    model->owed = 0;
+    sim_going(1);
     sim_forget_socket(model);
+    model->owed = 0;
 }
 
 /* A new connection begins: what is left of the former one will not be read. */
@@ -315,6 +331,8 @@ void sim_leave_connection(struct socket_model *model)
     model->connection = NULL;
     model->early = (struct way){.key = ++sim.keys};
     model->announced = 0;
+    model->batches = model->first_sends = 0;
+    model->first_put = 0;
     model->leaving = false;
     model->shut = model->finished = false;
     model->refused = false;
@@ -380,6 +398,7 @@ static void write_socket(uint64_t word)
     bool is_long = sim_choose(&word, 16) == 0;
     uint32_t most = sim_choose(&word, 4) == 0 ? MOST_BYTES : 40;
     uint32_t size = is_long ? LONG_BYTES : 1 + sim_choose(&word, most);
+    model->batches++;
     uint32_t times = 1 + (!is_long && sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
     for (uint32_t i = 0; i < times; i++) {
         struct way *way = sim_way_out(model);
@@ -583,6 +602,8 @@ static void wait_for_socket(uint64_t word)
     else
         found = berth_socket_wait_for_disconnected(socket, milliseconds);
     model->calls--;
+    model->timed_out = false;
+    model->timed_out = false;
     sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
     check_time(move, start, milliseconds);
 }
@@ -606,10 +627,12 @@ static void adopt_peer(uint64_t word)
     *peer = (struct peer_model){0}; /* the end is not the test's any more */
     struct socket_model before = *model;
     sim_cut(before.connection);
+    sim_going(before.state != BERTH_STATE_UNCONNECTED);
     sim_leave_connection(model);
     model->connection = given.connection;
     model->side = given.side;
     model->adopting = true;
+    sim_ends_adopt(model, descriptor);
     if (berth_socket_set_descriptor(model->socket, descriptor)) {
         if (model->adopting)
             model->state = BERTH_STATE_CONNECTED;

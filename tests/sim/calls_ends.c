@@ -58,6 +58,7 @@ static void take_up(struct socket_model *model, struct connection *connection, i
         model->connection = connection;
         model->side = side;
         model->adopting = true;
+        sim_ends_adopt(model, descriptor);
         if (berth_socket_set_descriptor(model->socket, descriptor)) {
             if (model->adopting)
                 model->state = BERTH_STATE_CONNECTED;

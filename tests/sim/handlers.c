@@ -69,6 +69,8 @@ static void on_connected(berth_socket *socket, void *user)
 {
     struct socket_model *model = called(socket, user, IN_CONNECTED);
     sim_check(berth_socket_is_valid(socket), "connected in state %d", model->state);
+    sim_check(!model->greeted, "connected twice, or of a connection that was there");
+    model->greeted = true;
     sim_spring(IN_CONNECTED, model, NULL, NULL);
 }
 
@@ -76,8 +78,15 @@ static void on_disconnected(berth_socket *socket, void *user)
 {
     struct socket_model *model = called(socket, user, IN_DISCONNECTED);
     sim_check(model->owed > 0, "disconnected twice");
+    sim_check(model->greeted || model->arriving, "disconnected without connected");
+    struct connection *connection = model->connection;
+    int side = model->side;
+    bool orderly = model->orderly;
     model->owed--;
+    model->greeted = false;
     sim_spring(IN_DISCONNECTED, model, NULL, NULL);
+    if (orderly)
+        sim_ended(connection, side);
 }
 
 /* The peer has ended in order, and nobody has thrown anything away: everything must be here. */
@@ -102,10 +111,13 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     const struct way *in = sim_way_in(model);
     sim_check(error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling || (in != NULL && in->closed),
               "a socket ends by a time-out, although everybody reads");
+    if (berth_socket_was_reset(socket) && model->connection != NULL)
+        sim_judge_reset(model->connection, model->side);
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
         check_complete(model);
-    else if ((error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING) ||
-             error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
+    else if (error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING)
+        model->timed_out = true; /* which ends it, if it was not a wait only */
+    else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
              error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         sim_cut(model->connection);
     sim_spring(IN_ERROR, model, NULL, NULL);
@@ -149,13 +161,27 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
     if (state == BERTH_STATE_UNCONNECTED)
         model->owed += valid;
     model->gave_up = state == BERTH_STATE_UNCONNECTED && !valid;
+    if (state == BERTH_STATE_UNCONNECTED && model->timed_out)
+        sim_cut(model->connection);
+    if (state == BERTH_STATE_UNCONNECTED) {
+        model->timed_out = false;
+        model->orderly = model->state == BERTH_STATE_CLOSING && model->connection != NULL &&
+                         !model->connection->torn;
+        sim_going(1);
+    }
     if (state == BERTH_STATE_CONNECTED && !model->adopting)
         begin_connection(model);
+    if (state == BERTH_STATE_CONNECTED) {
+        model->arriving = !model->adopting;
+        model->greeted = model->adopting;
+    }
     if (state == BERTH_STATE_CLOSING && model->calls > 0)
         model->leaving = true;
     model->state = state;
     model->adopting = false;
     sim_spring(IN_STATE, model, NULL, NULL);
+    if (state == BERTH_STATE_CONNECTED)
+        model->arriving = false;
 }
 
 static void on_finished(berth_socket *socket, void *user)

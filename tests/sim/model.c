@@ -31,8 +31,10 @@ struct connection *sim_connection(uint16_t port, uint16_t to)
 
 void sim_cut(struct connection *connection)
 {
-    if (connection != NULL)
-        connection->way[0].cut = connection->way[1].cut = true;
+    if (connection == NULL)
+        return;
+    connection->way[0].cut = connection->way[1].cut = true;
+    connection->torn = true;
 }
 
 /* Memory that was armed to run out, but has not yet, has lost nothing. */
@@ -118,7 +120,7 @@ void sim_unqueue(struct socket_model *model)
 void sim_forget_socket(struct socket_model *model)
 {
     sim_unqueue(model);
-    sim_cut(model->connection);
+    sim_drop(model);
     model->socket = NULL;
     model->connection = NULL;
 }
@@ -181,4 +183,5 @@ void sim_look(void)
                       berth_timer_is_active(model->timer) == model->active,
                   "timer %zu does not know whether it runs", i);
     }
+    sim_ends_look();
 }

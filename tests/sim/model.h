@@ -38,11 +38,21 @@ struct way {
     bool closed; /* and listens no more: an answer to it will fail, which cuts this way */
 };
 
+/* How a socket of the library has ended its side of a connection. */
+struct ending {
+    bool timed_out; /* while closing */
+    bool orderly;   /* all output had left, and the handlers have returned */
+    uint64_t time;  /* milliseconds of the loop */
+    uint64_t heard; /* bytes that the other side had sent by then */
+};
+
 struct connection {
     uint16_t port;     /* of the side that connected */
     uint16_t to;       /* that it has connected to */
     bool accepted;     /* by a server of the library */
+    bool torn;         /* a reset has a cause: somebody has thrown all of it away */
     struct way way[2]; /* from the side that connected, and to it */
+    struct ending ending[2];
 };
 
 /* A handler of the library; the order is that of sim_handler_names. */
@@ -79,8 +89,15 @@ struct socket_model {
     berth_state state;
     unsigned in_ready_read;
     unsigned in_bytes_written;
-    unsigned owed;  /* ends that `disconnected` has not been called for yet */
-    unsigned calls; /* of the program for this socket, on the stack */
+    unsigned owed;        /* ends that `disconnected` has not been called for yet */
+    unsigned calls;       /* of the program for this socket, on the stack */
+    unsigned batches;     /* calls that have written, of this connection */
+    unsigned first_sends; /* sends that others had made before */
+    uint64_t first_put;   /* and bytes */
+    bool greeted;         /* `connected` was called, or the connection was there already */
+    bool arriving;        /* it will be, unless the connection ends first */
+    bool timed_out;       /* while closing */
+    bool orderly;         /* the last connection has ended gracefully */
     bool adopting;
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
@@ -126,6 +143,8 @@ struct peer_model {
     int side;
     uint16_t port; /* that it has connected to; 0: it was accepted */
     bool ended;
+    bool was_reset;
+    uint64_t reset_time; /* when that was seen, in milliseconds of the loop */
 };
 
 struct timer_model {
@@ -207,6 +226,17 @@ void sim_forget_socket(struct socket_model *model); /* it was freed */
 void sim_dequeue(struct server_model *server, size_t place);
 void sim_unqueue(struct socket_model *model); /* it leaves whatever queue it is in */
 void sim_look(void);                          /* the checks after every step and handler */
+
+/* ends.c: how connections end, and what is left of them. */
+void sim_ends_begin(void);
+void sim_drop(struct socket_model *model); /* it is freed, and maybe its connection with it */
+void sim_going(unsigned descriptors);      /* are being closed from now on */
+void sim_ended(struct connection *connection, int side); /* gracefully, handlers and all */
+void sim_judge_reset(const struct connection *connection, int side); /* that this side has seen */
+void sim_judge_rest(const struct connection *connection, int side, uint64_t time);
+void sim_ends_adopt(struct socket_model *model, int descriptor); /* of a connection it has now */
+void sim_ends_look(void);
+void sim_ends_rest(void); /* everything has come to rest */
 
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;

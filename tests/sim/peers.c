@@ -89,8 +89,11 @@ static bool read_all(struct peer_model *peer)
         sim_check(count < 0 || !sim_complete(way) || way->got == way->put,
                   "a peer sees the end after %llu of %llu bytes", (unsigned long long)way->got,
                   (unsigned long long)way->put);
-        if (count < 0)
+        if (count < 0) {
+            sim_judge_rest(peer->connection, peer->side,
+                           peer->was_reset ? peer->reset_time : berth_loop_now(sim.loop));
             sim_cut(peer->connection);
+        }
         return true;
     }
 }
@@ -161,6 +164,7 @@ static void end_peer(uint64_t word)
         world->close(peer->end);
     } else {
         out->cut = true;
+        peer->connection->torn = true;
         if (how == 0)
             world->reset(peer->end);
         else

@@ -188,6 +188,7 @@ static void set_up(uint64_t word)
     sim.loop = world->begin(&terms);
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
+    sim_ends_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -405,6 +406,7 @@ void sim_program_run(const struct sim_program *program)
         else
             rest_real();
         all_rest(true);
+        sim_ends_rest();
         free_all();
     }
     sim.leaving = true;

@@ -33,6 +33,8 @@ struct terms {
     uint64_t seed;      /* of everything else */
 };
 
+#define LITTLE 1024u
+
 struct world {
     bool is_simulated; /* what is done has arrived, and time is virtual */
 
@@ -57,6 +59,8 @@ struct world {
      * input was left unread. */
     struct end *(*connect)(uint16_t port);
     bool (*is_established)(struct end *end);
+    /* Whether a reset has come, which nobody has read yet. NULL if that cannot be known. */
+    bool (*is_reset)(struct end *end);
     ptrdiff_t (*send)(struct end *end, const void *data, size_t size);
     ptrdiff_t (*receive)(struct end *end, void *data, size_t size);
     void (*shutdown)(struct end *end); /* ends its sending direction */
@@ -74,6 +78,10 @@ struct world {
     void (*close_descriptor)(int descriptor);
     int (*listener_descriptor)(uint16_t *ret_port);
     int (*stream_descriptor)(struct end *end);
+
+    /* How many sends of less than LITTLE bytes, rests not counted, were made on a descriptor. NULL
+     * if that cannot be known. */
+    unsigned (*whole_sends)(int descriptor);
 
     /* Of connections and listeners, those of the library and those given to it. */
     unsigned (*open_descriptors)(void);

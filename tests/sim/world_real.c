@@ -26,6 +26,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +289,13 @@ static bool is_established(struct end *end)
     return state != TCP_SYN_SENT && state != TCP_CLOSE;
 }
 
+/* Asking for the error would take it. */
+static bool is_reset(struct end *end)
+{
+    struct pollfd look = {.fd = end->descriptor};
+    return poll(&look, 1, 0) == 1 && (look.revents & POLLERR) != 0;
+}
+
 static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
 {
     ssize_t sent = send(end->descriptor, data, size, MSG_NOSIGNAL);
@@ -434,6 +442,7 @@ static const struct world real_world = {
     .accept = accept_at,
     .connect = connect_to,
     .is_established = is_established,
+    .is_reset = is_reset,
     .send = send_bytes,
     .receive = receive_bytes,
     .shutdown = shut,

@@ -85,6 +85,11 @@ static bool is_established(struct end *end)
     return berth__sim_is_established(inner(end));
 }
 
+static bool is_reset(struct end *end)
+{
+    return berth__sim_is_reset(inner(end));
+}
+
 static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
 {
     return berth__sim_send(inner(end), data, size);
@@ -147,6 +152,14 @@ static int stream_descriptor(struct end *end)
     return berth__sim_stream_descriptor(inner(end));
 }
 
+_Static_assert(LITTLE == BERTH__SIM_LITTLE, "what is little is the kernel's to say");
+
+static unsigned whole_sends(int descriptor)
+{
+    const berth__sim_end *end = berth__sim_end_of(backend, descriptor);
+    return end != NULL ? berth__sim_whole_sends(end) : 0;
+}
+
 static unsigned open_descriptors(void)
 {
     return berth__sim_open_descriptors(backend);
@@ -199,6 +212,7 @@ const struct world simulated_world = {
     .accept = accept_at,
     .connect = connect_to,
     .is_established = is_established,
+    .is_reset = is_reset,
     .send = send_bytes,
     .receive = receive_bytes,
     .shutdown = shut,
@@ -211,6 +225,7 @@ const struct world simulated_world = {
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
+    .whole_sends = whole_sends,
     .open_descriptors = open_descriptors,
     .leave_descriptors = leave_descriptors,
     .fail_accept = fail_accept,

@@ -1,0 +1,273 @@
+/*
+ * How connections end, and what may be left of them: the checks of ends.
+ *
+ * A reset has a cause. Somebody has torn the connection (an abort, a free, a limit, a fault), or
+ * the other side has ended it and did not read all that this side had sent. A socket of the library
+ * that has ended gracefully lingers if it has spoken and was spoken to: until its time is over its
+ * peer sees no reset, whatever it does; and one that comes for another reason follows all of the
+ * output (docs/decisions/0063).
+ *
+ * Descriptors are counted at the kernel: no more are open than there are listeners, connections,
+ * ends that linger, and what is just being closed. What is being closed may be open for as long as
+ * the kernel's news are late, and for two looks of the loop.
+ *
+ * What a socket queues leaves gathered (0041): each call that writes may be followed by one small
+ * send, however many messages it has written.
+ */
+#include "model.h"
+#include "world.h"
+
+#define LINGER_MILLISECONDS 2000u
+#define MOST_GOING 256u
+#define LOOKS 4u /* of the loop, until `closed` was called */
+
+static struct {
+    struct going {
+        uint64_t time; /* when the last of them was closed */
+        uint64_t ripe; /* the loop's waits when the news were due; 0: not yet */
+        unsigned descriptors;
+    } going[MOST_GOING];
+    unsigned count;
+    uint64_t lingering; /* at the last look */
+} ends;
+
+void sim_ends_begin(void)
+{
+    ends.count = 0;
+    ends.lingering = 0;
+}
+
+static berth_loop_counts counts(void)
+{
+    berth_loop_counts now;
+    berth_loop_statistics(sim.loop, &now);
+    return now;
+}
+
+/* ---- resets ---------------------------------------------------------------------------------- */
+
+static void note_ending(struct connection *connection, int side)
+{
+    connection->ending[side] = (struct ending){
+        .orderly = true,
+        .time = berth_loop_now(sim.loop),
+        .heard = connection->way[1 - side].put,
+    };
+}
+
+void sim_ended(struct connection *connection, int side)
+{
+    if (connection != NULL && !connection->torn)
+        note_ending(connection, side);
+}
+
+void sim_drop(struct socket_model *model)
+{
+    struct connection *connection = model->connection;
+    if (connection == NULL)
+        return;
+    if (model->state != BERTH_STATE_UNCONNECTED || !model->orderly) {
+        sim_cut(connection);
+        return;
+    }
+    connection->way[1 - model->side].cut = true;
+    if (model->owed > 0) /* and `disconnected` will not be called any more */
+        sim_ended(connection, model->side);
+}
+
+/* Whether a socket of the library is connected at that side. */
+static bool is_at_work(const struct connection *connection, int side)
+{
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        if (model->connection == connection && model->side == side &&
+            model->state != BERTH_STATE_UNCONNECTED)
+            return true;
+    }
+    return false;
+}
+
+/* Whether nothing can be said: all was thrown away, or the connection was never taken out of the
+ * kernel, which resets it with its listener. */
+static bool is_excused(const struct connection *connection)
+{
+    return connection->torn || sim_lossy() || sim.leaving ||
+           (connection->to != sim.port && !connection->accepted);
+}
+
+static bool lingers(const struct ending *ending, uint64_t now)
+{
+    return now + 1 < ending->time + LINGER_MILLISECONDS && counts().lingers_cut == 0;
+}
+
+void sim_judge_reset(const struct connection *connection, int side)
+{
+    const struct way *out = &connection->way[side];
+    const struct way *in = &connection->way[1 - side];
+    const struct ending *ending = &connection->ending[1 - side];
+    if (is_excused(connection))
+        return;
+    sim_check(out->put > out->got && !is_at_work(connection, 1 - side),
+              "a connection is reset without a cause");
+    sim_check(!ending->orderly || in->put == 0 || ending->heard == 0 ||
+                  !lingers(ending, berth_loop_now(sim.loop)),
+              "a connection is reset that has to linger");
+}
+
+void sim_judge_rest(const struct connection *connection, int side, uint64_t time)
+{
+    const struct way *in = &connection->way[1 - side];
+    const struct ending *ending = &connection->ending[1 - side];
+    if (is_excused(connection) || !ending->orderly || !lingers(ending, time))
+        return;
+    sim_check(in->got == in->put, "a graceful end has lost %llu of %llu bytes",
+              (unsigned long long)(in->put - in->got), (unsigned long long)in->put);
+}
+
+static void look_for_resets(void)
+{
+    for (size_t i = 0; i < SIM_ALL_PEERS && world->is_reset != NULL; i++) {
+        struct peer_model *peer = &sim.peers[i];
+        if (peer->end == NULL || peer->was_reset || !world->is_reset(peer->end))
+            continue;
+        peer->was_reset = true;
+        peer->reset_time = berth_loop_now(sim.loop);
+        sim_judge_reset(peer->connection, peer->side);
+    }
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+void sim_going(unsigned descriptors)
+{
+    if (ends.count == MOST_GOING)
+        ends.going[MOST_GOING - 1].descriptors += descriptors;
+    else
+        ends.going[ends.count++].descriptors = descriptors;
+    ends.going[ends.count - 1].time = berth_loop_now(sim.loop);
+    ends.going[ends.count - 1].ripe = 0;
+}
+
+/* How many descriptors may still be open that were closed. */
+static unsigned still_going(uint64_t waits)
+{
+    uint64_t now = berth_loop_now(sim.loop);
+    unsigned kept = 0;
+    unsigned descriptors = 0;
+    for (unsigned i = 0; i < ends.count; i++) {
+        struct going going = ends.going[i];
+        if (going.ripe == 0 && now > going.time + world->allowance())
+            going.ripe = waits + 1;
+        if (going.ripe != 0 && waits > going.ripe + LOOKS && sim.depth == 0)
+            continue;
+        descriptors += going.descriptors;
+        ends.going[kept++] = going;
+    }
+    ends.count = kept;
+    return descriptors;
+}
+
+static unsigned held_by_servers(void)
+{
+    unsigned held = 0;
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        const struct server_model *model = &sim.servers[i];
+        for (size_t j = 0; j < model->queued; j++)
+            held += model->queue[j].socket == NULL;
+        if (model->server != NULL)
+            held += model->closing > 0 || berth_server_is_listening(model->server);
+    }
+    return held;
+}
+
+static unsigned held_by_sockets(void)
+{
+    unsigned held = 0;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        if (model->socket == NULL)
+            continue;
+        held += model->state != BERTH_STATE_UNCONNECTED || model->owed > 0;
+        held += model->adopting; /* maybe in place of another */
+    }
+    return held;
+}
+
+static bool in_incoming(void)
+{
+    for (unsigned i = 0; i < sim.depth; i++) {
+        if (sim.frames[i].handler == IN_INCOMING)
+            return true;
+    }
+    return false;
+}
+
+static void look_at_descriptors(void)
+{
+    berth_loop_counts now = counts();
+    sim_check(now.lingering <= BERTH_MOST_LINGERING, "%llu connections linger",
+              (unsigned long long)now.lingering);
+    if (now.lingering < ends.lingering)
+        sim_going((unsigned)(ends.lingering - now.lingering));
+    ends.lingering = now.lingering;
+    unsigned going = still_going(now.waits);
+    unsigned open = world->open_descriptors();
+    unsigned most =
+        held_by_servers() + held_by_sockets() + (unsigned)now.lingering + going + in_incoming();
+    sim_check(open <= most,
+              "%u descriptors are open, for %u listeners and pending connections, %u sockets, "
+              "%llu that linger and %u that close",
+              open, held_by_servers(), held_by_sockets(), (unsigned long long)now.lingering, going);
+}
+
+/* ---- sends ----------------------------------------------------------------------------------- */
+
+void sim_ends_adopt(struct socket_model *model, int descriptor)
+{
+    model->first_sends = world->whole_sends != NULL ? world->whole_sends(descriptor) : 0;
+    model->first_put = model->connection->way[model->side].put;
+    model->greeted = true;
+}
+
+static void look_at_sends(const struct socket_model *model)
+{
+    bool connected = model->socket != NULL &&
+                     (model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING);
+    if (!connected || model->connection == NULL || world->whole_sends == NULL || model->dying)
+        return;
+    int descriptor = berth_socket_descriptor(model->socket);
+    if (descriptor < 0)
+        return;
+    unsigned sends = world->whole_sends(descriptor) - model->first_sends;
+    uint64_t bytes = model->connection->way[model->side].put - model->first_put;
+    sim_check(sends <= model->batches + 1 + bytes / (LITTLE / 2),
+              "output leaves in %u sends, that %u calls have written", sends, model->batches);
+}
+
+void sim_ends_look(void)
+{
+    look_for_resets();
+    look_at_descriptors();
+    for (size_t i = 0; i < SIM_SOCKETS; i++)
+        look_at_sends(&sim.sockets[i]);
+}
+
+/* ---- at rest --------------------------------------------------------------------------------- */
+
+/* Whether an end may linger still: as long as the peer takes output its time begins anew. */
+static bool may_linger(const struct connection *connection, int side)
+{
+    const struct ending *ending = &connection->ending[side];
+    uint64_t most = (uint64_t)LINGER_MILLISECONDS * 2;
+    return ending->orderly && berth_loop_now(sim.loop) <= ending->time + most + world->allowance();
+}
+
+void sim_ends_rest(void)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < sim.connection_count; i++)
+        most += may_linger(&sim.connections[i], 0) + may_linger(&sim.connections[i], 1);
+    uint64_t now = counts().lingering;
+    sim_check(now <= most, "%llu connections linger, %llu of them at most with a reason",
+              (unsigned long long)now, (unsigned long long)most);
+}
