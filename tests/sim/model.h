@@ -35,6 +35,7 @@ struct way {
     uint64_t got;
     bool cut;
     bool ended;  /* the writer has ended it in order */
+    bool reset;  /* the writer has reset the connection */
     bool closed; /* and listens no more: an answer to it will fail, which cuts this way */
 };
 

@@ -165,6 +165,7 @@ static void end_peer(uint64_t word)
     } else {
         out->cut = true;
         peer->connection->torn = true;
+        out->reset = how == 0 && world->is_established(peer->end);
         if (how == 0)
             world->reset(peer->end);
         else

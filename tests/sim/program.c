@@ -277,6 +277,7 @@ static bool socket_rests(size_t i, bool judge)
         return true;
     const struct way *in = &model->connection->way[1 - model->side];
     const struct way *out = &model->connection->way[model->side];
+    REST_CHECK(!in->reset, "socket %zu has not noticed a reset", i);
     REST_CHECK(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
                (unsigned long long)in->got, (unsigned long long)in->put);
     REST_CHECK(out->cut || out->got == out->put || !is_held(model->connection, 1 - model->side),

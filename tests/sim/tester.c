@@ -295,6 +295,8 @@ int main(int count, char **arguments)
             find = value;
     }
     if (find > 0)
+        sim_program_patience(REAL_PATIENCE_OF_A_CANDIDATE);
+    if (find > 0)
         return run_seeds(first, find, 0, true) ? 1 : 0;
     if (seeds == 0)
         seeds = seconds > 0 ? UINT64_MAX : 10000;
