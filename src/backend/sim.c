@@ -64,6 +64,7 @@ static int sim_listen(berth__backend *backend, berth__listener *listener,
                       const berth__listen_options *options, berth__listen_step *ret_step)
 {
     berth__kernel *kernel = kernel_of(backend);
+    berth__kernel_operate(kernel);
     *ret_step = BERTH__LISTEN_CREATE;
     if (berth__kernel_at_limit(kernel))
         return EMFILE;
@@ -100,7 +101,7 @@ static int sim_adopt_listener(berth__backend *backend, berth__listener *listener
 
 static void sim_accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
 {
-    (void)backend;
+    berth__kernel_operate(kernel_of(backend));
     if (!listener->closing)
         listener->credit = credit;
 }
@@ -110,6 +111,7 @@ static void sim_close_listener(berth__backend *backend, berth__listener *listene
     berth__kernel *kernel = kernel_of(backend);
     if (listener->closing)
         return;
+    berth__kernel_operate(kernel);
     listener->closing = true;
     listener->credit = 0;
     berth__kernel_close_port(kernel, listener->own);
@@ -120,17 +122,6 @@ static void sim_close_listener(berth__backend *backend, berth__listener *listene
     berth__kernel_tell_closed(kernel);
 }
 
-static int accept_error(berth__kernel *kernel)
-{
-    if (berth__fault_system("accept4"))
-        return errno;
-    if (kernel->accept_failures > 0) {
-        kernel->accept_failures--;
-        return kernel->accept_error;
-    }
-    return berth__kernel_at_limit(kernel) ? EMFILE : 0;
-}
-
 static bool acceptable(const berth__listener *listener)
 {
     return !listener->closing && listener->credit > 0 &&
@@ -138,13 +129,14 @@ static bool acceptable(const berth__listener *listener)
 }
 
 /* Reports a failed accept; false for one that is not to be reported. */
-static bool report_failed(berth__listener *listener, int error)
+static bool report_failed(berth__kernel *kernel, berth__listener *listener, int error)
 {
     if (berth__is_passing(error) && ++listener->passing < BERTH__ACCEPT_BUDGET)
         return false;
     listener->passing = 0;
     listener->credit = 0;
     listener->error = 0;
+    berth__kernel_handle(kernel);
     listener->events->accept_failed(listener, error);
     return true;
 }
@@ -154,12 +146,14 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener,
 {
     unsigned bits = listener->ready.pending;
     listener->ready.pending = 0;
-    if (listener->error != 0 && report_failed(listener, listener->error) && frame->gone)
+    if (listener->error != 0 && report_failed(kernel, listener, listener->error) && frame->gone)
         return;
     for (unsigned taken = 0; taken < BERTH__ACCEPT_BUDGET && acceptable(listener); taken++) {
-        int error = accept_error(kernel);
+        int error = berth__kernel_accept_error(kernel);
         if (error != 0) {
-            if (error != EAGAIN && report_failed(listener, error) && frame->gone)
+            if (error == EAGAIN)
+                break;
+            if (report_failed(kernel, listener, error) && frame->gone)
                 return;
             continue;
         }
@@ -168,14 +162,14 @@ static void run_listener(berth__kernel *kernel, berth__listener *listener,
         int descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
         berth__kernel_entry_of(kernel, descriptor)->of.end = end;
         listener->credit--;
-        kernel->barren = 0;
+        berth__kernel_handle(kernel);
         listener->events->accepted(listener, descriptor);
         if (frame->gone)
             return;
     }
     if ((bits & BERTH__READY_CLOSED) != 0) {
         forget_record(kernel, &listener->ready);
-        kernel->barren = 0;
+        berth__kernel_handle(kernel);
         listener->events->closed(listener);
     } else if (acceptable(listener)) {
         berth__ready_add(&kernel->backend.ready, &listener->ready, BERTH__READY_ACCEPT);
@@ -205,6 +199,8 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
         return ENOTCONN;
     if (entry->of.end->stream != NULL)
         return EEXIST;
+    if (!entry->of.end->established)
+        return ENOTCONN;
     attach(entry, stream, entry->of.end, descriptor);
     return 0;
 }
@@ -258,6 +254,7 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
                        uint16_t port, const berth__options *options)
 {
     berth__kernel *kernel = kernel_of(backend);
+    berth__kernel_operate(kernel);
     if (address->family == BERTH_ADDRESS_FAMILY_NULL)
         return EINVAL;
     if (stream->descriptor < 0 && berth__kernel_at_limit(kernel))
@@ -265,10 +262,6 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
     if (!berth__kernel_is_ours(address))
         return ENETUNREACH;
     berth__sim_end *end = berth__kernel_connect(kernel, address, port);
-    if (end == NULL) {
-        end = berth__kernel_new_end(kernel);
-        end->connect_error = ECONNREFUSED;
-    }
     int descriptor = stream->descriptor;
     if (descriptor < 0)
         berth__kernel_set_options(end, options);
@@ -283,7 +276,7 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
 
 static void sim_receive_start(berth__backend *backend, berth__stream *stream)
 {
-    (void)backend;
+    berth__kernel_operate(kernel_of(backend));
     if (!stream->closing && !stream->ended)
         stream->receiving = true;
 }
@@ -332,6 +325,7 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     (void)hint;
     berth__kernel *kernel = kernel_of(backend);
     assert(!stream->sending && !stream->closing && size > 0);
+    berth__kernel_operate(kernel);
     stream->sending = true;
     stream->data = data;
     stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
@@ -348,7 +342,7 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
 
 static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
 {
-    (void)backend;
+    berth__kernel_operate(kernel_of(backend));
     berth__sim_end *end = stream->own.connection;
     assert(!stream->sending);
     if (stream->closing || end == NULL || end->dead || end->error != 0)
@@ -364,6 +358,7 @@ static void sim_close(berth__backend *backend, berth__stream *stream, berth__clo
     berth__kernel *kernel = kernel_of(backend);
     if (stream->closing)
         return;
+    berth__kernel_operate(kernel);
     stream->closing = true;
     stream->receiving = false;
     unsigned bits = stream->ready.pending & BERTH__READY_SENT;
@@ -412,7 +407,7 @@ static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budge
     size_t size = berth__kernel_portion(kernel, most);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);
-    kernel->barren = 0;
+    berth__kernel_handle(kernel);
     stream->events->received(stream, view, size);
     memset(view, 0xdd, size);
     free(view);
@@ -436,7 +431,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
             return;
         stream->receiving = false;
         stream->ended = true;
-        kernel->barren = 0;
+        berth__kernel_handle(kernel);
         stream->error = (int16_t)berth__kernel_take_error(end);
         stream->events->receive_ended(stream, stream->error);
         return;
@@ -446,17 +441,20 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
 }
 
 /* The connection has broken after the end of its input. */
-static void run_broken(berth__stream *stream)
+static void run_broken(berth__kernel *kernel, berth__stream *stream)
 {
     if (stream->error != 0)
         return;
     stream->error = (int16_t)berth__kernel_take_error(stream->own.connection);
-    if (stream->error != 0)
-        stream->events->receive_ended(stream, stream->error);
+    if (stream->error == 0)
+        return;
+    berth__kernel_handle(kernel);
+    stream->events->receive_ended(stream, stream->error);
 }
 
-static void run_connected(berth__stream *stream)
+static void run_connected(berth__kernel *kernel, berth__stream *stream)
 {
+    berth__kernel_handle(kernel);
     berth__sim_end *end = stream->own.connection;
     stream->flags &= (uint16_t)~CONNECTING;
     stream->error = (int16_t)end->connect_error;
@@ -470,15 +468,15 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
     stream->ready.pending = 0;
     if ((bits & BERTH__READY_SENT) != 0) {
         stream->sending = false;
-        kernel->barren = 0;
+        berth__kernel_handle(kernel);
         stream->events->sent(stream, stream->ready.result);
     }
     if (!frame->gone && (bits & BERTH__READY_CONNECTED) != 0 && !stream->closing)
-        run_connected(stream);
+        run_connected(kernel, stream);
     if (!frame->gone && (bits & BERTH__READY_RECEIVE) != 0 && !stream->closing)
         run_receive(kernel, stream, frame);
     if (!frame->gone && (bits & READY_BROKEN) != 0 && !stream->closing)
-        run_broken(stream);
+        run_broken(kernel, stream);
     if (frame->gone || (bits & BERTH__READY_CLOSED) == 0)
         return;
     forget_record(kernel, &stream->ready);
@@ -487,7 +485,7 @@ static void run_stream(berth__kernel *kernel, berth__stream *stream,
         stream->descriptor = -1;
         berth__kernel_tell_closed(kernel);
     }
-    kernel->barren = 0;
+    berth__kernel_handle(kernel);
     stream->events->closed(stream);
 }
 
@@ -578,6 +576,7 @@ static bool collect(berth__kernel *kernel, uint64_t *earliest)
 {
     kernel->candidate_count = 0;
     *earliest = NEVER;
+    berth__kernel_look_at_attempts(kernel, earliest);
     for (size_t i = 0; i < kernel->entry_count; i++)
         look_at_entry(kernel, &kernel->entries[i], earliest);
     berth__kernel_look_at_watches(kernel, earliest);
@@ -617,7 +616,7 @@ static bool take_wake(berth__kernel *kernel)
 static int sim_wait(berth__backend *backend, int64_t timeout)
 {
     berth__kernel *kernel = kernel_of(backend);
-    kernel->now += kernel->settings.max_delay / 4 + TICK;
+    berth__kernel_pass(kernel, kernel->settings.max_delay / 4 + TICK);
     uint64_t deadline = timeout < 0 ? NEVER : kernel->now + (uint64_t)timeout;
     kernel->barren++;
     for (unsigned step = 0; step < WAIT_STEPS; step++) {
@@ -630,9 +629,9 @@ static int sim_wait(berth__backend *backend, int64_t timeout)
             return 0;
         kernel->barren = 0; /* it sleeps */
         if (earliest != NEVER && earliest <= deadline) {
-            kernel->now = earliest;
+            berth__kernel_sleep_until(kernel, earliest);
         } else if (deadline != NEVER) {
-            kernel->now = deadline;
+            berth__kernel_sleep_until(kernel, deadline);
             return 0;
         } else if (!be_patient(kernel)) {
             return EDEADLK;
@@ -672,6 +671,8 @@ static void sim_run(berth__backend *backend, berth__ready *ready)
         run_listener(kernel, (berth__listener *)ready, &frame);
         break;
     case BERTH__READY_WATCH:
+        if (ready->pending != 0)
+            berth__kernel_handle(kernel);
         berth__kernel_run_watch((berth__watch *)ready);
         break;
     }
@@ -682,6 +683,7 @@ static void sim_run(berth__backend *backend, berth__ready *ready)
 
 static uint64_t sim_now(berth__backend *backend)
 {
+    berth__kernel_look_at_clock(kernel_of(backend));
     return kernel_of(backend)->now;
 }
 
@@ -702,18 +704,20 @@ static size_t sim_reject(berth__backend *backend, berth__listener *listener, siz
     berth__kernel_port *port = listener->own;
     bool lent = false;
     size_t count = 0;
-    while (count < most && port->queue != NULL) {
-        int error = accept_error(kernel_of(backend));
-        if (error == ECONNABORTED || error == EINTR || error == EAGAIN)
-            continue;
+    for (unsigned failures = 0;
+         count < most && port->queue != NULL && failures < BERTH__ACCEPT_BUDGET;) {
+        int error = berth__kernel_accept_error(kernel_of(backend));
         if ((error == EMFILE || error == ENFILE) && *spare >= 0) {
             berth__sim_close_descriptor(backend, *spare);
             *spare = -1;
             lent = true;
             continue;
         }
-        if (error != 0)
+        if (error != 0 && !berth__is_passing(error))
             break;
+        failures += error != 0;
+        if (error != 0)
+            continue;
         berth__kernel_close_end(berth__kernel_dequeue(port), mode == BERTH__CLOSE_RESET);
         count++;
     }
@@ -811,6 +815,7 @@ static void derive_settings(berth__kernel *kernel)
     berth__sim_set_seed(&kernel->backend, seed);
     kernel->settings.max_delay =
         seed % 3 == 0 ? 0 : 1000u * (1 + berth__kernel_chance(kernel, 2000));
+    kernel->settings.accept_noise = seed % 5 == 0 ? 4 : 0;
     kernel->settings.max_transfer =
         seed % 2 == 0 ? 0 : 1024 + (size_t)berth__kernel_chance(kernel, 8192);
 }

@@ -23,6 +23,9 @@ typedef struct berth__sim_settings {
     size_t buffer_size;        /* bytes under way in one direction */
     unsigned descriptor_limit; /* most simulated descriptors; UINT_MAX: no limit */
     uint64_t max_delay;        /* nanoseconds from an event to its report, at random from 0 */
+    uint64_t call_cost;        /* most nanoseconds that an operation takes, at random from 0 */
+    uint64_t handler_cost;     /* the same of an event that is called: seldom so long */
+    unsigned accept_noise;     /* one accept of so many fails for one connection; 0: none */
     int patience; /* real milliseconds that an endless wait in which nothing can happen gives other
                      threads to wake it */
 } berth__sim_settings;
@@ -48,7 +51,17 @@ unsigned berth__sim_barren_waits(berth__backend *backend);
 unsigned berth__sim_open_descriptors(berth__backend *backend);
 void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds);
 
-/* The next `times` accepts that find a connection fail with this errno instead of taking it. */
+/* Moves it on by what a handler takes, if that takes some. */
+void berth__sim_work(berth__backend *backend);
+
+/* So far: nanoseconds that waits have slept, events called, and accepts that have failed for want
+ * of something. */
+uint64_t berth__sim_slept(berth__backend *backend);
+uint64_t berth__sim_events(berth__backend *backend);
+uint64_t berth__sim_accepts_failed(berth__backend *backend);
+
+/* The next `times` accepts (UINT_MAX: all) that find a connection fail with this errno instead of
+ * taking it. */
 void berth__sim_fail_accept(berth__backend *backend, int error, unsigned times);
 
 /* The next `times` sends of the library fail with this errno. */
@@ -60,7 +73,8 @@ void berth__sim_fail_send(berth__backend *backend, int error, unsigned times);
 berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address address, uint16_t port,
                                    int *ret_error);
 
-/* Whether the listener's backlog had room for it by now; until then nothing can be sent. */
+/* Whether the listener's backlog has had room for it when it asked; until then nothing can be sent,
+ * and it asks again after 1 s, 3 s, 7 s and so on. */
 bool berth__sim_is_established(const berth__sim_end *end);
 
 /* Whether a reset has come that was not reported yet. */
@@ -99,6 +113,8 @@ void berth__sim_unlisten(berth__backend *backend, uint16_t port);
  * the third is an event to be watched. */
 int berth__sim_listener_descriptor(berth__backend *backend, uint16_t *ret_port);
 int berth__sim_stream_descriptor(berth__sim_end *end);
+/* A stream socket without a connection. */
+int berth__sim_unconnected_descriptor(berth__backend *backend);
 /* Shuts a listening descriptor down, as any process that holds a copy can: it listens no longer. */
 void berth__sim_shut_listener(berth__backend *backend, int descriptor);
 int berth__sim_event_descriptor(berth__backend *backend);

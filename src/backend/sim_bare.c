@@ -40,10 +40,6 @@ int berth__sim_dial(berth__backend *backend, const berth_address *address, uint1
     if (!berth__kernel_is_ours(address))
         return ENETUNREACH;
     berth__sim_end *end = berth__kernel_connect(kernel, address, port);
-    if (end == NULL) {
-        end = berth__kernel_new_end(kernel);
-        end->connect_error = ECONNREFUSED;
-    }
     berth__kernel_set_options(end, options);
     *ret_descriptor = berth__kernel_open_entry(kernel, ENTRY_END);
     berth__kernel_entry_of(kernel, *ret_descriptor)->of.end = end;

@@ -152,20 +152,24 @@ static void unqueue(berth__sim_end *end)
         *link = end->next_queued;
         break;
     }
+    end->queued->queued--;
     end->queued = NULL;
 }
 
-/* The first backlog + 1 of the queue are connected; the others go on trying. */
-static void establish(berth__kernel_port *port)
+bool berth__kernel_has_room(const berth__kernel_port *port)
 {
-    size_t number = 0;
-    for (berth__sim_end *end = port->queue; end != NULL && number <= port->backlog;
-         end = end->next_queued) {
-        number++;
-        end->established = true;
-        if (end->other != NULL)
-            end->other->established = true;
-    }
+    return port->queued <= port->backlog;
+}
+
+void berth__kernel_enqueue(berth__kernel_port *port, berth__sim_end *end)
+{
+    berth__sim_end **link = &port->queue;
+    while (*link != NULL)
+        link = &(*link)->next_queued;
+    *link = end;
+    end->next_queued = NULL;
+    end->queued = port;
+    port->queued++;
 }
 
 void berth__kernel_close_end(berth__sim_end *end, bool reset)
@@ -177,12 +181,8 @@ void berth__kernel_close_end(berth__sim_end *end, bool reset)
             other->error = ECONNRESET;
         else
             other->input_ended = true;
-        /* Nobody would ever take an attempt that was given up. */
-        if (other->queued != NULL && !other->established) {
-            unqueue(other);
-            free_end(other);
-        }
     }
+    end->kernel->attempts -= end->retry_at != 0;
     free_end(end);
 }
 
@@ -210,7 +210,8 @@ void berth__kernel_get(berth__sim_end *end, uint8_t *data, size_t size)
 
 bool berth__kernel_readable(const berth__sim_end *end)
 {
-    return end->size > 0 || end->error != 0 || end->dead || end->input_ended;
+    return end->size > 0 || end->error != 0 || end->dead || end->input_ended ||
+           berth__kernel_unconnected(end);
 }
 
 bool berth__kernel_writable(const berth__sim_end *end)
@@ -226,12 +227,16 @@ int berth__kernel_take_error(berth__sim_end *end)
     end->error = 0;
     if (error != 0)
         end->dead = true;
+    else if (berth__kernel_unconnected(end))
+        return ENOTCONN;
     return error;
 }
 
 /* What send(2) answers, -EAGAIN included. */
 ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size)
 {
+    if (berth__kernel_unconnected(end))
+        return -EPIPE;
     int error = berth__kernel_take_error(end);
     if (error != 0)
         return -error;
@@ -297,9 +302,9 @@ static bool is_taken(const berth__kernel *kernel, const berth_address *address, 
     return false;
 }
 
-/* The port that serves this place: one of those that share it, by chance. */
-static berth__kernel_port *find_port(berth__kernel *kernel, const berth_address *address,
-                                     uint16_t number)
+/* One of those that share it, by chance. */
+berth__kernel_port *berth__kernel_find_port(berth__kernel *kernel, const berth_address *address,
+                                            uint16_t number)
 {
     berth__kernel_port *found = NULL;
     uint64_t sharing = 0;
@@ -365,48 +370,9 @@ void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
     while (gone->queue != NULL) {
         berth__sim_end *end = gone->queue;
         unqueue(end);
-        if (end->other != NULL && !end->established)
-            end->other->connect_error = ECONNREFUSED;
         berth__kernel_close_end(end, true);
     }
     free(gone);
-}
-
-/* Makes both ends and queues the far one. NULL if nobody listens. */
-berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address,
-                                      uint16_t number)
-{
-    berth_address target = *address;
-    if (berth__kernel_is_wildcard(address))
-        target = address->family == BERTH_ADDRESS_FAMILY_IPV4 ? BERTH_ADDRESS_LOOPBACK
-                                                              : BERTH_ADDRESS_LOOPBACK_IPV6;
-    berth__kernel_port *port = find_port(kernel, &target, number);
-    if (port == NULL)
-        return NULL;
-    berth__sim_end *near = berth__kernel_new_end(kernel);
-    berth__sim_end *far = berth__kernel_new_end(kernel);
-    near->other = far;
-    far->other = near;
-    near->peer_address = far->local_address = target;
-    near->peer_port = far->local_port = number;
-    near->local_address = far->peer_address = target.family == BERTH_ADDRESS_FAMILY_IPV6
-                                                  ? BERTH_ADDRESS_LOOPBACK_IPV6
-                                                  : BERTH_ADDRESS_LOOPBACK;
-    near->local_port = far->peer_port = berth__kernel_free_port(kernel, &target);
-    far->queued = port;
-    berth__sim_end **link = &port->queue;
-    while (*link != NULL)
-        link = &(*link)->next_queued;
-    *link = far;
-    establish(port);
-    for (size_t sent = 0; sent < port->greeting_size;) {
-        ptrdiff_t some =
-            berth__kernel_write(far, port->greeting + sent, port->greeting_size - sent);
-        if (some <= 0)
-            break;
-        sent += (size_t)some;
-    }
-    return near;
 }
 
 berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port)
@@ -415,7 +381,6 @@ berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port)
     if (end == NULL)
         return NULL;
     unqueue(end);
-    establish(port);
     return end;
 }
 
@@ -435,11 +400,6 @@ void berth__sim_set_seed(berth__backend *backend, uint64_t seed)
 unsigned berth__sim_open_descriptors(berth__backend *backend)
 {
     return kernel_of(backend)->open;
-}
-
-void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds)
-{
-    kernel_of(backend)->now += nanoseconds;
 }
 
 unsigned berth__sim_barren_waits(berth__backend *backend)
@@ -470,7 +430,7 @@ void berth__sim_fail_send(berth__backend *backend, int error, unsigned times)
 void berth__sim_greet(berth__backend *backend, uint16_t port, const void *data, size_t size)
 {
     berth_address address = BERTH_ADDRESS_LOOPBACK;
-    berth__kernel_port *found = find_port(kernel_of(backend), &address, port);
+    berth__kernel_port *found = berth__kernel_find_port(kernel_of(backend), &address, port);
     found->greeting = data;
     found->greeting_size = size;
 }
@@ -479,9 +439,11 @@ berth__sim_end *berth__sim_connect(berth__backend *backend, berth_address addres
                                    int *ret_error)
 {
     berth__sim_end *end = berth__kernel_connect(kernel_of(backend), &address, port);
-    if (end == NULL)
-        *ret_error = ECONNREFUSED;
-    return end;
+    if (end->connect_error == 0)
+        return end;
+    *ret_error = end->connect_error;
+    berth__kernel_close_end(end, false);
+    return NULL;
 }
 
 bool berth__sim_is_established(const berth__sim_end *end)
@@ -501,7 +463,7 @@ unsigned berth__sim_whole_sends(const berth__sim_end *end)
 
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size)
 {
-    return end->established ? berth__kernel_write(end, data, size) : -EAGAIN;
+    return end->retry_at == 0 ? berth__kernel_write(end, data, size) : -EAGAIN;
 }
 
 ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size)
@@ -590,6 +552,11 @@ int berth__sim_stream_descriptor(berth__sim_end *end)
     int descriptor = berth__kernel_open_entry(end->kernel, ENTRY_END);
     berth__kernel_entry_of(end->kernel, descriptor)->of.end = end;
     return descriptor;
+}
+
+int berth__sim_unconnected_descriptor(berth__backend *backend)
+{
+    return berth__sim_stream_descriptor(berth__kernel_new_end(kernel_of(backend)));
 }
 
 int berth__sim_event_descriptor(berth__backend *backend)

@@ -7,6 +7,8 @@
  * Closing an end frees it; what that means for the other one is written into the other one at once
  * (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
  *
+ * An attempt to connect that finds no room has no other end yet (sim_connect.c).
+ *
  *      connect_to --> in a backlog --accept--> with a descriptor --adopt--> with a stream
  * --close--> gone |                          ^
  *                          +--- close of the port --> gone
@@ -29,6 +31,8 @@ struct berth__sim_end {
     berth__sim_end *other; /* NULL once that one is closed */
     berth__stream *stream;
     berth__kernel_port *queued; /* whose backlog it waits in */
+    uint64_t retry_at;          /* an attempt: when it asks again; 0: it is none */
+    unsigned segments;          /* that it has sent */
     bool established;
     bool input_ended;
     bool output_ended;
@@ -61,6 +65,7 @@ struct berth__kernel_port {
     bool shut;   /* listens no longer */
     bool told;   /* and the listener knows */
     berth__sim_end *queue;
+    size_t queued;
 };
 
 typedef enum berth__kernel_entry_kind {
@@ -107,6 +112,10 @@ struct berth__kernel {
     berth__sim_settings settings;
     uint64_t random;
     uint64_t now;
+    uint64_t slept;  /* by waits */
+    uint64_t events; /* called */
+    uint64_t accepts_failed;
+    size_t attempts; /* to connect, that wait for room */
     unsigned barren; /* waits in a row that neither slept nor were woken, and nothing has moved */
     atomic_bool woken;
     int bell; /* an eventfd: ends a real wait */
@@ -149,6 +158,11 @@ int berth__kernel_not_ours(int descriptor);
 
 berth__sim_end *berth__kernel_new_end(berth__kernel *kernel);
 void berth__kernel_close_end(berth__sim_end *end, bool reset);
+/* Whether it has never been connected, and is not about to be. */
+static inline bool berth__kernel_unconnected(const berth__sim_end *end)
+{
+    return !end->established && end->retry_at == 0;
+}
 bool berth__kernel_readable(const berth__sim_end *end);
 bool berth__kernel_writable(const berth__sim_end *end);
 /* Takes as many of `size` bytes as chance lets through; how many. */
@@ -167,10 +181,28 @@ int berth__kernel_bind_error(berth__kernel *kernel, const berth_address *address
 berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_address *address,
                                             uint16_t number, int backlog);
 void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone);
-/* Makes both ends and queues the far one; NULL if nobody listens. */
+/* The port that serves this place, or NULL. */
+berth__kernel_port *berth__kernel_find_port(berth__kernel *kernel, const berth_address *address,
+                                            uint16_t number);
+bool berth__kernel_has_room(const berth__kernel_port *port);
+void berth__kernel_enqueue(berth__kernel_port *port, berth__sim_end *end);
+berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
+
+/* In sim_connect.c. The first makes an end that is connected, tries again, or has failed
+ * (connect_error); the second lets those ask again whose time has come. */
 berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address *address,
                                       uint16_t number);
-berth__sim_end *berth__kernel_dequeue(berth__kernel_port *port); /* NULL for an empty backlog */
+void berth__kernel_look_at_attempts(berth__kernel *kernel, uint64_t *earliest);
+
+/* In sim_time.c: time passes, at work and asleep; an operation begins, somebody looks at the clock,
+ * an event is about to be called; what an accept answers that finds a connection (0: it takes it).
+ */
+void berth__kernel_pass(berth__kernel *kernel, uint64_t nanoseconds);
+void berth__kernel_sleep_until(berth__kernel *kernel, uint64_t time);
+void berth__kernel_operate(berth__kernel *kernel);
+void berth__kernel_look_at_clock(berth__kernel *kernel);
+void berth__kernel_handle(berth__kernel *kernel);
+int berth__kernel_accept_error(berth__kernel *kernel);
 
 /* Whether a condition is due; gives it a time when it is new, and notes the earliest one that is
  * still to come. */

@@ -62,29 +62,29 @@ void berth__kernel_run_watch(berth__watch *watch)
         watch->fired(watch, watch->events);
 }
 
-/* What poll(2) would say. */
-static unsigned events_at(berth__kernel *kernel, int descriptor)
+/* What poll(2) would say: of `events`, or both on error or hang-up. */
+static unsigned events_at(berth__kernel *kernel, int descriptor, unsigned events)
 {
     const unsigned both = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel, descriptor);
     if (entry == NULL || entry->kind == ENTRY_CLOSING)
         return both;
     if (entry->kind == ENTRY_EVENT)
-        return entry->of.events;
+        return entry->of.events & events;
     if (entry->kind == ENTRY_PORT)
-        return entry->of.port->queue != NULL ? BERTH__WATCH_READ : 0;
+        return entry->of.port->queue != NULL ? BERTH__WATCH_READ & events : 0;
     berth__sim_end *end = entry->of.end;
-    if (end->error != 0 || end->dead || end->connect_error != 0)
+    if (end->error != 0 || end->dead || berth__kernel_unconnected(end))
         return both;
-    return (berth__kernel_readable(end) ? BERTH__WATCH_READ : 0) |
-           (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0);
+    return events & ((berth__kernel_readable(end) ? BERTH__WATCH_READ : 0u) |
+                     (berth__kernel_writable(end) && end->established ? BERTH__WATCH_WRITE : 0u));
 }
 
 void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest)
 {
     for (size_t i = kernel->watch_count; i-- > 0;) {
         berth__watch *watch = kernel->watches[i].watch;
-        unsigned found = events_at(kernel, watch->descriptor) & watch->events;
+        unsigned found = events_at(kernel, watch->descriptor, watch->events);
         if (!berth__kernel_is_due(kernel, &kernel->watches[i].due, found != 0, earliest))
             continue;
         watch->events = found;

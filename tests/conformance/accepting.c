@@ -3,6 +3,8 @@
  */
 #include "kit.h"
 
+#include "fault.h"
+
 #include "backend/sim.h"
 
 #include <fcntl.h>
@@ -222,21 +224,65 @@ CASE(credit_inside_accept_failed, "8", "new credit inside accept_failed counts")
     ck_assert_uint_eq(listener->fails, 1);
 }
 
-CASE(transient_errors_are_not_reported, "8",
-     "EINTR, EAGAIN and an aborted connection pass in silence")
+/* Those of one connection, each as accept(2) names it. */
+static const int transient[] = {EINTR,       ECONNABORTED, EPROTO, ENETDOWN,
+                                ENOPROTOOPT, EHOSTDOWN,    ENONET, EHOSTUNREACH,
+                                ENETUNREACH, ETIMEDOUT,    EPERM};
+#define TRANSIENT (sizeof transient / sizeof transient[0])
+
+CASE(transient_errors_are_not_reported, "8", "errors of one connection pass in silence")
 {
-    if (!world_is_simulated())
-        case_skip("only the simulated kernel fails on demand");
-    static const int transient[] = {EINTR, ECONNABORTED, EAGAIN};
     kit_listener *listener = kit_listen("l");
-    kit_credit(listener, 10);
-    for (unsigned i = 0; i < 3; i++) {
-        berth__sim_fail_accept(kit(), transient[i], 2);
+    kit_credit(listener, 20);
+    for (unsigned i = 0; i < TRANSIENT; i++) {
+        berth__fault_set_system(0, 2, transient[i], "accept4");
         world_connect(listener->port);
         UNTIL(listener->count == i + 1);
+        ck_assert_int_eq(berth__fault_system_failed(), 2);
     }
+    berth__fault_clear();
     ck_assert_uint_eq(listener->fails, 0);
-    ck_assert_uint_eq(listener->listener.credit, 7);
+    ck_assert_uint_eq(listener->listener.credit, 20 - TRANSIENT);
+}
+
+CASE(spurious_readiness_is_not_reported, "8", "nor is EAGAIN")
+{
+    if (!world_is_simulated())
+        case_skip("only the simulated kernel does that on demand");
+    kit_listener *listener = kit_listen("l");
+    kit_credit(listener, 1);
+    berth__sim_fail_accept(kit(), EAGAIN, 2);
+    world_connect(listener->port);
+    UNTIL(listener->count == 1);
+    ck_assert_uint_eq(listener->fails, 0);
+}
+
+CASE(transient_errors_by_chance, "8",
+     "one accept of two fails, of any kind, and nobody hears of it")
+{
+    if (!world_is_simulated())
+        case_skip("only the simulated kernel fails by chance");
+    kit_listener *listener = kit_listen("l");
+    berth__sim_settings_of(kit())->accept_noise = 2;
+    kit_credit(listener, 40);
+    connect_many(listener->port, 40);
+    UNTIL(listener->count == 40);
+    ck_assert_uint_eq(listener->fails, 0);
+}
+
+CASE(rejecting_survives_transient_errors, "8", "where connections are turned away as well")
+{
+    kit_listener *listener = kit_listen("l");
+    int none = -1;
+    for (unsigned i = 0; i < TRANSIENT; i++) {
+        world_connect(listener->port);
+        world_settle();
+        berth__fault_set_system(0, 2, transient[i], "accept4");
+        ck_assert_uint_eq(
+            kit()->operations->reject(kit(), &listener->listener, 1, BERTH__CLOSE_NORMAL, &none),
+            1);
+    }
+    berth__fault_clear();
 }
 
 static void close_now(kit_listener *listener)

@@ -72,6 +72,29 @@ CASE(connect_with_a_full_backlog_waits, "1",
         UNTIL(streams[i]->closed);
 }
 
+CASE(connect_takes_a_later_segment, "1",
+     "room that is made later is found when the attempt asks again, after a second")
+{
+    uint16_t port = world_listen(0);
+    kit_stream *last = NULL;
+    unsigned taken = 0;
+    for (; last == NULL || last->connects > 0; taken++) {
+        ck_assert_uint_lt(taken, 10);
+        last = kit_stream_new("a", NULL);
+        ck_assert_int_eq(kit_connect(last, port), 0);
+        world_settle();
+    }
+    uint64_t start = kit()->operations->now(kit());
+    for (; taken > 1; taken--)
+        ck_assert_ptr_nonnull(world_accept(port));
+    world_settle();
+    ck_assert_uint_eq(last->connects, 0);
+    UNTIL(last->connects == 1);
+    ck_assert_int_eq(last->connect_error, 0);
+    ck_assert_uint_ge(kit()->operations->now(kit()) - start, UINT64_C(500000000));
+    ck_assert_ptr_nonnull(world_accept(port));
+}
+
 CASE(close_while_connecting, "7", "close right after connect: closed, and never connected")
 {
     uint16_t port = world_listen(5);

@@ -51,6 +51,25 @@ CASE(streams_do_not_mix, "4 5", "eight streams at once, each with its own bytes"
     }
 }
 
+CASE(bound_stream_receives_nothing, "4", "a stream that is bound is not connected: ENOTCONN")
+{
+    berth_address here = BERTH_ADDRESS_LOOPBACK;
+    kit_stream *stream = kit_stream_new("a", NULL);
+    ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), 0);
+    kit_receive_start(stream);
+    UNTIL(stream->ends == 1);
+    ck_assert_int_eq(stream->end_error, ENOTCONN);
+}
+
+CASE(unconnected_descriptor_gives_nothing, "take", "nor is one that has no name yet: ENOTCONN")
+{
+    uint8_t byte;
+    int descriptor = world_unconnected_descriptor();
+    ck_assert_int_eq(kit()->operations->take(kit(), descriptor, &byte, 1, false), -ENOTCONN);
+    ck_assert_int_eq(kit()->operations->put(kit(), descriptor, "x", 1), -EPIPE);
+    world_close_descriptor(descriptor);
+}
+
 CASE(nothing_is_received_unless_started, "4", "bytes wait until receiving is started")
 {
     struct peer *peer;

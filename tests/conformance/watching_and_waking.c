@@ -48,6 +48,21 @@ CASE(watch_is_started_again, "9",
     world_close_descriptor(event);
 }
 
+CASE(watch_of_an_unconnected_socket, "9",
+     "a socket without a connection has hung up: both events, also where one was asked for")
+{
+    int descriptor = world_unconnected_descriptor();
+    for (unsigned events = BERTH__WATCH_READ; events <= BERTH__WATCH_WRITE; events++) {
+        kit_watch *watch = kit_watch_new(NULL);
+        ck_assert_int_eq(kit_watch_start(watch, descriptor, events), 0);
+        UNTIL(watch->fires == 1);
+        ck_assert_uint_eq(watch->found, BERTH__WATCH_READ | BERTH__WATCH_WRITE);
+        kit_watch_close(watch);
+        UNTIL(watch->closed);
+    }
+    world_close_descriptor(descriptor);
+}
+
 static int again_on;
 
 static void start_again(kit_watch *watch)

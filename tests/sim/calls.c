@@ -133,11 +133,22 @@ static void cut_queue(struct server_model *model)
     sim_going(1); /* the listener */
 }
 
+/* What waits in the kernel is reset. */
+static void cut_backlog(struct server_model *model)
+{
+    uint16_t port = berth_server_port(model->server);
+    for (size_t i = 0; i < sim.connection_count && port != 0; i++) {
+        if (sim.connections[i].to == port && !sim.connections[i].accepted)
+            sim_cut(&sim.connections[i]);
+    }
+}
+
 /* Sockets that go with a server, unless they go with another one already. */
 static void begin_going(struct server_model *model, bool with_children)
 {
     model->closing++;
     cut_queue(model);
+    cut_backlog(model);
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         struct socket_model *socket = &sim.sockets[i];
         bool goes = socket->queued_in == model || (with_children && socket->owner == model);

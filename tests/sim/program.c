@@ -232,6 +232,18 @@ static void take_all(void)
     sim_look();
 }
 
+/* Whether a peer tries to connect still: the kernel lets it ask again after seconds only. */
+static bool asks_again(void)
+{
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
+        const struct peer_model *peer = &sim.peers[i];
+        if (peer->end != NULL && !peer->connection->way[peer->side].cut &&
+            !world->is_established(peer->end))
+            return true;
+    }
+    return false;
+}
+
 /* Whether a socket is on its way. It must get there without the help of a time-out. */
 static bool on_the_way(void)
 {
@@ -296,7 +308,7 @@ static bool peer_rests(size_t i, bool judge)
     for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
         const struct server_model *model = &sim.servers[j];
         REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
-                       peer->connection->accepted,
+                       peer->connection->accepted || peer->connection->way[peer->side].cut,
                    "peer %zu was never accepted", i);
     }
     return true;
@@ -330,14 +342,16 @@ static void rest_simulated(void)
 {
     uint64_t moved = 0;
     unsigned quiet = 0;
+    bool waits = false;
     uint64_t start = berth_loop_now(sim.loop);
     for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
         sim.settling = round > REST_ROUNDS / 8;
         take_all();
-        berth_loop_turn(sim.loop, 10);
+        berth_loop_turn(sim.loop, waits ? 500 : 10);
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
-        quiet = sum == moved && !recovering && !on_the_way() ? quiet + 1 : 0;
+        waits = sum == moved && !recovering && (on_the_way() || asks_again());
+        quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;
         moved = sum;
     }
     sim_check(quiet > 0, "the bytes do not come to an end");

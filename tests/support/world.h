@@ -128,10 +128,9 @@ uint16_t world_free_port(void); /* that nobody listens on */
 int world_listener_descriptor(uint16_t *ret_port);   /* listening, to be adopted */
 void world_shut_listener(int descriptor);            /* as another holder of it can */
 int world_stream_descriptor(struct peer **ret_peer); /* connected with that peer, to be adopted */
-int world_unconnected_descriptor(
-    void);                        /* a stream socket without a connection; real kernels only */
-int world_event_descriptor(void); /* to be watched */
-void world_raise(int descriptor, unsigned events); /* BERTH__WATCH_READ or 0 */
+int world_unconnected_descriptor(void);              /* a stream socket without a connection */
+int world_event_descriptor(void);                    /* to be watched */
+void world_raise(int descriptor, unsigned events);   /* BERTH__WATCH_READ or 0 */
 bool world_is_open(int descriptor);
 unsigned world_descriptors(void); /* open now, in the process or in the simulated kernel */
 void world_close_descriptor(int descriptor);
