@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #define HIGH 512
+#define LEAST_LIMIT 1024 /* of descriptors, with those of the test */
 #define MOST_ENDS (SIM_ALL_PEERS + 8)
 #define FIRST_PORT 10000u
 #define PORTS 22000u
@@ -365,11 +366,11 @@ static void make_strange(const char *variable, const char *value, bool strange)
 
 static berth_loop *begin(const struct terms *terms)
 {
-    static bool asked;
-    if (!asked) {
+    if (limit.rlim_cur == 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-        asked = true;
-    }
+    if (limit.rlim_cur < LEAST_LIMIT)
+        limit.rlim_cur = LEAST_LIMIT;
+    set_limit(limit.rlim_cur);
     for (size_t i = 0; i < MOST_ENDS; i++)
         ends[i].descriptor = -1;
     /* Small ones are doubled by the kernel, which keeps a part of them to itself. */
