@@ -21,8 +21,8 @@ help:
 	@echo '                KERNEL=epoll or KERNEL=io_uring: on that one, over loopback'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
-	@echo 'make torture    random programs on the real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS)),'
-	@echo '                then the scenarios of docs/reliability.md in full, which take up to an hour'
+	@echo 'make torture    run the scenarios of docs/reliability.md in full, which takes up to an hour,'
+	@echo '                then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
 	@echo 'make bench      compare with floors and peers, and write docs/benchmarks.md (25 minutes);'
 	@echo '                make bench CELL=echo-64 PEERS=libuv ROUNDS=9 compares that alone'
 	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
@@ -63,8 +63,8 @@ torture:
 	@scripts/build asan
 	@scripts/build tsan
 	@scripts/check-analyzer clang deep
-	@scripts/random-programs build/asan $(TORTURE_SECONDS)
-	@scripts/torture build/release
+	@status=0; scripts/torture build/release || status=1; \
+	    scripts/random-programs build/asan $(TORTURE_SECONDS) || status=1; exit $$status
 
 bench:
 	@scripts/setup bench
