@@ -10,11 +10,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
     SWEEP = 16 /* steps of one call */
 };
+
+static atomic_bool copied;
 
 static void init_head(berth__ready *ready, berth__ready_kind kind, void *owner)
 {
@@ -49,6 +52,16 @@ void berth__watch_init(berth__watch *watch, void *owner, void *core)
     init_head(&watch->ready, BERTH__READY_WATCH, owner);
     watch->core = core;
     watch->descriptor = -1;
+}
+
+void berth__note_copies(void)
+{
+    atomic_store(&copied, true);
+}
+
+bool berth__copies_exist(void)
+{
+    return atomic_load_explicit(&copied, memory_order_relaxed);
 }
 
 bool berth__is_passing(int error)

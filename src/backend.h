@@ -446,6 +446,11 @@ void berth__watch_init(berth__watch *watch, void *owner, void *core);
  * by a filter: the next may be good. */
 bool berth__is_passing(int error);
 
+/* Whether another process may hold copies of this one's descriptors: since a fork that has come to
+ * this process or goes out from it, which is noted before it happens, on any thread. */
+void berth__note_copies(void);
+bool berth__copies_exist(void);
+
 /* Into the backend's lists, where it is not yet, and out of them. */
 void berth__listener_enlist(berth__backend *backend, berth__listener *listener);
 void berth__listener_delist(berth__listener *listener);

@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <time.h>
 
 enum {
@@ -38,7 +37,6 @@ static _Thread_local bool holding; /* this thread has `lock` */
 static _Thread_local bool locked;  /* for the fork that it is in */
 static berth_loop *loops;
 static unsigned forks;
-static atomic_bool copied; /* somebody may hold copies of what was open then */
 
 static bool take(pthread_mutex_t *mutex)
 {
@@ -69,7 +67,7 @@ static void unlock_list(void)
 static void before(void)
 {
     /* Not only when it is done: other threads end connections while the kernel copies. */
-    atomic_store(&copied, true);
+    berth__note_copies();
     locked = !holding && take(&lock);
     if (!locked)
         return;
@@ -137,11 +135,6 @@ bool berth__process_watch(void)
 {
     pthread_once(&once, watch);
     return watched;
-}
-
-bool berth__process_copied(void)
-{
-    return atomic_load_explicit(&copied, memory_order_relaxed);
 }
 
 unsigned berth__process_forks(void)

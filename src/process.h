@@ -26,9 +26,6 @@ void berth__process_leave(berth_loop *loop);
 /* Has fork call the handlers; false when out of memory. */
 bool berth__process_watch(void);
 
-/* Whether this process was forked, or has: others may hold copies of its descriptors. */
-bool berth__process_copied(void);
-
 /* How many forks have led from the process that first asked for it to this one: what remembers the
  * number knows whether it was made here. */
 unsigned berth__process_forks(void);

@@ -25,7 +25,6 @@
 #include "handshake/refusal.h"
 #include "linger.h"
 #include "memory.h"
-#include "process.h"
 #include "server.h"
 #include "text.h"
 
@@ -409,7 +408,7 @@ BERTH__RARE static bool wants_reset(const berth_socket *socket)
  * would not end: of one that a program knows, or after a fork. */
 static bool has_to_be_shown(const berth_socket *socket, bool known)
 {
-    return !socket->stream->ended || socket->corked || known || berth__process_copied();
+    return !socket->stream->ended || socket->corked || known || berth__copies_exist();
 }
 
 /* Whether closing the stream could destroy output: see linger.h. Asked when the handlers of the end
@@ -444,7 +443,7 @@ static void end_gracefully(berth_socket *socket, bool known)
     berth__place_give_up(place);
     /* Else a peer that takes no notice of the end, and goes on sending, has to be stopped: a copy
      * of the descriptor would let it wait for ever. */
-    bool alone = !berth__process_copied();
+    bool alone = !berth__copies_exist();
     bool enough = shown ? ended || (answered && alone) : ended && alone;
     berth__loop_close_stream(loop, stream, leased,
                              enough ? BERTH__CLOSE_COPY : BERTH__CLOSE_NORMAL);

@@ -30,6 +30,8 @@
  */
 #include "uring_ring.h"
 
+#include "../backend.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,7 +44,6 @@
 #include <unistd.h>
 
 #include "../memory.h"
-#include "../process.h"
 #include "system.h"
 
 /* What liburing 2.3 has no names for. */
@@ -123,7 +124,7 @@ static void before_entering(berth__ring *ring)
 {
     if (ring->ends == 0)
         return;
-    if (berth__process_copied())
+    if (berth__copies_exist())
         show_ends(ring);
     else if (!berth__ring_has_entries(ring))
         ring->ends = 0;
