@@ -1,4 +1,5 @@
-"""What the guide, the porting table and README point to is there: files, and names of functions.
+"""What the documents point to is there: files that any of them links to, and names of functions in the
+guide, the porting table, the limits and README.
 
     links.py SOURCES
 """
@@ -12,6 +13,8 @@ sources = sys.argv[1]
 pages = [os.path.join(sources, name)
          for name in ("README.md", "docs/limits.md", "docs/porting-from-qt.md")]
 pages += glob.glob(os.path.join(sources, "docs/guide/*.md"))
+linking = pages + [page for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md", "python/*.md")
+                   for page in glob.glob(os.path.join(sources, pattern)) if page not in pages]
 
 known = set()
 for header in glob.glob(os.path.join(sources, "include/berth/*.h")):
@@ -22,13 +25,15 @@ for header in glob.glob(os.path.join(sources, "include/berth/*.h")):
     known.update("BERTH_ERROR_" + name for name in re.findall(r"\bX\((\w+),", text))
 
 wrong = []
-for page in pages:
+for page in linking:
     with open(page, encoding="utf-8") as file:
         text = file.read()
     name = os.path.relpath(page, sources)
     for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if "://" not in link and not os.path.exists(os.path.join(os.path.dirname(page), link)):
             wrong.append("%s: nothing is at %s" % (name, link))
+    if page not in pages:
+        continue
     for word in sorted(set(re.findall(r"\b(?:berth|BERTH)_\w+\b", text))):
         # BERTH_BACKEND is of the environment; berth_socket_ and the like stand for a group.
         if word not in known and word != "BERTH_BACKEND" and not word.endswith("_"):
