@@ -376,6 +376,9 @@ void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__ch
     }
     berth__numbers_remove(&loop->numbers, stream->descriptor);
     loop->backend->operations->close(loop->backend, stream, mode);
+    /* It may be all that the peer still waits for, and no turn may follow for long. */
+    if (mode == BERTH__CLOSE_COPY)
+        berth__loop_submit(loop);
     berth__loop_touch(loop);
 }
 

@@ -91,3 +91,21 @@ CASE(flush_leaves_a_wake, "loop.h S3.29",
     ck_assert(berth_socket_flush(actor->socket));
     berth_loop_turn(world_loop(), -1);
 }
+
+CASE(end_behind_that_of_the_peer_is_shown, "socket.h S3.33",
+     "a graceful end after the peer's own is there when the call returns, without a turn")
+{
+    struct host *host = NULL;
+    struct peer *peer;
+    struct actor *actor = connection(&host, "s", &peer);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_shutdown(peer);
+    UNTIL(actor->finishes == 1);
+    world_settle();
+    actor_say(actor, "hello");
+    ck_assert(berth_socket_flush(actor->socket));
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_uint_eq(actor->disconnects, 1);
+    expect(peer, "hello");
+    ck_assert(peer_sees_either(peer));
+}
