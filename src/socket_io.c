@@ -754,8 +754,7 @@ bool berth_socket_flush(berth_socket *socket)
     if (!berth__socket_has_output(socket) || socket->stream == NULL ||
         berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
         return false;
-    if (!socket->stream->sending)
-        offer_output(socket);
+    offer_output(socket);
     if (!socket->stream->sending) /* handlers are called from the list, and the rest goes from it */
         berth__loop_flush_later(socket->object.loop, socket);
     berth__loop_submit(socket->object.loop);

@@ -7,9 +7,9 @@
  * one that an echo costs.
  *
  * Normal course of a stream: receive_start has the next wait prepare one receive for its whole life
- * (uring_receive.c). A send is prepared when it is asked for. Completions become bits of the record
- * in the ready list; wait goes through those that are there before it sleeps, and does not sleep if
- * there was one.
+ * (uring_receive.c). A send is prepared when it is asked for (uring_send.c). Completions become
+ * bits of the record in the ready list; wait goes through those that are there before it sleeps,
+ * and does not sleep if there was one.
  *
  * `closed` comes when the kernel has let go of the record (uring_end.c). user_data is a record's
  * address with the operation in its low bits, safe because no record is freed before. Entries with
@@ -43,8 +43,7 @@
 #include "system.h"
 
 enum {
-    ROUNDS = 4, /* of one wait, before the bell has it called again */
-    LARGEST_SEND = 1 << 30,
+    ROUNDS = 4,       /* of one wait, before the bell has it called again */
     QUIET = 20000000, /* nanoseconds without news after which missed resets are looked for */
     SLEEPS = 16,      /* after which they are looked for in any case */
     REST = 1          /* milliseconds of a rest */
@@ -394,48 +393,6 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     stream->descriptor = -1;
     stream->flags = 0;
     return ENOMEM;
-}
-
-static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                             size_t size, berth__send_hint hint)
-{
-    assert(!stream->sending && !stream->closing);
-    /* By a call of its own, so that closing need not wait for another turn. */
-    ptrdiff_t result = -EAGAIN;
-    if (hint == BERTH__SEND_LAST)
-        result = berth__inet_send(stream->descriptor, data, size, true);
-    if (result < 0 && result != -EAGAIN)
-        berth__uring_send_failed(of(backend), stream);
-    else
-        berth__uring_checked(of(backend), stream);
-    if (result != -EAGAIN)
-        return result;
-    struct io_uring_sqe *sqe = berth__ring_entry(&of(backend)->ring);
-    if (sqe == NULL)
-        return -ENOMEM;
-    stream->sending = true;
-    of(backend)->urgent = true;
-    io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
-                       MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
-    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
-    stream->in_flight++;
-    return 0;
-}
-
-static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
-{
-    if (!(stream->ready.pending & BERTH__READY_SENT))
-        (void)look_for_completions(backend, 0); /* hands it over too, if that was still to come */
-    if (!take_bit(&stream->ready, BERTH__READY_SENT))
-        return 0;
-    stream->sending = false;
-    return stream->ready.result;
-}
-
-static int shutdown_send(berth__backend *backend, berth__stream *stream)
-{
-    (void)backend;
-    return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
 }
 
 /* ---- streams: runs --------------------------------------------------------------------------- */
@@ -836,9 +793,9 @@ static const berth__backend_operations operations = {
     .connect = connect_stream,
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
-    .send = send_stream,
-    .finish_send = finish_send,
-    .shutdown_send = shutdown_send,
+    .send = berth__uring_send,
+    .finish_send = berth__uring_finish_send,
+    .shutdown_send = berth__uring_shutdown_send,
     .close = berth__uring_close,
     .release = berth__uring_release,
     .watch_start = watch_start,

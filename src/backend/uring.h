@@ -1,6 +1,6 @@
 /*
  * What the parts of the io_uring backend share: uring.c (the ring's life, waiting, listeners,
- * watches, sending), uring_receive.c (receiving: views, held bytes, buffers that run out),
+ * watches), uring_receive.c (receiving: views, held bytes, buffers that run out), uring_send.c,
  * uring_end.c (ends: closing, giving a descriptor away, resets behind an end) and uring_fork.c
  * (children).
  */
@@ -146,6 +146,13 @@ void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream);
 
 /* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
 void berth__uring_finish(uring_backend *uring, berth__stream *stream);
+
+/* ---- uring_send.c ------------------------------------------------------------------------- */
+
+ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, const void *data,
+                            size_t size, berth__send_hint hint);
+ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream);
+int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 
 /* ---- uring_end.c -------------------------------------------------------------------------- */
 

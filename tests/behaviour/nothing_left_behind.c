@@ -74,7 +74,7 @@ CASE(nothing_is_left_by_a_run, "loop.h",
 }
 
 CASE(flush_leaves_a_wake, "loop.h S3.29",
-     "a flush hands over, and takes nothing in: a wake is for the turn")
+     "a flush hands over, and asks for the send in flight: a wake is for the turn")
 {
     enum {
         MUCH = 8 << 20
@@ -108,4 +108,49 @@ CASE(end_behind_that_of_the_peer_is_shown, "socket.h S3.33",
     ck_assert_uint_eq(actor->disconnects, 1);
     expect(peer, "hello");
     ck_assert(peer_sees_either(peer));
+}
+
+CASE(farewell_behind_a_send_in_flight, "S3.33",
+     "write, flush and disconnect end inside the call although an earlier send is in flight")
+{
+    struct host *host = NULL;
+    struct peer *peer;
+    struct actor *actor = connection(&host, "s", &peer);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_say(peer, "hello");
+    peer_shutdown(peer);
+    while (!actor_has(actor, "hello"))
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    actor_say(actor, "reply");
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 5000));
+    ck_assert_uint_eq(actor->finishes, 1);
+    actor_say(actor, "again");
+    ck_assert(berth_socket_flush(actor->socket));
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_uint_eq(actor->written, 10);
+    expect(peer, "replyagain");
+    ck_assert(peer_sees_either(peer));
+}
+
+CASE(flush_leaves_events_of_others, "loop.h S3.29",
+     "input of another connection that a flush has come across is for the turn")
+{
+    enum {
+        MUCH = 8 << 20
+    };
+    struct host *host = NULL;
+    struct peer *peer;
+    struct peer *other_peer;
+    struct actor *actor = connection(&host, "a", &peer);
+    struct actor *other = connection(&host, "b", &other_peer);
+    uint8_t *bytes = scene_pattern(MUCH, 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, MUCH), MUCH);
+    free(bytes);
+    world_settle();
+    ck_assert_uint_eq(peer_send_some(other_peer, "hello", 5), 5);
+    ck_assert(berth_socket_flush(actor->socket));
+    ck_assert(berth_socket_flush(actor->socket));
+    ck_assert_uint_eq(other->ready_reads, 0);
+    UNTIL(actor_has(other, "hello"));
 }

@@ -1,0 +1,80 @@
+/*
+ * How streams of the io_uring backend send.
+ *
+ * A send is an entry that the next wait or submission hands over; its completion is taken in by
+ * uring.c. Where only the end is to follow, the bytes go by a system call of their own, so that
+ * closing need not wait for another turn. Whoever cannot wait for the completion asks for it
+ * (finish_send): what is prepared is handed over, and the completions are taken in as a wait would,
+ * without the rest of what a wait does. No event is called here.
+ *
+ * Failures: no room for an entry is ENOMEM; what the kernel answers is the result.
+ */
+#include "uring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "inet.h"
+#include "system.h"
+
+enum {
+    LARGEST_SEND = 1 << 30
+};
+
+ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, const void *data,
+                            size_t size, berth__send_hint hint)
+{
+    assert(!stream->sending && !stream->closing);
+    uring_backend *uring = (uring_backend *)backend;
+    /* By a call of its own, so that closing need not wait for another turn. */
+    ptrdiff_t result = -EAGAIN;
+    if (hint == BERTH__SEND_LAST)
+        result = berth__inet_send(stream->descriptor, data, size, true);
+    if (result < 0 && result != -EAGAIN)
+        berth__uring_send_failed(uring, stream);
+    else
+        berth__uring_checked(uring, stream);
+    if (result != -EAGAIN)
+        return result;
+    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
+    if (sqe == NULL)
+        return -ENOMEM;
+    stream->sending = true;
+    uring->urgent = true;
+    io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
+                       MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
+    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
+    stream->in_flight++;
+    return 0;
+}
+
+/* Takes in what there is, all of it, since a search for one completion among the others would cost
+ * as much each time. A wake among them is kept for the next wait. */
+static void look_for_send(uring_backend *uring, const berth__stream *stream)
+{
+    berth__uring_reap(uring);
+    bool found = (stream->ready.pending & BERTH__READY_SENT) != 0;
+    if (found || !(berth__ring_has_entries(&uring->ring) || berth__ring_has_work(&uring->ring)))
+        return;
+    uring->urgent = false;
+    (void)berth__ring_turn(&uring->ring); /* hands it over too, if that was still to come */
+    berth__uring_reap(uring);
+}
+
+ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream)
+{
+    if (!(stream->ready.pending & BERTH__READY_SENT))
+        look_for_send((uring_backend *)backend, stream);
+    if (!(stream->ready.pending & BERTH__READY_SENT))
+        return 0;
+    stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
+    stream->sending = false;
+    return stream->ready.result;
+}
+
+int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    return BERTH__SYSTEM("shutdown", shutdown(stream->descriptor, SHUT_WR)) < 0 ? errno : 0;
+}
