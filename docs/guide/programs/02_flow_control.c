@@ -9,8 +9,8 @@
  * keep the server's output small, a limit the client's input; the exit status says whether they
  * held and whether all bytes came.
  *
- * At last two clients that only take up room: one too many of its address, and one that says
- * nothing. The server's statistics tell what became of them.
+ * Last, two clients that only take up room: one too many of its address, and one that sends
+ * nothing. The server's statistics show what became of them.
  */
 #include <stdio.h>
 

@@ -25,7 +25,7 @@ static void depart(berth_timer *timer, void *user)
 {
     (void)timer;
     trip *all = user;
-    /* What goes wrong, here or later, is told by error_occurred. */
+    /* error_occurred reports what goes wrong, here or later. */
     berth_socket_connect_to_host(all->client, "localhost", all->port);
 }
 
