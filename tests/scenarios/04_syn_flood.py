@@ -26,7 +26,7 @@ def try_connects(address, port, count):
 
 
 def measure(pingers, seconds):
-    """Answers a second over the standing connections, and their times."""
+    """Answers a second over the open connections, and their times."""
     for pinger in pingers:
         pinger.take()
     time.sleep(seconds)

@@ -62,7 +62,7 @@ with Scenario(10, "few buffers",
     scenario.figure("equal transfers", "%d of %d" % (good, senders * rounds),
                     good == senders * rounds)
     lost = sum(pinger.lost for pinger in standing)
-    scenario.figure("standing connections lost", lost, lost == 0)
+    scenario.figure("open connections lost", lost, lost == 0)
     scenario.figure("longest answer after the load", "%.1f ms of %d" % (max(after), len(after)),
                     max(after) <= 100, timing=True)
     shortages = stats["buffer_shortages"]
