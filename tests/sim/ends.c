@@ -202,6 +202,15 @@ static bool in_incoming(void)
     return false;
 }
 
+/* What lingers gives up its descriptors first. Other things may be lacking too, where the program
+ * says so. */
+void sim_judge_lack(berth_error error)
+{
+    if (error != BERTH_ERROR_SOCKET_RESOURCE || sim.other_lack || sim_lossy())
+        return;
+    sim_check(counts().lingering == 0, "accepting lacks a descriptor, while connections linger");
+}
+
 static void look_at_descriptors(void)
 {
     berth_loop_counts now = counts();

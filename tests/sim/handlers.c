@@ -113,6 +113,9 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
               "a socket ends by a time-out, although everybody reads");
     if (berth_socket_was_reset(socket) && model->connection != NULL)
         sim_judge_reset(model->connection, model->side);
+    sim_check(error != BERTH_ERROR_REMOTE_HOST_CLOSED || in == NULL || !in->reset || in->ended ||
+                  berth_socket_was_reset(socket) || sim_lossy(),
+              "a reset is announced as an end");
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
         check_complete(model);
     else if (error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING)
@@ -246,6 +249,7 @@ static void on_accept_error(berth_server *server, berth_error error, void *user)
     struct server_model *model = asked(server, user, IN_ACCEPT_ERROR);
     sim_check(error != BERTH_ERROR_NONE && error == berth_server_error(server),
               "accept_error and error do not agree");
+    sim_judge_lack(error);
     sim_spring(IN_ACCEPT_ERROR, NULL, model, NULL);
 }
 

@@ -195,10 +195,11 @@ struct sim {
     unsigned long posted;
     unsigned long ran;
     unsigned topics;
-    bool may_lose; /* the program has faults that lose bytes, rightly */
-    bool lossy;    /* one has been made; see sim_lossy */
-    bool settling; /* everybody reads, and has for a while */
-    bool leaving;  /* the loop is being freed, and everything with it */
+    bool may_lose;   /* the program has faults that lose bytes, rightly */
+    bool lossy;      /* one has been made; see sim_lossy */
+    bool other_lack; /* accepting has failed for want of something else than descriptors */
+    bool settling;   /* everybody reads, and has for a while */
+    bool leaving;    /* the loop is being freed, and everything with it */
 };
 
 extern struct sim sim;
@@ -236,6 +237,7 @@ void sim_ended(struct connection *connection, int side); /* gracefully, handlers
 void sim_judge_reset(const struct connection *connection, int side); /* that this side has seen */
 void sim_judge_rest(const struct connection *connection, int side, uint64_t time);
 void sim_ends_adopt(struct socket_model *model, int descriptor); /* of a connection it has now */
+void sim_judge_lack(berth_error error); /* that accepting has failed with */
 void sim_ends_look(void);
 void sim_ends_rest(void); /* everything has come to rest */
 

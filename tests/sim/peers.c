@@ -204,6 +204,7 @@ static void fail_accept(uint64_t word)
     int error = errors[sim_choose(&word, sizeof errors / sizeof errors[0])];
     unsigned times = 1 + sim_choose(&word, 4);
     sim_say("the next %u accepts fail with errno %d", times, error);
+    sim.other_lack = sim.other_lack || (error != EMFILE && error != ENFILE);
     world->fail_accept(error, times);
 }
 
