@@ -151,10 +151,12 @@ static void end_by_failure(berth_socket *socket, int error)
  * what was announced with it where the output is already on its way out. */
 static void input_ended(berth_socket *socket, int error)
 {
+    /* A write inside a call may have taken the kernel's error, which it reports once. */
+    bool failed = socket->send_failed || (socket->flushed && socket->stream->ready.result < 0);
     if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
         socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         berth__socket_end(socket);
-    else if (error != 0 || socket->send_failed)
+    else if (error != 0 || failed)
         end_by_failure(socket, error != 0 ? error : socket->was_reset ? ECONNRESET : EPIPE);
     else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
@@ -607,8 +609,10 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
     socket->taken = result > 0;
     socket->flushed = result < 0;
     socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
-    if (result < 0)
+    if (result < 0) {
+        socket->was_reset = socket->was_reset || is_reset((int)-result);
         return 0;
+    }
     socket->spoken = true;
     return (size_t)result;
 }

@@ -64,6 +64,23 @@ CASE(reset_has_a_peer, "S3.31", "address, port and text of who has reset, which 
     expect_text(actor, "read from", "connection reset by the remote host");
 }
 
+CASE(reset_that_a_flush_is_told_of, "S3.31", "the kernel tells once, and it is no end for that")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer = world_connect(host->port);
+    note(peer);
+    struct actor *actor = take(host);
+    peer_reset(peer);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
+    ck_assert(berth_socket_flush(actor->socket));
+    /* Finds that the input has ended, and leaves it to the loop. */
+    (void)berth_server_wait_for_new_connection(host->server, 20, NULL);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert(berth_socket_was_reset(actor->socket));
+    expect_text(actor, "read from", "connection reset by the remote host");
+}
+
 CASE(reset_before_it_was_taken, "S2.9", "a reset in the queue has a peer as well")
 {
     struct host *host = host_listening("h");
