@@ -135,11 +135,11 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     socket->stream = stream;
     berth__socket_pace(socket);
     berth__loop_touch(loop);
-    if (was_connected)
-        socket->state = BERTH_STATE_CONNECTED;
+    /* Its limits begin before a handler can do anything about it. */
+    socket->state = BERTH_STATE_CONNECTED;
     berth__guard_begin(socket);
     if (!was_connected)
-        berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
+        BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     return berth__leave(&socket->object);
 }
 

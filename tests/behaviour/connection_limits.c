@@ -565,6 +565,19 @@ CASE(output_beyond_the_limit_in_a_blocking_wait, "D16", "the next wait ends the 
     ck_assert_uint_eq(counts_of(host).closed_output, 1);
 }
 
+CASE(limits_before_an_adoption, "D16",
+     "limits that a socket has hold for the descriptor that it adopts, from then on")
+{
+    struct peer *peer;
+    struct actor *actor = actor_new("s");
+    set(actor, (berth_connection_limits){.lifetime = 50});
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_stream_descriptor(&peer)));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_stream_descriptor(&peer)));
+    UNTIL(actor->disconnects == 2);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 CASE(no_memory_for_limits, "reliability 13",
