@@ -3,8 +3,8 @@
  *
  * Only a socket that has one of them has a guard, so the others pay a pointer and a test. A guard
  * has one deadline in the loop's heap, for the earliest of its limits. Bytes that go do not touch
- * the heap or the clock: they leave the time of the loop's last wait in the guard, and when the
- * deadline comes it is computed anew from that, and started again if it lies ahead.
+ * the heap: they leave their time in the guard, and when the deadline comes it is computed anew
+ * from that, and started again if it lies ahead.
  *
  * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
  * are held against loop->time, when the kernel was last asked for news: bytes that came while a
@@ -87,8 +87,9 @@ static inline void berth__guard_moved(berth_socket *socket, size_t bytes)
     if (guard == NULL)
         return;
     guard->bytes += bytes;
-    if (guard->active < socket->object.loop->time)
-        guard->active = socket->object.loop->time;
+    /* Not the time of the last wait: since then a handler, or the program between two turns, may
+     * have taken longer than the limit. */
+    guard->active = berth__loop_clock(socket->object.loop);
 }
 
 #endif

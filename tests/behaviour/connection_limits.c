@@ -565,6 +565,24 @@ CASE(output_beyond_the_limit_in_a_blocking_wait, "D16", "the next wait ends the 
     ck_assert_uint_eq(counts_of(host).closed_output, 1);
 }
 
+CASE(idle_after_a_long_pause, "D16",
+     "what goes after the program was busy for longer than the limit counts from when it went")
+{
+    struct peer *peer;
+    struct actor *actor = host_connect(host_listening("h"), "s", &peer);
+    if (!world_is_simulated())
+        case_skip("needs a clock that stands still");
+    set(actor, (berth_connection_limits){.idle = 100});
+    for (unsigned round = 0; round < 4; round++) {
+        actor_say(actor, "late");
+        berth__sim_advance(world_sim(), UINT64_C(1000000000));
+        berth_loop_turn(world_loop(), 0);
+        berth_loop_turn(world_loop(), 0);
+        ck_assert_uint_eq(actor->disconnects, 0);
+    }
+    ck_assert(peer_hears(peer, "latelatelatelate"));
+}
+
 CASE(limits_before_an_adoption, "D16",
      "limits that a socket has hold for the descriptor that it adopts, from then on")
 {
