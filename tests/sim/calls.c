@@ -82,6 +82,7 @@ static void new_server(uint64_t word)
     sim_say("server %zu is made and listens", sim_index_of(model));
     *model = (struct server_model){0};
     model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
+    model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
     if (model->server == NULL)
         return;
     if (sim_choose(&word, 4) == 0)
@@ -167,6 +168,8 @@ static void end_going(struct server_model *model)
         model->closed += model->queue[0].connection != NULL;
         sim_dequeue(model, 0);
     }
+    if (model->server != NULL)
+        model->settled += sim_lost_in_queue(model);
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         if (sim.sockets[i].going_with != model)
             continue;
@@ -190,6 +193,7 @@ static void close_server(uint64_t word)
 void sim_free_server(struct server_model *model)
 {
     begin_going(model, true);
+    sim_server_goes(model);
     berth_server_free(model->server);
     model->server = NULL;
     end_going(model);
@@ -228,6 +232,33 @@ static void set_server(uint64_t word)
     }
 }
 
+static bool is_of(const struct pending *pending, const berth_socket *socket, uint16_t port)
+{
+    if (pending->socket != NULL)
+        return pending->socket->socket == socket;
+    return port == 0 || pending->connection->port == port;
+}
+
+/* The entry of a socket that was taken: the first, but for those that a limit has ended. */
+static struct pending first_left(struct server_model *model, const berth_socket *socket)
+{
+    int descriptor = berth_socket_descriptor(socket);
+    uint16_t port = descriptor >= 0 ? world->connecting_port(descriptor) : 0;
+    for (;;) {
+        sim_check(model->queued > 0, "a server gives more sockets than it has");
+        struct pending first = model->queue[0];
+        if (is_of(&first, socket, port))
+            return first;
+        sim_check(sim_lost_in_queue(model) > 0 && first.connection != NULL,
+                  "the queue is out of order");
+        sim_say("server %zu has lost one of its queue", sim_index_of(model));
+        sim_cut(first.connection);
+        sim_dequeue(model, 0);
+        model->settled++;
+        model->closed++;
+    }
+}
+
 bool sim_take(struct server_model *model)
 {
     /* Whether a socket that is being freed with another server has left the queue is not known. */
@@ -235,20 +266,22 @@ bool sim_take(struct server_model *model)
         if (model->queue[i].socket != NULL && model->queue[i].socket->dying)
             return false;
     }
+    unsigned long lost = sim_lost_in_queue(model);
     berth_socket *socket = berth_server_next_pending_connection(model->server);
-    sim_check((socket != NULL) == (model->queued > 0), "next_pending_connection is wrong");
+    sim_check((socket != NULL) == (model->queued > lost), "next_pending_connection is wrong");
     if (socket == NULL)
         return false;
-    struct pending first = model->queue[0];
+    model->taken++;
+    struct pending first = first_left(model, socket);
     sim_dequeue(model, 0);
     if (first.socket != NULL) {
         sim_check(first.socket->socket == socket, "the queue is out of order");
+        first.socket->counted = first.socket->counted && first.socket->owner == model;
         return true;
     }
     model->delivered++;
-    int descriptor = berth_socket_descriptor(socket);
-    uint16_t port = descriptor >= 0 ? world->connecting_port(descriptor) : 0;
-    sim_check(port == 0 || port == first.connection->port, "the queue is out of order");
+    sim_check(berth_socket_bytes_available(socket) <= model->most_pending,
+              "%zu bytes were kept of one that waited", berth_socket_bytes_available(socket));
     struct socket_model *taken = sim_new_socket();
     if (taken == NULL) {
         sim_cut(first.connection);
@@ -264,6 +297,11 @@ bool sim_take(struct server_model *model)
     taken->owner = model;
     taken->state = berth_socket_state(socket);
     sim_going(taken->state == BERTH_STATE_UNCONNECTED); /* it has ended in the queue */
+    taken->counted = true;
+    taken->limits = first.connection->limits;
+    taken->connection->way[0].at_risk = taken->connection->way[1].at_risk = false;
+    sim_limits_begin(taken, first.connection->accepted_at);
+    taken->heard = berth_socket_bytes_available(socket) > 0;
     berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
     return true;
 }
@@ -280,12 +318,15 @@ static void give_back(uint64_t word)
     struct server_model *model = sim_some_server(&word);
     struct socket_model *socket = sim_some_socket(&word);
     if (model == NULL || socket == NULL || socket->queued_in != NULL || socket->calls > 0 ||
-        model->queued == SIM_QUEUE)
+        model->queued == SIM_QUEUE || sim_is_limited(&socket->limits))
         return;
     sim_say("socket %zu goes into the queue of server %zu", sim_number_of(socket),
             sim_index_of(model));
     berth_server_add_pending_connection(model->server, socket->socket);
     socket->queued_in = model;
+    model->added++;
+    if (socket->owner != model)
+        socket->counted = false;
     model->queue[model->queued++] = (struct pending){.socket = socket};
 }
 
@@ -346,7 +387,7 @@ void sim_leave_connection(struct socket_model *model)
     model->first_put = 0;
     model->leaving = false;
     model->shut = model->finished = false;
-    model->refused = false;
+    model->refused = model->overflowed = false;
 }
 
 static void connect_socket(uint64_t word)
@@ -398,6 +439,14 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
     sim_check(taken < 0 || model->high == 0 || queued > model->high ||
                   berth_socket_bytes_to_write(model->socket) <= model->high,
               "the output is beyond its high mark");
+    if (taken < 0 && model->limits.output > 0 && !sim_lossy() &&
+        berth_socket_error(model->socket) == BERTH_ERROR_SOCKET_RESOURCE) {
+        sim_check(size + queued > model->limits.output, "%zu bytes and %zu are beyond %zu", size,
+                  queued, model->limits.output);
+        /* The kernel may have got a part of it first. */
+        model->overflowed = sim_way_out(model)->cut = true;
+        sim_way_out(model)->put += size;
+    }
     model->refused = model->refused || (taken >= 0 && most < size);
 }
 
@@ -589,6 +638,7 @@ static void detach_socket(uint64_t word)
     berth_socket_detach(model->socket);
     if (!model->dying)
         model->owner = NULL;
+    model->counted = false;
 }
 
 static void wait_for_socket(uint64_t word)
@@ -636,21 +686,30 @@ static void adopt_peer(uint64_t word)
     int descriptor = world->stream_descriptor(peer->end);
     const struct peer_model given = *peer;
     *peer = (struct peer_model){0}; /* the end is not the test's any more */
+    sim_adopt(model, given.connection, given.side, descriptor);
+}
+
+void sim_adopt(struct socket_model *model, struct connection *connection, int side, int descriptor)
+{
+    uint64_t now = berth_loop_now(sim.loop);
     struct socket_model before = *model;
-    sim_cut(before.connection);
+    if (before.connection != connection)
+        sim_cut(before.connection);
     sim_going(before.state != BERTH_STATE_UNCONNECTED);
     sim_leave_connection(model);
-    model->connection = given.connection;
-    model->side = given.side;
+    model->connection = connection;
+    model->side = side;
+    model->counted = false;
     model->adopting = true;
     sim_ends_adopt(model, descriptor);
     if (berth_socket_set_descriptor(model->socket, descriptor)) {
         if (model->adopting)
             model->state = BERTH_STATE_CONNECTED;
         model->adopting = false;
+        sim_limits_begin(model, now);
     } else if (model->adopting) {
         *model = before;
-        sim_cut(given.connection);
+        sim_cut(connection);
         world->close_descriptor(descriptor);
     }
 }
@@ -667,6 +726,7 @@ static void turn(uint64_t word)
     berth_loop_turn(sim.loop, milliseconds);
     if (sim.leaving)
         return;
+    sim_check_overdue(before);
     sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
     for (size_t i = 0; i < SIM_TIMERS; i++) {
         const struct timer_model *model = &sim.timers[i];
@@ -772,6 +832,7 @@ static void call_of_a_topic(uint64_t word)
 {
     static void (*const topics[TOPICS])(uint64_t word) = {
         [TOPIC_ENDS] = sim_call_of_ends,
+        [TOPIC_LIMITS] = sim_call_of_limits,
     };
     uint32_t topic = sim_choose(&word, TOPICS);
     if (sim.topics >> topic & 1)

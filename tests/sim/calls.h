@@ -22,6 +22,9 @@ size_t sim_index_of(const struct server_model *model);
 /* A former connection is left behind: what is left of it will not be read. */
 void sim_leave_connection(struct socket_model *model);
 
+/* Gives a descriptor to a socket, as one side of a connection. */
+void sim_adopt(struct socket_model *model, struct connection *connection, int side, int descriptor);
+
 /* The topics. */
 void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
 void sim_call_of_options(uint64_t word); /* calls_options.c */

@@ -51,23 +51,10 @@ static void take_up(struct socket_model *model, struct connection *connection, i
 {
     if (model->socket == NULL)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
-    struct socket_model before = *model;
     if (model->socket != NULL) {
         sim_say("socket %zu takes it up", sim_number_of(model));
-        sim_leave_connection(model);
-        model->connection = connection;
-        model->side = side;
-        model->adopting = true;
-        sim_ends_adopt(model, descriptor);
-        if (berth_socket_set_descriptor(model->socket, descriptor)) {
-            if (model->adopting)
-                model->state = BERTH_STATE_CONNECTED;
-            model->adopting = false;
-            return;
-        }
-        if (!model->adopting)
-            return; /* freed inside */
-        *model = before;
+        sim_adopt(model, connection, side, descriptor);
+        return;
     }
     sim_cut(connection);
     world->close_descriptor(descriptor);

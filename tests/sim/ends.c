@@ -91,7 +91,7 @@ static bool is_at_work(const struct connection *connection, int side)
  * kernel, which resets it with its listener. */
 static bool is_excused(const struct connection *connection)
 {
-    return connection->torn || sim_lossy() || sim.leaving ||
+    return connection->torn || connection->way[0].at_risk || sim_lossy() || sim.leaving ||
            (connection->to != sim.port && !connection->accepted);
 }
 
@@ -176,6 +176,7 @@ static unsigned held_by_servers(void)
             held += model->queue[j].socket == NULL;
         if (model->server != NULL)
             held += model->closing > 0 || berth_server_is_listening(model->server);
+        held += model->server != NULL && model->sheds; /* the spare one */
     }
     return held;
 }

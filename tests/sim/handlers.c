@@ -47,6 +47,8 @@ static void on_ready_read(berth_socket *socket, void *user)
     sim_check(limit == 0 || model->seen < limit, "bytes are delivered past the limit: %zu of %zu",
               model->seen, limit);
     sim_check(berth_socket_bytes_available(socket) > model->seen, "ready_read without new bytes");
+    model->heard = true;
+    model->moved = sim.looked;
     model->in_ready_read++;
     sim_spring(IN_READY_READ, model, NULL, NULL);
     model->in_ready_read--;
@@ -60,6 +62,7 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     model->announced += bytes;
     sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
               "more bytes are announced than were written");
+    model->moved = sim.looked;
     model->in_bytes_written++;
     sim_spring(IN_BYTES_WRITTEN, model, NULL, NULL);
     model->in_bytes_written--;
@@ -109,7 +112,9 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     /* But for a socket at the other side that is closing too: neither reads then, and what both
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
-    sim_check(error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling || (in != NULL && in->closed),
+    bool limited = sim_ended_by_limit(model);
+    sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling ||
+                  (in != NULL && in->closed),
               "a socket ends by a time-out, although everybody reads");
     if (berth_socket_was_reset(socket) && model->connection != NULL)
         sim_judge_reset(model->connection, model->side);
@@ -147,9 +152,10 @@ static void begin_connection(struct socket_model *model)
     sim_check(port != 0, "a connected socket has no port");
     model->connection = sim_connection(port, model->target);
     model->side = 0;
-    bool cut = model->connection->way[0].cut; /* the peer may be gone already */
+    const struct way before = model->connection->way[0]; /* the peer may be gone already */
     model->connection->way[0] = model->early;
-    model->connection->way[0].cut = model->early.cut || cut;
+    model->connection->way[0].cut = model->early.cut || before.cut;
+    model->connection->way[0].at_risk = before.at_risk;
     struct way *in = &model->connection->way[1];
     in->cut = in->cut || (in->closed && model->early.put > 0);
 }
@@ -170,11 +176,13 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
         model->timed_out = false;
         model->orderly = model->state == BERTH_STATE_CLOSING && model->connection != NULL &&
                          !model->connection->torn;
+        model->counted = false;
         sim_going(1);
     }
     if (state == BERTH_STATE_CONNECTED && !model->adopting)
         begin_connection(model);
     if (state == BERTH_STATE_CONNECTED) {
+        sim_limits_begin(model, sim.looked);
         model->arriving = !model->adopting;
         model->greeted = model->adopting;
     }
@@ -293,7 +301,9 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     struct server_model *model = asked(server, user, IN_INCOMING);
     int limit = berth_server_max_pending_connections(server);
     sim_check(!model->paused || model->waits > 0, "a connection is accepted in spite of a pause");
-    sim_check(limit > 0 && model->queued < (size_t)limit,
+    model->asked++;
+    sim_check_accept(model);
+    sim_check(limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit,
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
     uint16_t port = world->connecting_port(descriptor);
@@ -301,6 +311,10 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     struct connection *connection = sim_connection(port, berth_server_port(server));
     sim_check(!connection->accepted, "a connection is accepted twice");
     connection->accepted = true;
+    connection->accepted_at = sim.looked;
+    connection->limits = model->limits;
+    connection->tallied = sim_tallied(model);
+    model->kept += model->incoming != INCOMING_BASE;
     if (model->incoming == INCOMING_ADOPT && adopt(model, connection, descriptor)) {
         model->accepted++;
     } else if (model->incoming == INCOMING_BASE) {
@@ -309,6 +323,8 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
         berth_server_base_incoming_connection(server, descriptor);
         model->accepted++;
         if (queue_of(server) > before) {
+            connection->way[0].at_risk = sim_is_limited(&model->limits);
+            connection->way[1].at_risk = connection->way[0].at_risk;
             queue(model, connection);
         } else {
             model->rejected++;

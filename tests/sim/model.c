@@ -46,7 +46,7 @@ bool sim_lossy(void)
 
 bool sim_complete(const struct way *way)
 {
-    return !way->cut && !sim_lossy();
+    return !way->cut && !way->at_risk && !sim_lossy();
 }
 
 static uint8_t pattern(const struct way *way, uint64_t offset)
@@ -127,7 +127,7 @@ void sim_forget_socket(struct socket_model *model)
 
 /* ---- what holds at every moment -------------------------------------------------------------- */
 
-static void look_at_server(const struct server_model *model)
+static void look_at_server(struct server_model *model)
 {
     if (model->server == NULL || model->closing > 0)
         return;
@@ -138,7 +138,11 @@ static void look_at_server(const struct server_model *model)
         given += socket != NULL;
         sure = sure && (socket == NULL || !socket->dying);
     }
-    sim_check(!sure || berth_server_has_pending_connections(model->server) == (model->queued > 0),
+    unsigned long lost = sim_lost_in_queue(model);
+    sim_check(!sure || lost <= model->queued, "more have left a queue than were in it");
+    sim_check(!sure || model->counts.pending == model->queued - lost, "%llu are pending, not %zu",
+              (unsigned long long)model->counts.pending, model->queued - lost);
+    sim_check(berth_server_has_pending_connections(model->server) == (model->counts.pending > 0),
               "has_pending_connections is wrong with %zu in the queue", model->queued);
     sim_check(model->accepted ==
                   model->delivered + (model->queued - given) + model->rejected + model->closed,
@@ -149,6 +153,7 @@ static void look_at_server(const struct server_model *model)
     sim_check(listens == (berth_server_port(model->server) != 0) &&
                   listens == (berth_server_descriptor(model->server) >= 0),
               "listening, port and descriptor do not agree");
+    sim_look_at_counts(model);
 }
 
 static void look_at_socket(struct socket_model *model)
@@ -177,6 +182,8 @@ void sim_look(void)
         look_at_server(&sim.servers[i]);
     for (size_t i = 0; i < SIM_SOCKETS; i++)
         look_at_socket(&sim.sockets[i]);
+    sim_look_at_loop_counts();
+    sim.looked = berth_loop_now(sim.loop);
     for (size_t i = 0; i < SIM_TIMERS; i++) {
         const struct timer_model *model = &sim.timers[i];
         sim_check(model->timer == NULL || sim.depth > 0 ||

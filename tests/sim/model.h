@@ -34,9 +34,10 @@ struct way {
     uint64_t put;
     uint64_t got;
     bool cut;
-    bool ended;  /* the writer has ended it in order */
-    bool reset;  /* the writer has reset the connection */
-    bool closed; /* and listens no more: an answer to it will fail, which cuts this way */
+    bool at_risk; /* waits in a queue, where a limit can end it unheard */
+    bool ended;   /* the writer has ended it in order */
+    bool reset;   /* the writer has reset the connection */
+    bool closed;  /* and listens no more: an answer to it will fail, which cuts this way */
 };
 
 /* How a socket of the library has ended its side of a connection. */
@@ -48,10 +49,13 @@ struct ending {
 };
 
 struct connection {
-    uint16_t port;     /* of the side that connected */
-    uint16_t to;       /* that it has connected to */
-    bool accepted;     /* by a server of the library */
-    bool torn;         /* a reset has a cause: somebody has thrown all of it away */
+    uint16_t port;                  /* of the side that connected */
+    uint16_t to;                    /* that it has connected to */
+    bool accepted;                  /* by a server of the library */
+    bool torn;                      /* a reset has a cause: somebody has thrown all of it away */
+    uint64_t accepted_at;           /* not before this time */
+    berth_connection_limits limits; /* of the server that accepted it */
+    unsigned tallied;  /* counts as one of its address, for a prefix of so many bits; 0: no */
     struct way way[2]; /* from the side that connected, and to it */
     struct ending ending[2];
 };
@@ -103,10 +107,17 @@ struct socket_model {
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
     bool leaving; /* this side has begun to end the connection */
-    bool half_open; /* half-close is allowed */
-    bool finished;  /* read_channel_finished was called for the connection */
-    bool shut;      /* the program has ended its output, and only that */
-    bool refused;   /* a write was cut at the high mark: `drained` has to come */
+    bool half_open;  /* half-close is allowed */
+    bool finished;   /* read_channel_finished was called for the connection */
+    bool shut;       /* the program has ended its output, and only that */
+    bool refused;    /* a write was cut at the high mark: `drained` has to come */
+    bool counted;    /* is a live connection of its server */
+    bool overflowed; /* has written more than its limit: the end is due */
+    bool heard;      /* input has come */
+    berth_connection_limits limits;
+    uint64_t began; /* the connection or its limits, not before this time */
+    uint64_t latest_begin;
+    uint64_t moved; /* the last bytes, not before this time */
     size_t low;     /* the marks of the output */
     size_t high;    /* 0: none */
 };
@@ -136,6 +147,21 @@ struct server_model {
     unsigned closing; /* on the stack */
     bool paused;
     enum incoming incoming;
+    unsigned long asked;       /* connections shown to incoming_connection */
+    unsigned long kept;        /* of these, not given to the base behaviour */
+    unsigned long taken;       /* out of the queue */
+    unsigned long added;       /* to the queue by the program */
+    unsigned long turned_away; /* by berth_server_reject */
+    unsigned long settled;     /* of those that limits ended in the queue */
+    berth_server_counts counts;
+    berth_connection_limits limits;
+    berth_accept_limits accepts;
+    uint64_t paced_since;
+    unsigned long paced;  /* accepted since */
+    size_t most_pending;  /* bytes of one that waits */
+    bool limited_address; /* these three: now or before */
+    bool limited_rate;
+    bool sheds;
 };
 
 struct peer_model {
@@ -146,6 +172,7 @@ struct peer_model {
     bool ended;
     bool was_reset;
     uint64_t reset_time; /* when that was seen, in milliseconds of the loop */
+    bool over;           /* has seen the end of its input */
 };
 
 struct timer_model {
@@ -165,6 +192,7 @@ struct trap {
 /* What a program has calls of, beyond those that each has: the bits of sim.topics. */
 enum topic {
     TOPIC_ENDS,
+    TOPIC_LIMITS,
     TOPICS
 };
 
@@ -190,11 +218,17 @@ struct sim {
     size_t step;
     struct frame frames[SIM_DEPTH];
     unsigned depth;
+    unsigned inside;     /* a look in a handler, at its end */
     bool running;        /* a run is on the stack: one in it would take its stop */
     unsigned long moves; /* calls that let time pass */
     unsigned long posted;
     unsigned long ran;
     unsigned topics;
+    uint64_t looked; /* the time of the last look */
+    berth_loop_counts counts;
+    uint64_t limited; /* connections that a limit has ended, by what the program has heard */
+    uint64_t limited_in_freed;
+    uint64_t accepted_by_freed;
     bool may_lose;   /* the program has faults that lose bytes, rightly */
     bool lossy;      /* one has been made; see sim_lossy */
     bool other_lack; /* accepting has failed for want of something else than descriptors */
@@ -240,6 +274,21 @@ void sim_ends_adopt(struct socket_model *model, int descriptor); /* of a connect
 void sim_judge_lack(berth_error error); /* that accepting has failed with */
 void sim_ends_look(void);
 void sim_ends_rest(void); /* everything has come to rest */
+
+/* books.c */
+void sim_look_at_counts(struct server_model *model);
+void sim_look_at_loop_counts(void);
+void sim_server_goes(struct server_model *model); /* is about to be freed */
+/* How many of the queue have been ended by limits, and are still in the model's. */
+unsigned long sim_lost_in_queue(struct server_model *model);
+
+/* calls_limits.c */
+bool sim_is_limited(const berth_connection_limits *limits);
+void sim_limits_begin(struct socket_model *model, uint64_t earliest);
+unsigned sim_tallied(const struct server_model *model); /* what it accepts now, see connection */
+void sim_check_accept(struct server_model *model);
+bool sim_ended_by_limit(struct socket_model *model); /* in error_occurred */
+void sim_check_overdue(uint64_t before);
 
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;

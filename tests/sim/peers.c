@@ -94,6 +94,7 @@ static bool read_all(struct peer_model *peer)
                            peer->was_reset ? peer->reset_time : berth_loop_now(sim.loop));
             sim_cut(peer->connection);
         }
+        peer->over = true;
         return true;
     }
 }

@@ -148,7 +148,9 @@ void sim_spring(enum handler handler, struct socket_model *socket, struct server
         act(trap->word);
     }
     sim.depth--;
+    sim.inside++;
     sim_look();
+    sim.inside--;
 }
 
 static void make_step(uint64_t word)
@@ -207,6 +209,10 @@ static void be_kind(void)
         model->incoming = INCOMING_BASE;
         berth_server_resume_accepting(model->server);
         berth_server_set_max_pending_connections(model->server, 30);
+        berth_server_set_accept_limits(model->server, NULL);
+        model->accepts = (berth_accept_limits){0};
+        berth_server_set_connection_limits(model->server, NULL);
+        model->limits = (berth_connection_limits){0};
     }
 }
 
@@ -226,6 +232,8 @@ static void take_all(void)
             berth_socket_commit_transaction(model->socket);
         berth_socket_set_read_buffer_size(model->socket, 0);
         berth_socket_set_close_timeout(model->socket, BERTH_DEFAULT_CLOSE_TIMEOUT);
+        if (sim_is_limited(&model->limits) && berth_socket_set_limits(model->socket, NULL))
+            model->limits = (berth_connection_limits){0};
         while (berth_socket_bytes_available(model->socket) > 0)
             sim_read(model, SIZE_MAX);
     }
@@ -296,7 +304,7 @@ static bool socket_rests(size_t i, bool judge)
                "of socket %zu only %llu of %llu bytes come", i, (unsigned long long)out->got,
                (unsigned long long)out->put);
     REST_CHECK(!in->ended || in->cut || model->finished, "socket %zu has not noticed the end", i);
-    REST_CHECK(!in->ended || in->cut || !out->ended, "socket %zu goes on after both ends", i);
+    REST_CHECK(!in->ended || in->cut || !model->shut, "socket %zu goes on after both ends", i);
     REST_CHECK(!model->refused || berth_socket_bytes_to_write(model->socket) > 0,
                "socket %zu was not told that there is room", i);
     return true;
@@ -308,7 +316,8 @@ static bool peer_rests(size_t i, bool judge)
     for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
         const struct server_model *model = &sim.servers[j];
         REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
-                       peer->connection->accepted || peer->connection->way[peer->side].cut,
+                       peer->connection->accepted || peer->connection->way[peer->side].cut ||
+                       peer->over,
                    "peer %zu was never accepted", i);
     }
     return true;

@@ -1,0 +1,247 @@
+/*
+ * Calls that limit what servers accept and how long connections last, and what the model makes of
+ * them.
+ *
+ * A limit of a connection is judged where it shows, in error_occurred, whose text says which one it
+ * was: it must have been set, and must be due. The clock of the model is that of the last look
+ * before (sim.looked), so that no time the library may have started from is missed; the other way
+ * round a lifetime and a first byte have a latest time, which sim_overdue looks at.
+ *
+ * Of a connection that waits in a queue under limits nobody hears when it ends: it is at risk until
+ * it is taken, and the server's statistics say how many have gone.
+ */
+#include "calls.h"
+#include "world.h"
+
+#include <string.h>
+
+/* ---- setting --------------------------------------------------------------------------------- */
+
+static uint32_t some_time(uint64_t *word, uint32_t most)
+{
+    return sim_choose(word, 3) == 0 ? 1 + sim_choose(word, most) : 0;
+}
+
+static berth_connection_limits some_limits(uint64_t *word)
+{
+    berth_connection_limits limits = {0};
+    if (sim_choose(word, 4) == 0)
+        return limits;
+    limits.first_byte = some_time(word, 500);
+    limits.idle = some_time(word, 500);
+    limits.lifetime = some_time(word, 1000);
+    if (sim_choose(word, 6) == 0) {
+        limits.minimum_rate = 1 + sim_choose(word, 1000);
+        limits.rate_window = some_time(word, 1000);
+    }
+    if (sim_choose(word, 6) == 0)
+        limits.output = 1 + sim_choose(word, 6000);
+    return limits;
+}
+
+static void tell_limits(const berth_connection_limits *limits)
+{
+    sim_say("  first byte %u ms, idle %u ms, lifetime %u ms, %u bytes/s in %u ms, output %zu",
+            limits->first_byte, limits->idle, limits->lifetime, limits->minimum_rate,
+            limits->rate_window, limits->output);
+}
+
+bool sim_is_limited(const berth_connection_limits *limits)
+{
+    return limits->first_byte > 0 || limits->idle > 0 || limits->lifetime > 0 ||
+           limits->minimum_rate > 0 || limits->output > 0;
+}
+
+void sim_limits_begin(struct socket_model *model, uint64_t earliest)
+{
+    model->began = model->moved = earliest;
+    model->latest_begin = berth_loop_now(sim.loop);
+    model->heard = false;
+}
+
+static void limit_socket(uint64_t word)
+{
+    struct socket_model *model = sim_some_socket(&word);
+    /* One that is in a queue would be freed there by its limit, while the program has it too. */
+    if (model == NULL || model->queued_in != NULL)
+        return;
+    berth_connection_limits limits = some_limits(&word);
+    sim_say("socket %zu is limited", sim_number_of(model));
+    tell_limits(&limits);
+    bool heard = model->heard;
+    const berth_socket *socket = model->socket;
+    uint64_t now = berth_loop_now(sim.loop);
+    model->calls++;
+    bool set = berth_socket_set_limits(model->socket, &limits);
+    model->calls--;
+    sim_check(set || sim_lossy(), "limits cannot be set");
+    if (!set || model->socket != socket)
+        return;
+    model->limits = limits;
+    sim_limits_begin(model, now);
+    model->heard = heard;
+    berth_connection_limits kept;
+    berth_socket_limits(model->socket, &kept);
+    sim_check(memcmp(&kept, &limits, sizeof kept) == 0, "limits are not kept as they were set");
+}
+
+static void limit_connections(uint64_t word)
+{
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL)
+        return;
+    berth_connection_limits limits = some_limits(&word);
+    sim_say("connections of server %zu are limited", sim_index_of(model));
+    tell_limits(&limits);
+    berth_server_set_connection_limits(model->server, &limits);
+    berth_connection_limits kept;
+    berth_server_connection_limits(model->server, &kept);
+    sim_check(memcmp(&kept, &limits, sizeof kept) == 0, "limits are not kept as they were set");
+    model->limits = limits;
+}
+
+static void limit_accepting(uint64_t word)
+{
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL)
+        return;
+    berth_accept_limits limits = {0};
+    if (sim_choose(&word, 2) == 0)
+        limits.per_address = 1 + sim_choose(&word, 3);
+    if (sim_choose(&word, 2) == 0) {
+        limits.per_second = 1 + sim_choose(&word, 40);
+        limits.burst = sim_choose(&word, 4);
+    }
+    limits.ipv4_prefix = (uint8_t)sim_choose(&word, 33);
+    limits.shed = sim_choose(&word, 2) == 0;
+    sim_say("server %zu takes %u of an address, %u in a second, %u at once%s", sim_index_of(model),
+            limits.per_address, limits.per_second, limits.burst, limits.shed ? ", and sheds" : "");
+    berth_server_set_accept_limits(model->server, &limits);
+    berth_accept_limits kept;
+    berth_server_accept_limits(model->server, &kept);
+    sim_check(memcmp(&kept, &limits, sizeof kept) == 0, "limits are not kept as they were set");
+    bool paced_alike =
+        kept.per_second == model->accepts.per_second && kept.burst == model->accepts.burst;
+    if (!paced_alike) {
+        model->paced_since = berth_loop_now(sim.loop);
+        model->paced = 0;
+    }
+    model->accepts = limits;
+    model->limited_address = model->limited_address || limits.per_address > 0;
+    model->limited_rate = model->limited_rate || limits.per_second > 0;
+    model->sheds = model->sheds || limits.shed;
+}
+
+static void reject(uint64_t word)
+{
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL)
+        return;
+    size_t most = sim_choose(&word, 2) == 0 ? SIZE_MAX : sim_choose(&word, 3);
+    berth_reject_mode mode = sim_choose(&word, 2) == 0 ? BERTH_REJECT_CLOSE : BERTH_REJECT_RESET;
+    size_t count = berth_server_reject(model->server, most, mode);
+    sim_say("server %zu turns %zu away", sim_index_of(model), count);
+    sim_check(count <= most, "more are rejected than was asked for");
+    sim_check(count == 0 || berth_server_is_listening(model->server),
+              "a server rejects without listening");
+    model->turned_away += count;
+}
+
+static void limit_queue(uint64_t word)
+{
+    static const size_t limits[] = {0, 1, 100, 5000};
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL)
+        return;
+    size_t limit = limits[sim_choose(&word, 4)];
+    sim_say("server %zu keeps %zu bytes of those that wait", sim_index_of(model), limit);
+    berth_server_set_pending_read_limit(model->server, limit);
+    sim_check(berth_server_pending_read_limit(model->server) == limit, "a limit was not kept");
+    if (model->most_pending < limit || limit == 0)
+        model->most_pending = limit == 0 ? SIZE_MAX : limit;
+}
+
+void sim_call_of_limits(uint64_t word)
+{
+    static void (*const calls[])(uint64_t word) = {
+        limit_socket, limit_connections, limit_accepting, reject, limit_queue,
+    };
+    uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
+    calls[chosen](word);
+}
+
+/* ---- judging --------------------------------------------------------------------------------- */
+
+unsigned sim_tallied(const struct server_model *model)
+{
+    unsigned prefix = model->accepts.ipv4_prefix;
+    return model->accepts.per_address == 0 ? 0 : prefix > 0 ? prefix : BERTH_DEFAULT_IPV4_PREFIX;
+}
+
+void sim_check_accept(struct server_model *model)
+{
+    const berth_accept_limits *limits = &model->accepts;
+    uint64_t now = berth_loop_now(sim.loop);
+    unsigned counted = 0;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *socket = &sim.sockets[i];
+        counted += socket->socket != NULL && socket->owner == model && socket->counted &&
+                   socket->connection->tallied == sim_tallied(model);
+    }
+    sim_check(limits->per_address == 0 || counted < limits->per_address,
+              "a connection is accepted with %u of %u of its address", counted,
+              limits->per_address);
+    uint64_t burst = limits->burst > 0 ? limits->burst : limits->per_second;
+    uint64_t most = burst + limits->per_second * (now - model->paced_since + 1) / 1000 + 1;
+    model->paced++;
+    sim_check(limits->per_second == 0 || model->paced <= most,
+              "%lu connections are accepted in %llu ms, with %u in a second", model->paced,
+              (unsigned long long)(now - model->paced_since), limits->per_second);
+}
+
+/* Whether it may be over: it is set, and due. */
+static bool is_due(const struct socket_model *model, const char *text)
+{
+    const berth_connection_limits *limits = &model->limits;
+    uint64_t now = berth_loop_now(sim.loop);
+    uint64_t window = limits->rate_window > 0 ? limits->rate_window : BERTH_DEFAULT_RATE_WINDOW;
+    if (strstr(text, "first byte") != NULL)
+        return limits->first_byte > 0 && !model->heard && now >= model->began + limits->first_byte;
+    if (strstr(text, "idle for") != NULL)
+        return limits->idle > 0 && now >= model->moved + limits->idle;
+    if (strstr(text, "lasted as long") != NULL)
+        return limits->lifetime > 0 && now >= model->began + limits->lifetime;
+    if (strstr(text, "minimum rate") != NULL)
+        return limits->minimum_rate > 0 && now >= model->began + window;
+    return limits->output > 0 || model->overflowed;
+}
+
+bool sim_ended_by_limit(struct socket_model *model)
+{
+    static const char *const texts[] = {"first byte did not come", "idle for too long",
+                                        "lasted as long as it may", "the minimum rate",
+                                        "more output than it may keep"};
+    const char *text = berth_socket_error_string(model->socket);
+    bool found = false;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        found = found || strstr(text, texts[i]) != NULL;
+    if (!found)
+        return false;
+    sim_check(is_due(model, text), "a limit ends a connection before it is due: %s", text);
+    sim.limited++;
+    sim_cut(model->connection);
+    return true;
+}
+
+/* In `turn`: everything that was due when it began has been run. */
+void sim_check_overdue(uint64_t before)
+{
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+        if (model->socket == NULL || !open || model->limits.lifetime == 0 || model->dying)
+            continue;
+        uint64_t latest = model->latest_begin + model->limits.lifetime + BERTH_LIMIT_TICK + 1;
+        sim_check(latest >= before, "socket %zu has outlived its limit", i);
+    }
+}
