@@ -236,7 +236,8 @@ static bool is_of(const struct pending *pending, const berth_socket *socket, uin
 {
     if (pending->socket != NULL)
         return pending->socket->socket == socket;
-    return port == 0 || pending->connection->port == port;
+    bool is_own = berth_socket_user(socket) != NULL; /* the program has put it there */
+    return !is_own && (port == 0 || pending->connection->port == port);
 }
 
 /* The entry of a socket that was taken: the first, but for those that a limit has ended. */
@@ -439,10 +440,10 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
     sim_check(taken < 0 || model->high == 0 || queued > model->high ||
                   berth_socket_bytes_to_write(model->socket) <= model->high,
               "the output is beyond its high mark");
-    if (taken < 0 && model->limits.output > 0 && !sim_lossy() &&
+    if (taken < 0 && model->limits.output > 0 &&
         berth_socket_error(model->socket) == BERTH_ERROR_SOCKET_RESOURCE) {
-        sim_check(size + queued > model->limits.output, "%zu bytes and %zu are beyond %zu", size,
-                  queued, model->limits.output);
+        sim_check(size + queued > model->limits.output || sim_lossy(),
+                  "%zu bytes and %zu are beyond %zu", size, queued, model->limits.output);
         /* The kernel may have got a part of it first. */
         model->overflowed = sim_way_out(model)->cut = true;
         sim_way_out(model)->put += size;
