@@ -694,7 +694,7 @@ void sim_adopt(struct socket_model *model, struct connection *connection, int si
 {
     uint64_t now = berth_loop_now(sim.loop);
     struct socket_model before = *model;
-    if (before.connection != connection)
+    if (before.connection != connection || before.state != BERTH_STATE_UNCONNECTED)
         sim_cut(before.connection);
     sim_going(before.state != BERTH_STATE_UNCONNECTED);
     sim_leave_connection(model);
@@ -835,9 +835,14 @@ static void call_of_a_topic(uint64_t word)
         [TOPIC_ENDS] = sim_call_of_ends,
         [TOPIC_LIMITS] = sim_call_of_limits,
     };
-    uint32_t topic = sim_choose(&word, TOPICS);
-    if (sim.topics >> topic & 1)
+    uint32_t first = sim_choose(&word, TOPICS);
+    for (uint32_t i = 0; i < TOPICS; i++) {
+        uint32_t topic = (first + i) % TOPICS;
+        if ((sim.topics >> topic & 1) == 0)
+            continue;
         topics[topic](word);
+        return;
+    }
 }
 
 void sim_call(uint64_t word)
