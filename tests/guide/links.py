@@ -1,5 +1,5 @@
 """What the documents point to is there: files that any of them links to, and names of functions in the
-guide, the porting table, the limits and README.
+guide, the porting table, the limits and README. The index of the decisions has all of them.
 
     links.py SOURCES
 """
@@ -44,5 +44,10 @@ for page in linking:
             if re.match(r"berth_(server|socket)_\w+$", word) and not word.endswith("_sized") and \
                     not re.search(r"_(handlers|option)$", word):
                 wrong.append("%s: %s has no row" % (name, word))
+with open(os.path.join(sources, "docs/decisions/README.md"), encoding="utf-8") as file:
+    index = file.read()
+for page in sorted(glob.glob(os.path.join(sources, "docs/decisions/[0-9]*.md"))):
+    if "(%s)" % os.path.basename(page) not in index:
+        wrong.append("docs/decisions/README.md: %s has no row" % os.path.basename(page))
 print("\n".join(wrong))
 sys.exit(1 if wrong else 0)
