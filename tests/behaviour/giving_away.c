@@ -80,6 +80,22 @@ static void release(struct actor *actor)
         released = berth_socket_release(actor->socket);
 }
 
+CASE(release_after_a_reset_in_the_queue, "0064",
+     "what was reset before it was taken is not given away: the end is announced as a reset")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer = world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+    peer_reset(peer);
+    world_settle();
+    struct actor *actor = actor_on("s", berth_server_next_pending_connection(host->server));
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    ck_assert_int_eq(berth_socket_release(actor->socket), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+    UNTIL(actor->disconnects == 1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
 CASE(release_inside_ready_read, "0064", "the bytes at hand stay readable, whole")
 {
     struct host *host;
