@@ -740,7 +740,7 @@ static void turn(uint64_t word)
 static void let_time_pass(uint64_t word)
 {
     uint64_t end = berth_loop_now(sim.loop) + 5 + sim_choose(&word, 60);
-    if (sim.depth > 0 || sim.running)
+    if (sim.depth > 0)
         return;
     sim_say("the loop is left alone until %llu ms", (unsigned long long)end);
     for (unsigned turns = 0; turns < 4 * MOST_BARREN && berth_loop_now(sim.loop) < end; turns++) {
@@ -777,24 +777,9 @@ static void wake(uint64_t word)
     sim_check(sim.ran >= expected, "a task was not run");
 }
 
-static void stop(void *user)
-{
-    berth_loop_stop(sim.loop, (int)(intptr_t)user);
-}
-
 static void run(uint64_t word)
 {
-    int code = (int)sim_choose(&word, 100);
-    if (sim.running)
-        return;
-    sim_say("the loop runs until a task stops it");
-    if (!berth_loop_post(sim.loop, stop, (void *)(intptr_t)code))
-        return;
-    sim.running = true;
-    sim.moves++;
-    int result = berth_loop_run(sim.loop);
-    sim.running = false;
-    sim_check(result == code, "a run ends with %d instead of %d", result, code);
+    sim_run((int)sim_choose(&word, 100));
 }
 
 static void use_timer(uint64_t word)
@@ -832,8 +817,9 @@ static void use_timer(uint64_t word)
 static void call_of_a_topic(uint64_t word)
 {
     static void (*const topics[TOPICS])(uint64_t word) = {
-        [TOPIC_ENDS] = sim_call_of_ends,
-        [TOPIC_LIMITS] = sim_call_of_limits,
+        [TOPIC_ENDS] = sim_call_of_ends,       [TOPIC_LIMITS] = sim_call_of_limits,
+        [TOPIC_OPTIONS] = sim_call_of_options, [TOPIC_LOOPS] = sim_call_of_loops,
+        [TOPIC_NAMES] = sim_call_of_names,
     };
     uint32_t first = sim_choose(&word, TOPICS);
     for (uint32_t i = 0; i < TOPICS; i++) {

@@ -30,5 +30,9 @@ void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
 void sim_call_of_options(uint64_t word); /* calls_options.c */
 void sim_call_of_loops(uint64_t word);   /* calls_loops.c */
 void sim_call_of_limits(uint64_t word);  /* calls_limits.c */
+void sim_call_of_names(uint64_t word);   /* calls_names.c */
+
+/* calls_loops.c: runs the loop until a task stops it. */
+void sim_run(int code);
 
 #endif

@@ -158,6 +158,7 @@ static void begin_connection(struct socket_model *model)
     model->connection->way[0].at_risk = before.at_risk;
     struct way *in = &model->connection->way[1];
     in->cut = in->cut || (in->closed && model->early.put > 0);
+    sim_options_hold(model);
 }
 
 static void on_state(berth_socket *socket, berth_state state, void *user)

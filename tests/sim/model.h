@@ -20,6 +20,7 @@
 #include <stdarg.h>
 
 #define SIM_SERVERS 2
+#define SIM_OPTIONS 10u /* of a socket */
 #define SIM_SOCKETS 12
 #define SIM_PEERS 12
 #define SIM_ALL_PEERS (SIM_PEERS + SIM_SOCKETS) /* the others are there at the end only */
@@ -117,9 +118,11 @@ struct socket_model {
     berth_connection_limits limits;
     uint64_t began; /* the connection or its limits, not before this time */
     uint64_t latest_begin;
-    uint64_t moved; /* the last bytes, not before this time */
-    size_t low;     /* the marks of the output */
-    size_t high;    /* 0: none */
+    uint64_t moved;   /* the last bytes, not before this time */
+    unsigned options; /* those that were kept, as bits */
+    int values[SIM_OPTIONS];
+    size_t low;  /* the marks of the output */
+    size_t high; /* 0: none */
 };
 
 struct pending {
@@ -193,6 +196,9 @@ struct trap {
 enum topic {
     TOPIC_ENDS,
     TOPIC_LIMITS,
+    TOPIC_OPTIONS,
+    TOPIC_LOOPS,
+    TOPIC_NAMES,
     TOPICS
 };
 
@@ -219,7 +225,6 @@ struct sim {
     struct frame frames[SIM_DEPTH];
     unsigned depth;
     unsigned inside;     /* a look in a handler, at its end */
-    bool running;        /* a run is on the stack: one in it would take its stop */
     unsigned long moves; /* calls that let time pass */
     unsigned long posted;
     unsigned long ran;
@@ -289,6 +294,11 @@ unsigned sim_tallied(const struct server_model *model); /* what it accepts now, 
 void sim_check_accept(struct server_model *model);
 bool sim_ended_by_limit(struct socket_model *model); /* in error_occurred */
 void sim_check_overdue(uint64_t before);
+
+void sim_loops_begin(void); /* calls_loops.c */
+
+/* calls_options.c: those that were kept hold in the connection that begins. */
+void sim_options_hold(struct socket_model *model);
 
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;

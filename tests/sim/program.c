@@ -191,6 +191,7 @@ static void set_up(uint64_t word)
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
     sim_ends_begin();
+    sim_loops_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
