@@ -168,31 +168,12 @@ static void run_tasks(berth_loop *loop, size_t most);
 static bool run_completions(berth_loop *loop);
 static void turn(berth_loop *loop, int64_t timeout);
 
-/* A loop's first object, whatever it is, is freed by the function of its kind. */
-static void free_objects(berth_loop *loop)
-{
-    while (loop->objects != NULL) {
-        berth__object *object = loop->objects;
-        switch ((berth__kind)object->kind) {
-        case BERTH__SERVER:
-            berth_server_free((berth_server *)object);
-            break;
-        case BERTH__SOCKET:
-            berth_socket_free((berth_socket *)object);
-            break;
-        case BERTH__TIMER:
-            berth_timer_free((berth_timer *)object);
-            break;
-        }
-    }
-}
-
 /* Runs all tasks, and frees all objects. Either may bring forth more of the other. */
 static void empty(berth_loop *loop)
 {
     do {
         run_tasks(loop, SIZE_MAX);
-        free_objects(loop);
+        berth__objects_free(&loop->objects);
     } while (atomic_load(&loop->tasks_waiting));
     berth__resolver_free(loop);
 }

@@ -44,6 +44,14 @@ typedef struct berth__stop {
     int exit_code;
 } berth__stop;
 
+/* A connection whose end is being announced: names can still be asked for. In a list of the loop,
+ * innermost first. */
+typedef struct berth__parting {
+    struct berth__parting *outer;
+    const void *owner;
+    berth__stream *stream;
+} berth__parting;
+
 #define BERTH__STOPS 8u /* runs within runs that each have their own */
 
 struct berth_loop {
@@ -57,7 +65,8 @@ struct berth_loop {
 
     berth__numbers numbers; /* descriptors of servers and sockets */
 
-    berth__object *objects; /* those that no other object owns */
+    const berth__kind *kinds[BERTH__KINDS]; /* of those there are objects of */
+    berth__object *objects;                 /* those that no other object owns */
     berth__object *garbage;
     unsigned depth;        /* turns and waits on the stack */
     bool skipped;          /* the last turn went without waiting */
@@ -79,8 +88,8 @@ struct berth_loop {
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
-    uint32_t linger_time;            /* milliseconds that freeing the loop waits for them */
-    struct berth__parting *partings; /* connections whose end is being announced */
+    uint32_t linger_time; /* milliseconds that freeing the loop waits for them */
+    berth__parting *partings;
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */
     struct berth_server *starved; /* servers that had no descriptor left */

@@ -4,10 +4,6 @@
 #include "object.h"
 
 #include "loop.h"
-#include "memory.h"
-#include "server.h"
-#include "socket.h"
-#include "timer.h"
 
 #include <assert.h>
 
@@ -29,11 +25,17 @@ static void take_out(berth__object *object)
     object->link = NULL;
 }
 
-void berth__object_init(berth__object *object, berth__kind kind, berth_loop *loop,
+static const berth__kind *kind_of(const berth__object *object)
+{
+    return object->loop->kinds[object->kind];
+}
+
+void berth__object_init(berth__object *object, const berth__kind *kind, berth_loop *loop,
                         berth__object **list)
 {
     object->loop = loop;
-    object->kind = (uint8_t)kind;
+    object->kind = kind->number;
+    loop->kinds[kind->number] = kind;
     object->frames = 0;
     object->freed = false;
     insert(object, list);
@@ -43,21 +45,6 @@ void berth__object_move(berth__object *object, berth__object **list)
 {
     take_out(object);
     insert(object, list);
-}
-
-static void destroy(berth__object *object)
-{
-    switch ((berth__kind)object->kind) {
-    case BERTH__SERVER:
-        berth__server_destroy((berth_server *)object);
-        break;
-    case BERTH__SOCKET:
-        berth__socket_destroy((berth_socket *)object);
-        break;
-    case BERTH__TIMER:
-        berth__timer_destroy((berth_timer *)object);
-        break;
-    }
 }
 
 bool berth__leave_last(berth__object *object)
@@ -78,7 +65,7 @@ void berth__discard(berth__object *object)
     take_out(object);
     object->freed = true;
     if (object->frames == 0 && object->loop->depth == 0) {
-        destroy(object);
+        kind_of(object)->destroy(object);
         return;
     }
     insert(object, &object->loop->garbage);
@@ -91,6 +78,20 @@ void berth__collect(berth_loop *loop)
         if (object->frames > 0)
             continue;
         take_out(object);
-        destroy(object);
+        kind_of(object)->destroy(object);
+    }
+}
+
+void berth__objects_free(berth__object **list)
+{
+    while (*list != NULL)
+        kind_of(*list)->free(*list);
+}
+
+void berth__objects_renew(berth__object *list)
+{
+    for (berth__object *object = list; object != NULL; object = object->next) {
+        if (kind_of(object)->renew != NULL)
+            kind_of(object)->renew(object);
     }
 }

@@ -7,6 +7,10 @@
  * it: code that calls a handler of an object stands between berth__enter and berth__leave of it,
  * and an object that was freed meanwhile is kept as garbage until it is in no such frame any more.
  * The loop collects garbage at the end of each turn; outside a turn it goes at once.
+ *
+ * What differs between the kinds is in a table of functions that each kind gives to the loop, so
+ * nothing here knows what the objects are. An object holds the number of its kind and not a pointer
+ * to the table: of sockets there are many, and a pointer would cost each of them 16 bytes.
  */
 #ifndef BERTH_OBJECT_H
 #define BERTH_OBJECT_H
@@ -16,24 +20,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum berth__kind {
-    BERTH__SERVER,
-    BERTH__SOCKET,
-    BERTH__TIMER
+enum {
+    BERTH__KIND_TIMER,
+    BERTH__KIND_SOCKET,
+    BERTH__KIND_SERVER,
+    BERTH__KINDS
+};
+
+typedef struct berth__object berth__object;
+
+typedef struct berth__kind {
+    uint8_t number;
+    /* As its user does it, handlers included. */
+    void (*free)(berth__object *object);
+    /* Gives its memory away: it was freed, and no frame uses it any more. */
+    void (*destroy)(berth__object *object);
+    /* The loop was inherited by fork, and is the process's own now. NULL: nothing is to be done. */
+    void (*renew)(berth__object *object);
 } berth__kind;
 
-typedef struct berth__object {
+struct berth__object {
     berth_loop *loop;
-    struct berth__object *next; /* in its owner's list, or among the garbage */
-    struct berth__object **link;
+    berth__object *next; /* in its owner's list, or among the garbage */
+    berth__object **link;
     uint32_t frames;        /* on the stack that use it */
     uint16_t handlers_size; /* bytes of its handlers that the program knows */
-    uint8_t kind;
+    uint8_t kind;           /* its number */
     bool freed;
-} berth__object;
+};
 
 /* Puts a new object into the list of its owner. */
-void berth__object_init(berth__object *object, berth__kind kind, berth_loop *loop,
+void berth__object_init(berth__object *object, const berth__kind *kind, berth_loop *loop,
                         berth__object **list);
 
 /* Moves it into another list. */
@@ -48,6 +65,11 @@ void berth__discard(berth__object *object);
 
 /* Gives away all garbage that no frame uses. */
 void berth__collect(berth_loop *loop);
+
+/* Frees or renews, by the function of its kind, each object of a list: in the first there may be
+ * more of them meanwhile. */
+void berth__objects_free(berth__object **list);
+void berth__objects_renew(berth__object *list);
 
 /* One of those handlers, or NULL if the slot is empty or was not known to the program when it was
  * compiled. */

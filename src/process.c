@@ -12,13 +12,9 @@
  */
 #include "process.h"
 
-#include "loop.h"
-
-#include "connect.h"
 #include "linger.h"
+#include "loop.h"
 #include "resolve.h"
-#include "server.h"
-#include "socket.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -168,32 +164,6 @@ void berth__process_leave(berth_loop *loop)
 /* ---- the child's own ---------------------------------------------------------------------------
  */
 
-/* A send that was in flight was the parent's ring's, or waited for the parent's set: the output is
- * still there, and is sent anew. */
-static void renew_socket(berth_socket *socket)
-{
-    berth_loop *loop = socket->object.loop;
-    berth__stream *stream = socket->stream;
-    berth__connect_renew(socket);
-    if (stream == NULL)
-        return;
-    loop->backend->operations->renew_stream(loop->backend, stream);
-    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
-        stream->sending = false;
-    if (berth__socket_unsent(socket))
-        berth__loop_flush_later(loop, socket);
-}
-
-static void renew_objects(berth__object *objects)
-{
-    for (berth__object *object = objects; object != NULL; object = object->next) {
-        if (object->kind == BERTH__SOCKET)
-            renew_socket((berth_socket *)object);
-        else if (object->kind == BERTH__SERVER)
-            renew_objects(((berth_server *)object)->children);
-    }
-}
-
 bool berth_loop_after_fork(berth_loop *loop)
 {
     loop = loop != NULL ? loop : berth__loop_of_thread();
@@ -216,7 +186,7 @@ bool berth_loop_after_fork(berth_loop *loop)
     }
     berth__linger_renew(loop);
     berth__resolver_renew(loop);
-    renew_objects(loop->objects);
+    berth__objects_renew(loop->objects);
     /* A wake or a stop that came meanwhile is not lost. */
     loop->backend->operations->wake(loop->backend);
     return true;

@@ -64,6 +64,29 @@ static bool reserve_timers(berth_loop *loop)
     return false;
 }
 
+static void free_server(berth__object *object)
+{
+    berth_server_free((berth_server *)object);
+}
+
+static void destroy(berth__object *object)
+{
+    berth_server *server = (berth_server *)object;
+    assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
+    assert(server->trust == NULL);
+    berth__roll_release(server->roll);
+    berth__release(server->proxy);
+    berth__release(server);
+}
+
+static void renew(berth__object *object)
+{
+    berth__objects_renew(((berth_server *)object)->children);
+}
+
+static const berth__kind server_kind = {
+    .number = BERTH__KIND_SERVER, .free = free_server, .destroy = destroy, .renew = renew};
+
 berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handlers *handlers,
                                      size_t size, void *user)
 {
@@ -92,7 +115,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
     berth__server_init_accepting(server);
     berth__server_init_limits(server);
-    berth__object_init(&server->object, BERTH__SERVER, loop, &loop->objects);
+    berth__object_init(&server->object, &server_kind, loop, &loop->objects);
     return server;
 }
 
@@ -117,15 +140,6 @@ void berth_server_free(berth_server *server)
         berth__discard(&server->object);
     }
     berth__leave(&server->object);
-}
-
-void berth__server_destroy(berth_server *server)
-{
-    assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
-    assert(server->trust == NULL);
-    berth__roll_release(server->roll);
-    berth__release(server->proxy);
-    berth__release(server);
 }
 
 void *berth_server_user(const berth_server *server)

@@ -87,8 +87,6 @@ struct berth_server {
     char text[BERTH__SERVER_TEXT_SIZE];
 };
 
-void berth__server_destroy(berth_server *server);
-
 /* Takes a socket out of the queue, wherever it stands; the second counts it as dropped. */
 void berth__server_forget(berth_server *server, berth_socket *socket);
 void berth__server_drop_pending(berth_server *server, berth_socket *socket);

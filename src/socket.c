@@ -192,6 +192,45 @@ const char *berth_socket_error_string(const berth_socket *socket)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void free_socket(berth__object *object)
+{
+    berth_socket_free((berth_socket *)object);
+}
+
+static void destroy(berth__object *object)
+{
+    berth_socket *socket = (berth_socket *)object;
+    assert(socket->stream == NULL && socket->output.first == NULL);
+    berth_loop *loop = socket->object.loop;
+    if (socket->guard != NULL)
+        berth__guard_free(socket);
+    if (socket->remote != NULL) {
+        berth__remote_clear(socket->remote);
+        berth__recycler_give(&loop->remotes, socket->remote);
+    }
+    berth__recycler_give(&loop->sockets, socket);
+}
+
+/* A send that was in flight was the parent's ring's, or waited for the parent's set: the output is
+ * still there, and is sent anew. */
+static void renew(berth__object *object)
+{
+    berth_socket *socket = (berth_socket *)object;
+    berth_loop *loop = object->loop;
+    berth__stream *stream = socket->stream;
+    berth__connect_renew(socket);
+    if (stream == NULL)
+        return;
+    loop->backend->operations->renew_stream(loop->backend, stream);
+    if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
+        stream->sending = false;
+    if (berth__socket_unsent(socket))
+        berth__loop_flush_later(loop, socket);
+}
+
+static const berth__kind socket_kind = {
+    .number = BERTH__KIND_SOCKET, .free = free_socket, .destroy = destroy, .renew = renew};
+
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
 {
     berth_socket *socket = berth__recycler_take(&loop->sockets, sizeof *socket);
@@ -199,7 +238,7 @@ berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
         return NULL;
     socket->connect_timeout = BERTH_DEFAULT_CONNECT_TIMEOUT;
     socket->close_timeout = BERTH_DEFAULT_CLOSE_TIMEOUT;
-    berth__object_init(&socket->object, BERTH__SOCKET, loop, list);
+    berth__object_init(&socket->object, &socket_kind, loop, list);
     return socket;
 }
 
@@ -301,19 +340,6 @@ void berth_socket_free_in_handler(berth_socket *socket, void *user)
     berth_socket_free(socket);
 }
 
-void berth__socket_destroy(berth_socket *socket)
-{
-    assert(socket->stream == NULL && socket->output.first == NULL);
-    berth_loop *loop = socket->object.loop;
-    if (socket->guard != NULL)
-        berth__guard_free(socket);
-    if (socket->remote != NULL) {
-        berth__remote_clear(socket->remote);
-        berth__recycler_give(&loop->remotes, socket->remote);
-    }
-    berth__recycler_give(&loop->sockets, socket);
-}
-
 /* ---- ending ---------------------------------------------------------------------------------- */
 
 berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_leased)
@@ -375,7 +401,7 @@ static void forget_names(berth_socket *socket)
 static void announce_end(berth_socket *socket, berth__stream *stream)
 {
     berth_loop *loop = socket->object.loop;
-    berth__parting parting = {.outer = loop->partings, .socket = socket, .stream = stream};
+    berth__parting parting = {.outer = loop->partings, .owner = socket, .stream = stream};
     loop->partings = &parting;
     become_unconnected(socket);
     BERTH__CALL(socket, disconnected, socket);

@@ -145,7 +145,6 @@ void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 
 /* Counts an end. Only the thread that the counter belongs to writes to it; others may read. */
 void berth__socket_count_end(atomic_size_t *ended);
-void berth__socket_destroy(berth_socket *socket);
 
 /* What a turn does with a socket in the flush list: announces an end that was held back, or sends,
  * and announces the result of a send that has ended at once. */
@@ -181,14 +180,6 @@ void berth__socket_pace(berth_socket *socket);
             BERTH__SOCKET_SLOT(socket, slot) != NULL)                       \
             (socket)->handlers->slot(__VA_ARGS__, (socket)->user);          \
     } while (0)
-
-/* A connection whose end is being announced: names can still be asked for. In a list of the loop,
- * innermost first. */
-typedef struct berth__parting {
-    struct berth__parting *outer;
-    const berth_socket *socket;
-    berth__stream *stream;
-} berth__parting;
 
 extern const berth__stream_events berth__socket_events;
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list); /* NULL: no memory */

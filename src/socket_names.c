@@ -32,7 +32,7 @@ static const berth__stream *named_stream(const berth_socket *socket)
     if (socket->stream != NULL)
         return socket->stream;
     const berth__parting *parting = socket->object.loop->partings;
-    while (parting != NULL && parting->socket != socket)
+    while (parting != NULL && parting->owner != socket)
         parting = parting->outer;
     return parting != NULL ? parting->stream : NULL;
 }

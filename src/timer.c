@@ -168,6 +168,19 @@ static void expired(berth__deadline *deadline)
     berth__leave(&timer->object);
 }
 
+static void free_timer(berth__object *object)
+{
+    berth_timer_free((berth_timer *)object);
+}
+
+static void destroy(berth__object *object)
+{
+    berth__release(object);
+}
+
+static const berth__kind timer_kind = {
+    .number = BERTH__KIND_TIMER, .free = free_timer, .destroy = destroy};
+
 berth_timer *berth_timer_new(berth_loop *loop, berth_timer_handler handler, void *user)
 {
     loop = berth__loop_or_current(loop);
@@ -186,7 +199,7 @@ berth_timer *berth_timer_new(berth_loop *loop, berth_timer_handler handler, void
     timer->handler = handler;
     timer->user = user;
     timer->deadline.expired = expired;
-    berth__object_init(&timer->object, BERTH__TIMER, loop, &loop->objects);
+    berth__object_init(&timer->object, &timer_kind, loop, &loop->objects);
     return timer;
 }
 
@@ -200,11 +213,6 @@ void berth_timer_free(berth_timer *timer)
     berth_timer_stop(timer);
     berth__timers_unreserve(&timer->object.loop->timers);
     berth__discard(&timer->object);
-}
-
-void berth__timer_destroy(berth_timer *timer)
-{
-    berth__release(timer);
 }
 
 void berth_timer_start(berth_timer *timer, uint64_t delay, uint64_t repeat)

@@ -49,8 +49,6 @@ size_t berth__timers_run(berth__timers *timers, uint64_t now);
 /* The earliest deadline: false if none is running. */
 bool berth__timers_next(const berth__timers *timers, uint64_t *ret_time);
 
-void berth__timer_destroy(berth_timer *timer);
-
 /* now + milliseconds, without running over. */
 uint64_t berth__after(uint64_t now, uint64_t milliseconds);
 
