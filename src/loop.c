@@ -18,7 +18,6 @@
 #include "process.h"
 #include "resolve.h"
 #include "server.h"
-#include "socket.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -470,29 +469,29 @@ static bool run_waiting_tasks(berth_loop *loop)
     return count > 0;
 }
 
-void berth__loop_flush_later(berth_loop *loop, berth_socket *socket)
+void berth__loop_flush_later(berth_loop *loop, berth__flush *flush)
 {
-    if (socket->flush_link != NULL)
+    if (flush->link != NULL)
         return;
-    socket->flush_next = NULL;
-    socket->flush_link = loop->flush_end;
-    *loop->flush_end = socket;
-    loop->flush_end = &socket->flush_next;
+    flush->next = NULL;
+    flush->link = loop->flush_end;
+    *loop->flush_end = flush;
+    loop->flush_end = &flush->next;
     loop->flush_count++;
     berth__loop_touch(loop);
 }
 
-void berth__loop_flush_not(berth_loop *loop, berth_socket *socket)
+void berth__loop_flush_not(berth_loop *loop, berth__flush *flush)
 {
-    if (socket->flush_link == NULL)
+    if (flush->link == NULL)
         return;
-    *socket->flush_link = socket->flush_next;
-    if (socket->flush_next != NULL)
-        socket->flush_next->flush_link = socket->flush_link;
+    *flush->link = flush->next;
+    if (flush->next != NULL)
+        flush->next->link = flush->link;
     else
-        loop->flush_end = socket->flush_link;
-    socket->flush_next = NULL;
-    socket->flush_link = NULL;
+        loop->flush_end = flush->link;
+    flush->next = NULL;
+    flush->link = NULL;
     loop->flush_count--;
 }
 
@@ -502,9 +501,9 @@ static bool flush_all(berth_loop *loop, bool whole)
 {
     size_t count = loop->flush_count;
     for (size_t done = 0; done < count && loop->flush != NULL && !loop->inherited;) {
-        berth_socket *socket = loop->flush;
-        berth__loop_flush_not(loop, socket);
-        berth__socket_settle(socket);
+        berth__flush *flush = loop->flush;
+        berth__loop_flush_not(loop, flush);
+        loop->settle(flush);
         if (is_late(loop, ++done) && !whole)
             break;
     }

@@ -33,10 +33,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct berth_socket;
 struct berth_server;
 
 typedef struct berth__task berth__task;
+
+/* The place of an object in the list of those with fresh output; embedded in it. */
+typedef struct berth__flush {
+    struct berth__flush *next;
+    struct berth__flush **link; /* NULL when it is not to be flushed */
+} berth__flush;
 
 /* One call of berth_loop_stop; at most one for each run on the stack. */
 typedef struct berth__stop {
@@ -82,10 +87,11 @@ struct berth_loop {
     berth_loop *next_loop; /* of the process */
     berth_loop **loop_link;
 
-    struct berth_socket *flush; /* sockets with fresh output, first to last */
-    struct berth_socket **flush_end;
+    berth__flush *flush; /* with fresh output, first to last */
+    berth__flush **flush_end;
     size_t flush_count;
-    struct berth__resolver *resolver;   /* made on first use */
+    void (*settle)(berth__flush *flush); /* flushes one, which has left the list */
+    struct berth__resolver *resolver;    /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
     uint32_t linger_time; /* milliseconds that freeing the loop waits for them */
@@ -182,11 +188,11 @@ void berth__loop_leave(berth_loop *loop);
  * broken. */
 bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int milliseconds);
 
-/* Puts a socket into the list of those to be flushed at the end of the turn. */
-void berth__loop_flush_later(berth_loop *loop, struct berth_socket *socket);
+/* Puts an object into the list of those to be flushed at the end of the turn, by loop->settle. */
+void berth__loop_flush_later(berth_loop *loop, berth__flush *flush);
 
 /* Takes it out again, if it is in it. */
-void berth__loop_flush_not(berth_loop *loop, struct berth_socket *socket);
+void berth__loop_flush_not(berth_loop *loop, berth__flush *flush);
 
 /* A new stream, or NULL when out of memory. It is given back by berth__loop_close_stream, or by
  * berth__loop_drop_stream if it has never been the backend's. */

@@ -225,11 +225,16 @@ static void renew(berth__object *object)
     if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
         stream->sending = false;
     if (berth__socket_unsent(socket))
-        berth__loop_flush_later(loop, socket);
+        berth__loop_flush_later(loop, &socket->flush);
 }
 
 static const berth__kind socket_kind = {
     .number = BERTH__KIND_SOCKET, .free = free_socket, .destroy = destroy, .renew = renew};
+
+static void settle(berth__flush *flush)
+{
+    berth__socket_settle((berth_socket *)((char *)flush - offsetof(berth_socket, flush)));
+}
 
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
 {
@@ -238,6 +243,7 @@ berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
         return NULL;
     socket->connect_timeout = BERTH_DEFAULT_CONNECT_TIMEOUT;
     socket->close_timeout = BERTH_DEFAULT_CLOSE_TIMEOUT;
+    loop->settle = settle;
     berth__object_init(&socket->object, &socket_kind, loop, list);
     return socket;
 }
@@ -326,7 +332,7 @@ void berth_socket_free(berth_socket *socket)
         if (socket->pending) /* again, by a handler */
             berth__server_drop_pending(socket->server, socket);
         berth__socket_drop_input(socket);
-        berth__loop_flush_not(socket->object.loop, socket);
+        berth__loop_flush_not(socket->object.loop, &socket->flush);
         report_end(socket);
         berth__discard(&socket->object);
     }
@@ -353,7 +359,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach(&socket->output);
     berth__chain_clear(&socket->output, &loop->pool);
-    berth__loop_flush_not(loop, socket);
+    berth__loop_flush_not(loop, &socket->flush);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
     if ((socket->flushed || socket->taken) && stream != NULL && stream->ready.result > 0)

@@ -74,8 +74,7 @@ struct berth_socket {
     struct berth__guard *guard; /* its limits; NULL if it never had one */
     berth_server *server;       /* that counts this connection, or has it in its queue; else NULL */
     berth_socket *pending_next;
-    berth_socket *flush_next;
-    berth_socket **flush_link; /* NULL when it is not to be flushed */
+    berth__flush flush;
     berth__chain input;
     berth__chain output;
     uint32_t read_limit;      /* 0: none */
@@ -146,8 +145,8 @@ void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 /* Counts an end. Only the thread that the counter belongs to writes to it; others may read. */
 void berth__socket_count_end(atomic_size_t *ended);
 
-/* What a turn does with a socket in the flush list: announces an end that was held back, or sends,
- * and announces the result of a send that has ended at once. */
+/* What a turn does with a socket that is to be flushed: announces an end that was held back, or
+ * sends, and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);
 
 /* Whether there is output that berth__socket_settle would send or announce. */

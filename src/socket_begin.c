@@ -307,7 +307,7 @@ void berth__socket_connected(berth_socket *socket)
     if (socket->endings != endings)
         return;
     if (socket->output.first != NULL || socket->overflowed)
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     if (socket->leaving)
         berth_socket_disconnect_from_host(socket);
     else if (socket->shut && socket->output.first == NULL)

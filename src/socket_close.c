@@ -89,7 +89,7 @@ static bool start_limit(berth_socket *socket)
 void berth__socket_send_rest(berth_socket *socket)
 {
     if (!socket->stream->sending)
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     if (socket->output.first == NULL)
         return; /* the kernel has it all, and only the announcement is left */
     /* The kernel's buffer of a connection that has sent nothing is empty and takes a part of the

@@ -83,7 +83,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
         return;
     berth__enter(&socket->object);
     berth__pool *pool = &socket->object.loop->pool;
-    bool listed = socket->flush_link != NULL;
+    bool listed = socket->flush.link != NULL;
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
     bool whole = berth__chain_end_loan(&socket->input, pool);
     if (whole) {
@@ -100,8 +100,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
         berth__socket_end_by_hole(socket);
     /* What the handler has written goes now, while its bytes are in the cache; not if others have
      * written too, and may go on: all that goes out together. */
-    if (!listed && socket->flush_link != NULL) {
-        berth__loop_flush_not(socket->object.loop, socket);
+    if (!listed && socket->flush.link != NULL) {
+        berth__loop_flush_not(socket->object.loop, &socket->flush);
         berth__socket_settle(socket);
     }
     berth__leave(&socket->object);
@@ -177,7 +177,7 @@ static void receive_ended(berth__stream *stream, int error)
     if (socket->pending || (socket->awaited && socket->received)) {
         socket->end_held = true;
         if (!socket->pending)
-            berth__loop_flush_later(socket->object.loop, socket);
+            berth__loop_flush_later(socket->object.loop, &socket->flush);
         return;
     }
     berth__enter(&socket->object);
@@ -188,7 +188,7 @@ static void receive_ended(berth__stream *stream, int error)
 void berth__socket_taken(berth_socket *socket)
 {
     if (socket->end_held)
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     else
         berth__socket_pace(socket);
 }
@@ -490,7 +490,7 @@ static void go_on(berth_socket *socket)
     if (socket->output.first != NULL && closing)
         berth__socket_send_rest(socket);
     else if (socket->output.first != NULL && !socket->stream->sending)
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     else if (berth__socket_has_output(socket))
         return; /* it is in flight, or in the list to be announced */
     else if (closing)
@@ -659,7 +659,7 @@ BERTH__RARE static void offer_output(berth_socket *socket)
             berth__chain_consume(&socket->output, &loop->pool, taken);
     }
     if (socket->taken || socket->flushed)
-        berth__loop_flush_later(loop, socket);
+        berth__loop_flush_later(loop, &socket->flush);
 }
 
 /* Gives the kernel what it takes of a long write, or of one that is beyond the limit of output
@@ -677,7 +677,7 @@ static size_t write_first(berth_socket *socket, const void *data, size_t size)
 static ptrdiff_t overflow(berth_socket *socket)
 {
     socket->overflowed = true;
-    berth__loop_flush_later(socket->object.loop, socket);
+    berth__loop_flush_later(socket->object.loop, &socket->flush);
     berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
                             BERTH__ATTEMPT_KEEP);
     return -1;
@@ -713,7 +713,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
     size = done + left;
     bool told_later = size > 0 || socket->flushed;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
-        berth__loop_flush_later(loop, socket);
+        berth__loop_flush_later(loop, &socket->flush);
     return size > 0 ? (ptrdiff_t)size : -1;
 }
 
@@ -733,7 +733,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
         return write_carefully(socket, data, size);
     if (!socket->stream->sending)
-        berth__loop_flush_later(loop, socket);
+        berth__loop_flush_later(loop, &socket->flush);
     return (ptrdiff_t)size;
 }
 
@@ -760,7 +760,7 @@ bool berth_socket_flush(berth_socket *socket)
         return false;
     offer_output(socket);
     if (!socket->stream->sending) /* handlers are called from the list, and the rest goes from it */
-        berth__loop_flush_later(socket->object.loop, socket);
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     berth__loop_submit(socket->object.loop);
     berth__loop_touch(socket->object.loop);
     return true;

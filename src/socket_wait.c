@@ -135,8 +135,8 @@ static bool leave(berth_socket *socket, marks outer, bool result)
     socket->received = socket->received || outer.received;
     socket->sent = socket->sent || outer.sent;
     if (socket->end_held && !socket->awaited && !socket->object.freed)
-        berth__loop_flush_later(loop, socket); /* for the next wait or turn */
-    loop->depth++;                             /* else the loop might be freed twice, by both */
+        berth__loop_flush_later(loop, &socket->flush); /* for the next wait or turn */
+    loop->depth++; /* else the loop might be freed twice, by both */
     bool alive = berth__leave(&socket->object);
     loop->depth--;
     berth__loop_leave(loop);
