@@ -17,7 +17,6 @@
 #include "memory.h"
 #include "process.h"
 #include "resolve.h"
-#include "server.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -100,8 +99,7 @@ bool berth__loop_is_copy(const berth_loop *loop)
 
 static void on_descriptor_closed(void *core)
 {
-    berth_loop *loop = core;
-    berth__server_retry_starved(loop);
+    berth__retry_starving(core);
 }
 
 static bool make_backend(berth_loop *loop, const char *name)

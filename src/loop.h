@@ -33,8 +33,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct berth_server;
-
 typedef struct berth__task berth__task;
 
 /* The place of an object in the list of those with fresh output; embedded in it. */
@@ -98,10 +96,10 @@ struct berth_loop {
     berth__parting *partings;
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */
-    struct berth_server *starved; /* servers that had no descriptor left */
-    size_t live;                  /* streams and listeners that have not been closed yet */
-    size_t guarded;               /* sockets with a guard */
-    uint64_t time; /* when the kernel was asked last, while there are such; see guard.h */
+    berth__starving *starving;
+    size_t live;    /* streams and listeners that have not been closed yet */
+    size_t guarded; /* sockets with a guard */
+    uint64_t time;  /* when the kernel was asked last, while there are such; see guard.h */
     berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;

@@ -95,3 +95,37 @@ void berth__objects_renew(berth__object *list)
             kind_of(object)->renew(object);
     }
 }
+
+/* ---- those that lack a descriptor ------------------------------------------------------------ */
+
+void berth__starve(berth_loop *loop, berth__starving *starving)
+{
+    starving->next = loop->starving;
+    starving->link = &loop->starving;
+    if (starving->next != NULL)
+        starving->next->link = &starving->next;
+    loop->starving = starving;
+}
+
+void berth__starve_not(berth__starving *starving)
+{
+    if (starving->link == NULL)
+        return;
+    *starving->link = starving->next;
+    if (starving->next != NULL)
+        starving->next->link = starving->link;
+    starving->link = NULL;
+}
+
+void berth__retry_starving(berth_loop *loop)
+{
+    berth__starving *first = loop->starving;
+    loop->starving = NULL;
+    if (first != NULL)
+        first->link = &first;
+    while (first != NULL) {
+        berth__starving *starving = first;
+        berth__starve_not(starving);
+        starving->retry(starving);
+    }
+}

@@ -71,6 +71,20 @@ void berth__collect(berth_loop *loop);
 void berth__objects_free(berth__object **list);
 void berth__objects_renew(berth__object *list);
 
+/* The place of an object among those that lack a descriptor or memory; embedded in it. */
+typedef struct berth__starving {
+    struct berth__starving *next;
+    struct berth__starving **link;                   /* NULL: it is not among them */
+    void (*retry)(struct berth__starving *starving); /* has left them: some was given back */
+} berth__starving;
+
+/* Has an object retry when a descriptor of its loop is closed, or not. */
+void berth__starve(berth_loop *loop, berth__starving *starving);
+void berth__starve_not(berth__starving *starving);
+
+/* Has all of them retry, each once: one that still cannot go on is among them again. */
+void berth__retry_starving(berth_loop *loop);
+
 /* One of those handlers, or NULL if the slot is empty or was not known to the program when it was
  * compiled. */
 #define BERTH__SLOT(pointer, size, type, slot) \

@@ -72,8 +72,7 @@ struct berth_server {
     int spare;              /* a descriptor kept for shedding; -1: none */
     int arriving;           /* the descriptor at hand while nobody has taken it; -1 */
     int lack;               /* through a proxy, the errno for which it is starved */
-    berth_server *starved_next;  /* among the loop's servers that lack a descriptor or memory */
-    berth_server **starved_link; /* NULL: not among them */
+    berth__starving starving; /* while it lacks a descriptor or memory */
 
     berth_accept_limits limits;
     berth_connection_limits connection_limits;
@@ -90,9 +89,6 @@ struct berth_server {
 /* Takes a socket out of the queue, wherever it stands; the second counts it as dropped. */
 void berth__server_forget(berth_server *server, berth_socket *socket);
 void berth__server_drop_pending(berth_server *server, berth_socket *socket);
-
-/* A descriptor was closed somewhere in this loop: servers that lacked one try again at once. */
-void berth__server_retry_starved(struct berth_loop *loop);
 
 /* Between the server's files: */
 

@@ -58,13 +58,8 @@ static void starve(berth_server *server, int error)
     berth_loop *loop = server->object.loop;
     berth__server_end_starving(server);
     server->starved = true;
-    if (berth__is_exhaustion(error)) {
-        server->starved_next = loop->starved;
-        server->starved_link = &loop->starved;
-        if (loop->starved != NULL)
-            loop->starved->starved_link = &server->starved_next;
-        loop->starved = server;
-    }
+    if (berth__is_exhaustion(error))
+        berth__starve(loop, &server->starving);
     berth__deadline_start(&loop->timers, &server->retry,
                           berth__after(berth__loop_clock(loop), server->backoff));
     server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
@@ -111,27 +106,16 @@ void berth__server_end_starving(berth_server *server)
     if (!server->starved)
         return;
     server->starved = false;
-    if (server->starved_link != NULL) {
-        *server->starved_link = server->starved_next;
-        if (server->starved_next != NULL)
-            server->starved_next->starved_link = server->starved_link;
-        server->starved_link = NULL;
-    }
+    berth__starve_not(&server->starving);
     berth__deadline_stop(&server->object.loop->timers, &server->retry);
 }
 
-/* Each once: one that still cannot go on is among them again. */
-void berth__server_retry_starved(berth_loop *loop)
+/* A descriptor was closed somewhere in this loop. */
+static void descriptor_closed(berth__starving *starving)
 {
-    berth_server *first = loop->starved;
-    loop->starved = NULL;
-    if (first != NULL)
-        first->starved_link = &first;
-    while (first != NULL) {
-        berth_server *server = first;
-        berth__server_end_starving(server);
-        berth__server_pace(server);
-    }
+    berth_server *server = (berth_server *)((char *)starving - offsetof(berth_server, starving));
+    berth__server_end_starving(server);
+    berth__server_pace(server);
 }
 
 void berth__server_announce_error(berth_server *server)
@@ -220,6 +204,7 @@ static void accept_failed(berth__listener *listener, int error)
 void berth__server_init_accepting(berth_server *server)
 {
     server->retry.expired = retry;
+    server->starving.retry = descriptor_closed;
     server->backoff = FIRST_BACKOFF;
 }
 
