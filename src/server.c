@@ -317,6 +317,27 @@ void berth_server_close(berth_server *server)
     berth__leave(&server->object);
 }
 
+bool berth_server_drop_copies(berth_server *server)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.freed)
+        return false;
+    if (!server->object.loop->inherited || server->object.loop->abandoned) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION,
+                                "cannot drop copies of connections: they are copies only after "
+                                "fork, in the thread's child, until berth_loop_after_fork is "
+                                "called");
+        return false;
+    }
+    berth__enter(&server->object);
+    berth__server_drop_guests(server);
+    while (server->pending != NULL)
+        berth_socket_free(server->pending);
+    berth__server_pace(server); /* there is room again, for when the loop is taken over */
+    berth__leave(&server->object);
+    return true;
+}
+
 /* ---- questions and settings ------------------------------------------------------------------ */
 
 bool berth_server_is_listening(const berth_server *server)

@@ -112,11 +112,12 @@ BERTH_API berth_loop *berth_loop_current(void);
  *
  * A listener may be shared: each process that has made the loop its own accepts from it. A
  * connection must go on in one process only: what the child is not to have it frees before this
- * call, while that is only a copy; and what the child takes over the parent gives up with
- * berth_socket_release, since its own end would be the connection's. Input
- * that was received and output that was written before the fork goes on in the child, whether or
- * not the kernel has taken it yet. Timers go on, also those that have become due. Names that are
- * being looked up may take some seconds longer. berth_loop_descriptor has another descriptor.
+ * call, while that is only a copy (berth_server_drop_copies for those that wait in a server); and
+ * what the child takes over the parent gives up with berth_socket_release, since its own end would
+ * be the connection's. Input that was received and output that was written before the fork goes on
+ * in the child, whether or not the kernel has taken it yet. Timers go on, also those that have
+ * become due. Names that are being looked up may take some seconds longer. berth_loop_descriptor
+ * has another descriptor.
  *
  * To be called in the child, on the thread that has forked, which must be the loop's; in a handler
  * too. Tasks posted before the fork run in both processes. Fork in a signal handler is not provided

@@ -142,6 +142,19 @@ BERTH_API bool berth_server_listen(berth_server *server, berth_address address, 
  */
 BERTH_API void berth_server_close(berth_server *server);
 
+/**
+ * In a child of fork, before berth_loop_after_fork: closes the child's copies of all connections
+ * that nobody has taken yet, those in the queue and those whose PROXY header is awaited. The server
+ * goes on listening. They stay the parent's, whose peers notice nothing; no handler is called. For
+ * processes that share a listener: what both would read, neither could serve. They count as
+ * `dropped` in the child's statistics. To be called on the thread that has forked.
+ *
+ * @return false elsewhere, with class OPERATION and text, and nothing is closed: once the loop is
+ *         this process's own it cannot know which connections are copies, and closing another would
+ *         lose it
+ */
+BERTH_API bool berth_server_drop_copies(berth_server *server);
+
 /** Whether the server listens. */
 BERTH_API bool berth_server_is_listening(const berth_server *server);
 

@@ -38,7 +38,8 @@ typedef struct berth_server_counts {
     uint64_t rejected_shed;    /**< out of descriptors, with berth_accept_limits.shed */
     uint64_t failed;           /**< closed for want of memory, or as they were no connections */
     uint64_t dropped;          /**< left the queue by berth_server_close or berth_socket_free, or
-                                    awaited their header until berth_server_close */
+                                    awaited their header until berth_server_close; or were
+                                    given up by berth_server_drop_copies */
     uint64_t closed_pending;   /**< of the following, those that were in the queue */
 
     uint64_t closed_first_byte; /**< connections ended by berth_connection_limits.first_byte */

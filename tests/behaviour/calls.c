@@ -165,6 +165,12 @@ CALL(berth_server_close)
     ck_assert(stage.server == NULL || !berth_server_is_listening(stage.server));
 }
 
+CALL(berth_server_drop_copies)
+{
+    if (berth_server_drop_copies(stage.server))
+        ck_assert(!berth_server_base_has_pending_connections(stage.server));
+}
+
 CALL(berth_server_is_listening)
 {
     bool listens = berth_server_is_listening(stage.server);

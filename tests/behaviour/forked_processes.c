@@ -470,6 +470,84 @@ CASE(child_notices_a_reset_behind_an_end, "reliability 23",
     end_child(child);
 }
 
+/* ---- connections that wait in a server ---------------------------------------------------------
+ */
+
+#define HEADER "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n"
+
+static size_t awaited(void)
+{
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    scene_assert_balance(&counts);
+    return counts.awaiting_header;
+}
+
+static void drop_and_serve(void)
+{
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    uint64_t before = counts.dropped;
+    berth_socket_free(actor->socket);
+    MUST(berth_server_drop_copies(host->server));
+    MUST(berth_server_drop_copies(host->server)); /* again does nothing */
+    berth_server_statistics(host->server, &counts);
+    MUST(counts.pending == 0 && awaited() == 0 && counts.dropped == before + 2);
+    MUST(!berth_server_has_pending_connections(host->server));
+    MUST(berth_server_is_listening(host->server));
+    MUST(berth_loop_after_fork(world_loop()));
+    MUST(!berth_server_drop_copies(host->server));
+    MUST(berth_server_error(host->server) == BERTH_ERROR_OPERATION);
+    host->takes = true;
+    UNTIL(host->count == 1);
+    host->taken[0]->on_ready_read = echo;
+    UNTIL(host->taken[0]->disconnects == 1);
+    berth_loop_free(world_loop());
+}
+
+CASE(child_drops_copies_of_waiting_connections, "reliability 23 PROXY header",
+     "the parent serves them, pending or without their header; the child has the listener")
+{
+    set_up();
+    berth_subnet loopback;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &loopback));
+    int queued = dial(host->port);
+    UNTIL(berth_server_has_pending_connections(host->server));
+    berth_server_set_max_pending_connections(host->server, 2); /* which the two reach */
+    ck_assert(berth_server_set_proxy_protocol(host->server, &loopback, 1, 0));
+    int guest = dial(host->port);
+    UNTIL(awaited() == 1);
+    ck_assert(!berth_server_drop_copies(host->server));
+    ck_assert(names_fork(berth_server_error_string(host->server)));
+    ck_assert_uint_eq(awaited(), 1);
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(queued);
+        close(guest);
+        drop_and_serve();
+        _exit(0);
+    }
+    int fresh = dial(host->port); /* the child's, since the parent does not turn its loop */
+    say(fresh, HEADER);
+    usleep(50000); /* until it is taken */
+    say(fresh, "new");
+    ck_assert(hears(fresh, "new"));
+    close(fresh);
+    end_child(child);
+    struct actor *first = host_take_actor(host, "s");
+    say(queued, "queued");
+    UNTIL(actor_has(first, "queued"));
+    say(guest, HEADER "guest");
+    struct actor *second = host_take_actor(host, "s");
+    UNTIL(actor_has(second, "guest"));
+    ck_assert_uint_eq(awaited(), 0);
+    ck_assert(berth_server_set_proxy_protocol(host->server, NULL, 0, 0));
+    close(queued);
+    close(guest);
+    UNTIL(first->disconnects == 1 && second->disconnects == 1);
+    assert_undisturbed();
+}
+
 /* ---- inside handlers ---------------------------------------------------------------------------
  */
 
