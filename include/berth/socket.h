@@ -553,9 +553,9 @@ BERTH_API void berth_socket_shutdown_send(berth_socket *socket);
  * The last bytes arrive. The peer is shown the end at once, before `disconnected` is called and
  * whoever else holds a copy of the descriptor; one that has ended its own direction and of whose
  * connection nobody has a copy, when the handlers have returned: inside the call too, but in a
- * handler it may be at the end of the turn. Behind the program's back the loop then keeps the
- * descriptor, if the peer has spoken and may speak on, or has no room yet for all output, and
- * throws away what comes: since a word of the peer that finds the connection closed is answered
+ * handler of the loop it may be when the loop waits next. Behind the program's back the loop then
+ * keeps the descriptor, if the peer has spoken and may speak on, or has no room yet for all output,
+ * and throws away what comes: since a word of the peer that finds the connection closed is answered
  * with a reset, which destroys what has not left. That ends with the peer's own end; or after 2
  * seconds in which it has acknowledged nothing, a minute in all, or 1 MiB thrown away. A peer that
  * is slower than that and speaks after it loses what it has not got by then; and so does one that

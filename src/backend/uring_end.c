@@ -5,8 +5,8 @@
  * the descriptor; it then prepares the end of what is in flight and the close of the descriptor,
  * which go in one submission. Where that close is all the end there is (BERTH__CLOSE_COPY, of a
  * connection of which nobody has a copy), the peer sees it with that submission; the core asks for
- * one at once outside of a turn, and a turn ends with one. `closed` comes when the kernel has let
- * go of the record, which is at once if nothing was in flight.
+ * one at once outside of turns, and in a turn it comes with the next wait. `closed` comes when the
+ * kernel has let go of the record, which is at once if nothing was in flight.
  *
  * Giving a descriptor away is the same without the end; what the ring has received must not be
  * lost, so the end of the receive is waited for inside the call.
