@@ -1,11 +1,12 @@
 /*
  * The backend on the simulated kernel: the third implementation of backend.h, for tests only.
  *
- * Whatever one side does is visible for the other at once; what takes time is the report. `wait`
- * looks through all descriptors, gives each condition that has come true (readable, writable,
- * acceptable, connected, closed) a random delay below max_delay, puts those that are due into the
- * ready list in a random order, and otherwise moves the virtual clock to the next one that is due,
- * or to the end of the time-out. Nothing ever sleeps, and one seed gives one course of events.
+ * Bytes and ends take their time to the other side (sim_transport.c), and so does their report.
+ * `wait` looks through all descriptors, gives each condition that has come true (readable,
+ * writable, acceptable, connected, closed) a random delay below max_delay, puts those that are due
+ * into the ready list in a random order, and otherwise lets time pass until the next one is due, or
+ * bytes move, or a peer acts (berth__sim_on_passing), or to the end of the time-out. Nothing ever
+ * sleeps, and one seed gives one course of events.
  *
  * An endless wait in which nothing can happen would hang a test: it gives other threads a moment of
  * real time to call wake (settings.patience), then returns EDEADLK.
@@ -242,7 +243,7 @@ static void take_place(berth__sim_end *end, berth__sim_end *bound)
     end->local_address = bound->local_address;
     if (bound->local_port != 0)
         end->local_port = bound->local_port;
-    memcpy(end->options, bound->options, sizeof end->options);
+    berth__kernel_copy_options(end, bound);
     if (end->other != NULL) {
         end->other->peer_address = bound->local_address;
         end->other->peer_port = end->local_port;
@@ -301,7 +302,8 @@ static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
         kernel->send_failures--;
         return -kernel->send_error;
     }
-    return berth__kernel_write(stream->own.connection, stream->data, stream->size);
+    berth__sim_end *end = stream->own.connection;
+    return berth__kernel_write(end, stream->data, stream->size, end->more);
 }
 
 /* Moves the send in flight on. Returns whether it has ended. */
@@ -322,14 +324,15 @@ static bool advance_send(berth__kernel *kernel, berth__stream *stream)
 static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const void *data,
                           size_t size, berth__send_hint hint)
 {
-    (void)hint;
     berth__kernel *kernel = kernel_of(backend);
+    berth__sim_end *end = stream->own.connection;
     assert(!stream->sending && !stream->closing && size > 0);
     berth__kernel_operate(kernel);
     stream->sending = true;
     stream->data = data;
     stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
-    ((berth__sim_end *)stream->own.connection)->checksum = checksum(stream->data, stream->size);
+    end->checksum = checksum(stream->data, stream->size);
+    end->more = hint == BERTH__SEND_MORE;
     /* Half of the backends send in this call, half when the loop waits: with a seed, chance
      * decides. */
     if (kernel->settings.seed != 0 && berth__kernel_chance(kernel, 2) == 0)
@@ -347,9 +350,7 @@ static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
     assert(!stream->sending);
     if (stream->closing || end == NULL || end->dead || end->error != 0)
         return ENOTCONN;
-    end->output_ended = true;
-    if (end->other != NULL)
-        end->other->input_ended = true;
+    berth__kernel_end_output(end);
     return 0;
 }
 
@@ -403,7 +404,7 @@ static int sim_release(berth__backend *backend, berth__stream *stream, berth__ch
 static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budget)
 {
     berth__sim_end *end = stream->own.connection;
-    size_t most = berth__stream_room(stream, end->size < budget ? end->size : budget);
+    size_t most = berth__stream_room(stream, end->input.size < budget ? end->input.size : budget);
     size_t size = berth__kernel_portion(kernel, most);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);
@@ -421,9 +422,9 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
     unsigned calls = BERTH__RECEIVE_CALLS;
     while (!frame->gone && stream->receiving && budget > 0) {
         berth__sim_end *end = stream->own.connection;
-        if (end->size > 0 && calls-- == 0)
+        if (end->input.size > 0 && calls-- == 0)
             break;
-        if (end->size > 0) {
+        if (end->input.size > 0) {
             budget -= deliver(kernel, stream, budget);
             continue;
         }
@@ -432,7 +433,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
         stream->receiving = false;
         stream->ended = true;
         berth__kernel_handle(kernel);
-        stream->error = (int16_t)berth__kernel_take_error(end);
+        stream->error = (int16_t)berth__kernel_end_of_input(end);
         stream->events->receive_ended(stream, stream->error);
         return;
     }
@@ -445,10 +446,10 @@ static void run_broken(berth__kernel *kernel, berth__stream *stream)
 {
     if (stream->error != 0)
         return;
-    stream->error = (int16_t)berth__kernel_take_error(stream->own.connection);
-    if (stream->error == 0)
+    if (berth__kernel_take_error(stream->own.connection) == 0)
         return;
     berth__kernel_handle(kernel);
+    stream->error = ECONNRESET; /* which the kernel calls EPIPE once the input has ended */
     stream->events->receive_ended(stream, stream->error);
 }
 
@@ -531,15 +532,12 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
                                  !(pending & BERTH__READY_CONNECTED),
                              earliest))
         bits |= BERTH__READY_CONNECTED;
-    if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT],
-                             !connecting && stream->receiving && berth__kernel_readable(end) &&
-                                 !(pending & BERTH__READY_RECEIVE),
-                             earliest))
-        bits |= BERTH__READY_RECEIVE;
-    bool broken = stream->ended && stream->error == 0 && end->error != 0;
-    if (broken &&
-        berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], !(pending & READY_BROKEN), earliest))
-        bits |= READY_BROKEN;
+    bool input = !connecting && stream->receiving && berth__kernel_readable(end) &&
+                 !(pending & BERTH__READY_RECEIVE);
+    bool broken =
+        stream->ended && stream->error == 0 && end->error != 0 && !(pending & READY_BROKEN);
+    if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], input || broken, earliest))
+        bits |= input ? BERTH__READY_RECEIVE : READY_BROKEN;
     if (berth__kernel_is_due(kernel, &entry->due[DUE_SEND],
                              !connecting && stream->sending && berth__kernel_writable(end) &&
                                  !(pending & BERTH__READY_SENT),
@@ -571,11 +569,13 @@ static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uin
     }
 }
 
-/* Puts what is due into the ready list. Returns whether there was anything. */
+/* Puts what is due into the ready list. Returns whether there was anything; notes in
+ * *earliest when the next will be. */
 static bool collect(berth__kernel *kernel, uint64_t *earliest)
 {
     kernel->candidate_count = 0;
-    *earliest = NEVER;
+    *earliest = kernel->passes_next;
+    berth__kernel_move(kernel, earliest);
     berth__kernel_look_at_attempts(kernel, earliest);
     for (size_t i = 0; i < kernel->entry_count; i++)
         look_at_entry(kernel, &kernel->entries[i], earliest);
@@ -749,7 +749,7 @@ static void sim_destroy(berth__backend *backend)
     while (kernel->ports != NULL)
         berth__kernel_close_port(kernel, kernel->ports);
     while (kernel->ends != NULL)
-        berth__kernel_close_end(kernel->ends, false);
+        berth__kernel_free_end(kernel->ends);
     for (berth__kernel **link = &newest; *link != NULL; link = &(*link)->older) {
         if (*link != kernel)
             continue;
@@ -833,6 +833,7 @@ berth__backend *berth__sim_new(berth__pool *pool, char *ret_reason, size_t size)
     kernel->backend.operations = &sim_operations;
     kernel->backend.pool = pool;
     kernel->now = BEGINNING;
+    kernel->passes_next = NEVER;
     berth__ready_list_init(&kernel->backend.ready);
     derive_settings(kernel);
     kernel->older = newest;

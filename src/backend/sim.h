@@ -20,15 +20,23 @@ typedef struct berth__sim_settings {
                       Set by berth__sim_set_seed */
     size_t
         max_transfer; /* most bytes that one receive or send moves, at random from 1; 0: no limit */
-    size_t buffer_size;        /* bytes under way in one direction */
+    size_t buffer_size;        /* bytes that an end keeps for its owner, and as many of its output;
+                                  unless the options of a socket say otherwise */
     unsigned descriptor_limit; /* most simulated descriptors; UINT_MAX: no limit */
-    uint64_t max_delay;        /* nanoseconds from an event to its report, at random from 0 */
+    uint64_t max_delay;        /* nanoseconds from an event to its report, and from a portion of
+                                  output to the next, at random from 0. 0: output moves at once */
     uint64_t call_cost;        /* most nanoseconds that an operation takes, at random from 0 */
     uint64_t handler_cost;     /* the same of an event that is called: seldom so long */
     unsigned accept_noise;     /* one accept of so many fails for one connection; 0: none */
     int patience; /* real milliseconds that an endless wait in which nothing can happen gives other
                      threads to wake it */
 } berth__sim_settings;
+
+/* Called whenever virtual time passes, between turns and in the middle of one: what peers do by
+ * themselves then. It may do all that peers can (below), but call nothing of the library. `now` and
+ * the result are in nanoseconds of the virtual clock; the result is when it wants to be called
+ * next, at the latest: a wait that sleeps wakes then, and goes on. UINT64_MAX: any time will do. */
+typedef uint64_t berth__sim_passes(void *user, uint64_t now);
 
 /* One end of a simulated connection. Those of tests ("peers") have no descriptor. */
 typedef struct berth__sim_end berth__sim_end;
@@ -50,6 +58,8 @@ unsigned berth__sim_barren_waits(berth__backend *backend);
 /* Descriptors that are open now, and the virtual time moved on. */
 unsigned berth__sim_open_descriptors(berth__backend *backend);
 void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds);
+/* NULL for none. */
+void berth__sim_on_passing(berth__backend *backend, berth__sim_passes *passes, void *user);
 
 /* Moves it on by what a handler takes, if that takes some. */
 void berth__sim_work(berth__backend *backend);
@@ -90,12 +100,17 @@ unsigned berth__sim_whole_sends(const berth__sim_end *end);
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size);
 ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size);
 
+/* Bytes that it has sent, and the other end's kernel has not got. */
+size_t berth__sim_under_way(const berth__sim_end *end);
+
 uint16_t berth__sim_port(const berth__sim_end *end); /* its own */
 /* The other one's, also after a reset, when the name cannot be asked for any more. */
 uint16_t berth__sim_peer_port(const berth__sim_end *end);
 void berth__sim_shutdown(berth__sim_end *end); /* ends its sending direction */
-void berth__sim_close(berth__sim_end *end); /* a reset if input is left unread, as in the kernel */
-void berth__sim_reset(berth__sim_end *end); /* always a reset; both free the end */
+/* Both give the end up. The first is a reset if input is left unread, as in the kernel; else what
+ * was sent goes on to the other side, and the end behind it. The second is always a reset. */
+void berth__sim_close(berth__sim_end *end);
+void berth__sim_reset(berth__sim_end *end);
 
 /* A listener of the test's side, for library sockets to connect to. Returns an errno; port 0
  * chooses one. */

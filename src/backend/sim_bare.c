@@ -14,13 +14,6 @@
 
 #include "system.h"
 
-void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value)
-{
-    bool doubled =
-        which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE;
-    end->options[which] = doubled ? 2 * value : value;
-}
-
 void berth__kernel_set_options(berth__sim_end *end, const berth__options *options)
 {
     for (unsigned which = 0; options != NULL && which < BERTH__OPTIONS; which++) {
@@ -64,30 +57,30 @@ ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, s
     berth__sim_end *end = end_of(backend, descriptor);
     if (end == NULL)
         return -EBADF;
-    if (end->size == 0)
-        return berth__kernel_readable(end) ? -berth__kernel_take_error(end) : -EAGAIN;
-    size_t count = size < end->size ? size : end->size;
+    if (end->input.size == 0)
+        return berth__kernel_readable(end) ? -berth__kernel_end_of_input(end) : -EAGAIN;
+    size_t count = size < end->input.size ? size : end->input.size;
     if (!keep) {
         count = berth__kernel_portion(kernel_of(backend), count);
         berth__kernel_get(end, data, count);
         return (ptrdiff_t)count;
     }
-    for (size_t i = 0; i < count; i++)
-        ((uint8_t *)data)[i] = end->bytes[(end->start + i) % end->capacity];
+    berth__kernel_look(end, data, count);
     return (ptrdiff_t)count;
 }
 
 ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size)
 {
     berth__sim_end *end = end_of(backend, descriptor);
-    return end != NULL ? berth__kernel_write(end, data, size) : -EBADF;
+    return end != NULL ? berth__kernel_write(end, data, size, false) : -EBADF;
 }
 
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
     if (!(stream->ready.pending & BERTH__READY_SENT)) {
-        ptrdiff_t result = berth__kernel_write(stream->own.connection, stream->data, stream->size);
+        berth__sim_end *end = stream->own.connection;
+        ptrdiff_t result = berth__kernel_write(end, stream->data, stream->size, end->more);
         if (result == -EAGAIN)
             return 0;
         stream->ready.result = (int32_t)result;
@@ -123,14 +116,7 @@ int berth__sim_name_of(berth__backend *backend, int descriptor, berth__side side
     return 0;
 }
 
-bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    const berth__sim_end *end = stream->own.connection;
-    return end != NULL && end->size > 0;
-}
-
-/* Options are kept and have no effect, except that the kernel doubles the sizes of its buffers. */
+/* Options are kept; those of buffers and of lingering have their effect. */
 int berth__sim_option(berth__backend *backend, int descriptor, berth_socket_option which,
                       int *value, bool set)
 {
@@ -147,19 +133,4 @@ int berth__sim_option(berth__backend *backend, int descriptor, berth_socket_opti
     else
         *value = end->options[which];
     return 0;
-}
-
-/* What was sent is the other end's at once. */
-size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    (void)stream;
-    return 0;
-}
-
-bool berth__sim_has_unsent(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    (void)stream;
-    return false;
 }

@@ -21,7 +21,7 @@ static void greet(berth__sim_end *far, const berth__kernel_port *port)
 {
     for (size_t sent = 0; sent < port->greeting_size;) {
         ptrdiff_t some =
-            berth__kernel_write(far, port->greeting + sent, port->greeting_size - sent);
+            berth__kernel_write(far, port->greeting + sent, port->greeting_size - sent, false);
         if (some <= 0)
             break;
         sent += (size_t)some;
@@ -38,11 +38,11 @@ static void establish(berth__sim_end *near, berth__kernel_port *port)
     far->peer_address = near->local_address;
     far->peer_port = near->local_port;
     far->established = near->established = true;
-    far->input_ended = near->output_ended;
     near->retry_at = 0;
     near->kernel->attempts--;
     berth__kernel_enqueue(port, far);
     greet(far, port);
+    berth__kernel_push(near); /* its end may have been before */
 }
 
 static void fail(berth__sim_end *near, int error)

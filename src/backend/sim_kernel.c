@@ -1,10 +1,10 @@
 /*
  * Descriptors, ports and connections of the simulated kernel, and the test's hand in them (sim.h).
  *
- * Everything here acts at once; when the library hears of it is the matter of sim.c. The rules are
- * those of Linux as far as the library can tell: the lowest free descriptor, conflicts of ports by
- * family and wildcard, backlog + 1 established connections a listener, bytes readable before a
- * reset is reported, a pending error reported once, EPIPE after it.
+ * Everything here acts at once; how bytes and ends get to the other side is the matter of
+ * sim_transport.c, and when the library hears of it that of sim.c. The rules are those of Linux as
+ * far as the library can tell: the lowest free descriptor, conflicts of ports by family and
+ * wildcard, backlog + 1 established connections a listener.
  *
  * The memory comes from the C library, not from the library's allocator: a real kernel does not
  * fail because the process's n-th allocation does. Where even the machine has none left the program
@@ -119,31 +119,6 @@ int berth__kernel_not_ours(int descriptor)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-berth__sim_end *berth__kernel_new_end(berth__kernel *kernel)
-{
-    berth__sim_end *end = berth__kernel_must(calloc(1, sizeof *end));
-    end->kernel = kernel;
-    end->capacity = kernel->settings.buffer_size;
-    end->options[BERTH_OPTION_LINGER] = -1;
-    end->options[BERTH_OPTION_SEND_BUFFER_SIZE] = (int)end->capacity;
-    end->options[BERTH_OPTION_RECEIVE_BUFFER_SIZE] = (int)end->capacity;
-    end->next = kernel->ends;
-    kernel->ends = end;
-    return end;
-}
-
-static void free_end(berth__sim_end *end)
-{
-    for (berth__sim_end **link = &end->kernel->ends; *link != NULL; link = &(*link)->next) {
-        if (*link != end)
-            continue;
-        *link = end->next;
-        break;
-    }
-    free(end->bytes);
-    free(end);
-}
-
 static void unqueue(berth__sim_end *end)
 {
     for (berth__sim_end **link = &end->queued->queue; *link != NULL; link = &(*link)->next_queued) {
@@ -170,90 +145,6 @@ void berth__kernel_enqueue(berth__kernel_port *port, berth__sim_end *end)
     end->next_queued = NULL;
     end->queued = port;
     port->queued++;
-}
-
-void berth__kernel_close_end(berth__sim_end *end, bool reset)
-{
-    berth__sim_end *other = end->other;
-    if (other != NULL) {
-        other->other = NULL;
-        if (reset || end->size > 0)
-            other->error = ECONNRESET;
-        else
-            other->input_ended = true;
-    }
-    end->kernel->attempts -= end->retry_at != 0;
-    free_end(end);
-}
-
-static size_t room(const berth__sim_end *end)
-{
-    return end->capacity - end->size;
-}
-
-static void put(berth__sim_end *end, const uint8_t *data, size_t size)
-{
-    if (end->bytes == NULL)
-        end->bytes = berth__kernel_must(malloc(end->capacity));
-    for (size_t i = 0; i < size; i++)
-        end->bytes[(end->start + end->size + i) % end->capacity] = data[i];
-    end->size += size;
-}
-
-void berth__kernel_get(berth__sim_end *end, uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = end->bytes[(end->start + i) % end->capacity];
-    end->start = (end->start + size) % end->capacity;
-    end->size -= size;
-}
-
-bool berth__kernel_readable(const berth__sim_end *end)
-{
-    return end->size > 0 || end->error != 0 || end->dead || end->input_ended ||
-           berth__kernel_unconnected(end);
-}
-
-bool berth__kernel_writable(const berth__sim_end *end)
-{
-    return end->error != 0 || end->dead || end->output_ended || end->other == NULL ||
-           room(end->other) > 0;
-}
-
-/* How the input ends once its bytes are used up: an errno, or 0 for an orderly end. */
-int berth__kernel_take_error(berth__sim_end *end)
-{
-    int error = end->error;
-    end->error = 0;
-    if (error != 0)
-        end->dead = true;
-    else if (berth__kernel_unconnected(end))
-        return ENOTCONN;
-    return error;
-}
-
-/* What send(2) answers, -EAGAIN included. */
-ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size)
-{
-    if (berth__kernel_unconnected(end))
-        return -EPIPE;
-    int error = berth__kernel_take_error(end);
-    if (error != 0)
-        return -error;
-    if (end->dead || end->output_ended)
-        return -EPIPE;
-    if (end->other == NULL) { /* the answer to bytes for nobody is a reset, which comes later */
-        end->dead = true;
-        return (ptrdiff_t)size;
-    }
-    size_t some =
-        berth__kernel_portion(end->kernel, room(end->other) < size ? room(end->other) : size);
-    if (some == 0)
-        return -EAGAIN;
-    end->whole += some == size && size < BERTH__SIM_LITTLE && !end->parted;
-    end->parted = some < size;
-    put(end->other, data, some);
-    return (ptrdiff_t)some;
 }
 
 /* ---- ports ----------------------------------------------------------------------------------- */
@@ -463,19 +354,19 @@ unsigned berth__sim_whole_sends(const berth__sim_end *end)
 
 ptrdiff_t berth__sim_send(berth__sim_end *end, const void *data, size_t size)
 {
-    return end->retry_at == 0 ? berth__kernel_write(end, data, size) : -EAGAIN;
+    return end->retry_at == 0 ? berth__kernel_write(end, data, size, false) : -EAGAIN;
 }
 
 ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size)
 {
-    if (end->size > 0) {
-        size_t some = end->size < size ? end->size : size;
+    if (end->input.size > 0) {
+        size_t some = end->input.size < size ? end->input.size : size;
         berth__kernel_get(end, data, some);
         return (ptrdiff_t)some;
     }
     if (!berth__kernel_readable(end))
         return -EAGAIN;
-    return -berth__kernel_take_error(end);
+    return -berth__kernel_end_of_input(end);
 }
 
 uint16_t berth__sim_port(const berth__sim_end *end)
@@ -490,9 +381,7 @@ uint16_t berth__sim_peer_port(const berth__sim_end *end)
 
 void berth__sim_shutdown(berth__sim_end *end)
 {
-    end->output_ended = true;
-    if (end->other != NULL)
-        end->other->input_ended = true;
+    berth__kernel_end_output(end);
 }
 
 void berth__sim_close(berth__sim_end *end)

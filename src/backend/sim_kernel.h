@@ -2,10 +2,11 @@
  * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For
  * the files sim*.c only.
  *
- * A connection is two ends, each with the queue of bytes that wait for its owner. An end belongs to
- * a record of the library (and has a descriptor), or to the test, or waits in a port's backlog.
- * Closing an end frees it; what that means for the other one is written into the other one at once
- * (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
+ * A connection is two ends, each with the bytes that its owner has sent and the other end has not
+ * got, and those that wait for its owner. An end belongs to a record of the library (and has a
+ * descriptor), or to the test, or waits in a port's backlog, or has been closed and goes on by
+ * itself until all that was sent has arrived. What its going means for the other one is written
+ * into the other one (`input_ended`, `error`), so that nobody ever looks at an end that has gone.
  *
  * An attempt to connect that finds no room has no other end yet (sim_connect.c).
  *
@@ -23,34 +24,47 @@
 typedef struct berth__kernel berth__kernel;
 typedef struct berth__kernel_port berth__kernel_port;
 typedef struct berth__kernel_frame berth__kernel_frame;
+typedef struct berth__kernel_cursor berth__kernel_cursor;
+
+/* Bytes in order. A limit may be set below the size. */
+typedef struct berth__kernel_queue {
+    uint8_t *bytes;
+    size_t start;
+    size_t size;
+    size_t space;
+    size_t limit;
+} berth__kernel_queue;
 
 struct berth__sim_end {
     berth__sim_end *next; /* in the list of all ends */
+    berth__sim_end **link;
     berth__sim_end *next_queued;
     berth__kernel *kernel;
-    berth__sim_end *other; /* NULL once that one is closed */
+    berth__sim_end *other; /* NULL once that one has gone */
     berth__stream *stream;
     berth__kernel_port *queued; /* whose backlog it waits in */
     uint64_t retry_at;          /* an attempt: when it asks again; 0: it is none */
     unsigned segments;          /* that it has sent */
     bool established;
-    bool input_ended;
-    bool output_ended;
-    bool dead; /* a reset has been noticed, or is certain */
-    int error; /* pending, reported once */
+    bool input_ended;  /* the end of the other one's output has come */
+    bool output_ended; /* by its owner; the other one may not know yet */
+    bool orphan;       /* closed, and not at its end yet */
+    bool dead;         /* a reset has been noticed, or is certain */
+    int error;         /* pending, reported once */
     int connect_error;
     uint32_t checksum; /* of the send in flight */
     unsigned whole;    /* sends of little, see berth__sim_whole_sends */
     bool parted;       /* the last send was not taken whole */
+    bool more;         /* its hint */
     int options[BERTH__OPTIONS];
     berth_address local_address;
     berth_address peer_address;
     uint16_t local_port;
     uint16_t peer_port;
-    uint8_t *bytes; /* a ring */
-    size_t start;
-    size_t size;
-    size_t capacity;
+    berth__kernel_queue input;
+    berth__kernel_queue output;
+    uint64_t move_due;   /* when the next of the output moves; 0: it does not */
+    uint64_t held_until; /* by MORE; 0: not */
 };
 
 struct berth__kernel_port {
@@ -133,7 +147,12 @@ struct berth__kernel {
     unsigned accept_failures;
     int send_error;
     unsigned send_failures;
-    berth__kernel_frame *frames; /* calls of `run` on the stack, innermost first */
+    berth__sim_passes *passes; /* the test's, whenever time passes */
+    void *passes_user;
+    uint64_t passes_next;          /* when it wants to be called */
+    bool passing;                  /* it is being called */
+    berth__kernel_cursor *cursors; /* of walks through the ends, innermost first */
+    berth__kernel_frame *frames;   /* calls of `run` on the stack, innermost first */
 };
 
 static inline berth__kernel *kernel_of(berth__backend *backend)
@@ -156,7 +175,12 @@ bool berth__kernel_at_limit(const berth__kernel *kernel);
 /* Why a number is no descriptor here: EBADF, or ENOTSOCK for an open one of the real kernel. */
 int berth__kernel_not_ours(int descriptor);
 
+/* Takes as many of `size` bytes as chance lets through; how many. */
+size_t berth__kernel_portion(berth__kernel *kernel, size_t size);
+
+/* In sim_transport.c: */
 berth__sim_end *berth__kernel_new_end(berth__kernel *kernel);
+void berth__kernel_free_end(berth__sim_end *end); /* as it is; the other one hears nothing */
 void berth__kernel_close_end(berth__sim_end *end, bool reset);
 /* Whether it has never been connected, and is not about to be. */
 static inline bool berth__kernel_unconnected(const berth__sim_end *end)
@@ -165,13 +189,21 @@ static inline bool berth__kernel_unconnected(const berth__sim_end *end)
 }
 bool berth__kernel_readable(const berth__sim_end *end);
 bool berth__kernel_writable(const berth__sim_end *end);
-/* Takes as many of `size` bytes as chance lets through; how many. */
-size_t berth__kernel_portion(berth__kernel *kernel, size_t size);
+/* The first bytes of the input, taken or only shown. */
 void berth__kernel_get(berth__sim_end *end, uint8_t *data, size_t size);
+void berth__kernel_look(const berth__sim_end *end, uint8_t *data, size_t size);
 /* What recv(2) says when the bytes are used up: an errno, or 0 for the end. */
+int berth__kernel_end_of_input(berth__sim_end *end);
+/* The pending error, reported once; 0: none. */
 int berth__kernel_take_error(berth__sim_end *end);
-/* What send(2) says: a count or a negative errno, EAGAIN included. */
-ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size);
+/* What send(2) says, with MSG_MORE or without: a count or a negative errno, EAGAIN included. */
+ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size, bool more);
+void berth__kernel_end_output(berth__sim_end *end);
+void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value);
+void berth__kernel_copy_options(berth__sim_end *end, const berth__sim_end *from);
+/* Moves what is due of one output, or of all; the second notes when the next is due. */
+void berth__kernel_push(berth__sim_end *end);
+void berth__kernel_move(berth__kernel *kernel, uint64_t *earliest);
 
 bool berth__kernel_is_wildcard(const berth_address *address);
 uint16_t berth__kernel_free_port(berth__kernel *kernel, const berth_address *address);
@@ -194,8 +226,9 @@ berth__sim_end *berth__kernel_connect(berth__kernel *kernel, const berth_address
                                       uint16_t number);
 void berth__kernel_look_at_attempts(berth__kernel *kernel, uint64_t *earliest);
 
-/* In sim_time.c: time passes, at work and asleep; an operation begins, somebody looks at the clock,
- * an event is about to be called; what an accept answers that finds a connection (0: it takes it).
+/* In sim_time.c: time passes (bytes move, peers and attempts act), at work and asleep; an operation
+ * begins, somebody looks at the clock, an event is about to be called; what an accept answers that
+ * finds a connection (0: it takes it).
  */
 void berth__kernel_pass(berth__kernel *kernel, uint64_t nanoseconds);
 void berth__kernel_sleep_until(berth__kernel *kernel, uint64_t time);
@@ -217,7 +250,6 @@ void berth__kernel_run_watch(berth__watch *watch);
 void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest);
 
 /* The operations of the same names, in sim_bare.c. */
-void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value);
 void berth__kernel_set_options(berth__sim_end *end, const berth__options *options);
 int berth__sim_dial(berth__backend *backend, const berth_address *address, uint16_t port,
                     const berth__options *options, int *ret_descriptor);

@@ -1,6 +1,6 @@
 /*
- * What takes time in the simulated kernel, beside waiting: operations, and handlers; and errors of
- * accept that pass.
+ * Time in the simulated kernel: what passes with it, and what takes it beside waiting, operations
+ * and handlers; and errors of accept that pass.
  *
  * Without settings an operation takes no time, and the moments of a case can be foretold. With them
  * each takes some by chance, so that what was due at the end of a call, of a handler or of a turn
@@ -17,6 +17,13 @@ void berth__kernel_pass(berth__kernel *kernel, uint64_t nanoseconds)
 {
     uint64_t never = UINT64_MAX;
     kernel->now += nanoseconds;
+    if (kernel->passes != NULL && !kernel->passing) {
+        kernel->passing = true;
+        uint64_t next = kernel->passes(kernel->passes_user, kernel->now);
+        kernel->passes_next = next > kernel->now ? next : kernel->now + 1;
+        kernel->passing = false;
+    }
+    berth__kernel_move(kernel, &never);
     berth__kernel_look_at_attempts(kernel, &never);
 }
 
@@ -84,6 +91,13 @@ int berth__kernel_accept_error(berth__kernel *kernel)
 void berth__sim_advance(berth__backend *backend, uint64_t nanoseconds)
 {
     berth__kernel_pass(kernel_of(backend), nanoseconds);
+}
+
+void berth__sim_on_passing(berth__backend *backend, berth__sim_passes *passes, void *user)
+{
+    kernel_of(backend)->passes = passes;
+    kernel_of(backend)->passes_user = user;
+    kernel_of(backend)->passes_next = passes != NULL ? kernel_of(backend)->now : UINT64_MAX;
 }
 
 uint64_t berth__sim_slept(berth__backend *backend)

@@ -46,12 +46,23 @@ static berth_loop_counts counts(void)
 
 /* ---- resets ---------------------------------------------------------------------------------- */
 
+/* What of a way a peer has sent, and its kernel has not passed on. */
+static uint64_t under_way(const struct connection *connection, int side)
+{
+    for (size_t i = 0; i < SIM_ALL_PEERS && world->under_way != NULL; i++) {
+        const struct peer_model *peer = &sim.peers[i];
+        if (peer->end != NULL && peer->connection == connection && peer->side == side)
+            return world->under_way(peer->end);
+    }
+    return 0;
+}
+
 static void note_ending(struct connection *connection, int side)
 {
     connection->ending[side] = (struct ending){
         .orderly = true,
         .time = berth_loop_now(sim.loop),
-        .heard = connection->way[1 - side].put,
+        .heard = connection->way[1 - side].put - under_way(connection, 1 - side),
     };
 }
 

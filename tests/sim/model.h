@@ -46,7 +46,7 @@ struct ending {
     bool timed_out; /* while closing */
     bool orderly;   /* all output had left, and the handlers have returned */
     uint64_t time;  /* milliseconds of the loop */
-    uint64_t heard; /* bytes that the other side had sent by then */
+    uint64_t heard; /* bytes of the other side that had come by then */
 };
 
 struct connection {

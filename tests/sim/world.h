@@ -61,6 +61,8 @@ struct world {
     bool (*is_established)(struct end *end);
     /* Whether a reset has come, which nobody has read yet. NULL if that cannot be known. */
     bool (*is_reset)(struct end *end);
+    /* Bytes that it has sent, and the other side's kernel has not got. NULL: none that counts. */
+    size_t (*under_way)(const struct end *end);
     ptrdiff_t (*send)(struct end *end, const void *data, size_t size);
     ptrdiff_t (*receive)(struct end *end, void *data, size_t size);
     void (*shutdown)(struct end *end); /* ends its sending direction */

@@ -90,6 +90,11 @@ static bool is_reset(struct end *end)
     return berth__sim_is_reset(inner(end));
 }
 
+static size_t under_way(const struct end *end)
+{
+    return berth__sim_under_way((const berth__sim_end *)end);
+}
+
 static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
 {
     return berth__sim_send(inner(end), data, size);
@@ -213,6 +218,7 @@ const struct world simulated_world = {
     .connect = connect_to,
     .is_established = is_established,
     .is_reset = is_reset,
+    .under_way = under_way,
     .send = send_bytes,
     .receive = receive_bytes,
     .shutdown = shut,
