@@ -137,7 +137,9 @@ static bool report_failed(berth__kernel *kernel, berth__listener *listener, int 
     listener->passing = 0;
     listener->credit = 0;
     listener->error = 0;
+    unsigned barren = kernel->barren;
     berth__kernel_handle(kernel);
+    kernel->barren = barren; /* nothing has moved: a loop that goes on failing spins */
     listener->events->accept_failed(listener, error);
     return true;
 }

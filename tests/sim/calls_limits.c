@@ -186,7 +186,7 @@ void sim_check_accept(struct server_model *model)
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         const struct socket_model *socket = &sim.sockets[i];
         counted += socket->socket != NULL && socket->owner == model && socket->counted &&
-                   socket->connection->tallied == sim_tallied(model);
+                   socket->connection != NULL && socket->connection->tallied == sim_tallied(model);
     }
     sim_check(limits->per_address == 0 || counted < limits->per_address,
               "a connection is accepted with %u of %u of its address", counted,
