@@ -342,6 +342,7 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     if (!advance_send(kernel, stream))
         return 0;
     stream->sending = false;
+    kernel->events++;
     return stream->ready.result;
 }
 

@@ -77,7 +77,6 @@ ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *da
 
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 {
-    (void)backend;
     if (!(stream->ready.pending & BERTH__READY_SENT)) {
         berth__sim_end *end = stream->own.connection;
         ptrdiff_t result = berth__kernel_write(end, stream->data, stream->size, end->more);
@@ -88,6 +87,7 @@ ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
     }
     stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
     stream->sending = false;
+    kernel_of(backend)->events++;
     return stream->ready.result;
 }
 

@@ -13,8 +13,6 @@
 #include <limits.h>
 #include <string.h>
 
-#define MOST_BARREN 100u
-
 #define MOST_BYTES 4096u
 #define LONG_BYTES 17000u /* which the kernel may take inside the write */
 
@@ -109,6 +107,7 @@ static void listen_again(uint64_t word)
         done = listen_anywhere(model);
     }
     sim_check(!done || !before, "a server listens twice");
+    model->stopped = model->stopped && !done;
     sim_check(done || before || berth_server_error(model->server) != BERTH_ERROR_NONE,
               "listen fails without an error");
 }
@@ -223,6 +222,7 @@ static void set_server(uint64_t word)
         sim_say("server %zu resumes", sim_index_of(model));
         berth_server_resume_accepting(model->server);
         model->paused = false;
+        model->stopped = false;
     } else if (what < 5) {
         sim_say("server %zu takes at most %d", sim_index_of(model), limit);
         berth_server_set_max_pending_connections(model->server, limit);
@@ -331,22 +331,6 @@ static void give_back(uint64_t word)
     model->queue[model->queued++] = (struct pending){.socket = socket};
 }
 
-/* A wait began: returns what check_time wants. */
-static unsigned long begin_wait(uint64_t *ret_start)
-{
-    *ret_start = berth_loop_now(sim.loop);
-    return ++sim.moves;
-}
-
-/* It has not lasted longer than it may, unless something inside let time pass. */
-static void check_time(unsigned long move, uint64_t start, int milliseconds)
-{
-    uint64_t took = berth_loop_now(sim.loop) - start;
-    uint64_t most = (uint64_t)milliseconds + world->allowance();
-    sim_check(sim.leaving || sim.moves != move || took <= most, "a wait of %d ms has taken %llu ms",
-              milliseconds, (unsigned long long)took);
-}
-
 static void wait_for_connection(uint64_t word)
 {
     struct server_model *model = sim_some_server(&word);
@@ -356,12 +340,12 @@ static void wait_for_connection(uint64_t word)
     model->waits++;
     bool timed_out;
     int milliseconds = (int)sim_choose(&word, 20);
-    uint64_t start;
-    unsigned long move = begin_wait(&start);
+    struct sim_stay stay;
+    sim_stay_begin(&stay, milliseconds, true);
     bool found = berth_server_wait_for_new_connection(model->server, milliseconds, &timed_out);
+    (void)sim_stay_end(&stay);
     model->waits--;
     sim_check(!found || !timed_out, "a wait has ended both ways");
-    check_time(move, start, milliseconds);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -653,8 +637,8 @@ static void wait_for_socket(uint64_t word)
     berth_socket *socket = model->socket;
     model->calls++;
     bool found = false;
-    uint64_t start;
-    unsigned long move = begin_wait(&start);
+    struct sim_stay stay;
+    sim_stay_begin(&stay, milliseconds, true);
     if (what == 0)
         found = berth_socket_wait_for_connected(socket, milliseconds);
     else if (what == 1)
@@ -663,11 +647,11 @@ static void wait_for_socket(uint64_t word)
         found = berth_socket_wait_for_bytes_written(socket, milliseconds);
     else
         found = berth_socket_wait_for_disconnected(socket, milliseconds);
+    (void)sim_stay_end(&stay);
     model->calls--;
     model->timed_out = false;
     model->timed_out = false;
     sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
-    check_time(move, start, milliseconds);
 }
 
 /* A connection of a peer goes over to the library, in place of the peer. */
@@ -721,32 +705,17 @@ static void turn(uint64_t word)
 {
     int milliseconds = sim_choose(&word, 3) == 0 ? (int)sim_choose(&word, 30) : 0;
     sim_say("the loop turns, waiting up to %d ms", milliseconds);
-    uint64_t before = berth_loop_now(sim.loop);
-    unsigned long posted = sim.posted;
-    sim.moves++;
-    berth_loop_turn(sim.loop, milliseconds);
-    if (sim.leaving)
-        return;
-    sim_check_overdue(before);
-    sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
-    for (size_t i = 0; i < SIM_TIMERS; i++) {
-        const struct timer_model *model = &sim.timers[i];
-        sim_check(model->timer == NULL || !model->active || model->latest >= before,
-                  "timer %zu was missed", i);
-    }
+    sim_turn(milliseconds);
 }
 
-/* For a while there is nobody but the loop: it must not turn again and again for nothing. */
+/* Nobody but the loop is at work for a while. */
 static void let_time_pass(uint64_t word)
 {
-    uint64_t end = berth_loop_now(sim.loop) + 5 + sim_choose(&word, 60);
+    uint64_t milliseconds = 5 + sim_choose(&word, 60);
     if (sim.depth > 0)
         return;
-    sim_say("the loop is left alone until %llu ms", (unsigned long long)end);
-    for (unsigned turns = 0; turns < 4 * MOST_BARREN && berth_loop_now(sim.loop) < end; turns++) {
-        berth_loop_turn(sim.loop, 5);
-        sim_check(world->barren_waits() < MOST_BARREN, "the loop turns for nothing");
-    }
+    sim_say("the loop is left alone for %llu ms", (unsigned long long)milliseconds);
+    sim_let_time_pass(milliseconds);
 }
 
 static bool post(void)
@@ -754,6 +723,7 @@ static bool post(void)
     if (!berth_loop_post(sim.loop, sim_on_task, (void *)(uintptr_t)sim.posted))
         return false;
     sim.posted++;
+    sim_time_woken();
     return true;
 }
 
@@ -766,13 +736,13 @@ static void wake(uint64_t word)
         return;
     if (!task)
         berth_loop_wake(sim.loop);
+    sim_time_woken();
     if (sim.depth > 0 || sim_choose(&word, 2) == 0)
         return;
     uint64_t before = berth_loop_now(sim.loop);
     unsigned long expected = sim.posted;
-    sim.moves++;
     int longest = world->long_wait();
-    berth_loop_turn(sim.loop, longest);
+    sim_turn(longest);
     sim_check(berth_loop_now(sim.loop) < before + (uint64_t)longest / 10 * 9, "a wake was missed");
     sim_check(sim.ran >= expected, "a task was not run");
 }
@@ -819,7 +789,7 @@ static void call_of_a_topic(uint64_t word)
     static void (*const topics[TOPICS])(uint64_t word) = {
         [TOPIC_ENDS] = sim_call_of_ends,       [TOPIC_LIMITS] = sim_call_of_limits,
         [TOPIC_OPTIONS] = sim_call_of_options, [TOPIC_LOOPS] = sim_call_of_loops,
-        [TOPIC_NAMES] = sim_call_of_names,
+        [TOPIC_NAMES] = sim_call_of_names,     [TOPIC_TIME] = sim_call_of_time,
     };
     uint32_t first = sim_choose(&word, TOPICS);
     for (uint32_t i = 0; i < TOPICS; i++) {

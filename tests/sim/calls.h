@@ -27,6 +27,7 @@ void sim_adopt(struct socket_model *model, struct connection *connection, int si
 
 /* The topics. */
 void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
+void sim_call_of_time(uint64_t word);    /* calls_time.c */
 void sim_call_of_options(uint64_t word); /* calls_options.c */
 void sim_call_of_loops(uint64_t word);   /* calls_loops.c */
 void sim_call_of_limits(uint64_t word);  /* calls_limits.c */

@@ -35,8 +35,11 @@ void sim_run(int code)
     if (!berth_loop_post(sim.loop, stop, (void *)(intptr_t)code))
         return;
     stops.codes[stops.count++] = code;
-    sim.moves++;
+    struct sim_stay stay;
+    sim_stay_begin(&stay, -1, false);
     int result = berth_loop_run(sim.loop);
+    (void)sim_stay_end(&stay);
+    sim_time_woken(); /* by the stop */
     if (sim.leaving)
         return;
     int expected = stops.codes[0];

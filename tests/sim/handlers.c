@@ -52,6 +52,10 @@ static void on_ready_read(berth_socket *socket, void *user)
     model->in_ready_read++;
     sim_spring(IN_READY_READ, model, NULL, NULL);
     model->in_ready_read--;
+    if (!model->eager || model->socket != socket || model->dying)
+        return;
+    sim_read(model, SIZE_MAX);
+    model->seen = berth_socket_bytes_available(socket);
 }
 
 static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
@@ -114,7 +118,7 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     const struct way *in = sim_way_in(model);
     bool limited = sim_ended_by_limit(model);
     sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling ||
-                  (in != NULL && in->closed),
+                  (in != NULL && in->closed) || model->state == BERTH_STATE_CONNECTING,
               "a socket ends by a time-out, although everybody reads");
     if (berth_socket_was_reset(socket) && model->connection != NULL)
         sim_judge_reset(model->connection, model->side);
@@ -189,8 +193,10 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
     }
     if (state == BERTH_STATE_CLOSING && model->calls > 0)
         model->leaving = true;
+    berth_state before = model->state;
     model->state = state;
     model->adopting = false;
+    sim_clock_state(model, before);
     sim_spring(IN_STATE, model, NULL, NULL);
     if (state == BERTH_STATE_CONNECTED)
         model->arriving = false;
@@ -259,6 +265,7 @@ static void on_accept_error(berth_server *server, berth_error error, void *user)
     sim_check(error != BERTH_ERROR_NONE && error == berth_server_error(server),
               "accept_error and error do not agree");
     sim_judge_lack(error);
+    sim_time_accept_error(model, error);
     sim_spring(IN_ACCEPT_ERROR, NULL, model, NULL);
 }
 
@@ -355,6 +362,7 @@ void sim_on_timer(berth_timer *timer, void *user)
     sim_check(model->active, "a timer that does not run is called");
     uint64_t now = berth_loop_now(sim.loop);
     sim_check(now >= model->due, "a timer is early");
+    sim_time_timer_ran();
     model->active = model->repeat > 0;
     /* Expiries that were missed are left out, so that the next one is known between bounds only. */
     model->due += model->repeat;

@@ -172,6 +172,7 @@ static void look_at_socket(struct socket_model *model)
     model->seen = berth_socket_bytes_available(model->socket);
     const struct way *in = sim_way_in(model);
     sim_check(in == NULL || in->got + model->seen <= in->put, "more input than was sent");
+    sim_clock_look(model);
 }
 
 void sim_look(void)

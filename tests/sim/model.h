@@ -80,6 +80,24 @@ enum handler {
     HANDLERS
 };
 
+/* What is known of the times of a socket: milliseconds of the loop, and never before what the
+ * library has noted. See time.c. */
+struct sim_clock {
+    uint64_t began;  /* the connection, or the setting of its limits */
+    uint64_t active; /* bytes were seen to have gone, or not to be wanted */
+    uint64_t window; /* since then `moved` bytes have gone */
+    uint64_t moved;
+    uint64_t came; /* bytes in all, when they were last looked at */
+    uint64_t went;
+    uint64_t progress; /* of the end: the kernel has taken some */
+    uint64_t attempt;  /* to connect */
+    uint32_t patience; /* of it */
+    uint32_t close_timeout;
+    unsigned overdue; /* turns */
+    bool heard;
+    bool handed; /* a turn has ended since the state has changed */
+};
+
 struct socket_model {
     berth_socket *socket; /* NULL: none */
     struct server_model *owner;
@@ -121,6 +139,8 @@ struct socket_model {
     uint64_t moved;   /* the last bytes, not before this time */
     unsigned options; /* those that were kept, as bits */
     int values[SIM_OPTIONS];
+    bool eager; /* reads whatever comes */
+    struct sim_clock clock;
     size_t low;  /* the marks of the output */
     size_t high; /* 0: none */
 };
@@ -149,6 +169,9 @@ struct server_model {
     unsigned waits;
     unsigned closing; /* on the stack */
     bool paused;
+    bool troubled; /* accept_error was called, when so many had been accepted */
+    uint64_t troubled_at;
+    bool stopped; /* accept_error was called for good, and nobody has resumed */
     enum incoming incoming;
     unsigned long asked;       /* connections shown to incoming_connection */
     unsigned long kept;        /* of these, not given to the base behaviour */
@@ -173,6 +196,9 @@ struct peer_model {
     int side;
     uint16_t port; /* that it has connected to; 0: it was accepted */
     bool ended;
+    bool floods;       /* sends whenever a handler runs: */
+    unsigned flooded;  /* so often */
+    size_t flood_step; /* in this step */
     bool was_reset;
     uint64_t reset_time; /* when that was seen, in milliseconds of the loop */
     bool over;           /* has seen the end of its input */
@@ -199,6 +225,7 @@ enum topic {
     TOPIC_OPTIONS,
     TOPIC_LOOPS,
     TOPIC_NAMES,
+    TOPIC_TIME,
     TOPICS
 };
 
@@ -229,7 +256,9 @@ struct sim {
     unsigned long posted;
     unsigned long ran;
     unsigned topics;
-    uint64_t looked; /* the time of the last look */
+    bool costs;        /* work takes time */
+    bool accepts_fail; /* all of them, until further notice */
+    uint64_t looked;   /* the time of the last look */
     berth_loop_counts counts;
     uint64_t limited; /* connections that a limit has ended, by what the program has heard */
     uint64_t limited_in_freed;
@@ -300,6 +329,33 @@ void sim_loops_begin(void); /* calls_loops.c */
 /* calls_options.c: those that were kept hold in the connection that begins. */
 void sim_options_hold(struct socket_model *model);
 
+/* A turn or a wait on the stack. */
+struct sim_stay {
+    struct sim_stay *outer;
+    uint64_t start; /* milliseconds of the loop */
+    uint64_t slept; /* nanoseconds of the kernel, when it began */
+    uint64_t inner; /* that others have slept in it */
+    unsigned long move;
+    unsigned late; /* handlers called after its end */
+    int milliseconds;
+    bool blocking;
+};
+
+/* time.c: what has to hold of time. */
+void sim_time_begin(void);
+void sim_time_be_kind(void); /* nothing ends by a limit any more */
+void sim_stay_begin(struct sim_stay *stay, int milliseconds, bool blocking);
+uint64_t sim_stay_end(struct sim_stay *stay); /* nanoseconds that it has slept */
+void sim_turn(int milliseconds);              /* of the loop */
+void sim_let_time_pass(uint64_t milliseconds);
+void sim_time_handler(void); /* one has been called */
+void sim_time_timer_ran(void);
+void sim_time_woken(void);                          /* the loop */
+void sim_clock_restart(struct socket_model *model); /* its limits have been set */
+void sim_clock_state(struct socket_model *model, berth_state before);
+void sim_clock_look(struct socket_model *model);
+void sim_time_accept_error(struct server_model *model, berth_error error);
+
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;
 extern const berth_server_handlers sim_server_handlers;
@@ -310,6 +366,7 @@ void sim_on_task(void *user);
 void sim_call(uint64_t word);
 void sim_deed(uint64_t word);
 void sim_peers_read(void);  /* all that there is */
+void sim_peers_flood(void); /* those that do */
 void sim_peers_nudge(void); /* those that have not been accepted send something */
 /* Takes the oldest pending connection; whether there was one. */
 bool sim_take(struct server_model *model);

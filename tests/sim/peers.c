@@ -12,6 +12,7 @@
 #include <limits.h>
 
 #define MOST_BYTES 4096u
+#define MOST_FLOODED 600u /* in one step */
 
 static uint8_t bytes[MOST_BYTES];
 
@@ -96,6 +97,24 @@ static bool read_all(struct peer_model *peer)
         }
         peer->over = true;
         return true;
+    }
+}
+
+void sim_peers_flood(void)
+{
+    for (size_t i = 0; i < SIM_PEERS; i++) {
+        struct peer_model *peer = &sim.peers[i];
+        if (!peer->floods || peer->end == NULL || peer->ended)
+            continue;
+        peer->flooded = peer->flood_step == sim.step ? peer->flooded + 1 : 0;
+        peer->flood_step = sim.step;
+        if (peer->flooded > MOST_FLOODED)
+            continue;
+        struct way *way = &peer->connection->way[peer->side];
+        sim_fill(way, bytes, 100);
+        ptrdiff_t sent = world->send(peer->end, bytes, 100);
+        if (sent > 0)
+            way->put += (size_t)sent;
     }
 }
 
@@ -207,6 +226,31 @@ static void fail_accept(uint64_t word)
     sim_say("the next %u accepts fail with errno %d", times, error);
     sim.other_lack = sim.other_lack || (error != EMFILE && error != ENFILE);
     world->fail_accept(error, times);
+    sim.accepts_fail = false;
+}
+
+static void fail_all_accepts(uint64_t word)
+{
+    static const int errors[] = {ECONNABORTED, EMFILE, ENOBUFS, EPERM, EOPNOTSUPP};
+    if (!(sim.topics >> TOPIC_TIME & 1))
+        return;
+    sim.accepts_fail = sim_choose(&word, 2) == 0;
+    int error = errors[sim_choose(&word, sizeof errors / sizeof errors[0])];
+    sim.other_lack = sim.other_lack || error != EMFILE;
+    if (sim.accepts_fail)
+        sim_say("from now on accepts fail with errno %d", error);
+    else
+        sim_say("accepts no longer fail");
+    world->fail_accept(error, sim.accepts_fail ? UINT_MAX : 0);
+}
+
+static void flood(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, true);
+    if (peer == NULL || !(sim.topics >> TOPIC_TIME & 1))
+        return;
+    peer->floods = !peer->floods;
+    sim_say("peer %td %s", peer - sim.peers, peer->floods ? "floods" : "no longer floods");
 }
 
 static void fail_send(uint64_t word)
@@ -231,10 +275,11 @@ static void jump(uint64_t word)
 void sim_deed(uint64_t word)
 {
     static void (*const deeds[])(uint64_t word) = {
-        connect_peer, connect_peer, connect_peer, connect_peer, accept_deed,
-        accept_deed,  send_bytes,   send_bytes,   send_bytes,   send_bytes,
-        read_bytes,   read_bytes,   read_bytes,   end_peer,     end_peer,
-        exhaust,      fail_memory,  fail_accept,  fail_send,    jump,
+        connect_peer,     connect_peer, connect_peer, connect_peer, accept_deed,
+        accept_deed,      send_bytes,   send_bytes,   send_bytes,   send_bytes,
+        read_bytes,       read_bytes,   read_bytes,   end_peer,     end_peer,
+        fail_all_accepts, flood,        exhaust,      fail_memory,  fail_accept,
+        fail_send,        jump,
     };
     uint32_t chosen = sim_choose(&word, sizeof deeds / sizeof deeds[0]);
     deeds[chosen](word);

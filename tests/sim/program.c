@@ -137,6 +137,8 @@ static void set_trap(uint64_t word)
 void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,
                 struct timer_model *timer)
 {
+    sim_time_handler();
+    sim_peers_flood();
     if (sim.depth == SIM_DEPTH)
         return;
     sim.frames[sim.depth++] = (struct frame){handler, socket, server, timer};
@@ -184,6 +186,11 @@ static void set_up(uint64_t word)
     sim.may_lose = sim_choose(&word, 4) == 0;
     for (unsigned topic = 0; topic < TOPICS; topic++)
         sim.topics |= (unsigned)(sim_choose(&word, 3) == 0) << topic;
+    uint32_t costs = sim_choose(&word, 6);
+    terms.call_cost = costs > 2 ? 2000 : 0;
+    terms.handler_cost = costs > 4 ? 5000000 : 0;
+    terms.accept_noise = sim_choose(&word, 4) == 0 ? 3 : 0;
+    sim.costs = costs > 2;
     sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
             terms.max_transfer, terms.buffer_size, (unsigned long long)terms.max_delay);
     terms.seed = word;
@@ -192,6 +199,7 @@ static void set_up(uint64_t word)
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
     sim_ends_begin();
     sim_loops_begin();
+    sim_time_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -201,6 +209,7 @@ static void be_kind(void)
     (void)sim_lossy();
     berth__fault_clear();
     world->be_kind();
+    sim_time_be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];
@@ -357,7 +366,7 @@ static void rest_simulated(void)
     for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
         sim.settling = round > REST_ROUNDS / 8;
         take_all();
-        berth_loop_turn(sim.loop, waits ? 500 : 10);
+        sim_turn(waits ? 500 : 10);
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
         waits = sum == moved && !recovering && (on_the_way() || asks_again());
@@ -378,7 +387,7 @@ static void rest_real(void)
     while (quiet < 5 && now < last + patience && now < start + 4 * patience) {
         sim.settling = now > start + 100;
         take_all();
-        berth_loop_turn(sim.loop, 2);
+        sim_turn(2);
         now = berth_loop_now(sim.loop);
         uint64_t sum = movement();
         if (sum != moved)

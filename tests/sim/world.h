@@ -30,7 +30,10 @@ struct terms {
         max_transfer;   /* most bytes that one receive or send moves; 0: no limit. Simulated only */
     size_t buffer_size; /* bytes under way in one direction */
     uint64_t max_delay; /* nanoseconds from an event to its report. Simulated only */
-    uint64_t seed;      /* of everything else */
+    uint64_t call_cost; /* nanoseconds that a call takes at most, and a handler. Simulated only */
+    uint64_t handler_cost;
+    unsigned accept_noise; /* one accept of so many fails for one connection; 0: none. Likewise */
+    uint64_t seed;         /* of everything else */
 };
 
 #define LITTLE 1024u
@@ -96,6 +99,13 @@ struct world {
 
     /* Lets time pass with nobody at work; a real kernel makes it short. */
     void (*advance)(uint64_t milliseconds);
+    /* Lets the time pass that a handler takes. */
+    void (*work)(void);
+    /* So far, 0 where that cannot be known: nanoseconds that waits have slept, events that were
+     * called, and accepts that have failed. */
+    uint64_t (*slept)(void);
+    uint64_t (*events)(void);
+    uint64_t (*accepts_failed)(void);
     /* Milliseconds that a wait may take longer than it was asked to. */
     uint64_t (*allowance)(void);
     /* Milliseconds of a wait that is meant to be ended by something else. */

@@ -418,6 +418,15 @@ static void advance(uint64_t milliseconds)
     nanosleep(&(struct timespec){.tv_nsec = (long)some * 1000000}, NULL);
 }
 
+static void work(void)
+{
+}
+
+static uint64_t unknown(void)
+{
+    return 0;
+}
+
 static uint64_t allowance(void)
 {
     return 5000;
@@ -461,6 +470,10 @@ static const struct world real_world = {
     .fail_accept = fail_accept,
     .fail_send = fail_send,
     .advance = advance,
+    .work = work,
+    .slept = unknown,
+    .events = unknown,
+    .accepts_failed = unknown,
     .allowance = allowance,
     .long_wait = long_wait,
     .barren_waits = barren_waits,

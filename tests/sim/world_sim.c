@@ -35,6 +35,9 @@ static berth_loop *begin(const struct terms *terms)
     settings->max_transfer = terms->max_transfer;
     settings->buffer_size = terms->buffer_size;
     settings->max_delay = terms->max_delay;
+    settings->call_cost = terms->call_cost;
+    settings->handler_cost = terms->handler_cost;
+    settings->accept_noise = terms->accept_noise;
     berth__sim_set_seed(backend, terms->seed);
     return loop;
 }
@@ -191,6 +194,26 @@ static void advance(uint64_t milliseconds)
     berth__sim_advance(backend, milliseconds * 1000000u);
 }
 
+static void work(void)
+{
+    berth__sim_work(backend);
+}
+
+static uint64_t slept(void)
+{
+    return berth__sim_slept(backend);
+}
+
+static uint64_t events(void)
+{
+    return berth__sim_events(backend);
+}
+
+static uint64_t accepts_failed(void)
+{
+    return berth__sim_accepts_failed(backend);
+}
+
 static uint64_t allowance(void)
 {
     return berth__sim_settings_of(backend)->max_delay / 4 * LOOKS / 1000000 + 1;
@@ -237,6 +260,10 @@ const struct world simulated_world = {
     .fail_accept = fail_accept,
     .fail_send = fail_send,
     .advance = advance,
+    .work = work,
+    .slept = slept,
+    .events = events,
+    .accepts_failed = accepts_failed,
     .allowance = allowance,
     .long_wait = long_wait,
     .barren_waits = barren_waits,

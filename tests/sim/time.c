@@ -1,0 +1,368 @@
+/*
+ * What has to hold of time.
+ *
+ * A wait returns when its time is over, but for one bounded run of the loop. On the simulated
+ * kernel the time that a wait has slept is known apart from the time that work has taken, so that
+ * the first can be judged to the millisecond, and the second by what has run: after the end of a
+ * wait there come few handlers more.
+ *
+ * A turn has cause. It sleeps as long as it may, or something has run: an event, a task, a timer.
+ * And what was due when it began has run when it ends, nested or not: timers, and the limits of
+ * connections, attempts and ends.
+ *
+ * Limits that depend on bytes are held against the time of the loop's last wait, and let a
+ * connection off that has news, once. So they have some turns more. When bytes have gone is noted
+ * after each step and each handler, which is never before they went: what is overdue here has been
+ * so in the library.
+ *
+ * Accepting that fails stops with one accept_error, until a connection has come, or the program has
+ * resumed; and is tried again less and less often.
+ */
+#include "calls.h"
+#include "world.h"
+
+#include <string.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* Two phases of a wait count their rest in whole milliseconds. */
+#define ROUNDING (2 * MILLISECOND)
+/* A blocking wait runs a few records past its time, each of which may call 32 times; and so once
+ * more, after it has asked the kernel for the last time. */
+#define LATE_HANDLERS 320u
+#define IDLE_TURNS 3u
+/* Turns that a limit of bytes may wait for: one without a look at the kernel, one in which it lets
+ * the connection off, and one more. */
+#define OVERDUE_TURNS 4u
+#define SHORTEST_PAUSE 5u
+
+static struct sim_stay *innermost;
+static unsigned idle;
+static bool woken;
+static unsigned long timers_ran;
+
+void sim_time_begin(void)
+{
+    innermost = NULL;
+    idle = 0;
+    woken = false;
+    timers_ran = 0;
+}
+
+/* ---- waits ----------------------------------------------------------------------------------- */
+
+void sim_stay_begin(struct sim_stay *stay, int milliseconds, bool blocking)
+{
+    *stay = (struct sim_stay){.outer = innermost,
+                              .start = berth_loop_now(sim.loop),
+                              .slept = world->slept(),
+                              .move = ++sim.moves,
+                              .milliseconds = milliseconds,
+                              .blocking = blocking};
+    innermost = stay;
+}
+
+/* Nanoseconds that the wait itself has slept. */
+uint64_t sim_stay_end(struct sim_stay *stay)
+{
+    innermost = stay->outer;
+    if (sim.leaving)
+        return 0;
+    uint64_t slept = world->slept() - stay->slept;
+    if (stay->outer != NULL)
+        stay->outer->inner += slept;
+    slept -= stay->inner;
+    if (stay->milliseconds < 0)
+        return slept;
+    uint64_t most = (uint64_t)stay->milliseconds;
+    uint64_t took = berth_loop_now(sim.loop) - stay->start;
+    if (world->is_simulated)
+        sim_check(slept <= most * MILLISECOND + ROUNDING, "a wait of %d ms sleeps for %llu ms",
+                  stay->milliseconds, (unsigned long long)(slept / MILLISECOND));
+    else
+        sim_check(sim.moves != stay->move || took <= most + world->allowance(),
+                  "a wait of %d ms has taken %llu ms", stay->milliseconds,
+                  (unsigned long long)took);
+    return slept;
+}
+
+void sim_time_handler(void)
+{
+    world->work();
+    struct sim_stay *stay = innermost;
+    if (stay == NULL || !stay->blocking || stay->milliseconds < 0 || !world->is_simulated)
+        return;
+    uint64_t end = stay->start + (uint64_t)stay->milliseconds;
+    stay->late += berth_loop_now(sim.loop) > end;
+    sim_check(stay->late <= LATE_HANDLERS, "a wait of %d ms goes on and on", stay->milliseconds);
+}
+
+/* ---- limits of time -------------------------------------------------------------------------- */
+
+static bool is_valid(const struct socket_model *model)
+{
+    return model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+}
+
+static bool is_connecting(const struct socket_model *model)
+{
+    return model->state == BERTH_STATE_CONNECTING || model->state == BERTH_STATE_HOST_LOOKUP;
+}
+
+void sim_clock_restart(struct socket_model *model)
+{
+    struct sim_clock *clock = &model->clock;
+    clock->began = clock->active = clock->window = berth_loop_now(sim.loop);
+    clock->moved = 0;
+    clock->overdue = 0;
+}
+
+void sim_clock_state(struct socket_model *model, berth_state before)
+{
+    struct sim_clock *clock = &model->clock;
+    uint64_t now = berth_loop_now(sim.loop);
+    if (is_connecting(model) && before != BERTH_STATE_HOST_LOOKUP) {
+        clock->attempt = now;
+        clock->patience = berth_socket_connect_timeout(model->socket);
+    }
+    clock->progress = now;
+    clock->handed = false;
+    if (model->state != BERTH_STATE_CONNECTED)
+        return;
+    sim_clock_restart(model);
+    clock->heard = false;
+}
+
+/* Bytes that have gone either way, and how long the end has stood still. */
+void sim_clock_look(struct socket_model *model)
+{
+    struct sim_clock *clock = &model->clock;
+    const struct way *in = sim_way_in(model);
+    uint64_t came = in != NULL ? in->got + model->seen : 0;
+    uint64_t rest = berth_socket_bytes_to_write(model->socket);
+    uint64_t put = sim_way_out(model)->put;
+    uint64_t went = put > rest ? put - rest : 0;
+    uint32_t timeout = berth_socket_close_timeout(model->socket);
+    if (!is_valid(model))
+        return;
+    uint64_t now = berth_loop_now(sim.loop);
+    if (went != clock->went || timeout != clock->close_timeout)
+        clock->progress = now;
+    clock->heard = clock->heard || came > 0;
+    size_t limit = berth_socket_read_buffer_size(model->socket);
+    bool held = (limit > 0 && model->seen >= limit) || model->finished ||
+                model->queued_in != NULL || (in != NULL && in->ended);
+    bool moved = came != clock->came || went != clock->went;
+    if (came > clock->came)
+        clock->moved += came - clock->came;
+    if (went > clock->went)
+        clock->moved += went - clock->went;
+    if (moved || held) {
+        clock->active = now;
+        clock->overdue = 0;
+    }
+    berth_connection_limits limits;
+    berth_socket_limits(model->socket, &limits);
+    uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
+    if (held || clock->moved * 1000 >= limits.minimum_rate * window) {
+        clock->window = now;
+        clock->moved = 0;
+    }
+    clock->came = came;
+    clock->went = went;
+    clock->close_timeout = timeout;
+}
+
+/* Whether a limit that depends on bytes should have ended the connection by `now`. */
+static const char *overdue(const struct socket_model *model, uint64_t now)
+{
+    const struct sim_clock *clock = &model->clock;
+    berth_connection_limits limits;
+    berth_socket_limits(model->socket, &limits);
+    uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
+    uint64_t late = now - BERTH_LIMIT_TICK - 1;
+    if (limits.idle > 0 && clock->active + limits.idle <= late)
+        return "idle";
+    if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
+        clock->began + limits.first_byte <= late)
+        return "first byte";
+    /* One whole window is in any time that is as long as two. */
+    if (limits.minimum_rate > 0 && clock->window + 2 * window <= late)
+        return "minimum rate";
+    return NULL;
+}
+
+/* The error is announced before the end. */
+static bool is_ending(const struct socket_model *model)
+{
+    for (unsigned i = 0; i < sim.depth; i++) {
+        if (sim.frames[i].socket == model && sim.frames[i].handler == IN_ERROR)
+            return true;
+    }
+    return false;
+}
+
+/* A turn that began at `start` is over. */
+static void look_at_limits(struct socket_model *model, uint64_t start)
+{
+    struct sim_clock *clock = &model->clock;
+    size_t number = (size_t)(model - sim.sockets);
+    if (model->socket == NULL || model->dying)
+        return;
+    sim_clock_look(model);
+    if (is_ending(model))
+        return;
+    sim_check(!is_connecting(model) || clock->patience == 0 ||
+                  clock->attempt + clock->patience + 1 > start,
+              "socket %zu connects for longer than it may", number);
+    /* The limit of an end begins when the first turn has given the kernel what it takes. */
+    if (!clock->handed)
+        clock->progress = berth_loop_now(sim.loop);
+    clock->handed = true;
+    sim_check(model->state != BERTH_STATE_CLOSING || clock->close_timeout == 0 ||
+                  berth_socket_bytes_to_write(model->socket) == 0 ||
+                  clock->progress + clock->close_timeout + 1 > start,
+              "socket %zu closes for longer than it may", number);
+    if (!is_valid(model))
+        return;
+    berth_connection_limits limits;
+    berth_socket_limits(model->socket, &limits);
+    sim_check(limits.lifetime == 0 || clock->began + limits.lifetime + BERTH_LIMIT_TICK + 1 > start,
+              "socket %zu outlives its lifetime", number);
+    const char *limit = overdue(model, start);
+    clock->overdue = limit != NULL ? clock->overdue + 1 : 0;
+    sim_check(clock->overdue <= OVERDUE_TURNS, "socket %zu outlives its limit: %s", number, limit);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+void sim_time_woken(void)
+{
+    woken = true;
+}
+
+void sim_time_timer_ran(void)
+{
+    timers_ran++;
+}
+
+static void look_at_timers(uint64_t start)
+{
+    for (size_t i = 0; i < SIM_TIMERS; i++) {
+        const struct timer_model *model = &sim.timers[i];
+        sim_check(model->timer == NULL || !model->active || model->latest >= start,
+                  "timer %zu was missed", i);
+    }
+}
+
+void sim_turn(int milliseconds)
+{
+    uint64_t start = berth_loop_now(sim.loop);
+    uint64_t events = world->events();
+    unsigned long posted = sim.posted;
+    unsigned long ran = sim.ran + timers_ran;
+    int next = berth_loop_timeout(sim.loop);
+    struct sim_stay stay;
+    sim_stay_begin(&stay, milliseconds, false);
+    bool any = berth_loop_turn(sim.loop, milliseconds);
+    uint64_t slept = sim_stay_end(&stay);
+    if (sim.leaving)
+        return;
+    sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
+    look_at_timers(start);
+    for (size_t i = 0; i < SIM_SOCKETS; i++)
+        look_at_limits(&sim.sockets[i], start);
+    sim_check_overdue(start);
+    if (milliseconds <= 0 || sim.depth > 0 || !world->is_simulated)
+        return;
+    bool timer = next >= 0 && start + (uint64_t)next <= berth_loop_now(sim.loop) + 1;
+    bool caused = world->events() > events || sim.ran + timers_ran > ran || timer || woken;
+    bool whole = slept + MILLISECOND >= (uint64_t)milliseconds * MILLISECOND;
+    sim_check(any || whole || timer || woken || idle < IDLE_TURNS, "a turn ends early for nothing");
+    woken = false;
+    idle = caused ? 0 : idle + !whole;
+    sim_check(idle <= IDLE_TURNS, "the loop turns without a cause");
+}
+
+/* ---- accepting that fails -------------------------------------------------------------------- */
+
+static uint64_t accepted_by(const struct server_model *model)
+{
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    return counts.accepted;
+}
+
+/* A failure that a new try would only repeat pauses the server, but not a blocking wait. */
+void sim_time_accept_error(struct server_model *model, berth_error error)
+{
+    if (error == BERTH_ERROR_UNSUPPORTED_OPERATION) {
+        sim_check(!model->stopped || model->waits > 0,
+                  "accept_error comes twice, although accepting has stopped");
+        model->stopped = true;
+        return;
+    }
+    uint64_t accepted = accepted_by(model);
+    sim_check(!model->troubled || accepted > model->troubled_at,
+              "accept_error comes twice, and nobody has come in between");
+    model->troubled = true;
+    model->troubled_at = accepted;
+}
+
+/* Whether somebody waits for a server that would take him. */
+static bool is_wanted(const struct server_model *model)
+{
+    if (model->server == NULL || model->paused || !berth_server_is_listening(model->server))
+        return false;
+    int limit = berth_server_max_pending_connections(model->server);
+    if (limit <= 0 || model->queued >= (size_t)limit)
+        return false;
+    for (size_t i = 0; i < SIM_PEERS; i++) {
+        const struct peer_model *peer = &sim.peers[i];
+        if (peer->end != NULL && peer->port == berth_server_port(model->server) &&
+            !peer->connection->accepted && world->is_established(peer->end))
+            return true;
+    }
+    return false;
+}
+
+/* For a while there is nobody but the loop: it must not turn again and again for nothing, nor ask
+ * again and again for what it does not get. */
+void sim_let_time_pass(uint64_t milliseconds)
+{
+    uint64_t start = berth_loop_now(sim.loop);
+    uint64_t failed = world->accepts_failed();
+    uint64_t events = world->events();
+    bool wanted[SIM_SERVERS];
+    for (size_t i = 0; i < SIM_SERVERS; i++)
+        wanted[i] = sim.accepts_fail && is_wanted(&sim.servers[i]);
+    for (unsigned turns = 0; turns < 400 && berth_loop_now(sim.loop) < start + milliseconds;
+         turns++) {
+        sim_turn(5);
+        if (sim.leaving)
+            return;
+        sim_check(world->barren_waits() < 100, "the loop turns for nothing");
+    }
+    uint64_t tries = SIM_SERVERS * (8 + milliseconds / SHORTEST_PAUSE / 4);
+    uint64_t most = 16 * (tries + world->events() - events);
+    sim_check(world->accepts_failed() - failed <= most, "accepting is tried without a pause");
+    for (size_t i = 0; i < SIM_SERVERS && world->is_simulated; i++)
+        sim_check(!wanted[i] || !sim.accepts_fail || milliseconds < 40 || sim.costs ||
+                      !is_wanted(&sim.servers[i]) || sim.servers[i].troubled ||
+                      sim.servers[i].stopped,
+                  "accepting fails, and nobody is told");
+}
+
+void sim_time_be_kind(void)
+{
+    const berth_connection_limits none = {0};
+    sim.accepts_fail = false;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        if (sim.sockets[i].socket != NULL)
+            berth_socket_set_limits(sim.sockets[i].socket, &none);
+        sim.sockets[i].limits = none;
+        sim.sockets[i].eager = false;
+    }
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++)
+        sim.peers[i].floods = false;
+}
