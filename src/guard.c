@@ -12,7 +12,6 @@
  */
 #include "guard.h"
 
-#include "server.h"
 #include "sized.h"
 
 #include <errno.h>
@@ -35,12 +34,12 @@ const char *berth__limit_text(berth__limit limit)
 
 /* ---- ending by a limit ----------------------------------------------------------------------- */
 
-static void count_close(berth_loop *loop, berth_server *server, berth__limit limit)
+static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limit)
 {
     loop->counts.limits_ended++;
-    if (server == NULL)
+    if (owner == NULL)
         return;
-    berth_server_counts *counts = &server->counts;
+    berth_server_counts *counts = &owner->counts;
     uint64_t *const slots[] = {
         [BERTH__LIMIT_FIRST_BYTE] = &counts->closed_first_byte,
         [BERTH__LIMIT_IDLE] = &counts->closed_idle,
@@ -53,15 +52,15 @@ static void count_close(berth_loop *loop, berth_server *server, berth__limit lim
 
 void berth__guard_close(berth_socket *socket, berth__limit limit)
 {
-    berth_server *queue = socket->pending ? socket->server : NULL;
+    berth__owner *queue = socket->pending ? socket->owner : NULL;
     berth_error class =
         limit == BERTH__LIMIT_OUTPUT ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_SOCKET_TIMEOUT;
-    count_close(socket->object.loop, socket->server, limit);
+    count_close(socket->object.loop, socket->owner, limit);
     berth__enter(&socket->object);
     uint32_t endings = socket->endings;
     if (queue != NULL) {
         queue->counts.closed_pending++;
-        berth__server_forget(queue, socket);
+        queue->left_queue(queue, socket);
     }
     berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
@@ -255,17 +254,17 @@ void berth__guard_resume(berth_socket *socket)
 
 void berth__guard_uncount(berth_socket *socket)
 {
-    berth_server *server = socket->server;
+    berth__owner *owner = socket->owner;
     if (!socket->counted)
         return;
-    server->counts.live--;
+    owner->counts.live--;
     if (socket->guard != NULL && socket->guard->address != NULL) {
-        berth__tally_remove(&server->roll->tally, socket->guard->address);
+        berth__tally_remove(&owner->roll->tally, socket->guard->address);
         socket->guard->address = NULL;
     }
     socket->counted = false;
     if (!socket->pending)
-        socket->server = NULL;
+        socket->owner = NULL;
 }
 
 berth__place berth__guard_take_place(berth_socket *socket)
@@ -277,7 +276,7 @@ berth__place berth__guard_take_place(berth_socket *socket)
         entry = socket->guard->address;
         socket->guard->address = NULL;
     }
-    return berth__place_take(socket->server->roll, entry);
+    return berth__place_take(socket->owner->roll, entry);
 }
 
 void berth__guard_end(berth_socket *socket)

@@ -72,16 +72,16 @@ static void free_server(berth__object *object)
 static void destroy(berth__object *object)
 {
     berth_server *server = (berth_server *)object;
-    assert(server->listener == NULL && server->pending == NULL && server->children == NULL);
+    assert(server->listener == NULL && server->pending == NULL && server->owner.children == NULL);
     assert(server->trust == NULL);
-    berth__roll_release(server->roll);
+    berth__roll_release(server->owner.roll);
     berth__release(server->proxy);
     berth__release(server);
 }
 
 static void renew(berth__object *object)
 {
-    berth__objects_renew(((berth_server *)object)->children);
+    berth__objects_renew(((berth_server *)object)->owner.children);
 }
 
 static const berth__kind server_kind = {
@@ -98,10 +98,10 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
         return NULL;
     berth_server *server = berth__allocate_zero(sizeof *server);
     if (server != NULL)
-        server->roll = berth__roll_new();
-    if (server == NULL || server->roll == NULL || !reserve_timers(loop)) {
-        if (server != NULL && server->roll != NULL)
-            berth__roll_release(server->roll);
+        server->owner.roll = berth__roll_new();
+    if (server == NULL || server->owner.roll == NULL || !reserve_timers(loop)) {
+        if (server != NULL && server->owner.roll != NULL)
+            berth__roll_release(server->owner.roll);
         berth__release(server);
         errno = ENOMEM;
         return NULL;
@@ -111,8 +111,9 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->user = user;
     server->pending_end = &server->pending;
     server->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
-    server->pending_read_limit = BERTH_DEFAULT_PENDING_READ_LIMIT;
+    server->owner.pending_read_limit = BERTH_DEFAULT_PENDING_READ_LIMIT;
     server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
+    server->owner.loop = loop;
     berth__server_init_accepting(server);
     berth__server_init_limits(server);
     berth__object_init(&server->object, &server_kind, loop, &loop->objects);
@@ -129,8 +130,8 @@ void berth_server_free(berth_server *server)
     berth__enter(&server->object);
     berth_server_close(server);
     /* Handlers of its sockets run here, and one of them may free the server as well. */
-    while (!server->object.freed && server->children != NULL)
-        berth_socket_free((berth_socket *)server->children);
+    while (!server->object.freed && server->owner.children != NULL)
+        berth_socket_free((berth_socket *)server->owner.children);
     if (!server->object.freed) {
         /* A handler may have begun anew. */
         berth_server_close(server);
@@ -383,13 +384,13 @@ void berth_server_set_max_pending_connections(berth_server *server, int limit)
 size_t berth_server_pending_read_limit(const berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    return server->pending_read_limit;
+    return server->owner.pending_read_limit;
 }
 
 void berth_server_set_pending_read_limit(berth_server *server, size_t bytes)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    server->pending_read_limit = bytes;
+    server->owner.pending_read_limit = bytes;
     for (berth_socket *socket = server->pending; socket != NULL; socket = socket->pending_next)
         berth__socket_pace(socket);
 }

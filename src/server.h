@@ -1,5 +1,5 @@
 /*
- * Inside a server, for the files server*.c and the socket's way out of a queue.
+ * Inside a server, for the files server*.c.
  *
  * Accepting goes on while none of these holds: the user paused it, an error paused it, the queue is
  * full, the process has run out of descriptors. The four are kept apart, and berth__server_pace
@@ -12,6 +12,7 @@
 
 #include "backend.h"
 #include "object.h"
+#include "socket.h"
 #include "tally.h"
 #include "timer.h"
 
@@ -36,7 +37,7 @@ struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
     void *user;
-    berth__object *children;   /* the sockets it owns */
+    berth__owner owner;        /* of its connections */
     berth__listener *listener; /* NULL when not listening, or through a proxy */
     berth__bind *bind;         /* through a proxy, from the beginning of listening on */
     bool listens_through;      /* and it listens */
@@ -54,14 +55,12 @@ struct berth_server {
     berth_socket **pending_end;
     size_t pending_count;
     int limit;
-    size_t pending_read_limit; /* bytes of each; 0: none */
 
-    bool paused;             /* by the user */
-    bool paused_by_error;    /* by an accept error that will not pass by itself */
-    bool starved;            /* accepting has failed for a while: the retry timer is running */
-    bool in_episode;         /* that was announced, and nothing was accepted since */
-    bool limits_connections; /* connection_limits are not all zero */
-    unsigned waits;          /* blocking waits on the stack: they accept whatever was paused */
+    bool paused;          /* by the user */
+    bool paused_by_error; /* by an accept error that will not pass by itself */
+    bool starved;         /* accepting has failed for a while: the retry timer is running */
+    bool in_episode;      /* that was announced, and nothing was accepted since */
+    unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
     uint32_t
         arrivals; /* connections and announced errors so far, to see in a wait that there was one */
     uint64_t backoff; /* milliseconds before the next retry */
@@ -75,22 +74,13 @@ struct berth_server {
     berth__starving starving; /* while it lacks a descriptor or memory */
 
     berth_accept_limits limits;
-    berth_connection_limits connection_limits;
-    berth__roll *roll;               /* its connections by address */
     berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
-    berth_server_counts counts;
 
     struct berth__proxy *proxy; /* NULL: the default one */
 
     berth_error error;
     char text[BERTH__SERVER_TEXT_SIZE];
 };
-
-/* Takes a socket out of the queue, wherever it stands; the second counts it as dropped. */
-void berth__server_forget(berth_server *server, berth_socket *socket);
-void berth__server_drop_pending(berth_server *server, berth_socket *socket);
-
-/* Between the server's files: */
 
 /* Whether it is a copy that fork has made, which cannot do that; the error says so. */
 bool berth__server_is_copy(berth_server *server, const char *what);

@@ -138,7 +138,7 @@ static void announce_lack(berth_server *server, int error)
 {
     bool first = !server->in_episode;
     server->in_episode = true;
-    server->counts.exhaustions += first && berth__is_exhaustion(error);
+    server->owner.counts.exhaustions += first && berth__is_exhaustion(error);
     if (first)
         announce_error(server, error);
 }
@@ -181,7 +181,7 @@ static void accept_failed(berth__listener *listener, int error)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
-    server->counts.accept_failures++;
+    server->owner.counts.accept_failures++;
     if (relieve(server, error)) {
         berth__leave(&server->object);
         return;
@@ -201,10 +201,13 @@ static void accept_failed(berth__listener *listener, int error)
     berth__leave(&server->object);
 }
 
+static void left_queue(berth__owner *owner, berth_socket *socket);
+
 void berth__server_init_accepting(berth_server *server)
 {
     server->retry.expired = retry;
     server->starving.retry = descriptor_closed;
+    server->owner.left_queue = left_queue;
     server->backoff = FIRST_BACKOFF;
 }
 
@@ -271,7 +274,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     int error = ECANCELED;
     berth_socket *socket = NULL;
     if (!server->object.freed)
-        socket = berth__socket_accept(server, descriptor, at_hand, address, &error);
+        socket = berth__socket_accept(&server->owner, descriptor, at_hand, address, &error);
     if (socket != NULL && at_hand) {
         server->arriving_as = NULL; /* the socket has taken it over, however it ends */
         if (may_linger(server))
@@ -280,7 +283,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     if (socket != NULL && !keep_names(server, socket, descriptor)) {
         socket->handlers = NULL;
         berth_socket_free(socket);
-        server->counts.failed++;
+        server->owner.counts.failed++;
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot serve an accepted connection: %s",
                                 berth__reason_of(ENOMEM));
@@ -291,7 +294,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
          * has is its own, also if that has adopted the one at hand. */
         if (!in_use && (at_hand || is_open(backend, descriptor)))
             backend->operations->discard(backend, descriptor);
-        server->counts.failed++;
+        server->owner.counts.failed++;
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));
         return;
@@ -307,9 +310,9 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     bool at_hand = descriptor >= 0 && descriptor == server->arriving;
     if (at_hand) {
         server->arriving = -1;
-        server->counts.at_hand--;
+        server->owner.counts.at_hand--;
     } else {
-        server->counts.added++;
+        server->owner.counts.added++;
     }
     serve(server, descriptor, at_hand);
 }
@@ -320,11 +323,11 @@ static void deliver(berth_server *server, int descriptor)
     if (SLOT(server, incoming_connection) != NULL) {
         int outer = server->arriving; /* of a turn around this one */
         server->arriving = descriptor;
-        server->counts.at_hand++;
+        server->owner.counts.at_hand++;
         server->handlers->incoming_connection(server, descriptor, server->user);
         if (server->arriving == descriptor) { /* it was not given to the base behaviour */
-            server->counts.at_hand--;
-            server->counts.handed_over++;
+            server->owner.counts.at_hand--;
+            server->owner.counts.handed_over++;
         }
         server->arriving = outer;
     } else {
@@ -337,7 +340,7 @@ static void deliver(berth_server *server, int descriptor)
 
 void berth__server_came(berth_server *server)
 {
-    server->counts.accepted++;
+    server->owner.counts.accepted++;
     server->object.loop->counts.accepted++;
     server->in_episode = false;
     server->backoff = FIRST_BACKOFF;
@@ -355,7 +358,7 @@ void berth__server_arrived(berth_server *server, int descriptor, const berth__ar
         server->arrivals++;
         deliver(server, descriptor);
         if (server->arriving_as != NULL) /* no socket of the server's has come of it */
-            berth__tally_remove(&server->roll->tally, server->arriving_as);
+            berth__tally_remove(&server->owner.roll->tally, server->arriving_as);
     }
     server->arriving_as = outer;
     server->arrival = outer_arrival;
@@ -415,15 +418,15 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
                                 why);
         return;
     }
-    server->counts.added++;
+    server->owner.counts.added++;
     enqueue(server, socket);
 }
 
 static void enqueue(berth_server *server, berth_socket *socket)
 {
-    if (socket->server != server)
+    if (socket->owner != &server->owner)
         berth__guard_uncount(socket); /* by the server that it comes from */
-    socket->server = server;
+    socket->owner = &server->owner;
     socket->pending = true;
     socket->pending_next = NULL;
     if (socket->guard != NULL)
@@ -438,12 +441,6 @@ static void enqueue(berth_server *server, berth_socket *socket)
     berth__server_pace(server);
 }
 
-void berth__server_drop_pending(berth_server *server, berth_socket *socket)
-{
-    server->counts.dropped++;
-    berth__server_forget(server, socket);
-}
-
 /* What points to a socket of the queue. Those that a limit can end, wherever they are in it, know:
  * there may be many of them. */
 static berth_socket **link_of(berth_server *server, berth_socket *socket)
@@ -456,7 +453,7 @@ static berth_socket **link_of(berth_server *server, berth_socket *socket)
     return link;
 }
 
-void berth__server_forget(berth_server *server, berth_socket *socket)
+static void forget(berth_server *server, berth_socket *socket)
 {
     berth_socket **link = link_of(server, socket);
     *link = socket->pending_next;
@@ -469,9 +466,14 @@ void berth__server_forget(berth_server *server, berth_socket *socket)
     socket->pending_next = NULL;
     socket->pending = false;
     if (!socket->counted)
-        socket->server = NULL;
+        socket->owner = NULL;
     server->pending_count--;
     berth__server_pace(server);
+}
+
+static void left_queue(berth__owner *owner, berth_socket *socket)
+{
+    forget((berth_server *)((char *)owner - offsetof(berth_server, owner)), socket);
 }
 
 bool berth_server_base_has_pending_connections(const berth_server *server)
@@ -497,8 +499,8 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
     berth_socket *socket = server->pending;
     if (socket == NULL || berth__server_is_copy(server, "take a connection"))
         return NULL;
-    server->counts.taken++;
-    berth__server_forget(server, socket);
+    server->owner.counts.taken++;
+    forget(server, socket);
     berth__socket_taken(socket);
     return socket;
 }

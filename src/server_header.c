@@ -114,9 +114,9 @@ static void turn_away(guest *gone, int number)
     char reason[BERTH__REFUSAL_TEXT_SIZE];
     bool refusal = berth__is_refusal(number);
     if (!refusal && berth__is_exhaustion(number))
-        server->counts.failed++;
+        server->owner.counts.failed++;
     else
-        server->counts.rejected_header++;
+        server->owner.counts.rejected_header++;
     berth__server_set_error(
         server, refusal ? berth__refusal_class(number) : berth__class_of(number),
         "cannot accept a connection behind a balancer: %s",
@@ -131,7 +131,7 @@ void berth__server_drop_guests(berth_server *server)
     if (trust == NULL)
         return;
     for (guest *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
-        server->counts.dropped++;
+        server->owner.counts.dropped++;
         drop(one);
     }
     berth__deadline_stop(&server->object.loop->timers, &trust->deadline);
@@ -313,7 +313,7 @@ bool berth__server_is_guest(berth_server *server, int descriptor)
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot accept a connection behind a balancer: %s",
                                 berth__reason_of(ENOMEM));
-        server->counts.failed++;
+        server->owner.counts.failed++;
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return true;
     }

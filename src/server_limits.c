@@ -67,22 +67,23 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__arr
     /* A peer that has gone has no address any more, and takes nobody's place. */
     if (!address_of(server, descriptor, arrival, &address))
         return true;
-    berth__tally_entry *entry = berth__tally_add(
-        &server->roll->tally, address, prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
-        prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
+    berth__tally_entry *entry =
+        berth__tally_add(&server->owner.roll->tally, address,
+                         prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
+                         prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
     if (entry == NULL) {
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot count an accepted connection: %s",
                                 berth__reason_of(ENOMEM));
-        refuse(server, descriptor, &server->counts.failed);
+        refuse(server, descriptor, &server->owner.counts.failed);
         return false;
     }
     if (entry->count <= limits->per_address) {
         server->arriving_as = entry;
         return true;
     }
-    berth__tally_remove(&server->roll->tally, entry);
-    refuse(server, descriptor, &server->counts.rejected_address);
+    berth__tally_remove(&server->owner.roll->tally, entry);
+    refuse(server, descriptor, &server->owner.counts.rejected_address);
     return false;
 }
 
@@ -111,7 +112,7 @@ unsigned berth__server_allowance(berth_server *server)
     if (allowance > 0)
         return allowance < UINT32_MAX ? (unsigned)allowance : UINT32_MAX;
     if (server->refill.place == 0) {
-        server->counts.paced++;
+        server->owner.counts.paced++;
         berth__deadline_start(&loop->timers, &server->refill, due + step - ahead);
         berth__loop_touch(loop);
     }
@@ -150,7 +151,7 @@ static size_t reject(berth_server *server, size_t most, berth__close_mode mode, 
     berth__backend *backend = server->object.loop->backend;
     size_t count =
         backend->operations->reject(backend, server->listener, most, mode, &server->spare);
-    server->counts.accepted += count;
+    server->owner.counts.accepted += count;
     server->object.loop->counts.accepted += count;
     *counter += count;
     return count;
@@ -162,7 +163,7 @@ bool berth__server_shed(berth_server *server, int error)
         return false;
     berth__server_keep_spare(server);
     return reject(server, BERTH__ACCEPT_BUDGET, BERTH__CLOSE_NORMAL,
-                  &server->counts.rejected_shed) > 0;
+                  &server->owner.counts.rejected_shed) > 0;
 }
 
 size_t berth_server_reject(berth_server *server, size_t count, berth_reject_mode mode)
@@ -172,7 +173,7 @@ size_t berth_server_reject(berth_server *server, size_t count, berth_reject_mode
         return 0;
     return reject(server, count < MOST_REJECTED ? count : MOST_REJECTED,
                   mode == BERTH_REJECT_RESET ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL,
-                  &server->counts.rejected_call);
+                  &server->owner.counts.rejected_call);
 }
 
 /* ---- blocking waits -------------------------------------------------------------------------- */
@@ -254,14 +255,15 @@ void berth_server_set_connection_limits_sized(berth_server *server,
                                               const berth_connection_limits *limits, size_t size)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    berth__sized_get(&server->connection_limits, sizeof server->connection_limits, limits, size);
-    server->limits_connections = !berth__limits_none(&server->connection_limits);
+    berth__sized_get(&server->owner.connection_limits, sizeof server->owner.connection_limits,
+                     limits, size);
+    server->owner.limits_connections = !berth__limits_none(&server->owner.connection_limits);
 }
 
 void berth_server_connection_limits_sized(const berth_server *server,
                                           berth_connection_limits *ret_limits, size_t size)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    berth__sized_put(ret_limits, size, &server->connection_limits,
-                     sizeof server->connection_limits);
+    berth__sized_put(ret_limits, size, &server->owner.connection_limits,
+                     sizeof server->owner.connection_limits);
 }

@@ -25,7 +25,6 @@
 #include "handshake/refusal.h"
 #include "linger.h"
 #include "memory.h"
-#include "server.h"
 #include "text.h"
 
 #include <errno.h>
@@ -311,6 +310,14 @@ void berth_socket_detach(berth_socket *socket)
 
 static void abort_in(berth_socket *socket, berth__close_mode mode);
 
+static void leave_queue(berth_socket *socket)
+{
+    if (!socket->pending)
+        return;
+    socket->owner->counts.dropped++;
+    socket->owner->left_queue(socket->owner, socket);
+}
+
 void berth_socket_free(berth_socket *socket)
 {
     if (socket == NULL || socket->object.freed)
@@ -320,8 +327,7 @@ void berth_socket_free(berth_socket *socket)
         return;
     /* Nobody has read from it, wherever the bytes are by now. */
     bool unheard = socket->pending && socket->input.first != NULL;
-    if (socket->pending)
-        berth__server_drop_pending(socket->server, socket);
+    leave_queue(socket);
     berth__enter(&socket->object);
     /* A handler of the first end may have begun another connection; that one ends without a word.
      */
@@ -329,8 +335,7 @@ void berth_socket_free(berth_socket *socket)
     if (!socket->object.freed) {
         socket->handlers = NULL;
         berth_socket_abort(socket);
-        if (socket->pending) /* again, by a handler */
-            berth__server_drop_pending(socket->server, socket);
+        leave_queue(socket); /* again, by a handler */
         berth__socket_drop_input(socket);
         berth__loop_flush_not(socket->object.loop, &socket->flush);
         report_end(socket);

@@ -21,6 +21,7 @@
 #include "backend.h"
 #include "loop.h"
 #include "object.h"
+#include "tally.h"
 
 #include <stdatomic.h>
 
@@ -41,7 +42,20 @@ typedef enum berth__attempt {
 
 struct berth__connector;
 struct berth__guard;
-struct berth__tally_entry;
+
+/* What accepted connections belong to, and wait in the queue of: their server, as far as they know
+ * it. They count what becomes of them. */
+typedef struct berth__owner {
+    berth_loop *loop;
+    berth__object *children; /* the sockets it owns */
+    /* Takes a socket out of the queue that was freed or ended by a limit while it waited. */
+    void (*left_queue)(struct berth__owner *owner, berth_socket *socket);
+    size_t pending_read_limit;                 /* bytes of each in the queue; 0: none */
+    berth_connection_limits connection_limits; /* of those that are accepted */
+    bool limits_connections;                   /* these are not all zero */
+    berth__roll *roll;                         /* its connections by address */
+    berth_server_counts counts;
+} berth__owner;
 
 /* What only some sockets need: names that were looked up, all about connecting, and the limit on
  * closing. Made on first use. */
@@ -72,7 +86,7 @@ struct berth_socket {
     berth__stream *stream; /* NULL without a connection */
     berth__remote *remote;
     struct berth__guard *guard; /* its limits; NULL if it never had one */
-    berth_server *server;       /* that counts this connection, or has it in its queue; else NULL */
+    berth__owner *owner;        /* that counts this connection, or has it in its queue; else NULL */
     berth_socket *pending_next;
     berth__flush flush;
     berth__chain input;
@@ -112,8 +126,8 @@ struct berth_socket {
     /* And the others. */
     bool connected : 1;
     bool input_ended : 1; /* the peer has ended its direction */
-    bool counted : 1;     /* among the live connections of `server` */
-    bool pending : 1;     /* in the queue of `server` */
+    bool counted : 1;     /* among the live connections of `owner` */
+    bool pending : 1;     /* in the queue of `owner` */
     bool of_worker : 1;   /* its loop counts it when it is freed or detached */
     bool half_close : 1;  /* the user lets the peer end its direction */
     bool finished : 1;    /* read_channel_finished was called for this connection */
@@ -125,11 +139,11 @@ struct berth_socket {
     uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 
-/* A socket for a descriptor, a child of the server. `accepted`: the backend has just accepted it,
+/* A socket for a descriptor, a child of the owner. `accepted`: the backend has just accepted it,
  * so it is not checked. `address` is what it is counted as, which the socket takes over, or NULL.
  * NULL with an errno when out of memory, or if it is no connection. */
-berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
-                                   struct berth__tally_entry *address, int *ret_error);
+berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool accepted,
+                                   berth__tally_entry *address, int *ret_error);
 
 /* Whether it is a copy that fork has made, which cannot do what was tried; the error says so. */
 bool berth__socket_refuse_copy(berth_socket *socket, berth__attempt attempt);
@@ -164,7 +178,7 @@ static inline size_t berth__socket_unwritten(const berth_socket *socket)
            (socket->taken ? (size_t)socket->stream->ready.result : 0u);
 }
 
-/* The socket was taken out of its server's queue by the user: what was held back goes on. */
+/* The socket was taken out of its owner's queue by the user: what was held back goes on. */
 void berth__socket_taken(berth_socket *socket);
 
 /* Starts or stops receiving, as limit, state and place in the queue want it. */

@@ -17,7 +17,6 @@
 #include "guard.h"
 #include "handshake/refusal.h"
 #include "memory.h"
-#include "server.h"
 
 #include <errno.h>
 
@@ -81,16 +80,16 @@ static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted,
     return NULL;
 }
 
-berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool accepted,
+berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool accepted,
                                    berth__tally_entry *address, int *ret_error)
 {
-    berth_socket *socket = berth__socket_make(server->object.loop, &server->children);
+    berth_socket *socket = berth__socket_make(owner->loop, &owner->children);
     *ret_error = ENOMEM;
     if (socket == NULL)
         return NULL;
     /* The guard first: from the adoption on the descriptor would not be the caller's any more. */
-    if ((server->limits_connections || address != NULL) &&
-        !berth__guard_set(socket, &server->connection_limits)) {
+    if ((owner->limits_connections || address != NULL) &&
+        !berth__guard_set(socket, &owner->connection_limits)) {
         berth_socket_free(socket);
         return NULL;
     }
@@ -100,9 +99,9 @@ berth_socket *berth__socket_accept(berth_server *server, int descriptor, bool ac
         return NULL;
     }
     socket->state = BERTH_STATE_CONNECTED;
-    socket->server = server;
+    socket->owner = owner;
     socket->counted = true;
-    server->counts.live++;
+    owner->counts.live++;
     if (socket->guard != NULL) {
         socket->guard->address = address;
         berth__guard_begin(socket);

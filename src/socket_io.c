@@ -25,7 +25,6 @@
 #include "failure.h"
 #include "guard.h"
 #include "memory.h"
-#include "server.h"
 
 #include <errno.h>
 
@@ -205,7 +204,7 @@ static size_t read_limit(const berth_socket *socket)
     size_t own = socket->read_limit;
     if (!socket->pending)
         return own;
-    size_t pending = socket->server->pending_read_limit;
+    size_t pending = socket->owner->pending_read_limit;
     return own == 0 || (pending != 0 && pending < own) ? pending : own;
 }
 

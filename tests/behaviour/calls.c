@@ -43,9 +43,9 @@ static bool owned(void)
 {
     if (stage.server == NULL || stage.socket == NULL || stage.server_freed || stage.socket_freed)
         return false;
-    if (stage.socket->pending && stage.socket->server == stage.server)
+    if (stage.socket->pending && stage.socket->owner == &stage.server->owner)
         return true;
-    for (berth__object *each = stage.server->children; each != NULL; each = each->next) {
+    for (berth__object *each = stage.server->owner.children; each != NULL; each = each->next) {
         if (each == &stage.socket->object)
             return true;
     }
@@ -64,7 +64,7 @@ void stage_free_server(void)
 void stage_close_server(void)
 {
     if (stage.socket != NULL && !stage.socket_freed && !stage.server_freed &&
-        stage.socket->pending && stage.socket->server == stage.server)
+        stage.socket->pending && stage.socket->owner == &stage.server->owner)
         stage.socket_freed = true;
     berth_server_close(stage.server);
     stage_tidy();
