@@ -588,8 +588,10 @@ static void end_socket(uint64_t word)
     sim_say("socket %zu %s", sim_number_of(model), how < 3 ? names[how] : "disconnects");
     struct connection *connection = model->connection;
     model->calls++;
-    if (how < 2)
+    if (how < 2 && model->state != BERTH_STATE_UNCONNECTED)
         sim_cut(connection);
+    else if (how < 2 && connection != NULL) /* it is over: only what was not read is lost */
+        connection->way[0].cut = connection->way[1].cut = true;
     else if (connection != NULL)
         connection->way[1 - model->side].cut = true;
     if (how >= 2 && sent && connection != NULL)

@@ -36,19 +36,21 @@ static void limit_socket(uint64_t word)
     model->heard = heard;
 }
 
+/* All of them: one that closes with output left is rare. */
 static void be_patient(uint64_t word)
 {
-    struct socket_model *model = sim_some_socket(&word);
-    if (model == NULL)
-        return;
     uint32_t connect = sim_choose(&word, 4) == 0 ? 0 : some_time(&word);
     uint32_t close = sim_choose(&word, 4) == 0 ? 0 : some_time(&word);
-    sim_say("socket %zu gives a connect %u ms, and an end %u", sim_number_of(model), connect,
-            close);
-    berth_socket_set_connect_timeout(model->socket, connect);
-    model->calls++;
-    berth_socket_set_close_timeout(model->socket, close);
-    model->calls--;
+    sim_say("sockets give a connect %u ms, and an end %u", connect, close);
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        if (model->socket == NULL || model->dying)
+            continue;
+        berth_socket_set_connect_timeout(model->socket, connect);
+        model->calls++;
+        berth_socket_set_close_timeout(model->socket, close);
+        model->calls--;
+    }
 }
 
 static void be_eager(uint64_t word)
