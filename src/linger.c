@@ -10,6 +10,7 @@
 
 #include "loop.h"
 #include "memory.h"
+#include "source.h"
 
 #include <berth/limits.h>
 
@@ -148,6 +149,32 @@ static berth__lingering *make(berth_loop *loop)
     return made;
 }
 
+/* In a blocking wait: closes those whose time is over. */
+static uint64_t step(berth_loop *loop)
+{
+    if (loop->lingering == NULL)
+        return UINT64_MAX;
+    uint64_t now = berth__loop_clock(loop);
+    while (loop->lingering != NULL && loop->lingering->deadline.time <= now)
+        time_is_over(loop->lingering);
+    return loop->lingering != NULL ? loop->lingering->deadline.time : UINT64_MAX;
+}
+
+static void end(berth_loop *loop)
+{
+    while (loop->lingering != NULL)
+        give_up(loop->lingering);
+}
+
+static void renew(berth_loop *loop)
+{
+    const berth__backend_operations *operations = loop->backend->operations;
+    for (berth__lingering *each = loop->lingering; each != NULL; each = each->next)
+        operations->renew_stream(loop->backend, each->stream);
+}
+
+static const berth__source lingering_source = {.step = step, .renew = renew, .end = end};
+
 void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
 {
     const berth__backend_operations *operations = loop->backend->operations;
@@ -159,6 +186,9 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
         berth__loop_close_stream(loop, stream, NULL, BERTH__CLOSE_NORMAL);
         return;
     }
+    if (loop->lingering == NULL)
+        loop->lingering_end = &loop->lingering;
+    berth__source_join(loop, &lingering_source);
     lingering->loop = loop;
     lingering->place = place;
     loop->counts.lingering++;
@@ -174,27 +204,4 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     stream->limited = false;
     operations->receive_start(loop->backend, stream);
     berth__loop_touch(loop);
-}
-
-uint64_t berth__linger_step(berth_loop *loop)
-{
-    if (loop->lingering == NULL)
-        return UINT64_MAX;
-    uint64_t now = berth__loop_clock(loop);
-    while (loop->lingering != NULL && loop->lingering->deadline.time <= now)
-        time_is_over(loop->lingering);
-    return loop->lingering != NULL ? loop->lingering->deadline.time : UINT64_MAX;
-}
-
-void berth__linger_end(berth_loop *loop)
-{
-    while (loop->lingering != NULL)
-        give_up(loop->lingering);
-}
-
-void berth__linger_renew(berth_loop *loop)
-{
-    const berth__backend_operations *operations = loop->backend->operations;
-    for (berth__lingering *each = loop->lingering; each != NULL; each = each->next)
-        operations->renew_stream(loop->backend, each->stream);
 }

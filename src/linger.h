@@ -33,14 +33,4 @@ void berth__linger(struct berth_loop *loop, berth__stream *stream, berth__place 
  * is a lack of descriptors. Returns how many it were. */
 size_t berth__linger_cut(struct berth_loop *loop, size_t most);
 
-/* In a blocking wait, where no timer runs: closes those whose time is over. Returns when the next
- * one is due, or UINT64_MAX. */
-uint64_t berth__linger_step(struct berth_loop *loop);
-
-/* Closes all streams that linger, at once: for a loop whose backend is broken. */
-void berth__linger_end(struct berth_loop *loop);
-
-/* The loop was inherited by fork, and is the process's own now. */
-void berth__linger_renew(berth_loop *loop);
-
 #endif

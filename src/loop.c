@@ -13,10 +13,8 @@
 #include "loop.h"
 
 #include "failure.h"
-#include "linger.h"
 #include "memory.h"
 #include "process.h"
-#include "resolve.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -141,7 +139,6 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
     berth__numbers_init(&loop->numbers);
     loop->flush_end = &loop->flush;
     loop->tasks_end = &loop->tasks;
-    loop->lingering_end = &loop->lingering;
     loop->linger_time = BERTH_DEFAULT_LINGER_TIME;
     loop->thread = pthread_self();
     if (!make_backend(loop, known.backend)) {
@@ -172,7 +169,7 @@ static void empty(berth_loop *loop)
         run_tasks(loop, SIZE_MAX);
         berth__objects_free(&loop->objects);
     } while (atomic_load(&loop->tasks_waiting));
-    berth__resolver_free(loop);
+    berth__sources_release(loop);
 }
 
 /* Streams that linger go on to, for the time that the program gives them: closing them now could
@@ -182,10 +179,10 @@ static void see_off(berth_loop *loop)
 {
     uint64_t deadline = berth__after(berth__loop_clock(loop), loop->linger_time);
     while (loop->live > 0 && !loop->broken && !loop->inherited) {
-        uint64_t now = loop->lingering != NULL ? berth__loop_clock(loop) : 0;
+        uint64_t now = loop->counts.lingering > 0 ? berth__loop_clock(loop) : 0;
         if (now >= deadline)
-            berth__linger_end(loop);
-        turn(loop, loop->lingering != NULL ? (int64_t)(deadline - now) : -1);
+            berth__sources_end(loop);
+        turn(loop, loop->counts.lingering > 0 ? (int64_t)(deadline - now) : -1);
         empty(loop);
     }
 }
@@ -195,7 +192,7 @@ static void destroy(berth_loop *loop)
     loop->ending = true;
     empty(loop);
     see_off(loop);
-    berth__linger_end(loop);
+    berth__sources_end(loop);
     if (loop->inherited)
         while (run_completions(loop))
             continue; /* reports what is closed, and nothing else */
@@ -520,12 +517,12 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     if (ready && !loop->skipped) {
         loop->skipped = true;
     } else {
-        bool hurry = ready || atomic_load(&loop->tasks_waiting) || berth__lookups_finished(loop);
+        bool hurry = ready || atomic_load(&loop->tasks_waiting) || berth__sources_pending(loop);
         loop->skipped = false;
         wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
     }
     bool any = run_completions(loop);
-    any = berth__lookups_run(loop, NULL) > 0 || any;
+    any = berth__sources_run(loop) || any;
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
     any = flush_all(loop, whole) || any;
@@ -547,7 +544,7 @@ static void leave_to_foreign(berth_loop *loop)
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
     if (loop->backend->ready.count > 0 || loop->flush != NULL ||
-        atomic_load(&loop->tasks_waiting) || berth__lookups_finished(loop))
+        atomic_load(&loop->tasks_waiting) || berth__sources_pending(loop))
         loop->backend->operations->wake(loop->backend);
 }
 
@@ -755,8 +752,8 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
             return true;
         /* The one timer of the library that a program without a loop depends on: else a peer that
          * never closes would keep a descriptor for ever. */
-        uint64_t lingering = berth__linger_step(loop);
-        again = lingering < again ? lingering : again;
+        uint64_t sources = berth__sources_step(loop);
+        again = sources < again ? sources : again;
         if (last || loop->broken || loop->inherited)
             return false;
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);

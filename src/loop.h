@@ -27,6 +27,7 @@
 #include "numbers.h"
 #include "object.h"
 #include "recycler.h"
+#include "source.h"
 #include "timer.h"
 
 #include <assert.h>
@@ -89,7 +90,9 @@ struct berth_loop {
     berth__flush **flush_end;
     size_t flush_count;
     void (*settle)(berth__flush *flush); /* flushes one, which has left the list */
-    struct berth__resolver *resolver;    /* made on first use */
+    const berth__source *sources[BERTH__MOST_SOURCES];
+    unsigned source_count;
+    struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
     uint32_t linger_time; /* milliseconds that freeing the loop waits for them */

@@ -12,9 +12,7 @@
  */
 #include "process.h"
 
-#include "linger.h"
 #include "loop.h"
-#include "resolve.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -184,8 +182,7 @@ bool berth_loop_after_fork(berth_loop *loop)
         if (parting->stream != NULL)
             loop->backend->operations->renew_stream(loop->backend, parting->stream);
     }
-    berth__linger_renew(loop);
-    berth__resolver_renew(loop);
+    berth__sources_renew(loop);
     berth__objects_renew(loop->objects);
     /* A wake or a stop that came meanwhile is not lost. */
     loop->backend->operations->wake(loop->backend);

@@ -19,6 +19,7 @@
 
 #include "loop.h"
 #include "memory.h"
+#include "source.h"
 #include "text.h"
 
 #include <ares.h>
@@ -388,40 +389,6 @@ static void found(void *argument, int status, int timeouts, struct ares_addrinfo
     berth__loop_touch(resolver->loop);
 }
 
-static berth__resolver *resolver_of(berth_loop *loop)
-{
-    if (loop->resolver != NULL)
-        return loop->resolver;
-    berth__resolver *made = berth__allocate_zero(sizeof *made);
-    if (made == NULL)
-        return NULL;
-    made->loop = loop;
-    made->finished_end = &made->finished;
-    loop->resolver = made;
-    return made;
-}
-
-berth__lookup *berth__lookup_start(berth_loop *loop, const char *name, void *owner,
-                                   berth__lookup_done done)
-{
-    berth__resolver *resolver = resolver_of(loop);
-    berth__lookup *lookup = resolver != NULL ? berth__allocate_zero(sizeof *lookup) : NULL;
-    lookup_channel *channel = lookup != NULL ? take_channel(resolver) : NULL;
-    if (channel == NULL) {
-        berth__release(lookup);
-        return NULL;
-    }
-    lookup->resolver = resolver;
-    lookup->channel = channel;
-    lookup->owner = owner;
-    lookup->done = done;
-    channel->busy = true;
-    struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    ares_getaddrinfo(channel->handle, name, NULL, &hints, found, lookup);
-    set_deadline(channel);
-    return lookup;
-}
-
 static void take_finished(berth__resolver *resolver, berth__lookup **link)
 {
     berth__lookup *lookup = *link;
@@ -473,12 +440,18 @@ size_t berth__lookups_run(berth_loop *loop, const void *owner)
     return ran;
 }
 
-bool berth__lookups_finished(const berth_loop *loop)
+static bool pending(const berth_loop *loop)
 {
     return loop->resolver != NULL && loop->resolver->finished != NULL;
 }
 
-void berth__resolver_free(berth_loop *loop)
+static bool run(berth_loop *loop)
+{
+    return berth__lookups_run(loop, NULL) > 0;
+}
+
+/* Every lookup was run or cancelled before. */
+static void release(berth_loop *loop)
 {
     berth__resolver *resolver = loop->resolver;
     if (resolver == NULL)
@@ -490,11 +463,49 @@ void berth__resolver_free(berth_loop *loop)
 }
 
 /* What is being looked up goes on; an answer that the parent takes is asked for again in time. */
-void berth__resolver_renew(berth_loop *loop)
+static void renew(berth_loop *loop)
 {
     berth__resolver *resolver = loop->resolver;
     if (resolver == NULL || resolver->idle == NULL)
         return;
     free_channel(resolver->idle);
     resolver->idle = NULL;
+}
+
+static const berth__source resolver_source = {
+    .pending = pending, .run = run, .renew = renew, .release = release};
+
+static berth__resolver *resolver_of(berth_loop *loop)
+{
+    if (loop->resolver != NULL)
+        return loop->resolver;
+    berth__resolver *made = berth__allocate_zero(sizeof *made);
+    if (made == NULL)
+        return NULL;
+    made->loop = loop;
+    made->finished_end = &made->finished;
+    loop->resolver = made;
+    berth__source_join(loop, &resolver_source);
+    return made;
+}
+
+berth__lookup *berth__lookup_start(berth_loop *loop, const char *name, void *owner,
+                                   berth__lookup_done done)
+{
+    berth__resolver *resolver = resolver_of(loop);
+    berth__lookup *lookup = resolver != NULL ? berth__allocate_zero(sizeof *lookup) : NULL;
+    lookup_channel *channel = lookup != NULL ? take_channel(resolver) : NULL;
+    if (channel == NULL) {
+        berth__release(lookup);
+        return NULL;
+    }
+    lookup->resolver = resolver;
+    lookup->channel = channel;
+    lookup->owner = owner;
+    lookup->done = done;
+    channel->busy = true;
+    struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    ares_getaddrinfo(channel->handle, name, NULL, &hints, found, lookup);
+    set_deadline(channel);
+    return lookup;
 }

@@ -39,9 +39,6 @@ void berth__lookup_cancel(berth__lookup *lookup);
 /* Runs finished lookups, those of one owner or (NULL) all. Returns how many. */
 size_t berth__lookups_run(struct berth_loop *loop, const void *owner);
 
-/* Whether any has finished and waits to be run. */
-bool berth__lookups_finished(const struct berth_loop *loop);
-
 /* Lets c-ares look at the lookup's time-outs, in a wait that runs no timers. Returns when it wants
  * to be called again, or UINT64_MAX. */
 uint64_t berth__lookup_step(berth__lookup *lookup);
@@ -53,12 +50,5 @@ void berth__resolver_set_servers(const char *servers);
 /* The file whose changes are followed, instead of /etc/resolv.conf; NULL: that again. */
 void berth__resolver_set_file(const char *path);
 #endif
-
-/* The loop was inherited by fork, and is the process's own now: what is looked up from now on goes
- * by descriptors that the parent does not have. */
-void berth__resolver_renew(struct berth_loop *loop);
-
-/* Gives away what is kept for lookups; every one was run or cancelled before. */
-void berth__resolver_free(struct berth_loop *loop);
 
 #endif
