@@ -254,6 +254,7 @@ static struct pending first_left(struct server_model *model, const berth_socket 
                   "the queue is out of order");
         sim_say("server %zu has lost one of its queue", sim_index_of(model));
         sim_cut(first.connection);
+        sim_going(1);
         sim_dequeue(model, 0);
         model->settled++;
         model->closed++;
@@ -268,7 +269,9 @@ bool sim_take(struct server_model *model)
             return false;
     }
     unsigned long lost = sim_lost_in_queue(model);
-    berth_socket *socket = berth_server_next_pending_connection(model->server);
+    berth_socket *socket = model->taken % 2 == 0
+                               ? berth_server_next_pending_connection(model->server)
+                               : berth_server_base_next_pending_connection(model->server);
     sim_check((socket != NULL) == (model->queued > lost), "next_pending_connection is wrong");
     if (socket == NULL)
         return false;
@@ -355,7 +358,10 @@ void sim_free_socket(struct socket_model *model)
     sim_unqueue(model);
     sim_drop(model);
     model->calls++;
-    berth_socket_free(model->socket);
+    if (sim_number_of(model) % 2 == 0)
+        berth_socket_free(model->socket);
+    else
+        berth_socket_free_in_handler(model->socket, NULL);
     model->calls--;
     sim_going(1);
     sim_forget_socket(model);
@@ -680,8 +686,10 @@ void sim_adopt(struct socket_model *model, struct connection *connection, int si
 {
     uint64_t now = berth_loop_now(sim.loop);
     struct socket_model before = *model;
-    if (before.connection != connection || before.state != BERTH_STATE_UNCONNECTED)
+    if (before.state != BERTH_STATE_UNCONNECTED)
         sim_cut(before.connection);
+    else if (before.connection != connection && before.connection != NULL)
+        before.connection->way[1 - before.side].cut = true; /* what is unread */
     sim_going(before.state != BERTH_STATE_UNCONNECTED);
     sim_leave_connection(model);
     model->connection = connection;
@@ -792,6 +800,7 @@ static void call_of_a_topic(uint64_t word)
         [TOPIC_ENDS] = sim_call_of_ends,       [TOPIC_LIMITS] = sim_call_of_limits,
         [TOPIC_OPTIONS] = sim_call_of_options, [TOPIC_LOOPS] = sim_call_of_loops,
         [TOPIC_NAMES] = sim_call_of_names,     [TOPIC_TIME] = sim_call_of_time,
+        [TOPIC_PROXIES] = sim_call_of_proxies,
     };
     uint32_t first = sim_choose(&word, TOPICS);
     for (uint32_t i = 0; i < TOPICS; i++) {

@@ -111,8 +111,8 @@ static void ask_names(struct socket_model *model)
     const berth_socket *socket = model->socket;
     bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
     const struct connection *connection = model->connection;
-    if (!open || connection == NULL || !sim_complete(&connection->way[0]) ||
-        !sim_complete(&connection->way[1]))
+    if (!open || connection == NULL || connection->to == sim.proxy_port ||
+        !sim_complete(&connection->way[0]) || !sim_complete(&connection->way[1]))
         return; /* after a reset the kernel may not know any more */
     uint16_t own = model->side == 0 ? connection->port : connection->to;
     uint16_t other = model->side == 0 ? connection->to : connection->port;

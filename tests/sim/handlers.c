@@ -113,6 +113,11 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     struct socket_model *model = called(socket, user, IN_ERROR);
     /* A state_changed before it may have failed at something else: `error` is what counts. */
     sim_check(error != BERTH_ERROR_NONE, "error_occurred without an error");
+    bool of_proxy =
+        error >= BERTH_ERROR_PROXY_CONNECTION_REFUSED && error <= BERTH_ERROR_PROXY_PROTOCOL;
+    sim_check(!of_proxy || model->target == sim.proxy_port || model->target == 1 ||
+                  sim.process_has_proxy,
+              "an error of a proxy without a proxy");
     /* But for a socket at the other side that is closing too: neither reads then, and what both
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
@@ -162,6 +167,10 @@ static void begin_connection(struct socket_model *model)
     model->connection->way[0].at_risk = before.at_risk;
     struct way *in = &model->connection->way[1];
     in->cut = in->cut || (in->closed && model->early.put > 0);
+    bool through = model->target == sim.proxy_port;
+    model->connection->accepted = model->connection->accepted || through;
+    if (through && world->whole_sends != NULL) /* what the proxy was told */
+        model->first_sends = world->whole_sends(berth_socket_descriptor(model->socket));
     sim_options_hold(model);
 }
 

@@ -226,6 +226,7 @@ enum topic {
     TOPIC_LOOPS,
     TOPIC_NAMES,
     TOPIC_TIME,
+    TOPIC_PROXIES,
     TOPICS
 };
 
@@ -239,7 +240,9 @@ struct frame {
 
 struct sim {
     berth_loop *loop;
-    uint16_t port; /* of the test's listener */
+    uint16_t port;          /* of the test's listener */
+    bool process_has_proxy; /* now or before; for names of other hosts only */
+    uint16_t proxy_port;    /* of its proxies; 0: there is none yet */
     struct server_model servers[SIM_SERVERS];
     struct socket_model sockets[SIM_SOCKETS];
     struct peer_model peers[SIM_ALL_PEERS];
@@ -325,6 +328,11 @@ bool sim_ended_by_limit(struct socket_model *model); /* in error_occurred */
 void sim_check_overdue(uint64_t before);
 
 void sim_loops_begin(void); /* calls_loops.c */
+
+/* calls_proxy.c: the test's proxies; `serve` has all of them go on honestly. */
+void sim_proxies_begin(void);
+void sim_proxies_serve(size_t most);
+void sim_proxies_end(void);
 
 /* calls_options.c: those that were kept hold in the connection that begins. */
 void sim_options_hold(struct socket_model *model);

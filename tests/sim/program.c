@@ -200,6 +200,7 @@ static void set_up(uint64_t word)
     sim_ends_begin();
     sim_loops_begin();
     sim_time_begin();
+    sim_proxies_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -230,6 +231,7 @@ static void be_kind(void)
 static void take_all(void)
 {
     sim_peers_read();
+    sim_proxies_serve(SIZE_MAX);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         while (sim.servers[i].server != NULL && sim_take(&sim.servers[i]))
             continue;
@@ -417,6 +419,7 @@ static void free_all(void)
             world->close(sim.peers[i].end);
     }
     world->unlisten(sim.port);
+    sim_proxies_end();
     for (unsigned turns = 0; turns < REST_ROUNDS && world->open_descriptors() > 0; turns++)
         berth_loop_turn(sim.loop, world->is_simulated ? 100 : 10);
     sim_check(world->open_descriptors() == 0, "%u descriptors are left open",
