@@ -292,10 +292,14 @@ static void sim_receive_stop(berth__backend *backend, berth__stream *stream)
 
 static uint32_t checksum(const uint8_t *data, size_t size)
 {
-    uint32_t sum = 2166136261u;
+    uint64_t sum = 14695981039346656037u ^ size;
+    for (uint64_t word; size >= sizeof word; data += sizeof word, size -= sizeof word) {
+        memcpy(&word, data, sizeof word);
+        sum = (sum ^ word) * 1099511628211u;
+    }
     for (size_t i = 0; i < size; i++)
-        sum = (sum ^ data[i]) * 16777619u;
-    return sum;
+        sum = (sum ^ data[i]) * 1099511628211u;
+    return (uint32_t)(sum ^ sum >> 32);
 }
 
 static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
