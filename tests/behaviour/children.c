@@ -91,6 +91,16 @@ void say(int descriptor, const char *text)
     ck_assert_int_eq(send(descriptor, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
+/* The end of a ring that was freed before signals its thread, and no handler is called. */
+ssize_t receive(int descriptor, void *data, size_t size)
+{
+    ssize_t got;
+    do
+        got = recv(descriptor, data, size, 0);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 bool hears(int descriptor, const char *text)
 {
     char heard[64] = "";
@@ -98,10 +108,7 @@ bool hears(int descriptor, const char *text)
     size_t count = 0;
     ssize_t got = 1;
     while (count < size && got > 0) {
-        /* Again if interrupted: the end of a ring that was freed before signals its thread. */
-        do
-            got = recv(descriptor, heard + count, size - count, 0);
-        while (got < 0 && errno == EINTR);
+        got = receive(descriptor, heard + count, size - count);
         count += got > 0 ? (size_t)got : 0;
     }
     bool good = memcmp(heard, text, size) == 0;

@@ -38,6 +38,8 @@ void have_child(void (*part)(void));
 /* A blocking connection to a port of 127.0.0.1. */
 int dial(uint16_t port);
 void say(int descriptor, const char *text);
+/* recv, again if interrupted. */
+ssize_t receive(int descriptor, void *data, size_t size);
 /* Whether this is what comes next; prints what came in its place. */
 bool hears(int descriptor, const char *text);
 

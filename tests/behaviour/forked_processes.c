@@ -368,7 +368,7 @@ CASE(child_goes_on_with_output, "reliability 23",
     uint8_t *got = malloc(MUCH + 1);
     size_t count = 0;
     ssize_t more;
-    while ((more = recv(reader, got + count, MUCH + 1 - count, 0)) > 0)
+    while ((more = receive(reader, got + count, MUCH + 1 - count)) > 0)
         count += (size_t)more;
     ck_assert_uint_eq(count, MUCH);
     ck_assert(memcmp(got, pattern, MUCH) == 0);
@@ -705,7 +705,7 @@ CASE(child_frees_the_workers, "reliability 23",
     close(out[0]);
     int client = dial(port);
     char byte;
-    ck_assert_int_le(recv(client, &byte, 1, 0), 0); /* served, and closed */
+    ck_assert_int_le(receive(client, &byte, 1), 0); /* served, and closed */
     close(client);
     usleep(100000);
     berth_workers_free(workers);
