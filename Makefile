@@ -11,7 +11,7 @@ KERNEL ?= sim
 TORTURE_SECONDS ?= 3600
 FAST ?=
 
-.PHONY: help demo check sim faults fuzz torture bench install docs coverage format clean
+.PHONY: help demo check sim faults faults-back fuzz torture bench install docs coverage format clean
 
 help:
 	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
@@ -20,6 +20,7 @@ help:
 	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED;'
 	@echo '                KERNEL=epoll or KERNEL=io_uring: on that one, over loopback'
 	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
+	@echo 'make faults-back  put mended faults back, and see what finds each'
 	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
 	@echo 'make torture    run the scenarios of docs/reliability.md in full, which takes up to an hour,'
 	@echo '                then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
@@ -50,6 +51,11 @@ sim:
 faults:
 	@scripts/setup check
 	@scripts/faults
+
+faults-back:
+	@scripts/setup check
+	@scripts/build debug
+	@scripts/put-faults-back --document
 
 fuzz:
 	@scripts/setup fuzz
