@@ -22,7 +22,7 @@ void sim_call_of_names(uint64_t word)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket == NULL || model->owed > 0)
         return;
-    const char *const hosts[] = {"127.0.0.1", "localhost", "127.1", "0x7f.1", long_label, ""};
+    const char *const hosts[] = {"127.0.0.1", "localhost", "127.1", "0x7f.1", long_label};
     const char *host = hosts[sim_choose(&word, sizeof hosts / sizeof hosts[0])];
     bool elsewhere = sim_choose(&word, 2) == 0 && server != NULL;
     uint16_t port = elsewhere ? berth_server_port(server->server) : sim.port;
