@@ -384,6 +384,16 @@ size_t berth__sim_under_way(const berth__sim_end *end)
     return end->output.size;
 }
 
+bool berth__sim_is_behind(const berth__sim_end *end)
+{
+    return end->other != NULL && end->other->output.size > room(&end->input);
+}
+
+bool berth__sim_is_abandoned(const berth__sim_end *end)
+{
+    return berth__sim_is_behind(end) && end->other->orphan;
+}
+
 bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;

@@ -3,9 +3,10 @@
  *
  * A reset has a cause. Somebody has torn the connection (an abort, a free, a limit, a fault), or
  * the other side has ended it and did not read all that this side had sent. A socket of the library
- * that has ended gracefully lingers if it has spoken and was spoken to: until its time is over its
- * peer sees no reset, whatever it does; and one that comes for another reason follows all of the
- * output (docs/decisions/0063).
+ * that has ended gracefully lingers if it has spoken and was spoken to, or if the peer's kernel had
+ * no room for all: until its time is over its peer sees no reset, whatever it does, and the output
+ * is not left to an orphan; and a reset that comes for another reason follows all of the output
+ * (docs/decisions/0063).
  *
  * Descriptors are counted at the kernel: no more are open than there are listeners, connections,
  * ends that linger, and what is just being closed. What is being closed may be open for as long as
@@ -46,23 +47,25 @@ static berth_loop_counts counts(void)
 
 /* ---- resets ---------------------------------------------------------------------------------- */
 
-/* What of a way a peer has sent, and its kernel has not passed on. */
-static uint64_t under_way(const struct connection *connection, int side)
+static const struct peer_model *peer_at(const struct connection *connection, int side)
 {
-    for (size_t i = 0; i < SIM_ALL_PEERS && world->under_way != NULL; i++) {
+    for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];
         if (peer->end != NULL && peer->connection == connection && peer->side == side)
-            return world->under_way(peer->end);
+            return peer;
     }
-    return 0;
+    return NULL;
 }
 
 static void note_ending(struct connection *connection, int side)
 {
+    const struct peer_model *peer = peer_at(connection, 1 - side);
+    uint64_t under_way = peer != NULL && world->under_way != NULL ? world->under_way(peer->end) : 0;
     connection->ending[side] = (struct ending){
         .orderly = true,
         .time = berth_loop_now(sim.loop),
-        .heard = connection->way[1 - side].put - under_way(connection, 1 - side),
+        .heard = connection->way[1 - side].put - under_way,
+        .unsent = peer != NULL && world->is_behind != NULL && world->is_behind(peer->end),
     };
 }
 
@@ -70,6 +73,8 @@ void sim_ended(struct connection *connection, int side)
 {
     if (connection != NULL && !connection->torn)
         note_ending(connection, side);
+    else if (connection != NULL)
+        connection->ending[side].time = berth_loop_now(sim.loop);
 }
 
 void sim_drop(struct socket_model *model)
@@ -120,7 +125,7 @@ void sim_judge_reset(const struct connection *connection, int side)
         return;
     sim_check(out->put > out->got && !is_at_work(connection, 1 - side),
               "a connection is reset without a cause");
-    sim_check(!ending->orderly || in->put == 0 || ending->heard == 0 ||
+    sim_check(!ending->orderly || in->put == 0 || (ending->heard == 0 && !ending->unsent) ||
                   !lingers(ending, berth_loop_now(sim.loop)),
               "a connection is reset that has to linger");
 }
@@ -135,10 +140,23 @@ void sim_judge_rest(const struct connection *connection, int side, uint64_t time
               (unsigned long long)(in->put - in->got), (unsigned long long)in->put);
 }
 
+/* A byte of the peer would destroy what is left. */
+static void look_for_abandoned(const struct peer_model *peer)
+{
+    const struct connection *connection = peer->connection;
+    const struct ending *ending = &connection->ending[1 - peer->side];
+    if (world->is_abandoned == NULL || is_excused(connection) || !ending->orderly ||
+        !ending->unsent || peer->ended || !lingers(ending, berth_loop_now(sim.loop)))
+        return;
+    sim_check(!world->is_abandoned(peer->end), "a graceful end does not wait for its output");
+}
+
 static void look_for_resets(void)
 {
     for (size_t i = 0; i < SIM_ALL_PEERS && world->is_reset != NULL; i++) {
         struct peer_model *peer = &sim.peers[i];
+        if (peer->end != NULL)
+            look_for_abandoned(peer);
         if (peer->end == NULL || peer->was_reset || !world->is_reset(peer->end))
             continue;
         peer->was_reset = true;
@@ -275,12 +293,14 @@ void sim_ends_look(void)
 
 /* ---- at rest --------------------------------------------------------------------------------- */
 
-/* Whether an end may linger still: as long as the peer takes output its time begins anew. */
+/* Whether an end may linger still: as long as the peer takes output its time begins anew. One that
+ * was torn by a handler of its graceful end had begun to linger already. */
 static bool may_linger(const struct connection *connection, int side)
 {
     const struct ending *ending = &connection->ending[side];
     uint64_t most = (uint64_t)LINGER_MILLISECONDS * 2;
-    return ending->orderly && berth_loop_now(sim.loop) <= ending->time + most + world->allowance();
+    bool ended = ending->orderly || (connection->torn && ending->time > 0);
+    return ended && berth_loop_now(sim.loop) <= ending->time + most + world->allowance();
 }
 
 void sim_ends_rest(void)

@@ -92,7 +92,7 @@ static void on_disconnected(berth_socket *socket, void *user)
     model->owed--;
     model->greeted = false;
     sim_spring(IN_DISCONNECTED, model, NULL, NULL);
-    if (orderly)
+    if (orderly || (connection != NULL && connection->torn))
         sim_ended(connection, side);
 }
 

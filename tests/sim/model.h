@@ -47,6 +47,7 @@ struct ending {
     bool orderly;   /* all output had left, and the handlers have returned */
     uint64_t time;  /* milliseconds of the loop */
     uint64_t heard; /* bytes of the other side that had come by then */
+    bool unsent;    /* output was left that the other side had no room for */
 };
 
 struct connection {

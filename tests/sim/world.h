@@ -66,6 +66,10 @@ struct world {
     bool (*is_reset)(struct end *end);
     /* Bytes that it has sent, and the other side's kernel has not got. NULL: none that counts. */
     size_t (*under_way)(const struct end *end);
+    /* Whether the other side's kernel keeps output that this one has no room for. NULL likewise. */
+    bool (*is_behind)(const struct end *end);
+    /* Whether it does so after it was closed. NULL likewise. */
+    bool (*is_abandoned)(const struct end *end);
     ptrdiff_t (*send)(struct end *end, const void *data, size_t size);
     ptrdiff_t (*receive)(struct end *end, void *data, size_t size);
     void (*shutdown)(struct end *end); /* ends its sending direction */

@@ -98,6 +98,16 @@ static size_t under_way(const struct end *end)
     return berth__sim_under_way((const berth__sim_end *)end);
 }
 
+static bool is_behind(const struct end *end)
+{
+    return berth__sim_is_behind((const berth__sim_end *)end);
+}
+
+static bool is_abandoned(const struct end *end)
+{
+    return berth__sim_is_abandoned((const berth__sim_end *)end);
+}
+
 static ptrdiff_t send_bytes(struct end *end, const void *data, size_t size)
 {
     return berth__sim_send(inner(end), data, size);
@@ -242,6 +252,8 @@ const struct world simulated_world = {
     .is_established = is_established,
     .is_reset = is_reset,
     .under_way = under_way,
+    .is_behind = is_behind,
+    .is_abandoned = is_abandoned,
     .send = send_bytes,
     .receive = receive_bytes,
     .shutdown = shut,
