@@ -40,6 +40,7 @@
 #define HIGH 512
 #define LEAST_LIMIT 1024 /* of descriptors, with those of the test */
 #define MOST_ENDS (SIM_ALL_PEERS + 8)
+#define LISTENERS 2u /* for the peers, and for the proxies */
 #define FIRST_PORT 10000u
 #define PORTS 22000u
 #define LONGEST_ADVANCE 3 /* milliseconds */
@@ -52,7 +53,10 @@ struct end {
 
 static const char *backend;
 static struct end ends[MOST_ENDS];
-static int listener = -1;
+static struct {
+    int descriptor; /* negative: this place is free */
+    uint16_t port;
+} listeners[LISTENERS];
 static struct rlimit limit;
 static int buffer_size; /* 0: as the kernel likes */
 static unsigned opened_before;
@@ -237,17 +241,33 @@ static struct end *new_end(int descriptor, uint16_t port, uint16_t peer_port)
 
 static bool listen_at(uint16_t *ret_port, int backlog)
 {
-    listener = new_socket();
-    *ret_port = free_port();
-    return bind_and_listen(listener, *ret_port, backlog) == 0;
+    size_t place = 0;
+    while (place < LISTENERS && listeners[place].descriptor >= 0)
+        place++;
+    sim_check(place < LISTENERS, "the test has too many listeners");
+    int descriptor = new_socket();
+    *ret_port = listeners[place].port = free_port();
+    listeners[place].descriptor = descriptor;
+    return bind_and_listen(descriptor, *ret_port, backlog) == 0;
 }
 
 static void unlisten(uint16_t port)
 {
-    (void)port;
-    if (listener >= 0)
-        close(listener);
-    listener = -1;
+    for (size_t i = 0; i < LISTENERS; i++) {
+        if (listeners[i].descriptor < 0 || listeners[i].port != port)
+            continue;
+        close(listeners[i].descriptor);
+        listeners[i].descriptor = -1;
+    }
+}
+
+static int listener_at(uint16_t port)
+{
+    for (size_t i = 0; i < LISTENERS; i++) {
+        if (listeners[i].descriptor >= 0 && listeners[i].port == port)
+            return listeners[i].descriptor;
+    }
+    return -1;
 }
 
 static struct end *accept_at(uint16_t port)
@@ -255,8 +275,8 @@ static struct end *accept_at(uint16_t port)
     struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
     rlim_t before = lift_limit();
-    int descriptor =
-        accept4(listener, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int descriptor = accept4(listener_at(port), (struct sockaddr *)&address, &length,
+                             SOCK_CLOEXEC | SOCK_NONBLOCK);
     set_limit(before);
     if (descriptor < 0)
         return NULL;
@@ -373,6 +393,8 @@ static berth_loop *begin(const struct terms *terms)
     set_limit(limit.rlim_cur);
     for (size_t i = 0; i < MOST_ENDS; i++)
         ends[i].descriptor = -1;
+    for (size_t i = 0; i < LISTENERS; i++)
+        listeners[i].descriptor = -1;
     /* Small ones are doubled by the kernel, which keeps a part of them to itself. */
     buffer_size = terms->buffer_size >= 65536 ? 0 : (int)terms->buffer_size;
     uint64_t seed = terms->seed;
@@ -390,7 +412,8 @@ static void end_world(void)
         if (ends[i].descriptor >= 0)
             close_end(&ends[i]);
     }
-    unlisten(0);
+    for (size_t i = 0; i < LISTENERS; i++)
+        unlisten(listeners[i].port);
     unsigned now = opened();
     sim_check(now == opened_before, "%u descriptors are open instead of %u", now, opened_before);
 }
