@@ -57,15 +57,43 @@ static const struct peer_model *peer_at(const struct connection *connection, int
     return NULL;
 }
 
+/* The socket of the library that is connected at that side. */
+static const struct socket_model *socket_at(const struct connection *connection, int side)
+{
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        if (model->connection == connection && model->side == side &&
+            model->state != BERTH_STATE_UNCONNECTED)
+            return model;
+    }
+    return NULL;
+}
+
+/* The end at that side, if it can be looked at, and bytes that have not left for it yet. */
+static const struct end *end_at(const struct connection *connection, int side, uint64_t *ret_rest)
+{
+    const struct peer_model *peer = peer_at(connection, side);
+    const struct socket_model *model = socket_at(connection, side);
+    *ret_rest = 0;
+    if (peer != NULL)
+        return peer->end;
+    if (model == NULL || model->socket == NULL)
+        return NULL;
+    *ret_rest = berth_socket_bytes_to_write(model->socket);
+    return world->end_of != NULL ? world->end_of(berth_socket_descriptor(model->socket)) : NULL;
+}
+
 static void note_ending(struct connection *connection, int side)
 {
-    const struct peer_model *peer = peer_at(connection, 1 - side);
-    uint64_t under_way = peer != NULL && world->under_way != NULL ? world->under_way(peer->end) : 0;
+    uint64_t rest;
+    const struct end *end = end_at(connection, 1 - side, &rest);
+    if (end != NULL && world->under_way != NULL)
+        rest += world->under_way(end);
     connection->ending[side] = (struct ending){
         .orderly = true,
         .time = berth_loop_now(sim.loop),
-        .heard = connection->way[1 - side].put - under_way,
-        .unsent = peer != NULL && world->is_behind != NULL && world->is_behind(peer->end),
+        .heard = connection->way[1 - side].put - rest,
+        .unsent = end != NULL && world->is_behind != NULL && world->is_behind(end),
     };
 }
 
@@ -91,18 +119,6 @@ void sim_drop(struct socket_model *model)
         sim_ended(connection, model->side);
 }
 
-/* Whether a socket of the library is connected at that side. */
-static bool is_at_work(const struct connection *connection, int side)
-{
-    for (size_t i = 0; i < SIM_SOCKETS; i++) {
-        const struct socket_model *model = &sim.sockets[i];
-        if (model->connection == connection && model->side == side &&
-            model->state != BERTH_STATE_UNCONNECTED)
-            return true;
-    }
-    return false;
-}
-
 /* Whether nothing can be said: all was thrown away, or the connection was never taken out of the
  * kernel, which resets it with its listener. */
 static bool is_excused(const struct connection *connection)
@@ -123,7 +139,7 @@ void sim_judge_reset(const struct connection *connection, int side)
     const struct ending *ending = &connection->ending[1 - side];
     if (is_excused(connection))
         return;
-    sim_check(out->put > out->got && !is_at_work(connection, 1 - side),
+    sim_check(out->put > out->got && socket_at(connection, 1 - side) == NULL,
               "a connection is reset without a cause");
     sim_check(!ending->orderly || in->put == 0 || (ending->heard == 0 && !ending->unsent) ||
                   !lingers(ending, berth_loop_now(sim.loop)),
@@ -293,14 +309,17 @@ void sim_ends_look(void)
 
 /* ---- at rest --------------------------------------------------------------------------------- */
 
-/* Whether an end may linger still: as long as the peer takes output its time begins anew. One that
- * was torn by a handler of its graceful end had begun to linger already. */
+/* Whether an end may linger still: its time begins anew when it is over and the peer has taken
+ * output meanwhile. One that was torn by a handler of its graceful end had begun to linger
+ * already. */
 static bool may_linger(const struct connection *connection, int side)
 {
     const struct ending *ending = &connection->ending[side];
     uint64_t most = (uint64_t)LINGER_MILLISECONDS * 2;
     bool ended = ending->orderly || (connection->torn && ending->time > 0);
-    return ended && berth_loop_now(sim.loop) <= ending->time + most + world->allowance();
+    uint64_t read_at = connection->way[side].read_at;
+    uint64_t last = read_at > ending->time ? read_at : ending->time;
+    return ended && berth_loop_now(sim.loop) <= last + most + world->allowance();
 }
 
 void sim_ends_rest(void)

@@ -67,6 +67,7 @@ void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *w
     for (size_t i = 0; i < size; i++)
         sim_check(bytes[i] == pattern(way, way->got + i), "%s reads a wrong byte", who);
     way->got += size;
+    way->read_at = berth_loop_now(sim.loop);
 }
 
 struct way *sim_way_out(struct socket_model *model)

@@ -34,6 +34,7 @@ struct way {
     uint32_t key; /* of the pattern */
     uint64_t put;
     uint64_t got;
+    uint64_t read_at; /* when bytes came out last, in milliseconds of the loop */
     bool cut;
     bool at_risk; /* waits in a queue, where a limit can end it unheard */
     bool ended;   /* the writer has ended it in order */

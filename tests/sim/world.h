@@ -62,6 +62,9 @@ struct world {
      * input was left unread. */
     struct end *(*connect)(uint16_t port);
     bool (*is_established)(struct end *end);
+    /* The end of a descriptor of the library, to be asked the next three; NULL: it has none. NULL
+     * if that cannot be known. */
+    const struct end *(*end_of)(int descriptor);
     /* Whether a reset has come, which nobody has read yet. NULL if that cannot be known. */
     bool (*is_reset)(struct end *end);
     /* Bytes that it has sent, and the other side's kernel has not got. NULL: none that counts. */

@@ -93,6 +93,11 @@ static bool is_reset(struct end *end)
     return berth__sim_is_reset(inner(end));
 }
 
+static const struct end *end_of(int descriptor)
+{
+    return descriptor >= 0 ? opaque(berth__sim_end_of(backend, descriptor)) : NULL;
+}
+
 static size_t under_way(const struct end *end)
 {
     return berth__sim_under_way((const berth__sim_end *)end);
@@ -251,6 +256,7 @@ const struct world simulated_world = {
     .connect = connect_to,
     .is_established = is_established,
     .is_reset = is_reset,
+    .end_of = end_of,
     .under_way = under_way,
     .is_behind = is_behind,
     .is_abandoned = is_abandoned,
