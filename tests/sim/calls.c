@@ -458,6 +458,9 @@ static void write_socket(uint64_t word)
             return;
         sim_fill(way, bytes, size);
         size_t queued = berth_socket_bytes_to_write(model->socket);
+        /* Output beyond its limit is given to the kernel at once. */
+        size_t limit = model->limits.output;
+        model->batches += i > 0 && limit > 0 && queued + size > limit;
         ptrdiff_t taken = berth_socket_write(model->socket, bytes, size);
         sim_say("socket %zu writes %u bytes: %td", sim_number_of(model), size, taken);
         check_write(model, size, queued, taken);

@@ -358,6 +358,18 @@ static uint64_t movement(void)
     return sum;
 }
 
+/* Timers that run again and again would end each wait for what comes after seconds. */
+static void stop_repeating_timers(void)
+{
+    for (size_t i = 0; i < SIM_TIMERS; i++) {
+        struct timer_model *model = &sim.timers[i];
+        if (model->timer == NULL || model->repeat == 0)
+            continue;
+        berth_timer_stop(model->timer);
+        model->active = false;
+    }
+}
+
 /* Time is virtual, so that all of it can be given. */
 static void rest_simulated(void)
 {
@@ -372,6 +384,8 @@ static void rest_simulated(void)
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
         waits = sum == moved && !recovering && (on_the_way() || asks_again());
+        if (waits)
+            stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;
         moved = sum;
     }
