@@ -97,7 +97,8 @@ bool berth__loop_is_copy(const berth_loop *loop)
 
 static void on_descriptor_closed(void *core)
 {
-    berth__retry_starving(core);
+    berth_loop *loop = core;
+    berth__marks_run(&loop->starving);
 }
 
 static bool make_backend(berth_loop *loop, const char *name)
@@ -377,6 +378,13 @@ static int64_t until_next_timer(berth_loop *loop, int64_t timeout)
     return timeout < 0 || left < (uint64_t)timeout ? (int64_t)left : timeout;
 }
 
+/* Servers compute what they may accept here, and not where something below them makes room. */
+static void run_marked(berth_loop *loop)
+{
+    if (loop->marked != NULL && !loop->inherited)
+        berth__marks_run(&loop->marked);
+}
+
 static void wait_for_news(berth_loop *loop, int64_t timeout)
 {
     loop->counts.waits++;
@@ -513,6 +521,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
         return false;
     loop->depth++;
     loop->counts.turns++;
+    run_marked(loop); /* those of between the turns */
     bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
     if (ready && !loop->skipped) {
         loop->skipped = true;
@@ -526,6 +535,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
     any = flush_all(loop, whole) || any;
+    run_marked(loop);
     loop->depth--;
     berth__collect(loop);
     return any;
@@ -543,7 +553,7 @@ static void leave_to_foreign(berth_loop *loop)
         return;
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
-    if (loop->backend->ready.count > 0 || loop->flush != NULL ||
+    if (loop->backend->ready.count > 0 || loop->flush != NULL || loop->marked != NULL ||
         atomic_load(&loop->tasks_waiting) || berth__sources_pending(loop))
         loop->backend->operations->wake(loop->backend);
 }
@@ -756,6 +766,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
         again = sources < again ? sources : again;
         if (last || loop->broken || loop->inherited)
             return false;
+        run_marked(loop);
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
         last = now >= deadline;

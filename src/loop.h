@@ -3,7 +3,7 @@
  * of a loop share.
  *
  *     wait -> completions -> due timers -> posted tasks -> flush of sockets with fresh output ->
- * garbage
+ *     pacing of marked servers -> garbage
  *
  * A turn may be nested inside a handler. Completions are those in the ready list when the phase
  * begins, so that a busy stream cannot keep timers from running; the same goes for the flush. Both
@@ -99,10 +99,11 @@ struct berth_loop {
     berth__parting *partings;
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */
-    berth__starving *starving;
-    size_t live;    /* streams and listeners that have not been closed yet */
-    size_t guarded; /* sockets with a guard */
-    uint64_t time;  /* when the kernel was asked last, while there are such; see guard.h */
+    berth__mark *starving; /* to be run when a descriptor is closed */
+    berth__mark *marked;   /* to be run before the next sleep */
+    size_t live;           /* streams and listeners that have not been closed yet */
+    size_t guarded;        /* sockets with a guard */
+    uint64_t time;         /* when the kernel was asked last, while there are such; see guard.h */
     berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;

@@ -96,36 +96,38 @@ void berth__objects_renew(berth__object *list)
     }
 }
 
-/* ---- those that lack a descriptor ------------------------------------------------------------ */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
-void berth__starve(berth_loop *loop, berth__starving *starving)
+void berth__mark_put(berth__mark **list, berth__mark *mark)
 {
-    starving->next = loop->starving;
-    starving->link = &loop->starving;
-    if (starving->next != NULL)
-        starving->next->link = &starving->next;
-    loop->starving = starving;
-}
-
-void berth__starve_not(berth__starving *starving)
-{
-    if (starving->link == NULL)
+    if (mark->link != NULL)
         return;
-    *starving->link = starving->next;
-    if (starving->next != NULL)
-        starving->next->link = starving->link;
-    starving->link = NULL;
+    mark->next = *list;
+    mark->link = list;
+    if (mark->next != NULL)
+        mark->next->link = &mark->next;
+    *list = mark;
 }
 
-void berth__retry_starving(berth_loop *loop)
+void berth__mark_remove(berth__mark *mark)
 {
-    berth__starving *first = loop->starving;
-    loop->starving = NULL;
+    if (mark->link == NULL)
+        return;
+    *mark->link = mark->next;
+    if (mark->next != NULL)
+        mark->next->link = mark->link;
+    mark->link = NULL;
+}
+
+void berth__marks_run(berth__mark **list)
+{
+    berth__mark *first = *list;
+    *list = NULL;
     if (first != NULL)
         first->link = &first;
     while (first != NULL) {
-        berth__starving *starving = first;
-        berth__starve_not(starving);
-        starving->retry(starving);
+        berth__mark *mark = first;
+        berth__mark_remove(mark);
+        mark->run(mark);
     }
 }

@@ -71,19 +71,21 @@ void berth__collect(berth_loop *loop);
 void berth__objects_free(berth__object **list);
 void berth__objects_renew(berth__object *list);
 
-/* The place of an object among those that lack a descriptor or memory; embedded in it. */
-typedef struct berth__starving {
-    struct berth__starving *next;
-    struct berth__starving **link;                   /* NULL: it is not among them */
-    void (*retry)(struct berth__starving *starving); /* has left them: some was given back */
-} berth__starving;
+/* The place of an object in a list of the loop that it leaves when it is run: of those that lack a
+ * descriptor or memory (loop->starving), or of those that have something to do before the next
+ * sleep (loop->marked). Embedded in the object. */
+typedef struct berth__mark {
+    struct berth__mark *next;
+    struct berth__mark **link; /* NULL: it is in no list */
+    void (*run)(struct berth__mark *mark);
+} berth__mark;
 
-/* Has an object retry when a descriptor of its loop is closed, or not. */
-void berth__starve(berth_loop *loop, berth__starving *starving);
-void berth__starve_not(berth__starving *starving);
+/* Puts one into a list; nothing if it is in one. Takes it out again, likewise. */
+void berth__mark_put(berth__mark **list, berth__mark *mark);
+void berth__mark_remove(berth__mark *mark);
 
-/* Has all of them retry, each once: one that still cannot go on is among them again. */
-void berth__retry_starving(berth_loop *loop);
+/* Runs all of a list, each once: what is marked meanwhile is left to the next time. */
+void berth__marks_run(berth__mark **list);
 
 /* One of those handlers, or NULL if the slot is empty or was not known to the program when it was
  * compiled. */

@@ -136,6 +136,7 @@ void berth_server_free(berth_server *server)
         /* A handler may have begun anew. */
         berth_server_close(server);
         berth__server_distrust(server);
+        berth__mark_remove(&server->pacing);
         berth__timers_unreserve(&server->object.loop->timers);
         berth__timers_unreserve(&server->object.loop->timers);
         berth__discard(&server->object);

@@ -3,7 +3,9 @@
  *
  * Accepting goes on while none of these holds: the user paused it, an error paused it, the queue is
  * full, the process has run out of descriptors. The four are kept apart, and berth__server_pace
- * turns them into the credit that the backend gets; it is called whenever one of them changes.
+ * turns them into the credit that the backend gets; it is called whenever the server changes one of
+ * them. What changes one from below, such as a connection that ends in the queue or the close of a
+ * descriptor, only marks the server, and the turn paces it once, before the loop sleeps.
  */
 #ifndef BERTH_SRC_SERVER_H
 #define BERTH_SRC_SERVER_H
@@ -71,7 +73,8 @@ struct berth_server {
     int spare;              /* a descriptor kept for shedding; -1: none */
     int arriving;           /* the descriptor at hand while nobody has taken it; -1 */
     int lack;               /* through a proxy, the errno for which it is starved */
-    berth__starving starving; /* while it lacks a descriptor or memory */
+    berth__mark starving;   /* while it lacks a descriptor or memory */
+    berth__mark pacing;     /* something below has made room for accepting */
 
     berth_accept_limits limits;
     berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */

@@ -59,7 +59,7 @@ static void starve(berth_server *server, int error)
     berth__server_end_starving(server);
     server->starved = true;
     if (berth__is_exhaustion(error))
-        berth__starve(loop, &server->starving);
+        berth__mark_put(&loop->starving, &server->starving);
     berth__deadline_start(&loop->timers, &server->retry,
                           berth__after(berth__loop_clock(loop), server->backoff));
     server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
@@ -69,6 +69,7 @@ void berth__server_pace(berth_server *server)
 {
     berth__listener *listener = server->listener;
     unsigned credit = credit_of(server);
+    berth__mark_remove(&server->pacing);
     if (server->listens_through) {
         server->lack = berth__server_admit_through(server, credit > 0);
         if (server->lack != 0 && !server->starved)
@@ -106,16 +107,28 @@ void berth__server_end_starving(berth_server *server)
     if (!server->starved)
         return;
     server->starved = false;
-    berth__starve_not(&server->starving);
+    berth__mark_remove(&server->starving);
     berth__deadline_stop(&server->object.loop->timers, &server->retry);
 }
 
-/* A descriptor was closed somewhere in this loop. */
-static void descriptor_closed(berth__starving *starving)
+static void pace_later(berth_server *server)
 {
-    berth_server *server = (berth_server *)((char *)starving - offsetof(berth_server, starving));
+    berth_loop *loop = server->object.loop;
+    berth__mark_put(&loop->marked, &server->pacing);
+    berth__loop_touch(loop);
+}
+
+static void pace_marked(berth__mark *mark)
+{
+    berth__server_pace((berth_server *)((char *)mark - offsetof(berth_server, pacing)));
+}
+
+/* A descriptor was closed somewhere in this loop. */
+static void descriptor_closed(berth__mark *mark)
+{
+    berth_server *server = (berth_server *)((char *)mark - offsetof(berth_server, starving));
     berth__server_end_starving(server);
-    berth__server_pace(server);
+    pace_later(server);
 }
 
 void berth__server_announce_error(berth_server *server)
@@ -206,7 +219,8 @@ static void left_queue(berth__owner *owner, berth_socket *socket);
 void berth__server_init_accepting(berth_server *server)
 {
     server->retry.expired = retry;
-    server->starving.retry = descriptor_closed;
+    server->starving.run = descriptor_closed;
+    server->pacing.run = pace_marked;
     server->owner.left_queue = left_queue;
     server->backoff = FIRST_BACKOFF;
 }
@@ -468,12 +482,13 @@ static void forget(berth_server *server, berth_socket *socket)
     if (!socket->counted)
         socket->owner = NULL;
     server->pending_count--;
-    berth__server_pace(server);
 }
 
 static void left_queue(berth__owner *owner, berth_socket *socket)
 {
-    forget((berth_server *)((char *)owner - offsetof(berth_server, owner)), socket);
+    berth_server *server = (berth_server *)((char *)owner - offsetof(berth_server, owner));
+    forget(server, socket);
+    pace_later(server);
 }
 
 bool berth_server_base_has_pending_connections(const berth_server *server)
@@ -501,6 +516,7 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
         return NULL;
     server->owner.counts.taken++;
     forget(server, socket);
+    berth__server_pace(server);
     berth__socket_taken(socket);
     return socket;
 }
