@@ -66,59 +66,7 @@ static bool take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
-/* ---- entries --------------------------------------------------------------------------------- */
-
-bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation)
-{
-    if (uring->base.inherited != NULL)
-        return false; /* entries lie in the parent's memory */
-    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
-    if (sqe == NULL)
-        return false;
-    io_uring_prep_cancel64(sqe, berth__uring_label(record, operation), 0);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, OF_NOTHING);
-    return true;
-}
-
-bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
-                       unsigned operation)
-{
-    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
-    if (sqe == NULL)
-        return false;
-    io_uring_prep_poll_add(sqe, descriptor, events);
-    io_uring_sqe_set_data64(sqe, berth__uring_label(record, operation));
-    return true;
-}
-
 /* ---- completions ----------------------------------------------------------------------------- */
-
-void berth__uring_finish(uring_backend *uring, berth__stream *stream)
-{
-    if (!stream->closing || stream->in_flight > 0 || (stream->flags & LISTED))
-        return;
-    if (stream->flags & LEAVING) {
-        *stream->link = stream->next;
-        if (stream->next != NULL)
-            stream->next->link = stream->link;
-        stream->flags &= (uint16_t)~LEAVING;
-        stream->data = NULL;
-        stream->held = (berth__chain){0};
-    }
-    berth__uring_announce(uring, &stream->ready, BERTH__READY_CLOSED);
-}
-
-/* It is closed, and waits for the ends of its operations. */
-void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream)
-{
-    stream->flags |= LEAVING;
-    stream->next = uring->closing;
-    stream->link = &uring->closing;
-    if (uring->closing != NULL)
-        uring->closing->link = &stream->next;
-    uring->closing = stream;
-}
 
 static void on_send(uring_backend *uring, berth__stream *stream, int result)
 {

@@ -121,31 +121,56 @@ static inline void berth__uring_announce(uring_backend *uring, berth__ready *rea
     berth__ready_add(&uring->base.ready, ready, bit);
 }
 
+/* Prepares a poll of one shot; false if the kernel takes no more. */
+static inline bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events,
+                                     const void *record, unsigned operation)
+{
+    return berth__ring_prepare_poll(&uring->ring, descriptor, events,
+                                    berth__uring_label(record, operation));
+}
+
+/* Prepares the end of an operation; false if the kernel takes no more, and in a child, where the
+ * entries lie in the parent's memory. */
+static inline bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation)
+{
+    return uring->base.inherited == NULL &&
+           berth__ring_prepare_cancel(&uring->ring, berth__uring_label(record, operation));
+}
+
+/* ---- uring_stream.c ----------------------------------------------------------------------- */
+
+/* Notes a closed stream of which the kernel still has something. */
+void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream);
+
+/* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
+void berth__uring_finish_closed(uring_backend *uring, berth__stream *stream);
+
+static inline void berth__uring_finish(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->closing)
+        berth__uring_finish_closed(uring, stream);
+}
+
+/* The input has ended without error, and the stream stays: looks out for a reset. */
+void berth__uring_await_break(uring_backend *uring, berth__stream *stream);
+
+/* Takes a completion of that; runs what it has found. */
+void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
+                           const struct io_uring_cqe *cqe);
+void berth__uring_run_break(berth__stream *stream);
+
 /* ---- uring.c ------------------------------------------------------------------------------ */
 
 void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe *cqe);
 
-/* Prepares a poll of one shot; false if the kernel takes no more. */
-bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events, const void *record,
-                       unsigned operation);
-
 /* Polls a listener, if it has credit and is not polled. */
 void berth__uring_poll_listener(uring_backend *uring, berth__listener *listener);
-
-/* Prepares the end of an operation; false if the kernel takes no more. */
-bool berth__uring_cancel(uring_backend *uring, const void *record, unsigned operation);
 
 /* Takes in the completions that are there; calls no event. */
 void berth__uring_reap(uring_backend *uring);
 
 /* Calls descriptor_closed for the closes that were prepared. */
 void berth__uring_tell_closes(uring_backend *uring);
-
-/* Notes a closed stream of which the kernel still has something. */
-void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream);
-
-/* Announces `closed` of a stream that was closed, if nothing refers to the record any more. */
-void berth__uring_finish(uring_backend *uring, berth__stream *stream);
 
 /* ---- uring_send.c ------------------------------------------------------------------------- */
 
@@ -158,14 +183,6 @@ int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 
 void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__close_mode mode);
 int berth__uring_release(berth__backend *backend, berth__stream *stream, berth__chain *input);
-
-/* The input has ended without error, and the stream stays: looks out for a reset. */
-void berth__uring_await_break(uring_backend *uring, berth__stream *stream);
-
-/* Takes a completion of that; runs what it has found. */
-void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
-                           const struct io_uring_cqe *cqe);
-void berth__uring_run_break(berth__stream *stream);
 
 /* ---- uring_receive.c ---------------------------------------------------------------------- */
 

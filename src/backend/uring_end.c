@@ -10,16 +10,11 @@
  *
  * Giving a descriptor away is the same without the end; what the ring has received must not be
  * lost, so the end of the receive is waited for inside the call.
- *
- * After the end of the input nothing is in flight that could fail, so a stream that stays open, for
- * its output, is polled for errors. The poll goes on after its first completion, which comes at
- * once: io_uring always asks for EPOLLRDHUP too, and that has been there since the end.
  */
 #include "uring.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "inet.h"
@@ -129,40 +124,4 @@ int berth__uring_release(berth__backend *backend, berth__stream *stream, berth__
         berth__uring_list_leaving(uring, stream);
     berth__uring_finish(uring, stream);
     return descriptor;
-}
-
-/* ---- resets behind an end -------------------------------------------------------------------- */
-
-void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
-{
-    if (stream->closing || (stream->flags & POLLED))
-        return;
-    struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
-    if (sqe == NULL)
-        return; /* the next send tells */
-    io_uring_prep_poll_multishot(sqe, stream->descriptor, POLLERR);
-    io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_BREAK));
-    stream->flags |= POLLED;
-    stream->in_flight++;
-}
-
-void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
-                           const struct io_uring_cqe *cqe)
-{
-    if (!(cqe->flags & IORING_CQE_F_MORE)) {
-        stream->flags &= (uint16_t)~POLLED;
-        stream->in_flight--;
-    }
-    if (stream->closing)
-        berth__uring_finish(uring, stream);
-    else if (cqe->res > 0 && (cqe->res & POLLERR))
-        berth__uring_announce(uring, &stream->ready, READY_BROKEN);
-}
-
-void berth__uring_run_break(berth__stream *stream)
-{
-    if (stream->closing || stream->error != 0 || berth__inet_error_of(stream->descriptor) == 0)
-        return;
-    stream->error = ECONNRESET; /* which the kernel calls EPIPE once the input has ended */
-    stream->events->receive_ended(stream, ECONNRESET);
 }

@@ -223,6 +223,27 @@ bool berth__ring_prepare_close(berth__ring *ring, int descriptor, bool is_end)
     return true;
 }
 
+bool berth__ring_prepare_poll(berth__ring *ring, int descriptor, unsigned events, uint64_t label)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(ring);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_poll_add(sqe, descriptor, events);
+    io_uring_sqe_set_data64(sqe, label);
+    return true;
+}
+
+bool berth__ring_prepare_cancel(berth__ring *ring, uint64_t label)
+{
+    struct io_uring_sqe *sqe = berth__ring_entry(ring);
+    if (sqe == NULL)
+        return false;
+    io_uring_prep_cancel64(sqe, label, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, 0);
+    return true;
+}
+
 bool berth__ring_has_entries(const berth__ring *ring)
 {
     return io_uring_sq_ready(&ring->ring) > 0;

@@ -76,6 +76,11 @@ struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
  * submitted, because another thread has forked, the connection is shut down before. */
 bool berth__ring_prepare_close(berth__ring *ring, int descriptor, bool is_end);
 
+/* Prepare a poll of one shot, and the end of the operation with a user_data, whose success nobody
+ * hears of; false if the kernel takes no more. */
+bool berth__ring_prepare_poll(berth__ring *ring, int descriptor, unsigned events, uint64_t label);
+bool berth__ring_prepare_cancel(berth__ring *ring, uint64_t label);
+
 /* Whether there is something to submit, or the kernel has completions that only entering it brings
  * out. */
 bool berth__ring_has_entries(const berth__ring *ring);
