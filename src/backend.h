@@ -24,12 +24,14 @@
  *     come, in order, with a view that is valid until the call returns; all of it counts as taken.
  *     After receive_stop nothing is delivered until receive_start: bytes that come in between are
  *     kept, in the kernel or in `held`. The end of the stream is reported once by `receive_ended`,
- *     after all bytes, and only while started; receiving is then stopped for good. A connection
- * that breaks after an end without error, by a reset, is reported by one more `receive_ended`, with
- *     the errno. Of a `limited` stream no delivery is longer than the room that the core says there
- * is; the rest stays in the kernel. The core may set and clear that at any time; receive_start is
- * called when it is set while receiving is started, and there is room for a byte at least as long
- * as that is so.
+ *     after all bytes, and only while started; receiving is then stopped for good. Where a send has
+ *     failed by a reset, its end may be one without error; the record of a send in flight then has
+ *     its result (BERTH__READY_SENT is pending), although `sent` is still to come. A connection
+ *     that breaks after an end without error, by a reset, is reported by one more `receive_ended`,
+ *     with the errno. Of a `limited` stream no delivery is longer than the room that the core says
+ *     there is; the rest stays in the kernel. The core may set and clear that at any time;
+ *     receive_start is called when it is set while receiving is started, and there is room for a
+ *     byte at least as long as that is so.
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.

@@ -146,17 +146,28 @@ static void end_by_failure(berth_socket *socket, int error)
         berth__socket_end(socket);
 }
 
+/* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
+ * the connection once: where a send has taken it, a receive finds only the end. */
+static int error_of_send(const berth_socket *socket)
+{
+    const berth__stream *stream = socket->stream;
+    bool ended = stream->sending && (stream->ready.pending & BERTH__READY_SENT);
+    bool known = socket->send_failed || socket->flushed || ended;
+    int error = known && stream->ready.result < 0 ? -stream->ready.result : 0;
+    return error == EPIPE ? ECONNRESET : error;
+}
+
 /* The end of the input, after all of it; or a reset behind that end, of which no more can come than
  * what was announced with it where the output is already on its way out. */
 static void input_ended(berth_socket *socket, int error)
 {
-    /* A write inside a call may have taken the kernel's error, which it reports once. */
-    bool failed = socket->send_failed || (socket->flushed && socket->stream->ready.result < 0);
+    if (error == 0)
+        error = error_of_send(socket);
     if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
         socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         berth__socket_end(socket);
-    else if (error != 0 || failed)
-        end_by_failure(socket, error != 0 ? error : socket->was_reset ? ECONNRESET : EPIPE);
+    else if (error != 0)
+        end_by_failure(socket, error);
     else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
     else if (socket->half_close)
@@ -467,6 +478,7 @@ static void send_failed(berth_socket *socket, int error)
 {
     berth__stream *stream = socket->stream;
     socket->send_failed = true;
+    stream->ready.result = -error;
     socket->was_reset = socket->was_reset || is_reset(error);
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
     /* The input that came before, and then the end of it, will tell the user; unless nobody listens

@@ -362,14 +362,25 @@ static void run_connected(uring_backend *uring, berth__stream *stream)
     stream->events->connected(stream, error);
 }
 
+static void report_end(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame)
+{
+    bool in_order = stream->error == 0;
+    if (in_order && stream->sending)
+        berth__uring_catch_up(uring, stream);
+    stream->events->receive_ended(stream, stream->error);
+    if (in_order && !frame->gone)
+        berth__uring_await_break(uring, stream);
+}
+
 /* As in epoll.c: one step for each bit, and whatever an event has changed is found in the record.
  */
 static void run_stream(uring_backend *uring, berth__stream *stream, struct uring_frame *frame)
 {
     if (take_bit(&stream->ready, BERTH__READY_CONNECTED))
         run_connected(uring, stream);
-    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE))
-        berth__uring_run_receive(uring, stream, frame);
+    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE) &&
+        berth__uring_run_receive(uring, stream, frame))
+        report_end(uring, stream, frame);
     if (!frame->gone && !stream->ready.queued && take_bit(&stream->ready, READY_BROKEN))
         berth__uring_run_break(stream);
     if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {

@@ -179,6 +179,10 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, cons
 ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 
+/* Before an end of the input is reported while a send is in flight: takes in what that has come to.
+ */
+void berth__uring_catch_up(uring_backend *uring, const berth__stream *stream);
+
 /* ---- uring_end.c -------------------------------------------------------------------------- */
 
 void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__close_mode mode);
@@ -223,7 +227,8 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
                              const struct io_uring_cqe *cqe);
 void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int result);
 
-void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
+/* Delivers. Returns whether the input has ended, which is still to be reported. */
+bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
                               const struct uring_frame *frame);
 
 /* ---- uring_fork.c ------------------------------------------------------------------------- */

@@ -644,7 +644,7 @@ static bool deliver_view(uring_backend *uring, berth__stream *stream, size_t *bu
     return true;
 }
 
-void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
+bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
                               const struct uring_frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
@@ -665,25 +665,22 @@ void berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         if (lasted)
             continue;
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
-        return;
+        return false;
     }
     if (!frame->gone && stream->receiving && ((stream->flags & READS) || stream->limited))
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
-        return;
+        return false;
     if (berth__uring_has_older(stream)) {
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
-        return;
+        return false;
     }
     if (!(stream->flags & END)) {
         if (!(stream->flags & ARMED))
             berth__uring_list(uring, stream); /* it was held up by too much input */
-        return;
+        return false;
     }
     stream->receiving = false;
     stream->ended = true;
-    bool in_order = stream->error == 0;
-    stream->events->receive_ended(stream, stream->error);
-    if (in_order && !frame->gone)
-        berth__uring_await_break(uring, stream);
+    return true;
 }

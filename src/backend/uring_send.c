@@ -5,7 +5,9 @@
  * uring.c. Where only the end is to follow, the bytes go by a system call of their own, so that
  * closing need not wait for another turn. Whoever cannot wait for the completion asks for it
  * (finish_send): what is prepared is handed over, and the completions are taken in as a wait would,
- * without the rest of what a wait does. No event is called here.
+ * without the rest of what a wait does. A submission outside of a wait may have run a send whose
+ * completion was not taken in yet; that is done before an end of the input is reported, since the
+ * send may have taken the error that makes it a reset. No event is called here.
  *
  * Failures: no room for an entry is ENOMEM; what the kernel answers is the result.
  */
@@ -60,6 +62,14 @@ static void look_for_send(uring_backend *uring, const berth__stream *stream)
     uring->urgent = false;
     (void)berth__ring_turn(&uring->ring); /* hands it over too, if that was still to come */
     berth__uring_reap(uring);
+}
+
+void berth__uring_catch_up(uring_backend *uring, const berth__stream *stream)
+{
+    if (!(stream->ready.pending & BERTH__READY_SENT))
+        berth__uring_reap(uring);
+    if (!(stream->ready.pending & BERTH__READY_SENT) && berth__ring_overflowed(&uring->ring))
+        look_for_send(uring, stream);
 }
 
 ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream)

@@ -10,7 +10,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum {
+    MUCH = 65536 /* bytes, all that one run receives */
+};
 
 static unsigned looks;
 
@@ -140,6 +145,113 @@ CASE(reset_told_by_a_write, "S3.31", "writing into a reset connection ends as on
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(looks, 2);
     ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+static unsigned resets_seen; /* in error_occurred */
+
+static void look_for_reset(struct actor *actor)
+{
+    resets_seen += berth_socket_was_reset(actor->socket);
+}
+
+static void expect_reset(struct actor *actor)
+{
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert_uint_eq(resets_seen, 1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+CASE(reset_that_a_write_is_told_of, "S3.31", "what the receive finds then is no graceful end")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer = world_connect(host->port);
+    note(peer);
+    struct actor *actor = take(host);
+    actor->on_error = look_for_reset;
+    world_settle(); /* its receive is under way */
+    peer_reset(peer);
+    actor_say(actor, "too late");
+    UNTIL(actor->disconnects == 1);
+    expect_reset(actor);
+    expect_text(actor, "read from", "connection reset by the remote host");
+}
+
+CASE(reset_that_a_wait_to_write_is_told_of, "S3.31 S3.23", "also on a connection of its own making")
+{
+    struct peer *peer;
+    struct actor *actor = actor_connected("s", &peer);
+    actor->on_error = look_for_reset;
+    world_settle();
+    peer_reset(peer);
+    actor_say(actor, "too late");
+    ck_assert(!berth_socket_wait_for_bytes_written(actor->socket, 1000));
+    UNTIL(actor->disconnects == 1);
+    expect_reset(actor);
+}
+
+CASE(reset_that_a_write_is_told_of_where_input_is_limited, "S3.31 S3.13",
+     "with all that was sent before it read first")
+{
+    struct peer *peer;
+    struct actor *actor = actor_connected("s", &peer);
+    actor->on_error = look_for_reset;
+    actor->reads = false;
+    berth_socket_set_read_buffer_size(actor->socket, 4);
+    peer_say(peer, "12345678");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+    peer_reset(peer);
+    actor_say(actor, "too late");
+    world_settle();
+    char text[8];
+    while (berth_socket_read(actor->socket, text, sizeof text) > 0)
+        world_turn();
+    UNTIL(actor->disconnects == 1);
+    expect_reset(actor);
+}
+
+static void answer_once(struct actor *actor)
+{
+    actor->on_ready_read = NULL;
+    actor_say(actor, "too late");
+}
+
+CASE(reset_that_a_submission_is_told_of, "S3.31", "outside of a turn, while a run has more to read")
+{
+    struct peer *peer;
+    struct peer *other_peer;
+    struct actor *actor = actor_connected("s", &peer);
+    struct actor *other = actor_connected("o", &other_peer);
+    actor->on_error = look_for_reset;
+    actor->on_ready_read = answer_once;
+    berth_socket_set_read_buffer_size(actor->socket, 1 << 20);
+    uint8_t *bytes = scene_pattern(MUCH, 7);
+    world_settle();
+    ck_assert_uint_gt(peer_send_some(peer, bytes, MUCH), 0);
+    free(bytes);
+    for (int i = 0; i < 1000 && actor->on_ready_read != NULL; i++)
+        berth_loop_turn(world_loop(), 1);
+    peer_reset(peer);
+    actor_say(other, "submits both");
+    ck_assert(berth_socket_flush(other->socket));
+    (void)berth_socket_wait_for_disconnected(actor->socket, 1000);
+    UNTIL(actor->disconnects == 1);
+    expect_reset(actor);
+}
+
+CASE(time_out_that_a_flush_is_told_of, "S3.31", "is no reset, though the input only ends then")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel sends without a system call");
+    struct peer *peer;
+    struct actor *actor = actor_connected("s", &peer);
+    actor_say(actor, "too late");
+    berth__fault_set_system(0, 1, ETIMEDOUT, "send");
+    ck_assert(berth_socket_flush(actor->socket));
+    berth__fault_clear();
+    peer_close(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_NETWORK);
+    ck_assert(!berth_socket_was_reset(actor->socket));
 }
 
 CASE(limit_names_the_peer, "S3.18", "the text of a limit too, also when it is read later")
