@@ -135,7 +135,7 @@ static void end_by_failure(berth_socket *socket, int error)
 {
     uint32_t endings = socket->endings;
     berth_error class = berth__class_of(error);
-    socket->was_reset = socket->was_reset || is_reset(error);
+    socket->was_reset = is_reset(error);
     berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, error, BERTH__ATTEMPT_READ);
     if (socket->endings != endings)
@@ -164,9 +164,10 @@ static void input_ended(berth_socket *socket, int error)
     if (error == 0)
         error = error_of_send(socket);
     if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
-        socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED)
+        socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
+        socket->was_reset = is_reset(error); /* behind the end: output is lost */
         berth__socket_end(socket);
-    else if (error != 0)
+    } else if (error != 0)
         end_by_failure(socket, error);
     else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
         berth_socket_disconnect_from_host(socket);
@@ -479,13 +480,13 @@ static void send_failed(berth_socket *socket, int error)
     berth__stream *stream = socket->stream;
     socket->send_failed = true;
     stream->ready.result = -error;
-    socket->was_reset = socket->was_reset || is_reset(error);
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
     /* The input that came before, and then the end of it, will tell the user; unless nobody listens
      * for it, or the failure is this side's own (no memory), of which the input knows nothing. */
     bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
     if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;
+    socket->was_reset = is_reset(error);
     /* The peer's end was announced, and a failure of what was still to be sent is a part of it. */
     if (over && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
         berth__socket_end(socket);
@@ -620,10 +621,8 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
     socket->taken = result > 0;
     socket->flushed = result < 0;
     socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
-    if (result < 0) {
-        socket->was_reset = socket->was_reset || is_reset((int)-result);
+    if (result < 0)
         return 0;
-    }
     socket->spoken = true;
     return (size_t)result;
 }

@@ -358,10 +358,12 @@ BERTH_API const char *berth_socket_error_string(const berth_socket *socket);
  * How the last connection of this socket has ended.
  *
  * @return true if the peer has reset it: what was sent last, by either side, may be lost. False if
- *         the peer has ended it gracefully, if this side has ended it, after any other failure, and
- *         while it is open. The class is REMOTE_HOST_CLOSED in the first two cases. It is known in
- *         error_occurred, and until the next connection begins; a relay passes it on with
- *         berth_socket_reset.
+ *         the peer has ended it gracefully, if this side has ended it, and after any other failure.
+ *         The class is REMOTE_HOST_CLOSED in the first two cases. It is false until error_occurred
+ *         announces the reset, also where a write or a flush has met it before, and then stays as
+ *         it is until the next connection begins. A reset behind the peer's graceful end, while
+ *         output was still to be sent, has no error_occurred of its own: that is known in
+ *         disconnected. A relay passes a reset on with berth_socket_reset.
  */
 BERTH_API bool berth_socket_was_reset(const berth_socket *socket);
 

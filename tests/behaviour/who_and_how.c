@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum {
-    MUCH = 65536 /* bytes, all that one run receives */
+    MUCH = 65536,   /* bytes, all that one run receives */
+    MORE = 16 << 20 /* bytes, more than the kernel takes */
 };
 
 static unsigned looks;
@@ -78,6 +79,7 @@ CASE(reset_that_a_flush_is_told_of, "S3.31", "the kernel tells once, and it is n
     peer_reset(peer);
     ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
     ck_assert(berth_socket_flush(actor->socket));
+    ck_assert(!berth_socket_was_reset(actor->socket)); /* before error_occurred */
     /* Finds that the input has ended, and leaves it to the loop. */
     (void)berth_server_wait_for_new_connection(host->server, 20, NULL);
     UNTIL(actor->disconnects == 1);
@@ -236,6 +238,48 @@ CASE(reset_that_a_submission_is_told_of, "S3.31", "outside of a turn, while a ru
     (void)berth_socket_wait_for_disconnected(actor->socket, 1000);
     UNTIL(actor->disconnects == 1);
     expect_reset(actor);
+}
+
+CASE(reset_that_is_not_announced_yet, "S3.31",
+     "a connection that is open was not reset, and what this side ends never was")
+{
+    struct peer *peer;
+    struct actor *actor = actor_connected("s", &peer);
+    actor->reads = false;
+    berth_socket_set_read_buffer_size(actor->socket, 4);
+    peer_say(peer, "12345678");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+    peer_reset(peer);
+    actor_say(actor, "too late");
+    ck_assert(berth_socket_flush(actor->socket));
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    ck_assert(!berth_socket_was_reset(actor->socket));
+    berth_socket_abort(actor->socket);
+    ck_assert_uint_eq(actor->errors, 0);
+    ck_assert(!berth_socket_was_reset(actor->socket));
+}
+
+CASE(reset_behind_the_end_is_known, "S3.31", "whoever finds it: a receive, or a send")
+{
+    struct host *host = host_listening("h");
+    for (int i = 0; i < 2; i++) {
+        struct peer *peer = world_connect(host->port);
+        note(peer);
+        struct actor *actor = take(host);
+        uint8_t *bytes = scene_pattern(MORE, 7);
+        ck_assert_int_eq(berth_socket_write(actor->socket, bytes, MORE), MORE);
+        free(bytes);
+        world_settle();
+        peer_shutdown(peer);
+        UNTIL(berth_socket_state(actor->socket) == BERTH_STATE_CLOSING);
+        ck_assert(!berth_socket_was_reset(actor->socket));
+        peer_reset(peer);
+        if (i == 1)
+            (void)berth_socket_flush(actor->socket);
+        UNTIL(actor->disconnects == 1);
+        ck_assert(berth_socket_was_reset(actor->socket));
+        ck_assert_uint_eq(actor->errors, 1);
+    }
 }
 
 CASE(time_out_that_a_flush_is_told_of, "S3.31", "is no reset, though the input only ends then")
