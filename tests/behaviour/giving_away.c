@@ -84,9 +84,9 @@ CASE(release_after_a_reset_in_the_queue, "0064",
      "what was reset before it was taken is not given away: the end is announced as a reset")
 {
     struct host *host = host_listening("h");
-    struct peer *peer = world_connect(host->port);
+    struct peer *other = world_connect(host->port);
     UNTIL(host->new_connections == 1);
-    peer_reset(peer);
+    peer_reset(other);
     world_settle();
     struct actor *actor = actor_on("s", berth_server_next_pending_connection(host->server));
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
