@@ -298,10 +298,12 @@ void berth__socket_connected(berth_socket *socket)
     if (socket->remote != NULL && socket->remote->options != NULL)
         socket->stream->lingers = true; /* for all that is known */
     berth__socket_pace(socket);
-    berth__socket_set_state(socket, BERTH_STATE_CONNECTED);
+    /* Its limits begin before a handler can take its time. */
+    socket->state = BERTH_STATE_CONNECTED;
+    berth__guard_begin(socket);
+    BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;
-    berth__guard_begin(socket);
     BERTH__CALL(socket, connected, socket);
     if (socket->endings != endings)
         return;

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Milliseconds by which an end may come late where the clock is simulated. */
 #define TICK ((uint64_t)BERTH_LIMIT_TICK)
@@ -164,6 +165,45 @@ CASE(limits_of_a_client, "D20", "a socket that connects has the limits it was gi
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     UNTIL(actor->disconnects == 2);
     ck_assert_uint_ge(now() - start + 1, 150);
+}
+
+static bool late;
+
+static void note_late(berth_timer *timer, void *user)
+{
+    (void)timer;
+    (void)user;
+    late = true;
+}
+
+static void busy_from_the_beginning(struct actor *actor)
+{
+    if (berth_socket_state(actor->socket) != BERTH_STATE_CONNECTED)
+        return;
+    berth_timer_start(berth_timer_new(world_loop(), note_late, NULL), 400, 0);
+    if (world_is_simulated())
+        berth__sim_advance(world_sim(), UINT64_C(350000000));
+    else
+        usleep(350000);
+}
+
+static void expect_in_time(struct actor *actor)
+{
+    (void)actor;
+    ck_assert(!late);
+}
+
+CASE(limits_beside_a_busy_beginning, "D20",
+     "those of a client begin with the connection, not when state_changed has returned")
+{
+    struct actor *actor = actor_new("s");
+    actor->on_state = busy_from_the_beginning;
+    actor->on_error = expect_in_time;
+    set(actor, (berth_connection_limits){.lifetime = 200});
+    late = false;
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, world_listen(4));
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
 }
 
 CASE(limits_are_changed, "D20",
