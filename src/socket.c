@@ -582,8 +582,9 @@ static int may_release(berth_socket *socket)
         return ENOTCONN;
     if (berth__loop_inherited(socket->object.loop))
         return ECHILD;
-    /* A reset that came in the queue, and that only this socket can tell from an end. */
-    if (socket->end_held && socket->stream->error != 0)
+    /* A reset that only this socket can tell from an end: it came in the queue, or is just being
+     * announced. */
+    if (socket->input_ended && socket->stream->error != 0)
         return socket->stream->error;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);

@@ -96,6 +96,18 @@ CASE(release_after_a_reset_in_the_queue, "0064",
     ck_assert(berth_socket_was_reset(actor->socket));
 }
 
+CASE(release_while_a_reset_is_announced, "0064",
+     "a broken connection is not given away in error_occurred either")
+{
+    struct host *host;
+    struct actor *actor = accepted(&host);
+    actor->on_error = release;
+    peer_reset(peer);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(released, -1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
 CASE(release_inside_ready_read, "0064", "the bytes at hand stay readable, whole")
 {
     struct host *host;
