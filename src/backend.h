@@ -107,14 +107,16 @@ enum {
 /* Head of every record. */
 typedef struct berth__ready {
     struct berth__ready *next;
-    void *owner;      /* the object whose blocking wait runs this record */
-    int32_t result;   /* of a stream's send that has ended; the core's from the return of one that
-                         has ended in its call to the next */
-    uint8_t pending;  /* bits above; the backend clears what it has run */
-    uint8_t kind;     /* a berth__ready_kind */
-    bool queued : 1;  /* whether it is in the list */
-    bool overdue : 1; /* the core's, of a queued stream: a limit waits for it to run */
-    uint8_t line;     /* a berth__ready_line_number: where it goes when it is put into the list */
+    void *owner;        /* the object whose blocking wait runs this record */
+    int32_t result;     /* of a stream's send that has ended; the core's from the return of one that
+                           has ended in its call to the next */
+    uint8_t pending;    /* bits above; the backend clears what it has run */
+    uint8_t kind;       /* a berth__ready_kind */
+    bool queued : 1;    /* whether it is in the list */
+    bool overdue : 1;   /* the core's, of a queued stream: a limit waits for it to run */
+    bool addressed : 1; /* the backend's, of a stream: its peer had sent bytes before adopt, not
+                           accepted. Here because there is room */
+    uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
 /* A list has three lines, so that a blocking wait finds what it runs without a walk past all that

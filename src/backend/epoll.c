@@ -120,10 +120,12 @@ static bool register_listed(epoll_backend *epoll)
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
     (void)backend;
-    int error = accepted ? 0 : berth__inet_check_stream(descriptor);
+    bool addressed = false;
+    int error = accepted ? 0 : berth__inet_check_stream(descriptor, &addressed);
     if (error != 0)
         return error;
     stream->descriptor = descriptor;
+    stream->ready.addressed = addressed;
     stream->lingers = !accepted; /* for all that is known */
     return 0;
 }

@@ -246,14 +246,26 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
     return listen_at(&storage, length, false, options, ret_descriptor, ret_step);
 }
 
+/* The beginning of the kernel's tcp_info, of which the C library's declaration may end before. */
+struct facts {
+    uint8_t state;
+    uint8_t small[7];
+    uint32_t numbers[24];
+    uint64_t rates[2];
+    uint64_t bytes_acknowledged;
+    uint64_t bytes_received; /* from 4.1 on, the peer's end included */
+};
+
 /* Errno unless it is a TCP socket. One call that answers all: what it is and what state it is in.
- * The kernel copies as much of the struct as is asked for, and the state is its first byte. */
-static int state_of(int descriptor, uint8_t *ret_state)
+ * The kernel copies as much of the struct as it has and is asked for. */
+static int look_at(int descriptor, struct facts *ret_facts)
 {
     _Static_assert(offsetof(struct tcp_info, tcpi_state) == 0, "the state comes first");
-    socklen_t length = sizeof *ret_state;
+    _Static_assert(offsetof(struct facts, bytes_received) == 128, "as the kernel has it");
+    *ret_facts = (struct facts){0};
+    socklen_t length = sizeof *ret_facts;
     if (BERTH__SYSTEM("getsockopt",
-                      getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, ret_state, &length)) == 0)
+                      getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, ret_facts, &length)) == 0)
         return 0;
     /* What has no such option is of another kind; each kind says so with an errno of its own. */
     return errno == EBADF || errno == ENOTSOCK ? errno : EOPNOTSUPP;
@@ -261,24 +273,26 @@ static int state_of(int descriptor, uint8_t *ret_state)
 
 int berth__inet_check_listener(int descriptor)
 {
-    uint8_t state = 0;
-    int error = state_of(descriptor, &state);
+    struct facts facts;
+    int error = look_at(descriptor, &facts);
     if (error != 0)
         return error;
-    if (state != TCP_LISTEN)
+    if (facts.state != TCP_LISTEN)
         return EINVAL;
     (void)berth__inet_tame_linger(descriptor); /* which its connections would have too */
     return set_blocking(descriptor, false);
 }
 
-int berth__inet_check_stream(int descriptor)
+int berth__inet_check_stream(int descriptor, bool *ret_addressed)
 {
-    uint8_t state = 0;
-    int error = state_of(descriptor, &state);
+    struct facts facts;
+    int error = look_at(descriptor, &facts);
     if (error != 0)
         return error;
+    uint8_t state = facts.state;
     if (state == TCP_LISTEN)
         return EINVAL;
+    *ret_addressed = facts.bytes_received > 0;
     /* A peer that has reset the connection meanwhile has still a name: the stream ends by that. */
     struct sockaddr_storage peer;
     if (state == TCP_SYN_SENT || (state == TCP_CLOSE && peer_of_dead(descriptor, &peer) != 0))

@@ -29,9 +29,9 @@ int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor
                        berth__listen_step *ret_step);
 
 /* Errno unless the descriptor is an open stream socket of IPv4 or IPv6 that listens, resp. is
- * connected. */
+ * connected. The second says too whether its peer has sent bytes. */
 int berth__inet_check_listener(int descriptor);
-int berth__inet_check_stream(int descriptor);
+int berth__inet_check_stream(int descriptor, bool *ret_addressed);
 
 /* Makes a descriptor with a local name, or, given one that was bound with port 0, has its port
  * chosen. Returns an errno; nothing that was made stays open then. */

@@ -192,7 +192,6 @@ static void attach(berth__kernel_entry *entry, berth__stream *stream, berth__sim
 
 static int sim_adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
-    (void)accepted;
     berth__kernel_entry *entry = berth__kernel_entry_of(kernel_of(backend), descriptor);
     if (entry == NULL)
         return berth__kernel_not_ours(descriptor);
@@ -205,6 +204,7 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
     if (!entry->of.end->established)
         return ENOTCONN;
     attach(entry, stream, entry->of.end, descriptor);
+    stream->ready.addressed = !accepted && entry->of.end->addressed;
     return 0;
 }
 

@@ -46,6 +46,7 @@ struct berth__sim_end {
     uint64_t retry_at;          /* an attempt: when it asks again; 0: it is none */
     unsigned segments;          /* that it has sent */
     bool established;
+    bool addressed;    /* bytes of the other one have come */
     bool input_ended;  /* the end of the other one's output has come */
     bool output_ended; /* by its owner; the other one may not know yet */
     bool orphan;       /* closed, and not at its end yet */

@@ -177,6 +177,7 @@ static void transfer(berth__sim_end *end, size_t most)
     if (size == 0)
         return;
     put(&end->other->input, end->output.bytes + end->output.start, size);
+    end->other->addressed = true;
     drop(&end->output, size);
     if (end->output.size == 0)
         end->held_until = 0;

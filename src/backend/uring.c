@@ -304,10 +304,12 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
 static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
 {
     (void)backend;
-    int error = accepted ? 0 : berth__inet_check_stream(descriptor);
+    bool addressed = false;
+    int error = accepted ? 0 : berth__inet_check_stream(descriptor, &addressed);
     if (error != 0)
         return error;
     stream->descriptor = descriptor;
+    stream->ready.addressed = addressed;
     stream->lingers = !accepted; /* for all that is known */
     return 0;
 }

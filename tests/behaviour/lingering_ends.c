@@ -63,6 +63,37 @@ CASE(lingering_counts_for_its_address, "D20 reliability 22",
     ck_assert_uint_eq(counts_of(host).rejected_address, 1);
 }
 
+/* Answers in place of another socket, and ends. */
+static void take_up_and_end(int descriptor)
+{
+    ck_assert_int_ge(descriptor, 0);
+    struct actor *actor = actor_new("o");
+    ck_assert(berth_socket_set_descriptor(actor->socket, descriptor));
+    actor_say(actor, "answer");
+    UNTIL(actor->written == 6);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_uint_eq(actor->disconnects, 1);
+}
+
+CASE(lingering_after_a_change_of_hands, "0063 0064",
+     "the peer has spoken to another socket before: the one that ends lingers for it")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    take_up_and_end(berth_socket_release(actor->socket));
+    ck_assert_uint_eq(counts_of_loop().lingering, 0);
+    ck_assert(peer_hears(peer, "answer"));
+    actor = host_connect(host, "t", &peer);
+    peer_say(peer, "x");
+    UNTIL(actor->received == 1);
+    take_up_and_end(berth_socket_release(actor->socket));
+    ck_assert_uint_eq(counts_of_loop().lingering, 1);
+    ck_assert(peer_hears(peer, "answer"));
+    peer_close(peer);
+    UNTIL(counts_of_loop().lingering == 0);
+}
+
 CASE(lingering_gives_up_its_descriptor, "S2.6 reliability 22",
      "accepting finds none left: the oldest is closed, and nobody is told of a lack")
 {
