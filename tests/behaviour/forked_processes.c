@@ -165,6 +165,31 @@ CASE(child_frees_a_loop_with_much_on_its_way, "reliability 23",
     free(pattern);
 }
 
+static unsigned tasks;
+
+static void count_task(void *user)
+{
+    (void)user;
+    tasks++;
+}
+
+static void free_loop_with_a_task(void)
+{
+    berth_loop_free(world_loop());
+    MUST(tasks == 0);
+}
+
+CASE(child_frees_a_loop_with_a_task, "reliability 23", "which is the parent's to run, once")
+{
+    set_up();
+    ck_assert(berth_loop_post(world_loop(), count_task, NULL));
+    have_child(free_loop_with_a_task);
+    ck_assert_uint_eq(tasks, 0);
+    UNTIL(tasks == 1);
+    assert_undisturbed();
+    ck_assert_uint_eq(tasks, 1);
+}
+
 /* ---- every call --------------------------------------------------------------------------------
  */
 

@@ -62,6 +62,31 @@ CASE(peer_speaks_inside_disconnected, "0063 linger.h",
     }
 }
 
+static uint64_t lingering(void)
+{
+    berth_loop_counts counts;
+    berth_loop_statistics(world_loop(), &counts);
+    return counts.lingering;
+}
+
+CASE(first_word_inside_disconnected_is_taken, "0063 linger.h",
+     "a peer that speaks for the first time there is not reset, and what was lost is sent again")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->on_disconnected = speak;
+    actor_say(actor, "goodbye");
+    berth_socket_disconnect_from_host(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(lingering(), 1);
+    world_settle();
+    ck_assert_uint_eq(peer_send_some(peer, "more", 4), 4);
+    ck_assert(peer_hears(peer, "goodbye"));
+    ck_assert(peer_saw_end(peer));
+    peer_close(peer);
+    UNTIL(lingering() == 0);
+}
+
 static void note_what_has_come(struct actor *actor)
 {
     (void)actor;

@@ -112,6 +112,21 @@ CASE(limits_of_others_beside_a_flood, "D20 reliability 21",
     expect_soon(start, 200);
 }
 
+CASE(rate_of_a_flood, "D20 reliability 21",
+     "a limit that ends a connection with more to say waits for what is at hand, once")
+{
+    struct host *host = host_listening("h");
+    berth_connection_limits limits = {.minimum_rate = UINT32_MAX, .rate_window = 200};
+    berth_server_set_connection_limits(host->server, &limits);
+    uint64_t start = now();
+    struct actor *actor = flooded(host);
+    while (actor->disconnects == 0 && now() - start < WELL_OVER)
+        world_turn();
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    expect_soon(start, 200);
+}
+
 CASE(wait_beside_its_own_flood, "S4.2 reliability 21",
      "a wait with a time-out returns although the peer never stops sending")
 {

@@ -122,6 +122,7 @@ void name_server_start(const struct name_entry *table)
     socklen_t length = sizeof own_name;
     entries = table;
     own_name.sin_family = AF_INET;
+    own_name.sin_port = 0; /* another than before */
     own_name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     descriptor = world_note(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ck_assert_int_ge(descriptor, 0);

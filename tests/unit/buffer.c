@@ -7,6 +7,7 @@
  * Beside cases of one situation each, a random walk compares a chain with a plain array, operation
  * by operation.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -375,6 +376,30 @@ START_TEST(pool_is_bounded)
 }
 END_TEST
 
+#ifdef __GLIBC__
+static unsigned trims;
+
+/* In place of the allocator's. */
+int malloc_trim(size_t left)
+{
+    (void)left;
+    return (int)++trims;
+}
+
+START_TEST(burst_that_has_gone_is_given_back)
+{
+    for (int round = 1; round <= 2; round++) {
+        for (int i = 0; i < 12000; i++)
+            append(source, 1000);
+        consume(9000 * 1000);
+        ck_assert_uint_eq(trims, (unsigned)round - 1);
+        consume(3000 * 1000);
+        ck_assert_uint_eq(trims, (unsigned)round);
+    }
+}
+END_TEST
+#endif
+
 /* Appending 200,000 bytes to a chain with room in it, with each of its allocations failing in turn.
  */
 START_TEST(every_allocation_of_an_append_fails)
@@ -610,6 +635,9 @@ int main(void)
     tcase_add_test(tests, messages_in_a_queue_fill_their_chunks);
     tcase_add_test(tests, detach);
     tcase_add_test(tests, pool_is_bounded);
+#ifdef __GLIBC__
+    tcase_add_test(tests, burst_that_has_gone_is_given_back);
+#endif
     tcase_add_test(tests, every_allocation_of_an_append_fails);
     tcase_add_test(tests, out_of_memory_with_an_empty_chain);
     tcase_add_test(tests, no_allocation_where_there_is_room);
