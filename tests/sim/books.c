@@ -112,6 +112,7 @@ void sim_look_at_counts(struct server_model *model)
               "%llu were handed over, not %lu", (unsigned long long)counts.handed_over,
               model->kept);
     model->counts = counts;
+    sim_headers_look(model);
 }
 
 unsigned long sim_lost_in_queue(struct server_model *model)

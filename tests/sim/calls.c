@@ -83,6 +83,7 @@ static void new_server(uint64_t word)
     model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
     if (model->server == NULL)
         return;
+    sim_headers_server(model, word);
     if (sim_choose(&word, 4) == 0)
         berth_server_set_listen_backlog_size(model->server, (int)sim_choose(&word, 3));
     listen_anywhere(model);
@@ -123,6 +124,7 @@ static void cut_queue(struct server_model *model)
             sim_cut(each->connection);
         sim_going(each->socket == NULL);
     }
+    sim_headers_doubt(model);
     /* What waits in the kernel is reset with the listener. */
     uint16_t port = berth_server_port(model->server);
     for (size_t i = 0; i < sim.connection_count; i++) {
@@ -137,6 +139,7 @@ static void cut_queue(struct server_model *model)
 static void cut_backlog(struct server_model *model)
 {
     uint16_t port = berth_server_port(model->server);
+    sim_headers_doubt(model);
     for (size_t i = 0; i < sim.connection_count && port != 0; i++) {
         if (sim.connections[i].to == port && !sim.connections[i].accepted)
             sim_cut(&sim.connections[i]);
@@ -307,6 +310,7 @@ bool sim_take(struct server_model *model)
     sim_limits_begin(taken, first.connection->accepted_at);
     taken->heard = berth_socket_bytes_available(socket) > 0;
     berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
+    sim_headers_taken(taken);
     return true;
 }
 
@@ -399,6 +403,8 @@ static void connect_socket(uint64_t word)
     else if (where < 3 && server != NULL)
         port = berth_server_port(server->server);
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
+    if (may && !sim_headers_connect(model, port))
+        return;
     if (may && model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 4) == 0) {
         sim_say("socket %zu binds a port", sim_number_of(model));
         sim_leave_connection(model);
@@ -676,7 +682,7 @@ static void adopt_peer(uint64_t word)
         return;
     if (model->socket == NULL)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
-    if (model->socket == NULL)
+    if (model->socket == NULL || !sim_headers_adopt(peer))
         return;
     sim_say("socket %zu adopts the connection of peer %td", sim_number_of(model), peer - sim.peers);
     int descriptor = world->stream_descriptor(peer->end);
@@ -797,17 +803,22 @@ static void use_timer(uint64_t word)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+/* Headers have a half of their programs, in which the rest is as it is in the others. */
 static void call_of_a_topic(uint64_t word)
 {
-    static void (*const topics[TOPICS])(uint64_t word) = {
+    static void (*const topics[TOPIC_HEADERS])(uint64_t word) = {
         [TOPIC_ENDS] = sim_call_of_ends,       [TOPIC_LIMITS] = sim_call_of_limits,
         [TOPIC_OPTIONS] = sim_call_of_options, [TOPIC_LOOPS] = sim_call_of_loops,
         [TOPIC_NAMES] = sim_call_of_names,     [TOPIC_TIME] = sim_call_of_time,
         [TOPIC_PROXIES] = sim_call_of_proxies,
     };
-    uint32_t first = sim_choose(&word, TOPICS);
-    for (uint32_t i = 0; i < TOPICS; i++) {
-        uint32_t topic = (first + i) % TOPICS;
+    if ((sim.topics >> TOPIC_HEADERS & 1) != 0 && sim_choose(&word, 2) == 0) {
+        sim_call_of_headers(word);
+        return;
+    }
+    uint32_t first = sim_choose(&word, TOPIC_HEADERS);
+    for (uint32_t i = 0; i < TOPIC_HEADERS; i++) {
+        uint32_t topic = (first + i) % TOPIC_HEADERS;
         if ((sim.topics >> topic & 1) == 0)
             continue;
         topics[topic](word);

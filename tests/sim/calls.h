@@ -34,6 +34,7 @@ void sim_call_of_limits(uint64_t word);  /* calls_limits.c */
 void sim_call_of_names(uint64_t word);   /* calls_names.c */
 
 void sim_call_of_proxies(uint64_t word); /* calls_proxy.c */
+void sim_call_of_headers(uint64_t word); /* calls_headers.c */
 
 /* calls_loops.c: runs the loop until a task stops it. */
 void sim_run(int code);

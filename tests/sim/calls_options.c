@@ -112,6 +112,7 @@ static void ask_names(struct socket_model *model)
     bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
     const struct connection *connection = model->connection;
     if (!open || connection == NULL || connection->to == sim.proxy_port ||
+        (connection->headed && model->side == 1) || /* calls_headers.c */
         !sim_complete(&connection->way[0]) || !sim_complete(&connection->way[1]))
         return; /* after a reset the kernel may not know any more */
     uint16_t own = model->side == 0 ? connection->port : connection->to;

@@ -211,6 +211,8 @@ static void connect_through(uint64_t word)
         sim_check(sim_lossy(), "a proxy cannot be set");
         return;
     }
+    if (!sim_headers_connect(model, proxy.port))
+        return;
     berth_proxy kept = berth_socket_proxy(model->socket);
     sim_check(kept.type == proxy.type && kept.port == proxy.port, "a proxy was not kept");
     sim_say("socket %zu connects through a proxy", sim_number_of(model));
@@ -245,6 +247,8 @@ static void set_idle_proxies(uint64_t word)
     berth_proxy kept = berth_server_proxy(model->server);
     sim_check(!set || kept.type == (none ? BERTH_PROXY_DEFAULT : nobody.type),
               "the proxy of a server was not kept");
+    if (model->has_trusted)
+        return;
     /* Nobody of this net connects, so no connection is looked at. */
     const berth_subnet strangers = {.address = berth_address_ipv4(0x0a000000), .prefix = 8};
     set = berth_server_set_proxy_protocol(model->server, &strangers, none ? 0 : 1, 10);

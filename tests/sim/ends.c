@@ -30,12 +30,13 @@ static struct {
     } going[MOST_GOING];
     unsigned count;
     uint64_t lingering; /* at the last look */
+    uint64_t awaited;   /* PROXY headers, likewise */
 } ends;
 
 void sim_ends_begin(void)
 {
     ends.count = 0;
-    ends.lingering = 0;
+    ends.lingering = ends.awaited = 0;
 }
 
 static berth_loop_counts counts(void)
@@ -89,10 +90,11 @@ static void note_ending(struct connection *connection, int side)
     const struct end *end = end_at(connection, 1 - side, &rest);
     if (end != NULL && world->under_way != NULL)
         rest += world->under_way(end);
+    uint64_t put = connection->way[1 - side].put; /* without a header */
     connection->ending[side] = (struct ending){
         .orderly = true,
         .time = berth_loop_now(sim.loop),
-        .heard = connection->way[1 - side].put - rest,
+        .heard = put > rest ? put - rest : 0,
         .unsent = end != NULL && world->is_behind != NULL && world->is_behind(end),
     };
 }
@@ -223,7 +225,7 @@ static unsigned held_by_servers(void)
             held += model->closing > 0 || berth_server_is_listening(model->server);
         held += model->server != NULL && model->sheds; /* the spare one */
     }
-    return held;
+    return held + (unsigned)sim_headers_awaited();
 }
 
 static unsigned held_by_sockets(void)
@@ -265,6 +267,10 @@ static void look_at_descriptors(void)
     if (now.lingering < ends.lingering)
         sim_going((unsigned)(ends.lingering - now.lingering));
     ends.lingering = now.lingering;
+    uint64_t awaited = sim_headers_awaited();
+    if (awaited < ends.awaited)
+        sim_going((unsigned)(ends.awaited - awaited));
+    ends.awaited = awaited;
     unsigned going = still_going(now.waits);
     unsigned open = world->open_descriptors();
     unsigned most =

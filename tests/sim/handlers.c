@@ -170,8 +170,10 @@ static void begin_connection(struct socket_model *model)
     in->cut = in->cut || (in->closed && model->early.put > 0);
     bool through = model->target == sim.proxy_port;
     model->connection->accepted = model->connection->accepted || through;
-    if (through && world->whole_sends != NULL) /* what the proxy was told */
+    /* What the proxy was told, and the header. */
+    if ((through || model->header_version > 0) && world->whole_sends != NULL)
         model->first_sends = world->whole_sends(berth_socket_descriptor(model->socket));
+    sim_headers_begin(model);
     sim_options_hold(model);
 }
 
@@ -321,13 +323,15 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     sim_check(!model->paused || model->waits > 0, "a connection is accepted in spite of a pause");
     model->asked++;
     sim_check_accept(model);
-    sim_check(limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit,
+    sim_check(model->has_trusted ||
+                  (limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit),
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
     uint16_t port = world->connecting_port(descriptor);
     sim_check(port != 0, "descriptor %d is no connection", descriptor);
     struct connection *connection = sim_connection(port, berth_server_port(server));
     sim_check(!connection->accepted, "a connection is accepted twice");
+    sim_headers_arrive(connection);
     connection->accepted = true;
     connection->accepted_at = sim.looked;
     connection->limits = model->limits;

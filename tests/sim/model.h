@@ -29,6 +29,7 @@
 #define SIM_QUEUE 128
 #define SIM_CONNECTIONS 4096
 #define SIM_DEPTH 4
+#define SIM_HEADER 200u /* bytes of a PROXY header, at most */
 
 struct way {
     uint32_t key; /* of the pattern */
@@ -51,6 +52,14 @@ struct ending {
     bool unsent;    /* output was left that the other side had no room for */
 };
 
+/* What a socket has written in front of a connection, as its peer reads it. */
+struct preface {
+    uint8_t got[SIM_HEADER];
+    size_t size;
+    bool whole;
+    bool none; /* there is none */
+};
+
 struct connection {
     uint16_t port;                  /* of the side that connected */
     uint16_t to;                    /* that it has connected to */
@@ -61,6 +70,16 @@ struct connection {
     unsigned tallied;  /* counts as one of its address, for a prefix of so many bits; 0: no */
     struct way way[2]; /* from the side that connected, and to it */
     struct ending ending[2];
+    struct preface preface;
+    uint64_t connected_at; /* by a peer */
+    unsigned version;      /* of its header; 0: none */
+    unsigned client;       /* that the header says; 0: nobody */
+    bool of_peer;          /* a peer has connected */
+    bool headed;           /* its server reads headers */
+    bool named;            /* `version` and `client` are known */
+    bool whole;            /* the header has gone */
+    bool lies;             /* and has none, or a wrong one */
+    bool doubted;          /* it may be turned away, and is counted as such */
 };
 
 /* A handler of the library; the order is that of sim_handler_names. */
@@ -97,7 +116,8 @@ struct sim_clock {
     uint32_t close_timeout;
     unsigned overdue; /* turns */
     bool heard;
-    bool handed; /* a turn has ended since the state has changed */
+    uint64_t handed_at; /* after so many looks at the kernel: */
+    bool handed;        /* a turn has ended since the state has changed */
 };
 
 struct socket_model {
@@ -143,8 +163,10 @@ struct socket_model {
     int values[SIM_OPTIONS];
     bool eager; /* reads whatever comes */
     struct sim_clock clock;
-    size_t low;  /* the marks of the output */
-    size_t high; /* 0: none */
+    unsigned header_version; /* of the header that it writes; 0: none */
+    unsigned client;         /* in it */
+    size_t low;              /* the marks of the output */
+    size_t high;             /* 0: none */
 };
 
 struct pending {
@@ -190,6 +212,15 @@ struct server_model {
     bool limited_address; /* these three: now or before */
     bool limited_rate;
     bool sheds;
+    bool trusts;              /* reads headers, while it listens at this port */
+    bool has_trusted;         /* now or before */
+    uint32_t patience;        /* the least that it has had for a header, in milliseconds */
+    uint32_t most_patience;   /* likewise */
+    unsigned long doubted;    /* those that may be turned away for their header */
+    uint64_t accepted_before; /* at the last look */
+    uint64_t awaited_since;   /* headers, not before this time */
+    bool was_odd;             /* at the last look no time ran for headers */
+    uint64_t refused_before;  /* likewise, for their headers or for want of memory */
 };
 
 struct peer_model {
@@ -204,6 +235,10 @@ struct peer_model {
     bool was_reset;
     uint64_t reset_time; /* when that was seen, in milliseconds of the loop */
     bool over;           /* has seen the end of its input */
+    uint8_t header[SIM_HEADER];
+    size_t header_size;
+    size_t header_sent;
+    bool is_mute; /* says nothing behind it */
 };
 
 struct timer_model {
@@ -229,7 +264,7 @@ enum topic {
     TOPIC_NAMES,
     TOPIC_TIME,
     TOPIC_PROXIES,
-    TOPICS
+    TOPIC_HEADERS /* the last */
 };
 
 /* What the innermost handler was called for. */
@@ -336,6 +371,22 @@ void sim_proxies_begin(void);
 void sim_proxies_serve(size_t most);
 void sim_proxies_end(void);
 
+/* calls_headers.c: PROXY headers. */
+void sim_headers_server(struct server_model *model, uint64_t word); /* before it listens */
+bool sim_headers_connect(struct socket_model *model, uint16_t port);
+void sim_headers_begin(const struct socket_model *model);      /* it is connected */
+void sim_headers_peer(struct peer_model *peer, uint64_t word); /* likewise, to a server */
+ptrdiff_t sim_headers_send(struct peer_model *peer, const uint8_t *bytes, size_t size);
+size_t sim_headers_receive(const struct peer_model *peer, const uint8_t *bytes, size_t size);
+bool sim_headers_adopt(const struct peer_model *peer);    /* whether it may go to the library */
+void sim_headers_arrive(struct connection *connection);   /* in incoming_connection */
+void sim_headers_taken(const struct socket_model *model); /* out of a queue */
+void sim_headers_doubt(struct server_model *model);       /* counts who may be turned away */
+void sim_headers_look(struct server_model *model);
+void sim_headers_turn(uint64_t start);
+void sim_headers_finish(void);      /* peers send what is left of theirs */
+uint64_t sim_headers_awaited(void); /* connections in all */
+
 /* calls_options.c: those that were kept hold in the connection that begins. */
 void sim_options_hold(struct socket_model *model);
 
@@ -375,9 +426,10 @@ void sim_on_task(void *user);
 /* calls.c and peers.c: one call, one deed, with the choices of a word. */
 void sim_call(uint64_t word);
 void sim_deed(uint64_t word);
-void sim_peers_read(void);  /* all that there is */
-void sim_peers_flood(void); /* those that do */
-void sim_peers_nudge(void); /* those that have not been accepted send something */
+void sim_connect_peer(uint64_t word); /* to a server */
+void sim_peers_read(void);            /* all that there is */
+void sim_peers_flood(void);           /* those that do */
+void sim_peers_nudge(void);           /* those that have not been accepted send something */
 /* Takes the oldest pending connection; whether there was one. */
 bool sim_take(struct server_model *model);
 void sim_read(struct socket_model *model, size_t size);

@@ -27,7 +27,7 @@ static struct peer_model *some_peer(uint64_t *word, bool alive)
     return NULL;
 }
 
-static void connect_peer(uint64_t word)
+void sim_connect_peer(uint64_t word)
 {
     struct peer_model *peer = some_peer(&word, false);
     struct server_model *server = &sim.servers[sim_choose(&word, SIM_SERVERS)];
@@ -41,6 +41,7 @@ static void connect_peer(uint64_t word)
         return;
     *peer = (struct peer_model){.end = end, .port = port};
     peer->connection = sim_connection(world->port(end), port);
+    sim_headers_peer(peer, word);
 }
 
 static bool accept_peer(struct peer_model *peer)
@@ -69,7 +70,7 @@ static void send_bytes(uint64_t word)
     struct way *way = &peer->connection->way[peer->side];
     uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 3) == 0 ? MOST_BYTES : 40);
     sim_fill(way, bytes, size);
-    ptrdiff_t sent = world->send(peer->end, bytes, size);
+    ptrdiff_t sent = sim_headers_send(peer, bytes, size);
     sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
     if (sent > 0)
         way->put += (size_t)sent;
@@ -84,7 +85,8 @@ static bool read_all(struct peer_model *peer)
         if (count == -EAGAIN)
             return false;
         if (count > 0) {
-            sim_match(way, bytes, (size_t)count, "a peer");
+            size_t used = sim_headers_receive(peer, bytes, (size_t)count);
+            sim_match(way, bytes + used, (size_t)count - used, "a peer");
             continue;
         }
         sim_check(count < 0 || !sim_complete(way) || way->got == way->put,
@@ -112,7 +114,7 @@ void sim_peers_flood(void)
             continue;
         struct way *way = &peer->connection->way[peer->side];
         sim_fill(way, bytes, 100);
-        ptrdiff_t sent = world->send(peer->end, bytes, 100);
+        ptrdiff_t sent = sim_headers_send(peer, bytes, 100);
         if (sent > 0)
             way->put += (size_t)sent;
     }
@@ -139,7 +141,7 @@ void sim_peers_nudge(void)
             continue;
         struct way *way = &peer->connection->way[0];
         sim_fill(way, bytes, 1);
-        way->put += world->send(peer->end, bytes, 1) == 1;
+        way->put += sim_headers_send(peer, bytes, 1) == 1;
     }
 }
 
@@ -155,8 +157,10 @@ static void read_bytes(uint64_t word)
     }
     ptrdiff_t count = world->receive(peer->end, bytes, 1 + sim_choose(&word, 100));
     sim_say("peer %td reads %td bytes", peer - sim.peers, count);
-    if (count > 0)
-        sim_match(&peer->connection->way[1 - peer->side], bytes, (size_t)count, "a peer");
+    if (count <= 0)
+        return;
+    size_t used = sim_headers_receive(peer, bytes, (size_t)count);
+    sim_match(&peer->connection->way[1 - peer->side], bytes + used, (size_t)count - used, "a peer");
 }
 
 static void end_peer(uint64_t word)
@@ -275,11 +279,28 @@ static void jump(uint64_t word)
 void sim_deed(uint64_t word)
 {
     static void (*const deeds[])(uint64_t word) = {
-        connect_peer,     connect_peer, connect_peer, connect_peer, accept_deed,
-        accept_deed,      send_bytes,   send_bytes,   send_bytes,   send_bytes,
-        read_bytes,       read_bytes,   read_bytes,   end_peer,     end_peer,
-        fail_all_accepts, flood,        exhaust,      fail_memory,  fail_accept,
-        fail_send,        jump,
+        sim_connect_peer,
+        sim_connect_peer,
+        sim_connect_peer,
+        sim_connect_peer,
+        accept_deed,
+        accept_deed,
+        send_bytes,
+        send_bytes,
+        send_bytes,
+        send_bytes,
+        read_bytes,
+        read_bytes,
+        read_bytes,
+        end_peer,
+        end_peer,
+        fail_all_accepts,
+        flood,
+        exhaust,
+        fail_memory,
+        fail_accept,
+        fail_send,
+        jump,
     };
     uint32_t chosen = sim_choose(&word, sizeof deeds / sizeof deeds[0]);
     deeds[chosen](word);

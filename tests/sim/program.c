@@ -184,7 +184,7 @@ static void set_up(uint64_t word)
     terms.buffer_size = buffers[sim_choose(&word, 5)];
     terms.max_delay = delays[sim_choose(&word, 5)];
     sim.may_lose = sim_choose(&word, 4) == 0;
-    for (unsigned topic = 0; topic < TOPICS; topic++)
+    for (unsigned topic = 0; topic < TOPIC_HEADERS; topic++)
         sim.topics |= (unsigned)(sim_choose(&word, 3) == 0) << topic;
     uint32_t costs = sim_choose(&word, 6);
     terms.call_cost = costs > 2 ? 2000 : 0;
@@ -194,6 +194,7 @@ static void set_up(uint64_t word)
     sim_say("the kernel moves %zu bytes at once, has buffers of %zu bytes, delays by %llu ns",
             terms.max_transfer, terms.buffer_size, (unsigned long long)terms.max_delay);
     terms.seed = word;
+    sim.topics |= (unsigned)(sim_choose(&word, 4) == 0) << TOPIC_HEADERS;
     sim.loop = world->begin(&terms);
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
@@ -230,6 +231,7 @@ static void be_kind(void)
 /* One round: everybody takes what there is. */
 static void take_all(void)
 {
+    sim_headers_finish();
     sim_peers_read();
     sim_proxies_serve(SIZE_MAX);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
@@ -331,6 +333,9 @@ static bool peer_rests(size_t i, bool judge)
                        peer->connection->accepted || peer->connection->way[peer->side].cut ||
                        peer->over,
                    "peer %zu was never accepted", i);
+        REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
+                       !peer->connection->lies || peer->over,
+                   "peer %zu has no header, and goes on", i);
     }
     return true;
 }
@@ -342,6 +347,7 @@ static bool all_rest(bool judge)
         if (!socket_rests(i, judge))
             return false;
     }
+    REST_CHECK(sim_headers_awaited() == 0, "headers are awaited for ever");
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         if (!peer_rests(i, judge))
             return false;
@@ -383,7 +389,8 @@ static void rest_simulated(void)
         sim_turn(waits ? 500 : 10);
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
-        waits = sum == moved && !recovering && (on_the_way() || asks_again());
+        waits = sum == moved && !recovering &&
+                (on_the_way() || asks_again() || sim_headers_awaited() > 0);
         if (waits)
             stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;

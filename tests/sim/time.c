@@ -35,6 +35,7 @@
  * the connection off, and one more. */
 #define OVERDUE_TURNS 4u
 #define SHORTEST_PAUSE 5u
+#define LOOKS 10u /* at the kernel, until it is heard what it has taken */
 
 static struct sim_stay *innermost;
 static unsigned idle;
@@ -202,6 +203,13 @@ static bool is_ending(const struct socket_model *model)
     return false;
 }
 
+static uint64_t looks_at_kernel(void)
+{
+    berth_loop_counts counts;
+    berth_loop_statistics(sim.loop, &counts);
+    return counts.waits;
+}
+
 /* A turn that began at `start` is over. */
 static void look_at_limits(struct socket_model *model, uint64_t start)
 {
@@ -215,8 +223,12 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     sim_check(!is_connecting(model) || clock->patience == 0 ||
                   clock->attempt + clock->patience + 1 > start,
               "socket %zu connects for longer than it may", number);
-    /* The limit of an end begins when the first turn has given the kernel what it takes. */
+    /* The limit of an end begins when the first turn has given the kernel what it takes; of a
+     * connection that has sent nothing before, when it is heard that the kernel has taken it. */
+    uint64_t looks = looks_at_kernel();
     if (!clock->handed)
+        clock->handed_at = looks;
+    if (!clock->handed || (clock->went == 0 && looks <= clock->handed_at + LOOKS))
         clock->progress = berth_loop_now(sim.loop);
     clock->handed = true;
     sim_check(model->state != BERTH_STATE_CLOSING || clock->close_timeout == 0 ||
@@ -273,6 +285,7 @@ void sim_turn(int milliseconds)
     for (size_t i = 0; i < SIM_SOCKETS; i++)
         look_at_limits(&sim.sockets[i], start);
     sim_check_overdue(start);
+    sim_headers_turn(start);
     if (milliseconds <= 0 || sim.depth > 0 || !world->is_simulated)
         return;
     bool timer = next >= 0 && start + (uint64_t)next <= berth_loop_now(sim.loop) + 1;
@@ -313,6 +326,8 @@ void sim_time_accept_error(struct server_model *model, berth_error error)
 static bool is_wanted(const struct server_model *model)
 {
     if (model->server == NULL || model->paused || !berth_server_is_listening(model->server))
+        return false;
+    if (model->has_trusted) /* whom a header is awaited of does not wait for it */
         return false;
     int limit = berth_server_max_pending_connections(model->server);
     if (limit <= 0 || model->queued >= (size_t)limit)
