@@ -724,9 +724,11 @@ static int option(berth__backend *backend, int descriptor, berth_socket_option w
     return berth__inet_option(descriptor, which, value, set);
 }
 
+/* What the ring has received is the kernel's no longer, and is not held before its completion was
+ * taken in. */
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
-    (void)backend;
+    berth__uring_reap((uring_backend *)backend);
     return berth__uring_has_older(stream) || berth__inet_has_input(stream->descriptor);
 }
 
