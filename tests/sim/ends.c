@@ -154,6 +154,10 @@ void sim_judge_rest(const struct connection *connection, int side, uint64_t time
     const struct ending *ending = &connection->ending[1 - side];
     if (is_excused(connection) || !ending->orderly || !lingers(ending, time))
         return;
+    /* A real kernel may have dropped what its buffer had no room for, after it was sent: a peer
+     * that had said nothing and speaks then loses it, before it is sent again. */
+    if (!world->is_simulated && ending->heard == 0 && !ending->unsent)
+        return;
     sim_check(in->got == in->put, "a graceful end has lost %llu of %llu bytes",
               (unsigned long long)(in->put - in->got), (unsigned long long)in->put);
 }
