@@ -48,6 +48,16 @@ pid_t begin_child(void)
     return child;
 }
 
+pid_t begin_holder(int client)
+{
+    pid_t child = begin_child();
+    if (child != 0)
+        return child;
+    close(client);
+    for (;;)
+        pause();
+}
+
 void end_child(pid_t child)
 {
     int status = -1;

@@ -30,6 +30,8 @@ void real_kernel_only(void);
 pid_t begin_child(void); /* 0 in the child */
 /* Waits for its end, which must be a good one. */
 void end_child(pid_t child);
+/* A child that only holds its copies, but that of `client`. */
+pid_t begin_holder(int client);
 /* Ends a child that only holds its copies; what was to come beside it has not come from its end. */
 void kill_child(pid_t child);
 /* Has a child do something, and waits for its end. */

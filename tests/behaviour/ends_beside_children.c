@@ -38,12 +38,7 @@ static void end_beside_a_child(bool speaks, bool answers)
         say(client, "hello");
         UNTIL(actor_has(which, "hello"));
     }
-    pid_t child = begin_child();
-    if (child == 0) {
-        close(client);
-        for (;;)
-            pause();
-    }
+    pid_t child = begin_holder(client);
     if (answers)
         actor_say(which, "bye");
     berth_socket_disconnect_from_host(which->socket);
@@ -108,6 +103,7 @@ static void serve(berth_server *server, void *user)
 }
 
 static const berth_server_handlers *serving;
+static pthread_t thread;
 
 static void *serve_elsewhere(void *user)
 {
@@ -122,35 +118,40 @@ static void *serve_elsewhere(void *user)
     return NULL;
 }
 
+/* Has a server in another thread, and is its client. */
+static int dial_elsewhere(const berth_server_handlers *handlers)
+{
+    uint16_t port;
+    serving = handlers;
+    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
+    while (!atomic_load(&listens))
+        usleep(1000);
+    return dial(port);
+}
+
+static void leave_elsewhere(int client, pid_t child)
+{
+    close(client);
+    kill_child(child);
+    berth_loop_stop(elsewhere, 0);
+    pthread_join(thread, NULL);
+}
+
 CASE(peer_leaves_while_another_thread_forks, "0064",
      "it sees the end, although the child has got a copy just before")
 {
     static const berth_server_handlers handlers_of_it = {.new_connection = serve};
     real_kernel_only();
-    uint16_t port;
-    pthread_t thread;
-    serving = &handlers_of_it;
-    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
-    while (!atomic_load(&listens))
-        usleep(1000);
-    int client = dial(port);
+    int client = dial_elsewhere(&handlers_of_it);
     while (!atomic_load(&served))
         usleep(1000);
     leaving = client;
-    pid_t child = begin_child();
-    if (child == 0) {
-        close(client);
-        for (;;)
-            pause();
-    }
+    pid_t child = begin_holder(client);
     leaving = -1;
     char byte;
     ck_assert(atomic_load(&left));
     ck_assert_int_eq(receive(client, &byte, 1), 0);
-    close(client);
-    kill_child(child);
-    berth_loop_stop(elsewhere, 0);
-    pthread_join(thread, NULL);
+    leave_elsewhere(client, child);
 }
 
 static berth_socket *half_open; /* its peer has ended its direction */
@@ -189,30 +190,16 @@ CASE(connection_ends_just_before_another_thread_forks, "0064",
 {
     static const berth_server_handlers handlers_of_it = {.new_connection = serve_half_open};
     real_kernel_only();
-    uint16_t port;
-    pthread_t thread;
-    serving = &handlers_of_it;
-    ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
-    while (!atomic_load(&listens))
-        usleep(1000);
-    int client = dial(port);
+    int client = dial_elsewhere(&handlers_of_it);
     shutdown(client, SHUT_WR);
     while (!atomic_load(&heard_end))
         usleep(1000);
     ck_assert(berth_loop_post(elsewhere, close_before_a_fork, NULL));
     while (!atomic_load(&was_closed))
         usleep(1000);
-    pid_t child = begin_child();
-    if (child == 0) {
-        close(client);
-        for (;;)
-            pause();
-    }
+    pid_t child = begin_holder(client);
     atomic_store(&was_forked, true);
     char byte;
     ck_assert_int_eq(receive(client, &byte, 1), 0);
-    close(client);
-    kill_child(child);
-    berth_loop_stop(elsewhere, 0);
-    pthread_join(thread, NULL);
+    leave_elsewhere(client, child);
 }

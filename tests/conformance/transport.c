@@ -68,6 +68,15 @@ static size_t receive_all(struct peer *peer)
     return received;
 }
 
+/* And then the reset. */
+static void assert_gets_a_beginning(struct peer *peer, size_t sent)
+{
+    size_t received = receive_all(peer);
+    ck_assert_uint_gt(received, 0);
+    ck_assert_uint_lt(received, sent);
+    ck_assert(peer_saw_reset(peer));
+}
+
 CASE(output_lies_in_a_queue_of_its_own, "12",
      "what the peer has no room for is in transit and unsent; it arrives as the peer reads")
 {
@@ -123,10 +132,7 @@ CASE(unread_input_discards_output, "7 12",
     world_settle();
     kit_close(stream);
     UNTIL(stream->closed);
-    size_t received = receive_all(peer);
-    ck_assert_uint_gt(received, 0);
-    ck_assert_uint_lt(received, sent);
-    ck_assert(peer_saw_reset(peer));
+    assert_gets_a_beginning(peer, sent);
 }
 
 CASE(reset_discards_output, "7 12",
@@ -137,10 +143,7 @@ CASE(reset_discards_output, "7 12",
     size_t sent = overfill(stream);
     kit_close_by_reset(stream);
     UNTIL(stream->closed);
-    size_t received = receive_all(peer);
-    ck_assert_uint_gt(received, 0);
-    ck_assert_uint_lt(received, sent);
-    ck_assert(peer_saw_reset(peer));
+    assert_gets_a_beginning(peer, sent);
 }
 
 CASE(reset_behind_the_end_is_read_as_the_end, "4 7",
