@@ -41,6 +41,15 @@ static void stop(int number)
     berth_loop_stop(loop, 0);
 }
 
+/* A child that is told to stop before it is ready would be killed; so the signal has to wait. */
+static void hold_back_stops(bool hold)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &stops, NULL);
+}
+
 static int be_child(berth_server *server)
 {
     loop = berth_server_loop(server);
@@ -49,6 +58,7 @@ static int be_child(berth_server *server)
         perror("the loop cannot be taken over");
         return 1;
     }
+    hold_back_stops(false);
     berth_server_resume_accepting(server);
     int result = berth_loop_run(loop);
     berth_loop_free(loop);
@@ -84,11 +94,13 @@ int main(void)
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
     }
+    hold_back_stops(true);
     for (int i = 0; i < CHILDREN; i++) {
         children[i] = fork();
         if (children[i] == 0)
             return be_child(server);
     }
+    hold_back_stops(false);
 
     long first = ask(berth_server_port(server));
     long other = first;
