@@ -3,7 +3,9 @@
  *
  * Work is counted, not timed: a child is traced, and each of its instructions is a step that its
  * parent sees. A walk takes several for each of those it passes. What does without takes a few more
- * in all, where a heap is a level deeper or memory comes from elsewhere.
+ * in all, where a heap is a level deeper or memory comes from elsewhere. A slow machine adds what
+ * is done now and then, such as the look for resets that the kernel has not reported, which passes
+ * all; so the least of several rounds counts, and a walk has to show in each of several attempts.
  */
 #include "children.h"
 #include "scene.h"
@@ -18,6 +20,7 @@ enum {
     FEW = 16,
     MANY = 400, /* fit into 1,024 descriptors, with their peers */
     ROUNDS = 3,
+    ATTEMPTS = 4,
     UNTRACEABLE = 77,
     HOUR = 3600000
 };
@@ -89,8 +92,12 @@ static long instructions(const struct work *work, unsigned others)
 static void assert_no_walk(const struct work *work)
 {
     real_kernel_only();
-    long beside_few = instructions(work, FEW);
-    long beside_many = instructions(work, MANY);
+    long beside_few = 0;
+    long beside_many = MANY - FEW;
+    for (int i = 0; i < ATTEMPTS && beside_many - beside_few >= MANY - FEW; i++) {
+        beside_few = instructions(work, FEW);
+        beside_many = instructions(work, MANY);
+    }
     ck_assert_msg(beside_many - beside_few < MANY - FEW,
                   "%ld instructions beside %d others, and %ld beside %d", beside_few, FEW,
                   beside_many, MANY);
