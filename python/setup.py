@@ -21,9 +21,7 @@ def pkg_config(option, *names):
 
 def library_sources():
     """The library's C files, without those for its tests."""
-    found = [path for pattern in ("", "backend/", "handshake/")
-             for path in glob.glob(f"../src/{pattern}*.c")]
-    return [path for path in found
+    return [path for path in glob.glob("../src/*/*.c")
             if not os.path.basename(path).startswith(("fault", "sim"))]
 
 

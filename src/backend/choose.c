@@ -14,8 +14,8 @@
  * With epoll asked for by name no io_uring system call is made: there are sandboxes that kill for
  * one.
  */
-#include "../backend.h"
-#include "../text.h"
+#include "backend.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../memory.h"
+#include "base/memory.h"
 #include "inet.h"
 
 enum {

@@ -5,7 +5,7 @@
 #ifndef BERTH_BACKEND_EPOLL_H
 #define BERTH_BACKEND_EPOLL_H
 
-#include "../backend.h"
+#include "backend.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

@@ -23,7 +23,7 @@
  */
 #include "inet.h"
 
-#include "../text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -36,7 +36,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "../memory.h"
+#include "base/memory.h"
 #include "system.h"
 
 /* ---- addresses ------------------------------------------------------------------------------- */

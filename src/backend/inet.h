@@ -10,7 +10,7 @@
 #ifndef BERTH_BACKEND_INET_H
 #define BERTH_BACKEND_INET_H
 
-#include "../backend.h"
+#include "backend.h"
 
 #include <sys/socket.h>
 

@@ -10,7 +10,7 @@
  *
  * Nothing here waits, and no event but `closed` is called.
  */
-#include "../backend.h"
+#include "backend.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -10,7 +10,7 @@
 #ifndef BERTH_BACKEND_SIM_H
 #define BERTH_BACKEND_SIM_H
 
-#include "../backend.h"
+#include "backend.h"
 
 #define BERTH__SIM_FIRST_DESCRIPTOR (1 << 20)
 

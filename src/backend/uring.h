@@ -7,7 +7,7 @@
 #ifndef BERTH_BACKEND_URING_H
 #define BERTH_BACKEND_URING_H
 
-#include "../backend.h"
+#include "backend.h"
 
 #include <stdatomic.h>
 

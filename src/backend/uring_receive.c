@@ -38,7 +38,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "../memory.h"
+#include "base/memory.h"
 #include "system.h"
 
 #define HELD_LIMIT ((size_t)65536)

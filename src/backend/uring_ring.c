@@ -30,7 +30,7 @@
  */
 #include "uring_ring.h"
 
-#include "../backend.h"
+#include "backend.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -43,7 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../memory.h"
+#include "base/memory.h"
 #include "system.h"
 
 /* What liburing 2.3 has no names for. */

@@ -15,7 +15,7 @@
 
 #include <berth/version.h>
 
-#include "../text.h"
+#include "base/text.h"
 #include "refusal.h"
 
 enum stage {

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "../text.h"
+#include "base/text.h"
 #include "refusal.h"
 
 enum stage {

@@ -3,7 +3,7 @@
  */
 #include "scene.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <netinet/in.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  */
 #include "calls.h"
 
-#include "../../src/server.h"
-#include "../../src/socket.h"
+#include "server/server.h"
+#include "socket/socket.h"
 
 #include <stdio.h>
 #include <string.h>

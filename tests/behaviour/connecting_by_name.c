@@ -9,8 +9,8 @@
 #include "name_server.h"
 #include "scene.h"
 
-#include "loop.h"
-#include "resolve.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

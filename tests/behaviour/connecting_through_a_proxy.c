@@ -7,7 +7,7 @@
 #include "scene.h"
 
 #include "balance.h"
-#include "fault.h"
+#include "base/fault.h"
 #include "name_server.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "backend/sim.h"
 #include "balance.h"
-#include "fault.h"
+#include "base/fault.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,8 +9,8 @@
 #include "calls.h"
 #include "children.h"
 
-#include "../../src/loop.h"
 #include "balance.h"
+#include "loop/loop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

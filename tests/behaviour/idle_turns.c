@@ -4,7 +4,7 @@
  */
 #include "scene.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <limits.h>

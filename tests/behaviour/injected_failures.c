@@ -8,7 +8,7 @@
 #include "scene.h"
 
 #include "balance.h"
-#include "fault.h"
+#include "base/fault.h"
 
 #include <errno.h>
 

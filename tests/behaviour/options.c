@@ -1,7 +1,7 @@
 /*
  * Options of a connection: what is set is what the kernel has, and it does what it says.
  */
-#include "fault.h"
+#include "base/fault.h"
 #include "scene.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  */
 #include "scene.h"
 
-#include "loop.h"
+#include "loop/loop.h"
 
 #include <pthread.h>
 #include <sched.h>

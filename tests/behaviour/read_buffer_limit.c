@@ -3,7 +3,7 @@
  */
 #include "scene.h"
 
-#include "../../src/server.h"
+#include "server/server.h"
 
 #include <stdlib.h>
 

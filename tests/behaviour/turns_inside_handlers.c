@@ -5,7 +5,7 @@
  * wait may find that what it started has ended at once; an outer event loop sees nothing but the
  * descriptor. Each case is one such moment, and each has gone wrong once.
  */
-#include "fault.h"
+#include "base/fault.h"
 #include "scene.h"
 #include <errno.h>
 #include <fcntl.h>

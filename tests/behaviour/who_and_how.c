@@ -2,8 +2,8 @@
  * Who a connection was with, and how it has ended: the peer's name after a reset, in handlers and
  * in texts, and what tells a reset from a graceful end.
  */
+#include "base/fault.h"
 #include "case.h"
-#include "fault.h"
 #include "scene.h"
 
 #include <berth/berth.h>

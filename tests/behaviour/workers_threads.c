@@ -5,10 +5,10 @@
  * A case's own thread accepts, or hands over descriptors that it has made, and talks to the pool's
  * threads through the connections and atomic counters only. Its patience is bounded by the runner.
  */
-#include "fault.h"
+#include "base/fault.h"
 #include "scene.h"
 
-#include "../../src/workers.h"
+#include "workers/workers.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 /*
  * Writing: what is taken, when it goes, what is said.
  */
-#include "fault.h"
+#include "base/fault.h"
 #include "scene.h"
 
 #include "backend/sim.h"

@@ -3,7 +3,7 @@
  */
 #include "kit.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include "backend/sim.h"
 

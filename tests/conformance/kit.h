@@ -15,7 +15,7 @@
 #include "trace.h"
 #include "world.h"
 
-#include "backend.h"
+#include "backend/backend.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 """What scenarios 13 and 14 share: a server in which exactly one call fails, for every such call.
 
-For n = 0, 1, 2 ... a server is started in which the n-th call fails (src/fault.h), and serves
+For n = 0, 1, 2 ... a server is started in which the n-th call fails (src/base/fault.h), and serves
 rounds of clients. It may refuse to begin, with a reason; it may end connections of the round in
 which the failure comes; it may end with a reason if its loop cannot go on. But no client ever gets
 a wrong byte, whoever comes after the failure is served whole, and nothing is left behind. The walk

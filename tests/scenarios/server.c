@@ -50,7 +50,7 @@
 #include <unistd.h>
 
 #include "account.h"
-#include "fault.h"
+#include "base/fault.h"
 #include "processor.h"
 
 enum {

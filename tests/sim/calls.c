@@ -8,7 +8,7 @@
 #include "calls.h"
 #include "world.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <limits.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  */
 #include "model.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <string.h>
 

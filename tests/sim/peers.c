@@ -6,7 +6,7 @@
 #include "model.h"
 #include "world.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <limits.h>

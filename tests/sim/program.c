@@ -10,7 +10,7 @@
 #include "model.h"
 #include "world.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@
 
 #include "model.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

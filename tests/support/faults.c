@@ -7,7 +7,7 @@
  */
 #include "faults.h"
 
-#include "fault.h"
+#include "base/fault.h"
 #include "world.h"
 
 #include <errno.h>

@@ -11,7 +11,7 @@
 #include "world_side.h"
 
 #include "backend/sim.h"
-#include "loop.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -15,7 +15,7 @@
 #ifndef BERTH_TESTS_WORLD_H
 #define BERTH_TESTS_WORLD_H
 
-#include "backend.h"
+#include "backend/backend.h"
 
 #include <berth/berth.h>
 

@@ -1,7 +1,7 @@
 /*
  * The ready list: the order of a turn, and what a blocking wait finds without a walk.
  */
-#include "backend.h"
+#include "backend/backend.h"
 
 #include <check.h>
 

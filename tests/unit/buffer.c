@@ -13,9 +13,9 @@
 
 #include <check.h>
 
-#include "buffer.h"
-#include "fault.h"
-#include "memory.h"
+#include "base/buffer.h"
+#include "base/fault.h"
+#include "base/memory.h"
 
 enum {
     MOST = 300000, /* bytes of the longest chain here */

@@ -7,8 +7,8 @@
 
 #include <check.h>
 
-#include "fault.h"
-#include "memory.h"
+#include "base/fault.h"
+#include "base/memory.h"
 
 static int allocated;
 static int reallocated;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "resolve.h"
+#include "loop/resolve.h"
 
 static berth_address address_of(const char *text, uint32_t scope)
 {

@@ -1,9 +1,9 @@
 /*
  * The tally of addresses.
  */
-#include "tally.h"
+#include "base/tally.h"
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <check.h>
 

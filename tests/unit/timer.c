@@ -14,8 +14,8 @@
 #include <berth/berth.h>
 
 #include "backend/sim.h"
-#include "fault.h"
-#include "timer.h"
+#include "base/fault.h"
+#include "loop/timer.h"
 
 enum {
     CROWD = 1000,

@@ -73,7 +73,7 @@
 #include <berth/address.h>
 #include <berth/socket.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 
 #define BERTH__RECEIVE_BUDGET ((size_t)65536)
 #define BERTH__RECEIVE_CALLS 32u /* a handler may take long, and a peer send byte by byte */

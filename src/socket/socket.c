@@ -19,13 +19,13 @@
  */
 #include "socket.h"
 
+#include "base/failure.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "connect.h"
-#include "failure.h"
 #include "guard.h"
 #include "handshake/refusal.h"
-#include "linger.h"
-#include "memory.h"
-#include "text.h"
+#include "loop/linger.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -12,9 +12,9 @@
 
 #include <errno.h>
 
-#include "loop.h"
-#include "memory.h"
-#include "resolve.h"
+#include "base/memory.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
 
 typedef struct attempt {
     berth__watch watch; /* first */

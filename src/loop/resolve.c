@@ -17,10 +17,10 @@
  */
 #include "resolve.h"
 
+#include "base/memory.h"
+#include "base/text.h"
 #include "loop.h"
-#include "memory.h"
 #include "source.h"
-#include "text.h"
 
 #include <ares.h>
 #include <net/if.h>

@@ -8,8 +8,8 @@
  */
 #include "linger.h"
 
+#include "base/memory.h"
 #include "loop.h"
-#include "memory.h"
 #include "source.h"
 
 #include <berth/limits.h>

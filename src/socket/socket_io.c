@@ -22,9 +22,9 @@
  */
 #include "socket.h"
 
-#include "failure.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "guard.h"
-#include "memory.h"
 
 #include <errno.h>
 

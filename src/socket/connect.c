@@ -21,14 +21,14 @@
  */
 #include "connect.h"
 
-#include "dial.h"
-#include "failure.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
-#include "memory.h"
-#include "passage.h"
-#include "proxy.h"
-#include "resolve.h"
+#include "loop/resolve.h"
+#include "proxy/dial.h"
+#include "proxy/passage.h"
+#include "proxy/proxy.h"
 
 #include <errno.h>
 #include <string.h>

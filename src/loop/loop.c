@@ -12,8 +12,8 @@
  */
 #include "loop.h"
 
-#include "failure.h"
-#include "memory.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "process.h"
 
 #include <errno.h>

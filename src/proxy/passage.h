@@ -16,7 +16,7 @@
 
 #include <berth/error.h>
 
-#include "backend.h"
+#include "backend/backend.h"
 #include "proxy.h"
 
 struct berth_loop;

@@ -12,7 +12,7 @@
  */
 #include "guard.h"
 
-#include "sized.h"
+#include "base/sized.h"
 
 #include <errno.h>
 

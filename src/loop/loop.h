@@ -22,11 +22,11 @@
 #include <berth/loop.h>
 #include <berth/statistics.h>
 
-#include "backend.h"
-#include "buffer.h"
-#include "numbers.h"
+#include "backend/backend.h"
+#include "base/buffer.h"
+#include "base/numbers.h"
+#include "base/recycler.h"
 #include "object.h"
-#include "recycler.h"
 #include "source.h"
 #include "timer.h"
 

@@ -13,7 +13,7 @@
 #ifndef BERTH_DIAL_H
 #define BERTH_DIAL_H
 
-#include "backend.h"
+#include "backend/backend.h"
 
 struct berth_loop;
 

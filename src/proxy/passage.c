@@ -15,14 +15,14 @@
  */
 #include "passage.h"
 
+#include "base/failure.h"
+#include "base/memory.h"
 #include "dial.h"
-#include "failure.h"
 #include "handshake/http_connect.h"
 #include "handshake/refusal.h"
 #include "handshake/socks5.h"
-#include "loop.h"
-#include "memory.h"
-#include "resolve.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
 
 #include <errno.h>
 #include <string.h>

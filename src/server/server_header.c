@@ -15,11 +15,11 @@
  * one. All have the same patience: those whose header is missing are in the order in which they are
  * due, and those that wait for the end of a pause are in a list of their own.
  */
-#include "failure.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
-#include "loop.h"
-#include "memory.h"
+#include "loop/loop.h"
 #include "server.h"
 
 #include <errno.h>

@@ -15,8 +15,8 @@
 #ifndef BERTH_LINGER_H
 #define BERTH_LINGER_H
 
-#include "backend.h"
-#include "tally.h"
+#include "backend/backend.h"
+#include "base/tally.h"
 
 struct berth_loop;
 

@@ -12,11 +12,11 @@
 
 #include <berth/server.h>
 
-#include "backend.h"
-#include "object.h"
-#include "socket.h"
-#include "tally.h"
-#include "timer.h"
+#include "backend/backend.h"
+#include "base/tally.h"
+#include "loop/object.h"
+#include "loop/timer.h"
+#include "socket/socket.h"
 
 #define BERTH__SERVER_TEXT_SIZE 256
 

@@ -4,9 +4,9 @@
  */
 #include <berth/statistics.h>
 
-#include "loop.h"
+#include "base/sized.h"
+#include "loop/loop.h"
 #include "server.h"
-#include "sized.h"
 
 void berth_server_statistics_sized(const berth_server *server, berth_server_counts *ret_counts,
                                    size_t size)

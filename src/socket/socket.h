@@ -18,10 +18,10 @@
 #include <berth/server.h>
 #include <berth/socket.h>
 
-#include "backend.h"
-#include "loop.h"
-#include "object.h"
-#include "tally.h"
+#include "backend/backend.h"
+#include "base/tally.h"
+#include "loop/loop.h"
+#include "loop/object.h"
 
 #include <stdatomic.h>
 

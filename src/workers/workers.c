@@ -19,13 +19,13 @@
  */
 #include "workers.h"
 
-#include "failure.h"
-#include "loop.h"
-#include "memory.h"
-#include "object.h"
-#include "process.h"
-#include "server.h"
-#include "socket.h"
+#include "base/failure.h"
+#include "base/memory.h"
+#include "loop/loop.h"
+#include "loop/object.h"
+#include "loop/process.h"
+#include "server/server.h"
+#include "socket/socket.h"
 
 #include <errno.h>
 #include <signal.h>

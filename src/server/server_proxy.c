@@ -15,13 +15,13 @@
  * next one, gives another port, or does not answer in LISTEN_LIMIT; and when its host has vanished,
  * which keep-alive questions find out within a minute. The handler may listen again.
  */
-#include "failure.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "handshake/refusal.h"
-#include "loop.h"
-#include "memory.h"
-#include "passage.h"
-#include "proxy.h"
-#include "resolve.h"
+#include "loop/loop.h"
+#include "loop/resolve.h"
+#include "proxy/passage.h"
+#include "proxy/proxy.h"
 #include "server.h"
 
 #include <errno.h>

@@ -18,12 +18,12 @@
  *
  * A blocking wait runs no timers: berth__server_limits_step is what they would do.
  */
-#include "failure.h"
-#include "guard.h"
-#include "loop.h"
+#include "base/failure.h"
+#include "base/sized.h"
+#include "loop/loop.h"
 #include "server.h"
-#include "sized.h"
-#include "socket.h"
+#include "socket/guard.h"
+#include "socket/socket.h"
 
 #include <errno.h>
 

@@ -9,11 +9,11 @@
  */
 #include "server.h"
 
-#include "failure.h"
-#include "loop.h"
-#include "memory.h"
-#include "proxy.h"
-#include "socket.h"
+#include "base/failure.h"
+#include "base/memory.h"
+#include "loop/loop.h"
+#include "proxy/proxy.h"
+#include "socket/socket.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -10,8 +10,8 @@
  */
 #include "timer.h"
 
+#include "base/memory.h"
 #include "loop.h"
-#include "memory.h"
 
 #include <assert.h>
 #include <stdint.h>

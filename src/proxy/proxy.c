@@ -10,8 +10,8 @@
  */
 #include "proxy.h"
 
-#include "memory.h"
-#include "text.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -18,13 +18,13 @@
  * it. Any handler may close or free the server; nothing is touched afterwards but through
  * berth__leave.
  */
-#include "failure.h"
-#include "guard.h"
-#include "linger.h"
-#include "loop.h"
-#include "memory.h"
+#include "base/failure.h"
+#include "base/memory.h"
+#include "loop/linger.h"
+#include "loop/loop.h"
 #include "server.h"
-#include "socket.h"
+#include "socket/guard.h"
+#include "socket/socket.h"
 
 #include <errno.h>
 

@@ -18,10 +18,10 @@
 
 #include <berth/limits.h>
 
-#include "loop.h"
+#include "base/tally.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
 #include "socket.h"
-#include "tally.h"
-#include "timer.h"
 
 typedef struct berth__guard berth__guard;
 

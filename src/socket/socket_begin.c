@@ -12,11 +12,11 @@
  */
 #include "socket.h"
 
+#include "base/failure.h"
+#include "base/memory.h"
 #include "connect.h"
-#include "failure.h"
 #include "guard.h"
 #include "handshake/refusal.h"
-#include "memory.h"
 
 #include <errno.h>
 

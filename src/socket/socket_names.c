@@ -8,10 +8,10 @@
  */
 #include "socket.h"
 
-#include "failure.h"
+#include "base/failure.h"
+#include "base/memory.h"
 #include "handshake/proxy_protocol.h"
-#include "memory.h"
-#include "proxy.h"
+#include "proxy/proxy.h"
 
 #include <errno.h>
 #include <limits.h>
