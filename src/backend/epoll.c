@@ -480,7 +480,8 @@ static int wait_for_events(berth__backend *backend, int64_t timeout)
     struct epoll_event events[EVENTS];
     if (register_listed(epoll) || (epoll->frame != NULL && list_outer(epoll)))
         timeout = 0;
-    /* Until there is nothing new: what is not seen now would count as not sent (guard.h). */
+    /* Until there is nothing new: what is not seen now would count as not sent
+     * (connection_limits.h). */
     int found = EVENTS;
     for (int round = 0; round < ROUNDS && found == EVENTS; round++) {
         found = BERTH__SYSTEM("epoll_wait",

@@ -16,7 +16,7 @@
 #define BERTH_LINGER_H
 
 #include "backend/backend.h"
-#include "base/tally.h"
+#include "base/address_counts.h"
 
 struct berth_loop;
 

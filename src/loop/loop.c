@@ -12,8 +12,8 @@
  */
 #include "loop.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "process.h"
 
 #include <errno.h>
@@ -203,10 +203,10 @@ static void destroy(berth_loop *loop)
         sched_yield();
     berth__process_leave(loop);
     loop->backend->operations->destroy(loop->backend);
-    berth__recycler_clear(&loop->sockets);
-    berth__recycler_clear(&loop->streams);
-    berth__recycler_clear(&loop->remotes);
-    berth__recycler_clear(&loop->guards);
+    berth__free_list_clear(&loop->sockets);
+    berth__free_list_clear(&loop->streams);
+    berth__free_list_clear(&loop->remotes);
+    berth__free_list_clear(&loop->free_limits);
     berth__numbers_clear(&loop->numbers);
     berth__timers_clear(&loop->timers);
     berth__pool_clear(&loop->pool);
@@ -267,7 +267,7 @@ void berth__loop_leave(berth_loop *loop)
 berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_events *events,
                                       void *object)
 {
-    berth__stream *stream = berth__recycler_take(&loop->streams, sizeof *stream);
+    berth__stream *stream = berth__free_list_take(&loop->streams, sizeof *stream);
     if (stream == NULL)
         return NULL;
     berth__stream_init(stream, events, object);
@@ -278,7 +278,7 @@ berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_even
 void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream)
 {
     loop->live--;
-    berth__recycler_give(&loop->streams, stream);
+    berth__free_list_give(&loop->streams, stream);
 }
 
 /* A stream that its socket has let go of: its owner is the loop, or the chunk of its last send,
@@ -389,7 +389,7 @@ static void wait_for_news(berth_loop *loop, int64_t timeout)
 {
     loop->counts.waits++;
     int error = loop->backend->operations->wait(loop->backend, timeout);
-    if (loop->guarded > 0)
+    if (loop->limited > 0)
         loop->time = berth__loop_clock(loop);
     /* A wait may fail for a moment, for want of memory; one that never succeeds would spin. */
     loop->failures = error != 0 ? loop->failures + 1 : 0;

@@ -24,8 +24,8 @@
 
 #include "backend/backend.h"
 #include "base/buffer.h"
+#include "base/free_list.h"
 #include "base/numbers.h"
-#include "base/recycler.h"
 #include "object.h"
 #include "source.h"
 #include "timer.h"
@@ -62,10 +62,10 @@ struct berth_loop {
     berth__backend *backend;
     berth__pool pool;
     berth__timers timers;
-    berth__recycler sockets; /* memory of berth_socket */
-    berth__recycler streams; /* memory of berth__stream */
-    berth__recycler remotes; /* memory of berth__remote */
-    berth__recycler guards;  /* memory of berth__guard */
+    berth__free_list sockets;     /* memory of berth_socket */
+    berth__free_list streams;     /* memory of berth__stream */
+    berth__free_list remotes;     /* memory of berth__remote */
+    berth__free_list free_limits; /* memory of berth__socket_limits */
 
     berth__numbers numbers; /* descriptors of servers and sockets */
 
@@ -102,8 +102,9 @@ struct berth_loop {
     berth__mark *starving; /* to be run when a descriptor is closed */
     berth__mark *marked;   /* to be run before the next sleep */
     size_t live;           /* streams and listeners that have not been closed yet */
-    size_t guarded;        /* sockets with a guard */
-    uint64_t time;         /* when the kernel was asked last, while there are such; see guard.h */
+    size_t limited;        /* sockets with limits */
+    uint64_t
+        time; /* when the kernel was asked last, while there are such; see connection_limits.h */
     berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;

@@ -9,8 +9,8 @@
  */
 #include "server.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "loop/loop.h"
 #include "proxy/proxy.h"
 #include "socket/socket.h"
@@ -290,7 +290,7 @@ void berth__server_stop_listening(berth_server *server)
     berth_loop *loop = server->object.loop;
     server->listener = NULL;
     server->listenings++;
-    berth__server_drop_guests(server);
+    berth__server_drop_awaiting(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__server_end_starving(server);
@@ -332,7 +332,7 @@ bool berth_server_drop_copies(berth_server *server)
         return false;
     }
     berth__enter(&server->object);
-    berth__server_drop_guests(server);
+    berth__server_drop_awaiting(server);
     while (server->pending != NULL)
         berth_socket_free(server->pending);
     berth__server_pace(server); /* there is room again, for when the loop is taken over */

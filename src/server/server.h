@@ -13,7 +13,7 @@
 #include <berth/server.h>
 
 #include "backend/backend.h"
-#include "base/tally.h"
+#include "base/address_counts.h"
 #include "loop/object.h"
 #include "loop/timer.h"
 #include "socket/socket.h"
@@ -25,7 +25,7 @@ typedef struct berth__trust berth__trust;
 
 /* A connection on its way to incoming_connection, whose names are not those of its descriptor
  * (unless they are null). */
-typedef struct berth__arrival {
+typedef struct berth__accepted {
     int descriptor;
     berth_address peer;
     uint16_t peer_port;
@@ -33,7 +33,7 @@ typedef struct berth__arrival {
     uint16_t local_port;
     const uint8_t *values; /* of its PROXY header */
     size_t values_size;
-} berth__arrival;
+} berth__accepted;
 
 struct berth_server {
     berth__object object;
@@ -45,9 +45,9 @@ struct berth_server {
     bool listens_through;      /* and it listens */
     uint32_t
         listenings; /* how often it has begun or ended listening, to see in a wait that it has */
-    berth__trust *trust;           /* whose PROXY headers are read, or NULL */
-    size_t guests;                 /* connections whose PROXY header has not come yet */
-    const berth__arrival *arrival; /* that incoming_connection is being called for, or NULL */
+    berth__trust *trust;             /* whose PROXY headers are read, or NULL */
+    size_t awaiting;                 /* connections whose PROXY header has not come yet */
+    const berth__accepted *accepted; /* that incoming_connection is being called for, or NULL */
     berth_address address;
     uint16_t port;
     int backlog;
@@ -64,20 +64,21 @@ struct berth_server {
     bool in_episode;      /* that was announced, and nothing was accepted since */
     unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
     uint32_t
-        arrivals; /* connections and announced errors so far, to see in a wait that there was one */
+        events; /* connections and announced errors so far, to see in a wait that there was one */
     uint64_t backoff; /* milliseconds before the next retry */
     berth__deadline retry;
     berth__deadline refill; /* when the rate of accepting allows the next connection */
     uint64_t rate_time;     /* when the connections so far would be due at that rate; nanoseconds */
     uint64_t pending_due;   /* not before that is a limit of a pending connection due in a wait */
     int spare;              /* a descriptor kept for shedding; -1: none */
-    int arriving;           /* the descriptor at hand while nobody has taken it; -1 */
-    int lack;               /* through a proxy, the errno for which it is starved */
-    berth__mark starving;   /* while it lacks a descriptor or memory */
-    berth__mark pacing;     /* something below has made room for accepting */
+    int accepted_descriptor; /* the one at hand while nobody has taken it; -1 */
+    int lack;                /* through a proxy, the errno for which it is starved */
+    berth__mark starving;    /* while it lacks a descriptor or memory */
+    berth__mark pacing;      /* something below has made room for accepting */
 
     berth_accept_limits limits;
-    berth__tally_entry *arriving_as; /* the entry of the connection at hand, if it is counted */
+    berth__address_count
+        *accepted_address; /* the entry of the connection at hand, if it is counted */
 
     struct berth__proxy *proxy; /* NULL: the default one */
 
@@ -94,16 +95,16 @@ void berth__server_stop_listening(berth_server *server);
 void berth__server_announce_error(berth_server *server);
 /* A connection was taken out of the kernel: counts it. */
 void berth__server_came(berth_server *server);
-/* It has all it needs: hands it over, announces it, and computes the credit anew. `arrival` is NULL
- * for one that has the names of its descriptor. The caller stands between enter and leave. */
-void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival);
+/* It has all it needs: hands it over, announces it, and computes the credit anew. `accepted` is
+ * NULL for one that has the names of its descriptor. The caller stands between enter and leave. */
+void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 void berth__server_end_starving(berth_server *server);
 void berth__server_init_limits(berth_server *server);
 /* Whether there may be one more connection of the peer, which is the client where somebody stands
- * in between; if so, it is counted as arriving_as. If not, it is closed. */
-bool berth__server_admits(berth_server *server, int descriptor, const berth__arrival *arrival);
+ * in between; if so, it is counted as accepted_address. If not, it is closed. */
+bool berth__server_admits(berth_server *server, int descriptor, const berth__accepted *accepted);
 /* How many connections the rate allows now, and one that was accepted. */
 unsigned berth__server_allowance(berth_server *server);
 void berth__server_spend(berth_server *server);
@@ -130,12 +131,12 @@ uint64_t berth__server_bind_step(berth_server *server);
 
 /* From server_header.c: connections whose PROXY header is read first. Whether this one is, which is
  * then taken care of; only with `trust`. */
-bool berth__server_is_guest(berth_server *server, int descriptor);
-/* A pause may have ended: guests that have waited for that go on. */
-void berth__server_wake_guests(berth_server *server);
-void berth__server_drop_guests(berth_server *server);
+bool berth__server_is_awaiting(berth_server *server, int descriptor);
+/* A pause may have ended: connections that await their header go on. */
+void berth__server_wake_awaiting(berth_server *server);
+void berth__server_drop_awaiting(berth_server *server);
 void berth__server_distrust(berth_server *server);
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
-uint64_t berth__server_guests_step(berth_server *server);
+uint64_t berth__server_awaiting_step(berth_server *server);
 
 #endif

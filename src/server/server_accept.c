@@ -18,12 +18,12 @@
  * it. Any handler may close or free the server; nothing is touched afterwards but through
  * berth__leave.
  */
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "loop/linger.h"
 #include "loop/loop.h"
 #include "server.h"
-#include "socket/guard.h"
+#include "socket/connection_limits.h"
 #include "socket/socket.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static unsigned credit_of(berth_server *server)
     if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
-    size_t taken = server->pending_count + server->guests;
+    size_t taken = server->pending_count + server->awaiting;
     if (taken >= limit)
         return 0;
     unsigned room = (unsigned)(limit - taken);
@@ -75,8 +75,8 @@ void berth__server_pace(berth_server *server)
         if (server->lack != 0 && !server->starved)
             starve(server, server->lack);
     }
-    if (server->guests > 0)
-        berth__server_wake_guests(server);
+    if (server->awaiting > 0)
+        berth__server_wake_awaiting(server);
     if (listener == NULL || credit == listener->credit)
         return;
     berth__backend *backend = server->object.loop->backend;
@@ -133,7 +133,7 @@ static void descriptor_closed(berth__mark *mark)
 
 void berth__server_announce_error(berth_server *server)
 {
-    server->arrivals++;
+    server->events++;
     if (SLOT(server, accept_error) != NULL)
         server->handlers->accept_error(server, server->error, server->user);
 }
@@ -231,21 +231,21 @@ void berth__server_init_accepting(berth_server *server)
  * of its descriptor. False when out of memory. */
 static bool keep_names(const berth_server *server, berth_socket *socket, int descriptor)
 {
-    const berth__arrival *arrival = server->arrival;
-    if (arrival == NULL || arrival->descriptor != descriptor)
+    const berth__accepted *accepted = server->accepted;
+    if (accepted == NULL || accepted->descriptor != descriptor)
         return true;
     berth__remote *remote = berth__socket_remote(socket);
     if (remote == NULL)
         return false;
-    if (arrival->values_size > 0 &&
-        !berth__remote_keep_values(remote, arrival->values, arrival->values_size))
+    if (accepted->values_size > 0 &&
+        !berth__remote_keep_values(remote, accepted->values, accepted->values_size))
         return false;
-    if (berth_address_is_null(arrival->peer))
+    if (berth_address_is_null(accepted->peer))
         return true;
-    remote->address[BERTH__PEER] = arrival->peer;
-    remote->port[BERTH__PEER] = arrival->peer_port;
-    remote->address[BERTH__LOCAL] = arrival->local;
-    remote->port[BERTH__LOCAL] = arrival->local_port;
+    remote->address[BERTH__PEER] = accepted->peer;
+    remote->port[BERTH__PEER] = accepted->peer_port;
+    remote->address[BERTH__LOCAL] = accepted->local;
+    remote->port[BERTH__LOCAL] = accepted->local_port;
     remote->known[BERTH__PEER] = remote->known[BERTH__LOCAL] = true;
     return true;
 }
@@ -282,7 +282,7 @@ static bool may_linger(const berth_server *server)
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
 static void serve(berth_server *server, int descriptor, bool at_hand)
 {
-    berth__tally_entry *address = at_hand ? server->arriving_as : NULL;
+    berth__address_count *address = at_hand ? server->accepted_address : NULL;
     berth__backend *backend = server->object.loop->backend;
     bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
     int error = ECANCELED;
@@ -290,7 +290,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     if (!server->object.freed)
         socket = berth__socket_accept(&server->owner, descriptor, at_hand, address, &error);
     if (socket != NULL && at_hand) {
-        server->arriving_as = NULL; /* the socket has taken it over, however it ends */
+        server->accepted_address = NULL; /* the socket has taken it over, however it ends */
         if (may_linger(server))
             socket->stream->lingers = true;
     }
@@ -321,9 +321,9 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     BERTH__OWN_THREAD(server->object.loop);
     if (berth__server_is_copy(server, "take a connection"))
         return;
-    bool at_hand = descriptor >= 0 && descriptor == server->arriving;
+    bool at_hand = descriptor >= 0 && descriptor == server->accepted_descriptor;
     if (at_hand) {
-        server->arriving = -1;
+        server->accepted_descriptor = -1;
         server->owner.counts.at_hand--;
     } else {
         server->owner.counts.added++;
@@ -335,15 +335,16 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
 static void deliver(berth_server *server, int descriptor)
 {
     if (SLOT(server, incoming_connection) != NULL) {
-        int outer = server->arriving; /* of a turn around this one */
-        server->arriving = descriptor;
+        int outer = server->accepted_descriptor; /* of a turn around this one */
+        server->accepted_descriptor = descriptor;
         server->owner.counts.at_hand++;
         server->handlers->incoming_connection(server, descriptor, server->user);
-        if (server->arriving == descriptor) { /* it was not given to the base behaviour */
+        if (server->accepted_descriptor ==
+            descriptor) { /* it was not given to the base behaviour */
             server->owner.counts.at_hand--;
             server->owner.counts.handed_over++;
         }
-        server->arriving = outer;
+        server->accepted_descriptor = outer;
     } else {
         serve(server, descriptor, true);
     }
@@ -362,20 +363,20 @@ void berth__server_came(berth_server *server)
         berth__server_spend(server);
 }
 
-void berth__server_arrived(berth_server *server, int descriptor, const berth__arrival *arrival)
+void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted)
 {
-    const berth__arrival *outer_arrival = server->arrival;
-    berth__tally_entry *outer = server->arriving_as; /* of a turn around this one */
-    server->arriving_as = NULL;
-    server->arrival = arrival;
-    if (server->limits.per_address == 0 || berth__server_admits(server, descriptor, arrival)) {
-        server->arrivals++;
+    const berth__accepted *outer_accepted = server->accepted;
+    berth__address_count *outer = server->accepted_address; /* of a turn around this one */
+    server->accepted_address = NULL;
+    server->accepted = accepted;
+    if (server->limits.per_address == 0 || berth__server_admits(server, descriptor, accepted)) {
+        server->events++;
         deliver(server, descriptor);
-        if (server->arriving_as != NULL) /* no socket of the server's has come of it */
-            berth__tally_remove(&server->owner.roll->tally, server->arriving_as);
+        if (server->accepted_address != NULL) /* no socket of the server's has come of it */
+            berth__address_counts_remove(&server->owner.roll->counts, server->accepted_address);
     }
-    server->arriving_as = outer;
-    server->arrival = outer_arrival;
+    server->accepted_address = outer;
+    server->accepted = outer_accepted;
     if (!server->object.freed)
         berth__server_pace(server);
 }
@@ -384,13 +385,13 @@ static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
     berth__server_came(server);
-    if (server->trust != NULL && berth__server_is_guest(server, descriptor)) {
+    if (server->trust != NULL && berth__server_is_awaiting(server, descriptor)) {
         if (server->limits.per_second > 0)
             berth__server_pace(server);
         return;
     }
     berth__enter(&server->object);
-    berth__server_arrived(server, descriptor, NULL);
+    berth__server_accepted(server, descriptor, NULL);
     berth__leave(&server->object);
 }
 
@@ -439,18 +440,18 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
 static void enqueue(berth_server *server, berth_socket *socket)
 {
     if (socket->owner != &server->owner)
-        berth__guard_uncount(socket); /* by the server that it comes from */
+        berth__limits_uncount(socket); /* by the server that it comes from */
     socket->owner = &server->owner;
     socket->pending = true;
     socket->pending_next = NULL;
-    if (socket->guard != NULL)
-        socket->guard->pending_link = server->pending_end;
+    if (socket->limits != NULL)
+        socket->limits->pending_link = server->pending_end;
     *server->pending_end = socket;
     server->pending_end = &socket->pending_next;
     server->pending_count++;
-    if (socket->guard != NULL && socket->guard->deadline.place != 0 &&
-        socket->guard->deadline.time < server->pending_due)
-        server->pending_due = socket->guard->deadline.time;
+    if (socket->limits != NULL && socket->limits->deadline.place != 0 &&
+        socket->limits->deadline.time < server->pending_due)
+        server->pending_due = socket->limits->deadline.time;
     berth__socket_pace(socket);
     berth__server_pace(server);
 }
@@ -459,8 +460,8 @@ static void enqueue(berth_server *server, berth_socket *socket)
  * there may be many of them. */
 static berth_socket **link_of(berth_server *server, berth_socket *socket)
 {
-    if (socket->guard != NULL && socket->guard->pending_link != NULL)
-        return socket->guard->pending_link;
+    if (socket->limits != NULL && socket->limits->pending_link != NULL)
+        return socket->limits->pending_link;
     berth_socket **link = &server->pending;
     while (*link != socket)
         link = &(*link)->pending_next;
@@ -473,10 +474,10 @@ static void forget(berth_server *server, berth_socket *socket)
     *link = socket->pending_next;
     if (socket->pending_next == NULL)
         server->pending_end = link;
-    else if (socket->pending_next->guard != NULL)
-        socket->pending_next->guard->pending_link = link;
-    if (socket->guard != NULL)
-        socket->guard->pending_link = NULL;
+    else if (socket->pending_next->limits != NULL)
+        socket->pending_next->limits->pending_link = link;
+    if (socket->limits != NULL)
+        socket->limits->pending_link = NULL;
     socket->pending_next = NULL;
     socket->pending = false;
     if (!socket->counted)
@@ -537,15 +538,15 @@ berth_socket *berth_server_next_pending_connection(berth_server *server)
 typedef struct watched {
     berth_server *server;
     uint32_t listenings;
-    uint32_t arrivals;
+    uint32_t events;
 } watched;
 
-static bool arrived(void *object)
+static bool came(void *object)
 {
     const watched *waiting = object;
     const berth_server *server = waiting->server;
     return server->object.freed || server->listenings != waiting->listenings ||
-           server->arrivals != waiting->arrivals;
+           server->events != waiting->events;
 }
 
 /* No timer runs in a blocking wait, so the retry of a starved server is made here. */
@@ -558,8 +559,8 @@ static uint64_t retry_when_due(void *object)
     uint64_t again = berth__server_bind_step(server);
     if (server->object.freed)
         return UINT64_MAX;
-    uint64_t guests = berth__server_guests_step(server);
-    again = guests < again ? guests : again;
+    uint64_t awaiting = berth__server_awaiting_step(server);
+    again = awaiting < again ? awaiting : again;
     uint64_t limits = berth__server_limits_step(server);
     again = limits < again ? limits : again;
     if (server->object.freed || !server->starved)
@@ -587,16 +588,16 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     if (server->object.freed || !berth_server_is_listening(server) ||
         berth__server_is_copy(server, "wait for a connection"))
         return false;
-    /* Nothing could arrive: the caller has to take from the queue first. */
+    /* Nothing could come: the caller has to take from the queue first. */
     if (queue_full(server))
         return true;
     berth__enter(&server->object);
     server->waits++;
     berth__server_pace(server);
     watched waiting = {
-        .server = server, .listenings = server->listenings, .arrivals = server->arrivals};
+        .server = server, .listenings = server->listenings, .events = server->events};
     berth__wait wait = {
-        .owner = server, .object = &waiting, .done = arrived, .prepare = retry_when_due};
+        .owner = server, .object = &waiting, .done = came, .prepare = retry_when_due};
     bool done = berth__loop_wait(loop, &wait, milliseconds);
     server->waits--;
     if (!server->object.freed) {

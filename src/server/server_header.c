@@ -1,22 +1,22 @@
 /*
  * PROXY headers in front of accepted connections.
  *
- * A connection from a trusted peer is a guest until its header has come: it has a descriptor and
+ * A connection from a trusted peer is held back until its header has come: it has a descriptor and
  * counts against the limit of pending connections, but nobody has heard of it. Its watch fires, the
  * bytes are looked at and just those of the header are taken, and then the descriptor goes the way
  * of every other, with the names and values of the header beside it. Peers that are not trusted are
- * never guests, and what they send is theirs.
+ * never held back, and what they send is theirs.
  *
- * A guest is dropped without a word to the program when its header is wrong or does not come in
- * time; error and text of the server say why, and its counts how many. While the server is paused
- * guests wait, and their time does not run. Closing the server drops them.
+ * Such a connection is dropped without a word to the program when its header is wrong or does not
+ * come in time; error and text of the server say why, and its counts how many. While the server is
+ * paused they wait, and their time does not run. Closing the server drops them.
  *
- * Peers decide how many guests there are, so nothing here goes through all of them for the sake of
+ * Peers decide how many of them there are, so nothing here goes through all of them for the sake of
  * one. All have the same patience: those whose header is missing are in the order in which they are
  * due, and those that wait for the end of a pause are in a list of their own.
  */
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
 #include "loop/loop.h"
@@ -25,19 +25,19 @@
 #include <errno.h>
 #include <string.h>
 
-typedef struct guest guest;
+typedef struct awaiting awaiting;
 
-typedef struct guest_list {
-    guest *first;
-    guest **end;
-} guest_list;
+typedef struct awaiting_list {
+    awaiting *first;
+    awaiting **end;
+} awaiting_list;
 
-struct guest {
+struct awaiting {
     berth__watch watch;   /* first */
     berth_server *server; /* NULL when it has gone */
-    guest_list *list;
-    guest *next;
-    guest **link;
+    awaiting_list *list;
+    awaiting *next;
+    awaiting **link;
     int descriptor;
     uint64_t due;
     berth__proxy_header header;
@@ -50,8 +50,8 @@ struct berth__trust {
     berth_subnet *subnets;
     size_t count;
     uint32_t patience;        /* milliseconds */
-    guest_list silent;        /* first to be due, first in the list */
-    guest_list held;          /* whose watch has fired in a pause */
+    awaiting_list silent;     /* first to be due, first in the list */
+    awaiting_list held;       /* whose watch has fired in a pause */
     berth__deadline deadline; /* of the first of the silent */
 };
 
@@ -62,7 +62,7 @@ static berth__backend *backend_of(const berth_server *server)
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-static void append(guest_list *list, guest *one)
+static void append(awaiting_list *list, awaiting *one)
 {
     one->list = list;
     one->next = NULL;
@@ -71,7 +71,7 @@ static void append(guest_list *list, guest *one)
     list->end = &one->next;
 }
 
-static void take_out(guest *one)
+static void take_out(awaiting *one)
 {
     *one->link = one->next;
     if (one->next != NULL)
@@ -90,25 +90,25 @@ static void closed(berth__watch *watch)
 }
 
 /* The record goes when its watch has closed; the descriptor is the caller's. */
-static int see_off(guest *gone)
+static int see_off(awaiting *gone)
 {
     berth_server *server = gone->server;
     take_out(gone);
-    server->guests--;
+    server->awaiting--;
     gone->server = NULL;
     berth__ready_share(&gone->watch.ready);
     backend_of(server)->operations->watch_close(backend_of(server), &gone->watch);
     return gone->descriptor;
 }
 
-static void drop(guest *gone)
+static void drop(awaiting *gone)
 {
     berth_server *server = gone->server;
     int descriptor = see_off(gone);
     backend_of(server)->operations->discard(backend_of(server), descriptor);
 }
 
-static void turn_away(guest *gone, int number)
+static void turn_away(awaiting *gone, int number)
 {
     berth_server *server = gone->server;
     char reason[BERTH__REFUSAL_TEXT_SIZE];
@@ -125,12 +125,12 @@ static void turn_away(guest *gone, int number)
     berth__server_pace(server);
 }
 
-void berth__server_drop_guests(berth_server *server)
+void berth__server_drop_awaiting(berth_server *server)
 {
     berth__trust *trust = server->trust;
     if (trust == NULL)
         return;
-    for (guest *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
+    for (awaiting *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
         server->owner.counts.dropped++;
         drop(one);
     }
@@ -142,7 +142,7 @@ void berth__server_distrust(berth_server *server)
     berth__trust *trust = server->trust;
     if (trust == NULL)
         return;
-    berth__server_drop_guests(server);
+    berth__server_drop_awaiting(server);
     server->trust = NULL;
     berth__timers_unreserve(&server->object.loop->timers);
     berth__release(trust->subnets);
@@ -151,7 +151,7 @@ void berth__server_distrust(berth_server *server)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* The next time at which a guest has waited too long; UINT64_MAX for none. */
+/* The next time at which one of them has waited too long; UINT64_MAX for none. */
 static uint64_t next_due(const berth__trust *trust)
 {
     return trust->silent.first != NULL ? trust->silent.first->due : UINT64_MAX;
@@ -180,9 +180,9 @@ static void expired(berth__deadline *deadline)
     turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)));
 }
 
-uint64_t berth__server_guests_step(berth_server *server)
+uint64_t berth__server_awaiting_step(berth_server *server)
 {
-    if (server->trust == NULL || server->guests == 0)
+    if (server->trust == NULL || server->awaiting == 0)
         return UINT64_MAX;
     turn_late_away(server->trust);
     return next_due(server->trust);
@@ -190,7 +190,7 @@ uint64_t berth__server_guests_step(berth_server *server)
 
 /* ---- the header ------------------------------------------------------------------------------ */
 
-static void arrive(guest *one)
+static void hand_over(awaiting *one)
 {
     berth_server *server = one->server;
     const berth__proxy_header *header = &one->header;
@@ -198,7 +198,7 @@ static void arrive(guest *one)
     size_t size = header->version == 2 ? (size_t)header->filled - header->values : 0;
     uint8_t values[BERTH__PROXY_HEADER_SIZE];
     memcpy(values, header->bytes + header->values, size);
-    berth__arrival arrival = {
+    berth__accepted accepted = {
         .peer = names->source,
         .peer_port = names->source_port,
         .local = names->destination,
@@ -207,14 +207,14 @@ static void arrive(guest *one)
         .values_size = size,
     };
     berth__trust *trust = server->trust;
-    arrival.descriptor = see_off(one);
+    accepted.descriptor = see_off(one);
     set_deadline(trust);
-    berth__server_arrived(server, arrival.descriptor, &arrival);
+    berth__server_accepted(server, accepted.descriptor, &accepted);
 }
 
-/* Takes what there is of the header, and no byte more. Returns 0, or why the guest has to go;
+/* Takes what there is of the header, and no byte more. Returns 0, or why the connection has to go;
  * EAGAIN: there is nothing yet. */
-static int take_header(guest *one)
+static int take_header(awaiting *one)
 {
     berth__backend *backend = backend_of(one->server);
     uint8_t input[BERTH__PROXY_HEADER_SIZE];
@@ -238,7 +238,7 @@ static bool is_paused(const berth_server *server)
     return (server->paused || server->paused_by_error) && server->waits == 0;
 }
 
-static int watch(guest *one)
+static int watch(awaiting *one)
 {
     berth__backend *backend = backend_of(one->server);
     return backend->operations->watch_start(backend, &one->watch, one->descriptor,
@@ -247,7 +247,7 @@ static int watch(guest *one)
 
 static void fired(berth__watch *which, unsigned events)
 {
-    guest *one = (guest *)which;
+    awaiting *one = (awaiting *)which;
     berth_server *server = one->server;
     (void)events;
     if (is_paused(server)) {
@@ -263,19 +263,19 @@ static void fired(berth__watch *which, unsigned events)
     if (error == EAGAIN)
         error = watch(one);
     else if (error == 0)
-        arrive(one);
+        hand_over(one);
     if (error != 0)
         turn_away(one, error);
     berth__leave(&server->object);
 }
 
-void berth__server_wake_guests(berth_server *server)
+void berth__server_wake_awaiting(berth_server *server)
 {
     if (server->trust == NULL || server->trust->held.first == NULL || is_paused(server))
         return;
     berth__trust *trust = server->trust;
     uint64_t due = berth__after(berth__loop_clock(server->object.loop), trust->patience);
-    for (guest *one; (one = trust->held.first) != NULL;) {
+    for (awaiting *one; (one = trust->held.first) != NULL;) {
         (void)watch(one); /* one that cannot be watched ends when its time is over */
         take_out(one);
         append(&trust->silent, one);
@@ -285,7 +285,7 @@ void berth__server_wake_guests(berth_server *server)
     berth__loop_touch(server->object.loop);
 }
 
-/* ---- who is a guest -------------------------------------------------------------------------- */
+/* ---- who awaits a header ------------------------------------------------------------------- */
 
 static bool is_trusted(const berth_server *server, int descriptor)
 {
@@ -302,13 +302,13 @@ static bool is_trusted(const berth_server *server, int descriptor)
     return false;
 }
 
-bool berth__server_is_guest(berth_server *server, int descriptor)
+bool berth__server_is_awaiting(berth_server *server, int descriptor)
 {
     berth__trust *trust = server->trust;
     berth_loop *loop = server->object.loop;
     if (!is_trusted(server, descriptor))
         return false;
-    guest *one = berth__allocate(sizeof *one);
+    awaiting *one = berth__allocate(sizeof *one);
     if (one == NULL) {
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot accept a connection behind a balancer: %s",
@@ -325,7 +325,7 @@ bool berth__server_is_guest(berth_server *server, int descriptor)
     one->due = berth__after(berth__loop_clock(loop), trust->patience);
     berth__proxy_header_begin(&one->header);
     append(&trust->silent, one);
-    server->guests++;
+    server->awaiting++;
     loop->live++;
     int error = watch(one);
     if (error != 0)
@@ -360,7 +360,7 @@ static void set_patience(berth__trust *trust, uint32_t milliseconds)
     if (!shorter)
         return;
     uint64_t latest = berth__after(berth__loop_clock(trust->server->object.loop), milliseconds);
-    for (guest *one = trust->silent.first; one != NULL; one = one->next)
+    for (awaiting *one = trust->silent.first; one != NULL; one = one->next)
         one->due = one->due < latest ? one->due : latest;
     set_deadline(trust);
 }

@@ -3,8 +3,8 @@
  * and what happens to those that wait when there is no descriptor for them.
  *
  * Connections of one address: the peer's address is looked up as a connection is accepted, or is
- * told by a proxy or a PROXY header when that has come, and counted in the server's tally; one too
- * many is closed there. The count goes with the connection: to the socket's guard, or back at once
+ * told by a proxy or a PROXY header when that has come, and counted in the server's counts; one too
+ * many is closed there. The count goes with the connection: to the socket's limits, or back at once
  * if incoming_connection has kept the descriptor for itself.
  *
  * Connections in a second: `rate_time` is when the connections accepted so far would be due at the
@@ -18,11 +18,11 @@
  *
  * A blocking wait runs no timers: berth__server_limits_step is what they would do.
  */
-#include "base/failure.h"
 #include "base/sized.h"
+#include "base/system_error.h"
 #include "loop/loop.h"
 #include "server.h"
-#include "socket/guard.h"
+#include "socket/connection_limits.h"
 #include "socket/socket.h"
 
 #include <errno.h>
@@ -48,29 +48,29 @@ static void refuse(berth_server *server, int descriptor, uint64_t *counter)
 }
 
 /* What berth_socket_peer_address will say; false if there is none. */
-static bool address_of(berth_server *server, int descriptor, const berth__arrival *arrival,
+static bool address_of(berth_server *server, int descriptor, const berth__accepted *accepted,
                        berth_address *ret_address)
 {
     berth__backend *backend = server->object.loop->backend;
     uint16_t port;
-    if (arrival == NULL || berth_address_is_null(arrival->peer))
+    if (accepted == NULL || berth_address_is_null(accepted->peer))
         return backend->operations->name_of(backend, descriptor, BERTH__PEER, ret_address, &port) ==
                0;
-    *ret_address = arrival->peer;
+    *ret_address = accepted->peer;
     return true;
 }
 
-bool berth__server_admits(berth_server *server, int descriptor, const berth__arrival *arrival)
+bool berth__server_admits(berth_server *server, int descriptor, const berth__accepted *accepted)
 {
     const berth_accept_limits *limits = &server->limits;
     berth_address address;
     /* A peer that has gone has no address any more, and takes nobody's place. */
-    if (!address_of(server, descriptor, arrival, &address))
+    if (!address_of(server, descriptor, accepted, &address))
         return true;
-    berth__tally_entry *entry =
-        berth__tally_add(&server->owner.roll->tally, address,
-                         prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
-                         prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
+    berth__address_count *entry =
+        berth__address_counts_add(&server->owner.roll->counts, address,
+                                  prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
+                                  prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
     if (entry == NULL) {
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot count an accepted connection: %s",
@@ -79,10 +79,10 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__arr
         return false;
     }
     if (entry->count <= limits->per_address) {
-        server->arriving_as = entry;
+        server->accepted_address = entry;
         return true;
     }
-    berth__tally_remove(&server->owner.roll->tally, entry);
+    berth__address_counts_remove(&server->owner.roll->counts, entry);
     refuse(server, descriptor, &server->owner.counts.rejected_address);
     return false;
 }
@@ -189,8 +189,8 @@ static void look_at_pending(berth_server *server)
         berth_socket *next = socket->pending_next;
         uint64_t due = UINT64_MAX;
         if (socket->stream != NULL)
-            due = socket->stream->ready.queued ? berth__guard_step_lifetime(socket)
-                                               : berth__guard_step(socket);
+            due = socket->stream->ready.queued ? berth__limits_step_lifetime(socket)
+                                               : berth__limits_step(socket);
         if (server->object.freed)
             return;
         if (server->pending_count != count)
@@ -225,7 +225,7 @@ void berth__server_init_limits(berth_server *server)
     server->refill.expired = refilled;
     server->pending_due = UINT64_MAX;
     server->spare = -1;
-    server->arriving = -1;
+    server->accepted_descriptor = -1;
 }
 
 void berth_server_set_accept_limits_sized(berth_server *server, const berth_accept_limits *limits,

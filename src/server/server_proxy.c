@@ -1,8 +1,8 @@
 /*
  * Listening through a SOCKS5 proxy: a BIND for each connection.
  *
- *     listen -> [lookup] -> passage: first reply -> listening -> second reply -> a connection
- *                                       ^                                            |
+ *     listen -> [lookup] -> proxy connection: first reply -> listening -> second reply -> a
+ * connection ^                                            |
  *                                       +------- a new BIND for the same port -------+
  *
  * berth_server_listen waits for the first reply, LISTEN_LIMIT at most. The connection to the proxy
@@ -15,13 +15,13 @@
  * next one, gives another port, or does not answer in LISTEN_LIMIT; and when its host has vanished,
  * which keep-alive questions find out within a minute. The handler may listen again.
  */
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "handshake/refusal.h"
 #include "loop/loop.h"
 #include "loop/resolve.h"
-#include "proxy/passage.h"
 #include "proxy/proxy.h"
+#include "proxy/proxy_connection.h"
 #include "server.h"
 
 #include <errno.h>
@@ -35,10 +35,10 @@ struct berth__bind {
     berth__proxy proxy;
     berth_address wanted;
     uint16_t port;
-    berth__passage *passage; /* NULL when none is running */
-    berth__lookup *lookup;   /* of the proxy; NULL when none is running */
-    bool bound;              /* the first reply of this passage has come */
-    berth_error class;       /* of a failure before the server listened; NONE while there is none */
+    berth__proxy_connection *connection; /* NULL when none is running */
+    berth__lookup *lookup;               /* of the proxy; NULL when none is running */
+    bool bound;                          /* the first reply of the proxy has come */
+    berth_error class; /* of a failure before the server listened; NONE while there is none */
     int number;
     berth__deadline limit; /* of a BIND while the server listens */
     size_t count;
@@ -82,8 +82,8 @@ void berth__server_unbind(berth_server *server)
         return;
     server->bind = NULL;
     server->listens_through = false;
-    if (bind->passage != NULL)
-        berth__passage_cancel(bind->passage);
+    if (bind->connection != NULL)
+        berth__proxy_connection_cancel(bind->connection);
     if (bind->lookup != NULL)
         berth__lookup_cancel(bind->lookup);
     berth__deadline_stop(&server->object.loop->timers, &bind->limit);
@@ -104,7 +104,7 @@ static void failed(void *owner, berth_error class, int number)
 {
     berth_server *server = owner;
     berth__bind *bind = server->bind;
-    bind->passage = NULL;
+    bind->connection = NULL;
     /* Whatever a reply in place of a peer means to the proxy, to the server it means no peer. */
     if (bind->bound && number >= BERTH__REFUSAL_SOCKS5)
         class = BERTH_ERROR_PROXY_PROTOCOL;
@@ -151,12 +151,12 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     berth_loop *loop = server->object.loop;
     berth__bind *bind = server->bind;
     uint32_t listenings = server->listenings;
-    berth__arrival arrival = {.descriptor = descriptor,
-                              .peer = address,
-                              .peer_port = port,
-                              .local = server->address,
-                              .local_port = server->port};
-    bind->passage = NULL;
+    berth__accepted accepted = {.descriptor = descriptor,
+                                .peer = address,
+                                .peer_port = port,
+                                .local = server->address,
+                                .local_port = server->port};
+    bind->connection = NULL;
     bind->bound = false;
     bind->port = server->port;
     berth__deadline_start(&loop->timers, &bind->limit,
@@ -164,19 +164,20 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     int error = start(server);
     berth__enter(&server->object);
     berth__server_came(server);
-    berth__server_arrived(server, descriptor, &arrival);
+    berth__server_accepted(server, descriptor, &accepted);
     if (!server->object.freed && error != 0 && server->listenings == listenings)
         end_listening(server, BERTH_ERROR_PROXY_CONNECTION_REFUSED, error);
     berth__leave(&server->object);
 }
 
-static const berth__passage_events events = {.bound = bound, .opened = opened, .failed = failed};
+static const berth__proxy_connection_events events = {
+    .bound = bound, .opened = opened, .failed = failed};
 
 /* Returns an errno. */
 static int start(berth_server *server)
 {
     berth__bind *bind = server->bind;
-    berth__passage_plan plan = {
+    berth__proxy_connection_plan plan = {
         .proxy = &bind->proxy.value,
         .addresses = bind->addresses,
         .count = bind->count,
@@ -185,14 +186,15 @@ static int start(berth_server *server)
         .listens = true,
     };
     int error = 0;
-    bind->passage = berth__passage_start(server->object.loop, &plan, &events, server, &error);
+    bind->connection =
+        berth__proxy_connection_start(server->object.loop, &plan, &events, server, &error);
     return error;
 }
 
 int berth__server_admit_through(berth_server *server, bool admit)
 {
     berth__bind *bind = server->bind;
-    return bind->bound ? berth__passage_admit(bind->passage, admit) : 0;
+    return bind->bound ? berth__proxy_connection_admit(bind->connection, admit) : 0;
 }
 
 /* ---- listening ------------------------------------------------------------------------------- */
@@ -267,8 +269,8 @@ static uint64_t step(void *object)
         again = berth__lookup_step(server->bind->lookup);
         berth__lookups_run(server->object.loop, server);
     }
-    if (server->bind != NULL && server->bind->passage != NULL) {
-        uint64_t next = berth__passage_step(server->bind->passage);
+    if (server->bind != NULL && server->bind->connection != NULL) {
+        uint64_t next = berth__proxy_connection_step(server->bind->connection);
         again = next < again ? next : again;
     }
     return again;
@@ -281,7 +283,8 @@ uint64_t berth__server_bind_step(berth_server *server)
         return UINT64_MAX;
     uint64_t due = bind->limit.time;
     if (due > berth__loop_clock(server->object.loop)) {
-        uint64_t next = bind->passage != NULL ? berth__passage_step(bind->passage) : UINT64_MAX;
+        uint64_t next =
+            bind->connection != NULL ? berth__proxy_connection_step(bind->connection) : UINT64_MAX;
         return next < due ? next : due;
     }
     berth__deadline_stop(&server->object.loop->timers, &bind->limit);

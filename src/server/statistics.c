@@ -14,7 +14,7 @@ void berth_server_statistics_sized(const berth_server *server, berth_server_coun
     BERTH__OWN_THREAD(server->object.loop);
     berth_server_counts counts = server->owner.counts;
     counts.pending = server->pending_count;
-    counts.awaiting_header = server->guests;
+    counts.awaiting_header = server->awaiting;
     counts.lingering = server->owner.roll->lingering;
     berth__sized_put(ret_counts, size, &counts, sizeof counts);
 }

@@ -9,8 +9,8 @@
  * bind anew.
  *
  * Through a proxy all this happens with the proxy instead of the target: it is looked up, and a
- * passage (passage.c) leads through it. A target given by name is then never looked up here, so
- * that host_found is not called for it.
+ * proxy connection (proxy_connection.c) leads through it. A target given by name is then never
+ * looked up here, so that host_found is not called for it.
  *
  * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
  * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
@@ -21,14 +21,14 @@
  */
 #include "connect.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
 #include "loop/resolve.h"
 #include "proxy/dial.h"
-#include "proxy/passage.h"
 #include "proxy/proxy.h"
+#include "proxy/proxy_connection.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,12 +37,12 @@ typedef struct berth__connector {
     berth_socket *socket;
     berth__lookup *lookup; /* NULL when it is not running */
     uint16_t port;
-    berth_error class;       /* of a failure that is still to be announced */
-    int error;               /* of the last attempt that has failed */
-    bool failed;             /* all have; announced when the limit, which is due, expires */
-    berth__proxy *proxy;     /* NULL: connects directly */
-    berth__passage *passage; /* NULL when it is not running */
-    const char *name;        /* of the target, for the proxy; NULL: `target` */
+    berth_error class;   /* of a failure that is still to be announced */
+    int error;           /* of the last attempt that has failed */
+    bool failed;         /* all have; announced when the limit, which is due, expires */
+    berth__proxy *proxy; /* NULL: connects directly */
+    berth__proxy_connection *connection; /* NULL when it is not running */
+    const char *name;                    /* of the target, for the proxy; NULL: `target` */
     berth_address target;
     berth__stream *greeting; /* connected, and sending its PROXY header; or NULL */
     berth__chain header;
@@ -102,8 +102,8 @@ void berth__connect_cancel(berth_socket *socket)
     socket->remote->connector = NULL;
     if (connector->lookup != NULL)
         berth__lookup_cancel(connector->lookup);
-    if (connector->passage != NULL)
-        berth__passage_cancel(connector->passage);
+    if (connector->connection != NULL)
+        berth__proxy_connection_cancel(connector->connection);
     close_greeting(connector);
     end_attempts(connector);
     berth__release(connector->proxy);
@@ -390,7 +390,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     berth_socket *socket = owner;
     berth__connector *connector = socket->remote->connector;
     berth_loop *loop = socket->object.loop;
-    connector->passage = NULL;
+    connector->connection = NULL;
     berth__stream *stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
     int error = ENOMEM;
     if (stream != NULL)
@@ -407,22 +407,22 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     fail(connector, berth__class_of(error), error);
 }
 
-static void passage_failed(void *owner, berth_error class, int number)
+static void proxy_failed(void *owner, berth_error class, int number)
 {
     berth_socket *socket = owner;
     berth__connector *connector = socket->remote->connector;
-    connector->passage = NULL;
+    connector->connection = NULL;
     fail(connector, class, number);
 }
 
-static const berth__passage_events passage_events = {
+static const berth__proxy_connection_events proxy_events = {
     .opened = opened,
-    .failed = passage_failed,
+    .failed = proxy_failed,
 };
 
 static void go_through(berth__connector *connector)
 {
-    berth__passage_plan plan = {
+    berth__proxy_connection_plan plan = {
         .proxy = &connector->proxy->value,
         .addresses = connector->addresses,
         .count = connector->count,
@@ -433,9 +433,9 @@ static void go_through(berth__connector *connector)
     };
     int error = 0;
     connector->next = connector->count;
-    connector->passage =
-        berth__passage_start(loop_of(connector), &plan, &passage_events, connector->socket, &error);
-    if (connector->passage == NULL)
+    connector->connection = berth__proxy_connection_start(loop_of(connector), &plan, &proxy_events,
+                                                          connector->socket, &error);
+    if (connector->connection == NULL)
         fail_inside_call(connector,
                          berth__is_exhaustion(error) ? BERTH_ERROR_SOCKET_RESOURCE
                                                      : BERTH_ERROR_PROXY_CONNECTION_REFUSED,
@@ -518,8 +518,8 @@ uint64_t berth__connect_step(berth_socket *socket)
             go_on(connector);
         return 0;
     }
-    if (connector->passage != NULL) {
-        again = berth__passage_step(connector->passage);
+    if (connector->connection != NULL) {
+        again = berth__proxy_connection_step(connector->connection);
         if (again == 0)
             return 0;
     }

@@ -19,11 +19,11 @@
  */
 #include "socket.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "base/text.h"
 #include "connect.h"
-#include "guard.h"
+#include "connection_limits.h"
 #include "handshake/refusal.h"
 #include "loop/linger.h"
 
@@ -201,13 +201,13 @@ static void destroy(berth__object *object)
     berth_socket *socket = (berth_socket *)object;
     assert(socket->stream == NULL && socket->output.first == NULL);
     berth_loop *loop = socket->object.loop;
-    if (socket->guard != NULL)
-        berth__guard_free(socket);
+    if (socket->limits != NULL)
+        berth__limits_free(socket);
     if (socket->remote != NULL) {
         berth__remote_clear(socket->remote);
-        berth__recycler_give(&loop->remotes, socket->remote);
+        berth__free_list_give(&loop->remotes, socket->remote);
     }
-    berth__recycler_give(&loop->sockets, socket);
+    berth__free_list_give(&loop->sockets, socket);
 }
 
 /* A send that was in flight was the parent's ring's, or waited for the parent's set: the output is
@@ -237,7 +237,7 @@ static void settle(berth__flush *flush)
 
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
 {
-    berth_socket *socket = berth__recycler_take(&loop->sockets, sizeof *socket);
+    berth_socket *socket = berth__free_list_take(&loop->sockets, sizeof *socket);
     if (socket == NULL)
         return NULL;
     socket->connect_timeout = BERTH_DEFAULT_CONNECT_TIMEOUT;
@@ -303,7 +303,7 @@ void berth_socket_detach(berth_socket *socket)
     BERTH__OWN_THREAD(socket->object.loop);
     if (socket->object.freed)
         return;
-    berth__guard_uncount(socket);
+    berth__limits_uncount(socket);
     report_end(socket);
     berth__object_move(&socket->object, &socket->object.loop->objects);
 }
@@ -359,7 +359,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__stream *stream = socket->stream;
     berth__connect_cancel(socket);
     berth__socket_stop_limit(socket);
-    berth__guard_end(socket);
+    berth__limits_end(socket);
     *ret_leased = NULL;
     if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach(&socket->output);
@@ -469,7 +469,7 @@ static void end_gracefully(berth_socket *socket, bool known)
     bool answered = socket->spoken && !heard && !known;
     berth__place place = {0};
     if (may_linger)
-        place = berth__guard_take_place(socket);
+        place = berth__limits_take_place(socket);
     berth__chunk *leased;
     berth__stream *stream = berth__socket_let_go(socket, &leased);
     announce_end(socket, stream);

@@ -19,7 +19,7 @@
 #include <berth/socket.h>
 
 #include "backend/backend.h"
-#include "base/tally.h"
+#include "base/address_counts.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 
@@ -41,7 +41,7 @@ typedef enum berth__attempt {
 } berth__attempt;
 
 struct berth__connector;
-struct berth__guard;
+struct berth__socket_limits;
 
 /* What accepted connections belong to, and wait in the queue of: their server, as far as they know
  * it. They count what becomes of them. */
@@ -85,8 +85,8 @@ struct berth_socket {
     void *user;
     berth__stream *stream; /* NULL without a connection */
     berth__remote *remote;
-    struct berth__guard *guard; /* its limits; NULL if it never had one */
-    berth__owner *owner;        /* that counts this connection, or has it in its queue; else NULL */
+    struct berth__socket_limits *limits; /* NULL if it never had one */
+    berth__owner *owner; /* that counts this connection, or has it in its queue; else NULL */
     berth_socket *pending_next;
     berth__flush flush;
     berth__chain input;
@@ -143,7 +143,7 @@ struct berth_socket {
  * so it is not checked. `address` is what it is counted as, which the socket takes over, or NULL.
  * NULL with an errno when out of memory, or if it is no connection. */
 berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool accepted,
-                                   berth__tally_entry *address, int *ret_error);
+                                   berth__address_count *address, int *ret_error);
 
 /* Whether it is a copy that fork has made, which cannot do what was tried; the error says so. */
 bool berth__socket_refuse_copy(berth_socket *socket, berth__attempt attempt);

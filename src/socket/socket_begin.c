@@ -12,10 +12,10 @@
  */
 #include "socket.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "connect.h"
-#include "guard.h"
+#include "connection_limits.h"
 #include "handshake/refusal.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ berth__remote *berth__socket_remote(berth_socket *socket)
 {
     if (socket->remote == NULL)
         socket->remote =
-            berth__recycler_take(&socket->object.loop->remotes, sizeof *socket->remote);
+            berth__free_list_take(&socket->object.loop->remotes, sizeof *socket->remote);
     return socket->remote;
 }
 
@@ -81,15 +81,15 @@ static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted,
 }
 
 berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool accepted,
-                                   berth__tally_entry *address, int *ret_error)
+                                   berth__address_count *address, int *ret_error)
 {
     berth_socket *socket = berth__socket_make(owner->loop, &owner->children);
     *ret_error = ENOMEM;
     if (socket == NULL)
         return NULL;
-    /* The guard first: from the adoption on the descriptor would not be the caller's any more. */
+    /* The limits first: from the adoption on the descriptor would not be the caller's any more. */
     if ((owner->limits_connections || address != NULL) &&
-        !berth__guard_set(socket, &owner->connection_limits)) {
+        !berth__limits_set(socket, &owner->connection_limits)) {
         berth_socket_free(socket);
         return NULL;
     }
@@ -102,9 +102,9 @@ berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool acc
     socket->owner = owner;
     socket->counted = true;
     owner->counts.live++;
-    if (socket->guard != NULL) {
-        socket->guard->address = address;
-        berth__guard_begin(socket);
+    if (socket->limits != NULL) {
+        socket->limits->address = address;
+        berth__limits_begin(socket);
     }
     return socket;
 }
@@ -136,7 +136,7 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     berth__loop_touch(loop);
     /* Its limits begin before a handler can do anything about it. */
     socket->state = BERTH_STATE_CONNECTED;
-    berth__guard_begin(socket);
+    berth__limits_begin(socket);
     if (!was_connected)
         BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     return berth__leave(&socket->object);
@@ -300,7 +300,7 @@ void berth__socket_connected(berth_socket *socket)
     berth__socket_pace(socket);
     /* Its limits begin before a handler can take its time. */
     socket->state = BERTH_STATE_CONNECTED;
-    berth__guard_begin(socket);
+    berth__limits_begin(socket);
     BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;

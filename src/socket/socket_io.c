@@ -22,9 +22,9 @@
  */
 #include "socket.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
-#include "guard.h"
+#include "base/system_error.h"
+#include "connection_limits.h"
 
 #include <errno.h>
 
@@ -77,7 +77,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     uint32_t endings = socket->endings;
     socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
-    berth__guard_moved(socket, size);
+    berth__limits_moved(socket, size);
     if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);
@@ -249,8 +249,8 @@ void berth__socket_pace(berth_socket *socket)
     if (wanted) {
         bool resumes = !stream->receiving;
         operations->receive_start(socket->object.loop->backend, stream);
-        if (socket->guard != NULL && resumes)
-            berth__guard_resume(socket);
+        if (socket->limits != NULL && resumes)
+            berth__limits_resume(socket);
         berth__loop_touch(socket->object.loop);
     } else {
         operations->receive_stop(socket->object.loop->backend, stream);
@@ -517,7 +517,7 @@ static void written(berth_socket *socket, size_t queued, size_t others)
     uint32_t endings = socket->endings;
     socket->sent = socket->spoken = true;
     socket->object.loop->counts.bytes_out += queued + others;
-    berth__guard_moved(socket, queued + others);
+    berth__limits_moved(socket, queued + others);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
     announce_output(socket, queued + others);
     if (socket->endings == endings && socket->write_refused &&
@@ -555,7 +555,7 @@ static bool announce_held_end(berth_socket *socket)
 BERTH__RARE static bool settle_end(berth_socket *socket)
 {
     if (socket->overflowed && berth_socket_is_valid(socket)) {
-        berth__guard_close(socket, BERTH__LIMIT_OUTPUT);
+        berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
         return false;
     }
     return !socket->end_held || socket->pending || socket->awaited || announce_held_end(socket);
@@ -676,7 +676,7 @@ BERTH__RARE static void offer_output(berth_socket *socket)
  * else. Returns how much that is. */
 static size_t write_first(berth_socket *socket, const void *data, size_t size)
 {
-    bool exceeds = socket->guard != NULL && berth__guard_exceeded(socket, size);
+    bool exceeds = socket->limits != NULL && berth__limits_exceeded(socket, size);
     if (exceeds)
         offer_output(socket);
     return exceeds || size >= THROUGH ? write_through(socket, data, size) : 0;
@@ -714,7 +714,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         return 0;
     size_t done = write_first(socket, data, size);
     size_t left = size - done;
-    if (left > 0 && socket->guard != NULL && berth__guard_exceeded(socket, left))
+    if (left > 0 && socket->limits != NULL && berth__limits_exceeded(socket, left))
         return overflow(socket);
     if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done, left)) {
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
@@ -732,7 +732,7 @@ static bool writes_freely(const berth_socket *socket)
 {
     return socket->state == BERTH_STATE_CONNECTED && !socket->closed && !socket->shut &&
            !socket->send_failed && !socket->overflowed && !socket->flushed && !socket->taken &&
-           !socket->object.freed && socket->write_high == 0 && socket->guard == NULL;
+           !socket->object.freed && socket->write_high == 0 && socket->limits == NULL;
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)

@@ -8,8 +8,8 @@
  */
 #include "socket.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
 #include "proxy/proxy.h"
 

@@ -15,7 +15,7 @@
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
 #include "connect.h"
-#include "guard.h"
+#include "connection_limits.h"
 #include "socket.h"
 
 typedef struct watched {
@@ -36,7 +36,7 @@ static uint64_t go_on(void *object)
     bool told = socket->end_held && !socket->awaited;
     if (berth__socket_has_output(socket) || told || socket->overflowed)
         berth__socket_settle(socket);
-    uint64_t due = socket->object.freed ? UINT64_MAX : berth__guard_step(socket);
+    uint64_t due = socket->object.freed ? UINT64_MAX : berth__limits_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
     if (socket->object.freed)
         return UINT64_MAX;

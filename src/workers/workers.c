@@ -19,8 +19,8 @@
  */
 #include "workers.h"
 
-#include "base/failure.h"
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 #include "loop/process.h"

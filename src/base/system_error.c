@@ -4,7 +4,7 @@
  * The words are our own rather than strerror's, so that they are the same on every C library and in
  * every locale.
  */
-#include "failure.h"
+#include "system_error.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,16 +1,16 @@
 /*
  * Guards: computing the next deadline, ending a connection by a limit, and the public functions
- * that set limits. See guard.h for the rules.
+ * that set limits. See connection_limits.h for the rules.
  *
- * A guard is made when a socket gets its first limit, and stays until the socket is freed; between
- * connections it only keeps the limits. A connection that a limit ends: it is counted, and leaves
- * the queue if it was there; error_occurred; then the end, by a reset if output was left, since the
- * kernel would keep what it has of it for as long as the peer likes. One that was in the queue is
- * freed. Any handler inside may free the socket, or begin another connection.
+ * The object is made when a socket gets its first limit, and stays until the socket is freed;
+ * between connections it only keeps the limits. A connection that a limit ends: it is counted, and
+ * leaves the queue if it was there; error_occurred; then the end, by a reset if output was left,
+ * since the kernel would keep what it has of it for as long as the peer likes. One that was in the
+ * queue is freed. Any handler inside may free the socket, or begin another connection.
  *
  * The only failure is want of memory, when limits are set or a connection is accepted.
  */
-#include "guard.h"
+#include "connection_limits.h"
 
 #include "base/sized.h"
 
@@ -50,7 +50,7 @@ static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limi
     ++*slots[limit];
 }
 
-void berth__guard_close(berth_socket *socket, berth__limit limit)
+void berth__limits_close(berth_socket *socket, berth__limit limit)
 {
     berth__owner *queue = socket->pending ? socket->owner : NULL;
     berth_error class =
@@ -84,31 +84,31 @@ static bool is_held_up(const berth_socket *socket)
 
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
  * due: in the past if it has not. */
-static uint64_t rate_due(berth__guard *guard, uint64_t now)
+static uint64_t rate_due(berth__socket_limits *limits, uint64_t now)
 {
-    uint64_t length = guard->limits.rate_window > 0 ? guard->limits.rate_window
+    uint64_t length = limits->given.rate_window > 0 ? limits->given.rate_window
                                                     : (uint64_t)BERTH_DEFAULT_RATE_WINDOW;
-    uint64_t due = berth__after(guard->window, length);
-    if (due > now || guard->bytes < (guard->limits.minimum_rate * length + 999) / 1000)
+    uint64_t due = berth__after(limits->window, length);
+    if (due > now || limits->bytes < (limits->given.minimum_rate * length + 999) / 1000)
         return due;
     /* At the time it was due, lest windows grow; but one that nobody looked at is no window. */
     uint64_t next = berth__after(due, length);
-    guard->window = next > now ? due : now;
-    guard->bytes = 0;
-    return berth__after(guard->window, length);
+    limits->window = next > now ? due : now;
+    limits->bytes = 0;
+    return berth__after(limits->window, length);
 }
 
-static uint64_t lifetime_due(const berth__guard *guard)
+static uint64_t lifetime_due(const berth__socket_limits *limits)
 {
-    uint64_t lifetime = guard->limits.lifetime;
-    return lifetime > 0 ? berth__after(guard->began, lifetime) : NEVER;
+    uint64_t lifetime = limits->given.lifetime;
+    return lifetime > 0 ? berth__after(limits->began, lifetime) : NEVER;
 }
 
 /* The earliest limit and when it is due. */
-static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_due)
+static berth__limit earliest(berth__socket_limits *limits, uint64_t now, uint64_t *ret_due)
 {
-    const berth_socket *socket = guard->socket;
-    const berth_connection_limits *limits = &guard->limits;
+    const berth_socket *socket = limits->socket;
+    const berth_connection_limits *given = &limits->given;
     berth__limit limit = BERTH__LIMIT_NONE;
     uint64_t due[] = {[BERTH__LIMIT_NONE] = NEVER,
                       [BERTH__LIMIT_FIRST_BYTE] = NEVER,
@@ -116,16 +116,16 @@ static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_du
                       [BERTH__LIMIT_LIFETIME] = NEVER,
                       [BERTH__LIMIT_RATE] = NEVER};
     if (is_held_up(socket)) {
-        guard->active = guard->window = now;
-        guard->bytes = 0;
+        limits->active = limits->window = now;
+        limits->bytes = 0;
     }
-    if (limits->first_byte > 0 && !socket->heard && socket->state == BERTH_STATE_CONNECTED)
-        due[BERTH__LIMIT_FIRST_BYTE] = berth__after(guard->began, limits->first_byte);
-    if (limits->idle > 0)
-        due[BERTH__LIMIT_IDLE] = berth__after(guard->active, limits->idle);
-    due[BERTH__LIMIT_LIFETIME] = lifetime_due(guard);
-    if (limits->minimum_rate > 0)
-        due[BERTH__LIMIT_RATE] = rate_due(guard, now);
+    if (given->first_byte > 0 && !socket->heard && socket->state == BERTH_STATE_CONNECTED)
+        due[BERTH__LIMIT_FIRST_BYTE] = berth__after(limits->began, given->first_byte);
+    if (given->idle > 0)
+        due[BERTH__LIMIT_IDLE] = berth__after(limits->active, given->idle);
+    due[BERTH__LIMIT_LIFETIME] = lifetime_due(limits);
+    if (given->minimum_rate > 0)
+        due[BERTH__LIMIT_RATE] = rate_due(limits, now);
     for (int i = BERTH__LIMIT_FIRST_BYTE; i <= BERTH__LIMIT_RATE; i++) {
         if (due[i] < due[limit])
             limit = (berth__limit)i;
@@ -135,174 +135,174 @@ static berth__limit earliest(berth__guard *guard, uint64_t now, uint64_t *ret_du
 }
 
 /* Whether a limit that is over waits for what is in the ready list: until that has run, once. */
-static bool spares(berth__guard *guard)
+static bool spares(berth__socket_limits *limits)
 {
-    berth__ready *ready = &guard->socket->stream->ready;
-    if (!ready->queued || ready->pending == 0 || (guard->spared && !ready->overdue))
+    berth__ready *ready = &limits->socket->stream->ready;
+    if (!ready->queued || ready->pending == 0 || (limits->spared && !ready->overdue))
         return false;
-    guard->spared = ready->overdue = true;
+    limits->spared = ready->overdue = true;
     return true;
 }
 
 /* Ends the connection if a limit is due, else sees to it that the next one is looked at. */
-static void look(berth__guard *guard)
+static void look(berth__socket_limits *limits)
 {
-    berth_socket *socket = guard->socket;
+    berth_socket *socket = limits->socket;
     berth_loop *loop = socket->object.loop;
     if (!berth_socket_is_valid(socket) || socket->stream == NULL)
         return;
-    if (guard->limits.lifetime > 0 && lifetime_due(guard) <= berth__loop_clock(loop)) {
-        berth__guard_close(socket, BERTH__LIMIT_LIFETIME);
+    if (limits->given.lifetime > 0 && lifetime_due(limits) <= berth__loop_clock(loop)) {
+        berth__limits_close(socket, BERTH__LIMIT_LIFETIME);
         return;
     }
     uint64_t due;
-    berth__limit limit = earliest(guard, loop->time, &due);
+    berth__limit limit = earliest(limits, loop->time, &due);
     bool over = due <= loop->time;
-    if (over && !spares(guard)) {
-        berth__guard_close(socket, limit);
+    if (over && !spares(limits)) {
+        berth__limits_close(socket, limit);
         return;
     }
     if (!over)
-        guard->spared = false;
+        limits->spared = false;
     if (due == NEVER)
         return;
     uint64_t rounded_up = (due + TICK - 1) / TICK * TICK;
-    berth__deadline_start(&loop->timers, &guard->deadline, rounded_up);
+    berth__deadline_start(&loop->timers, &limits->deadline, rounded_up);
 }
 
 static void expired(berth__deadline *deadline)
 {
-    look((berth__guard *)((char *)deadline - offsetof(berth__guard, deadline)));
+    look((berth__socket_limits *)((char *)deadline - offsetof(berth__socket_limits, deadline)));
 }
 
-uint64_t berth__guard_step(berth_socket *socket)
+uint64_t berth__limits_step(berth_socket *socket)
 {
-    berth__guard *guard = socket->guard;
-    if (guard == NULL || guard->deadline.place == 0)
+    berth__socket_limits *limits = socket->limits;
+    if (limits == NULL || limits->deadline.place == 0)
         return NEVER;
-    if (guard->deadline.time <= socket->object.loop->time) {
-        berth__deadline_stop(&socket->object.loop->timers, &guard->deadline);
-        look(guard);
-        if (socket->object.freed || guard->deadline.place == 0)
+    if (limits->deadline.time <= socket->object.loop->time) {
+        berth__deadline_stop(&socket->object.loop->timers, &limits->deadline);
+        look(limits);
+        if (socket->object.freed || limits->deadline.place == 0)
             return NEVER;
     }
-    return guard->deadline.time;
+    return limits->deadline.time;
 }
 
-uint64_t berth__guard_step_lifetime(berth_socket *socket)
+uint64_t berth__limits_step_lifetime(berth_socket *socket)
 {
-    berth__guard *guard = socket->guard;
-    uint64_t due = guard != NULL ? lifetime_due(guard) : NEVER;
+    berth__socket_limits *limits = socket->limits;
+    uint64_t due = limits != NULL ? lifetime_due(limits) : NEVER;
     if (due > berth__loop_clock(socket->object.loop))
         return due;
-    berth__guard_close(socket, BERTH__LIMIT_LIFETIME);
+    berth__limits_close(socket, BERTH__LIMIT_LIFETIME);
     return NEVER;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static berth__guard *guard_of(berth_socket *socket)
+static berth__socket_limits *limits_of(berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
-    if (socket->guard != NULL)
-        return socket->guard;
-    berth__guard *guard = berth__recycler_take(&loop->guards, sizeof *guard);
-    if (guard == NULL)
+    if (socket->limits != NULL)
+        return socket->limits;
+    berth__socket_limits *limits = berth__free_list_take(&loop->free_limits, sizeof *limits);
+    if (limits == NULL)
         return NULL;
     if (!berth__timers_reserve(&loop->timers)) {
-        berth__recycler_give(&loop->guards, guard);
+        berth__free_list_give(&loop->free_limits, limits);
         return NULL;
     }
     /* From here on each wait leaves its time; nobody has looked at it before. */
-    if (loop->guarded++ == 0)
+    if (loop->limited++ == 0)
         loop->time = berth__loop_clock(loop);
-    guard->socket = socket;
-    guard->deadline.expired = expired;
-    socket->guard = guard;
-    return guard;
+    limits->socket = socket;
+    limits->deadline.expired = expired;
+    socket->limits = limits;
+    return limits;
 }
 
-void berth__guard_begin(berth_socket *socket)
+void berth__limits_begin(berth_socket *socket)
 {
-    berth__guard *guard = socket->guard;
-    if (guard == NULL || !berth_socket_is_valid(socket))
+    berth__socket_limits *limits = socket->limits;
+    if (limits == NULL || !berth_socket_is_valid(socket))
         return;
     berth_loop *loop = socket->object.loop;
-    guard->began = guard->active = guard->window = berth__loop_clock(loop);
-    guard->bytes = 0;
-    guard->spared = false;
-    berth__deadline_stop(&loop->timers, &guard->deadline);
-    look(guard);
+    limits->began = limits->active = limits->window = berth__loop_clock(loop);
+    limits->bytes = 0;
+    limits->spared = false;
+    berth__deadline_stop(&loop->timers, &limits->deadline);
+    look(limits);
 }
 
-bool berth__guard_set(berth_socket *socket, const berth_connection_limits *limits)
+bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given)
 {
-    berth__guard *guard = guard_of(socket);
-    if (guard == NULL)
+    berth__socket_limits *limits = limits_of(socket);
+    if (limits == NULL)
         return false;
-    guard->limits = *limits;
-    berth__guard_begin(socket);
+    limits->given = *given;
+    berth__limits_begin(socket);
     return true;
 }
 
-void berth__guard_resume(berth_socket *socket)
+void berth__limits_resume(berth_socket *socket)
 {
-    berth__guard *guard = socket->guard;
-    guard->active = guard->window = berth__loop_clock(socket->object.loop);
-    guard->bytes = 0;
+    berth__socket_limits *limits = socket->limits;
+    limits->active = limits->window = berth__loop_clock(socket->object.loop);
+    limits->bytes = 0;
 }
 
-void berth__guard_uncount(berth_socket *socket)
+void berth__limits_uncount(berth_socket *socket)
 {
     berth__owner *owner = socket->owner;
     if (!socket->counted)
         return;
     owner->counts.live--;
-    if (socket->guard != NULL && socket->guard->address != NULL) {
-        berth__tally_remove(&owner->roll->tally, socket->guard->address);
-        socket->guard->address = NULL;
+    if (socket->limits != NULL && socket->limits->address != NULL) {
+        berth__address_counts_remove(&owner->roll->counts, socket->limits->address);
+        socket->limits->address = NULL;
     }
     socket->counted = false;
     if (!socket->pending)
         socket->owner = NULL;
 }
 
-berth__place berth__guard_take_place(berth_socket *socket)
+berth__place berth__limits_take_place(berth_socket *socket)
 {
-    berth__tally_entry *entry = NULL;
+    berth__address_count *entry = NULL;
     if (!socket->counted)
         return (berth__place){0};
-    if (socket->guard != NULL) {
-        entry = socket->guard->address;
-        socket->guard->address = NULL;
+    if (socket->limits != NULL) {
+        entry = socket->limits->address;
+        socket->limits->address = NULL;
     }
     return berth__place_take(socket->owner->roll, entry);
 }
 
-void berth__guard_end(berth_socket *socket)
+void berth__limits_end(berth_socket *socket)
 {
     if (socket->counted)
-        berth__guard_uncount(socket);
-    if (socket->guard != NULL)
-        berth__deadline_stop(&socket->object.loop->timers, &socket->guard->deadline);
+        berth__limits_uncount(socket);
+    if (socket->limits != NULL)
+        berth__deadline_stop(&socket->object.loop->timers, &socket->limits->deadline);
 }
 
-void berth__guard_free(berth_socket *socket)
+void berth__limits_free(berth_socket *socket)
 {
-    berth__guard *guard = socket->guard;
+    berth__socket_limits *limits = socket->limits;
     berth_loop *loop = socket->object.loop;
-    berth__deadline_stop(&loop->timers, &guard->deadline);
+    berth__deadline_stop(&loop->timers, &limits->deadline);
     berth__timers_unreserve(&loop->timers);
-    loop->guarded--;
-    socket->guard = NULL;
-    berth__recycler_give(&loop->guards, guard);
+    loop->limited--;
+    socket->limits = NULL;
+    berth__free_list_give(&loop->free_limits, limits);
 }
 
 /* ---- output and settings --------------------------------------------------------------------- */
 
-bool berth__guard_exceeded(const berth_socket *socket, size_t size)
+bool berth__limits_exceeded(const berth_socket *socket, size_t size)
 {
-    size_t limit = socket->guard->limits.output;
+    size_t limit = socket->limits->given.output;
     return limit > 0 && (berth__chain_size(&socket->output) > limit ||
                          size > limit - berth__chain_size(&socket->output));
 }
@@ -321,9 +321,9 @@ bool berth_socket_set_limits_sized(berth_socket *socket, const berth_connection_
         return false;
     berth_connection_limits known;
     berth__sized_get(&known, sizeof known, limits, size);
-    if (berth__limits_none(&known) && socket->guard == NULL)
+    if (berth__limits_none(&known) && socket->limits == NULL)
         return true;
-    if (!berth__guard_set(socket, &known)) {
+    if (!berth__limits_set(socket, &known)) {
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
                                 BERTH__ATTEMPT_NOTHING);
         return false;
@@ -337,6 +337,6 @@ void berth_socket_limits_sized(const berth_socket *socket, berth_connection_limi
 {
     BERTH__OWN_THREAD(socket->object.loop);
     const berth_connection_limits none = {0};
-    berth__sized_put(ret_limits, size, socket->guard != NULL ? &socket->guard->limits : &none,
+    berth__sized_put(ret_limits, size, socket->limits != NULL ? &socket->limits->given : &none,
                      sizeof none);
 }

@@ -1,12 +1,12 @@
 /*
- * The table behind tally.h: buckets of linked entries, doubled when there are as many entries as
- * buckets.
+ * The table behind address_counts.h: buckets of linked entries, doubled when there are as many
+ * entries as buckets.
  *
  * Peers choose their addresses, so the hash depends on a seed that they do not know (where the
  * table lies in memory): else they could fill one bucket. Failing to grow makes buckets longer and
  * nothing else; failing to make an entry is reported.
  */
-#include "tally.h"
+#include "address_counts.h"
 
 #include "memory.h"
 
@@ -22,20 +22,20 @@ static uint64_t mix(uint64_t value)
     return value ^ (value >> 32);
 }
 
-static size_t bucket_of(const berth__tally *tally, const berth__tally_entry *entry)
+static size_t bucket_of(const berth__address_counts *counts, const berth__address_count *entry)
 {
     uint64_t words[2];
     memcpy(words, entry->key, sizeof words);
     uint64_t head = (uint64_t)entry->family << 8 | entry->prefix;
-    uint64_t hash = mix(mix(mix(tally->seed ^ head) ^ words[0]) ^ words[1]);
-    return (size_t)hash & (tally->capacity - 1);
+    uint64_t hash = mix(mix(mix(counts->seed ^ head) ^ words[0]) ^ words[1]);
+    return (size_t)hash & (counts->capacity - 1);
 }
 
 /* What an address counts as. */
-static berth__tally_entry key_of(berth_address address, uint8_t ipv4_prefix, uint8_t ipv6_prefix)
+static berth__address_count key_of(berth_address address, uint8_t ipv4_prefix, uint8_t ipv6_prefix)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    berth__tally_entry key = {.family = (uint8_t)address.family, .prefix = ipv6_prefix};
+    berth__address_count key = {.family = (uint8_t)address.family, .prefix = ipv6_prefix};
     memcpy(key.key, address.bytes, sizeof key.key);
     if (address.family == BERTH_ADDRESS_FAMILY_IPV6 &&
         memcmp(address.bytes, mapped, sizeof mapped) == 0) {
@@ -50,47 +50,49 @@ static berth__tally_entry key_of(berth_address address, uint8_t ipv4_prefix, uin
     return key;
 }
 
-static void insert(berth__tally *tally, berth__tally_entry *entry)
+static void insert(berth__address_counts *counts, berth__address_count *entry)
 {
-    berth__tally_entry **bucket = &tally->buckets[bucket_of(tally, entry)];
+    berth__address_count **bucket = &counts->buckets[bucket_of(counts, entry)];
     entry->next = *bucket;
     *bucket = entry;
 }
 
 /* Returns whether there are buckets. */
-static bool grow(berth__tally *tally)
+static bool grow(berth__address_counts *counts)
 {
-    size_t capacity = tally->capacity > 0 ? tally->capacity * 2 : FIRST_CAPACITY;
-    berth__tally_entry **buckets = berth__allocate_zero(capacity * sizeof(berth__tally_entry *));
+    size_t capacity = counts->capacity > 0 ? counts->capacity * 2 : FIRST_CAPACITY;
+    berth__address_count **buckets =
+        berth__allocate_zero(capacity * sizeof(berth__address_count *));
     if (buckets == NULL)
-        return tally->capacity > 0;
-    berth__tally old = *tally;
-    tally->buckets = buckets;
-    tally->capacity = capacity;
-    tally->seed = mix((uint64_t)(uintptr_t)buckets);
+        return counts->capacity > 0;
+    berth__address_counts old = *counts;
+    counts->buckets = buckets;
+    counts->capacity = capacity;
+    counts->seed = mix((uint64_t)(uintptr_t)buckets);
     for (size_t i = 0; i < old.capacity; i++) {
-        for (berth__tally_entry *entry = old.buckets[i], *next; entry != NULL; entry = next) {
+        for (berth__address_count *entry = old.buckets[i], *next; entry != NULL; entry = next) {
             next = entry->next;
-            insert(tally, entry);
+            insert(counts, entry);
         }
     }
     berth__release(old.buckets);
     return true;
 }
 
-static bool same(const berth__tally_entry *one, const berth__tally_entry *other)
+static bool same(const berth__address_count *one, const berth__address_count *other)
 {
     return one->family == other->family && one->prefix == other->prefix &&
            memcmp(one->key, other->key, sizeof one->key) == 0;
 }
 
-berth__tally_entry *berth__tally_add(berth__tally *tally, berth_address address,
-                                     uint8_t ipv4_prefix, uint8_t ipv6_prefix)
+berth__address_count *berth__address_counts_add(berth__address_counts *counts,
+                                                berth_address address, uint8_t ipv4_prefix,
+                                                uint8_t ipv6_prefix)
 {
-    if (tally->size >= tally->capacity && !grow(tally))
+    if (counts->size >= counts->capacity && !grow(counts))
         return NULL;
-    berth__tally_entry key = key_of(address, ipv4_prefix, ipv6_prefix);
-    berth__tally_entry *entry = tally->buckets[bucket_of(tally, &key)];
+    berth__address_count key = key_of(address, ipv4_prefix, ipv6_prefix);
+    berth__address_count *entry = counts->buckets[bucket_of(counts, &key)];
     while (entry != NULL && !same(entry, &key))
         entry = entry->next;
     if (entry == NULL) {
@@ -98,36 +100,36 @@ berth__tally_entry *berth__tally_add(berth__tally *tally, berth_address address,
         if (entry == NULL)
             return NULL;
         *entry = key;
-        insert(tally, entry);
-        tally->size++;
+        insert(counts, entry);
+        counts->size++;
     }
     entry->count++;
     return entry;
 }
 
-void berth__tally_remove(berth__tally *tally, berth__tally_entry *entry)
+void berth__address_counts_remove(berth__address_counts *counts, berth__address_count *entry)
 {
     assert(entry->count > 0);
     if (--entry->count > 0)
         return;
-    berth__tally_entry **link = &tally->buckets[bucket_of(tally, entry)];
+    berth__address_count **link = &counts->buckets[bucket_of(counts, entry)];
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
-    tally->size--;
+    counts->size--;
     berth__release(entry);
 }
 
-void berth__tally_clear(berth__tally *tally)
+void berth__address_counts_clear(berth__address_counts *counts)
 {
-    for (size_t i = 0; i < tally->capacity; i++) {
-        for (berth__tally_entry *entry = tally->buckets[i], *next; entry != NULL; entry = next) {
+    for (size_t i = 0; i < counts->capacity; i++) {
+        for (berth__address_count *entry = counts->buckets[i], *next; entry != NULL; entry = next) {
             next = entry->next;
             berth__release(entry);
         }
     }
-    berth__release(tally->buckets);
-    *tally = (berth__tally){0};
+    berth__release(counts->buckets);
+    *counts = (berth__address_counts){0};
 }
 
 /* ---- the roll -------------------------------------------------------------------------------- */
@@ -144,11 +146,11 @@ void berth__roll_release(berth__roll *roll)
 {
     if (--roll->holders > 0)
         return;
-    berth__tally_clear(&roll->tally);
+    berth__address_counts_clear(&roll->counts);
     berth__release(roll);
 }
 
-berth__place berth__place_take(berth__roll *roll, berth__tally_entry *entry)
+berth__place berth__place_take(berth__roll *roll, berth__address_count *entry)
 {
     roll->holders++;
     return (berth__place){.roll = roll, .entry = entry};
@@ -159,6 +161,6 @@ void berth__place_give_up(berth__place place)
     if (place.roll == NULL)
         return;
     if (place.entry != NULL)
-        berth__tally_remove(&place.roll->tally, place.entry);
+        berth__address_counts_remove(&place.roll->counts, place.entry);
     berth__roll_release(place.roll);
 }

@@ -1,8 +1,8 @@
 /*
  * From an errno to what a user sees: a class and a reason in words.
  */
-#ifndef BERTH_FAILURE_H
-#define BERTH_FAILURE_H
+#ifndef BERTH_SYSTEM_ERROR_H
+#define BERTH_SYSTEM_ERROR_H
 
 #include <berth/error.h>
 

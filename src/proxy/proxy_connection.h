@@ -5,14 +5,14 @@
  *     start -> dial the addresses (dial.h) -> handshake -> [bound] -> opened
  *                                                       \-> failed
  *
- * A passage holds a bare descriptor and takes from it exactly what belongs to the handshake, so
+ * It holds a bare descriptor and takes from it exactly what belongs to the handshake, so
  * that the descriptor it ends with can be adopted or handed to another thread. It belongs to one
  * socket or server, has no deadline of its own, and runs in the blocking waits of its owner. An
  * event is called from the loop, never inside start; each may cancel, and the last one has ended
- * the passage.
+ * the proxy connection.
  */
-#ifndef BERTH_PASSAGE_H
-#define BERTH_PASSAGE_H
+#ifndef BERTH_PROXY_CONNECTION_H
+#define BERTH_PROXY_CONNECTION_H
 
 #include <berth/error.h>
 
@@ -21,9 +21,9 @@
 
 struct berth_loop;
 
-typedef struct berth__passage berth__passage;
+typedef struct berth__proxy_connection berth__proxy_connection;
 
-typedef struct berth__passage_events {
+typedef struct berth__proxy_connection_events {
     /* The proxy listens (S6.12); only if `listens`. */
     void (*bound)(void *owner, berth_address address, uint16_t port);
 
@@ -33,9 +33,9 @@ typedef struct berth__passage_events {
 
     /* `number` is an errno or a refusal. */
     void (*failed)(void *owner, berth_error class, int number);
-} berth__passage_events;
+} berth__proxy_connection_events;
 
-typedef struct berth__passage_plan {
+typedef struct berth__proxy_connection_plan {
     const berth_proxy *proxy;       /* copied with its texts; SOCKS5 or HTTP */
     const berth_address *addresses; /* of the proxy, to be tried as dial.h does; copied */
     size_t count;
@@ -44,22 +44,23 @@ typedef struct berth__passage_plan {
     uint16_t port;
     bool listens;                  /* SOCKS5 only: BIND */
     const berth__options *options; /* of the descriptor, borrowed; NULL: none */
-} berth__passage_plan;
+} berth__proxy_connection_plan;
 
 /* Begins. NULL with an errno in *ret_error if that is not possible: no memory, no descriptor, no
  * address that can be dialled. `owner` is also whose blocking wait runs it. */
-berth__passage *berth__passage_start(struct berth_loop *loop, const berth__passage_plan *plan,
-                                     const berth__passage_events *events, void *owner,
-                                     int *ret_error);
+berth__proxy_connection *berth__proxy_connection_start(struct berth_loop *loop,
+                                                       const berth__proxy_connection_plan *plan,
+                                                       const berth__proxy_connection_events *events,
+                                                       void *owner, int *ret_error);
 
 /* While waiting for the peer of a BIND: whether to take it when it comes. At first it is not.
  * Returns an errno if that cannot be watched for; it may be tried again. */
-int berth__passage_admit(berth__passage *passage, bool admit);
+int berth__proxy_connection_admit(berth__proxy_connection *connection, bool admit);
 
 /* In a wait that runs no timers: does what is due, as berth__dial_step. */
-uint64_t berth__passage_step(berth__passage *passage);
+uint64_t berth__proxy_connection_step(berth__proxy_connection *connection);
 
 /* Drops the connection, without a word. */
-void berth__passage_cancel(berth__passage *passage);
+void berth__proxy_connection_cancel(berth__proxy_connection *connection);
 
 #endif
