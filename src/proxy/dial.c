@@ -14,7 +14,7 @@
 
 #include "base/memory.h"
 #include "loop/loop.h"
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 
 typedef struct attempt {
     berth__watch watch; /* first */

@@ -22,7 +22,7 @@
 #include "handshake/refusal.h"
 #include "handshake/socks5.h"
 #include "loop/loop.h"
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 
 #include <errno.h>
 #include <string.h>

@@ -20,7 +20,7 @@
  */
 #include "base/memory.h"
 #include "base/system_error.h"
-#include "loop/linger.h"
+#include "loop/lingering.h"
 #include "loop/loop.h"
 #include "server.h"
 #include "socket/connection_limits.h"

@@ -19,7 +19,7 @@
 #include "base/system_error.h"
 #include "handshake/refusal.h"
 #include "loop/loop.h"
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 #include "proxy/proxy.h"
 #include "proxy/proxy_connection.h"
 #include "server.h"

@@ -22,10 +22,10 @@
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "base/text.h"
-#include "connect.h"
+#include "connecting.h"
 #include "connection_limits.h"
 #include "handshake/refusal.h"
-#include "loop/linger.h"
+#include "loop/lingering.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -448,8 +448,8 @@ static bool has_to_be_shown(const berth_socket *socket, bool known)
     return !socket->stream->ended || socket->corked || known || berth__copies_exist();
 }
 
-/* Whether closing the stream could destroy output: see linger.h. Asked when the handlers of the end
- * have returned, since a peer may speak while they run. */
+/* Whether closing the stream could destroy output: see lingering.h. Asked when the handlers of the
+ * end have returned, since a peer may speak while they run. */
 static bool could_lose(berth_loop *loop, const berth__stream *stream, bool heard)
 {
     const berth__backend_operations *operations = loop->backend->operations;

@@ -3,7 +3,7 @@
  * connecting.
  *
  * Whatever was left of a former connection is forgotten first (begin). Connecting is the
- * connector's business (connect.c); its end comes back here, as berth__socket_connected or
+ * connector's business (connecting.c); its end comes back here, as berth__socket_connected or
  * berth__socket_connect_failed. What the user asked for on the way is done when the connection
  * stands: output written meanwhile is sent, and a disconnect that was asked for follows it.
  *
@@ -14,7 +14,7 @@
 
 #include "base/memory.h"
 #include "base/system_error.h"
-#include "connect.h"
+#include "connecting.h"
 #include "connection_limits.h"
 #include "handshake/refusal.h"
 

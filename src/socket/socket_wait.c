@@ -14,7 +14,7 @@
  * What a wait waits for leaves a mark in the socket (connected, received, sent). A wait begins
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
-#include "connect.h"
+#include "connecting.h"
 #include "connection_limits.h"
 #include "socket.h"
 

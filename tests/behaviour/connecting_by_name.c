@@ -10,7 +10,7 @@
 #include "scene.h"
 
 #include "loop/loop.h"
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

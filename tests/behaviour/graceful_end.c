@@ -40,7 +40,7 @@ static void speak(struct actor *actor)
     usleep(2000);
 }
 
-CASE(peer_speaks_inside_disconnected, "0063 linger.h",
+CASE(peer_speaks_inside_disconnected, "0063 lingering.h",
      "for the first time, while the handler takes its time: nothing of the answer is lost")
 {
     real_kernel_only();
@@ -69,7 +69,7 @@ static uint64_t lingering(void)
     return counts.lingering;
 }
 
-CASE(first_word_inside_disconnected_is_taken, "0063 linger.h",
+CASE(first_word_inside_disconnected_is_taken, "0063 lingering.h",
      "a peer that speaks for the first time there is not reset, and what was lost is sent again")
 {
     struct host *host = host_listening("h");
@@ -152,7 +152,7 @@ CASE(last_output_and_the_only_handler, "0063 0054", "disconnected alone, as in a
     ck_assert(peer_saw_end(peer));
 }
 
-CASE(silent_peer_speaks_late, "0063 linger.h",
+CASE(silent_peer_speaks_late, "0063 lingering.h",
      "what is queued for a peer that reads slowly survives its first word")
 {
     enum {
@@ -177,7 +177,7 @@ CASE(silent_peer_speaks_late, "0063 linger.h",
     free(back);
 }
 
-CASE(reader_that_is_slower_than_the_time, "0063 linger.h",
+CASE(reader_that_is_slower_than_the_time, "0063 lingering.h",
      "as long as it takes output it is given more")
 {
     enum {

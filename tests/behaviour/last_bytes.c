@@ -54,7 +54,7 @@ static void check_answer(struct peer *peer)
     free(heard);
 }
 
-CASE(loop_is_freed_before_the_peer_has_read, "linger.h loop.h",
+CASE(loop_is_freed_before_the_peer_has_read, "lingering.h loop.h",
      "unread input does not turn the end into a reset")
 {
     struct peer *peer = answered();
@@ -63,7 +63,7 @@ CASE(loop_is_freed_before_the_peer_has_read, "linger.h loop.h",
     check_answer(peer);
 }
 
-CASE(loop_is_freed_while_the_peer_stays, "linger.h loop.h",
+CASE(loop_is_freed_while_the_peer_stays, "lingering.h loop.h",
      "a peer that does not end holds up the freeing for a bounded time, and sees an end")
 {
     struct peer *peer = answered();

@@ -7,7 +7,7 @@
 #include "case.h"
 #include "world.h"
 
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

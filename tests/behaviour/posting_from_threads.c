@@ -225,7 +225,7 @@ static void *post_and_end(void *user)
     return user;
 }
 
-CASE(tasks_in_the_last_turn_of_a_loop, "loop.h linger.h",
+CASE(tasks_in_the_last_turn_of_a_loop, "loop.h lingering.h",
      "what they post runs too, although nothing else keeps the loop any more")
 {
     if (world_is_simulated())

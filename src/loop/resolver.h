@@ -6,8 +6,8 @@
  * berth__lookup_start. Addresses come in the order in which RFC 8305 wants them tried: families
  * alternating, the first family as the system's policy sorts it.
  */
-#ifndef BERTH_RESOLVE_H
-#define BERTH_RESOLVE_H
+#ifndef BERTH_RESOLVER_H
+#define BERTH_RESOLVER_H
 
 #include <berth/address.h>
 

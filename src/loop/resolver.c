@@ -15,7 +15,7 @@
  * a server that does not answer gives a lookup with no address. A descriptor that cannot be watched
  * is left to c-ares' own time-out.
  */
-#include "resolve.h"
+#include "resolver.h"
 
 #include "base/memory.h"
 #include "base/text.h"

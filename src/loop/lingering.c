@@ -1,12 +1,12 @@
 /*
- * Streams that linger: a small record each, with a deadline, in a list of the loop. See linger.h
+ * Streams that linger: a small record each, with a deadline, in a list of the loop. See lingering.h
  * for why.
  *
  * The record lives from berth__linger until the stream is handed to berth__loop_close_stream,
  * whatever comes first: the peer's end or error, the bound of bytes, the deadline, a broken
  * backend. No handler of a user is called here.
  */
-#include "linger.h"
+#include "lingering.h"
 
 #include "base/memory.h"
 #include "loop.h"

@@ -19,13 +19,13 @@
  * connector; so after each call the socket's count of endings tells whether there is anything left
  * to go on with.
  */
-#include "connect.h"
+#include "connecting.h"
 
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 #include "proxy/dial.h"
 #include "proxy/proxy.h"
 #include "proxy/proxy_connection.h"

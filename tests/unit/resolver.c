@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "loop/resolve.h"
+#include "loop/resolver.h"
 
 static berth_address address_of(const char *text, uint32_t scope)
 {

@@ -12,8 +12,8 @@
  * Where the peer has not spoken and all output has left this kernel, the stream is closed at once:
  * a word that comes later is answered with a reset, which follows all of the output.
  */
-#ifndef BERTH_LINGER_H
-#define BERTH_LINGER_H
+#ifndef BERTH_LINGERING_H
+#define BERTH_LINGERING_H
 
 #include "backend/backend.h"
 #include "base/address_counts.h"

@@ -9,8 +9,8 @@
  * time-out. A connector exists from the beginning of a connect until its end and belongs to its
  * socket, which it tells by berth__socket_connected.
  */
-#ifndef BERTH_CONNECT_H
-#define BERTH_CONNECT_H
+#ifndef BERTH_CONNECTING_H
+#define BERTH_CONNECTING_H
 
 #include "socket.h"
 
