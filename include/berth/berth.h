@@ -1,16 +1,19 @@
 /*
  * Berth: TCP servers in C. Includes every public header.
  *
- *     berth_server        listens, accepts, queues
- *     berth_socket        one TCP stream
- *     berth_loop          one thread's event loop
- *     berth_timer         calls back later
- *     berth_workers       a pool of threads that serve connections
- *     berth_address       a host address, by value
- *     berth_proxy         a proxy, by value
- *     berth_error         classes of errors
- *     limits.h            what servers and connections bear
- *     statistics.h        what servers and loops have done
+ *     server.h      berth_server: listens, accepts, queues connections
+ *     socket.h      berth_socket: one TCP stream
+ *     loop.h        berth_loop: the event loop of one thread
+ *     timer.h       berth_timer: calls a function later
+ *     workers.h     berth_workers: a pool of threads that serve connections
+ *     address.h     berth_address: a host address, a value
+ *     subnet.h      berth_subnet: a block of addresses, a value
+ *     proxy.h       berth_proxy: a proxy, a value
+ *     error.h       berth_error: classes of errors
+ *     limits.h      limits of servers and connections
+ *     statistics.h  counts of servers and loops
+ *     memory.h      the allocator
+ *     version.h     the version
  */
 #ifndef BERTH_BERTH_H
 #define BERTH_BERTH_H

@@ -1,11 +1,14 @@
 /*
- * The classes of errors.
+ * Classes of errors.
  *
- * Every failing function stores a class and a text on the object it was called on: the class is for
- * the program to decide by (berth_server_error, berth_socket_error), the text for a person to read
- * (berth_server_error_string, berth_socket_error_string). The classes are those of Qt's
- * QAbstractSocket::SocketError; a class other than NONE and UNKNOWN is Qt's number plus one, so
- * that zero can mean "no error" as usual in C.
+ * A function that fails stores a class and a text in the object that it was called on. The class is
+ * for the program to decide by (berth_server_error, berth_socket_error). The text is for people
+ * (berth_server_error_string, berth_socket_error_string): it says what was tried, on what, and why
+ * it failed. Programs should not parse it.
+ *
+ * The classes are those of Qt's QAbstractSocket::SocketError. Their numbers are Qt's plus one,
+ * except for NONE and UNKNOWN, so that 0 means "no error" as is usual in C. Functions that make
+ * objects, and those of loops, set errno instead.
  */
 #ifndef BERTH_ERROR_H
 #define BERTH_ERROR_H
@@ -14,7 +17,7 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** The one table of classes: X(name, value, text). */
+/** All classes: X(name, value, text). */
 #define BERTH_ERROR_LIST(X)                                                   \
     X(NONE, 0, "no error")                                                    \
     X(CONNECTION_REFUSED, 1, "connection refused")                            \
@@ -50,18 +53,17 @@ typedef enum berth_error {
 } berth_error;
 
 /**
- * Name of a class as it stands in the source, such as "ADDRESS_IN_USE".
+ * Returns the name of a class without its prefix, for example "ADDRESS_IN_USE".
  *
- * @return a static string; "UNKNOWN" for a value that is no class. Any thread.
+ * @return a static string; "UNKNOWN" for a value that is not a class. Any thread.
  */
 BERTH_API const char *berth_error_name(berth_error error);
 
 /**
- * General text of a class, such as "address already in use".
+ * Returns the general text of a class, for example "address already in use". The text that an
+ * object stores says more.
  *
- * The text on an object says more: what was tried, on what, and why it failed.
- *
- * @return a static string; the text of UNKNOWN for a value that is no class. Any thread.
+ * @return a static string; the text of UNKNOWN for a value that is not a class. Any thread.
  */
 BERTH_API const char *berth_error_text(berth_error error);
 

@@ -1,8 +1,8 @@
 /*
  * Visibility and linkage of the public functions.
  *
- * The shared library hides everything that does not carry BERTH_API; the list of exported names is
- * held against src/berth.map by the checks.
+ * The shared library exports only what is declared with BERTH_API. The checks compare the exported
+ * names with src/berth.map.
  */
 #ifndef BERTH_EXPORT_H
 #define BERTH_EXPORT_H

@@ -1,13 +1,14 @@
 /*
- * What a server and a connection bear before they act by themselves.
+ * Limits of servers and connections.
  *
- * Two values: berth_accept_limits decides which connections a server takes, and how fast;
- * berth_connection_limits decides how long a connection may go on as it does. A zeroed value limits
- * nothing, and that is the default of both. They are set with berth_server_set_accept_limits,
- * berth_server_set_connection_limits (for the connections that a server accepts from then on) and
- * berth_socket_set_limits, at any time. Slots may be added at the end.
+ * berth_accept_limits limits which connections a server accepts, and how fast.
+ * berth_connection_limits limits how long a connection may last, how slow it may be, and how much
+ * output it may accumulate. A zeroed value has no limits; that is the default of both. They can be
+ * set at any time: with berth_server_set_accept_limits, with berth_server_set_connection_limits
+ * (for connections that the server accepts from then on), and with berth_socket_set_limits. Slots
+ * may be added at the end.
  *
- * What the limits did is counted: see statistics.h.
+ * statistics.h counts what the limits did.
  */
 #ifndef BERTH_LIMITS_H
 #define BERTH_LIMITS_H
@@ -20,72 +21,77 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** Default of berth_accept_limits.ipv4_prefix: each address by itself. */
+/** Default of berth_accept_limits.ipv4_prefix: each address is counted separately. */
 #define BERTH_DEFAULT_IPV4_PREFIX 32
 
-/** Default of berth_accept_limits.ipv6_prefix: what one site usually has. */
+/** Default of berth_accept_limits.ipv6_prefix: the prefix that one site usually has. */
 #define BERTH_DEFAULT_IPV6_PREFIX 64
 
 /** Default of berth_connection_limits.rate_window, in milliseconds. */
 #define BERTH_DEFAULT_RATE_WINDOW 10000
 
-/** Milliseconds by which a connection may outlive a limit of time, in a loop that is not busy
- * otherwise. It never ends before. */
+/** How late a time limit may end a connection, in milliseconds, in a loop that is not busy
+ * otherwise. It never ends one early. */
 #define BERTH_LIMIT_TICK 10
 
-/** Connections that have ended gracefully and linger, at most so many in a loop: beyond that, and
- * when accepting fails for want of descriptors, those that have lingered longest are closed. */
+/** Maximum number of connections of a loop that have ended gracefully and linger (see
+ * berth_socket_disconnect_from_host). Beyond it, and when accepting fails for want of descriptors,
+ * those that have lingered longest are closed. */
 #define BERTH_MOST_LINGERING 4096
 
-/** What accepting is limited by. */
+/** Limits on accepting. */
 typedef struct berth_accept_limits {
-    /** Most live connections of one address; one more is closed as it is accepted. Counted are
-     * those that are on sockets of the server, and those of them that have ended gracefully and
-     * linger, if they were accepted while this was not 0. The address
-     * is what berth_socket_peer_address says: the client's also behind a proxy or a balancer, whose
-     * connections are looked at when it has been told. 0: any. */
+    /** Maximum number of connections of one address; further ones are closed as they are accepted.
+     * Connections count that were accepted while this limit was set, until they have ended and no
+     * longer linger. The address is that of berth_socket_peer_address. Behind a proxy or a balancer
+     * it is the client's, and a connection is checked when its PROXY header has come. 0: no limit.
+     */
     uint32_t per_address;
-    /** Leading bits that make IPv4 addresses one address for that: 1 to 32; 0:
-     * BERTH_DEFAULT_IPV4_PREFIX. IPv4 addresses mapped into IPv6 count as IPv4. */
+    /** Prefix length by which IPv4 addresses count as one address: 1 to 32; 0 for
+     * BERTH_DEFAULT_IPV4_PREFIX. IPv4-mapped IPv6 addresses count as IPv4. */
     uint8_t ipv4_prefix;
-    /** The same for IPv6: 1 to 128; 0: BERTH_DEFAULT_IPV6_PREFIX. */
+    /** The same for IPv6: 1 to 128; 0 for BERTH_DEFAULT_IPV6_PREFIX. */
     uint8_t ipv6_prefix;
-    /** Connections accepted in a second, on average; more wait in the kernel. 0: any number. */
+    /** Maximum number of connections accepted in a second, on average; others wait in the kernel.
+     * 0: no limit. */
     uint32_t per_second;
-    /** How many may be accepted at once after a silence. 0: as many as in a second. */
+    /** Number of connections that may be accepted at once after a pause in traffic; 0 for as many
+     * as in one second. */
     uint32_t burst;
-    /** Out of descriptors: close those who wait in the kernel, by means of a descriptor that is
-     * kept for it, instead of leaving them there until there are descriptors again. */
+    /** What happens when no descriptor is left. false: connections wait in the kernel until there
+     * is one. true: they are closed, by means of a descriptor kept for that purpose. */
     bool shed;
 } berth_accept_limits;
 
-/** What a connection is limited by. The times are milliseconds, 0 for no limit; see
- * BERTH_LIMIT_TICK. They run while the connection stands, blocking waits for it included. */
+/** Limits of a connection. Times are milliseconds; 0 is no limit. They run while the connection is
+ * open, in blocking waits for it too. See BERTH_LIMIT_TICK for their accuracy. */
 typedef struct berth_connection_limits {
-    /** From the connection's beginning, or the setting, to its first byte of input. */
+    /** Time from the beginning of the connection, or from setting the limits, to the first byte of
+     * input. */
     uint32_t first_byte;
-    /** Since the last byte went either way, taken by the kernel or delivered to the socket. A
-     * socket that does not take its input (a full read buffer) does not count as idle. */
+    /** Time in which no byte is transferred: neither delivered to the socket nor accepted by the
+     * kernel. A connection is not idle while its socket does not receive because its read buffer is
+     * full. */
     uint32_t idle;
-    /** From the connection's beginning, or the setting, to its end. */
+    /** Time from the beginning of the connection, or from setting the limits, to its end. */
     uint32_t lifetime;
-    /** Bytes a second, both ways together, that have to go in each rate_window. For streams that
-     * are to keep going: a silence between two requests is too slow as well. 0: no limit. */
+    /** Bytes per second, in both directions together, that must be transferred on average in each
+     * rate_window. For streams that must not stall: a pause between two requests counts as too
+     * slow. A full read buffer restarts the window. 0: no limit. */
     uint32_t minimum_rate;
-    uint32_t rate_window; /**< milliseconds; 0: BERTH_DEFAULT_RATE_WINDOW */
-    /** Bytes of output that the kernel has not taken. A write that would go beyond first gives the
-     * kernel all that it takes; if too much is left the write fails, and the connection ends in the
-     * same turn. 0: no limit. With a lower high mark (berth_socket_set_write_marks) it is never
-     * reached. */
+    uint32_t rate_window; /**< milliseconds; 0 for BERTH_DEFAULT_RATE_WINDOW */
+    /** Maximum number of bytes of output that the kernel has not accepted. A write that would
+     * exceed it first passes to the kernel all that the kernel accepts. If too much is left, the
+     * write fails and the connection ends in the same turn. 0: no limit. Not reached if a lower
+     * high mark is set (berth_socket_set_write_marks). */
     size_t output;
 } berth_connection_limits;
 
-/** How connections that nobody takes are ended. */
+/** How berth_server_reject closes connections. */
 typedef enum berth_reject_mode {
-    BERTH_REJECT_CLOSE = 0, /**< as by close: in order, or by a reset if the peer has sent */
+    BERTH_REJECT_CLOSE = 0, /**< gracefully, or by a reset if the peer has sent bytes */
     BERTH_REJECT_RESET = 1  /**< by a reset */
 } berth_reject_mode;
-
 BERTH_END_DECLARATIONS
 
 #endif

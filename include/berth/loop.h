@@ -1,22 +1,29 @@
 /*
  * The event loop of one thread.
  *
- * A loop owns a backend (io_uring or epoll), the timers and the buffers of everything that belongs
- * to it. It belongs to the thread that made it, and so do its objects: of all functions, only
- * berth_loop_post, berth_loop_stop and berth_loop_wake may be called from other threads, and
- * berth_server_loop and berth_socket_loop to get the loop for them. Builds with assertions end a
- * program that calls another. Wherever a function takes a loop, NULL stands for this thread's own
- * loop, which is made on first use and freed when the thread ends.
+ * A loop owns a backend (io_uring or epoll) and the timers and buffers of its objects. It belongs
+ * to the thread that made it, and so do its objects. From other threads only these functions may be
+ * called: berth_loop_post, berth_loop_stop and berth_loop_wake, and berth_server_loop and
+ * berth_socket_loop to get the loop for them. Builds with assertions abort the program when another
+ * one is called. Where a function takes a loop, NULL means the calling thread's own loop, which is
+ * made on first use and freed when the thread ends.
  *
- * One turn: wait for something to happen, run what has completed, run due timers, run posted tasks,
- * send what was written, free what was freed. Handlers run in a turn or inside a blocking wait,
- * never elsewhere but where a function says so. Everything may be closed and freed inside any
- * handler, the calling object included.
+ * The phases of a turn:
  *
- * What is begun outside of a turn, an abort for example, reaches the kernel with the next turn or
- * blocking wait at the latest. A program that does something else for long first calls
- * berth_loop_turn(loop, 0), which leaves nothing behind that was begun; nor do berth_loop_run and
- * blocking waits when they return. Output can be handed over by berth_socket_flush.
+ * 1. wait for events,
+ * 2. handle completions,
+ * 3. run expired timers,
+ * 4. run posted tasks,
+ * 5. send what has been written,
+ * 6. release what has been freed.
+ *
+ * Handlers are called in a turn or inside a blocking wait, and nowhere else unless a function says
+ * so. Any object may be closed and freed inside any handler, including the object that called it.
+ *
+ * Operations that are started outside of a turn, for example an abort, reach the kernel in the next
+ * turn or blocking wait. A program that does other work for a long time calls berth_loop_turn(loop,
+ * 0) first: afterwards no started operation is left behind. The same holds when berth_loop_run or a
+ * blocking wait has returned. berth_socket_flush passes output to the kernel at once.
  */
 #ifndef BERTH_LOOP_H
 #define BERTH_LOOP_H
@@ -33,203 +40,212 @@ BERTH_BEGIN_DECLARATIONS
 /** An event loop. Opaque; belongs to one thread. */
 typedef struct berth_loop berth_loop;
 
-/** A task posted to a loop. */
+/** A task posted to a loop with berth_loop_post. */
 typedef void (*berth_task)(void *user);
 
-/** How a loop is to be made; a zeroed value is the default. Slots may be added at the end. */
+/** Options of a loop. A zeroed value has the defaults. Slots may be added at the end. */
 typedef struct berth_loop_options {
-    /** "io_uring" or "epoll" to have that or fail; NULL or "auto" for the environment variable
-     * BERTH_BACKEND if it is set and not empty, else io_uring where it works and epoll elsewhere.
-     * With io_uring a loop takes 16 KiB of the user's locked memory (RLIMIT_MEMLOCK); where that is
-     * used up it is waited for, up to 127 ms, since the kernel gives back late what freed loops
-     * had. */
+    /** "io_uring" or "epoll": that backend or failure. NULL or "auto": the backend that the
+     * environment variable BERTH_BACKEND names if it is set and not empty; otherwise io_uring if it
+     * works, else epoll.
+     *
+     * With io_uring a loop takes 16 KiB of the user's locked memory (RLIMIT_MEMLOCK). If none is
+     * left, making the loop waits for up to 127 ms, because the kernel returns the memory of freed
+     * loops late. */
     const char *backend;
 } berth_loop_options;
 
 /**
  * Makes a loop for the calling thread.
  *
- * @param options  NULL for the defaults
- * @return the loop, to be freed with berth_loop_free on the same thread; NULL on failure with errno
- *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no backend of that name), or
- *         what the kernel answered to the forced backend (berth_loop_backend_available tells more)
+ * @param options  const berth_loop_options *, copied; NULL for the defaults
+ * @return the loop, to be freed with berth_loop_free on the same thread. NULL on failure with errno
+ *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no such backend), or the
+ *         kernel's error for a backend that was requested by name (berth_loop_backend_available
+ *         says more).
  */
 #define berth_loop_new(options) berth_loop_new_sized((options), sizeof(berth_loop_options))
 
-/** What berth_loop_new calls; `size` is the size of the options the caller was compiled with. */
+/** The function behind berth_loop_new. `size` is the size of the options struct that the caller was
+ * compiled with. */
 BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size);
 
 /**
- * Frees a loop with every server, socket and timer that still belongs to it (their handlers are
- * called as by their own free functions). Tasks already posted are run first, and so are those that
- * come while the loop is being freed, until there are none: see berth_loop_post. Inside a turn of
- * the same loop the loop is stopped, and freed when its outermost run returns. NULL is ignored: a
- * thread's own loop is freed when the thread ends.
+ * Frees a loop with every server, socket and timer that still belongs to it. Their handlers are
+ * called as by the functions that free them. Posted tasks are run first; tasks that are posted
+ * meanwhile are run too, until there are none (see berth_loop_post). Inside a turn of the same loop
+ * the loop is stopped, and freed when its outermost run returns. NULL is ignored: a thread's own
+ * loop is freed when the thread ends.
  *
- * Connections that have ended gracefully while their peers may still be sending are given time to
- * end without a reset, which could destroy the last bytes sent: this call then lasts until the
- * peers have ended too, but at most berth_loop_linger_time.
+ * Connections that have ended gracefully may linger (see berth_socket_disconnect_from_host): if
+ * they were closed now, a reset could destroy the last bytes sent. This call therefore waits until
+ * their peers have ended too, but at most berth_loop_linger_time.
  */
 BERTH_API void berth_loop_free(berth_loop *loop);
 
 /** Default of berth_loop_linger_time, in milliseconds. */
 #define BERTH_DEFAULT_LINGER_TIME 50
 
-/**
- * How long berth_loop_free waits, in milliseconds, for peers of connections that have ended
- * gracefully; BERTH_DEFAULT_LINGER_TIME at first. 0 if this thread's own loop cannot be made.
- */
+/** Returns how long berth_loop_free waits for lingering connections, in milliseconds. Default:
+ * BERTH_DEFAULT_LINGER_TIME. 0 if the thread's own loop cannot be made. */
 BERTH_API uint32_t berth_loop_linger_time(berth_loop *loop);
 
 /**
- * Sets that time. It is for the end of a program, or of a thread: while the loop runs, connections
- * that have ended have up to a minute (see berth_socket_disconnect_from_host) and hold nobody up.
+ * Sets how long berth_loop_free waits for lingering connections. It matters at the end of a program
+ * or thread only: while the loop runs, connections linger for up to a minute and block nothing.
  *
- * @param loop          NULL for this thread's own loop
- * @param milliseconds  0 closes them at once: a peer that has not read all then may get a reset
- *                      instead of the last bytes
+ * @param loop          NULL for the calling thread's own loop
+ * @param milliseconds  0 closes them at once: a peer that has not received everything by then may
+ *                      get a reset instead of the last bytes
  */
 BERTH_API void berth_loop_set_linger_time(berth_loop *loop, uint32_t milliseconds);
 
-/**
- * This thread's own loop, made if there is none.
- *
- * @return NULL with errno set when it cannot be made
- */
+/** Returns the calling thread's own loop, and makes it if there is none. NULL with errno set if it
+ * cannot be made. */
 BERTH_API berth_loop *berth_loop_current(void);
 
 /**
- * Makes a loop that this process has inherited by fork its own, with all its servers, sockets and
- * timers: for a daemon, whose parent ends, and for processes that share a listener.
+ * Takes over a loop, with all its servers, sockets and timers, in a child of fork. For a daemon,
+ * whose parent exits, and for processes that share a listener.
  *
- * After fork, the child's copies of loops and of what belongs to them are still the parent's. There
- * they only close descriptors, by their free, close, abort and disconnect functions, of which the
- * peers notice nothing and by which no handler is called; questions are answered. Everything else
- * fails, with ECHILD or an error of the class OPERATION whose text names fork, and a handler that
- * forks and returns ends the run of the loop in the child (-1, ECHILD). NULL for a loop stands for
- * a new one in the child. None of this is needed before exec: every descriptor of the library is
- * close-on-exec.
+ * After fork the child has copies of loops and objects that belong to the parent. With these copies
+ * the child can only close descriptors: the functions that free, close, abort and disconnect do
+ * that, call no handler, and the peers notice nothing. Functions that only return a value work. All
+ * others fail with errno ECHILD, or with class OPERATION and a text that names fork. If a handler
+ * forks and returns, the run of the loop ends in the child (-1, ECHILD). NULL for a loop means a
+ * new loop in the child. This function is not needed before exec: every descriptor of the library
+ * is close-on-exec.
  *
- * A listener may be shared: each process that has made the loop its own accepts from it. A
- * connection must go on in one process only: what the child is not to have it frees before this
- * call, while that is only a copy (berth_server_drop_copies for those that wait in a server); and
- * what the child takes over the parent gives up with berth_socket_release, since its own end would
- * be the connection's. Input that was received and output that was written before the fork goes on
- * in the child, whether or not the kernel has taken it yet. Timers go on, also those that have
- * become due. Names that are being looked up may take some seconds longer. berth_loop_descriptor
- * has another descriptor.
+ * A listener may be shared: each process that has taken over the loop accepts connections. A
+ * connection must continue in one process only:
  *
- * To be called in the child, on the thread that has forked, which must be the loop's; in a handler
- * too. Tasks posted before the fork run in both processes. Fork in a signal handler is not provided
- * for, nor are _Fork and clone, which do not call the handlers of pthread_atfork.
+ * - Connections that the child must not serve are freed in the child before this call
+ *   (berth_server_drop_copies for those that are pending in a server).
+ * - Connections that the child serves are given up in the parent with berth_socket_release, since
+ *   ending them there would end them for both.
  *
- * @param loop  NULL for the loop that this thread had, unless it has got another one since
- * @return true if the loop is this process's own, also if it was before; false with errno set if
- *         not: ECHILD for a loop of a thread that this process does not have, else as
- *         berth_loop_new, and it may be tried again
+ * In the child received input and written output continue, whether or not the kernel has accepted
+ * the output. Timers continue, also those that have expired meanwhile. Names that are being
+ * resolved may take some seconds longer. berth_loop_descriptor returns another descriptor.
+ *
+ * Must be called in the child, on the thread that forked, which must be the loop's thread; inside a
+ * handler too. Tasks posted before the fork run in both processes. Forking in a signal handler,
+ * _Fork and clone are not supported: they do not run the handlers of pthread_atfork.
+ *
+ * @param loop  NULL for the loop that this thread had before the fork, unless it has a new one
+ * @return true if the loop belongs to this process, also if it did before. False with errno set
+ *         otherwise: ECHILD for a loop of a thread that does not exist in this process; else as
+ *         berth_loop_new, and the call may be repeated.
  */
 BERTH_API bool berth_loop_after_fork(berth_loop *loop);
 
 /**
- * Turns the loop until berth_loop_stop. A stop that was called while no run was on its way ends the
- * next one at once. May be nested inside a handler.
+ * Runs the loop until berth_loop_stop is called. If that was called while the loop was not running,
+ * the next run returns at once. Runs may be nested inside handlers.
  *
- * @param loop  NULL for this thread's own loop
+ * @param loop  NULL for the calling thread's own loop
  * @return the exit code given to berth_loop_stop; -1 with errno set if the loop cannot be made or
  *         its backend fails
  */
 BERTH_API int berth_loop_run(berth_loop *loop);
 
 /**
- * Makes one turn.
+ * Runs one turn of the loop.
  *
- * @param loop          NULL for this thread's own loop
- * @param milliseconds  how long to wait for something to happen: 0 not at all, negative without
+ * @param loop          NULL for the calling thread's own loop
+ * @param milliseconds  how long to wait for events: 0 does not wait, a negative value waits without
  *                      limit
  * @return whether anything ran: a completion, a timer or a task
  */
 BERTH_API bool berth_loop_turn(berth_loop *loop, int milliseconds);
 
 /**
- * Makes the innermost berth_loop_run return after the current turn; without one, the next.
+ * Makes the innermost berth_loop_run return after the present turn; if the loop is not running, the
+ * next one.
  *
- * Each stop ends one run: two that are called before the inner of two nested runs has returned end
- * both, the inner one with the first code. Stops beyond the runs there are change nothing: the
- * first has said how the run ends. (Eight stops are kept at most.)
+ * Each stop ends one run. If two stops are called before the inner of two nested runs has returned,
+ * they end both runs, the inner one with the first exit code. Further stops than there are runs are
+ * ignored. At most eight stops are stored.
  *
- * May be called from any thread and from a signal handler, as long as the loop exists: before
- * freeing it, see to it that no signal handler uses it any more.
+ * May be called on any thread and in a signal handler while the loop exists. Before the loop is
+ * freed, the program must make sure that no signal handler uses it any more.
  *
- * @param loop       NULL for this thread's own loop (not in a signal handler)
- * @param exit_code  what berth_loop_run returns
+ * @param loop       NULL for the calling thread's own loop (not in a signal handler)
+ * @param exit_code  the result of berth_loop_run
  */
 BERTH_API void berth_loop_stop(berth_loop *loop, int exit_code);
 
-/** Ends the loop's present or next wait without anything having happened. Any thread; signal
- * handlers too. */
+/** Ends the present wait of the loop for events, or else the next one. Any thread; also allowed in
+ * a signal handler. */
 BERTH_API void berth_loop_wake(berth_loop *loop);
 
 /**
- * Has a task run on the loop's thread, in the task phase of a turn. Tasks run in the order of
- * posting, each exactly once: at the latest when the loop is freed.
+ * Posts a task, to be run on the loop's thread in the task phase of a turn. Tasks run in the order
+ * in which they were posted, each exactly once, at the latest when the loop is freed.
  *
- * May be called from any thread, as long as the loop exists. It does while berth_loop_free has
- * tasks or handlers to run: so a task or a handler may post, also when it runs inside that call,
- * and other threads may until one of these has joined them, or been told by them that they are
- * done. A task that always posts another keeps berth_loop_free from returning.
+ * May be called on any thread while the loop exists. The loop exists while berth_loop_free runs
+ * tasks and handlers: these may post, and so may other threads until a task or handler has joined
+ * them or has learned that they have finished. A task that always posts another one prevents
+ * berth_loop_free from returning.
  *
- * @return false when out of memory; the task will not run
+ * @param user  passed to the task
+ * @return false when out of memory; the task is not run then
  */
 BERTH_API bool berth_loop_post(berth_loop *loop, berth_task task, void *user);
 
 /**
- * A descriptor that becomes readable when the loop wants a turn, for use inside another event loop:
- * when it is readable or berth_loop_timeout has passed, call berth_loop_turn(loop, 0). Do not read
- * from it. It is valid as long as the loop.
+ * Returns a descriptor that becomes readable when the loop needs a turn, for use inside another
+ * event loop. When it is readable, or when berth_loop_timeout has passed, call
+ * berth_loop_turn(loop, 0). Do not read from it. It is valid as long as the loop.
  *
- * @return -1 if this thread's own loop cannot be made, or with errno set if there is no descriptor
- *         for it: io_uring takes one at the first call
+ * @return -1 with errno set if the thread's own loop cannot be made, or if no descriptor is left;
+ *         io_uring needs one at the first call
  */
 BERTH_API int berth_loop_descriptor(berth_loop *loop);
 
 /**
- * Milliseconds until the loop wants its next turn even if the descriptor stays quiet; -1 for none.
+ * Returns the milliseconds until the loop needs its next turn if the descriptor does not become
+ * readable; -1 for no limit. Call it before every wait.
  *
- * Counted from the beginning of the present millisecond of the monotonic clock, as loops count that
- * read the clock in whole ones: a turn after that time finds the timer due. Ask before every wait.
+ * The time counts from the beginning of the present millisecond of the monotonic clock, as in event
+ * loops that read the clock in whole milliseconds. After that time the timer has expired.
  */
 BERTH_API int berth_loop_timeout(berth_loop *loop);
 
-/** Milliseconds of the monotonic clock that the loop's timers go by. */
+/** Returns the time of the loop's timers: milliseconds of the monotonic clock; 0 if the thread's
+ * own loop cannot be made. */
 BERTH_API uint64_t berth_loop_now(berth_loop *loop);
 
-/** Name of the backend in use: "io_uring" or "epoll". NULL if this thread's own loop cannot be
- * made. */
+/** Returns the name of the backend, "io_uring" or "epoll", a static string; NULL if the thread's
+ * own loop cannot be made. */
 BERTH_API const char *berth_loop_backend_name(berth_loop *loop);
 
 /**
- * Why that backend is in use, for a log: "io_uring passed its self-test", "forced by
- * BERTH_BACKEND", or the reason why io_uring was refused. Valid as long as the loop; never NULL,
- * except if this thread's own loop cannot be made.
+ * Returns why that backend is used, for a log: "io_uring passed its self-test", "forced by
+ * BERTH_BACKEND", or why io_uring was refused. Valid as long as the loop. NULL only if the thread's
+ * own loop cannot be made.
  */
 BERTH_API const char *berth_loop_backend_reason(berth_loop *loop);
 
-/** What the loop has done so far, see statistics.h; all zero if this thread's own loop cannot be
- * made. @param ret_counts  berth_loop_counts * */
+/**
+ * Gets the counts of the loop: see statistics.h. All zero if the thread's own loop cannot be made.
+ *
+ * @param ret_counts  berth_loop_counts *
+ */
 #define berth_loop_statistics(loop, ret_counts) \
     berth_loop_statistics_sized((loop), (ret_counts), sizeof(berth_loop_counts))
 
-/** What berth_loop_statistics calls; writes `size` bytes. */
+/** The function behind berth_loop_statistics. Writes `size` bytes. */
 BERTH_API void berth_loop_statistics_sized(berth_loop *loop, berth_loop_counts *ret_counts,
                                            size_t size);
 
 /**
- * Tries whether a backend can be used by this process now.
+ * Tests whether this process can use a backend now. Any thread.
  *
  * @param backend     "io_uring" or "epoll"
- * @param ret_reason  why it can or cannot, always terminated; may be NULL if `size` is 0
- * @param size        bytes at `ret_reason`; 160 is enough
- * @return whether it can. Any thread.
+ * @param ret_reason  receives why it can or cannot, always terminated; may be NULL if `size` is 0
+ * @param size        size of the buffer in bytes; 160 is enough
+ * @return whether it can
  */
 BERTH_API bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t size);
 

@@ -1,8 +1,8 @@
 /*
- * Where the library takes its memory from.
+ * The allocator of the library.
  *
- * By default malloc, realloc and free of the C library. A program that counts, pools or limits
- * memory sets its own functions once, before its first other call of the library.
+ * By default the library uses malloc, realloc and free of the C library. A program that counts,
+ * pools or limits memory sets its own functions once, before it calls anything else.
  */
 #ifndef BERTH_MEMORY_H
 #define BERTH_MEMORY_H
@@ -13,22 +13,21 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** Three functions with the contracts of malloc, realloc and free; all may be called on any thread.
- */
+/** Memory functions. Each behaves like malloc, realloc or free, and may be called on any thread. */
 typedef struct berth_allocator {
-    void *(*allocate)(size_t size); /**< NULL when out of memory */
-    void *(*reallocate)(void *memory,
-                        size_t size); /**< as realloc; NULL leaves `memory` as it was */
-    void (*release)(void *memory);    /**< NULL is ignored */
+    /** As malloc: NULL when out of memory. */
+    void *(*allocate)(size_t size);
+    /** As realloc: NULL when out of memory, `memory` is unchanged then. */
+    void *(*reallocate)(void *memory, size_t size);
+    /** As free: NULL is ignored. */
+    void (*release)(void *memory);
 } berth_allocator;
 
 /**
- * Makes the library use other memory functions.
+ * Sets the memory functions of the library. Must be called before any object of the library is
+ * made, and while no other thread calls the library.
  *
- * To be called before any object of the library exists, and while no other thread calls the
- * library.
- *
- * @param allocator  copied; NULL, or one in which a function is missing, sets the C library's again
+ * @param allocator  copied; NULL, or one with a NULL function, restores those of the C library
  */
 BERTH_API void berth_set_allocator(const berth_allocator *allocator);
 

@@ -3,8 +3,9 @@
  *
  * A socket comes from a server (berth_server_next_pending_connection), adopts a connected
  * descriptor (berth_socket_set_descriptor), or connects (berth_socket_connect_to_address). Reading
- * and writing go through buffers: the loop moves bytes in and out, functions here take and give
- * them without waiting. Or no loop is run at all and the wait functions do the moving.
+ * and writing go through buffers: the functions here take bytes from the input and append bytes to
+ * the output without waiting, and the loop receives and sends. Without a running loop the wait
+ * functions receive and send.
  *
  *      UNCONNECTED --connect--> HOST_LOOKUP --> CONNECTING --> CONNECTED --> CLOSING
  *        |   |  ^                    ^  |            |           ^   |          |
@@ -16,15 +17,17 @@
  *        |      +------ abort --------------------------------------+ output sent, abort, limit
  *        +------------- adoption of a descriptor ----------------+
  *
- * CLOSING lasts until all output is sent, or until the peer has taken none of it for as long as
- * berth_socket_close_timeout says. Ending one direction alone, by either side, is no state of its
- * own: see berth_socket_shutdown_send and berth_socket_set_half_close. Whatever way a connection
- * ends, `disconnected` is the last handler called for it, exactly once. After it the socket can be
- * used for another connection; input that was received can still be read.
+ * CLOSING lasts until all output is sent, or until the peer has accepted none of it for
+ * berth_socket_close_timeout. When only one direction has ended (half-close), the state does not
+ * change: see berth_socket_shutdown_send and berth_socket_set_half_close. However an established
+ * connection ends, `disconnected` is called exactly once, and last. Afterwards the socket can be
+ * used for another connection. Input that was received can still be read.
  *
- * A socket belongs to its server until it is freed or detached: freeing the server frees it. All
- * functions are for the thread of the socket's loop. Every function may be called in every state
- * and inside every handler, berth_socket_free included.
+ * A server owns the sockets of its connections until they are freed or detached: freeing the server
+ * frees them.
+ *
+ * Unless it says otherwise, a function must be called on the thread of the socket's loop. Each may
+ * be called in every state and inside every handler, berth_socket_free included.
  */
 #ifndef BERTH_SOCKET_H
 #define BERTH_SOCKET_H
@@ -48,32 +51,39 @@ BERTH_BEGIN_DECLARATIONS
 /** Default of berth_socket_close_timeout, in milliseconds. */
 #define BERTH_DEFAULT_CLOSE_TIMEOUT 60000
 
-/** Options of a connection's descriptor. */
+/** Socket options. Values outside of the range given here are refused. */
 typedef enum berth_socket_option {
-    /** TCP_NODELAY: 0 or 1; small writes are not held back */
+    /** TCP_NODELAY, 0 or 1: small writes are sent without delay. */
     BERTH_OPTION_LOW_DELAY = 0,
-    /** 0 or 1: silent peers are asked whether they are there */
+    /** SO_KEEPALIVE, 0 or 1: the kernel probes the peer of an idle connection, and ends the
+     * connection if it does not answer. */
     BERTH_OPTION_KEEP_ALIVE = 1,
-    BERTH_OPTION_KEEP_ALIVE_IDLE = 2,     /**< 1 to 32767 seconds of silence before the first */
-    BERTH_OPTION_KEEP_ALIVE_INTERVAL = 3, /**< 1 to 32767 seconds between questions */
-    BERTH_OPTION_KEEP_ALIVE_COUNT = 4,    /**< 1 to 127 unanswered ones end the connection */
-    /** 0 to 255: IPv4 type of service, IPv6 traffic class; its two lowest bits are the kernel's */
+    /** TCP_KEEPIDLE, 1 to 32767 seconds: idle time before the first probe. */
+    BERTH_OPTION_KEEP_ALIVE_IDLE = 2,
+    /** TCP_KEEPINTVL, 1 to 32767 seconds: time between probes. */
+    BERTH_OPTION_KEEP_ALIVE_INTERVAL = 3,
+    /** TCP_KEEPCNT, 1 to 127: number of unanswered probes that end the connection. */
+    BERTH_OPTION_KEEP_ALIVE_COUNT = 4,
+    /** 0 to 255: type of service of IPv4, traffic class of IPv6. The kernel controls the two lowest
+     * bits. */
     BERTH_OPTION_TYPE_OF_SERVICE = 5,
-    BERTH_OPTION_SEND_BUFFER_SIZE = 6,    /**< bytes of the kernel's; it doubles what is set */
-    BERTH_OPTION_RECEIVE_BUFFER_SIZE = 7, /**< bytes of the kernel's; it doubles what is set */
-    /** SO_LINGER: 0 makes every end a reset, -1 switches it off. Seconds (up to 32767) are kept for
-     * whoever gets the descriptor; the library never waits in the kernel for them, since that would
-     * stop all of the loop. */
+    /** SO_SNDBUF, bytes: size of the kernel's send buffer. The kernel doubles the value. */
+    BERTH_OPTION_SEND_BUFFER_SIZE = 6,
+    /** SO_RCVBUF, bytes: size of the kernel's receive buffer. The kernel doubles the value. */
+    BERTH_OPTION_RECEIVE_BUFFER_SIZE = 7,
+    /** SO_LINGER, -1 to 32767: 0 makes every end a reset; -1 switches the option off. Seconds are
+     * kept for code that gets the descriptor. The library never waits in the kernel for them, since
+     * that would block the loop. */
     BERTH_OPTION_LINGER = 8,
-    /** milliseconds that sent bytes, or questions of keep-alive, may stay unanswered until the
-     * kernel ends the connection; 0 for the system's own limits */
+    /** TCP_USER_TIMEOUT, milliseconds: how long sent bytes or keep-alive probes may remain
+     * unacknowledged before the kernel ends the connection; 0 for the system's own limits. */
     BERTH_OPTION_USER_TIMEOUT = 9
 } berth_socket_option;
 
 /** A TCP socket. Opaque. */
 typedef struct berth_socket berth_socket;
 
-/** State of a socket; see the diagram above. The numbers are Qt's. */
+/** State of a socket: see the diagram above. The numbers are those of Qt; LISTENING is not used. */
 typedef enum berth_state {
     BERTH_STATE_UNCONNECTED = 0,
     BERTH_STATE_HOST_LOOKUP = 1,
@@ -85,40 +95,40 @@ typedef enum berth_state {
 } berth_state;
 
 /**
- * What a socket calls. Every slot may be NULL. The struct must live as long as the socket uses it:
- * make it static const. Slots may be added at the end.
+ * Handlers of a socket, called on the thread of its loop. Every slot may be NULL. The struct is not
+ * copied and must live as long as the socket uses it: make it static const. Slots may be added at
+ * the end.
  */
 typedef struct berth_socket_handlers {
-    /** New bytes can be read. Called once per arrival; bytes left unread are kept, and not
-     * announced again. Not called recursively. */
+    /** New bytes can be read. Bytes that the handler does not read are kept, and are not announced
+     * again. Not called recursively. */
     void (*ready_read)(berth_socket *socket, void *user);
 
-    /** The kernel has taken bytes of the output: `bytes` > 0; their sum is what was written. Not
-     * called recursively. */
+    /** The kernel has accepted `bytes` bytes of the output, at least 1. Not called recursively. */
     void (*bytes_written)(berth_socket *socket, size_t bytes, void *user);
 
-    /** A connection begun by this side is established. */
+    /** A connection that this side began is established. */
     void (*connected)(berth_socket *socket, void *user);
 
-    /** The connection has ended; nothing else will be called for it. The usual place for
+    /** The connection has ended. No other handler is called for it. The usual place for
      * berth_socket_free. */
     void (*disconnected)(berth_socket *socket, void *user);
 
-    /** Something failed: berth_socket_error_string has the text. When the peer ends the connection
-     * the class is REMOTE_HOST_CLOSED, and that is the ordinary end. */
+    /** An error occurred; berth_socket_error_string returns the text. When the peer ends the
+     * connection the class is REMOTE_HOST_CLOSED: that is how a connection normally ends. */
     void (*error_occurred)(berth_socket *socket, berth_error error, void *user);
 
     /** The state has changed to `state`. */
     void (*state_changed)(berth_socket *socket, berth_state state, void *user);
 
-    /** No further input will come: the connection has ended, or the peer has ended its direction
-     * (see berth_socket_set_half_close). */
+    /** No more input will come: the connection has ended, or the peer has ended its direction (see
+     * berth_socket_set_half_close). */
     void (*read_channel_finished)(berth_socket *socket, void *user);
 
-    /** The addresses of a name were found, or an address was given: connecting begins. */
+    /** The name was resolved, or an address was given: connecting begins. */
     void (*host_found)(berth_socket *socket, void *user);
 
-    /** The output has fallen to the low mark after a write was cut at the high mark: see
+    /** After a write that the high mark cut short, the output has fallen to the low mark: see
      * berth_socket_set_write_marks. */
     void (*drained)(berth_socket *socket, void *user);
 } berth_socket_handlers;
@@ -126,472 +136,518 @@ typedef struct berth_socket_handlers {
 /**
  * Makes an unconnected socket.
  *
- * @param loop      the loop it belongs to; NULL for this thread's own
- * @param handlers  const berth_socket_handlers *, or NULL for none
+ * @param loop      the loop that it belongs to; NULL for the calling thread's own
+ * @param handlers  const berth_socket_handlers *, not copied; NULL for none
  * @param user      passed to the handlers
- * @return the socket, to be freed with berth_socket_free (freeing the loop frees it too); NULL when
- *         out of memory or when this thread's own loop cannot be made, with errno set
+ * @return the socket. Free it with berth_socket_free; freeing the loop frees it too. NULL with
+ *         errno set when out of memory or when the thread's own loop cannot be made.
  */
 #define berth_socket_new(loop, handlers, user) \
     berth_socket_new_sized((loop), (handlers), sizeof(berth_socket_handlers), (user))
 
-/** What berth_socket_new calls; `size` is the size of the handlers struct the caller was compiled
- * with. */
+/** The function behind berth_socket_new. `size` is the size of the handlers struct that the caller
+ * was compiled with. */
 BERTH_API berth_socket *berth_socket_new_sized(berth_loop *loop,
                                                const berth_socket_handlers *handlers, size_t size,
                                                void *user);
 
 /**
- * Ends the connection as berth_socket_abort does, handlers included, and frees the socket. No
- * handler is called for it after this function has returned. Legal inside any handler; NULL is
- * ignored. A socket that is still pending is taken out of its server's queue.
+ * Ends the connection as berth_socket_abort does, which calls handlers, and frees the socket. No
+ * handler is called for it after this function has returned. A pending socket is removed from its
+ * server's queue. Allowed inside any handler. NULL is ignored.
  */
 BERTH_API void berth_socket_free(berth_socket *socket);
 
 /**
- * berth_socket_free as a handler, for a socket that is not needed after its connection:
+ * berth_socket_free as a handler, for sockets that are not needed after their connection has ended:
  * `.disconnected = berth_socket_free_in_handler`.
  *
- * @param user  not used
+ * @param user  ignored
  */
 BERTH_API void berth_socket_free_in_handler(berth_socket *socket, void *user);
 
 /**
- * Sets the handlers, at any time. What happened before is not announced again: look at
- * berth_socket_bytes_available and berth_socket_state.
+ * Sets the handlers. May be called at any time. Events that happened before are not announced
+ * again: check berth_socket_bytes_available and berth_socket_state.
  *
- * @param handlers  const berth_socket_handlers *, or NULL for none
+ * @param handlers  const berth_socket_handlers *, not copied; NULL for none
+ * @param user      passed to the handlers
  */
 #define berth_socket_set_handlers(socket, handlers, user) \
     berth_socket_set_handlers_sized((socket), (handlers), sizeof(berth_socket_handlers), (user))
 
-/** What berth_socket_set_handlers calls. */
+/** The function behind berth_socket_set_handlers. `size` is the size of the handlers struct that
+ * the caller was compiled with. */
 BERTH_API void berth_socket_set_handlers_sized(berth_socket *socket,
                                                const berth_socket_handlers *handlers, size_t size,
                                                void *user);
 
-/** The user pointer given with the handlers. */
+/** Returns the user pointer that was given with the handlers. */
 BERTH_API void *berth_socket_user(const berth_socket *socket);
 
-/** The loop it belongs to. Any thread, as long as the object exists. */
+/** Returns the loop that the socket belongs to. May be called on any thread while the socket
+ * exists.
+ */
 BERTH_API berth_loop *berth_socket_loop(const berth_socket *socket);
 
-/** Takes the socket out of its server's ownership: freeing the server no longer frees it. It stays
- * with its loop. */
+/** Removes the socket from its server's ownership: freeing the server no longer frees it. The loop
+ * owns it then. */
 BERTH_API void berth_socket_detach(berth_socket *socket);
 
 /**
- * Adopts a connected stream descriptor, which the socket then owns. A former connection is dropped
- * with its buffers and without handlers. On success the state is CONNECTED (state_changed is called
- * inside if that is a change); `connected` is not called.
+ * Adopts a connected stream descriptor. On success the socket owns it and the state is CONNECTED.
+ * state_changed is called inside the call if the state changes; `connected` is not called. A former
+ * connection of the socket is dropped with its buffers, without handlers.
  *
- * @return false if it is not an open, connected stream socket of IPv4 or IPv6: class
- *         UNSUPPORTED_OPERATION; the descriptor then stays the caller's, and the socket as it was.
- *         OPERATION if a socket or server of the same loop has that number, this one included.
- *         SOCKET_RESOURCE when out of memory. Also false if state_changed frees the socket inside:
- *         the descriptor was taken then, and is closed with it.
+ * @return false on failure, with class and text set; the caller still owns the descriptor and the
+ *         socket is unchanged. UNSUPPORTED_OPERATION: not an open, connected stream socket of IPv4
+ *         or IPv6. OPERATION: a socket or server of the same loop, possibly this one, uses the
+ *         descriptor. SOCKET_RESOURCE: out of memory.
+ *         Also false if state_changed frees the socket; then the descriptor was adopted and is
+ *         closed with the socket.
  */
 BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor);
 
 /**
- * The descriptor of the connection, for options and the like; it stays the socket's. Whether it is
- * blocking is unspecified.
- *
- * @return -1 without a connection
+ * Returns the descriptor of the connection, for example to set options; -1 without a connection.
+ * The socket still owns it. Whether it is blocking is unspecified.
  */
 BERTH_API int berth_socket_descriptor(const berth_socket *socket);
 
 /**
- * Gives the connection away: its descriptor is not closed and becomes the caller's, to be used by
- * other code or passed to another process. The peer notices nothing. For the socket the connection
- * has ended: state_changed (UNCONNECTED), read_channel_finished and `disconnected` are called
- * inside, and bytes_written is not called any more.
+ * Gives up the connection and returns its descriptor, which the caller then owns, for use by other
+ * code or another process. The descriptor is not closed and the peer notices nothing. For the
+ * socket the connection has ended: state_changed (UNCONNECTED), read_channel_finished and
+ * `disconnected` are called inside the call. bytes_written is not called any more.
  *
- * No byte is lost. Input that was received already, by the library or for it, stays in the socket
- * and can still be read; what comes later stays in the kernel. Output that waits is handed over
- * first, and the end of berth_socket_shutdown_send behind it; if the kernel does not take all of
- * it, the call fails: wait for bytes_written and try again.
+ * No byte is lost. Input that the library has received remains in the socket and can still be read;
+ * input that comes later remains in the kernel. Waiting output is passed to the kernel first,
+ * followed by the end of berth_socket_shutdown_send. If the kernel does not accept all of it, the
+ * call fails: wait for bytes_written and try again.
  *
- * @return the descriptor, blocking and close-on-exec; -1 if not CONNECTED, if output is left, or if
- *         the connection has broken: class OPERATION, and the connection goes on. A socket in its
- *         server's queue has to be taken first.
+ * @return the descriptor, blocking and close-on-exec. -1 with class OPERATION and text if the state
+ *         is not CONNECTED, if output is left, if the connection is broken, or if the socket is
+ *         pending (take it first); the connection continues.
  */
 BERTH_API int berth_socket_release(berth_socket *socket);
 
 /**
- * Begins to connect. States: UNCONNECTED or BOUND; in another state the call fails with class
- * OPERATION and the connection at hand goes on. Inside the call the state becomes CONNECTING; what
- * follows is `connected`, or `state_changed` to UNCONNECTED and `error_occurred`:
- * CONNECTION_REFUSED (also where the connection met itself, for want of anybody else on a port of
- * this host), NETWORK, SOCKET_TIMEOUT, SOCKET_ACCESS, ADDRESS_NOT_AVAILABLE. Never
- * connected inside the call. Class and text are set already in `state_changed`; if that begins the
- * next attempt, `error_occurred` is not called for the one that failed.
+ * Starts to connect. Allowed when UNCONNECTED or BOUND. In other states the call fails with class
+ * OPERATION, and the present connection continues.
  *
- * A call made inside error_occurred or state_changed of a connect that has failed does not fail for
- * its address: it returns true, and what is wrong comes from the loop. So a handler may try again
- * as often as it likes without recursion.
+ * The state becomes CONNECTING inside the call. Later either `connected` is called; or, on failure,
+ * state_changed (UNCONNECTED) and error_occurred with class CONNECTION_REFUSED, NETWORK,
+ * SOCKET_TIMEOUT, SOCKET_ACCESS or ADDRESS_NOT_AVAILABLE. A connection never becomes established
+ * inside the call. CONNECTION_REFUSED is also reported when a socket would have connected to
+ * itself, which can happen on a port of this host where nobody listens. Class and text are already
+ * set in state_changed. If that handler starts the next attempt, error_occurred is not called for
+ * the failed one.
  *
- * @param address  IPv4 or IPv6; a wildcard stands for this host, ANY by either family
- * @return false if it could not begin: the state is UNCONNECTED (in the wrong state: as before),
- *         class and text are set, and error_occurred was called, but not inside itself
+ * Inside error_occurred or state_changed of a failed attempt, this function does not fail because
+ * of the address: it returns true and the loop reports the failure. So a handler may retry without
+ * recursion.
+ *
+ * @param address  IPv4 or IPv6; a wildcard means this host, BERTH_ADDRESS_ANY by either family
+ * @param port     in host order, as all ports
+ * @return false if connecting could not be started: class and text are set, and error_occurred was
+ *         called, unless the call came from error_occurred itself. The state is UNCONNECTED; after
+ *         a call in a wrong state it is unchanged.
  */
 BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_address address,
                                                uint16_t port);
 
 /**
- * Begins to connect to a host by name. The name is looked up in the background; its addresses are
- * then tried as RFC 8305 has it: families in turn, the next one after 250 ms or as soon as one has
- * failed, and the first that answers is taken. A numeric address is taken as it is, as by
- * berth_socket_connect_to_address.
+ * Starts to connect to a host by name. The name is resolved in the background. Its addresses are
+ * tried as RFC 8305 ("Happy Eyeballs") recommends: the families alternate, the next address is
+ * tried after 250 ms or as soon as one has failed, and the first connection that is established is
+ * used. A numeric address is used as berth_socket_connect_to_address does.
  *
  * @param host  a name or an address; copied
- * @return false if it could not begin. A name that is not found is reported later: HOST_NOT_FOUND.
+ * @param port  in host order
+ * @return as berth_socket_connect_to_address. A name that cannot be resolved is reported later:
+ *         HOST_NOT_FOUND.
  */
 BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16_t port);
 
 /**
- * Binds a local name before connecting: the state becomes BOUND. States: only UNCONNECTED.
+ * Binds a local address and port before connecting. The state becomes BOUND. Allowed when
+ * UNCONNECTED.
  *
- * @param port  0 to have the system choose a free one. It is chosen when berth_socket_local_port is
- *              called, and stays the socket's then; else by the connect, which can share a port
- * with connections to other targets.
- * @return false with class and text set, and error_occurred called, but not inside that of another
- *         call that could not begin: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE, SOCKET_ACCESS,
- *         UNSUPPORTED_OPERATION, OPERATION (in another state)
+ * @param address  of this host, or a wildcard
+ * @param port     0 to have the system choose a free port. It is chosen when
+ *                 berth_socket_local_port is called, and kept then; otherwise when connecting, and
+ *                 then connections to different targets can share a port.
+ * @return false on failure, with class and text set: ADDRESS_IN_USE, ADDRESS_NOT_AVAILABLE,
+ *         SOCKET_ACCESS, UNSUPPORTED_OPERATION, OPERATION (wrong state). error_occurred was called,
+ *         unless the call came from error_occurred of another call that could not be started.
  */
 BERTH_API bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t port);
 
 /**
- * Sets the proxy for the next connect; the connection at hand is not touched. Which proxy is used
- * is told in berth/proxy.h. Through a proxy a name is not looked up but given to it; host_found is
- * then not called and the address of the peer is null. A socket that was bound cannot connect
- * through a proxy (UNSUPPORTED_OPERATION). The proxy's own failures are reported as
- * PROXY_CONNECTION_REFUSED, PROXY_NOT_FOUND, PROXY_CONNECTION_CLOSED, PROXY_AUTHENTICATION_REQUIRED
- * and PROXY_PROTOCOL, its silence as SOCKET_TIMEOUT (SOCKS5) or PROXY_CONNECTION_TIMEOUT (HTTP);
- * what it says of the target as the error that a direct connection would have had.
+ * Sets the proxy for the next connect. The present connection is not affected. proxy.h describes
+ * which proxy is used.
+ *
+ * Through a proxy a name is not resolved but passed to the proxy: host_found is not called, and the
+ * address of the peer is null. A bound socket cannot connect through a proxy
+ * (UNSUPPORTED_OPERATION). Failures of the proxy itself are reported as PROXY_CONNECTION_REFUSED,
+ * PROXY_NOT_FOUND, PROXY_CONNECTION_CLOSED, PROXY_AUTHENTICATION_REQUIRED or PROXY_PROTOCOL. If the
+ * proxy does not answer in time the class is SOCKET_TIMEOUT (SOCKS5) or PROXY_CONNECTION_TIMEOUT
+ * (HTTP). Failures of the target that the proxy reports have the class that a direct connection
+ * would have.
  *
  * @param proxy  copied; NULL sets the default proxy
- * @return false if a text is too long or the type is none (UNSUPPORTED_OPERATION), or when out of
- *         memory (SOCKET_RESOURCE); the proxy stays as it was
+ * @return false on failure, with class and text set; the proxy is unchanged. UNSUPPORTED_OPERATION:
+ *         a text is too long, or the type is not a berth_proxy_type. SOCKET_RESOURCE: out of
+ *         memory.
  */
 BERTH_API bool berth_socket_set_proxy(berth_socket *socket, const berth_proxy *proxy);
 
-/** The proxy as set, with strings that are valid until the next berth_socket_set_proxy; type
- * DEFAULT at first, and for the sockets of a server. */
+/** Returns the proxy as it was set. Its strings are valid until the next berth_socket_set_proxy.
+ * Default, also for the sockets of a server: type DEFAULT. */
 BERTH_API berth_proxy berth_socket_proxy(const berth_socket *socket);
 
 /**
- * Sets the PROXY header (HAProxy's protocol) that the next connections begin with, for a program
- * that passes connections on and wants to tell whose they are. It is sent before `connected`,
- * through a proxy too, and is not counted by bytes_written.
+ * Sets the PROXY header (HAProxy's PROXY protocol) that is sent at the beginning of the next
+ * connections. For a program that forwards connections and passes on the client's address. The
+ * header is sent before `connected` is called, through a proxy too. bytes_written does not count
+ * it.
  *
- * @param header  copied; NULL for none, as at first
- * @return false if the version is neither 1 nor 2 (UNSUPPORTED_OPERATION), or when out of memory
- *         (SOCKET_RESOURCE); it stays as it was
+ * @param header  copied; NULL for none, which is the default
+ * @return false on failure, with class and text set; the header is unchanged.
+ *         UNSUPPORTED_OPERATION: the version is neither 1 nor 2. SOCKET_RESOURCE: out of memory.
  */
 BERTH_API bool berth_socket_set_proxy_header(berth_socket *socket,
                                              const berth_proxy_header *header);
 
 /**
- * A value (TLV) of the PROXY header that this connection has come with; see
+ * Returns a value (TLV) of the PROXY header that this connection began with: see
  * berth_server_set_proxy_protocol.
  *
- * @param type      such as 0x01 for ALPN or 0x02 for the name of the host that was asked for; the
- *                  first of a type counts
- * @param ret_size  bytes of the value, 0 for none
- * @return the value, valid until the next connection of this socket begins; NULL for none
+ * @param type      for example 0x01 for ALPN, or 0x02 for the host name that the client requested.
+ *                  Of several values of a type the first is returned.
+ * @param ret_size  size of the value in bytes; 0 if there is none
+ * @return the value, valid until the next connection of this socket begins; NULL if there is none
  */
 BERTH_API const void *berth_socket_proxy_header_value(const berth_socket *socket, uint8_t type,
                                                       size_t *ret_size);
 
-/** Address of the far end of the descriptor itself: that of the proxy or balancer where
- * berth_socket_peer_address is that of the peer behind it, else the same. Looked up at each call.
- */
+/** Returns the address of the other end of the descriptor itself: the proxy or balancer, if
+ * berth_socket_peer_address is the peer behind it; otherwise the same as that. The null address
+ * without a connection. Each call queries the kernel. */
 BERTH_API berth_address berth_socket_transport_peer_address(const berth_socket *socket);
 
-/** Port of the far end of the descriptor itself. */
+/** Returns the port of the other end of the descriptor itself; 0 without a connection. */
 BERTH_API uint16_t berth_socket_transport_peer_port(const berth_socket *socket);
 
-/** How long a connect may take in all, in milliseconds; BERTH_DEFAULT_CONNECT_TIMEOUT at first. */
+/** Returns the time limit for connecting, in milliseconds: name resolution, all addresses and a
+ * proxy together. Default: BERTH_DEFAULT_CONNECT_TIMEOUT. */
 BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);
 
-/** Sets that time for the next connect. @param milliseconds  0 for no limit but the kernel's */
+/**
+ * Sets the time limit for the next connect.
+ *
+ * @param milliseconds  0 for no limit but the kernel's
+ */
 BERTH_API void berth_socket_set_connect_timeout(berth_socket *socket, uint32_t milliseconds);
 
-/** What was connected to, as it was given; it stays after the end. "" for none. Valid until the
- * next connect. */
+/** Returns the name or address that was passed to connect; it is kept after the connection has
+ * ended. "" if there is none. Valid until the next connect. */
 BERTH_API const char *berth_socket_peer_name(const berth_socket *socket);
 
 /**
- * Sets an option. While CONNECTED or CLOSING it is one of that connection alone. In the other
- * states it is kept for the socket: every descriptor that a bind or connect makes from then on has
- * it from its beginning, and those of an attempt at hand get it as well. What only the system can
- * find wrong with a kept one fails the bind or connect, with class UNSUPPORTED_OPERATION.
+ * Sets an option. When CONNECTED or CLOSING it applies to that connection only. In other states it
+ * is stored in the socket: it applies to every descriptor that a later bind or connect makes, from
+ * the beginning, and to those of an attempt in progress. If the system refuses a stored option, the
+ * bind or connect fails with class UNSUPPORTED_OPERATION.
  *
- * @return false if there is no such option or value, or if the system refuses
- * (UNSUPPORTED_OPERATION), or when out of memory (SOCKET_RESOURCE): class and text are set
+ * @param value  see berth_socket_option
+ * @return false on failure, with class and text set. UNSUPPORTED_OPERATION: unknown option, value
+ *         out of range, or refused by the system. SOCKET_RESOURCE: out of memory.
  */
 BERTH_API bool berth_socket_set_option(berth_socket *socket, berth_socket_option which, int value);
 
-/** Reads an option: the descriptor's, or without one what was kept. @param ret_value  set on
- * success only @return false as berth_socket_set_option, and if there is neither */
+/**
+ * Gets the value of an option: that of the descriptor or, without one, the stored value.
+ *
+ * @param ret_value  set on success only
+ * @return false on failure, with class and text set: as berth_socket_set_option, and if there is
+ *         neither a descriptor nor a stored value
+ */
 BERTH_API bool berth_socket_get_option(berth_socket *socket, berth_socket_option which,
                                        int *ret_value);
 
-/** State of the connection. */
+/** Returns the state. */
 BERTH_API berth_state berth_socket_state(const berth_socket *socket);
 
-/** Whether there is a connection: CONNECTED or CLOSING. */
+/** Returns whether the connection is open: CONNECTED or CLOSING. */
 BERTH_API bool berth_socket_is_valid(const berth_socket *socket);
 
-/** Class of the last error; NONE if there was none since the last connection began. */
+/** Returns the class of the last error; NONE if there was none since the last connection began. */
 BERTH_API berth_error berth_socket_error(const berth_socket *socket);
 
 /**
- * Text of the last error: what was tried, on what, and why it failed; "" for none.
- *
- * @return valid until the next call of this function for a socket of the same loop
+ * Returns the text of the last error: what was tried, on what, and why it failed; "" if there was
+ * none. Valid until the next call of this function for a socket of the same loop.
  */
 BERTH_API const char *berth_socket_error_string(const berth_socket *socket);
 
 /**
- * How the last connection of this socket has ended.
+ * Returns whether the peer has reset the last connection. If so, bytes that either side sent last
+ * may be lost. A relay passes a reset on with berth_socket_reset.
  *
- * @return true if the peer has reset it: what was sent last, by either side, may be lost. False if
- *         the peer has ended it gracefully, if this side has ended it, and after any other failure.
- *         The class is REMOTE_HOST_CLOSED in the first two cases. It is false until error_occurred
- *         announces the reset, also where a write or a flush has met it before, and then stays as
- *         it is until the next connection begins. A reset behind the peer's graceful end, while
- *         output was still to be sent, has no error_occurred of its own: that is known in
- *         disconnected. A relay passes a reset on with berth_socket_reset.
+ * @return false if the peer ended the connection gracefully, if this side ended it, and after other
+ *         errors. (A graceful end and a reset have the same class, REMOTE_HOST_CLOSED.) The result
+ *         becomes true when error_occurred announces the reset, even if a write or a flush has met
+ *         it before, and remains so until the next connection begins. If a reset follows the peer's
+ *         graceful end while output is still being sent, error_occurred is not called again; the
+ *         result is then true in `disconnected`.
  */
 BERTH_API bool berth_socket_was_reset(const berth_socket *socket);
 
-/** Address of the peer; null without a connection. It stays known inside `disconnected`, after a
- * reset too. Looked up on first use. */
+/** Returns the address of the peer; the null address without a connection. Also available inside
+ * `disconnected`, and after a reset. The kernel is queried at the first call only. */
 BERTH_API berth_address berth_socket_peer_address(const berth_socket *socket);
 
-/** Port of the peer; 0 without a connection. */
+/** Returns the port of the peer; 0 without a connection. */
 BERTH_API uint16_t berth_socket_peer_port(const berth_socket *socket);
 
-/** Address of this side; null without a connection. */
+/** Returns the local address; the null address without a connection, unless the socket is bound. */
 BERTH_API berth_address berth_socket_local_address(const berth_socket *socket);
 
-/** Port of this side; 0 without a connection. */
+/** Returns the local port; 0 without a connection, unless the socket is bound. */
 BERTH_API uint16_t berth_socket_local_port(const berth_socket *socket);
 
-/** Bytes that can be read now. */
+/** Returns the number of bytes that can be read now. */
 BERTH_API size_t berth_socket_bytes_available(const berth_socket *socket);
 
 /**
- * Takes up to `size` bytes of the input.
+ * Reads up to `size` bytes from the input.
  *
- * @return the number of bytes; 0 when there are none now; -1 when there are none and none will come
+ * @return the number of bytes; 0 if none are available now; -1 if none are available and no more
+ *         will come
  */
 BERTH_API ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size);
 
-/** As berth_socket_read, but the bytes stay in the input. */
+/** As berth_socket_read, but the bytes remain in the input. */
 BERTH_API ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size);
 
-/** As berth_socket_read, but the bytes are thrown away. */
+/** As berth_socket_read, but the bytes are discarded. */
 BERTH_API ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size);
 
 /**
- * The input without copying: its first bytes that lie in one piece, at least one if any is
- * available.
+ * Returns the input without copying it: its first contiguous bytes, at least one if any is
+ * available. Remove them with berth_socket_skip after use.
  *
- * Take them out with berth_socket_skip when done.
- *
- * @param ret_size  number of bytes, 0 for none; never NULL
- * @return the bytes; NULL for none. Valid until the input changes: until a call that
- *         takes from it or puts back (read, skip, unget, commit), and until the handler returns.
- *         Writing leaves it alone, so that it can be written straight on.
+ * @param ret_size  number of bytes; 0 for none. Must not be NULL.
+ * @return the bytes; NULL for none. Valid until the input changes, that is until the next read,
+ *         skip, unget or commit, and until the handler returns. berth_socket_write does not change
+ *         the input: the bytes may be passed to it directly.
  */
 BERTH_API const void *berth_socket_view(const berth_socket *socket, size_t *ret_size);
 
-/** Whether a whole line, newline included, can be read. */
+/** Returns whether a complete line with its newline can be read. */
 BERTH_API bool berth_socket_can_read_line(const berth_socket *socket);
 
 /**
- * Takes one line with its newline, or as much of it as fits, or what there is if none has come yet
- * (see berth_socket_can_read_line), and terminates it with a zero byte.
+ * Reads a line with its newline, and appends a zero byte. Reads less if the buffer is full, or if
+ * no newline has come yet (see berth_socket_can_read_line).
  *
- * @param size  bytes at `line`, the zero byte included; at least 2
- * @return the number of bytes without the zero byte; 0 when there are none now or `size` is less
- *         than 2; -1 when there are none and none will come
+ * @param size  size of the buffer in bytes, including the zero byte; at least 2
+ * @return the number of bytes without the zero byte; 0 if none are available now or `size` is less
+ *         than 2; -1 if none are available and no more will come
  */
 BERTH_API ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size);
 
 /**
- * Puts bytes back to the front of the input: they are the next to be read.
+ * Puts bytes back at the front of the input: they are read next.
  *
  * @return false when out of memory: class SOCKET_RESOURCE, nothing was put back
  */
 BERTH_API bool berth_socket_unget(berth_socket *socket, const void *data, size_t size);
 
-/** Begins to read on trial: what is read from here on can be given back whole. No effect in a
- * transaction. */
+/** Starts a transaction: bytes that are read from now on can be put back by a rollback. No effect
+ * inside a transaction. */
 BERTH_API void berth_socket_start_transaction(berth_socket *socket);
 
-/** Ends a transaction: what was read is gone. */
+/** Ends a transaction; the bytes that were read are gone. No effect without one. */
 BERTH_API void berth_socket_commit_transaction(berth_socket *socket);
 
-/** Ends a transaction: what was read is there again. */
+/** Ends a transaction; the bytes that were read are in the input again. No effect without one. */
 BERTH_API void berth_socket_rollback_transaction(berth_socket *socket);
 
-/** Whether a transaction is open. */
+/** Returns whether a transaction has been started. */
 BERTH_API bool berth_socket_in_transaction(const berth_socket *socket);
 
-/** Most bytes kept unread, 0 for no limit (the default). See berth_socket_set_read_buffer_size. */
+/** Returns the maximum number of unread bytes; 0 for no limit, which is the default. */
 BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
 
 /**
- * Limits the unread input: never are more than `bytes` of it there, while ready_read is called
- * too. What is more stays in the kernel, so that the peer has to wait, and its end is not noticed
- * either. Reading goes on when there is room again. Bytes already received are never dropped: a
- * lowered limit can leave more than the limit until they are read, and so can berth_socket_unget.
- * Small limits make small deliveries; with io_uring a limited socket costs a system call for each.
+ * Limits the unread input, inside ready_read too. At the limit the library stops receiving: further
+ * bytes remain in the kernel, the peer has to wait, and the end of the connection is not noticed.
+ * Receiving continues when there is room. Bytes that have been received are never dropped: after
+ * the limit was lowered, or after berth_socket_unget, more bytes than the limit can be unread.
+ * Small limits cause small deliveries. With io_uring a limited socket costs one system call for
+ * each delivery.
  *
- * @param bytes  0 for no limit; more than UINT32_MAX (4 GiB - 1) are taken as that
+ * @param bytes  0 for no limit; more than UINT32_MAX (4 GiB - 1) count as that
  */
 BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes);
 
 /**
- * Puts bytes on the output. They are copied, and sent when ready_read returns, if that is where
- * they are written, else at the end of the loop's turn or in a wait; all that is written until then
- * goes out together. What is long (16 KiB and more) and finds nothing before it may be given to the
- * kernel at once, without a copy. No handler is called inside, and the bytes count as waiting until
- * bytes_written has announced them. In CONNECTING they are sent once connected, in CLOSING before
- * the end.
+ * Appends bytes to the output. They are copied, and sent when ready_read returns if they are
+ * written there, otherwise at the end of the turn or in a blocking wait. Everything written until
+ * then is sent together. Long data (16 KiB or more) may be passed to the kernel inside the call,
+ * without a copy, if no output precedes it. No handler is called inside the call. The bytes count
+ * as output until bytes_written has announced them. When CONNECTING they are sent once the
+ * connection is established.
  *
- * @return how many were taken: `size`; or less, down to 0, if a high mark is set and reached; or
- *         less if memory ran out behind what the kernel took (class SOCKET_RESOURCE); -1 if nothing
- *         was taken: not connected or closed (class OPERATION), or out of memory
+ * @return the number of bytes accepted: `size`; or less, possibly 0, if a high mark is set and
+ *         reached; or less if memory ran out after the kernel had accepted some (class
+ *         SOCKET_RESOURCE). -1 if nothing was accepted: the state does not allow it or this side
+ * has ended its direction (class OPERATION), out of memory (class SOCKET_RESOURCE), or the limit of
+ * output (berth_connection_limits.output) would be exceeded (class SOCKET_RESOURCE).
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 
 /**
- * Bounds the output (berth_socket_bytes_to_write). With a high mark a write takes only as many
- * bytes as keep the output within it, and says how many; `drained` is called when the output has
- * fallen to the low mark. What the kernel has taken counts until bytes_written announces it, so
- * that one connection whose peer reads fast leaves the others their turns. No mark is set at first:
- * every write takes all.
+ * Limits the output (berth_socket_bytes_to_write). With a high mark a write accepts only as many
+ * bytes as keep the output within the mark, and returns their number. When the output has fallen to
+ * the low mark, `drained` is called. Bytes that the kernel has accepted count until bytes_written
+ * announces them, so that a connection whose peer reads fast does not keep others from their turn.
+ * By default no mark is set: a write accepts everything.
  *
  * @param low   bytes; less than `high`
- * @param high  bytes; 0 for no bound; more than UINT32_MAX (4 GiB - 1) are taken as that
+ * @param high  bytes; 0 for no limit; more than UINT32_MAX (4 GiB - 1) count as that
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 
-/** Bytes of the output that bytes_written has not announced yet. Some of them may have left: those
- * of a long write, or after berth_socket_flush. */
+/** Returns the number of bytes of output that bytes_written has not announced yet. The kernel may
+ * have accepted some of them already, after a long write or berth_socket_flush. */
 BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
 
 /**
- * Hands output to the kernel inside the call instead of at the end of the turn, as far as it takes
- * it without waiting; bytes_written is called later as usual, at the latest by
+ * Passes output to the kernel inside the call instead of at the end of the turn, as much as it
+ * accepts without waiting. bytes_written is called later as usual, at the latest by
  * berth_socket_disconnect_from_host.
  *
- * @return whether there was output to hand over
+ * @return whether there was output to pass
  */
 BERTH_API bool berth_socket_flush(berth_socket *socket);
 
 /**
- * Limits the connection, and those that the socket has later. At a limit error_occurred is called,
- * with class SOCKET_TIMEOUT (SOCKET_RESOURCE for the limit of output) and a text that says which
- * limit it was; then the connection ends: in order, or by a reset if output was left. Times that
- * have a beginning begin anew.
+ * Sets the limits of this connection and of later connections of the socket. When a limit is
+ * reached, error_occurred is called with class SOCKET_TIMEOUT (SOCKET_RESOURCE for the limit of
+ * output) and a text that names the limit. Then the connection ends: gracefully, or by a reset if
+ * output was left. Setting limits restarts all of their times.
  *
- * Sockets of a server begin with what berth_server_set_connection_limits has set.
+ * Sockets of a server start with the limits of berth_server_set_connection_limits.
  *
  * @param limits  const berth_connection_limits *, copied; NULL for none
- * @return false when out of memory: class SOCKET_RESOURCE, the limits stay as they were
+ * @return false when out of memory: class SOCKET_RESOURCE, the limits are unchanged
  */
 #define berth_socket_set_limits(socket, limits) \
     berth_socket_set_limits_sized((socket), (limits), sizeof(berth_connection_limits))
 
-/** What berth_socket_set_limits calls; `size` is the size of the limits the caller was compiled
- * with. */
+/** The function behind berth_socket_set_limits. `size` is the size of the struct that the caller
+ * was compiled with. */
 BERTH_API bool berth_socket_set_limits_sized(berth_socket *socket,
                                              const berth_connection_limits *limits, size_t size);
 
-/** The limits that hold; all zero at first. @param ret_limits  berth_connection_limits * */
+/**
+ * Gets the limits of the socket. Default: all zero, which is no limit.
+ *
+ * @param ret_limits  berth_connection_limits *
+ */
 #define berth_socket_limits(socket, ret_limits) \
     berth_socket_limits_sized((socket), (ret_limits), sizeof(berth_connection_limits))
 
-/** What berth_socket_limits calls; writes `size` bytes. */
+/** The function behind berth_socket_limits. Writes `size` bytes. */
 BERTH_API void berth_socket_limits_sized(const berth_socket *socket,
                                          berth_connection_limits *ret_limits, size_t size);
 
 /**
- * What happens when the peer ends its direction (half-close) while this side may still want to
- * write. By default (false) the connection is ended: error_occurred with REMOTE_HOST_CLOSED, then
- * output that was written by then is sent, then the end. With true only read_channel_finished is
- * called, and the connection stays until this side disconnects or ends its direction too.
+ * Sets what happens when the peer ends its direction (half-close) while this side may still write.
+ *
+ * @param allowed  false, the default: the connection ends. error_occurred is called with
+ *                 REMOTE_HOST_CLOSED, output that has been written by then is sent, then
+ *                 `disconnected` is called. true: only read_channel_finished is called, and the
+ *                 connection remains open until this side disconnects or ends its direction too.
  */
 BERTH_API void berth_socket_set_half_close(berth_socket *socket, bool allowed);
 
 /**
- * Ends this side's direction only (half-close): output is sent first, then the peer sees the end,
- * and this side goes on reading. Writing gives -1 from here on, class OPERATION.
+ * Ends this side's direction only (half-close): output is sent, then the peer sees the end. This
+ * side can still read. Writing returns -1 from now on, class OPERATION.
  *
- * The state stays CONNECTED and no handler is called. When the peer ends its direction too the
- * connection is over: with the handlers of its end, or, if half-close was allowed by
- * berth_socket_set_half_close, with those of berth_socket_disconnect_from_host, that is without an
- * error; inside this call if the peer was first and no output is left. A peer that neither reads
- * nor ends is not timed out; use a timer and berth_socket_abort.
+ * The state remains CONNECTED and no handler is called. The connection ends when the peer ends its
+ * direction too: with the handlers of the peer's end; or, if berth_socket_set_half_close has
+ * allowed half-close, with those of berth_socket_disconnect_from_host, that is without an error. If
+ * the peer was first and no output is left, it ends inside the call. A peer that neither reads nor
+ * ends its direction is not timed out: use berth_connection_limits, or a timer and
+ * berth_socket_abort.
  *
- * While HOST_LOOKUP or CONNECTING it is remembered until connected. In CLOSING it only refuses
- * further output. No effect if not connected, nor a second time.
+ * When HOST_LOOKUP or CONNECTING, it takes effect once connected. When CLOSING, it only refuses
+ * further output. No effect when not connected, or when called again.
  */
 BERTH_API void berth_socket_shutdown_send(berth_socket *socket);
 
 /**
- * Ends the connection gracefully: output is sent first. Without output, or when the kernel has
- * taken all of it (see berth_socket_flush), it ends inside the call (state_changed twice, with
- * bytes_written between if that was owed, read_channel_finished, disconnected); else the state is
- * CLOSING and the rest comes from the loop, within berth_socket_close_timeout. While CONNECTING it
- * is remembered until connected. Otherwise no effect if not connected.
+ * Ends the connection gracefully: output is sent first.
  *
- * The last bytes arrive. The peer is shown the end at once, before `disconnected` is called and
- * whoever else holds a copy of the descriptor; one that has ended its own direction and of whose
- * connection nobody has a copy, when the handlers have returned: inside the call too, but in a
- * handler of the loop it may be when the loop waits next. Behind the program's back the loop then
- * keeps the descriptor, if the peer has spoken and may speak on, or has no room yet for all output,
- * and throws away what comes: since a word of the peer that finds the connection closed is answered
- * with a reset, which destroys what has not left. That ends with the peer's own end; or after 2
- * seconds in which it has acknowledged nothing, a minute in all, or 1 MiB thrown away. A peer that
- * is slower than that and speaks after it loses what it has not got by then; and so does one that
- * speaks for the first time after the end, if the network has lost a segment and none was sent
- * again. A program has to let the loop run, or free it: see berth_loop_linger_time.
+ * Without output, or if the kernel has accepted all of it (see berth_socket_flush), the connection
+ * ends inside the call: state_changed is called twice, with bytes_written in between if that was
+ * due, then read_channel_finished and `disconnected`. Otherwise the state is CLOSING, and the loop
+ * does the rest within berth_socket_close_timeout. When HOST_LOOKUP or CONNECTING, it takes effect
+ * once connected. When BOUND, the address is given up and the state becomes UNCONNECTED. No effect
+ * when UNCONNECTED or CLOSING.
+ *
+ * The peer sees the end before `disconnected` is called, even if another process holds a copy of
+ * the descriptor. Exception: if the peer has ended its direction first and nobody holds a copy, it
+ * sees the end when the handlers have returned; from within a handler of the loop that may be when
+ * the loop next waits.
+ *
+ * The last bytes arrive even if the peer is still sending. Data that reaches a closed connection is
+ * answered with a reset, and a reset destroys output that has not been delivered. Therefore the
+ * loop keeps the descriptor after the end (it lingers) and discards what comes, if the peer has
+ * sent before and may send more, or does not have room for all output yet. Lingering ends
+ *
+ * - when the peer ends its direction,
+ * - after 2 seconds in which the peer has acknowledged nothing, and after one minute in any case,
+ * - or after 1 MiB of discarded input.
+ *
+ * A peer that sends after that loses what it has not received by then. So does a peer that sends
+ * for the first time after the end, if a lost segment is not retransmitted in time. The program
+ * must keep running the loop, or free it: see berth_loop_linger_time.
  */
 BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
 
-/** How long a CLOSING connection may stand still, in milliseconds; BERTH_DEFAULT_CLOSE_TIMEOUT at
- * first. */
+/** Returns how long a CLOSING connection may make no progress, in milliseconds; 0 for no limit.
+ * Default: BERTH_DEFAULT_CLOSE_TIMEOUT. */
 BERTH_API uint32_t berth_socket_close_timeout(const berth_socket *socket);
 
 /**
- * Bounds CLOSING against a peer that does not read. When the kernel has taken no output for that
- * long: error_occurred with SOCKET_TIMEOUT and "cannot send the rest of the output to ...", then
- * UNCONNECTED, read_channel_finished and disconnected; the output is lost. Each byte that goes
- * begins the time anew, so a slow peer gets all of it. The time is kept in turns of the loop and in
- * waits of this socket. Should there be no memory to keep it, the connection ends at once, with
- * class SOCKET_RESOURCE.
+ * Limits CLOSING for peers that do not read. When the kernel has accepted no output for that long,
+ * error_occurred is called with SOCKET_TIMEOUT and "cannot send the rest of the output to ...",
+ * then state_changed (UNCONNECTED), read_channel_finished and `disconnected`; the output is lost.
+ * Each byte that is accepted restarts the time, so a slow peer receives everything. The time is
+ * checked in turns of the loop and in blocking waits for this socket. If there is no memory for the
+ * timer, the connection ends at once with class SOCKET_RESOURCE.
  *
- * In CLOSING the new time begins at once. It stays for the next connection.
+ * When CLOSING the new time starts at once. It is kept for later connections.
  *
  * @param milliseconds  0 for no limit
  */
 BERTH_API void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds);
 
-/** As berth_socket_disconnect_from_host; and input is dropped at once, and nothing more can be
- * written. */
+/** As berth_socket_disconnect_from_host, but also drops the input at once. Nothing can be written
+ * afterwards. */
 BERTH_API void berth_socket_close(berth_socket *socket);
 
 /**
- * Ends the connection now, inside the call: output and input are dropped. The peer sees an end, or
- * a reset if it has sent bytes that were not yet received into the input; whoever else holds a copy
- * of the descriptor. While CONNECTING, `disconnected` is not called. No effect if not connected.
+ * Ends the connection inside the call and drops output and input. The peer sees the end, even if
+ * another process holds a copy of the descriptor; or a reset if it has sent bytes that were not
+ * received into the input. When HOST_LOOKUP or CONNECTING the attempt ends and `disconnected` is
+ * not called; when BOUND, the address is given up. No effect when UNCONNECTED.
  */
 BERTH_API void berth_socket_abort(berth_socket *socket);
 
@@ -601,31 +657,45 @@ BERTH_API void berth_socket_reset(berth_socket *socket);
 /**
  * @name Waits
  *
- * Waiting without a loop being run. Handlers of this socket are called inside; those of other
- * objects wait. When bytes have come in a wait and the peer's end behind them, the end is announced
- * by the next wait, or turn of the loop, so that they can be answered before; only
- * berth_socket_wait_for_disconnected takes it at once. `milliseconds`: 0 polls, negative waits
- * without limit. A wait that times out sets class SOCKET_TIMEOUT, calls error_occurred and leaves
- * the connection as it is. All return false at once when UNCONNECTED, and when the socket is freed
- * by a handler inside.
+ * Blocking waits, for programs that do not run the loop. Handlers of this socket are called inside
+ * the call; events of other objects are kept for later. If bytes and the peer's end come in one
+ * wait, the end is announced by the next wait or turn of the loop, so that the bytes can be
+ * answered first; only berth_socket_wait_for_disconnected announces it at once.
+ *
+ * `milliseconds`: 0 polls; a negative value waits without limit. On time-out class SOCKET_TIMEOUT
+ * is set, error_occurred is called, and the connection continues. All of these functions return
+ * false at once when UNCONNECTED, and when a handler frees the socket.
  *
  * @{
  */
 
-/** Waits until connected. @return true if CONNECTED (at once if it is). A time-out ends the
- * attempt. */
+/**
+ * Waits until the connection is established. A time-out ends the attempt.
+ *
+ * @return whether it was established; true at once when CONNECTED
+ */
 BERTH_API bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds);
 
-/** Waits for new bytes; unread old ones do not count. Output is sent meanwhile. @return whether
- * bytes have come. */
+/**
+ * Waits for new input; bytes that are unread already do not count. Output is sent meanwhile.
+ *
+ * @return whether bytes have come; false at once if the input is full (see
+ *         berth_socket_set_read_buffer_size) or the peer has ended its direction
+ */
 BERTH_API bool berth_socket_wait_for_ready_read(berth_socket *socket, int milliseconds);
 
-/** Waits until the kernel has taken some output; input is received meanwhile. @return false at once
- * if there is no output. */
+/**
+ * Waits until the kernel has accepted some of the output. Input is received meanwhile.
+ *
+ * @return whether it has; false at once if there is no output
+ */
 BERTH_API bool berth_socket_wait_for_bytes_written(berth_socket *socket, int milliseconds);
 
-/** Waits for the end of the connection; output is sent and input received meanwhile. @return
- * whether it has ended. */
+/**
+ * Waits until the connection has ended. Output is sent and input is received meanwhile.
+ *
+ * @return whether it has ended
+ */
 BERTH_API bool berth_socket_wait_for_disconnected(berth_socket *socket, int milliseconds);
 
 /** @} */

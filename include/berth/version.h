@@ -1,16 +1,17 @@
 /*
- * The version that a program was compiled against, and the one that it runs with.
+ * The version of these headers, and that of the library at run time. docs/versions.md says what the
+ * numbers promise.
  */
 #ifndef BERTH_VERSION_H
 #define BERTH_VERSION_H
 
 #include <berth/export.h>
 
-/** Changes when programs have to be changed. */
+/** Changes when programs have to be changed or recompiled. */
 #define BERTH_VERSION_MAJOR 0
-/** Changes when something is added. */
+/** Changes when functions, handlers, limits, options or statistics are added. */
 #define BERTH_VERSION_MINOR 1
-/** Changes when something is mended. */
+/** Changes when only defects are fixed. */
 #define BERTH_VERSION_PATCH 0
 /** The three numbers as text. */
 #define BERTH_VERSION_STRING "0.1.0"
@@ -18,7 +19,7 @@
 BERTH_BEGIN_DECLARATIONS
 
 /**
- * Version of the library that the program runs with.
+ * Returns the version of the library that the program runs with.
  *
  * @return a static string such as "0.1.0"; never NULL. Any thread.
  */
