@@ -1,5 +1,5 @@
 /*
- * Reading sayings, and choosing one; fortune_book.h says what each does.
+ * Reads sayings and picks one: see fortune_book.h.
  */
 #include "fortune_book.h"
 
@@ -26,7 +26,7 @@ static void book_add(book *sayings, const char *program, const char *file, const
         return;
     fortune *more = realloc(sayings->fortunes, (sayings->count + 1) * sizeof(*more));
     if (!more)
-        fail(program, "cannot keep the fortunes of %s: %s", file, strerror(errno));
+        fail(program, "cannot store the fortunes of %s: %s", file, strerror(errno));
     sayings->fortunes = more;
     fortune *added = &more[sayings->count];
     added->block = fortune_block_new(text, length, &added->size);
@@ -36,12 +36,12 @@ static void book_add(book *sayings, const char *program, const char *file, const
     sayings->count++;
 }
 
-/* Texts are separated by lines that hold a single '%'. */
+/* Sayings are separated by lines with a single '%'. */
 static void book_fill(book *sayings, const char *program, const char *file, const char *text,
                       size_t length)
 {
     const char *end = text + length;
-    const char *begin = text; /* of the saying */
+    const char *begin = text; /* of the present saying */
     for (const char *line = text; line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const char *next = newline ? newline + 1 : end;
@@ -54,7 +54,7 @@ static void book_fill(book *sayings, const char *program, const char *file, cons
     }
     book_add(sayings, program, file, begin, (size_t)(end - begin));
     if (sayings->count == 0)
-        fail(program, "there is no fortune in %s", file);
+        fail(program, "%s contains no fortune", file);
 }
 
 static void book_read(book *sayings, const char *program, const char *file)
@@ -95,12 +95,12 @@ void book_free(book *sayings)
     free(sayings->fortunes);
 }
 
-/* Evenly: numbers behind the last whole multiple of `count` would favour the first fortunes, and
- * are drawn again. */
+/* Numbers beyond the last whole multiple of `count` would favour the first sayings; they are drawn
+ * again. */
 size_t book_pick(const book *sayings)
 {
     const size_t count = sayings->count;
-    const unsigned long numbers = 1ul << 31; /* random() gives 0 to 2^31 - 1 */
+    const unsigned long numbers = 1ul << 31; /* random() returns 0 to 2^31 - 1 */
     unsigned long number;
     do {
         number = (unsigned long)random();

@@ -1,9 +1,9 @@
 /*
- * The sayings that the Fortune servers send, read from a file or built in, each as the block of
- * bytes that travels (fortune_wire.h).
+ * The sayings of the Fortune servers, read from a file or built in. Each is stored as the block of
+ * bytes that is sent (fortune_wire.h).
  *
- * What cannot be read, or holds no saying, ends the program as options.h says. Once it is filled a
- * book is only read, so that threads may share it.
+ * Sayings that cannot be read, or a file without any, end the program as options.h describes. A
+ * filled book is only read, so threads may share it.
  */
 #ifndef BERTH_EXAMPLES_FORTUNE_BOOK_H
 #define BERTH_EXAMPLES_FORTUNE_BOOK_H
@@ -22,13 +22,13 @@ typedef struct book {
     size_t count;
 } book;
 
-/* Fills an empty book: from a file of UTF-8 with texts that are separated by lines of a single '%',
- * or, if that is NULL, with the built-in sayings. */
+/* Fills an empty book: from a file in UTF-8 with sayings separated by lines with a single '%' or,
+ * if `file` is NULL, with the built-in sayings. */
 void book_open(book *sayings, const char *program, const char *file);
 
 void book_free(book *sayings);
 
-/* The index of a saying, each as likely as the others. For one thread at a time. */
+/* Returns the index of a random saying; all are equally likely. Not thread-safe. */
 size_t book_pick(const book *sayings);
 
 #endif

@@ -1,19 +1,19 @@
 /*
- * The Fortune client: asks a Fortune server for a saying and prints it. It can do so in two ways:
- * by handlers that an event loop calls, or, with --blocking, by waiting.
+ * The Fortune client: fetches sayings from a Fortune server and prints them. It works in two ways:
+ * with handlers that an event loop calls or, with --blocking, with blocking waits.
  *
- * The normal course, for each question: connect to the host by its name; collect the count of bytes
- * that the block begins with (fortune_wire.h), and then that many bytes, however they come in; end
- * the connection; print the text as UTF-8. A saying that is the last one over again is not printed:
- * the question is asked again, a few times at most, since a server may know only one.
+ * The course, for each request: connect to the host by name; receive the size at the beginning of
+ * the block (fortune_wire.h), and then that many bytes, in whatever pieces they arrive; end the
+ * connection; print the text as UTF-8. A saying that equals the one before is not printed. The
+ * request is repeated instead, a limited number of times, since a server may have only one saying.
  *
- * By handlers, one socket makes all the connections: `disconnected` begins the next. By waiting,
- * each question has a socket of its own. In either way the time-out is for a question as a whole,
- * so that a server that sends a byte now and then cannot hold the program.
+ * With handlers one socket makes all connections: `disconnected` begins the next one. With blocking
+ * waits each request has a socket of its own. In both cases the time limit is for the whole
+ * request, so that a server that sends a byte now and then cannot stall the program.
  *
- * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a host that
- * is not known, no connection, a server that ends the connection early or takes too long, a count
- * that cannot be one. Sayings printed before stay printed.
+ * Errors, each with one line on standard error and exit status 2: a wrong option, an unknown host,
+ * a connection that fails, a server that ends the connection early or takes too long, an invalid
+ * size. Sayings that were printed before remain printed.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -29,36 +29,36 @@
 #include "options.h"
 
 #define PROGRAM "fortune_client"
-#define AGAIN 10 /* questions at most for a saying that is not the last one */
+#define AGAIN 10 /* requests at most for a saying that differs from the last */
 
-/* What was asked for, and how far it has come: the handlers' user pointer. */
+/* Options and progress; the user pointer of the handlers. */
 typedef struct client {
     const char *host;
     uint16_t port;
     long count;
-    int timeout; /* milliseconds, for a question */
+    int timeout; /* milliseconds, for one request */
     bool blocking;
-    berth_proxy proxy; /* zeroed: none was asked for */
+    berth_proxy proxy; /* zeroed: the default proxy */
     char server[300];  /* host and port, for messages */
 
     long told;
-    int repeated; /* times that the answer was the last one */
-    char *last;   /* saying that was printed */
+    int repeated; /* times that the answer equalled the last one */
+    char *last;   /* saying that was printed last */
     size_t last_length;
 
-    berth_timer *timer; /* these two by handlers only */
-    bool whole;         /* the answer has come */
+    berth_timer *timer; /* this and the next with handlers only */
+    bool whole;         /* the answer has arrived */
 } client;
 
 /* ---- both ways ------------------------------------------------------------------------------- */
 
-/* Prints an answer, or drops it if it is the last one over again. */
+/* Prints an answer, or drops it if it equals the last one. */
 static void tell(client *self, const uint8_t *bytes, uint32_t count)
 {
     size_t length;
     char *text = fortune_text_new(bytes, count, &length);
     if (!text)
-        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
+        fail(PROGRAM, "cannot store a fortune of %u bytes: %s", count, strerror(errno));
     if (self->last && length == self->last_length && memcmp(text, self->last, length) == 0 &&
         ++self->repeated < AGAIN) {
         free(text);
@@ -78,15 +78,16 @@ static uint32_t count_from(const client *self, const uint8_t header[FORTUNE_HEAD
 {
     uint32_t count;
     if (!fortune_header_read(header, &count))
-        fail(PROGRAM, "%s announced %u bytes: that is no fortune", self->server, count);
+        fail(PROGRAM, "%s announced a fortune of %u bytes, which is not a valid size", self->server,
+             count);
     return count;
 }
 
 static uint8_t *space_for(uint32_t count)
 {
-    uint8_t *bytes = malloc(count + 1); /* an empty one has its place too */
+    uint8_t *bytes = malloc(count + 1); /* malloc(0) may return NULL */
     if (!bytes)
-        fail(PROGRAM, "cannot keep a fortune of %u bytes: %s", count, strerror(errno));
+        fail(PROGRAM, "cannot store a fortune of %u bytes: %s", count, strerror(errno));
     return bytes;
 }
 
@@ -95,7 +96,7 @@ static _Noreturn void give_up(const client *self, const berth_socket *socket)
     const char *text = berth_socket_error_string(socket);
     switch (berth_socket_error(socket)) {
     case BERTH_ERROR_HOST_NOT_FOUND:
-        fail(PROGRAM, "there is no host called '%s'; is the name right?", self->host);
+        fail(PROGRAM, "cannot find the host '%s'; is the name correct?", self->host);
     case BERTH_ERROR_CONNECTION_REFUSED:
         fail(PROGRAM, "%s; is a Fortune server running there?", text);
     default:
@@ -110,7 +111,7 @@ static _Noreturn void give_up_early(const client *self)
 
 static _Noreturn void give_up_late(const client *self)
 {
-    fail(PROGRAM, "%s sent no whole fortune within %d ms", self->server, self->timeout);
+    fail(PROGRAM, "%s did not send a complete fortune within %d ms", self->server, self->timeout);
 }
 
 static void set_proxy(const client *self, berth_socket *socket)
@@ -119,13 +120,14 @@ static void set_proxy(const client *self, berth_socket *socket)
         fail(PROGRAM, "%s", berth_socket_error_string(socket));
 }
 
-/* ---- by handlers ----------------------------------------------------------------------------- */
+/* ---- with handlers --------------------------------------------------------------------------- */
 
 static void ask(client *self, berth_socket *socket)
 {
     self->whole = false;
     berth_timer_start(self->timer, (uint64_t)self->timeout, 0);
-    berth_socket_connect_to_host(socket, self->host, self->port); /* failed() hears of failures */
+    berth_socket_connect_to_host(socket, self->host,
+                                 self->port); /* errors are reported to failed() */
 }
 
 static void collect(berth_socket *socket, void *user)
@@ -159,7 +161,7 @@ static void ended(berth_socket *socket, void *user)
 
 static void failed(berth_socket *socket, berth_error error, void *user)
 {
-    if (error != BERTH_ERROR_REMOTE_HOST_CLOSED) /* the server's ordinary end: see ended() */
+    if (error != BERTH_ERROR_REMOTE_HOST_CLOSED) /* the usual end by the server: see ended() */
         give_up(user, socket);
 }
 
@@ -180,12 +182,12 @@ static void ask_by_handlers(client *self)
     set_proxy(self, socket);
     ask(self, socket);
     if (berth_loop_run(NULL) != 0)
-        fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
+        fail(PROGRAM, "the event loop failed: %s", strerror(errno));
     berth_timer_free(self->timer);
     berth_socket_free(socket);
 }
 
-/* ---- by waiting ------------------------------------------------------------------------------ */
+/* ---- with blocking waits --------------------------------------------------------------------- */
 
 static long long now_in_milliseconds(void)
 {
@@ -200,7 +202,7 @@ static int left_until(long long deadline)
     return left > 0 ? (int)left : 0;
 }
 
-/* Reads exactly `size` bytes, waiting for what has not come yet. */
+/* Reads exactly `size` bytes, and waits for those that have not arrived. */
 static void read_all(const client *self, berth_socket *socket, long long deadline, void *data,
                      size_t size)
 {
@@ -215,7 +217,7 @@ static void read_all(const client *self, berth_socket *socket, long long deadlin
             continue;
         if (berth_socket_error(socket) == BERTH_ERROR_SOCKET_TIMEOUT)
             give_up_late(self);
-        /* If the connection has ended, the next read tells, or finds what came before the end. */
+        /* If the connection has ended, the next read returns what came before the end, or -1. */
         if (berth_socket_is_valid(socket))
             give_up(self, socket);
     }
@@ -250,15 +252,15 @@ static _Noreturn void help(void)
          "\n"
          "  HOST          a name, or an IPv4 or IPv6 address\n"
          "  PORT          1 to 65535\n"
-         "  --count N     fetch this many, one connection each, and print a line with a single %\n"
-         "                between two of them (default: 1)\n"
-         "  --timeout MS  give up a question after this many milliseconds (default: 5000)\n"
-         "  --blocking    wait, instead of being called by an event loop\n"
+         "  --count N     fetch N sayings, over one connection each, and print a line with a\n"
+         "                single % between them (default: 1)\n"
+         "  --timeout MS  time limit of one request in milliseconds (default: 5000)\n"
+         "  --blocking    use blocking waits instead of an event loop\n"
          "  --proxy URL   connect through socks5://HOST:PORT or http://HOST:PORT, with\n"
-         "                USER:PASSWORD@ before the host if it asks for them\n"
+         "                USER:PASSWORD@ before the host if the proxy requires it\n"
          "  --help        print this and exit\n"
          "\n"
-         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.");
+         "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.");
     exit(0);
 }
 
@@ -279,7 +281,7 @@ static void parse(int argc, char **argv, client *self)
         {"help", no_argument, NULL, 'h'},        {0},
     };
     int option;
-    opterr = 0; /* the message is ours */
+    opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -297,11 +299,12 @@ static void parse(int argc, char **argv, client *self)
         case 'h':
             help();
         default:
-            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+            fail(PROGRAM, "unknown option '%s', or its value is missing; try --help",
+                 argv[optind - 1]);
         }
     }
     if (argc - optind != 2)
-        fail(PROGRAM, "a host and a port are needed, and nothing else; try --help");
+        fail(PROGRAM, "exactly a host and a port are required; try --help");
     self->host = argv[optind];
     self->port = (uint16_t)number_from(PROGRAM, "the port", argv[optind + 1], 1, 65535);
     name_server(self);

@@ -1,17 +1,16 @@
 /*
- * The Fortune server: whoever connects is sent one saying, picked at random, and the connection
- * ends.
+ * The Fortune server: sends each client one saying, picked at random, and ends the connection.
  *
- * The normal course: read the sayings and turn each into the bytes that travel (fortune_wire.h),
- * make a loop and a server, listen, run the loop. For each connection new_connection takes the
- * socket, writes one block and disconnects; the library sends what was written before it ends the
- * connection, and `disconnected` frees the socket. Nothing is read. SIGINT and SIGTERM stop the
- * loop, everything is freed, and the program says how many it has served.
+ * The course: read the sayings and encode each as a block (fortune_wire.h), make a loop and a
+ * server, listen, run the loop. For each connection new_connection takes the socket, writes one
+ * block and disconnects. The library sends what was written before it ends the connection, and
+ * `disconnected` frees the socket. Nothing is read. SIGINT and SIGTERM stop the loop; then
+ * everything is freed, and the program prints how many sayings it has sent.
  *
- * Ways to fail, each with one line on standard error and exit status 2: an option that is wrong,
- * sayings that cannot be read or are none, a loop that cannot be made, an address or port that
- * cannot be listened on. A peer that goes away early costs its own connection and nothing else; a
- * failure to accept is told on standard error, and the server goes on.
+ * Errors, each with one line on standard error and exit status 2: a wrong option, sayings that
+ * cannot be read or a file without any, a loop that cannot be made, an address or port that cannot
+ * be listened on. A client that leaves early affects only its own connection. A failure to accept
+ * is reported on standard error, and the server continues.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -29,7 +28,7 @@
 
 #define PROGRAM "fortune_server"
 
-/* All that the handlers need: it travels as their user pointer. */
+/* State of the program; the user pointer of the handlers. */
 typedef struct service {
     book sayings;
     unsigned long served;
@@ -41,9 +40,9 @@ typedef struct service {
 typedef struct options {
     berth_address address;
     uint16_t port;
-    const char *fortunes; /* NULL: the built-in ones */
+    const char *fortunes; /* NULL: the built-in sayings */
     bool log;
-    berth_proxy proxy; /* zeroed: none was asked for */
+    berth_proxy proxy; /* zeroed: the default proxy */
 } options;
 
 /* ---- serving --------------------------------------------------------------------------------- */
@@ -70,7 +69,7 @@ static void serve(berth_server *server, void *user)
                number + 1, self->sayings.count);
     }
     if (berth_socket_write(socket, chosen->block, chosen->size) < 0) {
-        berth_socket_free(socket); /* gone already: `disconnected` would not be called any more */
+        berth_socket_free(socket); /* already ended: `disconnected` is not called any more */
         return;
     }
     self->served++;
@@ -84,18 +83,18 @@ static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--fortunes FILE] [--log]\n"
          "       [--proxy socks5://[USER:PASSWORD@]HOST:PORT]\n"
-         "Sends one saying to whoever connects.\n"
+         "Sends each client one saying.\n"
          "\n"
-         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: any of both)\n"
-         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free one)\n"
+         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: all addresses)\n"
+         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free port)\n"
          "  --fortunes FILE    sayings in UTF-8, separated by lines that hold a single %\n"
-         "                     (default: a few built-in ones)\n"
+         "                     (default: built-in sayings)\n"
          "  --log              print a line for each connection\n"
          "  --proxy URL        listen through this SOCKS5 proxy\n"
          "  --help             print this and exit\n"
          "\n"
-         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
-         "SIGINT and SIGTERM end the server.");
+         "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.\n"
+         "SIGINT and SIGTERM stop the server.");
     exit(0);
 }
 
@@ -112,7 +111,7 @@ static options parse(int argc, char **argv)
     };
     options chosen = {.address = BERTH_ADDRESS_ANY};
     int option;
-    opterr = 0; /* the message is ours */
+    opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'a':
@@ -134,15 +133,16 @@ static options parse(int argc, char **argv)
         case 'h':
             help();
         default:
-            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+            fail(PROGRAM, "unknown option '%s', or its value is missing; try --help",
+                 argv[optind - 1]);
         }
     }
     if (optind < argc)
-        fail(PROGRAM, "'%s' is one argument too many; try --help", argv[optind]);
+        fail(PROGRAM, "unexpected argument '%s'; try --help", argv[optind]);
     return chosen;
 }
 
-/* ---- the course ------------------------------------------------------------------------------ */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static void listen_or_fail(berth_server *server, const service *self)
 {
@@ -151,7 +151,8 @@ static void listen_or_fail(berth_server *server, const service *self)
     main_loop_announce(server);
 }
 
-/* Through a proxy listening can end with a connection, and begins anew, perhaps on another port. */
+/* Through a proxy, listening can end with a connection. Then it starts again, perhaps on another
+ * port. */
 static void report(berth_server *server, berth_error error, void *user)
 {
     (void)error;
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
     if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     listen_or_fail(server, &self);
-    main_loop_run(PROGRAM); /* and frees the server and the sockets */
+    main_loop_run(PROGRAM); /* also frees the server and the sockets */
     printf("served %lu fortunes\n", self.served);
     book_free(&self.sayings);
     return 0;

@@ -1,8 +1,8 @@
 /*
- * UTF-8 to a block, and back; fortune_wire.h shows the format and says what can fail.
+ * Converts UTF-8 to a block, and back: see fortune_wire.h for the format and the errors.
  *
- * Both directions go character by character: one function takes a character from the input, another
- * puts it on the output, and the output is allocated at once at its greatest possible size.
+ * Both directions work character by character. One function reads a character from the input,
+ * another appends it to the output. The output is allocated once, with the maximum size.
  */
 #include "fortune_wire.h"
 
@@ -12,10 +12,10 @@
 #define REPLACEMENT 0xfffdu
 
 /*
- * Takes one character of UTF-8. `at` must be before `end`.
+ * Reads one character of UTF-8. `at` must be before `end`.
  *
- * What is not valid - a stray byte, a sequence cut short, a longer form than needed, a surrogate,
- * beyond U+10FFFF - is one U+FFFD for the bytes up to the one that does not fit, as Unicode
+ * Invalid input (a stray byte, a truncated sequence, an overlong form, a surrogate, a value beyond
+ * U+10FFFF) is read as one U+FFFD for the bytes up to the one that does not fit, as Unicode
  * recommends.
  */
 static const uint8_t *take_utf8(const uint8_t *at, const uint8_t *end, uint32_t *ret_character)
@@ -93,8 +93,8 @@ bool fortune_header_read(const uint8_t header[FORTUNE_HEADER], uint32_t *ret_cou
     return count <= FORTUNE_MOST && count % 2 == 0;
 }
 
-/* Takes one character of UTF-16; there must be a unit before `end`. Half a surrogate pair is
- * U+FFFD. */
+/* Reads one character of UTF-16; there must be a unit before `end`. Half a surrogate pair is read
+ * as U+FFFD. */
 static const uint8_t *take_utf16(const uint8_t *at, const uint8_t *end, uint32_t *ret_character)
 {
     uint32_t unit = (uint32_t)at[0] << 8 | at[1];

@@ -1,15 +1,15 @@
 /*
- * How a fortune travels: a block of bytes that Qt's Fortune examples write and read too.
+ * The format of a fortune on the wire: a block of bytes, the same as in Qt's Fortune examples.
  *
  *     00 00 00 28   00 59  00 6f  00 75 ...
  *     |             |
  *     |             the text in UTF-16, big-endian, with no terminator
  *     number of bytes that follow, 32 bits, big-endian
  *
- * Our side of the wire is UTF-8. Text that is not valid there becomes U+FFFD, the replacement
- * character, in either direction; characters beyond U+FFFF travel as surrogate pairs.
+ * The programs use UTF-8. Invalid text becomes U+FFFD, the replacement character, in either
+ * direction. Characters beyond U+FFFF are sent as surrogate pairs.
  *
- * Only bytes in memory are handled here: no socket, no file.
+ * These functions handle bytes in memory only: no sockets, no files.
  */
 #ifndef BERTH_EXAMPLES_FORTUNE_WIRE_H
 #define BERTH_EXAMPLES_FORTUNE_WIRE_H
@@ -18,29 +18,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of the count that a block begins with. */
+/* Size of the number at the beginning of a block, in bytes. */
 #define FORTUNE_HEADER ((size_t)4)
 
-/* Most bytes of text in a block: a longer count is taken for a lie. */
+/* Maximum size of the text in a block, in bytes; greater numbers are refused. */
 #define FORTUNE_MOST ((size_t)1 << 20)
 
 /*
- * Makes the block of a text of `length` bytes of UTF-8. The caller frees it.
+ * Makes the block for `length` bytes of UTF-8. The caller frees it.
  *
- * Returns NULL with errno set: EMSGSIZE if it would be longer than FORTUNE_MOST, or ENOMEM.
+ * Returns NULL with errno set: EMSGSIZE if it were longer than FORTUNE_MOST, or ENOMEM.
  */
 uint8_t *fortune_block_new(const char *text, size_t length, size_t *ret_size);
 
 /*
- * Reads the count that a block begins with. The count ffffffff, by which Qt sends a null string, is
- * read as 0.
+ * Reads the number at the beginning of a block. ffffffff, which Qt sends for a null string, is read
+ * as 0.
  *
- * Returns false if it cannot be one: more than FORTUNE_MOST, or odd, which no UTF-16 text is.
+ * Returns false if it is invalid: greater than FORTUNE_MOST, or odd, since UTF-16 has two bytes a
+ * unit.
  */
 bool fortune_header_read(const uint8_t header[FORTUNE_HEADER], uint32_t *ret_count);
 
 /*
- * Makes the UTF-8 text of what follows the count. The caller frees it.
+ * Makes the UTF-8 text of the bytes after the number. The caller frees it.
  *
  * Returns NULL when out of memory.
  */

@@ -1,18 +1,18 @@
 /*
- * Loopback: a server and a client in one process push bytes through a connection on 127.0.0.1, and
- * what arrives is held against what was sent.
+ * Loopback: a server and a client in one process send bytes through a connection on 127.0.0.1, and
+ * compare what arrives with what was sent.
  *
- * The normal course: the server listens, the client connects; new_connection takes the socket and
- * closes the server, and the transfer goes on. The client writes a chunk whenever its output has
- * room for one in QUEUE chunks, so that memory stays bounded however much is sent. The server
- * compares what comes with what must come at that place, throws it away, and disconnects when all
- * is there. That ends the client, and the client's end stops the loop.
+ * The course: the server listens and the client connects. new_connection takes the socket and
+ * closes the server; the transfer continues. The client writes a chunk whenever its output holds
+ * fewer than QUEUE chunks, so that memory stays bounded. The server compares each byte with the
+ * expected one, discards it, and disconnects when everything has arrived. That ends the client,
+ * which stops the loop.
  *
- * A timer redraws two bars ten times a second, so that drawing costs the transfer nothing. Where
- * standard output is no terminal there is a plain line for every tenth of the way instead.
+ * A timer redraws two bars ten times a second, so that drawing does not slow the transfer down. If
+ * standard output is not a terminal, a plain line is printed for every tenth instead.
  *
- * Ways to fail, each with one line on standard error: a wrong option, or no loop, server or
- * connection (exit status 2); bytes that are lost, too many or different (exit status 1).
+ * Errors, each with one line on standard error: a wrong option, or a loop, server or connection
+ * that cannot be made (exit status 2); lost, surplus or different bytes (exit status 1).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,20 +32,20 @@
 #define QUEUE 4            /* chunks of output at most */
 #define MOST_CHUNK 1048576 /* bytes */
 
-/* Bytes after which the content repeats: a prime, so that a page lost or doubled never fits. */
+/* The content repeats after so many bytes: a prime, so that a lost or repeated page is detected. */
 #define PERIOD 4099
 
-/* All that the handlers need: it travels as their user pointer. */
+/* State of the program; the user pointer of the handlers. */
 typedef struct transfer {
     size_t bytes;
     size_t chunk;
-    uint8_t content[PERIOD + MOST_CHUNK]; /* a chunk of any place in the stream is in it */
+    uint8_t content[PERIOD + MOST_CHUNK]; /* contains the chunk for every position in the stream */
     berth_loop *loop;
     size_t written;  /* by the client, into its output */
     size_t sent;     /* by the kernel, out of it */
-    size_t received; /* by the server, as it should be */
+    size_t received; /* by the server, and correct */
     bool terminal;
-    char reason[256]; /* why it went wrong, as far as known */
+    char reason[256]; /* why the transfer failed, if known */
 } transfer;
 
 /* ---- progress -------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static void redraw(berth_timer *timer, void *user)
     draw_bars(user);
 }
 
-/* Where there are no bars: a line whenever a side has come from one tenth into another. */
+/* Without bars: prints a line whenever a side has entered another tenth. */
 static void tell(const transfer *all, const char *side, size_t before, size_t part)
 {
     int tenths = (int)(10 * share(all, part));
@@ -122,7 +122,7 @@ static void report(berth_socket *socket, berth_error error, void *user)
     transfer *all = user;
     if (all->written == 0)
         fail(PROGRAM, "%s", berth_socket_error_string(socket));
-    /* A server that has got everything disconnects; one that has not is found out in the end. */
+    /* The server disconnects when it has received everything; main() detects other ends. */
     if (error != BERTH_ERROR_REMOTE_HOST_CLOSED)
         remember(all, socket);
 }
@@ -145,7 +145,7 @@ static void compare(berth_socket *socket, void *user)
     while ((data = berth_socket_view(socket, &size)) != NULL) {
         size_t step = size < MOST_CHUNK ? size : MOST_CHUNK;
         if (memcmp(data, all->content + all->received % PERIOD, step) != 0) {
-            snprintf(all->reason, sizeof(all->reason), ": what comes then is different");
+            snprintf(all->reason, sizeof(all->reason), ": the next byte is wrong");
             berth_socket_abort(socket);
             return;
         }
@@ -164,7 +164,7 @@ static void take(berth_server *server, void *user)
     transfer *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
-        fail(PROGRAM, "no connection to take: %s", berth_server_error_string(server));
+        fail(PROGRAM, "cannot take the connection: %s", berth_server_error_string(server));
     berth_socket_set_handlers(socket, &handlers, all);
     berth_server_close(server);
 }
@@ -176,18 +176,18 @@ static void give_up(berth_server *server, berth_error error, void *user)
     fail(PROGRAM, "%s", berth_server_error_string(server));
 }
 
-/* ---- the course ------------------------------------------------------------------------------ */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--bytes N] [--chunk N]\n"
          "Sends bytes from a client to a server in the same process, and verifies them.\n"
          "\n"
-         "  --bytes N  send this many (default: 52428800, which is 50 MiB)\n"
-         "  --chunk N  write this many at a time, 1 to 1048576 (default: 65536)\n"
+         "  --bytes N  number of bytes to send (default: 52428800, which is 50 MiB)\n"
+         "  --chunk N  bytes in each write, 1 to 1048576 (default: 65536)\n"
          "  --help     print this and exit\n"
          "\n"
-         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.");
+         "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.");
     exit(0);
 }
 
@@ -200,23 +200,24 @@ static void parse(int argc, char **argv, transfer *all)
         {0},
     };
     int option;
-    opterr = 0; /* the message is ours */
+    opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'b':
-            all->bytes = (size_t)number_from(PROGRAM, "the bytes", optarg, 1, LONG_MAX);
+            all->bytes = (size_t)number_from(PROGRAM, "the number of bytes", optarg, 1, LONG_MAX);
             break;
         case 'c':
-            all->chunk = (size_t)number_from(PROGRAM, "the chunk", optarg, 1, MOST_CHUNK);
+            all->chunk = (size_t)number_from(PROGRAM, "the chunk size", optarg, 1, MOST_CHUNK);
             break;
         case 'h':
             help();
         default:
-            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+            fail(PROGRAM, "unknown option '%s', or its value is missing; try --help",
+                 argv[optind - 1]);
         }
     }
     if (optind < argc)
-        fail(PROGRAM, "'%s' is one argument too many; try --help", argv[optind]);
+        fail(PROGRAM, "unexpected argument '%s'; try --help", argv[optind]);
 }
 
 static double now_in_seconds(void)
@@ -253,10 +254,10 @@ static void run(transfer *all)
         berth_timer_start(timer, 100, 100);
     }
     if (berth_loop_run(all->loop) != 0)
-        fail(PROGRAM, "the event loop has failed: %s", strerror(errno));
+        fail(PROGRAM, "the event loop failed: %s", strerror(errno));
     if (all->terminal)
         redraw(timer, all);
-    berth_loop_free(all->loop); /* with the server, the sockets and the timer */
+    berth_loop_free(all->loop); /* also frees the server, the sockets and the timer */
 }
 
 int main(int argc, char **argv)
@@ -275,13 +276,12 @@ int main(int argc, char **argv)
 
     if (all.reason[0] || all.sent != all.bytes || all.received != all.bytes) {
         fflush(stdout);
-        fprintf(stderr,
-                PROGRAM ": the transfer went wrong: sent %zu, received %zu of %zu bytes%s\n",
+        fprintf(stderr, PROGRAM ": the transfer failed: sent %zu, received %zu of %zu bytes%s\n",
                 all.sent, all.received, all.bytes, all.reason);
         return 1;
     }
-    printf("sent and received %zu bytes, all as they should be, in %.3f s (%.0f MiB/s)\n",
-           all.bytes, seconds, (double)all.bytes / MIB / seconds);
+    printf("sent and received %zu bytes, all correct, in %.3f s (%.0f MiB/s)\n", all.bytes, seconds,
+           (double)all.bytes / MIB / seconds);
     if (fflush(stdout) != 0 || ferror(stdout))
         fail(PROGRAM, "cannot write to standard output: %s", strerror(errno));
     return 0;

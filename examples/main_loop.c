@@ -1,4 +1,4 @@
-/* The loop of a serving example; see main_loop.h. */
+/* The loop of the example servers: see main_loop.h. */
 #include "main_loop.h"
 
 #include "options.h"
@@ -47,7 +47,7 @@ void main_loop_announce(const berth_server *server)
 void main_loop_run(const char *program)
 {
     if (berth_loop_run(loop) != 0)
-        fail(program, "the event loop has failed: %s", strerror(errno));
-    on_stop_signals(SIG_IGN); /* a second one must not find a loop that is gone */
+        fail(program, "the event loop failed: %s", strerror(errno));
+    on_stop_signals(SIG_IGN); /* a second signal must not use the freed loop */
     berth_loop_free(loop);
 }

@@ -1,5 +1,5 @@
 /*
- * Numbers and proxies on the command line, and the one way to fail; options.h says what each does.
+ * Numbers and proxies on the command line, and error messages: see options.h.
  */
 #include "options.h"
 
@@ -25,14 +25,14 @@ long number_from(const char *program, const char *what, const char *text, long l
 {
     char *end = NULL;
     errno = 0;
-    /* strtol alone would take blanks and signs in front. */
+    /* strtol alone would accept leading blanks and signs. */
     long number = isdigit((unsigned char)*text) ? strtol(text, &end, 10) : 0;
     if (!end || *end != '\0' || errno != 0 || number < least || number > most)
         fail(program, "%s must be a number from %ld to %ld, not '%s'", what, least, most, text);
     return number;
 }
 
-/* What stands before the last `mark`, which is cut off with it; NULL if there is none. */
+/* Cuts off and returns the text before the last `mark`; NULL if there is none. */
 static char *cut(char **rest, char mark)
 {
     char *place = strrchr(*rest, mark);
@@ -46,7 +46,8 @@ static char *cut(char **rest, char mark)
 
 berth_proxy proxy_from(const char *program, char *text)
 {
-    static const char wrong[] = "a proxy is socks5:// or http://[USER[:PASSWORD]@]HOST:PORT";
+    static const char wrong[] =
+        "a proxy has the form socks5://[USER[:PASSWORD]@]HOST:PORT, or http:// likewise";
     berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5};
     size_t scheme = strlen("socks5://");
     if (strncmp(text, "http://", 7) == 0) {

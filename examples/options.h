@@ -1,9 +1,8 @@
 /*
- * What the example programs share of their command lines: a number with its bounds, a proxy, and
- * the one way to fail.
+ * The command lines of the examples: numbers with bounds, proxies, and error messages.
  *
- * A program that cannot do what it was asked to prints one line on standard error, with its name in
- * front, and exits with status 2.
+ * A program that cannot do what was requested prints one line on standard error, beginning with its
+ * name, and exits with status 2.
  */
 #ifndef BERTH_EXAMPLES_OPTIONS_H
 #define BERTH_EXAMPLES_OPTIONS_H
@@ -14,12 +13,11 @@
 _Noreturn void fail(const char *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The number that a text holds; fails with `what` in the message unless it is one from `least` to
- * `most`. */
+/* Parses a number. Fails, with `what` in the message, unless it is from `least` to `most`. */
 long number_from(const char *program, const char *what, const char *text, long least, long most);
 
-/* The proxy of "socks5://[USER[:PASSWORD]@]HOST:PORT", or the same with http:// (an IPv6 address in
- * brackets). `text` is cut into its parts, which the proxy points to. Fails if it is none. */
+/* Parses a proxy: "socks5://[USER[:PASSWORD]@]HOST:PORT", or the same with http://. An IPv6 address
+ * is in brackets. `text` is modified, and the result points into it. Fails for other texts. */
 berth_proxy proxy_from(const char *program, char *text);
 
 #endif

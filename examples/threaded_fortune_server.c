@@ -1,17 +1,17 @@
 /*
- * The threaded Fortune server: as fortune_server, but connections are served on other threads.
+ * The threaded Fortune server: like fortune_server, but connections are served on other threads.
  *
- * The normal course without --workers: incoming_connection is given the accepted descriptor, picks
- * a saying, and starts a thread with both. The thread adopts the descriptor on a loop of its own,
- * which it never runs: it writes, disconnects, and waits for the end. With --workers N the
- * descriptor goes to a pool of N threads instead, each of which serves many connections at a time.
- * SIGINT and SIGTERM stop the loop; the threads that still run are waited for, the pool is stopped,
- * and the program says how many it has served.
+ * Without --workers: incoming_connection receives the accepted descriptor, picks a saying, and
+ * starts a thread with both. The thread adopts the descriptor on a loop of its own, which it never
+ * runs: it writes, disconnects, and waits for the end. With --workers N the descriptor is handed to
+ * a pool of N threads, each of which serves many connections at a time. SIGINT and SIGTERM stop the
+ * loop. The program waits for threads that are still running, stops the pool, and prints how many
+ * sayings it has sent.
  *
- * Ways to fail, each with one line on standard error: an option that is wrong, a loop, a server or
- * a pool that cannot be made, an address that cannot be listened on (exit status 2); a thread that
- * cannot be started, a descriptor that cannot be adopted or handed over (that connection is closed,
- * and the server goes on). A peer that reads nothing keeps its thread at most WAIT long.
+ * Errors, each with one line on standard error: a wrong option; a loop, a server or a pool that
+ * cannot be made; an address that cannot be listened on (exit status 2). If a thread cannot be
+ * started, or a descriptor cannot be adopted or handed over, that connection is closed and the
+ * server continues. A client that does not read occupies its thread for at most WAIT milliseconds.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -30,13 +30,13 @@
 #include "options.h"
 
 #define PROGRAM "threaded_fortune_server"
-#define WAIT 5000 /* milliseconds for a peer to end */
+#define WAIT 5000 /* milliseconds that a thread waits for its client */
 #define BACKLOG 1024
 
 typedef struct options {
     berth_address address;
     uint16_t port;
-    const char *fortunes; /* NULL: the built-in ones */
+    const char *fortunes; /* NULL: the built-in sayings */
     int workers;          /* 0: a thread for each connection */
 } options;
 
@@ -44,7 +44,7 @@ typedef struct service {
     book sayings;
     berth_workers *workers;
     atomic_ulong served;
-    pthread_mutex_t lock; /* of what is below, and of picking */
+    pthread_mutex_t lock; /* protects the members below, and picking */
     pthread_cond_t ended;
     unsigned running; /* threads that serve a connection */
 } service;
@@ -59,7 +59,7 @@ static const fortune *pick(service *self)
 
 /* ---- a thread for each connection ------------------------------------------------------------ */
 
-/* What a thread is given. */
+/* Arguments of a thread. */
 typedef struct visit {
     service *service;
     const fortune *fortune;
@@ -87,7 +87,7 @@ static void *serve_alone(void *user)
     service *self = given->service;
     converse(given);
     free(given);
-    /* The thread's own loop: it must be gone before the thread counts as ended. */
+    /* The thread's own loop must be freed before the thread counts as ended. */
     berth_loop_free(berth_loop_current());
     pthread_mutex_lock(&self->lock);
     self->running--;
@@ -142,7 +142,7 @@ static void serve(berth_worker *worker, berth_socket *socket, void *user)
     service *self = user;
     const fortune *chosen = pick(self);
     if (berth_socket_write(socket, chosen->block, chosen->size) < 0) {
-        berth_socket_free(socket); /* gone already: `disconnected` would not be called any more */
+        berth_socket_free(socket); /* already ended: `disconnected` is not called any more */
         return;
     }
     atomic_fetch_add(&self->served, 1);
@@ -182,17 +182,18 @@ static void start_workers(service *self, int count)
 static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--fortunes FILE] [--workers N]\n"
-         "Sends one saying to whoever connects, on other threads.\n"
+         "Sends each client one saying, on other threads.\n"
          "\n"
-         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: any of both)\n"
-         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free one)\n"
+         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: all addresses)\n"
+         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free port)\n"
          "  --fortunes FILE    sayings in UTF-8, separated by lines that hold a single %\n"
-         "                     (default: a few built-in ones)\n"
-         "  --workers N        a pool of 1 to 1024 threads (default: a thread a connection)\n"
+         "                     (default: built-in sayings)\n"
+         "  --workers N        use a pool of 1 to 1024 threads (default: one thread for\n"
+         "                     each connection)\n"
          "  --help             print this and exit\n"
          "\n"
-         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
-         "SIGINT and SIGTERM end the server.");
+         "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.\n"
+         "SIGINT and SIGTERM stop the server.");
     exit(0);
 }
 
@@ -205,7 +206,7 @@ static options parse(int argc, char **argv)
     };
     options chosen = {.address = BERTH_ADDRESS_ANY};
     int option;
-    opterr = 0; /* the message is ours */
+    opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'a':
@@ -225,15 +226,16 @@ static options parse(int argc, char **argv)
         case 'h':
             help();
         default:
-            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+            fail(PROGRAM, "unknown option '%s', or its value is missing; try --help",
+                 argv[optind - 1]);
         }
     }
     if (optind < argc)
-        fail(PROGRAM, "'%s' is one argument too many; try --help", argv[optind]);
+        fail(PROGRAM, "unexpected argument '%s'; try --help", argv[optind]);
     return chosen;
 }
 
-/* ---- the course ------------------------------------------------------------------------------ */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static void report(berth_server *server, berth_error error, void *user)
 {
@@ -268,7 +270,7 @@ int main(int argc, char **argv)
     if (chosen.workers > 0)
         start_workers(&self, chosen.workers);
     listen_or_fail(loop, &chosen, &self);
-    main_loop_run(PROGRAM); /* and frees the server: nobody hands over any more */
+    main_loop_run(PROGRAM); /* also frees the server: nothing is handed over any more */
     berth_workers_free(self.workers);
     wait_for_threads(&self);
     printf("served %lu fortunes\n", atomic_load(&self.served));

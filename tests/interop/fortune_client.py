@@ -70,10 +70,10 @@ for mode in ([], ["--blocking"]):
     expect_text(ask(mode, sending(_support.block("x" * (1 << 19)))), "x" * (1 << 19))
 
     # Counts that cannot be one.
-    _support.expect_failure(ask(mode, sending(b"\x00\x00\x00\x05hello")), "5 bytes", "no fortune")
-    _support.expect_failure(ask(mode, sending(b"\x00\x10\x00\x02")), "1048578 bytes", "no fortune")
-    _support.expect_failure(ask(mode, sending(b"\xff\xff\xff\xfe")), "no fortune")
-    _support.expect_failure(ask(mode, sending(b"HTTP/1.0 400 Bad Request\r\n\r\n")), "no fortune")
+    _support.expect_failure(ask(mode, sending(b"\x00\x00\x00\x05hello")), "5 bytes", "valid size")
+    _support.expect_failure(ask(mode, sending(b"\x00\x10\x00\x02")), "1048578 bytes", "valid size")
+    _support.expect_failure(ask(mode, sending(b"\xff\xff\xff\xfe")), "valid size")
+    _support.expect_failure(ask(mode, sending(b"HTTP/1.0 400 Bad Request\r\n\r\n")), "valid size")
 
     # The end before the whole.
     _support.expect_failure(ask(mode, sending(b"")), "127.0.0.1:", "ended the connection")

@@ -35,7 +35,7 @@ for mode in ([], ["--blocking"]):
     for host in ("nowhere.invalid", "", "[::1]"):
         result = _support.run("fortune_client", *mode, host, port, "--timeout", "2000")
         if b"2000 ms" not in result.stderr and b"timed out" not in result.stderr:
-            _support.expect_failure(result, "no host called '%s'" % host)
+            _support.expect_failure(result, "cannot find the host '%s'" % host)
     environment = dict(os.environ, BERTH_BACKEND="none")
     refused([*mode, "127.0.0.1", "1"], "cannot make an event loop", "'none'", env=environment)
 

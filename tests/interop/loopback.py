@@ -18,7 +18,7 @@ import time
 
 import _support
 
-LAST = re.compile(r"sent and received (\d+) bytes, all as they should be, in [0-9.]+ s \(\d+ MiB/s\)")
+LAST = re.compile(r"sent and received (\d+) bytes, all correct, in [0-9.]+ s \(\d+ MiB/s\)")
 FOR_EVER = ("--bytes", str(1 << 60))
 
 
@@ -104,9 +104,9 @@ def spoiled(spoil):
             process.communicate()
     assert process.returncode == 1, (process.returncode, errors)
     lines = errors.decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("loopback: the transfer went wrong: "), errors
+    assert len(lines) == 1 and lines[0].startswith("loopback: the transfer failed: "), errors
     assert "of %d bytes" % (1 << 60) in lines[0], lines
-    assert b"as they should be" not in output, output
+    assert b"all correct" not in output, output
     return lines[0]
 
 
@@ -155,9 +155,9 @@ assert status == 0 and "\033" not in text and "server 100 %" in text, text
 
 # Wrong command lines.
 for arguments, words in (
-        (["--bytes", "0"], ["the bytes", "'0'"]),
-        (["--bytes", "50M"], ["the bytes", "'50M'"]),
-        (["--bytes", "99999999999999999999"], ["the bytes"]),
+        (["--bytes", "0"], ["the number of bytes", "'0'"]),
+        (["--bytes", "50M"], ["the number of bytes", "'50M'"]),
+        (["--bytes", "99999999999999999999"], ["the number of bytes"]),
         (["--bytes"], ["--bytes"]),
         (["--chunk", "0"], ["the chunk"]),
         (["--chunk", "1048577"], ["the chunk", "1 to 1048576"]),
@@ -176,6 +176,6 @@ assert process.returncode == 2 and b"cannot write" in process.stderr, process
 
 # Bytes that do not belong there, and a connection that ends too early.
 line = spoiled(one_byte_more)
-assert line is None or "what comes then is different" in line, line
+assert line is None or "the next byte is wrong" in line, line
 line = spoiled(lambda taken: taken.shutdown(socket.SHUT_RDWR))
-assert line is None or "different" not in line, line
+assert line is None or "wrong" not in line, line
