@@ -1,7 +1,7 @@
 /*
- * A first server: whatever a client sends comes back to it, and when the client ends the
- * connection, the server frees its side. The client is a second socket in the same loop; it sends
- * one line, compares what comes back, and ends. The exit status says whether that was the line.
+ * A first server: it echoes what a client sends, and frees its socket when the client ends the
+ * connection. The client is a second socket in the same loop. It sends one line, compares the
+ * answer with it, and ends the connection. The exit status is 0 if they were equal.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static void compare(berth_socket *socket, void *user)
     bool *same = user;
     char answer[sizeof(line)];
     if (!berth_socket_can_read_line(socket))
-        return; /* the rest is still on its way */
+        return; /* the rest has not arrived yet */
     berth_socket_read_line(socket, answer, sizeof(answer));
     *same = strcmp(answer, line) == 0;
     printf("the server says: %s", answer);
@@ -85,6 +85,6 @@ int main(void)
     berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
 
     int status = berth_loop_run(loop);
-    berth_loop_free(loop); /* with the server and both sockets */
+    berth_loop_free(loop); /* also frees the server and both sockets */
     return status == 0 && same ? 0 : 1;
 }

@@ -1,16 +1,17 @@
 /*
- * Flow control: how a server keeps out what it has no room for yet.
+ * Flow control: how a server limits what it accepts.
  *
- * First the queue of accepted connections: five clients connect to a server that keeps two. What
- * has no place waits in the kernel, and comes in when one is taken, or, after a pause, when
- * accepting is resumed.
+ * Pending connections: five clients connect to a server whose queue holds two. The others wait in
+ * the kernel, and are accepted when one is taken or, after a pause, when accepting is resumed.
  *
- * Then the bytes of one connection: a server sends 16 MiB to a client that reads slowly. Two marks
- * keep the server's output small, a limit the client's input; the exit status says whether they
- * held and whether all bytes came.
+ * Bytes of one connection: a server sends 16 MiB to a client that reads slowly. Two marks limit the
+ * server's output, a read buffer size limits the client's input. The program checks both, and that
+ * all bytes arrive.
  *
- * Last, two clients that only take up room: one too many of its address, and one that sends
- * nothing. The server's statistics show what became of them.
+ * Limits: one client is beyond the limit for its address, another one sends nothing. The server's
+ * statistics show what became of them.
+ *
+ * The exit status is 0 if everything was as expected.
  */
 #include <stdio.h>
 
@@ -36,7 +37,7 @@ static void count(berth_server *server, void *user)
     ++*accepted;
 }
 
-/* Turns the loop until nothing has happened for a tenth of a second. */
+/* Runs turns of the loop until nothing has happened for a tenth of a second. */
 static int accepted_by_now(const int *accepted)
 {
     while (berth_loop_turn(NULL, 100))
@@ -75,7 +76,7 @@ static bool connections(void)
     good &= expect("with room for thirty:", accepted_by_now(&accepted), CLIENTS);
     for (int i = 0; i < CLIENTS; i++)
         berth_socket_free(clients[i]);
-    berth_server_free(server); /* with the connections that nobody took */
+    berth_server_free(server); /* also frees the connections that were not taken */
     return good;
 }
 
@@ -89,7 +90,8 @@ typedef struct stream {
     berth_socket *client;
 } stream;
 
-/* Writes until the high mark is reached; goes on when the output has fallen to the low one. */
+/* Writes until the high mark is reached. Called again when the output has fallen to the low mark.
+ */
 static void pour(berth_socket *socket, void *user)
 {
     static const char block[16384];
@@ -104,7 +106,7 @@ static void pour(berth_socket *socket, void *user)
     if (berth_socket_bytes_to_write(socket) > all->most_output)
         all->most_output = berth_socket_bytes_to_write(socket);
     if (all->written == PLENTY)
-        berth_socket_disconnect_from_host(socket); /* sends what is left first */
+        berth_socket_disconnect_from_host(socket); /* sends the output first */
 }
 
 static void take(berth_server *server, void *user)
@@ -129,7 +131,7 @@ static void sip(berth_timer *timer, void *user)
     if (count > 0)
         all->read += (size_t)count;
     else if (count < 0)
-        berth_loop_stop(NULL, 0); /* nothing there, and nothing will come */
+        berth_loop_stop(NULL, 0); /* no input left, and no more will come */
 }
 
 static bool bytes(void)

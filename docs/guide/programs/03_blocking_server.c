@@ -1,7 +1,7 @@
 /*
- * A server that waits: no handler, no event loop that is run. One thread serves three clients, one
- * after the other; a second thread plays the clients, waiting in the same way. Every wait has its
- * limit. The exit status says whether all three were answered.
+ * A blocking server: no handlers, and no running event loop. One thread serves three clients, one
+ * after the other. A second thread runs the clients, also with blocking waits. Every wait has a
+ * time limit. The exit status is 0 if all three were answered.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -12,12 +12,12 @@
 #define CLIENTS 3
 #define PATIENCE 5000 /* milliseconds */
 
-/* Waits until a whole line has come, and takes it. */
+/* Waits for a complete line, and reads it. */
 static bool read_line(berth_socket *socket, char *line, size_t size)
 {
     while (!berth_socket_can_read_line(socket))
         if (!berth_socket_wait_for_ready_read(socket, PATIENCE))
-            return false; /* time is up, or the connection has ended */
+            return false; /* timed out, or the connection has ended */
     return berth_socket_read_line(socket, line, size) > 0;
 }
 
@@ -45,10 +45,11 @@ static int serve_all(berth_server *server)
         berth_socket *socket;
         bool timed_out;
         if (!berth_server_wait_for_new_connection(server, PATIENCE, &timed_out)) {
-            fprintf(stderr, "%s\n", timed_out ? "nobody came" : berth_server_error_string(server));
+            fprintf(stderr, "%s\n",
+                    timed_out ? "no client connected" : berth_server_error_string(server));
             break;
         }
-        /* A wait can take in several at once, or none: take all there are. */
+        /* A wait can accept several connections, or none: take all that are pending. */
         while ((socket = berth_server_next_pending_connection(server))) {
             serve(socket);
             served++;

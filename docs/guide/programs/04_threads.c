@@ -1,11 +1,11 @@
 /*
- * A server whose connections live on other threads. The listening thread accepts; its
- * incoming_connection hands each descriptor to a pool of two workers; the worker with the fewest
- * connections, a thread with a loop of its own, serves it. No object is ever touched by two
- * threads: what crosses over is a descriptor.
+ * A server whose connections are served on other threads. The listening thread accepts. Its
+ * incoming_connection hands each descriptor to a pool of two workers, where the worker with the
+ * fewest connections serves it on its own thread and loop. Objects are never shared between
+ * threads; only descriptors are passed.
  *
- * Eight clients, in the listening thread, ask who serves them, and stay until all have been
- * answered. The exit status says whether both workers served half of them.
+ * Eight clients on the listening thread ask which worker serves them, and stay connected until all
+ * have been answered. The exit status is 0 if each worker served half of them.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ static void hand_over(berth_server *server, int descriptor, void *user)
     (void)server;
     office *all = user;
     if (!berth_workers_hand_over(all->workers, descriptor))
-        close(descriptor); /* still ours */
+        close(descriptor); /* we still own it */
 }
 
 static void read_answer(berth_socket *socket, void *user)
@@ -75,7 +75,7 @@ int main(void)
     }
     berth_loop_run(NULL);
 
-    berth_server_free(server); /* nobody hands over any more */
+    berth_server_free(server); /* nothing is handed over any more */
     berth_workers_free(all.workers);
     printf("answers: %d of worker 0, %d of worker 1\n", all.answers[0], all.answers[1]);
     return all.answers[0] == CLIENTS / 2 && all.answers[1] == CLIENTS / 2 ? 0 : 1;

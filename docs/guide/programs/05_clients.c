@@ -1,7 +1,7 @@
 /*
- * A client that connects by name, has a time limit, and tries again when nobody listens yet. The
- * first attempt is refused, because the server of this program starts only after it; a timer makes
- * the next. The exit status says whether the client came through and read the answer.
+ * A client that connects by name, has a time limit, and retries when nobody listens yet. The first
+ * attempt is refused, because this program starts its server only after that; a timer starts the
+ * next attempt. The exit status is 0 if the client connected and read the answer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void depart(berth_timer *timer, void *user)
 {
     (void)timer;
     trip *all = user;
-    /* error_occurred reports what goes wrong, here or later. */
+    /* error_occurred reports errors, inside this call or later. */
     berth_socket_connect_to_host(all->client, "localhost", all->port);
 }
 
@@ -67,7 +67,7 @@ static void decide(berth_socket *socket, berth_error error, void *user)
 {
     trip *all = user;
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED)
-        return; /* the ordinary end; `disconnected` follows */
+        return; /* the usual end; `disconnected` follows */
     fprintf(stderr, "%s\n", berth_socket_error_string(socket));
     if (error != BERTH_ERROR_CONNECTION_REFUSED || ++all->refused == 5) {
         berth_loop_stop(berth_socket_loop(socket), 1);
@@ -114,7 +114,7 @@ int main(void)
     if (!loop || !all.server || !all.client || !all.again)
         return 1;
 
-    /* A port that was free a moment ago, and nobody listens on. */
+    /* A port that was free a moment ago, and on which nobody listens. */
     if (!berth_server_listen(all.server, BERTH_ADDRESS_ANY, 0))
         return 1;
     all.port = berth_server_port(all.server);

@@ -1,7 +1,6 @@
 /*
- * Errors: a collection of what can go wrong, provoked on purpose. Each leaves a class for the
- * program to decide by and a text for a person to read; both are printed. The exit status says
- * whether every class was the expected one.
+ * Errors: causes several errors on purpose. Each sets a class for the program to decide by, and a
+ * text for people. Both are printed. The exit status is 0 if every class was the expected one.
  */
 #include <stdio.h>
 
@@ -33,7 +32,7 @@ static void fail_to_listen(berth_server *server)
     berth_server_listen(second, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
     show_server(second, BERTH_ERROR_ADDRESS_IN_USE);
 
-    berth_address_parse("192.0.2.1", &nowhere); /* reserved for examples */
+    berth_address_parse("192.0.2.1", &nowhere); /* reserved for documentation */
     berth_server_listen(second, nowhere, 0);
     show_server(second, BERTH_ERROR_ADDRESS_NOT_AVAILABLE);
 
@@ -42,7 +41,7 @@ static void fail_to_listen(berth_server *server)
     berth_server_free(second);
 
     berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0);
-    show_server(server, BERTH_ERROR_OPERATION); /* it listens already, and goes on doing so */
+    show_server(server, BERTH_ERROR_OPERATION); /* it is listening already, and still is */
 }
 
 static void fail_to_wait(berth_server *server)
@@ -65,7 +64,7 @@ static void fail_to_use(void)
     berth_socket_free(socket);
 }
 
-/* The peer's end is reported like an error, and is none: it is the ordinary way to end. */
+/* The end by the peer is reported like an error, but is the usual way for a connection to end. */
 static void be_left(berth_server *server)
 {
     berth_socket *client = berth_socket_new(NULL, NULL, NULL);

@@ -1,8 +1,7 @@
 /*
- * Living inside another event loop: the program has a loop of its own, here a plain poll() with a
- * pipe, and Berth is one more descriptor in it. A server and a client exchange a line that way, a
- * timer of Berth's goes off, and the pipe is read in between. The exit status says whether all
- * three have happened.
+ * Berth inside another event loop. The program has a loop of its own, here a plain poll() with a
+ * pipe, and watches Berth's descriptor there. In that loop a server and a client exchange a line, a
+ * timer of Berth expires, and the pipe is read. The exit status is 0 if all three have happened.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -55,7 +54,7 @@ static void read_pipe(int end, news *all)
     all->pipe = read(end, &letter, 1) == 1 && letter == 'x';
 }
 
-/* A turn of Berth's comes before each sleep: it also starts what was asked for outside of it. */
+/* A turn of Berth comes before each poll(): it also starts operations from outside of a turn. */
 static void run(berth_loop *loop, int pipe_end, news *all)
 {
     struct pollfd watched[] = {{.fd = berth_loop_descriptor(loop), .events = POLLIN},
@@ -66,7 +65,7 @@ static void run(berth_loop *loop, int pipe_end, news *all)
             return;
         int timeout = berth_loop_timeout(loop);
         if (poll(watched, 2, timeout < 0 ? PATIENCE : timeout) == 0 && timeout < 0)
-            return; /* nothing for so long: it is not going to come */
+            return; /* timed out */
         if (watched[1].revents)
             read_pipe(pipe_end, all);
     }

@@ -1,10 +1,10 @@
 /*
- * A program as it looks when it has come from Qt: a room where every line that a guest says goes to
- * all others. Each guest has data of its own, which a Qt program would keep in an object per socket
- * or in a hash by socket; here it is a struct that travels as the user pointer.
+ * A program that was ported from Qt: a chat room, where every line that a guest sends goes to all
+ * others. Each guest has its own data. A Qt program would keep it in an object for each socket, or
+ * in a hash by socket; here it is a struct, passed as the user pointer.
  *
- * Two guests in the same loop talk to each other; the exit status says whether each has heard the
- * other.
+ * Two guests in the same loop talk to each other. The exit status is 0 if each has received the
+ * other's line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include <berth/berth.h>
 
-/* ---- the room: what was a class with a QTcpServer -------------------------------------------- */
+/* ---- the room: in Qt a class with a QTcpServer ----------------------------------------------- */
 
 typedef struct guest {
     struct room *room;
@@ -36,7 +36,7 @@ static void tell_others(const guest *speaker, const char *line)
             berth_socket_write(each->socket, text, (size_t)length);
 }
 
-/* Was the slot connected to readyRead. */
+/* In Qt the slot connected to readyRead. */
 static void hear(berth_socket *socket, void *user)
 {
     char line[128];
@@ -46,7 +46,7 @@ static void hear(berth_socket *socket, void *user)
     }
 }
 
-/* Was the slot connected to disconnected, with its deleteLater. */
+/* In Qt the slot connected to disconnected, with its deleteLater. */
 static void let_out(berth_socket *socket, void *user)
 {
     guest *leaving = user;
@@ -58,7 +58,7 @@ static void let_out(berth_socket *socket, void *user)
     berth_socket_free(socket);
 }
 
-/* Was the slot connected to newConnection. */
+/* In Qt the slot connected to newConnection. */
 static void let_in(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = hear, .disconnected = let_out};
@@ -77,7 +77,7 @@ static void let_in(berth_server *server, void *user)
 
 /* ---- two guests ------------------------------------------------------------------------------ */
 
-static bool heard[2]; /* by each of the two */
+static bool heard[2]; /* whether each has received a line */
 
 static void speak(berth_socket *socket, void *user)
 {
@@ -85,7 +85,7 @@ static void speak(berth_socket *socket, void *user)
     berth_socket_write(socket, "Ahoy!\n", 6);
 }
 
-/* Whoever comes second is heard by the first, who answers. */
+/* The first guest receives the second one's line, and answers. */
 static void listen_to(berth_socket *socket, void *user)
 {
     bool *mine = user;
@@ -119,6 +119,6 @@ int main(void)
     berth_loop_run(NULL);
     for (int i = 0; i < 2; i++)
         berth_socket_free(guests[i]);
-    berth_server_free(harbour.server); /* the guests' handlers are called: all are let out */
+    berth_server_free(harbour.server); /* calls the guests' handlers, which free them */
     return heard[0] && heard[1] && !harbour.guests ? 0 : 1;
 }

@@ -1,8 +1,8 @@
 /*
- * A server behind a balancer, a SOCKS5 proxy, and a client that comes through the proxy. The proxy
- * is a small one that knows CONNECT only and plays the balancer as well: in front of the client's
- * bytes it writes a PROXY header that says where the client is. The exit status says whether the
- * server has believed it, and the client has got its answer.
+ * A server behind a balancer, a SOCKS5 proxy, and a client that connects through the proxy. The
+ * proxy is a small one that supports CONNECT only. It is also the balancer: before the client's
+ * bytes it sends a PROXY header with the client's address. The exit status is 0 if the server used
+ * that address, and the client got its answer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +28,7 @@ static void greet(berth_server *server, void *user)
     berth_socket_disconnect_from_host(socket);
 }
 
-/* ---- the proxy: greeting, request, then bytes from one side to the other ----------------------
- */
+/* ---- the proxy: greeting, request, then bytes in both directions ----------------------------- */
 
 typedef struct tunnel {
     berth_socket *client;
@@ -38,7 +37,7 @@ typedef struct tunnel {
     bool asked;
 } tunnel;
 
-static tunnel only; /* one connection is enough here */
+static tunnel only; /* this proxy has one connection only */
 
 static void pass_on(berth_socket *from, void *to)
 {
@@ -80,7 +79,7 @@ static void negotiate(berth_socket *client, void *user)
     ptrdiff_t size = berth_socket_peek(client, bytes, sizeof bytes);
     if (!only.greeted || only.asked || size < 5 || size < 5 + bytes[4] + 2)
         return;
-    printf("the proxy is asked for %.*s\n", (int)bytes[4], (const char *)bytes + 5);
+    printf("request to the proxy: %.*s\n", (int)bytes[4], (const char *)bytes + 5);
     berth_socket_skip(client, 5u + bytes[4] + 2u);
     berth_socket_write(client, "\5\0\0\1\0\0\0\0\0\0", 10);
     only.asked = true;
@@ -104,7 +103,7 @@ static void read_answer(berth_socket *socket, void *user)
     if (!berth_socket_can_read_line(socket))
         return;
     berth_socket_read_line(socket, line, sizeof line);
-    printf("the client reads: %s", line);
+    printf("answer to the client: %s", line);
     result = strcmp(line, "hello, 192.0.2.7\n") != 0;
     berth_loop_stop(NULL, 0);
 }

@@ -1,10 +1,10 @@
 /*
- * A server of several processes: one listens, and three children made by fork accept from the same
- * listener. The parent keeps the listener for children that it may have to make later, but accepts
- * nothing itself: it pauses before it forks.
+ * A server with several processes: one listens, and three children made by fork accept from the
+ * same listener. The parent keeps the listener, for children that it may have to make later, but
+ * does not accept: it pauses accepting before it forks.
  *
  * Clients ask which process serves them, one after another, until two have answered. The exit
- * status says whether none of these was the parent, and whether each child has ended well.
+ * status is 0 if neither of these was the parent, and all children exited with 0.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void stop(int number)
     berth_loop_stop(loop, 0);
 }
 
-/* A child that is told to stop before it is ready would be killed; so the signal has to wait. */
+/* SIGTERM would kill a child that is not ready yet; so the signal is blocked until then. */
 static void hold_back_stops(bool hold)
 {
     sigset_t stops;
@@ -55,7 +55,7 @@ static int be_child(berth_server *server)
     loop = berth_server_loop(server);
     signal(SIGTERM, stop);
     if (!berth_loop_after_fork(loop)) {
-        perror("the loop cannot be taken over");
+        perror("cannot take over the loop");
         return 1;
     }
     hold_back_stops(false);
