@@ -57,27 +57,12 @@ enum {
 
 /* ---- life of a connection ---- */
 
-void bpy_connection_ref(bpy_connection *connection)
-{
-    connection->references++;
-}
-
-void bpy_connection_unref(bpy_connection *connection)
+static void unref(bpy_connection *connection)
 {
     if (--connection->references > 0)
         return;
     bpy_thread_unref(connection->home);
     PyMem_Free(connection);
-}
-
-bool bpy_connection_dead(const bpy_connection *connection)
-{
-    return connection->dead;
-}
-
-bpy_object *bpy_connection_receiver(const bpy_connection *connection)
-{
-    return connection->receiver;
 }
 
 static void link_incoming(bpy_connection *connection)
@@ -116,7 +101,7 @@ static void purge(bpy_listeners *list)
         bpy_connection *connection = *link;
         if (connection->dead) {
             *link = connection->next;
-            bpy_connection_unref(connection);
+            unref(connection);
         } else {
             list->last = connection;
             link = &connection->next;
@@ -141,11 +126,11 @@ void bpy_connections_sever(bpy_object *object)
 {
     while (object->incoming != NULL) {
         bpy_connection *connection = object->incoming;
-        bpy_connection_ref(connection);
+        connection->references++;
         bpy_listeners *list = connection->list;
         kill(connection);
         purge(list);
-        bpy_connection_unref(connection);
+        unref(connection);
     }
     for (bpy_listeners **link = &object->listeners; *link != NULL;) {
         bpy_listeners *list = *link;
@@ -354,7 +339,7 @@ static void drop(bpy_connection *connection)
     Py_CLEAR(connection->function);
     Py_CLEAR(connection->self);
     Py_CLEAR(connection->forward);
-    bpy_connection_unref(connection);
+    unref(connection);
 }
 
 bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, PyObject *slot,
@@ -436,8 +421,8 @@ static void finish_call(PyObject *result)
 }
 
 /* Calls the slot now, on this thread. */
-void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
-                         Py_ssize_t count)
+static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
+                      Py_ssize_t count)
 {
     PyObject *stack[BPY_MOST_ARGUMENTS + 1], *self = NULL;
     if (connection->most >= 0 && connection->most < count)
@@ -471,15 +456,55 @@ void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObjec
     thread->frame = frame.outer;
 }
 
+/* A slot to be called on another thread, or later on this one. */
+typedef struct call {
+    bpy_event event;
+    bpy_connection *connection; /* a reference, as are the others */
+    bpy_object *sender;
+    PyObject *args; /* a tuple */
+} call;
+
+static void run_call(bpy_event *event)
+{
+    const call *self = (const call *)event;
+    if (!self->connection->dead)
+        call_slot(self->connection, self->sender, PySequence_Fast_ITEMS(self->args),
+                  PyTuple_GET_SIZE(self->args));
+}
+
+static void drop_call(bpy_event *event)
+{
+    call *self = (call *)event;
+    unref(self->connection);
+    Py_DECREF(self->args);
+    Py_DECREF(self->sender);
+    PyMem_Free(self);
+}
+
+static const bpy_event_kind call_kind = {.run = run_call, .drop = drop_call};
+
 static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *sender,
                   PyObject *const *args, Py_ssize_t count)
 {
+    if (!home->alive)
+        return; /* nobody will ever deliver it */
     PyObject *tuple = PyTuple_New(count);
-    for (Py_ssize_t i = 0; tuple != NULL && i < count; i++)
-        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
-    if (tuple == NULL || !bpy_thread_post_call(home, connection, sender, tuple))
+    call *self = tuple != NULL ? PyMem_Malloc(sizeof *self) : NULL;
+    if (self == NULL) {
+        Py_XDECREF(tuple);
+        PyErr_NoMemory();
         bpy_print_error();
-    Py_XDECREF(tuple);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    Py_INCREF(sender);
+    connection->references++;
+    *self = (call){.event = {.kind = &call_kind, .owner = connection->receiver},
+                   .connection = connection,
+                   .sender = sender,
+                   .args = tuple};
+    bpy_thread_post(home, &self->event);
 }
 
 static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *args,
@@ -495,7 +520,7 @@ static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *ar
             if (queued)
                 queue(one, home, sender, args, count);
             else
-                bpy_connection_call(one, sender, args, count);
+                call_slot(one, sender, args, count);
         }
         if (one == last)
             break;

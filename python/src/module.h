@@ -22,6 +22,8 @@
 
 #include <berth/berth.h>
 
+#include "event.h"
+
 /* What Python 3.9 does not have yet. */
 #if PY_VERSION_HEX < 0x030a0000
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
@@ -127,14 +129,16 @@ struct bpy_thread {
     int level; /* running event loops */
     int scope; /* turns and events on their way */
     bpy_run *runs;
-    struct bpy_event *events, **end;
-    uint64_t sequence; /* of the last event posted */
-    struct bpy_frame *frame;
-    bpy_object *natives;
-    berth_loop *inherited;              /* what the loop was before fork; the parent's */
-    struct bpy_event *inherited_events; /* likewise */
-    bpy_object *qthread;                /* the QThread that stands for it */
-    bool owns_qthread;                  /* as with threads that no QThread has started */
+    bpy_events events;
+    berth_loop *inherited;       /* what the loop was before fork; the parent's */
+    bpy_event *inherited_events; /* likewise */
+
+    /* What the layers above keep here. */
+    bpy_object *natives; /* object.c: objects with natives on this loop */
+    void (*release_natives)(bpy_thread *thread);
+    struct bpy_frame *frame; /* connection.c: the slot that is running */
+    PyObject *qthread;       /* qthread.c: the thread's QThread */
+    bool owns_qthread;       /* as with threads that no QThread has started */
 };
 
 /* One call of exec_; lives on the stack. */
@@ -155,11 +159,8 @@ int bpy_thread_turn(bpy_thread *thread, int milliseconds);
 int bpy_thread_run(bpy_thread *thread, bpy_run *run);
 void bpy_thread_stop(bpy_thread *thread, int code);
 void bpy_thread_wake(bpy_thread *thread);
-bool bpy_thread_post_delete(bpy_object *target);
-bool bpy_thread_post_call(bpy_thread *thread, bpy_connection *connection, bpy_object *sender,
-                          PyObject *args);
-bool bpy_thread_post_python(bpy_thread *thread, bpy_object *target, PyObject *callable);
-void bpy_thread_move_events(bpy_object *target, bpy_thread *to);
+void bpy_thread_post(bpy_thread *thread, bpy_event *event);
+void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to);
 void bpy_thread_deliver(bpy_thread *thread, bool at_end);
 void bpy_thread_hand_over(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
@@ -225,12 +226,6 @@ Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t ove
 Py_ssize_t bpy_receivers(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload);
 void bpy_connections_sever(bpy_object *object);
 int bpy_connections_traverse(bpy_object *object, visitproc visit, void *arg);
-void bpy_connection_call(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
-                         Py_ssize_t count);
-bool bpy_connection_dead(const bpy_connection *connection);
-bpy_object *bpy_connection_receiver(const bpy_connection *connection);
-void bpy_connection_ref(bpy_connection *connection);
-void bpy_connection_unref(bpy_connection *connection);
 PyObject *bpy_sender(bpy_object *self);
 void bpy_print_error(void);
 void bpy_signal_reach(PyObject *object, bpy_object **ret_source, bpy_signal **ret_signal,
@@ -272,7 +267,7 @@ extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type, bpy_s
 int bpy_timer_ready_types(PyObject *module);
 int bpy_event_loop_ready_types(PyObject *module);
 int bpy_qthread_ready_types(PyObject *module);
-bpy_object *bpy_qthread_for(bpy_thread *thread);
+PyObject *bpy_qthread_for(bpy_thread *thread);
 bpy_thread *bpy_qthread_thread(PyObject *object);
 int bpy_socket_ready_types(PyObject *module);
 int bpy_server_ready_types(PyObject *module);

@@ -150,18 +150,6 @@ bool bpy_object_usable(PyObject *object)
     return bpy_object_check(object) && bpy_object_here((bpy_object *)object);
 }
 
-void bpy_object_settle(bpy_object *self)
-{
-    if (self->homed)
-        return;
-    self->homed = true;
-    self->earlier = NULL;
-    self->later = self->home->natives;
-    if (self->later != NULL)
-        self->later->earlier = self;
-    self->home->natives = self;
-}
-
 void bpy_object_unsettle(bpy_object *self)
 {
     if (!self->homed)
@@ -174,6 +162,33 @@ void bpy_object_unsettle(bpy_object *self)
     else
         self->home->natives = self->later;
     self->earlier = self->later = NULL;
+}
+
+/* What a thread that ends does with the objects that have natives on its loop. */
+static void release_natives(bpy_thread *thread)
+{
+    while (thread->natives != NULL) {
+        bpy_object *object = thread->natives;
+        Py_INCREF(object);
+        bpy_object_unsettle(object);
+        object->blocked = true; /* nobody is there to hear of it */
+        if (object->kind->release != NULL)
+            object->kind->release(object);
+        Py_DECREF(object);
+    }
+}
+
+void bpy_object_settle(bpy_object *self)
+{
+    if (self->homed)
+        return;
+    self->homed = true;
+    self->earlier = NULL;
+    self->later = self->home->natives;
+    if (self->later != NULL)
+        self->later->earlier = self;
+    self->home->natives = self;
+    self->home->release_natives = release_natives;
 }
 
 /* ---- parents ---- */
@@ -233,6 +248,42 @@ void bpy_object_destroy(bpy_object *self)
     Py_DECREF(self);
 }
 
+typedef struct deletion {
+    bpy_event event;
+    bpy_object *target; /* a reference */
+} deletion;
+
+static void run_deletion(bpy_event *event)
+{
+    bpy_object_destroy(((deletion *)event)->target);
+}
+
+static void drop_deletion(bpy_event *event)
+{
+    deletion *self = (deletion *)event;
+    Py_DECREF(self->target);
+    PyMem_Free(self);
+}
+
+static const bpy_event_kind deletion_kind = {
+    .run = run_deletion, .drop = drop_deletion, .deferred = true};
+
+/* False if the thread of the object has ended, or with an exception. */
+static bool destroy_later(bpy_object *self)
+{
+    if (!self->home->alive)
+        return false;
+    deletion *later = PyMem_Malloc(sizeof *later);
+    if (later == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    Py_INCREF(self);
+    *later = (deletion){.event = {.kind = &deletion_kind, .owner = self}, .target = self};
+    bpy_thread_post(self->home, &later->event);
+    return true;
+}
+
 /* Python has no use for it any more. */
 void bpy_object_finalize(PyObject *object)
 {
@@ -242,7 +293,7 @@ void bpy_object_finalize(PyObject *object)
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     bool elsewhere = self->homed && self->home != bpy_thread_current() && self->home->alive;
-    if (!elsewhere || !bpy_thread_post_delete(self))
+    if (!elsewhere || !destroy_later(self))
         bpy_object_destroy(self);
     PyErr_Restore(type, value, trace);
 }
@@ -338,7 +389,7 @@ static PyObject *object_delete_later(PyObject *self, PyObject *Py_UNUSED(none))
 {
     if (!bpy_object_check(self))
         return NULL;
-    if (!bpy_thread_post_delete((bpy_object *)self) && PyErr_Occurred())
+    if (!destroy_later((bpy_object *)self) && PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
 }
@@ -393,10 +444,10 @@ static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
 {
     if (!bpy_object_check(self))
         return NULL;
-    bpy_object *thread = bpy_qthread_for(((bpy_object *)self)->home);
+    PyObject *thread = bpy_qthread_for(((bpy_object *)self)->home);
     if (thread == NULL && PyErr_Occurred())
         return NULL;
-    return Py_BuildValue("O", thread != NULL ? (PyObject *)thread : Py_None);
+    return Py_NewRef(thread != NULL ? thread : Py_None);
 }
 
 static bool move(bpy_object *self, bpy_thread *to)
@@ -409,7 +460,7 @@ static bool move(bpy_object *self, bpy_thread *to)
     }
     if (natives && !self->kind->move(self, to))
         return false;
-    bpy_thread_move_events(self, to);
+    bpy_thread_move_events(self->home, self, to);
     bpy_thread_ref(to);
     bpy_thread_unref(self->home);
     self->home = to;

@@ -77,7 +77,7 @@ static bool prepare(qthread *self)
     if (self->done == NULL || self->thread == NULL)
         PyErr_NoMemory();
     else
-        self->thread->qthread = &self->object;
+        self->thread->qthread = (PyObject *)self;
     return self->done != NULL && self->thread != NULL;
 }
 
@@ -225,8 +225,8 @@ static PyObject *qthread_usleep(PyObject *Py_UNUSED(none), PyObject *args)
 
 static PyObject *qthread_current(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
 {
-    bpy_object *object = bpy_qthread_for(bpy_thread_current());
-    return object != NULL ? Py_NewRef((PyObject *)object) : NULL;
+    PyObject *object = bpy_qthread_for(bpy_thread_current());
+    return object != NULL ? Py_NewRef(object) : NULL;
 }
 
 static PyObject *qthread_ideal(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
@@ -270,7 +270,7 @@ static void qthread_dealloc(PyObject *object)
     PyThread_type_lock done = self->done;
     if (PyObject_CallFinalizerFromDealloc(object) < 0)
         return;
-    if (thread != NULL && thread->qthread == &self->object)
+    if (thread != NULL && thread->qthread == object)
         thread->qthread = NULL;
     bpy_object_dealloc(object);
     if (thread != NULL)
@@ -280,7 +280,7 @@ static void qthread_dealloc(PyObject *object)
 }
 
 /* The QThread of any thread, not owned; made where there is none. */
-bpy_object *bpy_qthread_for(bpy_thread *thread)
+PyObject *bpy_qthread_for(bpy_thread *thread)
 {
     if (thread->qthread != NULL || !thread->alive)
         return thread->qthread;
@@ -290,7 +290,7 @@ bpy_object *bpy_qthread_for(bpy_thread *thread)
     self->foreign = true;
     self->state = RUNNING;
     self->thread = bpy_thread_ref(thread);
-    thread->qthread = &self->object;
+    thread->qthread = (PyObject *)self;
     thread->owns_qthread = true;
     return thread->qthread;
 }

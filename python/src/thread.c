@@ -5,10 +5,8 @@
  * state in the interpreter, so that it is finished with it: natives are released, and the loop is
  * freed, on the thread they belong to.
  *
- * Events are calls of slots from other threads (or queued on purpose) and deferred deletions. They
- * are delivered by bpy_thread_turn before it waits, in order, those present at its beginning. A
- * deferred deletion waits until control is back in the event loop it was ordered under: level and
- * scope are compared as Qt does it.
+ * bpy_thread_turn runs the thread's events before it waits: those that are in the queue when it
+ * begins, in the sequence in which they were posted (event.h).
  *
  * The lock: bpy_block gives it up around a call of Berth that waits. The first handler inside takes
  * it back (bpy_enter). In a turn it is then kept, for nothing waits any more; in a blocking wait,
@@ -16,25 +14,6 @@
  * wait find the lock held and change nothing.
  */
 #include "module.h"
-
-#include <stddef.h>
-
-/* A slot's call, a deferred deletion, or a Python function of the target to be called at home. */
-typedef enum event_kind {
-    CALL,
-    DELETE,
-    PYTHON
-} event_kind;
-
-typedef struct bpy_event {
-    struct bpy_event *next;
-    event_kind kind;
-    int level;
-    uint64_t sequence;
-    bpy_object *target; /* of a deletion, owned; of a call: the sender, owned */
-    bpy_connection *connection;
-    PyObject *args; /* of a call: the arguments, a tuple; else the function */
-} bpy_event;
 
 static __thread bpy_thread *current;
 
@@ -70,7 +49,7 @@ bpy_thread *bpy_thread_new(void)
         return NULL;
     thread->references = 1;
     thread->alive = true;
-    thread->end = &thread->events;
+    bpy_events_init(&thread->events);
     return thread;
 }
 
@@ -132,15 +111,8 @@ void bpy_thread_finish(bpy_thread *thread)
     if (thread->alive)
         bpy_thread_deliver(thread, true);
     thread->alive = false;
-    while (thread->natives != NULL) {
-        bpy_object *object = thread->natives;
-        Py_INCREF(object);
-        bpy_object_unsettle(object);
-        object->blocked = true; /* nobody is there to hear of it */
-        if (object->kind->release != NULL)
-            object->kind->release(object);
-        Py_DECREF(object);
-    }
+    if (thread->release_natives != NULL)
+        thread->release_natives(thread);
     bpy_thread_deliver(thread, true);
     berth_loop *loop = thread->loop;
     berth_loop *inherited = thread->inherited;
@@ -201,141 +173,37 @@ void bpy_thread_hand_over(bpy_thread *thread)
 
 /* ---- events ---- */
 
-static bool post(bpy_thread *thread, bpy_event event)
+static int depth_of(const bpy_thread *thread)
 {
-    bpy_event *copy = PyMem_Malloc(sizeof *copy);
-    if (copy == NULL) {
-        PyErr_NoMemory();
-        return false;
-    }
-    *copy = event;
-    copy->next = NULL;
-    copy->sequence = ++thread->sequence;
-    *thread->end = copy;
-    thread->end = &copy->next;
+    return thread->level + thread->scope;
+}
+
+/* Takes the event over. */
+void bpy_thread_post(bpy_thread *thread, bpy_event *event)
+{
+    bpy_events_add(&thread->events, event, thread == current ? depth_of(thread) : 0);
     bpy_thread_wake(thread);
-    return true;
 }
 
-bool bpy_thread_post_delete(bpy_object *target)
-{
-    bpy_thread *thread = target->home;
-    if (!thread->alive)
-        return false;
-    int level = thread == current ? thread->level + thread->scope : 0;
-    if (!post(thread, (bpy_event){.kind = DELETE, .level = level, .target = target}))
-        return false;
-    Py_INCREF(target);
-    return true;
-}
-
-bool bpy_thread_post_call(bpy_thread *thread, bpy_connection *connection, bpy_object *sender,
-                          PyObject *args)
-{
-    if (!thread->alive)
-        return true; /* nobody will ever deliver it */
-    bpy_event event = {.kind = CALL, .target = sender, .connection = connection, .args = args};
-    if (!post(thread, event))
-        return false;
-    Py_INCREF(sender);
-    Py_INCREF(args);
-    bpy_connection_ref(connection);
-    return true;
-}
-
-bool bpy_thread_post_python(bpy_thread *thread, bpy_object *target, PyObject *callable)
-{
-    if (!post(thread, (bpy_event){.kind = PYTHON, .target = target, .args = callable}))
-        return false;
-    Py_INCREF(target);
-    Py_INCREF(callable);
-    return true;
-}
-
-static void free_event(bpy_event *event)
-{
-    if (event->connection != NULL)
-        bpy_connection_unref(event->connection);
-    Py_XDECREF(event->args);
-    Py_XDECREF(event->target);
-    PyMem_Free(event);
-}
-
-static void deliver_one(bpy_thread *thread, bpy_event *event)
-{
-    thread->scope++;
-    if (event->kind == DELETE) {
-        bpy_object_destroy(event->target);
-    } else if (event->kind == PYTHON) {
-        PyObject *result =
-            event->target->destroying ? Py_NewRef(Py_None) : PyObject_CallNoArgs(event->args);
-        if (result == NULL)
-            bpy_print_error();
-        Py_XDECREF(result);
-    } else if (!bpy_connection_dead(event->connection)) {
-        bpy_connection_call(event->connection, event->target, PySequence_Fast_ITEMS(event->args),
-                            PyTuple_GET_SIZE(event->args));
-    }
-    thread->scope--;
-    free_event(event);
-}
-
-static bool may_deliver(const bpy_thread *thread, const bpy_event *event)
-{
-    int now = thread->level + thread->scope;
-    return event->kind != DELETE || event->level > now || (event->level == 0 && now > 0);
-}
-
-/* Takes the first event out that may be delivered and was posted up to `last`. */
-static bpy_event *take(bpy_thread *thread, uint64_t last, bool at_end)
-{
-    for (bpy_event **link = &thread->events; *link != NULL; link = &(*link)->next) {
-        bpy_event *event = *link;
-        if (event->sequence > last)
-            return NULL;
-        if (!at_end && !may_deliver(thread, event))
-            continue;
-        *link = event->next;
-        if (event->next == NULL)
-            thread->end = link;
-        return event;
-    }
-    return NULL;
-}
-
-/* Delivers what was posted until now; at the end of a thread deletions only, of whatever level. */
+/* Runs what was posted until now; at the end of a thread the deferred events only, of whatever
+ * depth. */
 void bpy_thread_deliver(bpy_thread *thread, bool at_end)
 {
-    uint64_t last = thread->sequence;
+    uint64_t last = thread->events.sequence;
     bpy_event *event;
-    while ((event = take(thread, last, at_end)) != NULL) {
-        if (at_end && event->kind != DELETE)
-            free_event(event);
-        else
-            deliver_one(thread, event);
+    while ((event = bpy_events_take(&thread->events, last, depth_of(thread), at_end)) != NULL) {
+        if (!at_end || event->kind->deferred) {
+            thread->scope++;
+            event->kind->run(event);
+            thread->scope--;
+        }
+        event->kind->drop(event);
     }
 }
 
-/* Events for an object go along when it moves: those of which it is the receiver. */
-void bpy_thread_move_events(bpy_object *target, bpy_thread *to)
+void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to)
 {
-    bpy_thread *from = target->home;
-    bpy_event **link = &from->events;
-    while (*link != NULL) {
-        bpy_event *event = *link;
-        bpy_object *owner =
-            event->kind == CALL ? bpy_connection_receiver(event->connection) : event->target;
-        if (owner != target) {
-            link = &event->next;
-            continue;
-        }
-        *link = event->next;
-        event->next = NULL;
-        event->sequence = ++to->sequence;
-        *to->end = event;
-        to->end = &event->next;
-    }
-    from->end = link;
+    bpy_events_move(&from->events, owner, &to->events);
     bpy_thread_wake(to);
 }
 
@@ -343,11 +211,7 @@ void bpy_thread_move_events(bpy_object *target, bpy_thread *to)
 
 static bool has_work(const bpy_thread *thread)
 {
-    for (const bpy_event *event = thread->events; event != NULL; event = event->next) {
-        if (may_deliver(thread, event))
-            return true;
-    }
-    return false;
+    return bpy_events_due(&thread->events, depth_of(thread));
 }
 
 /* Delivers events and turns the loop once; does not wait any more if events were delivered, unless
@@ -411,10 +275,8 @@ PyObject *bpy_thread_forked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(non
         run->code = -1;
     }
     thread->inherited = thread->loop;
-    thread->inherited_events = thread->events;
+    thread->inherited_events = bpy_events_detach(&thread->events);
     thread->loop = NULL;
-    thread->events = NULL;
-    thread->end = &thread->events;
     Py_RETURN_NONE;
 }
 
@@ -423,7 +285,7 @@ PyObject *bpy_thread_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED
     bpy_thread *thread = bpy_thread_current();
     if (thread->inherited == NULL)
         Py_RETURN_NONE;
-    if (thread->loop != NULL || thread->events != NULL) {
+    if (thread->loop != NULL || thread->events.first != NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "after fork this process has begun to use another loop");
         return NULL;
@@ -431,11 +293,9 @@ PyObject *bpy_thread_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED
     if (!berth_loop_after_fork(thread->inherited))
         return PyErr_SetFromErrno(PyExc_OSError);
     thread->loop = thread->inherited;
-    thread->events = thread->inherited_events;
+    bpy_events_attach(&thread->events, thread->inherited_events);
     thread->inherited = NULL;
     thread->inherited_events = NULL;
-    while (*thread->end != NULL)
-        thread->end = &(*thread->end)->next;
     Py_RETURN_NONE;
 }
 

@@ -65,6 +65,51 @@ static bool timer_busy(bpy_object *object)
     return is_active((timer *)object);
 }
 
+/* The start of a timer in the thread to which it has moved. */
+typedef struct restart {
+    bpy_event event;
+    bpy_object *target; /* a reference, as is the method */
+    PyObject *start;
+} restart;
+
+static void run_restart(bpy_event *event)
+{
+    const restart *self = (const restart *)event;
+    if (self->target->destroying)
+        return;
+    PyObject *result = PyObject_CallNoArgs(self->start);
+    if (result == NULL)
+        bpy_print_error();
+    Py_XDECREF(result);
+}
+
+static void drop_restart(bpy_event *event)
+{
+    restart *self = (restart *)event;
+    Py_DECREF(self->start);
+    Py_DECREF(self->target);
+    PyMem_Free(self);
+}
+
+static const bpy_event_kind restart_kind = {.run = run_restart, .drop = drop_restart};
+
+static bool post_restart(bpy_object *target, bpy_thread *to)
+{
+    PyObject *start = PyObject_GetAttrString((PyObject *)target, "start");
+    restart *self = start != NULL ? PyMem_Malloc(sizeof *self) : NULL;
+    if (self == NULL) {
+        Py_XDECREF(start);
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return false;
+    }
+    Py_INCREF(target);
+    *self = (restart){
+        .event = {.kind = &restart_kind, .owner = target}, .target = target, .start = start};
+    bpy_thread_post(to, &self->event);
+    return true;
+}
+
 /* A timer that runs goes on in the other thread, from the beginning: it is started there by an
  * event that moves with it. */
 static bool timer_move(bpy_object *object, bpy_thread *to)
@@ -74,12 +119,7 @@ static bool timer_move(bpy_object *object, bpy_thread *to)
     berth_timer_free(self->native);
     self->native = NULL;
     bpy_object_unsettle(object);
-    if (!active)
-        return true;
-    PyObject *starter = PyObject_GetAttrString((PyObject *)self, "start");
-    bool posted = starter != NULL && bpy_thread_post_python(to, object, starter);
-    Py_XDECREF(starter);
-    return posted;
+    return !active || post_restart(object, to);
 }
 
 static const bpy_kind timer_kind = {

@@ -1,0 +1,88 @@
+#include "event.h"
+
+#include <stddef.h>
+
+void bpy_events_init(bpy_events *events)
+{
+    *events = (bpy_events){.end = &events->first};
+}
+
+static void append(bpy_events *events, bpy_event *event)
+{
+    event->next = NULL;
+    event->sequence = ++events->sequence;
+    *events->end = event;
+    events->end = &event->next;
+}
+
+void bpy_events_add(bpy_events *events, bpy_event *event, int depth)
+{
+    event->depth = depth;
+    append(events, event);
+}
+
+static bool is_due(const bpy_event *event, int depth)
+{
+    return !event->kind->deferred || event->depth > depth || (event->depth == 0 && depth > 0);
+}
+
+/* Whether an event may run at this depth. */
+bool bpy_events_due(const bpy_events *events, int depth)
+{
+    for (const bpy_event *event = events->first; event != NULL; event = event->next) {
+        if (is_due(event, depth))
+            return true;
+    }
+    return false;
+}
+
+/* Takes out the first event that may run and was posted up to `last`; NULL if there is none. At the
+ * end of a thread every event is taken. */
+bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, bool at_end)
+{
+    for (bpy_event **link = &events->first; *link != NULL; link = &(*link)->next) {
+        bpy_event *event = *link;
+        if (event->sequence > last)
+            return NULL;
+        if (!at_end && !is_due(event, depth))
+            continue;
+        *link = event->next;
+        if (event->next == NULL)
+            events->end = link;
+        return event;
+    }
+    return NULL;
+}
+
+/* Moves the events of an owner behind those of another thread. */
+void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to)
+{
+    bpy_event **link = &from->first;
+    while (*link != NULL) {
+        bpy_event *event = *link;
+        if (event->owner != owner) {
+            link = &event->next;
+            continue;
+        }
+        *link = event->next;
+        append(to, event);
+    }
+    from->end = link;
+}
+
+/* Empties the queue; returns its events as a list for bpy_events_attach. */
+bpy_event *bpy_events_detach(bpy_events *events)
+{
+    bpy_event *first = events->first;
+    events->first = NULL;
+    events->end = &events->first;
+    return first;
+}
+
+/* Only for an empty queue. */
+void bpy_events_attach(bpy_events *events, bpy_event *first)
+{
+    events->first = first;
+    while (*events->end != NULL)
+        events->end = &(*events->end)->next;
+}
