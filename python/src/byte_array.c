@@ -5,7 +5,8 @@
  * socket copy nothing. What is used on the way of data is here; the rest of QByteArray's functions
  * is written in Python (_byte_array.py) on top of data() and assign().
  */
-#include "module.h"
+#include "byte_array.h"
+#include "parts.h"
 
 typedef struct byte_array {
     PyObject_HEAD PyObject *bytes;
@@ -314,7 +315,7 @@ PyTypeObject bpy_byte_array_type = {
     .tp_methods = array_methods,
 };
 
-int bpy_byte_array_ready_types(PyObject *module)
+int bpy_byte_array_ready(PyObject *module)
 {
     return bpy_add_type(module, &bpy_byte_array_type);
 }

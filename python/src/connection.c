@@ -13,9 +13,12 @@
  * A slot that raises has its traceback printed, and everything goes on. KeyboardInterrupt is raised
  * again where the interpreter next looks for signals, so that it ends exec_().
  */
-#include "module.h"
+#include "connection.h"
 
 #include <stddef.h>
+
+typedef struct bpy_connection bpy_connection;
+typedef struct bpy_listeners bpy_listeners;
 
 struct bpy_connection {
     Py_ssize_t references;
@@ -202,7 +205,10 @@ static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
 
 static void aim_at_signal(bpy_connection *connection, PyObject *slot)
 {
-    bpy_signal_reach(slot, &connection->receiver, &connection->forward, &connection->overload);
+    const bpy_signal_instance *target = (const bpy_signal_instance *)slot;
+    connection->receiver = target->source;
+    connection->forward = target->signal;
+    connection->overload = target->overload;
     Py_INCREF(connection->forward);
     connection->most = PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
 }
@@ -401,17 +407,6 @@ Py_ssize_t bpy_receivers(bpy_object *sender, bpy_signal *signal, Py_ssize_t over
 }
 
 /* ---- emitting ---- */
-
-/* KeyboardInterrupt is for the program, everything else for the log. */
-void bpy_print_error(void)
-{
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        PyErr_Print();
-        return;
-    }
-    PyErr_Clear();
-    PyErr_SetInterrupt();
-}
 
 static void finish_call(PyObject *result)
 {

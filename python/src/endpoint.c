@@ -6,7 +6,7 @@
  * it knows a general one. The proxy is the program's QNetworkProxy, a value, of which the native
  * has what counts.
  */
-#include "module.h"
+#include "endpoint.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * The queue: a singly linked list, in the sequence of posting.
+ */
 #include "event.h"
 
 #include <stddef.h>

@@ -1,13 +1,13 @@
 /*
- * The queue of what a thread has to do later: slots to be called, objects to be destroyed.
+ * A thread's queue of events: slots to be called, objects to be destroyed.
  *
- * An event is embedded in whatever its poster needs to keep, and carries a pair of functions: `run`
- * does it, `drop` frees it. `drop` always follows, with or without `run` before it. So the queue
- * knows neither connections nor objects.
+ * An event carries a pair of functions, `run` and `drop`, and is embedded in a struct with what
+ * they need. So the queue knows neither connections nor objects. `drop` frees the event; it is
+ * called once for each event, after `run` or instead of it.
  *
  * Events run in the sequence in which they were posted. A deferred event waits until control is
- * back in the event loop under which it was posted: Qt's rule for deleteLater. A depth counts the
- * event loops, turns and events that a thread is inside of.
+ * back in the event loop under which it was posted, as deleteLater does in Qt. The depth of a
+ * thread is the number of event loops, turns and events that it is inside of.
  */
 #ifndef BPY_EVENT_H
 #define BPY_EVENT_H

@@ -7,7 +7,9 @@
  * There is one application. It belongs to the thread that made it, and goes when Python has no use
  * for it any more.
  */
-#include "module.h"
+#include "known_signals.h"
+#include "parts.h"
+#include "qobject.h"
 
 typedef struct event_loop {
     bpy_object object;
@@ -133,11 +135,11 @@ static PyTypeObject event_loop_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
     .tp_new = event_loop_new,
-    .tp_init = bpy_object_init,
-    .tp_dealloc = bpy_object_dealloc,
-    .tp_finalize = bpy_object_finalize,
-    .tp_traverse = bpy_object_traverse,
-    .tp_clear = bpy_object_clear,
+    .tp_init = bpy_qobject_init,
+    .tp_dealloc = bpy_qobject_dealloc,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
     .tp_methods = event_loop_methods,
 };
 
@@ -172,7 +174,7 @@ static int application_init(PyObject *object, PyObject *args, PyObject *kwargs)
         return -1;
     }
     PyObject *list = arguments != NULL ? PySequence_List(arguments) : PyList_New(0);
-    int status = list != NULL ? bpy_object_configure(self, NULL, kwargs) : -1;
+    int status = list != NULL ? bpy_qobject_configure(self, NULL, kwargs) : -1;
     if (status == 0)
         status = PyObject_SetAttrString(object, "_arguments", list);
     Py_XDECREF(list);
@@ -262,14 +264,14 @@ static PyTypeObject application_type = {
     .tp_base = &bpy_object_type,
     .tp_new = application_new,
     .tp_init = application_init,
-    .tp_dealloc = bpy_object_dealloc,
-    .tp_finalize = bpy_object_finalize,
-    .tp_traverse = bpy_object_traverse,
-    .tp_clear = bpy_object_clear,
+    .tp_dealloc = bpy_qobject_dealloc,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
     .tp_methods = application_methods,
 };
 
-int bpy_event_loop_ready_types(PyObject *module)
+int bpy_event_loop_ready(PyObject *module)
 {
     if (bpy_add_type(module, &event_loop_type) < 0 || bpy_add_type(module, &application_type) < 0)
         return -1;

@@ -4,7 +4,9 @@
  * Equality is strict, as in Qt; a number or a special address is taken wherever an address is. What
  * is seldom used (subnets, conversions) is written in Python on top of this.
  */
-#include "module.h"
+#include "host_address.h"
+#include "parts.h"
+#include "values.h"
 
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -328,7 +330,7 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-int bpy_host_address_ready_types(PyObject *module)
+int bpy_host_address_ready(PyObject *module)
 {
     if (PyModule_AddFunctions(module, functions) < 0)
         return -1;

@@ -1,25 +1,26 @@
 /*
  * The module berth._berth: makes its types known to Python.
  *
+ * The files, lowest first; each includes files above it in this list only:
+ *
+ *   interpreter, values, event           helpers, and the queue of a thread
+ *   thread                               loops, the interpreter's lock, running events
+ *   object                               what all objects share
+ *   byte_array, host_address, proxy      values
+ *   signal, connection                   signals in classes, slots, emitting
+ *   known_signals, signal_instance       the module's own signals, signals on objects
+ *   qobject                              the class QObject, and the end of an object
+ *   qthread, moving                      threads, and moving objects between them
+ *   timer, event_loop                    QTimer, QEventLoop, QCoreApplication
+ *   endpoint, socket*, server            sockets and servers
+ *
  * The classes that never run on the way of a byte, and the methods of others that never do, are
  * written in Python (berth/_enums.py, _core.py, _network.py) and put into the types here by
  * install(). At exit shutdown() frees what still lives in the main thread, while slots can still be
  * called.
  */
-#include "module.h"
-
-int bpy_add_type(PyObject *module, PyTypeObject *type)
-{
-    if (PyType_Ready(type) < 0)
-        return -1;
-    const char *dot = strrchr(type->tp_name, '.');
-    Py_INCREF(type);
-    if (PyModule_AddObject(module, dot + 1, (PyObject *)type) < 0) {
-        Py_DECREF(type);
-        return -1;
-    }
-    return 0;
-}
+#include "parts.h"
+#include "thread.h"
 
 static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -70,18 +71,10 @@ PyMODINIT_FUNC PyInit__berth(void);
 PyMODINIT_FUNC PyInit__berth(void)
 {
     static int (*const parts[])(PyObject *) = {
-        bpy_proxy_ready,
-        bpy_enum_ready,
-        bpy_signal_ready_types,
-        bpy_thread_ready_types,
-        bpy_object_ready_types,
-        bpy_byte_array_ready_types,
-        bpy_host_address_ready_types,
-        bpy_timer_ready_types,
-        bpy_event_loop_ready_types,
-        bpy_qthread_ready_types,
-        bpy_socket_ready_types,
-        bpy_server_ready_types,
+        bpy_proxy_ready,  bpy_values_ready,     bpy_signal_ready,     bpy_signal_instance_ready,
+        bpy_thread_ready, bpy_qobject_ready,    bpy_byte_array_ready, bpy_host_address_ready,
+        bpy_timer_ready,  bpy_event_loop_ready, bpy_qthread_ready,    bpy_moving_ready,
+        bpy_socket_ready, bpy_server_ready,
     };
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)

@@ -9,7 +9,10 @@
  * Threads that Python made, and the main one, have a QThread object too as soon as somebody asks
  * for it.
  */
-#include "module.h"
+#include "qthread.h"
+#include "known_signals.h"
+#include "parts.h"
+#include "qobject.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -272,7 +275,7 @@ static void qthread_dealloc(PyObject *object)
         return;
     if (thread != NULL && thread->qthread == object)
         thread->qthread = NULL;
-    bpy_object_dealloc(object);
+    bpy_qobject_dealloc(object);
     if (thread != NULL)
         bpy_thread_unref(thread);
     if (done != NULL)
@@ -336,15 +339,15 @@ static PyTypeObject qthread_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
     .tp_new = qthread_new,
-    .tp_init = bpy_object_init,
+    .tp_init = bpy_qobject_init,
     .tp_dealloc = qthread_dealloc,
-    .tp_finalize = bpy_object_finalize,
-    .tp_traverse = bpy_object_traverse,
-    .tp_clear = bpy_object_clear,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
     .tp_methods = qthread_methods,
 };
 
-int bpy_qthread_ready_types(PyObject *module)
+int bpy_qthread_ready(PyObject *module)
 {
     if (bpy_add_type(module, &qthread_type) < 0)
         return -1;

@@ -9,7 +9,13 @@
  * Errors have Qt's numbers and texts. listen() on a server that listens already returns False and
  * leaves the error alone, as Qt does.
  */
-#include "module.h"
+#include "host_address.h"
+#include "known_signals.h"
+#include "parts.h"
+#include "proxy.h"
+#include "qobject.h"
+#include "socket.h"
+#include "values.h"
 
 #include <limits.h>
 #include <string.h>
@@ -24,6 +30,7 @@ typedef struct server {
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed since */
 } server;
 
+static PyTypeObject server_type;
 static PyObject *name_incoming; /* "incomingConnection" */
 static PyObject *base_incoming; /* the method of QTcpServer itself */
 
@@ -104,7 +111,7 @@ static PyObject * override(server *self)
     PyObject *own = dict != NULL ? PyDict_GetItemWithError(dict, name_incoming) : NULL;
     if (own != NULL)
         return Py_NewRef(own);
-    if (type == &bpy_server_type)
+    if (type == &server_type)
         return NULL;
     PyObject *function = PyObject_GetAttr((PyObject *)type, name_incoming);
     if (function == base_incoming)
@@ -157,7 +164,7 @@ static bool need_native(server *self)
         return true;
     if (!bpy_thread_loop(object->home))
         return false;
-    bool plain = Py_IS_TYPE((PyObject *)self, &bpy_server_type);
+    bool plain = Py_IS_TYPE((PyObject *)self, &server_type);
     self->native =
         berth_server_new(object->home->loop, plain ? &plain_handlers : &overriding_handlers, self);
     if (self->native == NULL) {
@@ -178,7 +185,7 @@ static void destroy_added(server *self)
     for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
         PyObject *socket = PyObject_CallNoArgs(PyList_GET_ITEM(all, i));
         if (socket != NULL && socket != Py_None)
-            bpy_object_destroy((bpy_object *)socket);
+            bpy_qobject_destroy((bpy_object *)socket);
         Py_XDECREF(socket);
     }
     Py_XDECREF(all);
@@ -525,29 +532,29 @@ static PyMethodDef server_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyTypeObject bpy_server_type = {
+static PyTypeObject server_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtNetwork.QTcpServer",
     .tp_doc = "QTcpServer(parent=None): listens and accepts; emits newConnection",
     .tp_basicsize = sizeof(server),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
     .tp_new = server_new,
-    .tp_init = bpy_object_init,
-    .tp_dealloc = bpy_object_dealloc,
-    .tp_finalize = bpy_object_finalize,
-    .tp_traverse = bpy_object_traverse,
-    .tp_clear = bpy_object_clear,
+    .tp_init = bpy_qobject_init,
+    .tp_dealloc = bpy_qobject_dealloc,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
     .tp_methods = server_methods,
 };
 
-int bpy_server_ready_types(PyObject *module)
+int bpy_server_ready(PyObject *module)
 {
-    if (bpy_add_type(module, &bpy_server_type) < 0 ||
-        bpy_signal_add_to(&bpy_server_type, BPY_NEW_CONNECTION, BPY_ACCEPT_ERROR) < 0)
+    if (bpy_add_type(module, &server_type) < 0 ||
+        bpy_signal_add_to(&server_type, BPY_NEW_CONNECTION, BPY_ACCEPT_ERROR) < 0)
         return -1;
     name_incoming = PyUnicode_InternFromString("incomingConnection");
     if (name_incoming == NULL)
         return -1;
-    base_incoming = PyDict_GetItemWithError(bpy_server_type.tp_dict, name_incoming);
+    base_incoming = PyDict_GetItemWithError(server_type.tp_dict, name_incoming);
     return 0;
 }

@@ -13,6 +13,12 @@
  * peerName is known.
  */
 #include "socket.h"
+#include "host_address.h"
+#include "known_signals.h"
+#include "parts.h"
+#include "proxy.h"
+#include "qobject.h"
+#include "values.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -233,7 +239,8 @@ berth_socket *bpy_socket_native(PyObject *object)
     return need_native(self) ? self->native : NULL;
 }
 
-void bpy_socket_leave_device(bpy_socket *self)
+/* aboutToClose: the socket leaves its open mode. */
+static void leave_device(bpy_socket *self)
 {
     if (self->mode == 0)
         return;
@@ -247,7 +254,7 @@ static void socket_release(bpy_object *object)
     if (native == NULL)
         return;
     if (berth_socket_state(native) != BERTH_STATE_UNCONNECTED)
-        bpy_socket_leave_device(self);
+        leave_device(self);
     if (self->native == NULL)
         return;
     berth_socket_free(native);
@@ -439,7 +446,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
-    bpy_socket_leave_device(self);
+    leave_device(self);
     self->mode = 0;
     if (!gives_up(self) && self->native != NULL)
         berth_socket_close(self->native);
@@ -454,7 +461,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     if (state_of(self) == BERTH_STATE_UNCONNECTED)
         Py_RETURN_NONE;
-    bpy_socket_leave_device(self);
+    leave_device(self);
     self->mode = 0;
     if (!gives_up(self) && self->native != NULL)
         berth_socket_abort(self->native);
@@ -666,7 +673,7 @@ static PyObject *descriptor(const bpy_socket *self)
 
 GETTERS(GETTER)
 
-PyMethodDef bpy_socket_methods[] = {
+static PyMethodDef socket_methods[] = {
     GETTERS(GETTER_ENTRY) WAITS(WAIT_ENTRY){
         "connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
         "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
@@ -698,7 +705,7 @@ static int abstract_init(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *parent;
     if (!PyArg_ParseTuple(args, "iO:QAbstractSocket", &type, &parent))
         return -1;
-    return bpy_object_configure((bpy_object *)object, parent, kwargs);
+    return bpy_qobject_configure((bpy_object *)object, parent, kwargs);
 }
 
 #define SOCKET_TYPE(variable, name, base, init, doc)                               \
@@ -710,23 +717,23 @@ static int abstract_init(PyObject *object, PyObject *args, PyObject *kwargs)
         .tp_base = base,                                                           \
         .tp_new = socket_new,                                                      \
         .tp_init = init,                                                           \
-        .tp_dealloc = bpy_object_dealloc,                                          \
-        .tp_finalize = bpy_object_finalize,                                        \
-        .tp_traverse = bpy_object_traverse,                                        \
-        .tp_clear = bpy_object_clear,                                              \
+        .tp_dealloc = bpy_qobject_dealloc,                                         \
+        .tp_finalize = bpy_qobject_finalize,                                       \
+        .tp_traverse = bpy_qobject_traverse,                                       \
+        .tp_clear = bpy_qobject_clear,                                             \
     }
 
-SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type, bpy_object_init,
+SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type, bpy_qobject_init,
             "What is read from and written to; the base of sockets.");
 SOCKET_TYPE(bpy_socket_type, "berth.QtNetwork.QAbstractSocket", &bpy_device_type, abstract_init,
             "The base of QTcpSocket.");
-SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type, bpy_object_init,
+SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type, bpy_qobject_init,
             "QTcpSocket(parent=None): one TCP stream");
 
-int bpy_socket_ready_types(PyObject *module)
+int bpy_socket_ready(PyObject *module)
 {
     bpy_device_type.tp_methods = bpy_device_methods;
-    bpy_socket_type.tp_methods = bpy_socket_methods;
+    bpy_socket_type.tp_methods = socket_methods;
     if (bpy_add_type(module, &bpy_device_type) < 0 || bpy_add_type(module, &bpy_socket_type) < 0 ||
         bpy_add_type(module, &bpy_tcp_socket_type) < 0)
         return -1;

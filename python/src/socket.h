@@ -1,11 +1,11 @@
 /*
- * A QTcpSocket as its three files see it: socket.c (connecting, states, waits), device.c (reading
- * and writing) and proxy.c (credentials).
+ * A QTcpSocket as its three files see it: socket.c (connecting, states, waits), socket_device.c
+ * (reading and writing) and socket_proxy.c (asking for credentials).
  */
 #ifndef BPY_SOCKET_H
 #define BPY_SOCKET_H
 
-#include "module.h"
+#include "endpoint.h"
 
 enum {
     READ_ONLY = 1,
@@ -25,9 +25,16 @@ typedef struct bpy_socket {
     bool lent;     /* the native's proxy is not the program's */
 } bpy_socket;
 
-void bpy_socket_leave_device(
-    bpy_socket *self); /* aboutToClose, and closed for reading and writing */
+extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;
 
+/* socket.c */
+PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent);
+berth_socket *bpy_socket_native(PyObject *object);
+
+/* socket_device.c */
+extern PyMethodDef bpy_device_methods[];
+
+/* socket_proxy.c */
 bool bpy_socket_ask(bpy_socket *self);
 bool bpy_socket_own_proxy(bpy_socket *self);
 

@@ -13,7 +13,8 @@
  * which may go on waiting, bpy_leave gives it up again. Handlers called by a function that does not
  * wait find the lock held and change nothing.
  */
-#include "module.h"
+#include "thread.h"
+#include "parts.h"
 
 static __thread bpy_thread *current;
 
@@ -317,7 +318,7 @@ static int watch_forks(PyObject *module)
     return status;
 }
 
-int bpy_thread_ready_types(PyObject *module)
+int bpy_thread_ready(PyObject *module)
 {
     bpy_thread_current();
     return watch_forks(module);

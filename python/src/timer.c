@@ -4,7 +4,9 @@
  * The native timer is made by the first start, in the thread the object then lives in. An interval
  * of 0 fires in every turn. singleShot makes a timer that keeps itself until it has fired.
  */
-#include "module.h"
+#include "known_signals.h"
+#include "parts.h"
+#include "qobject.h"
 
 typedef struct timer {
     bpy_object object;
@@ -264,15 +266,15 @@ static PyTypeObject timer_type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
     .tp_new = timer_new,
-    .tp_init = bpy_object_init,
-    .tp_dealloc = bpy_object_dealloc,
-    .tp_finalize = bpy_object_finalize,
-    .tp_traverse = bpy_object_traverse,
-    .tp_clear = bpy_object_clear,
+    .tp_init = bpy_qobject_init,
+    .tp_dealloc = bpy_qobject_dealloc,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
     .tp_methods = timer_methods,
 };
 
-int bpy_timer_ready_types(PyObject *module)
+int bpy_timer_ready(PyObject *module)
 {
     if (bpy_add_type(module, &timer_type) < 0)
         return -1;

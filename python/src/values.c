@@ -1,12 +1,11 @@
 /*
- * Values in passing: enumerations, ports and texts.
+ * Values in passing: enumerations, error numbers and ports.
  *
  * Of the enumerations that C hands out the classes are Python's (berth/_enums.py), which
  * registers them here with their members by number. Numbers begin at -1, as Qt's errors do.
  */
-#include "module.h"
-
-#include <string.h>
+#include "values.h"
+#include "parts.h"
 
 enum {
     MOST = 40
@@ -46,16 +45,6 @@ int bpy_port_convert(PyObject *object, void *ret_port)
     return 1;
 }
 
-const char *bpy_text_of(PyObject *string)
-{
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(string, &size);
-    if (text == NULL || strlen(text) == (size_t)size)
-        return text;
-    PyErr_SetString(PyExc_ValueError, "embedded null character");
-    return NULL;
-}
-
 static PyObject *set_enum(PyObject *Py_UNUSED(module), PyObject *args)
 {
     int which;
@@ -82,7 +71,7 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-int bpy_enum_ready(PyObject *module)
+int bpy_values_ready(PyObject *module)
 {
     return PyModule_AddFunctions(module, functions);
 }

@@ -5,7 +5,9 @@
  * taken from whatever object holds it. A socket that is not open reads as empty and refuses output
  * with -1, as in Qt; nothing is printed about it.
  */
+#include "byte_array.h"
 #include "socket.h"
+#include "values.h"
 
 static bool readable(const bpy_socket *self)
 {

@@ -1,0 +1,58 @@
+/*
+ * Helpers for the interpreter's objects: types, methods, texts, and exceptions that nobody catches.
+ */
+#include "interpreter.h"
+
+#include <string.h>
+
+/* Readies a type and adds it to the module under the last part of its name. */
+int bpy_add_type(PyObject *module, PyTypeObject *type)
+{
+    if (PyType_Ready(type) < 0)
+        return -1;
+    const char *dot = strrchr(type->tp_name, '.');
+    Py_INCREF(type);
+    if (PyModule_AddObject(module, dot + 1, (PyObject *)type) < 0) {
+        Py_DECREF(type);
+        return -1;
+    }
+    return 0;
+}
+
+/* Adds methods to a type that is ready. */
+int bpy_add_methods(PyTypeObject *type, PyMethodDef *methods)
+{
+    for (PyMethodDef *one = methods; one->ml_name != NULL; one++) {
+        PyObject *method = PyDescr_NewMethod(type, one);
+        int status =
+            method != NULL ? PyDict_SetItemString(type->tp_dict, one->ml_name, method) : -1;
+        Py_XDECREF(method);
+        if (status < 0)
+            return -1;
+    }
+    PyType_Modified(type);
+    return 0;
+}
+
+/* Ends an exception that nobody can catch: its traceback is printed. KeyboardInterrupt is raised
+ * again where the interpreter next looks for signals. */
+void bpy_print_error(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        PyErr_Print();
+        return;
+    }
+    PyErr_Clear();
+    PyErr_SetInterrupt();
+}
+
+/* The text of a str; raises ValueError for a NUL in it. */
+const char *bpy_text_of(PyObject *string)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(string, &size);
+    if (text == NULL || strlen(text) == (size_t)size)
+        return text;
+    PyErr_SetString(PyExc_ValueError, "embedded null character");
+    return NULL;
+}

@@ -1,0 +1,69 @@
+/*
+ * Objects and their threads: QObject.thread and QObject.moveToThread.
+ *
+ * An object moves with its children, and takes its events along. Natives cannot move from one loop
+ * to another: what has some moves only if its kind can do without them (bpy_kind).
+ */
+#include "object.h"
+#include "parts.h"
+#include "qthread.h"
+
+static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *thread = bpy_qthread_for(((bpy_object *)self)->home);
+    if (thread == NULL && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(thread != NULL ? thread : Py_None);
+}
+
+static bool move(bpy_object *self, bpy_thread *to)
+{
+    bool natives = self->homed;
+    if (natives && self->kind->move == NULL) {
+        PyErr_Format(PyExc_RuntimeError, "a %s that is at work cannot be moved to another thread",
+                     Py_TYPE(self)->tp_name);
+        return false;
+    }
+    if (natives && !self->kind->move(self, to))
+        return false;
+    bpy_thread_move_events(self->home, self, to);
+    bpy_thread_ref(to);
+    bpy_thread_unref(self->home);
+    self->home = to;
+    for (bpy_object *child = self->first; child != NULL; child = child->after) {
+        if (!move(child, to))
+            return false;
+    }
+    return true;
+}
+
+static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    bpy_thread *to = bpy_qthread_thread(qthread);
+    if (to == NULL)
+        return NULL;
+    if (self->parent != NULL)
+        return PyErr_Format(PyExc_RuntimeError, "an object with a parent cannot be moved");
+    if (to == self->home)
+        Py_RETURN_NONE;
+    if (!bpy_object_here(self) || !move(self, to))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"thread", object_thread, METH_NOARGS, "thread() -> QThread: where the object lives"},
+    {"moveToThread", object_move_to_thread, METH_O,
+     "moveToThread(thread): the object and its children live there from here on"},
+    {NULL, NULL, 0, NULL},
+};
+
+int bpy_moving_ready(PyObject *Py_UNUSED(module))
+{
+    return bpy_add_methods(&bpy_object_type, methods);
+}

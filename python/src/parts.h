@@ -1,0 +1,25 @@
+/*
+ * The parts of the module: each adds its types and functions when the module is imported. Returns
+ * -1 with an exception, else 0.
+ */
+#ifndef BPY_PARTS_H
+#define BPY_PARTS_H
+
+#include "interpreter.h"
+
+int bpy_byte_array_ready(PyObject *module);
+int bpy_event_loop_ready(PyObject *module);
+int bpy_host_address_ready(PyObject *module);
+int bpy_moving_ready(PyObject *module);
+int bpy_proxy_ready(PyObject *module);
+int bpy_qobject_ready(PyObject *module);
+int bpy_qthread_ready(PyObject *module);
+int bpy_server_ready(PyObject *module);
+int bpy_signal_ready(PyObject *module);
+int bpy_signal_instance_ready(PyObject *module);
+int bpy_socket_ready(PyObject *module);
+int bpy_thread_ready(PyObject *module);
+int bpy_timer_ready(PyObject *module);
+int bpy_values_ready(PyObject *module);
+
+#endif

@@ -1,0 +1,381 @@
+/*
+ * The class QObject: its constructor, its methods, and the end of an object.
+ *
+ * An object ends by deleteLater, with its parent, or when nothing in Python refers to it any more
+ * and it has no parent. Whatever the way, bpy_qobject_destroy does it, once, in the object's own
+ * thread: natives are released (with their last signals), destroyed is emitted, the children end,
+ * connections are severed, the parent lets go. The collector may run in any thread, so an object
+ * that dies in a foreign one is sent home to die (finalize).
+ *
+ * Cycles through slots (an object whose slot refers to the object) are collected, but only of
+ * objects at rest: as long as a socket is connected, a server listens, a timer runs, the object
+ * does not show its slots to the collector, which therefore takes them for held from outside.
+ */
+#include "qobject.h"
+#include "connection.h"
+#include "known_signals.h"
+#include "parts.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+/* The collector may run in any thread, and natives answer in their own only: elsewhere they count
+ * as at work, until a collection at home knows better. */
+static bool object_busy(bpy_object *self)
+{
+    if (self->kind->busy == NULL || self->destroyed)
+        return false;
+    return (self->homed && !bpy_thread_is_current(self->home)) || self->kind->busy(self);
+}
+
+/* ---- making ---- */
+
+static const bpy_kind plain_kind;
+
+static PyObject *object_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                            PyObject *Py_UNUSED(kwargs))
+{
+    return bpy_object_new(type, &plain_kind);
+}
+
+/* The keywords of a constructor are signals to connect and properties to set. */
+static int configure_one(PyObject *self, PyObject *key, PyObject *value)
+{
+    PyObject *member = PyObject_GetAttr(self, key), *result = NULL;
+    if (member != NULL && Py_IS_TYPE(member, &bpy_signal_instance_type)) {
+        result = PyObject_CallMethod(member, "connect", "O", value);
+    } else if (member != NULL) {
+        const char *name = PyUnicode_AsUTF8(key);
+        PyObject *setter =
+            name == NULL ? NULL : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]), name + 1);
+        if (setter != NULL && PyObject_HasAttr(self, setter))
+            result = PyObject_CallMethodObjArgs(self, setter, value, NULL);
+        Py_XDECREF(setter);
+    }
+    if (result == NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError)))
+        PyErr_Format(PyExc_AttributeError, "%s.__init__(): '%U()' is not a Qt property or a signal",
+                     Py_TYPE(self)->tp_name, key);
+    Py_XDECREF(member);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+int bpy_qobject_configure(bpy_object *self, PyObject *parent, PyObject *kwargs)
+{
+    self->ready = true;
+    PyObject *key, *value;
+    Py_ssize_t place = 0;
+    while (kwargs != NULL && PyDict_Next(kwargs, &place, &key, &value)) {
+        if (PyUnicode_CompareWithASCIIString(key, "parent") == 0)
+            parent = value;
+        else if (configure_one((PyObject *)self, key, value) < 0)
+            return -1;
+    }
+    if (parent == NULL || parent == Py_None)
+        return 0;
+    if (!PyObject_TypeCheck(parent, &bpy_object_type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "'%s.__init__' called with wrong argument types: the parent is a %s, "
+                     "not a QObject or None",
+                     Py_TYPE(self)->tp_name, Py_TYPE(parent)->tp_name);
+        return -1;
+    }
+    if (!bpy_object_check(parent))
+        return -1;
+    if (((bpy_object *)parent)->home != self->home) {
+        PyErr_SetString(PyExc_RuntimeError, "the parent lives in another thread");
+        return -1;
+    }
+    bpy_object_adopt(self, (bpy_object *)parent);
+    return 0;
+}
+
+int bpy_qobject_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *parent = NULL;
+    if (!PyArg_ParseTuple(args, "|O", &parent))
+        return -1;
+    return bpy_qobject_configure((bpy_object *)self, parent, kwargs);
+}
+
+/* ---- the end ---- */
+
+void bpy_qobject_destroy(bpy_object *self)
+{
+    if (self->destroying)
+        return;
+    self->destroying = true;
+    Py_INCREF(self);
+    if (self->kind->release != NULL)
+        self->kind->release(self);
+    if (self->homed)
+        bpy_thread_hand_over(self->home);
+    bpy_object_unsettle(self);
+    if (self->ready && bpy_has_listeners(self, BPY_DESTROYED))
+        bpy_emit(self, BPY_DESTROYED, (PyObject *)self);
+    while (self->first != NULL) {
+        bpy_object *child = self->first;
+        Py_INCREF(child);
+        bpy_qobject_destroy(child);
+        if (child->parent != NULL)
+            bpy_object_adopt(child, NULL); /* it was being destroyed already */
+        Py_DECREF(child);
+    }
+    self->destroyed = true;
+    bpy_connections_sever(self);
+    bpy_object_adopt(self, NULL);
+    Py_DECREF(self);
+}
+
+typedef struct deletion {
+    bpy_event event;
+    bpy_object *target; /* a reference */
+} deletion;
+
+static void run_deletion(bpy_event *event)
+{
+    bpy_qobject_destroy(((deletion *)event)->target);
+}
+
+static void drop_deletion(bpy_event *event)
+{
+    deletion *self = (deletion *)event;
+    Py_DECREF(self->target);
+    PyMem_Free(self);
+}
+
+static const bpy_event_kind deletion_kind = {
+    .run = run_deletion, .drop = drop_deletion, .deferred = true};
+
+/* False if the thread of the object has ended, or with an exception. */
+static bool destroy_later(bpy_object *self)
+{
+    if (!self->home->alive)
+        return false;
+    deletion *later = PyMem_Malloc(sizeof *later);
+    if (later == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    Py_INCREF(self);
+    *later = (deletion){.event = {.kind = &deletion_kind, .owner = self}, .target = self};
+    bpy_thread_post(self->home, &later->event);
+    return true;
+}
+
+/* Python has no use for it any more. */
+void bpy_qobject_finalize(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (self->destroying || self->home == NULL)
+        return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    bool elsewhere = self->homed && self->home != bpy_thread_current() && self->home->alive;
+    if (!elsewhere || !destroy_later(self))
+        bpy_qobject_destroy(self);
+    PyErr_Restore(type, value, trace);
+}
+
+int bpy_qobject_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    bpy_object *self = (bpy_object *)object;
+    Py_VISIT(self->dict);
+    for (bpy_object *child = self->first; child != NULL; child = child->after)
+        Py_VISIT((PyObject *)child);
+    if (self->kind != NULL && self->kind->traverse != NULL) {
+        int status = self->kind->traverse(self, visit, arg);
+        if (status != 0)
+            return status;
+    }
+    return self->kind != NULL && object_busy(self) ? 0 : bpy_connections_traverse(self, visit, arg);
+}
+
+int bpy_qobject_clear(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (self->kind != NULL)
+        bpy_qobject_destroy(self);
+    bpy_connections_sever(self);
+    Py_CLEAR(self->dict);
+    if (self->kind != NULL && self->kind->clear != NULL)
+        self->kind->clear(self);
+    return 0;
+}
+
+void bpy_qobject_dealloc(PyObject *object)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (PyObject_CallFinalizerFromDealloc(object) < 0)
+        return;
+    PyObject_GC_UnTrack(object);
+    if (self->weakrefs != NULL)
+        PyObject_ClearWeakRefs(object);
+    bpy_qobject_clear(object);
+    Py_CLEAR(self->name);
+    if (self->home != NULL)
+        bpy_thread_unref(self->home);
+    Py_TYPE(object)->tp_free(object);
+}
+
+/* ---- methods ---- */
+
+static PyObject *object_parent(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *parent = (PyObject *)((bpy_object *)self)->parent;
+    return Py_BuildValue("O", parent != NULL ? parent : Py_None);
+}
+
+static PyObject *object_set_parent(PyObject *object, PyObject *parent)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (parent != Py_None && !PyObject_TypeCheck(parent, &bpy_object_type)) {
+        PyErr_Format(PyExc_TypeError, "setParent() takes a QObject or None, not %s",
+                     Py_TYPE(parent)->tp_name);
+        return NULL;
+    }
+    bpy_object *other = parent != Py_None ? (bpy_object *)parent : NULL;
+    for (bpy_object *above = other; above != NULL; above = above->parent) {
+        if (above == self)
+            return PyErr_Format(PyExc_ValueError, "an object cannot be below itself");
+    }
+    if (other != NULL && !bpy_object_check(parent))
+        return NULL;
+    if (other != NULL && other->home != self->home)
+        return PyErr_Format(PyExc_RuntimeError, "the parent lives in another thread");
+    bpy_object_adopt(self, other);
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_children(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *list = PyList_New(0);
+    bpy_object *child = ((bpy_object *)self)->first;
+    for (; list != NULL && child != NULL; child = child->after) {
+        if (PyList_Append(list, (PyObject *)child) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *object_delete_later(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    if (!destroy_later((bpy_object *)self) && PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_name(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    if (!bpy_object_check(self))
+        return NULL;
+    PyObject *name = ((bpy_object *)self)->name;
+    return name != NULL ? Py_BuildValue("O", name) : PyUnicode_FromString("");
+}
+
+static PyObject *object_set_name(PyObject *object, PyObject *name)
+{
+    bpy_object *self = (bpy_object *)object;
+    if (!bpy_object_check(object))
+        return NULL;
+    if (!PyUnicode_Check(name))
+        return PyErr_Format(PyExc_TypeError, "setObjectName() takes a str, not %s",
+                            Py_TYPE(name)->tp_name);
+    bool same = self->name != NULL ? PyUnicode_Compare(self->name, name) == 0
+                                   : PyUnicode_GET_LENGTH(name) == 0;
+    Py_INCREF(name);
+    Py_XSETREF(self->name, name);
+    if (!same)
+        bpy_emit(self, BPY_OBJECT_NAME_CHANGED, name);
+    Py_RETURN_NONE;
+}
+
+static PyObject *object_block_signals(PyObject *object, PyObject *blocked)
+{
+    bpy_object *self = (bpy_object *)object;
+    int truth = PyObject_IsTrue(blocked);
+    if (truth < 0 || !bpy_object_check(object))
+        return NULL;
+    bool before = self->blocked;
+    self->blocked = truth;
+    return PyBool_FromLong(before);
+}
+
+static PyObject *object_signals_blocked(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    return bpy_object_check(self) ? PyBool_FromLong(((bpy_object *)self)->blocked) : NULL;
+}
+
+static PyObject *object_sender(PyObject *self, PyObject *Py_UNUSED(none))
+{
+    return bpy_object_check(self) ? bpy_sender((bpy_object *)self) : NULL;
+}
+
+static PyObject *object_repr(PyObject *object)
+{
+    const bpy_object *self = (const bpy_object *)object;
+    if (self->name == NULL || PyUnicode_GET_LENGTH(self->name) == 0)
+        return PyUnicode_FromFormat("<%s at %p>", Py_TYPE(object)->tp_name, object);
+    return PyUnicode_FromFormat("<%s(name = \"%U\") at %p>", Py_TYPE(object)->tp_name, self->name,
+                                object);
+}
+
+static PyMethodDef object_methods[] = {
+    {"parent", object_parent, METH_NOARGS, "parent() -> QObject or None"},
+    {"setParent", object_set_parent, METH_O,
+     "setParent(parent): the parent owns this object from here on; None: nobody does"},
+    {"children", object_children, METH_NOARGS, "children() -> list"},
+    {"deleteLater", object_delete_later, METH_NOARGS,
+     "deleteLater(): destroys the object when control is back in the event loop"},
+    {"objectName", object_name, METH_NOARGS, "objectName() -> str"},
+    {"setObjectName", object_set_name, METH_O, "setObjectName(name)"},
+    {"blockSignals", object_block_signals, METH_O,
+     "blockSignals(blocked) -> bool: whether they were"},
+    {"signalsBlocked", object_signals_blocked, METH_NOARGS, "signalsBlocked() -> bool"},
+    {"sender", object_sender, METH_NOARGS,
+     "sender() -> QObject: whose signal the running slot of this object was called for"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *get_dict(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyObject_GenericGetDict(object, NULL);
+}
+
+static PyGetSetDef object_members[] = {
+    {"__dict__", get_dict, PyObject_GenericSetDict, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject bpy_object_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QObject",
+    .tp_doc = "QObject(parent=None): signals, slots, and ownership by a parent",
+    .tp_basicsize = sizeof(bpy_object),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = object_new,
+    .tp_init = bpy_qobject_init,
+    .tp_dealloc = bpy_qobject_dealloc,
+    .tp_finalize = bpy_qobject_finalize,
+    .tp_traverse = bpy_qobject_traverse,
+    .tp_clear = bpy_qobject_clear,
+    .tp_repr = object_repr,
+    .tp_methods = object_methods,
+    .tp_getset = object_members,
+    .tp_dictoffset = offsetof(bpy_object, dict),
+    .tp_weaklistoffset = offsetof(bpy_object, weakrefs),
+};
+
+int bpy_qobject_ready(PyObject *module)
+{
+    if (bpy_add_type(module, &bpy_object_type) < 0)
+        return -1;
+    return bpy_signal_add_to(&bpy_object_type, BPY_DESTROYED, BPY_OBJECT_NAME_CHANGED);
+}

@@ -1,0 +1,200 @@
+/*
+ * SignalInstance: a signal on an object, which is connected, disconnected and emitted.
+ *
+ * An instance stands for one overload of the signal, instance[type] for another. emit() checks the
+ * number of arguments and turns them into the declared types as PySide2 does: a float for an int is
+ * cut, what does not fit becomes zero or empty.
+ *
+ * QAbstractSocket.error is both a signal and a method: calling the signal calls the method.
+ */
+#include "connection.h"
+#include "known_signals.h"
+#include "parts.h"
+
+static void instance_dealloc(PyObject *object)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    Py_DECREF(self->source);
+    Py_DECREF(self->signal);
+    PyObject_Free(self);
+}
+
+static const bpy_overload *overload_of(const bpy_signal_instance *self)
+{
+    return &self->signal->overloads[self->overload];
+}
+
+/* The arguments of connect, by hand: it is called for every connection that a server takes. */
+static bool parse_connect(PyObject *const *args, Py_ssize_t count, PyObject *names,
+                          PyObject **ret_slot, int *ret_type)
+{
+    PyObject *found[2] = {count > 0 ? args[0] : NULL, count > 1 ? args[1] : NULL};
+    Py_ssize_t named = names != NULL ? PyTuple_GET_SIZE(names) : 0;
+    bool good = count + named >= 1 && count <= 2;
+    for (Py_ssize_t i = 0; good && i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        int place = PyUnicode_CompareWithASCIIString(name, "type") == 0 ? 1 : 0;
+        good = found[place] == NULL &&
+               (place == 1 || PyUnicode_CompareWithASCIIString(name, "slot") == 0);
+        found[place] = args[count + i];
+    }
+    *ret_slot = found[0];
+    if (!good || found[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError, "connect(slot, type=Qt.AutoConnection): wrong arguments");
+        return false;
+    }
+    *ret_type = found[1] != NULL ? PyLong_AsInt(found[1]) : 0;
+    return *ret_type != -1 || !PyErr_Occurred();
+}
+
+static PyObject *instance_connect(PyObject *object, PyObject *const *args, Py_ssize_t count,
+                                  PyObject *names)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    PyObject *slot;
+    int type;
+    if (!parse_connect(args, count, names, &slot, &type))
+        return NULL;
+    if ((type & 0x7f) > 2 || type < 0)
+        return PyErr_Format(PyExc_ValueError, "connect(): a blocking queued connection is not "
+                                              "supported");
+    if (!bpy_object_check((PyObject *)self->source))
+        return NULL;
+    bool made = bpy_connect(self->source, self->signal, self->overload, slot, type);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(made);
+}
+
+static PyObject *instance_disconnect(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    if (count > 1)
+        return PyErr_Format(PyExc_TypeError, "disconnect() takes at most one argument");
+    if (!bpy_object_check((PyObject *)self->source))
+        return NULL;
+    PyObject *slot = count == 1 && args[0] != Py_None ? args[0] : NULL;
+    Py_ssize_t severed = bpy_disconnect(self->source, self->signal, self->overload, slot);
+    if (severed < 0)
+        return NULL;
+    if (severed == 0)
+        return PyErr_Format(PyExc_RuntimeError, "Failed to disconnect signal %U.",
+                            overload_of(self)->signature);
+    Py_RETURN_TRUE;
+}
+
+/* One argument as its declared type has it; owned. */
+static PyObject *convert(PyObject *type, PyObject *value)
+{
+    if (type == (PyObject *)&PyLong_Type) {
+        if (PyLong_CheckExact(value))
+            return Py_NewRef(value);
+        return PyNumber_Check(value) ? PyNumber_Long(value) : PyLong_FromLong(0);
+    }
+    if (type == (PyObject *)&PyUnicode_Type)
+        return PyUnicode_Check(value) ? Py_NewRef(value) : PyUnicode_FromString("");
+    if (type == (PyObject *)&PyFloat_Type)
+        return PyNumber_Check(value) ? PyNumber_Float(value) : PyFloat_FromDouble(0);
+    if (type == (PyObject *)&PyBool_Type) {
+        int truth = PyObject_IsTrue(value);
+        return truth < 0 ? NULL : PyBool_FromLong(truth);
+    }
+    return Py_NewRef(value);
+}
+
+static PyObject *instance_emit(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    const bpy_overload *overload = overload_of(self);
+    Py_ssize_t wanted = PyTuple_GET_SIZE(overload->types);
+    if (!bpy_object_check((PyObject *)self->source))
+        return NULL;
+    if (count > wanted)
+        return PyErr_Format(PyExc_TypeError, "%U only accepts %zd argument(s), %zd given!",
+                            overload->signature, wanted, count);
+    if (count < wanted)
+        return PyErr_Format(PyExc_TypeError, "%U needs %zd argument(s), %zd given!",
+                            overload->signature, wanted, count);
+    PyObject *values[BPY_MOST_ARGUMENTS];
+    Py_ssize_t made = 0;
+    while (made < count) {
+        values[made] = convert(PyTuple_GET_ITEM(overload->types, made), args[made]);
+        if (values[made] == NULL)
+            break;
+        made++;
+    }
+    if (made == count)
+        bpy_emit_signal(self->source, self->signal, self->overload, values, count);
+    while (made > 0)
+        Py_DECREF(values[--made]);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_True);
+}
+
+static PyObject *instance_item(PyObject *object, PyObject *key)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    PyObject *types = PyTuple_Check(key) ? Py_NewRef(key) : PyTuple_Pack(1, key);
+    if (types == NULL)
+        return NULL;
+    Py_ssize_t found = self->signal->method != NULL ? 0 : -1; /* error[...] has one overload */
+    for (Py_ssize_t i = 0; i < Py_SIZE(self->signal) && found < 0; i++) {
+        int same = PyObject_RichCompareBool(self->signal->overloads[i].types, types, Py_EQ);
+        found = same > 0 ? i : found;
+    }
+    Py_DECREF(types);
+    if (found < 0 && bpy_signal_is_known(self->signal))
+        found = 0;
+    if (found < 0)
+        return PyErr_Format(PyExc_IndexError, "Signature %R not found for signal: %U", key,
+                            self->signal->name);
+    return bpy_signal_instance_make(self->source, self->signal, found);
+}
+
+static PyObject *instance_call(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    bpy_signal_instance *self = (bpy_signal_instance *)object;
+    if (self->signal->method == NULL)
+        return PyErr_Format(PyExc_TypeError, "native Qt signal is not callable");
+    PyObject *bound = PyObject_CallMethod(self->signal->method, "__get__", "O", self->source);
+    PyObject *result = bound != NULL ? PyObject_Call(bound, args, kwargs) : NULL;
+    Py_XDECREF(bound);
+    return result;
+}
+
+static PyObject *instance_str(PyObject *object)
+{
+    return Py_NewRef(overload_of((const bpy_signal_instance *)object)->signature);
+}
+
+static PyObject *instance_receivers(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    const bpy_signal_instance *self = (const bpy_signal_instance *)object;
+    return PyLong_FromSsize_t(bpy_receivers(self->source, self->signal, self->overload));
+}
+
+static PyMethodDef instance_methods[] = {
+    {"connect", BPY_METHOD(instance_connect), METH_FASTCALL | METH_KEYWORDS,
+     "connect(slot, type=Qt.AutoConnection) -> bool"},
+    {"disconnect", BPY_METHOD(instance_disconnect), METH_FASTCALL,
+     "disconnect(slot=None): severs the connection with a slot, or all"},
+    {"emit", BPY_METHOD(instance_emit), METH_FASTCALL, "emit(*arguments)"},
+    {"receivers", instance_receivers, METH_NOARGS, "receivers() -> int"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMappingMethods instance_mapping = {.mp_subscript = instance_item};
+
+PyTypeObject bpy_signal_instance_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.SignalInstance",
+    .tp_doc = "A signal of one object.",
+    .tp_basicsize = sizeof(bpy_signal_instance),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = instance_dealloc,
+    .tp_call = instance_call,
+    .tp_str = instance_str,
+    .tp_as_mapping = &instance_mapping,
+    .tp_methods = instance_methods,
+};
+
+int bpy_signal_instance_ready(PyObject *module)
+{
+    return bpy_add_type(module, &bpy_signal_instance_type);
+}

@@ -1,0 +1,81 @@
+/*
+ * What a socket does when its proxy wants other credentials.
+ *
+ * With Berth the credentials are a part of the proxy's value, and an attempt that lacks them fails.
+ * Qt asks the program first, by proxyAuthenticationRequired. So does a socket here that somebody
+ * listens to: when the state says that an attempt has failed for that reason, it emits the signal
+ * and, if the slot has filled in a user or a password, begins the next attempt with those, inside
+ * the change of state, of which the program sees nothing. Seen from there the socket stays
+ * Connecting. The credentials are those of one connect: the next one begins with the program's own
+ * again.
+ *
+ * The slot may end the connection or the socket itself: then nothing is tried again.
+ */
+#include "known_signals.h"
+#include "proxy.h"
+#include "socket.h"
+
+/* Sets the native's proxy from the arguments of bpy_proxy_parse, of which it takes the reference.
+ * The proxy itself is owned by them. */
+static bool use(bpy_socket *self, PyObject *args)
+{
+    PyObject *proxy;
+    berth_proxy value;
+    bool good = args != NULL && bpy_proxy_parse(args, &proxy, &value);
+    if (good && !berth_socket_set_proxy(self->native, &value)) {
+        PyErr_SetString(PyExc_ValueError, "the proxy cannot be set");
+        good = false;
+    }
+    Py_XDECREF(args);
+    return good;
+}
+
+/* Has the program asked; returns the proxy to try next, None, or NULL with an exception. */
+static PyObject *ask(bpy_socket *self)
+{
+    berth_proxy tried = berth_socket_proxy(self->native);
+    const char *user = tried.user != NULL ? tried.user : "";
+    const char *password = tried.password != NULL ? tried.password : "";
+    if (tried.type == BERTH_PROXY_DEFAULT)
+        return PyObject_CallMethod((PyObject *)self, "_ask", NULL);
+    return PyObject_CallMethod((PyObject *)self, "_ask", "ss", user, password);
+}
+
+static bool connect_again(bpy_socket *self, PyObject *proxy)
+{
+    PyObject *name = PyUnicode_FromString(berth_socket_peer_name(self->native));
+    const char *host = name != NULL ? PyUnicode_AsUTF8(name) : NULL;
+    Py_INCREF(proxy);
+    bool good = use(self, proxy) && host != NULL;
+    self->lent |= good;
+    good = good && berth_socket_connect_to_host(self->native, host, self->port);
+    Py_XDECREF(name);
+    return good;
+}
+
+/* An attempt has failed for want of credentials. Returns whether nothing more is to be said of it:
+ * the next one has begun, by us or by the slot, the slot has given up, or the native is gone. */
+bool bpy_socket_ask(bpy_socket *self)
+{
+    if (!bpy_has_listeners(&self->end.object, BPY_PROXY_AUTHENTICATION_REQUIRED))
+        return false;
+    self->asking = true;
+    PyObject *proxy = ask(self);
+    bool gone = self->native == NULL, again = false;
+    bool begun = !gone && berth_socket_state(self->native) != BERTH_STATE_UNCONNECTED;
+    if (proxy != NULL && proxy != Py_None && !gone && self->asking)
+        again = connect_again(self, proxy);
+    if (PyErr_Occurred())
+        bpy_print_error();
+    Py_XDECREF(proxy);
+    return gone || again || begun || self->given_up;
+}
+
+/* Before a connect of the program: its own proxy counts again. False with an exception. */
+bool bpy_socket_own_proxy(bpy_socket *self)
+{
+    if (self->lent && !use(self, PyObject_CallMethod((PyObject *)self, "_own_proxy", NULL)))
+        return false;
+    self->lent = false;
+    return true;
+}

@@ -1,0 +1,69 @@
+/*
+ * Threads as the module knows them: a loop, a queue of events, and the interpreter's lock, which is
+ * given up in bpy_thread_turn and in blocking waits and taken back by Berth's handlers (bpy_enter,
+ * bpy_leave). A thread knows neither objects nor connections.
+ */
+#ifndef BPY_THREAD_H
+#define BPY_THREAD_H
+
+#include "event.h"
+#include "interpreter.h"
+
+#include <berth/berth.h>
+
+typedef struct bpy_thread bpy_thread;
+typedef struct bpy_run bpy_run;
+
+/* One thread as the module knows it. */
+struct bpy_thread {
+    Py_ssize_t references;
+    berth_loop *loop;
+    PyThreadState *saved; /* set while the lock is given up */
+    bool waiting;         /* handlers give it up again */
+    bool alive;
+    int level; /* running event loops */
+    int scope; /* turns and events on their way */
+    bpy_run *runs;
+    bpy_events events;
+    berth_loop *inherited;       /* what the loop was before fork; the parent's */
+    bpy_event *inherited_events; /* likewise */
+
+    /* What the layers above keep here. */
+    struct bpy_object *natives; /* object.c: objects with natives on this loop */
+    void (*release_natives)(bpy_thread *thread);
+    struct bpy_frame *frame; /* connection.c: the slot that is running */
+    PyObject *qthread;       /* qthread.c: the thread's QThread */
+    bool owns_qthread;       /* as with threads that no QThread has started */
+};
+
+/* One call of exec_; lives on the stack. */
+struct bpy_run {
+    bpy_run *outer;
+    bool stop;
+    int code;
+};
+
+bpy_thread *bpy_thread_new(void);
+void bpy_thread_assume(bpy_thread *thread);
+bpy_thread *bpy_thread_current(void);
+bool bpy_thread_is_current(const bpy_thread *thread);
+bpy_thread *bpy_thread_ref(bpy_thread *thread);
+void bpy_thread_unref(bpy_thread *thread);
+bool bpy_thread_loop(bpy_thread *thread); /* makes its loop if there is none; raises on failure */
+int bpy_thread_turn(bpy_thread *thread, int milliseconds);
+int bpy_thread_run(bpy_thread *thread, bpy_run *run);
+void bpy_thread_stop(bpy_thread *thread, int code);
+void bpy_thread_wake(bpy_thread *thread);
+void bpy_thread_post(bpy_thread *thread, bpy_event *event);
+void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to);
+void bpy_thread_deliver(bpy_thread *thread, bool at_end);
+void bpy_thread_hand_over(bpy_thread *thread);
+void bpy_thread_finish(bpy_thread *thread);
+void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);
+void bpy_unblock(bpy_thread *thread, bool before);
+bool bpy_enter(void);
+void bpy_leave(bool entered);
+PyObject *bpy_thread_forked(PyObject *module, PyObject *none);
+PyObject *bpy_thread_after_fork(PyObject *module, PyObject *none);
+
+#endif
