@@ -115,8 +115,7 @@ static options parse(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'a':
-            if (!berth_address_parse(optarg, &chosen.address))
-                fail(PROGRAM, "'%s' is not an IPv4 or IPv6 address", optarg);
+            chosen.address = address_from(PROGRAM, optarg);
             break;
         case 'p':
             chosen.port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
@@ -146,9 +145,7 @@ static options parse(int argc, char **argv)
 
 static void listen_or_fail(berth_server *server, const service *self)
 {
-    if (!berth_server_listen(server, self->address, self->port))
-        fail(PROGRAM, "%s", berth_server_error_string(server));
-    main_loop_announce(server);
+    main_loop_listen(PROGRAM, "fortune server", server, self->address, self->port);
 }
 
 /* Through a proxy, listening can end with a connection. Then it starts again, perhaps on another
@@ -176,7 +173,7 @@ int main(int argc, char **argv)
     if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     listen_or_fail(server, &self);
-    main_loop_run(PROGRAM); /* also frees the server and the sockets */
+    main_loop_run(PROGRAM, server); /* also frees the server and the sockets */
     printf("served %lu fortunes\n", self.served);
     book_free(&self.sayings);
     return 0;

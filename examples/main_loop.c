@@ -10,6 +10,7 @@
 #include <string.h>
 
 static berth_loop *loop; /* for the signal handler */
+static const char *name_of_program;
 
 static void stop(int signal_number)
 {
@@ -27,6 +28,7 @@ static void on_stop_signals(void (*handler)(int))
 berth_loop *main_loop_open(const char *program)
 {
     const char *backend = getenv("BERTH_BACKEND");
+    name_of_program = program;
     loop = berth_loop_new(NULL);
     if (!loop)
         fail(program, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
@@ -35,19 +37,35 @@ berth_loop *main_loop_open(const char *program)
     return loop;
 }
 
-void main_loop_announce(const berth_server *server)
+void main_loop_announce(const char *name, const berth_server *server)
 {
     char address[BERTH_ADDRESS_TEXT_SIZE];
     berth_address_format(berth_server_address(server), address, sizeof(address));
-    printf("fortune server listening on %s port %u\n", address, berth_server_port(server));
+    printf("%s listening on %s port %u\n", name, address, berth_server_port(server));
     printf("backend %s: %s\n", berth_loop_backend_name(loop), berth_loop_backend_reason(loop));
     fflush(stdout);
 }
 
-void main_loop_run(const char *program)
+void main_loop_listen(const char *program, const char *name, berth_server *server,
+                      berth_address address, uint16_t port)
+{
+    if (!berth_server_listen(server, address, port))
+        fail(program, "%s", berth_server_error_string(server));
+    main_loop_announce(name, server);
+}
+
+void main_loop_report(berth_server *server, berth_error error, void *user)
+{
+    (void)error;
+    (void)user;
+    fprintf(stderr, "%s: %s\n", name_of_program, berth_server_error_string(server));
+}
+
+void main_loop_run(const char *program, berth_server *server)
 {
     if (berth_loop_run(loop) != 0)
         fail(program, "the event loop failed: %s", strerror(errno));
     on_stop_signals(SIG_IGN); /* a second signal must not use the freed loop */
+    berth_server_free(server);
     berth_loop_free(loop);
 }

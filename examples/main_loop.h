@@ -13,10 +13,18 @@
 /* Makes the loop. From now on the signals stop it, even before it runs. */
 berth_loop *main_loop_open(const char *program);
 
-/* Prints the address, port and backend of a listening server. */
-void main_loop_announce(const berth_server *server);
+/* Prints the address, port and backend of a listening server; `name` is what it is. */
+void main_loop_announce(const char *name, const berth_server *server);
 
-/* Runs the loop until a signal stops it, and frees it with all that belongs to it. */
-void main_loop_run(const char *program);
+/* Listens and announces the server, or fails. */
+void main_loop_listen(const char *program, const char *name, berth_server *server,
+                      berth_address address, uint16_t port);
+
+/* An accept_error handler: prints the error on standard error; the server goes on. */
+void main_loop_report(berth_server *server, berth_error error, void *user);
+
+/* Runs the loop until a signal stops it. Frees the server and its sockets first, so that their
+ * handlers can still use everything else, and then the loop with all that belongs to it. */
+void main_loop_run(const char *program, berth_server *server);
 
 #endif

@@ -32,6 +32,14 @@ long number_from(const char *program, const char *what, const char *text, long l
     return number;
 }
 
+berth_address address_from(const char *program, const char *text)
+{
+    berth_address address = BERTH_ADDRESS_NULL;
+    if (!berth_address_parse(text, &address))
+        fail(program, "'%s' is not an IPv4 or IPv6 address", text);
+    return address;
+}
+
 /* Cuts off and returns the text before the last `mark`; NULL if there is none. */
 static char *cut(char **rest, char mark)
 {

@@ -16,6 +16,9 @@ _Noreturn void fail(const char *program, const char *format, ...)
 /* Parses a number. Fails, with `what` in the message, unless it is from `least` to `most`. */
 long number_from(const char *program, const char *what, const char *text, long least, long most);
 
+/* Parses an IPv4 or IPv6 address; fails for other texts. */
+berth_address address_from(const char *program, const char *text);
+
 /* Parses a proxy: "socks5://[USER[:PASSWORD]@]HOST:PORT", or the same with http://. An IPv6 address
  * is in brackets. `text` is modified, and the result points into it. Fails for other texts. */
 berth_proxy proxy_from(const char *program, char *text);

@@ -210,8 +210,7 @@ static options parse(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (option) {
         case 'a':
-            if (!berth_address_parse(optarg, &chosen.address))
-                fail(PROGRAM, "'%s' is not an IPv4 or IPv6 address", optarg);
+            chosen.address = address_from(PROGRAM, optarg);
             break;
         case 'p':
             chosen.port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
@@ -237,26 +236,18 @@ static options parse(int argc, char **argv)
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static void report(berth_server *server, berth_error error, void *user)
-{
-    (void)error;
-    (void)user;
-    fprintf(stderr, PROGRAM ": %s\n", berth_server_error_string(server));
-}
-
-static void listen_or_fail(berth_loop *loop, const options *chosen, service *self)
+static berth_server *listen_or_fail(berth_loop *loop, const options *chosen, service *self)
 {
     static const berth_server_handlers alone = {.incoming_connection = begin_visit,
-                                                .accept_error = report};
+                                                .accept_error = main_loop_report};
     static const berth_server_handlers pooled = {.incoming_connection = hand_over,
-                                                 .accept_error = report};
+                                                 .accept_error = main_loop_report};
     berth_server *server = berth_server_new(loop, chosen->workers ? &pooled : &alone, self);
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_listen_backlog_size(server, BACKLOG);
-    if (!berth_server_listen(server, chosen->address, chosen->port))
-        fail(PROGRAM, "%s", berth_server_error_string(server));
-    main_loop_announce(server);
+    main_loop_listen(PROGRAM, "fortune server", server, chosen->address, chosen->port);
+    return server;
 }
 
 int main(int argc, char **argv)
@@ -269,8 +260,8 @@ int main(int argc, char **argv)
     berth_loop *loop = main_loop_open(PROGRAM);
     if (chosen.workers > 0)
         start_workers(&self, chosen.workers);
-    listen_or_fail(loop, &chosen, &self);
-    main_loop_run(PROGRAM); /* also frees the server: nothing is handed over any more */
+    berth_server *server = listen_or_fail(loop, &chosen, &self);
+    main_loop_run(PROGRAM, server); /* also frees the server: nothing is handed over any more */
     berth_workers_free(self.workers);
     wait_for_threads(&self);
     printf("served %lu fortunes\n", atomic_load(&self.served));
