@@ -1,0 +1,499 @@
+/*
+ * An HTTP/1.1 server of static files: GET and HEAD, ranges, conditional requests, keep-alive and
+ * pipelining.
+ *
+ * The normal course: ready_read calls serve, which takes one request after the other out of the
+ * input (http_wire.h), finds the page it asks for, and writes the answer. A page of up to
+ * MOST_KEPT bytes is kept in memory for some time with its header; a longer one is read and sent in
+ * parts (send_file_part), and requests behind it wait until it has been sent. While HIGH bytes of
+ * output wait the connection is not read, so that a peer that asks and does not read costs bounded
+ * memory.
+ *
+ * Only what lies below the root is served. openat2 follows symbolic links that stay below it and no
+ * others; names that begin with a dot are not served at all, and so neither is "..".
+ *
+ * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a root that
+ * cannot be opened, a kernel without openat2 (before Linux 5.6), a loop that cannot be made, an
+ * address or port that cannot be listened on. A request that is wrong gets its status and, where
+ * the next one cannot be found, the end of its connection. A header has to arrive within
+ * HEADER_TIME, and a connection on which nothing moves ends after --idle seconds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <berth/berth.h>
+
+#include "http_wire.h"
+#include "main_loop.h"
+#include "options.h"
+
+#define PROGRAM "http_server"
+#define HEADER_TIME 10000  /* milliseconds */
+#define MOST_KEPT 32768    /* bytes of a page that is kept in memory */
+#define PAGES 256          /* kept at most */
+#define PART 65536         /* bytes of a file that are read at once */
+#define HIGH (256 * 1024u) /* bytes of output from which on no more is made */
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+/* What a path stands for. Those that wait to be sent and the table of those that are kept share it:
+ * hold_page and drop_page count. */
+typedef struct page {
+    int references;
+    int status;     /* 200; 301 for a folder without its slash; else why there is none */
+    int descriptor; /* of a long one; -1 if all is in `content` */
+    char *content;
+    uint64_t size;
+    const char *type;
+    char entity[64]; /* the values of ETag and of Last-Modified */
+    char modified[HTTP_DATE_SIZE];
+    uint64_t until; /* in the loop's time: kept no longer */
+    char path[];
+} page;
+
+typedef struct service {
+    berth_address address; /* to listen on */
+    uint16_t port;
+    int root;
+    bool log;
+    uint64_t keep; /* milliseconds that a page is kept */
+    berth_connection_limits limits;
+    berth_loop *loop;
+    unsigned long served;
+    char date[HTTP_DATE_SIZE];
+    time_t date_of;
+    page *kept[PAGES]; /* by the hash of the path */
+} service;
+
+static int open_below(int root, const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+static int status_of(int error)
+{
+    return error == EACCES || error == EPERM                       ? 403
+           : error == EMFILE || error == ENFILE || error == ENOMEM ? 503
+                                                                   : 404;
+}
+
+static page *hold_page(page *held)
+{
+    held->references++;
+    return held;
+}
+
+static void drop_page(page *held)
+{
+    if (!held || --held->references > 0)
+        return;
+    if (held->descriptor >= 0)
+        close(held->descriptor);
+    free(held->content);
+    free(held);
+}
+
+/* Reads a short page into memory, and needs its descriptor no more. */
+static void read_page(page *made)
+{
+    made->content = malloc(made->size + 1);
+    if (!made->content ||
+        pread(made->descriptor, made->content, made->size, 0) != (ssize_t)made->size)
+        made->status = 503;
+    close(made->descriptor);
+    made->descriptor = -1;
+}
+
+static void open_page(const service *self, page *made)
+{
+    char name[HTTP_MOST_PATH + 16];
+    struct stat found;
+    size_t length = strlen(made->path);
+    bool folder = length == 0 || made->path[length - 1] == '/';
+    snprintf(name, sizeof(name), "%s%s", made->path, folder ? "index.html" : "");
+    made->status = 404;
+    if (name[0] == '.' || strstr(name, "/."))
+        return;
+    made->descriptor = open_below(self->root, name);
+    if (made->descriptor < 0 || fstat(made->descriptor, &found) != 0) {
+        made->status = status_of(errno);
+        return;
+    }
+    if (S_ISDIR(found.st_mode) && !folder)
+        made->status = 301;
+    if (!S_ISREG(found.st_mode))
+        return;
+    made->status = 200;
+    made->size = (uint64_t)found.st_size;
+    made->type = http_type_of(name);
+    http_date_format(found.st_mtime, made->modified);
+    snprintf(made->entity, sizeof(made->entity), "\"%llx-%llx-%llx\"",
+             (unsigned long long)found.st_size, (unsigned long long)found.st_mtim.tv_sec,
+             (unsigned long long)found.st_mtim.tv_nsec);
+    if (made->size <= MOST_KEPT)
+        read_page(made);
+}
+
+/* The page of a path, to be dropped when it is not needed any more; NULL when out of memory. */
+static page *find_page(service *self, const char *path)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a: whoever makes two paths collide slows down himself */
+    for (const char *letter = path; *letter; letter++)
+        hash = (hash ^ (unsigned char)*letter) * 16777619u;
+    page **slot = &self->kept[hash % PAGES];
+    uint64_t now = berth_loop_now(self->loop);
+    if (*slot && now < (*slot)->until && strcmp((*slot)->path, path) == 0)
+        return hold_page(*slot);
+    page *made = calloc(1, sizeof(*made) + strlen(path) + 1);
+    if (!made)
+        return NULL;
+    made->references = 1;
+    made->descriptor = -1;
+    made->until = now + self->keep;
+    strcpy(made->path, path);
+    open_page(self, made);
+    if (made->status == 200 && made->content && self->keep > 0) {
+        drop_page(*slot);
+        *slot = hold_page(made);
+    }
+    return made;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+typedef struct connection {
+    service *service;
+    berth_socket *socket;
+    page *sending;   /* a long one, NULL for none */
+    uint64_t offset; /* of what is left of it */
+    uint64_t left;
+    bool last;     /* no request is taken any more */
+    bool broken;   /* what was written cannot be made whole */
+    bool finished; /* the peer sends no more */
+    bool held;     /* not read until output has gone */
+    bool limited;  /* by limit_time */
+} connection;
+
+static void write_or_break(connection *one, const void *data, size_t size)
+{
+    if (size > 0 && berth_socket_write(one->socket, data, size) != (ptrdiff_t)size)
+        one->broken = true;
+}
+
+/* Puts as much of the long page on the output as there is room for. */
+static void send_file_part(connection *one)
+{
+    static char part[PART];
+    while (one->left > 0 && !one->broken && berth_socket_bytes_to_write(one->socket) < HIGH) {
+        size_t size = one->left < PART ? (size_t)one->left : PART;
+        ssize_t got = pread(one->sending->descriptor, part, size, (off_t)one->offset);
+        if (got <= 0) {
+            one->broken = true; /* it has become shorter, and its length has been promised */
+            return;
+        }
+        write_or_break(one, part, (size_t)got);
+        one->offset += (uint64_t)got;
+        one->left -= (uint64_t)got;
+    }
+    if (one->left == 0 && one->sending) {
+        drop_page(one->sending);
+        one->sending = NULL;
+    }
+}
+
+/* 200, 206 with the part that was asked for, 304 or 416. */
+static int choose_part(const http_request *asked, const page *found, uint64_t *offset,
+                       uint64_t *size)
+{
+    *size = found->size;
+    if (asked->if_none_match.data) {
+        if (http_lists(asked->if_none_match, found->entity) || http_same(asked->if_none_match, "*"))
+            return 304;
+    } else if (http_same(asked->if_modified_since, found->modified)) {
+        return 304;
+    }
+    bool unchanged = !asked->if_range.data || http_same(asked->if_range, found->entity) ||
+                     http_same(asked->if_range, found->modified);
+    return asked->range.data && unchanged
+               ? http_range_parse(asked->range, found->size, offset, size)
+               : 200;
+}
+
+/* Fields that the status has of its own. */
+static int format_fields(char *fields, size_t size, int status, const connection *one,
+                         const http_request *asked, const page *found)
+{
+    if (status == 405)
+        return snprintf(fields, size, "Allow: GET, HEAD\r\n");
+    if (status == 301) /* relative to this host, whatever the target began with */
+        return snprintf(fields, size, "Location: /%.*s/\r\n", (int)asked->raw_path.size,
+                        asked->raw_path.data);
+    if (status == 416)
+        return snprintf(fields, size, "Content-Range: bytes */%" PRIu64 "\r\n", found->size);
+    if (status != 200 && status != 206 && status != 304)
+        return 0;
+    int length = snprintf(fields, size, "ETag: %s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n",
+                          found->entity, found->modified);
+    if (status == 206)
+        length += snprintf(fields + length, size - (size_t)length,
+                           "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+                           one->offset, one->offset + one->left - 1, found->size);
+    return length;
+}
+
+/* Header and short body together. */
+static void write_answer(connection *one, const http_request *asked, int status, const page *found)
+{
+    char head[HTTP_MOST_HEADER / 4 + 512];
+    service *self = one->service;
+    char reason[64];
+    bool whole = status == 200 || status == 206;
+    size_t reason_size =
+        (size_t)snprintf(reason, sizeof(reason), "%d %s\n", status, http_reason_of(status));
+    time_t now = time(NULL);
+    if (now != self->date_of)
+        http_date_format(self->date_of = now, self->date);
+    uint64_t body = whole ? one->left : status == 304 ? 0 : reason_size;
+    int size = snprintf(head, sizeof(head),
+                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+                        "Content-Length: %" PRIu64 "\r\n%s",
+                        status, http_reason_of(status), self->date,
+                        whole ? found->type : "text/plain; charset=utf-8", body,
+                        one->last    ? "Connection: close\r\n"
+                        : asked->old ? "Connection: keep-alive\r\n"
+                                     : "");
+    size += format_fields(head + size, sizeof(head) - (size_t)size - 2, status, one, asked, found);
+    memcpy(head + size, "\r\n", 2);
+    write_or_break(one, head, (size_t)size + 2);
+    if (asked->head || status == 304)
+        return;
+    if (!whole)
+        write_or_break(one, reason, reason_size);
+    else if (found->content)
+        write_or_break(one, found->content + one->offset, (size_t)one->left);
+}
+
+static void answer(connection *one, const http_request *asked)
+{
+    service *self = one->service;
+    page *found = asked->status == 0 ? find_page(self, asked->path) : NULL;
+    int status = found ? found->status : asked->status != 0 ? asked->status : 503;
+    one->last = !asked->keep_alive || asked->status != 0;
+    one->offset = one->left = 0;
+    if (status == 200)
+        status = choose_part(asked, found, &one->offset, &one->left);
+    write_answer(one, asked, status, found);
+    if (found && found->descriptor >= 0 && !asked->head && (status == 200 || status == 206))
+        one->sending = hold_page(found);
+    else
+        one->left = 0;
+    drop_page(found);
+    self->served++;
+    if (self->log) {
+        char peer[BERTH_ENDPOINT_TEXT_SIZE];
+        berth_endpoint_format(berth_socket_peer_address(one->socket),
+                              berth_socket_peer_port(one->socket), peer, sizeof(peer));
+        printf("%s %.*s /%.*s %d\n", peer, (int)asked->method.size, asked->method.data,
+               (int)asked->raw_path.size, asked->raw_path.data, status);
+    }
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+/* The next request in the input, in one piece where it lies in several. 0: there is none yet. */
+static size_t next_request(berth_socket *socket, http_request *made)
+{
+    static char pieced[HTTP_MOST_HEADER];
+    size_t size = 0;
+    const char *data = berth_socket_view(socket, &size);
+    size_t used = size > 0 ? http_request_parse(data, size, made) : 0;
+    if (used == 0 && size < berth_socket_bytes_available(socket)) {
+        ptrdiff_t got = berth_socket_peek(socket, pieced, sizeof(pieced));
+        used = http_request_parse(pieced, (size_t)got, made);
+    }
+    return used;
+}
+
+/* A reading limit of one byte keeps all but what has come already in the kernel. */
+static void hold_reading(connection *one, bool hold)
+{
+    if (hold != one->held)
+        berth_socket_set_read_buffer_size(one->socket, hold ? 1 : 0);
+    one->held = hold;
+}
+
+/* A time that neither a byte now and then nor a full input prolongs; 0 for none. */
+static void limit_time(connection *one, uint32_t milliseconds)
+{
+    berth_connection_limits limits = one->service->limits;
+    limits.first_byte = 0;
+    limits.lifetime = milliseconds;
+    if (!berth_socket_set_limits(one->socket, &limits))
+        one->broken = true;
+    one->limited = milliseconds > 0;
+}
+
+static void serve(berth_socket *socket, void *user)
+{
+    connection *one = user;
+    http_request asked;
+    size_t used = 1;
+    send_file_part(one);
+    while (used > 0 && !one->last && !one->broken && !one->sending &&
+           berth_socket_bytes_to_write(socket) < HIGH) {
+        used = next_request(socket, &asked);
+        if (used > 0)
+            answer(one, &asked); /* its texts lie in the input */
+        berth_socket_skip(socket, used);
+        send_file_part(one);
+    }
+    bool busy = one->sending || (used > 0 && !one->last);
+    if (busy) /* as long as output goes: this is called again */
+        limit_time(one, one->service->limits.idle);
+    else if (used == 0 && berth_socket_bytes_available(socket) > 0 && !one->limited)
+        limit_time(one, HEADER_TIME);
+    else if (one->limited && berth_socket_bytes_available(socket) == 0)
+        limit_time(one, 0);
+    hold_reading(one, busy);
+    if (one->broken)
+        berth_socket_reset(socket); /* and frees the connection */
+    else if (!busy && (one->last || one->finished))
+        berth_socket_disconnect_from_host(socket); /* this may, too */
+}
+
+static void go_on(berth_socket *socket, size_t bytes, void *user)
+{
+    connection *one = user;
+    if (bytes > 0 && one->held)
+        serve(socket, user);
+}
+
+static void finish(berth_socket *socket, void *user)
+{
+    connection *one = user;
+    one->finished = true;
+    if (berth_socket_state(socket) == BERTH_STATE_CONNECTED)
+        serve(socket, user);
+}
+
+static void end(berth_socket *socket, void *user)
+{
+    connection *one = user;
+    drop_page(one->sending);
+    free(one);
+    berth_socket_free(socket);
+}
+
+static void take(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers = {.ready_read = serve,
+                                                   .bytes_written = go_on,
+                                                   .read_channel_finished = finish,
+                                                   .disconnected = end};
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    connection *one = socket ? calloc(1, sizeof(*one)) : NULL;
+    if (!one) {
+        berth_socket_free(socket);
+        return;
+    }
+    *one = (connection){.service = user, .socket = socket};
+    berth_socket_set_handlers(socket, &handlers, one);
+    berth_socket_set_half_close(socket, true);
+    serve(socket, one);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+static _Noreturn void help(void)
+{
+    puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--idle SECONDS] [--keep MS]\n"
+         "       [--log] FOLDER\n"
+         "Serves the files of a folder by HTTP.\n"
+         "\n"
+         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: any of both)\n"
+         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free one)\n"
+         "  --idle SECONDS     end connections on which nothing moves (default: 60; 0: never)\n"
+         "  --keep MS          keep short files in memory so long before they are looked at again\n"
+         "                     (default: 1000)\n"
+         "  --log              print a line for each request\n"
+         "  --help             print this and exit\n"
+         "\n"
+         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
+         "SIGINT and SIGTERM end the server.");
+    exit(0);
+}
+
+/* Returns the folder. */
+static const char *parse(int argc, char **argv, service *self)
+{
+    static const struct option known[] = {{"address", required_argument, NULL, 'a'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"idle", required_argument, NULL, 'i'},
+                                          {"keep", required_argument, NULL, 'k'},
+                                          {"log", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    int option;
+    opterr = 0; /* the message is ours */
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'a') {
+            self->address = address_from(PROGRAM, optarg);
+        } else if (option == 'p') {
+            self->port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
+        } else if (option == 'i') {
+            self->limits.idle =
+                1000 * (uint32_t)number_from(PROGRAM, "the idle time", optarg, 0, 86400);
+        } else if (option == 'k') {
+            self->keep = (uint64_t)number_from(PROGRAM, "the time to keep", optarg, 0, 3600000);
+        } else if (option == 'l') {
+            self->log = true;
+        } else if (option == 'h') {
+            help();
+        } else {
+            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+        }
+    }
+    if (optind + 1 != argc)
+        fail(PROGRAM, "one folder is to be given; try --help");
+    return argv[optind];
+}
+
+int main(int argc, char **argv)
+{
+    static const berth_server_handlers handlers = {.new_connection = take,
+                                                   .accept_error = main_loop_report};
+    service self = {.address = BERTH_ADDRESS_ANY,
+                    .keep = 1000,
+                    .limits = {.first_byte = HEADER_TIME, .idle = 60000}};
+    const char *folder = parse(argc, argv, &self);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    self.root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int tried = self.root >= 0 ? open_below(self.root, ".") : -1;
+    if (tried < 0)
+        fail(PROGRAM, "cannot open the folder '%s': %s", folder, strerror(errno));
+    close(tried);
+    self.loop = main_loop_open(PROGRAM);
+    berth_server *server = berth_server_new(self.loop, &handlers, &self);
+    if (!server)
+        fail(PROGRAM, "cannot make a server: %s", strerror(errno));
+    berth_server_set_connection_limits(server, &self.limits);
+    main_loop_listen(PROGRAM, "HTTP server", server, self.address, self.port);
+    main_loop_run(PROGRAM, server);
+    printf("answered %lu requests\n", self.served);
+    for (size_t at = 0; at < PAGES; at++)
+        drop_page(self.kept[at]);
+    close(self.root);
+    return 0;
+}
