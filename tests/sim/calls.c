@@ -467,7 +467,9 @@ static void write_socket(uint64_t word)
         /* Output beyond its limit is given to the kernel at once. */
         size_t limit = model->limits.output;
         model->batches += i > 0 && limit > 0 && queued + size > limit;
+        way->putting = size;
         ptrdiff_t taken = berth_socket_write(model->socket, bytes, size);
+        way->putting = 0;
         sim_say("socket %zu writes %u bytes: %td", sim_number_of(model), size, taken);
         check_write(model, size, queued, taken);
         if (taken < 0)

@@ -282,7 +282,7 @@ void sim_headers_peer(struct peer_model *peer, uint64_t word)
     struct connection *connection = peer->connection;
     struct server_model *server = reader_at(peer->port);
     connection->of_peer = true;
-    connection->connected_at = berth_loop_now(sim.loop);
+    connection->connected_at = sim_now();
     if (server == NULL)
         return;
     connection->headed = connection->named = true;

@@ -144,7 +144,7 @@ void sim_judge_reset(const struct connection *connection, int side)
     sim_check(out->put > out->got && socket_at(connection, 1 - side) == NULL,
               "a connection is reset without a cause");
     sim_check(!ending->orderly || in->put == 0 || (ending->heard == 0 && !ending->unsent) ||
-                  !lingers(ending, berth_loop_now(sim.loop)),
+                  !lingers(ending, sim_now()),
               "a connection is reset that has to linger");
 }
 

@@ -34,6 +34,7 @@
 struct way {
     uint32_t key; /* of the pattern */
     uint64_t put;
+    uint64_t putting; /* by a call that has not returned */
     uint64_t got;
     uint64_t read_at; /* when bytes came out last, in milliseconds of the loop */
     bool cut;
@@ -430,11 +431,18 @@ void sim_connect_peer(uint64_t word); /* to a server */
 void sim_peers_read(void);            /* all that there is */
 void sim_peers_flood(void);           /* those that do */
 void sim_peers_nudge(void);           /* those that have not been accepted send something */
+void sim_deed_of_peer(uint64_t word); /* one that calls nothing of the library but questions */
 /* Takes the oldest pending connection; whether there was one. */
 bool sim_take(struct server_model *model);
 void sim_read(struct socket_model *model, size_t size);
 void sim_free_server(struct server_model *model);
 void sim_free_socket(struct socket_model *model);
+
+/* meanwhile.c: what peers do in the middle of calls. */
+uint64_t sim_now(void); /* milliseconds of the loop, at any moment */
+void sim_meanwhile_begin(void);
+void sim_meanwhile_plan(uint64_t word);
+void sim_meanwhile_be_kind(void); /* no more of it */
 
 /* program.c */
 void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,

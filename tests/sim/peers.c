@@ -89,12 +89,12 @@ static bool read_all(struct peer_model *peer)
             sim_match(way, bytes + used, (size_t)count - used, "a peer");
             continue;
         }
-        sim_check(count < 0 || !sim_complete(way) || way->got == way->put,
+        sim_check(count < 0 || !sim_complete(way) || way->got >= way->put,
                   "a peer sees the end after %llu of %llu bytes", (unsigned long long)way->got,
                   (unsigned long long)way->put);
         if (count < 0) {
             sim_judge_rest(peer->connection, peer->side,
-                           peer->was_reset ? peer->reset_time : berth_loop_now(sim.loop));
+                           peer->was_reset ? peer->reset_time : sim_now());
             sim_cut(peer->connection);
         }
         peer->over = true;
@@ -184,7 +184,7 @@ static void end_peer(uint64_t word)
     if (how == 2) {
         read_all(peer);
         out->ended = out->closed = true;
-        out->cut = out->cut || in->put > in->got;
+        out->cut = out->cut || in->put + in->putting > in->got;
         world->close(peer->end);
     } else {
         out->cut = true;
@@ -276,6 +276,16 @@ static void jump(uint64_t word)
     world->advance(milliseconds);
 }
 
+void sim_deed_of_peer(uint64_t word)
+{
+    static void (*const deeds[])(uint64_t word) = {
+        sim_connect_peer, accept_deed, send_bytes, send_bytes, send_bytes,
+        send_bytes,       read_bytes,  read_bytes, end_peer,
+    };
+    uint32_t chosen = sim_choose(&word, sizeof deeds / sizeof deeds[0]);
+    deeds[chosen](word);
+}
+
 void sim_deed(uint64_t word)
 {
     static void (*const deeds[])(uint64_t word) = {
@@ -296,6 +306,8 @@ void sim_deed(uint64_t word)
         end_peer,
         fail_all_accepts,
         flood,
+        sim_meanwhile_plan,
+        sim_meanwhile_plan,
         exhaust,
         fail_memory,
         fail_accept,

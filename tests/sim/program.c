@@ -202,6 +202,7 @@ static void set_up(uint64_t word)
     sim_loops_begin();
     sim_time_begin();
     sim_proxies_begin();
+    sim_meanwhile_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -212,6 +213,7 @@ static void be_kind(void)
     berth__fault_clear();
     world->be_kind();
     sim_time_be_kind();
+    sim_meanwhile_be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];

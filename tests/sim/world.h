@@ -106,6 +106,10 @@ struct world {
 
     /* Lets time pass with nobody at work; a real kernel makes it short. */
     void (*advance)(uint64_t milliseconds);
+    /* Has this called whenever time passes, also in the middle of a call of the library, until it
+     * is NULL: with the time in nanoseconds; it returns when it wants to be called at the latest.
+     * NULL if that cannot be done. */
+    void (*on_passing)(uint64_t (*pass)(uint64_t now));
     /* Lets the time pass that a handler takes. */
     void (*work)(void);
     /* So far, 0 where that cannot be known: nanoseconds that waits have slept, events that were

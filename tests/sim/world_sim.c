@@ -209,6 +209,20 @@ static void advance(uint64_t milliseconds)
     berth__sim_advance(backend, milliseconds * 1000000u);
 }
 
+static uint64_t (*passes)(uint64_t now);
+
+static uint64_t pass(void *user, uint64_t now)
+{
+    (void)user;
+    return passes(now);
+}
+
+static void on_passing(uint64_t (*wanted)(uint64_t now))
+{
+    passes = wanted;
+    berth__sim_on_passing(backend, wanted != NULL ? pass : NULL, NULL);
+}
+
 static void work(void)
 {
     berth__sim_work(backend);
@@ -278,6 +292,7 @@ const struct world simulated_world = {
     .fail_accept = fail_accept,
     .fail_send = fail_send,
     .advance = advance,
+    .on_passing = on_passing,
     .work = work,
     .slept = slept,
     .events = events,
