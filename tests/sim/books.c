@@ -112,6 +112,7 @@ void sim_look_at_counts(struct server_model *model)
               "%llu were handed over, not %lu", (unsigned long long)counts.handed_over,
               model->kept);
     model->counts = counts;
+    sim_check_pace(model);
     sim_headers_look(model);
 }
 

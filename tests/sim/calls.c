@@ -228,6 +228,7 @@ static void set_server(uint64_t word)
         model->stopped = false;
     } else if (what < 5) {
         sim_say("server %zu takes at most %d", sim_index_of(model), limit);
+        model->most_waiting = sim_waiting(model);
         berth_server_set_max_pending_connections(model->server, limit);
     } else {
         model->incoming = (enum incoming)(sim_choose(&word, INCOMING_MODES));
@@ -330,6 +331,7 @@ static void give_back(uint64_t word)
         return;
     sim_say("socket %zu goes into the queue of server %zu", sim_number_of(socket),
             sim_index_of(model));
+    model->most_waiting = sim_waiting(model) + 1;
     berth_server_add_pending_connection(model->server, socket->socket);
     socket->queued_in = model;
     model->added++;
@@ -385,6 +387,13 @@ void sim_leave_connection(struct socket_model *model)
     model->refused = model->overflowed = false;
 }
 
+uint16_t sim_target(const struct socket_model *model, uint16_t port)
+{
+    berth_proxy proxy = berth_socket_proxy(model->socket);
+    bool through = proxy.type == BERTH_PROXY_SOCKS5 || proxy.type == BERTH_PROXY_HTTP;
+    return through ? proxy.port : port;
+}
+
 static void connect_socket(uint64_t word)
 {
     struct socket_model *model =
@@ -403,7 +412,8 @@ static void connect_socket(uint64_t word)
     else if (where < 3 && server != NULL)
         port = berth_server_port(server->server);
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
-    if (may && !sim_headers_connect(model, port))
+    uint16_t target = sim_target(model, port);
+    if (may && !sim_headers_connect(model, target))
         return;
     if (may && model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 4) == 0) {
         sim_say("socket %zu binds a port", sim_number_of(model));
@@ -418,7 +428,7 @@ static void connect_socket(uint64_t word)
     if (may)
         sim_leave_connection(model);
     if (may)
-        model->target = port;
+        model->target = target;
     model->calls++;
     bool begun = berth_socket_connect_to_address(model->socket, BERTH_ADDRESS_LOOPBACK, port);
     model->calls--;

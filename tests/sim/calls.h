@@ -22,6 +22,9 @@ size_t sim_index_of(const struct server_model *model);
 /* A former connection is left behind: what is left of it will not be read. */
 void sim_leave_connection(struct socket_model *model);
 
+/* The port that a connection to `port` goes to: that of the socket's proxy, if it has one. */
+uint16_t sim_target(const struct socket_model *model, uint16_t port);
+
 /* Gives a descriptor to a socket, as one side of a connection. */
 void sim_adopt(struct socket_model *model, struct connection *connection, int side, int descriptor);
 
@@ -35,6 +38,7 @@ void sim_call_of_names(uint64_t word);   /* calls_names.c */
 
 void sim_call_of_proxies(uint64_t word); /* calls_proxy.c */
 void sim_call_of_headers(uint64_t word); /* calls_headers.c */
+void sim_limit_accepting(uint64_t word); /* calls_limits.c */
 
 /* calls_loops.c: runs the loop until a task stops it. */
 void sim_run(int code);

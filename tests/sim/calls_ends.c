@@ -147,9 +147,7 @@ static void set_timeouts(struct socket_model *model, uint64_t word)
     }
     sim_say("socket %zu closes within %u ms", sim_number_of(model), milliseconds);
     const berth_socket *socket = model->socket;
-    model->calls++;
-    berth_socket_set_close_timeout(model->socket, milliseconds);
-    model->calls--;
+    sim_clock_close(model, milliseconds);
     sim_check(model->socket != socket || berth_socket_close_timeout(model->socket) == milliseconds,
               "the time to close was not kept");
 }

@@ -25,6 +25,8 @@
 #define NAMES_SIZE 12u
 #define VALUE_TYPE 0xe0
 #define FIRST_PORT 1000u
+#define FIRST_CLIENT 0xc0000200u
+#define LOOPBACK 0x7f000001u
 #define MOST_PATIENCE 400u
 #define MOST_BYTES 4096u
 
@@ -32,7 +34,7 @@
 
 static berth_address source_of(unsigned client)
 {
-    return berth_address_ipv4(0xc0000200u + client);
+    return berth_address_ipv4(FIRST_CLIENT + client);
 }
 
 /* The line of version 1; a client of 0 is unknown. */
@@ -253,6 +255,14 @@ void sim_headers_arrive(struct connection *connection)
               "a connection comes before its header");
 }
 
+bool sim_headers_client(const struct server_model *model, const struct connection *connection,
+                        uint32_t *ret_address)
+{
+    bool named = model->trusts && connection->client > 0;
+    *ret_address = named ? FIRST_CLIENT + connection->client : LOOPBACK;
+    return !model->trusts || connection->named;
+}
+
 /* The names of one that was taken. */
 void sim_headers_taken(const struct socket_model *model)
 {
@@ -275,6 +285,22 @@ void sim_headers_taken(const struct socket_model *model)
 }
 
 /* ---- peers ----------------------------------------------------------------------------------- */
+
+/* Sends `total` bytes of what is left of the header and of the bytes behind it; returns how many of
+ * the latter have gone. */
+static ptrdiff_t send_some(struct peer_model *peer, const uint8_t *bytes, size_t size, size_t total)
+{
+    static uint8_t both[SIM_HEADER + MOST_BYTES];
+    size_t left = peer->header_size - peer->header_sent;
+    memcpy(both, peer->header + peer->header_sent, left);
+    if (size > 0)
+        memcpy(both + left, bytes, size);
+    ptrdiff_t sent = sim_peer_send(peer, both, total);
+    size_t of_header = sent <= 0 ? 0 : (size_t)sent < left ? (size_t)sent : left;
+    peer->header_sent += of_header;
+    peer->connection->whole = peer->header_sent == peer->header_size;
+    return sent > 0 ? sent - (ptrdiff_t)of_header : sent;
+}
 
 /* It has connected to a server. */
 void sim_headers_peer(struct peer_model *peer, uint64_t word)
@@ -300,22 +326,8 @@ void sim_headers_peer(struct peer_model *peer, uint64_t word)
     }
     sim_say("peer %td %s, in %zu bytes", peer - sim.peers,
             connection->lies ? "will lie" : "has a header", peer->header_size);
-}
-
-/* Sends `total` bytes of what is left of the header and of the bytes behind it; returns how many of
- * the latter have gone. */
-static ptrdiff_t send_some(struct peer_model *peer, const uint8_t *bytes, size_t size, size_t total)
-{
-    static uint8_t both[SIM_HEADER + MOST_BYTES];
-    size_t left = peer->header_size - peer->header_sent;
-    memcpy(both, peer->header + peer->header_sent, left);
-    if (size > 0)
-        memcpy(both + left, bytes, size);
-    ptrdiff_t sent = world->send(peer->end, both, total);
-    size_t of_header = sent <= 0 ? 0 : (size_t)sent < left ? (size_t)sent : left;
-    peer->header_sent += of_header;
-    peer->connection->whole = peer->header_sent == peer->header_size;
-    return sent > 0 ? sent - (ptrdiff_t)of_header : sent;
+    if (sim_choose(&word, 2) == 0)
+        (void)send_some(peer, NULL, 0, peer->header_size);
 }
 
 /* Few bytes are a piece of the header; more have what is left of it in front. */
@@ -325,7 +337,7 @@ ptrdiff_t sim_headers_send(struct peer_model *peer, const uint8_t *bytes, size_t
     if (left == 0 && peer->is_mute)
         return -EAGAIN;
     if (left == 0)
-        return world->send(peer->end, bytes, size);
+        return sim_peer_send(peer, bytes, size);
     bool alone = size < 20 || peer->is_mute;
     return send_some(peer, bytes, size, !alone ? left + size : left < size ? left : size);
 }
@@ -480,17 +492,36 @@ static void let_time_pass(uint64_t word)
     sim_let_time_pass(milliseconds);
 }
 
+/* Several at once, most of whom have their header with them; so that limits are met. */
+static void bring_crowd(uint64_t word)
+{
+    uint32_t count = 2 + sim_choose(&word, 4);
+    uint64_t mixed = word;
+    if (sim_choose(&word, 2) == 0)
+        sim_limit_accepting(word);
+    for (uint32_t i = 0; i < count; i++) {
+        mixed = mixed * UINT64_C(0xd1342543de82ef95) + 1;
+        sim_connect_peer(mixed ^ mixed >> 31);
+    }
+    for (uint32_t turns = sim_choose(&word, 4); turns > 0 && !sim.leaving; turns--)
+        sim_turn(1);
+}
+
 void sim_call_of_headers(uint64_t word)
 {
-    uint32_t what = sim_choose(&word, 9);
+    uint32_t what = sim_choose(&word, 10);
     if (what < 3)
         send_piece(word);
-    else if (what < 6)
+    else if (what < 4)
         sim_connect_peer(word);
+    else if (what < 6)
+        bring_crowd(word);
     else if (what < 7)
         set_server(word);
     else if (what < 8)
         let_time_pass(word);
+    else if (what < 9)
+        sim_limit_accepting(word);
     else
         set_in_vain(word);
 }

@@ -118,7 +118,15 @@ static void limit_connections(uint64_t word)
     model->limits = limits;
 }
 
-static void limit_accepting(uint64_t word)
+/* Those that were turned away in the kernel are not held to any pace. */
+static uint64_t accepted_in_pace(const struct server_model *model)
+{
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    return counts.accepted - counts.rejected_call - counts.rejected_shed;
+}
+
+void sim_limit_accepting(uint64_t word)
 {
     struct server_model *model = sim_some_server(&word);
     if (model == NULL)
@@ -142,7 +150,7 @@ static void limit_accepting(uint64_t word)
         kept.per_second == model->accepts.per_second && kept.burst == model->accepts.burst;
     if (!paced_alike) {
         model->paced_since = berth_loop_now(sim.loop);
-        model->paced = 0;
+        model->paced_from = accepted_in_pace(model);
     }
     model->accepts = limits;
     model->limited_address = model->limited_address || limits.per_address > 0;
@@ -182,7 +190,7 @@ static void limit_queue(uint64_t word)
 void sim_call_of_limits(uint64_t word)
 {
     static void (*const calls[])(uint64_t word) = {
-        limit_socket, limit_connections, limit_accepting, reject, limit_queue,
+        limit_socket, limit_connections, sim_limit_accepting, reject, limit_queue,
     };
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);
@@ -196,27 +204,77 @@ unsigned sim_tallied(const struct server_model *model)
     return model->accepts.per_address == 0 ? 0 : prefix > 0 ? prefix : BERTH_DEFAULT_IPV4_PREFIX;
 }
 
-void sim_check_accept(struct server_model *model)
+static bool are_alike(const struct connection *a, const struct connection *b)
 {
-    const berth_accept_limits *limits = &model->accepts;
-    uint64_t now = berth_loop_now(sim.loop);
-    unsigned counted = 0;
-    if (model->has_trusted) /* those with headers come late, and are of other addresses */
+    return a->tallied == b->tallied && a->has_net && b->has_net && a->client_net == b->client_net;
+}
+
+/* Those of the queue that have not ended for certain. */
+static unsigned alike_in_queue(struct server_model *model, const struct connection *connection)
+{
+    unsigned count = 0;
+    if (sim_lost_in_queue(model) > 0)
+        return 0;
+    for (size_t i = 0; i < model->queued; i++) {
+        const struct connection *each = model->queue[i].connection;
+        if (each != NULL && !each->torn && !each->way[0].ended && !each->way[0].cut)
+            count += are_alike(each, connection);
+    }
+    return count;
+}
+
+void sim_check_accept(struct server_model *model, struct connection *connection)
+{
+    unsigned most = model->accepts.per_address;
+    unsigned prefix = sim_tallied(model);
+    uint32_t address;
+    connection->tallied = prefix;
+    connection->has_net = sim_headers_client(model, connection, &address);
+    if (prefix == 0 || !connection->has_net)
         return;
+    connection->client_net = address >> (32 - prefix);
+    unsigned counted = alike_in_queue(model, connection);
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         const struct socket_model *socket = &sim.sockets[i];
         counted += socket->socket != NULL && socket->owner == model && socket->counted &&
-                   socket->connection != NULL && socket->connection->tallied == sim_tallied(model);
+                   socket->connection != NULL && are_alike(socket->connection, connection);
     }
-    sim_check(limits->per_address == 0 || counted < limits->per_address,
-              "a connection is accepted with %u of %u of its address", counted,
-              limits->per_address);
+    if (model->trusts)
+        sim_check(counted < most, "a connection is accepted with %u of %u of its address", counted,
+                  most);
+}
+
+uint64_t sim_waiting(const struct server_model *model)
+{
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    return counts.pending + counts.awaiting_header;
+}
+
+/* Who waits for his header has been accepted, and has a place among those that wait. */
+static void check_waiting(struct server_model *model)
+{
+    int limit = berth_server_max_pending_connections(model->server);
+    uint64_t least = limit > 0 ? (uint64_t)limit : 0;
+    uint64_t waiting = sim_waiting(model);
+    uint64_t most = model->most_waiting > least ? model->most_waiting : least;
+    sim_check(waiting <= most, "%llu connections wait, %llu at most", (unsigned long long)waiting,
+              (unsigned long long)most);
+    model->most_waiting = waiting;
+}
+
+void sim_check_pace(struct server_model *model)
+{
+    const berth_accept_limits *limits = &model->accepts;
+    check_waiting(model);
+    if (limits->per_second == 0)
+        return;
+    uint64_t passed = berth_loop_now(sim.loop) - model->paced_since;
     uint64_t burst = limits->burst > 0 ? limits->burst : limits->per_second;
-    uint64_t most = burst + limits->per_second * (now - model->paced_since + 1) / 1000 + 1;
-    model->paced++;
-    sim_check(limits->per_second == 0 || model->paced <= most,
-              "%lu connections are accepted in %llu ms, with %u in a second", model->paced,
-              (unsigned long long)(now - model->paced_since), limits->per_second);
+    uint64_t most = burst + limits->per_second * (passed + 1) / 1000 + 1;
+    uint64_t accepted = accepted_in_pace(model) - model->paced_from;
+    sim_check(accepted <= most, "%llu connections are accepted in %llu ms, with %u in a second",
+              (unsigned long long)accepted, (unsigned long long)passed, limits->per_second);
 }
 
 /* Whether it may be over: it is set, and due. */

@@ -28,11 +28,12 @@ void sim_call_of_names(uint64_t word)
     uint16_t port = elsewhere ? berth_server_port(server->server) : sim.port;
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
     sim_say("socket %zu connects to the host \"%s\"", sim_number_of(model), host);
-    if (may && !sim_headers_connect(model, port))
+    uint16_t target = sim_target(model, port);
+    if (may && !sim_headers_connect(model, target))
         return;
     if (may) {
         sim_leave_connection(model);
-        model->target = port;
+        model->target = target;
     }
     model->calls++;
     bool begun = berth_socket_connect_to_host(model->socket, host, port);

@@ -47,9 +47,7 @@ static void be_patient(uint64_t word)
         if (model->socket == NULL || model->dying)
             continue;
         berth_socket_set_connect_timeout(model->socket, connect);
-        model->calls++;
-        berth_socket_set_close_timeout(model->socket, close);
-        model->calls--;
+        sim_clock_close(model, close);
     }
 }
 

@@ -141,7 +141,9 @@ void sim_judge_reset(const struct connection *connection, int side)
     const struct ending *ending = &connection->ending[1 - side];
     if (is_excused(connection))
         return;
-    sim_check(out->put > out->got && socket_at(connection, 1 - side) == NULL,
+    bool has_header = side == 0 && !connection->of_peer && connection->version > 0;
+    bool unread = out->put > out->got || (has_header && !connection->preface.whole);
+    sim_check(unread && socket_at(connection, 1 - side) == NULL,
               "a connection is reset without a cause");
     sim_check(!ending->orderly || in->put == 0 || (ending->heard == 0 && !ending->unsent) ||
                   !lingers(ending, sim_now()),

@@ -322,7 +322,6 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     int limit = berth_server_max_pending_connections(server);
     sim_check(!model->paused || model->waits > 0, "a connection is accepted in spite of a pause");
     model->asked++;
-    sim_check_accept(model);
     sim_check(model->has_trusted ||
                   (limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit),
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
@@ -335,7 +334,7 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     connection->accepted = true;
     connection->accepted_at = sim.looked;
     connection->limits = model->limits;
-    connection->tallied = sim_tallied(model);
+    sim_check_accept(model, connection);
     model->kept += model->incoming != INCOMING_BASE;
     if (model->incoming == INCOMING_ADOPT && adopt(model, connection, descriptor)) {
         model->accepted++;

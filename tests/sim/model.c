@@ -63,7 +63,8 @@ void sim_fill(struct way *way, uint8_t *bytes, size_t size)
 
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who)
 {
-    sim_check(way->got + size <= way->put + way->putting, "%s reads more bytes than were sent", who);
+    sim_check(way->got + size <= way->put + way->putting, "%s reads more bytes than were sent",
+              who);
     for (size_t i = 0; i < size; i++)
         sim_check(bytes[i] == pattern(way, way->got + i), "%s reads a wrong byte", who);
     way->got += size;

@@ -68,7 +68,9 @@ struct connection {
     bool torn;                      /* a reset has a cause: somebody has thrown all of it away */
     uint64_t accepted_at;           /* not before this time */
     berth_connection_limits limits; /* of the server that accepted it */
-    unsigned tallied;  /* counts as one of its address, for a prefix of so many bits; 0: no */
+    unsigned tallied;    /* counts as one of its address, for a prefix of so many bits; 0: no */
+    uint32_t client_net; /* that prefix of it, if it is known */
+    bool has_net;
     struct way way[2]; /* from the side that connected, and to it */
     struct ending ending[2];
     struct preface preface;
@@ -208,9 +210,10 @@ struct server_model {
     berth_connection_limits limits;
     berth_accept_limits accepts;
     uint64_t paced_since;
-    unsigned long paced;  /* accepted since */
-    size_t most_pending;  /* bytes of one that waits */
-    bool limited_address; /* these three: now or before */
+    uint64_t paced_from;   /* so many had been accepted by then */
+    uint64_t most_waiting; /* in the queue and for their headers: as many, if over the limit */
+    size_t most_pending;   /* bytes of one that waits */
+    bool limited_address;  /* these three: now or before */
     bool limited_rate;
     bool sheds;
     bool trusts;              /* reads headers, while it listens at this port */
@@ -230,9 +233,10 @@ struct peer_model {
     int side;
     uint16_t port; /* that it has connected to; 0: it was accepted */
     bool ended;
-    bool floods;       /* sends whenever a handler runs: */
-    unsigned flooded;  /* so often */
-    size_t flood_step; /* in this step */
+    bool floods;        /* sends whenever a handler runs: */
+    unsigned flooded;   /* so often */
+    size_t flood_step;  /* in this step */
+    bool told_of_reset; /* by a send, which has taken the error */
     bool was_reset;
     uint64_t reset_time; /* when that was seen, in milliseconds of the loop */
     bool over;           /* has seen the end of its input */
@@ -361,8 +365,10 @@ unsigned long sim_lost_in_queue(struct server_model *model);
 bool sim_is_limited(const berth_connection_limits *limits);
 void sim_limits_begin(struct socket_model *model, uint64_t earliest);
 unsigned sim_tallied(const struct server_model *model); /* what it accepts now, see connection */
-void sim_check_accept(struct server_model *model);
-bool sim_ended_by_limit(struct socket_model *model); /* in error_occurred */
+void sim_check_accept(struct server_model *model, struct connection *connection);
+uint64_t sim_waiting(const struct server_model *model); /* in the queue, or for their headers */
+void sim_check_pace(struct server_model *model);        /* and how many wait */
+bool sim_ended_by_limit(struct socket_model *model);    /* in error_occurred */
 void sim_check_overdue(uint64_t before);
 
 void sim_loops_begin(void); /* calls_loops.c */
@@ -379,7 +385,10 @@ void sim_headers_begin(const struct socket_model *model);      /* it is connecte
 void sim_headers_peer(struct peer_model *peer, uint64_t word); /* likewise, to a server */
 ptrdiff_t sim_headers_send(struct peer_model *peer, const uint8_t *bytes, size_t size);
 size_t sim_headers_receive(const struct peer_model *peer, const uint8_t *bytes, size_t size);
-bool sim_headers_adopt(const struct peer_model *peer);    /* whether it may go to the library */
+bool sim_headers_adopt(const struct peer_model *peer); /* whether it may go to the library */
+/* The IPv4 address that it counts as; false: it is not known. */
+bool sim_headers_client(const struct server_model *model, const struct connection *connection,
+                        uint32_t *ret_address);
 void sim_headers_arrive(struct connection *connection);   /* in incoming_connection */
 void sim_headers_taken(const struct socket_model *model); /* out of a queue */
 void sim_headers_doubt(struct server_model *model);       /* counts who may be turned away */
@@ -415,6 +424,7 @@ void sim_time_timer_ran(void);
 void sim_time_woken(void);                          /* the loop */
 void sim_clock_restart(struct socket_model *model); /* its limits have been set */
 void sim_clock_state(struct socket_model *model, berth_state before);
+void sim_clock_close(struct socket_model *model, uint32_t milliseconds);
 void sim_clock_look(struct socket_model *model);
 void sim_time_accept_error(struct server_model *model, berth_error error);
 
@@ -428,6 +438,7 @@ void sim_on_task(void *user);
 void sim_call(uint64_t word);
 void sim_deed(uint64_t word);
 void sim_connect_peer(uint64_t word); /* to a server */
+ptrdiff_t sim_peer_send(struct peer_model *peer, const void *data, size_t size);
 void sim_peers_read(void);            /* all that there is */
 void sim_peers_flood(void);           /* those that do */
 void sim_peers_nudge(void);           /* those that have not been accepted send something */

@@ -62,6 +62,13 @@ static void accept_deed(uint64_t word)
         accept_peer(peer);
 }
 
+ptrdiff_t sim_peer_send(struct peer_model *peer, const void *data, size_t size)
+{
+    ptrdiff_t sent = world->send(peer->end, data, size);
+    peer->told_of_reset = peer->told_of_reset || sent == -ECONNRESET;
+    return sent;
+}
+
 static void send_bytes(uint64_t word)
 {
     struct peer_model *peer = some_peer(&word, true);
@@ -84,6 +91,8 @@ static bool read_all(struct peer_model *peer)
         ptrdiff_t count = world->receive(peer->end, bytes, MOST_BYTES);
         if (count == -EAGAIN)
             return false;
+        if (count == 0 && peer->told_of_reset)
+            count = -ECONNRESET;
         if (count > 0) {
             size_t used = sim_headers_receive(peer, bytes, (size_t)count);
             sim_match(way, bytes + used, (size_t)count - used, "a peer");

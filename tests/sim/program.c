@@ -247,7 +247,7 @@ static void take_all(void)
         if (berth_socket_in_transaction(model->socket))
             berth_socket_commit_transaction(model->socket);
         berth_socket_set_read_buffer_size(model->socket, 0);
-        berth_socket_set_close_timeout(model->socket, BERTH_DEFAULT_CLOSE_TIMEOUT);
+        sim_clock_close(model, BERTH_DEFAULT_CLOSE_TIMEOUT);
         if (sim_is_limited(&model->limits) && berth_socket_set_limits(model->socket, NULL))
             model->limits = (berth_connection_limits){0};
         while (berth_socket_bytes_available(model->socket) > 0)

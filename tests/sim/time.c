@@ -118,6 +118,17 @@ void sim_clock_restart(struct socket_model *model)
     clock->overdue = 0;
 }
 
+/* Sets it; what it has waited so far does not count any more. */
+void sim_clock_close(struct socket_model *model, uint32_t milliseconds)
+{
+    const berth_socket *socket = model->socket;
+    model->calls++;
+    berth_socket_set_close_timeout(model->socket, milliseconds);
+    model->calls--;
+    if (model->socket == socket)
+        model->clock.progress = berth_loop_now(sim.loop);
+}
+
 void sim_clock_state(struct socket_model *model, berth_state before)
 {
     struct sim_clock *clock = &model->clock;
@@ -326,6 +337,8 @@ void sim_time_accept_error(struct server_model *model, berth_error error)
 static bool is_wanted(const struct server_model *model)
 {
     if (model->server == NULL || model->paused || !berth_server_is_listening(model->server))
+        return false;
+    if (model->accepts.per_second > 0) /* and is not held back by a pace */
         return false;
     if (model->has_trusted) /* whom a header is awaited of does not wait for it */
         return false;
