@@ -704,14 +704,17 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
         return -1;
     }
+    bool cut = false;
     if (socket->write_high > 0 && size > 0) {
         size_t queued = berth__socket_unwritten(socket);
         size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
-        socket->write_refused = socket->write_refused || size > room;
+        cut = size > room;
         size = size < room ? size : room;
     }
-    if (size == 0)
+    if (size == 0) {
+        socket->write_refused = socket->write_refused || cut;
         return 0;
+    }
     size_t done = write_first(socket, data, size);
     size_t left = size - done;
     if (left > 0 && socket->limits != NULL && berth__limits_exceeded(socket, left))
@@ -721,6 +724,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         left = 0; /* what is done is for the list too */
     }
     size = done + left;
+    socket->write_refused = socket->write_refused || (cut && size > 0);
     bool told_later = size > 0 || socket->flushed;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, &socket->flush);

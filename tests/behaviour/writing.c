@@ -388,6 +388,37 @@ CASE(long_write_against_the_marks, "S3.27",
     free(bytes);
 }
 
+static void count_drained(berth_socket *socket, void *user)
+{
+    (void)socket;
+    ++*(unsigned *)user;
+}
+
+CASE(failed_write_is_not_cut, "S3.27",
+     "a write beyond the high mark that finds no memory has failed, and `drained` does not follow")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    const berth_socket_handlers handlers = {.drained = count_drained};
+    unsigned drained = 0;
+    uint8_t *bytes = scene_pattern(LONG, 1);
+    berth_socket_set_handlers(actor->socket, &handlers, &drained);
+    berth_socket_set_write_marks(actor->socket, 10, 12000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 4), 4);
+    berth__fault_set_memory(0, 1000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 15000), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_SOCKET_RESOURCE);
+    berth__fault_clear();
+    UNTIL(berth_socket_bytes_to_write(actor->socket) == 0);
+    ck_assert_uint_eq(drained, 0);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 15000), 12000);
+    uint8_t heard[4 + 12000];
+    ck_assert_uint_eq(peer_receive(peer, heard, sizeof heard), sizeof heard);
+    UNTIL(drained == 1);
+    free(bytes);
+}
+
 CASE(long_write_to_a_reset_peer, "S3.30", "the failure is announced as that of a short one")
 {
     struct host *host = host_listening("h");
