@@ -446,10 +446,11 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
     sim_check(taken < 0 || model->high == 0 || queued > model->high ||
                   berth_socket_bytes_to_write(model->socket) <= model->high,
               "the output is beyond its high mark");
-    if (taken < 0 && model->limits.output > 0 &&
-        berth_socket_error(model->socket) == BERTH_ERROR_SOCKET_RESOURCE) {
-        sim_check(size + queued > model->limits.output || sim_lossy(),
-                  "%zu bytes and %zu are beyond %zu", size, queued, model->limits.output);
+    bool beyond = model->limits.output > 0 && size + queued > model->limits.output;
+    bool lacks = taken < 0 && berth_socket_error(model->socket) == BERTH_ERROR_SOCKET_RESOURCE;
+    sim_check(!lacks || beyond || model->limits.output == 0 || sim_lossy(),
+              "%zu bytes and %zu are beyond %zu", size, queued, model->limits.output);
+    if (lacks && beyond) {
         /* The kernel may have got a part of it first. */
         model->overflowed = sim_way_out(model)->cut = true;
         sim_way_out(model)->put += size;

@@ -338,8 +338,11 @@ static bool is_wanted(const struct server_model *model)
 {
     if (model->server == NULL || model->paused || !berth_server_is_listening(model->server))
         return false;
+    const berth_server_counts *counts = &model->counts;
     if (model->accepts.per_second > 0) /* and is not held back by a pace */
         return false;
+    if (counts->rejected_address + counts->rejected_call + counts->rejected_shed > 0)
+        return false;       /* who it was is not known */
     if (model->has_trusted) /* whom a header is awaited of does not wait for it */
         return false;
     int limit = berth_server_max_pending_connections(model->server);
