@@ -334,11 +334,22 @@ static bool may_linger(const struct connection *connection, int side)
     return ended && berth_loop_now(sim.loop) <= last + most + world->allowance();
 }
 
-void sim_ends_rest(void)
+static uint64_t may_all_linger(void)
 {
     uint64_t most = 0;
     for (size_t i = 0; i < sim.connection_count; i++)
         most += may_linger(&sim.connections[i], 0) + may_linger(&sim.connections[i], 1);
+    return most;
+}
+
+bool sim_ends_linger(void)
+{
+    return counts().lingering > 0 && may_all_linger() > 0;
+}
+
+void sim_ends_rest(void)
+{
+    uint64_t most = may_all_linger();
     uint64_t now = counts().lingering;
     sim_check(now <= most, "%llu connections linger, %llu of them at most with a reason",
               (unsigned long long)now, (unsigned long long)most);

@@ -352,7 +352,8 @@ void sim_judge_rest(const struct connection *connection, int side, uint64_t time
 void sim_ends_adopt(struct socket_model *model, int descriptor); /* of a connection it has now */
 void sim_judge_lack(berth_error error); /* that accepting has failed with */
 void sim_ends_look(void);
-void sim_ends_rest(void); /* everything has come to rest */
+bool sim_ends_linger(void); /* any may, and does */
+void sim_ends_rest(void);   /* everything has come to rest */
 
 /* books.c */
 void sim_look_at_counts(struct server_model *model);

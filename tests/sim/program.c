@@ -366,6 +366,19 @@ static uint64_t movement(void)
     return sum;
 }
 
+/* Bytes that are on their way, which take their time where few fit at once. */
+static uint64_t outstanding(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sim.connection_count; i++) {
+        for (unsigned side = 0; side < 2; side++) {
+            const struct way *way = &sim.connections[i].way[side];
+            sum += way->put > way->got ? way->put - way->got : 0;
+        }
+    }
+    return sum;
+}
+
 /* Timers that run again and again would end each wait for what comes after seconds. */
 static void stop_repeating_timers(void)
 {
@@ -385,7 +398,8 @@ static void rest_simulated(void)
     unsigned quiet = 0;
     bool waits = false;
     uint64_t start = berth_loop_now(sim.loop);
-    for (unsigned round = 0; round < REST_ROUNDS * 100 && quiet < 20; round++) {
+    uint64_t most = REST_ROUNDS * 100 + outstanding();
+    for (uint64_t round = 0; round < most && quiet < 20; round++) {
         sim.settling = round > REST_ROUNDS / 8;
         take_all();
         sim_turn(waits ? 500 : 10);
@@ -399,6 +413,11 @@ static void rest_simulated(void)
         moved = sum;
     }
     sim_check(quiet > 0, "the bytes do not come to an end");
+    stop_repeating_timers();
+    for (unsigned round = 0; round < REST_ROUNDS && sim_ends_linger(); round++) {
+        take_all();
+        sim_turn(500);
+    }
 }
 
 /* Waits for what is on its way: as long as something moves, and a while longer. */
