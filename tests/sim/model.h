@@ -109,6 +109,7 @@ enum handler {
 struct sim_clock {
     uint64_t began;  /* the connection, or the setting of its limits */
     uint64_t active; /* bytes were seen to have gone, or not to be wanted */
+    uint64_t looked; /* the last time */
     uint64_t window; /* since then `moved` bytes have gone */
     uint64_t moved;
     uint64_t came; /* bytes in all, when they were last looked at */

@@ -176,7 +176,9 @@ void sim_clock_look(struct socket_model *model)
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
     uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
-    if (held || clock->moved * 1000 >= limits.minimum_rate * window) {
+    bool unwatched = now >= clock->looked + window; /* one that nobody looked at is none */
+    clock->looked = now;
+    if (held || unwatched || clock->moved * 1000 >= limits.minimum_rate * window) {
         clock->window = now;
         clock->moved = 0;
     }
