@@ -1,10 +1,10 @@
-"""QAuthenticator, and the asking for a proxy's user and password."""
+"""QAuthenticator, and how a program is asked for a proxy's user and password."""
 
 MODULE = "berth.QtNetwork"
 
 
 class QAuthenticator:
-    """QAuthenticator(): what a slot of proxyAuthenticationRequired fills in"""
+    """QAuthenticator(): credentials, which a slot of proxyAuthenticationRequired sets"""
 
     def __init__(self, other=None):
         self._user, self._password, self._realm = "", "", ""
@@ -29,11 +29,11 @@ class QAuthenticator:
         self._password = _text("password", password)
 
     def realm(self):
-        """What the password is for: empty unless it was set; Berth does not pass the proxy's on."""
+        """The realm that was set, or an empty str. Berth does not report the proxy's realm."""
         return self._realm
 
     def setRealm(self, realm):
-        """Sets what the password is for."""
+        """Sets the realm."""
         self._realm = _text("realm", realm)
 
     def option(self, name):
@@ -49,7 +49,7 @@ class QAuthenticator:
         return dict(self._options)
 
     def isNull(self):
-        """Whether nothing was set."""
+        """Whether nothing is set."""
         return not (self._user or self._password or self._realm or self._options)
 
     def __eq__(self, other):
@@ -68,7 +68,7 @@ QAuthenticator.__module__ = MODULE
 
 def _text(name, value):
     if not isinstance(value, str):
-        raise TypeError(f"the {name} is a str, not {type(value).__name__}")
+        raise TypeError(f"the {name} must be a str, not {type(value).__name__}")
     return value
 
 
@@ -79,7 +79,7 @@ def fill(proxy, user, password):
 
 
 def ask(socket, proxy):
-    """Emits the signal; returns whether the slot has told something, which the proxy then has."""
+    """Emits the signal; returns whether the slot set credentials, which the proxy then has."""
     authenticator = QAuthenticator()
     socket.proxyAuthenticationRequired.emit(proxy.__copy__(), authenticator)
     told = bool(authenticator.user() or authenticator.password())

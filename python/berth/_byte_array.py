@@ -1,4 +1,4 @@
-"""The functions of QByteArray that are not on the way of data, on top of data() and _assign().
+"""The less used methods of QByteArray, written with data() and _assign().
 
 Arguments that are bytes in Qt may be bytes, bytearray, str or QByteArray; characters may be a str
 of one character or a number.
@@ -29,7 +29,7 @@ def _to_int(bits, signed):
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
 
     def convert(self, base=10):
-        """Returns (number, whether it was one)."""
+        """Returns (number, whether the text is a number)."""
         try:
             number = int(self.data(), base)
         except ValueError:
@@ -39,7 +39,7 @@ def _to_int(bits, signed):
 
 
 def _to_float(self):
-    """Returns (number, whether it was one)."""
+    """Returns (number, whether the text is a number)."""
     try:
         return float(self.data()), True
     except ValueError:
@@ -99,7 +99,7 @@ def _mid(self, position, length=-1):
 
 def _justified(method):
     def justified(self, width, fill=" ", truncate=False):
-        """The bytes in a field of that width."""
+        """The bytes, padded to that width."""
         data = getattr(self.data(), method)(width, _character(fill))
         return QByteArray(data[:width] if truncate else data)
     return justified
@@ -247,5 +247,5 @@ MEMBERS = {
 
 
 def install():
-    """Gives the class of C its functions."""
+    """Adds these methods to the class written in C."""
     _berth.install(QByteArray, MEMBERS)

@@ -1,4 +1,4 @@
-"""The classes of QtCore that are written in Python, and the seldom used methods of the others."""
+"""The classes of QtCore that are written in Python, and the less used methods of the others."""
 
 import sys
 
@@ -9,7 +9,7 @@ MODULE = "berth.QtCore"
 
 
 class Qt:
-    """The namespace of what belongs to no class."""
+    """The namespace for names that belong to no class."""
 
     locals().update(_enums.make(MODULE, "Qt", "ConnectionType",
                                 {"AutoConnection": 0, "DirectConnection": 1, "QueuedConnection": 2,
@@ -24,7 +24,7 @@ class Qt:
 
 
 def Slot(*_types, name=None, result=None):
-    """Marks a function as a slot. Types are for readers: any callable can be connected."""
+    """Marks a function as a slot. The types are ignored; any callable can be connected."""
     def mark(function):
         return function
     return mark
@@ -48,7 +48,7 @@ class Property(property):
     read = getter = __call__
 
     def setter(self, fset):
-        """Decorates the function that writes."""
+        """Decorates the setter."""
         return self._copy(fset=fset)
 
     write = setter
@@ -75,7 +75,7 @@ def _by_name(sender, text):
 
 
 def _ends(args):
-    """What the three forms of connect and disconnect mean: (signal, slot, the rest)."""
+    """The arguments of all forms of connect and disconnect as (signal, slot, the rest)."""
     if isinstance(args[0], SignalInstance):
         return args[0], args[1], args[2:]
     signal = _by_name(args[0], args[1])
@@ -91,7 +91,7 @@ def _connect(*args):
 
 
 def _disconnect(*args):
-    """disconnect(sender, SIGNAL(...), receiver, SLOT(...)) and the like"""
+    """disconnect(sender, SIGNAL(...), receiver, SLOT(...)), and its other forms"""
     signal, slot, _rest = _ends(args)
     return signal.disconnect(slot)
 
@@ -105,12 +105,12 @@ def _find(self, kind, name, recursive):
 
 
 def _find_children(self, kind, name="", options=1):
-    """All children of a class (and a name)."""
+    """All children of a class, optionally with a name."""
     return list(_find(self, kind, name, options))
 
 
 def _find_child(self, kind, name="", options=1):
-    """The first child of a class (and a name), or None."""
+    """The first child of a class, optionally with a name; None if there is none."""
     return next(_find(self, kind, name, options), None)
 
 
@@ -130,7 +130,7 @@ def _property(self, name):
 
 
 def _set_property(self, name, value):
-    """Sets a property; False if the class has none of that name, and it is a dynamic one."""
+    """Sets a property. Returns False for a dynamic one, which the class does not declare."""
     setter = "set" + name[:1].upper() + name[1:]
     if isinstance(getattr(type(self), name, None), property):
         setattr(self, name, value)
@@ -152,7 +152,7 @@ def _dynamic_names(self):
 
 
 class QEvent:
-    """An event; only timers make some."""
+    """An event; only timers send events."""
 
     Timer = 1
 
@@ -165,7 +165,7 @@ class QEvent:
 
 
 class QTimerEvent(QEvent):
-    """What timerEvent() is called with."""
+    """The argument of timerEvent()."""
 
     def __init__(self, timer_id):
         super().__init__(QEvent.Timer)
@@ -177,7 +177,7 @@ class QTimerEvent(QEvent):
 
 
 def _start_timer(self, interval, _kind=None):
-    """startTimer(milliseconds) -> int: timerEvent() is called again and again"""
+    """startTimer(milliseconds) -> int: calls timerEvent() repeatedly; returns the timer's number"""
     timers = self.__dict__.setdefault("_timers", {})
     number = max(timers, default=0) + 1
     timer = QTimer(self)
@@ -188,7 +188,7 @@ def _start_timer(self, interval, _kind=None):
 
 
 def _kill_timer(self, number):
-    """killTimer(number): ends a timer of startTimer()"""
+    """killTimer(number): stops a timer that startTimer() started"""
     timer = self.__dict__.get("_timers", {}).pop(number, None)
     if timer is not None:
         timer.stop()
@@ -196,7 +196,7 @@ def _kill_timer(self, number):
 
 
 class QMetaObject:
-    """What is known about a class."""
+    """The description of a class."""
 
     def __init__(self, cls):
         self._class = cls
@@ -233,7 +233,7 @@ OBJECT_MEMBERS = {
 # ---- QIODevice ----
 
 def _get_char(self):
-    """getChar() -> (whether there was one, the character)"""
+    """getChar() -> (bool, character): whether a character was read"""
     data = self.read(1)
     return (True, data.at(0)) if len(data) == 1 else (False, "\0")
 
@@ -257,7 +257,7 @@ DEVICE_MEMBERS = {
 
 
 class QBuffer(QIODevice):
-    """A device over a QByteArray, which is read and written at a position."""
+    """A device that reads and writes a QByteArray at a position."""
 
     def __init__(self, array=None, parent=None):
         if isinstance(array, QObject):
@@ -277,7 +277,7 @@ class QBuffer(QIODevice):
         return True
 
     def close(self):
-        """Closes the buffer; its bytes stay."""
+        """Closes the buffer and keeps its bytes."""
         if self._mode:
             self.aboutToClose.emit()
         self._mode, self._position = 0, 0
@@ -312,7 +312,7 @@ class QBuffer(QIODevice):
         return self._position
 
     def seek(self, position):
-        """Goes to a position, beyond the end only if the buffer can be written."""
+        """Sets the position; beyond the end only if the buffer is writable."""
         if position < 0 or not self._mode or (position > len(self._array)
                                               and not self.isWritable()):
             return False
@@ -369,7 +369,7 @@ class QBuffer(QIODevice):
 # ---- the application ----
 
 class _Names:
-    """Texts that are set and asked for, as applicationName."""
+    """Texts with a getter and a setter, such as applicationName."""
 
     values = {}
 
@@ -433,21 +433,21 @@ class QElapsedTimer:
         return True
 
     def start(self):
-        """Begins to measure."""
+        """Starts the measurement."""
         self._start = self._now()
 
     def restart(self):
-        """Begins anew; returns the milliseconds until then."""
+        """Restarts; returns the milliseconds since the last start."""
         elapsed = self.elapsed() if self._start is not None else 0
         self.start()
         return elapsed
 
     def invalidate(self):
-        """As before the first start."""
+        """Makes the timer invalid."""
         self._start = None
 
     def isValid(self):
-        """Whether it was started."""
+        """Whether the timer is started."""
         return self._start is not None
 
     def nsecsElapsed(self):
@@ -459,11 +459,11 @@ class QElapsedTimer:
         return self.nsecsElapsed() // 1000000
 
     def hasExpired(self, timeout):
-        """Whether more milliseconds have passed; never for a negative number."""
+        """Whether more than that time has passed; always False for a negative number."""
         return timeout >= 0 and self.elapsed() > timeout
 
     def msecsSinceReference(self):
-        """The start on the clock, in milliseconds."""
+        """The time of the start on the monotonic clock, in milliseconds."""
         return (self._start or 0) // 1000000
 
     def msecsTo(self, other):
@@ -484,7 +484,7 @@ def _set_timer_type(self, kind):
 
 
 def install():
-    """Gives the classes of C what is written here."""
+    """Adds the methods written here to the classes written in C."""
     _berth.install(QObject, OBJECT_MEMBERS)
     _berth.install(QIODevice, DEVICE_MEMBERS)
     _berth.install(QTimer, {"timerType": _timer_type, "setTimerType": _set_timer_type})

@@ -49,20 +49,20 @@ class QDataStream:
     # ---- settings ----
 
     def device(self):
-        """What is read from or written to."""
+        """The device, or None."""
         return self._device
 
     def setDevice(self, device):
-        """Sets it, and resets the status."""
+        """Sets the device, and resets the status."""
         self._device = device
         self.resetStatus()
 
     def unsetDevice(self):
-        """Without one."""
+        """Removes the device."""
         self.setDevice(None)
 
     def version(self):
-        """The version of the format, a number."""
+        """The version of the format."""
         return int(self._version)
 
     def setVersion(self, version):
@@ -82,11 +82,11 @@ class QDataStream:
         return self._precision
 
     def setFloatingPointPrecision(self, precision):
-        """How floats and doubles are written, from Qt_4_6 on."""
+        """Sets how floats and doubles are written, from Qt_4_6 on."""
         self._precision = precision
 
     def status(self):
-        """Ok, or the first failure."""
+        """The status: Ok, or the first failure."""
         return self._status
 
     def setStatus(self, status):
@@ -95,7 +95,7 @@ class QDataStream:
             self._status = status
 
     def resetStatus(self):
-        """Makes it Ok."""
+        """Sets the status to Ok."""
         self._status = QDataStream.Ok
 
     def atEnd(self):
@@ -105,7 +105,7 @@ class QDataStream:
     # ---- transactions ----
 
     def startTransaction(self):
-        """Begins to read on trial."""
+        """Starts a read transaction."""
         self._depth += 1
         if self._depth == 1 and self._device is not None:
             self._start()
@@ -118,7 +118,7 @@ class QDataStream:
             self._mark = self._device.pos()
 
     def commitTransaction(self):
-        """Ends it; if something was missing it is all there again, and the result is False."""
+        """Ends the transaction. If data was missing, restores the input and returns False."""
         self._depth -= 1
         if self._status == QDataStream.ReadPastEnd:
             self._go_back()
@@ -127,13 +127,13 @@ class QDataStream:
         return self._status == QDataStream.Ok
 
     def rollbackTransaction(self):
-        """Gives back what was read."""
+        """Restores the input."""
         self.setStatus(QDataStream.ReadPastEnd)
         self._depth -= 1
         self._go_back()
 
     def abortTransaction(self):
-        """Drops what was read, as corrupt."""
+        """Drops what was read and sets the status to ReadCorruptData."""
         self.setStatus(QDataStream.ReadCorruptData)
         self._depth -= 1
         if self._depth == 0 and self._device is not None and self._device.isSequential():
@@ -150,7 +150,7 @@ class QDataStream:
     # ---- bytes ----
 
     def _take(self, size):
-        """Exactly so many bytes, or None."""
+        """Exactly that many bytes, or None."""
         if self._device is None or self._status != QDataStream.Ok:
             return None
         data = self._device.read(size).data()
@@ -174,19 +174,19 @@ class QDataStream:
                   if hasattr(value, "__index__") else _refuse(value, "an int"))
 
     def readRawData(self, size):
-        """Up to so many bytes, as they are."""
+        """Reads up to that many raw bytes."""
         if self._device is None or self._status != QDataStream.Ok:
             return b""
         return self._device.read(size).data()
 
     def writeRawData(self, data, size=None):
-        """Bytes as they are; returns their number."""
+        """Writes raw bytes; returns their number."""
         data = data.encode() if isinstance(data, str) else bytes(data)
         data = data if size is None else data[:size]
         return self._device.write(data) if self._device is not None else -1
 
     def skipRawData(self, size):
-        """Drops so many bytes; returns their number."""
+        """Skips that many bytes; returns their number."""
         return len(self.readRawData(size))
 
     def _read_block(self):

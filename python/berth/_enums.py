@@ -23,7 +23,7 @@ class Enum(int):
 
     @property
     def name(self):
-        """The member's name; empty for a combination without one."""
+        """The name of the member; empty for a combination without a name."""
         return self._name_of(int(self)) or ""
 
     @property
@@ -62,7 +62,7 @@ class Enum(int):
 
 
 def make(module, owner, name, members, flags=None):
-    """Makes an enumeration; returns the members of its owner, a dictionary."""
+    """Makes an enumeration; returns the members of its owner as a dict."""
     path = f"{owner}.{name}" if owner else name
     cls = type(name, (Enum,), {"__slots__": (), "__module__": module, "__qualname__": path})
     cls.values = {key: cls(number) for key, number in members.items()}
@@ -116,7 +116,7 @@ CONVERSIONS = {"ConvertV4MappedToIPv4": 1, "ConvertV4CompatToIPv4": 2,
 
 
 def install():
-    """Gives the classes of C their enumerations."""
+    """Adds the enumerations to the classes written in C."""
     core, network = "berth.QtCore", "berth.QtNetwork"
     socket, address = _berth.QAbstractSocket, _berth.QHostAddress
     for number, target, module, owner, name, members, flags in (

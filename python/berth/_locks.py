@@ -1,10 +1,10 @@
-"""Locks, and the blocking of signals for the time of a block."""
+"""Locks, and QSignalBlocker."""
 
 import threading
 
 
 class QMutex:
-    """A lock; of mode Recursive one that its owner may take again."""
+    """A lock. Its owner may lock it again in mode Recursive."""
 
     NonRecursive, Recursive = 0, 1
 
@@ -12,22 +12,22 @@ class QMutex:
         self._lock = threading.RLock() if mode else threading.Lock()
 
     def lock(self):
-        """Takes the lock, and waits for it."""
+        """Locks; waits until the lock is free."""
         self._lock.acquire()
 
     def tryLock(self, timeout=0):
-        """Takes the lock if that takes no more milliseconds; a negative number: without limit."""
+        """Locks; waits at most that many milliseconds, or without limit if negative."""
         return self._lock.acquire(timeout=-1 if timeout < 0 else timeout / 1000)
 
     try_lock = tryLock
 
     def unlock(self):
-        """Gives the lock back."""
+        """Unlocks."""
         self._lock.release()
 
 
 class QMutexLocker:
-    """Holds a QMutex until unlock(), for the time of a with block, or until it is gone."""
+    """Holds a QMutex until unlock(), the end of a with block, or its own deletion."""
 
     def __init__(self, mutex):
         self._mutex, self._held = mutex, False
@@ -38,12 +38,12 @@ class QMutexLocker:
         return self._mutex
 
     def relock(self):
-        """Takes the lock again."""
+        """Locks again."""
         self._mutex.lock()
         self._held = True
 
     def unlock(self):
-        """Gives the lock back."""
+        """Unlocks."""
         if self._held:
             self._held = False
             self._mutex.unlock()
@@ -58,13 +58,13 @@ class QMutexLocker:
 
 
 class QWaitCondition:
-    """Lets threads wait for one another, with a QMutex."""
+    """Threads wait on it, with a QMutex, until another thread wakes them."""
 
     def __init__(self):
         self._guard, self._waiting = threading.Lock(), []
 
     def wait(self, mutex, timeout=-1):
-        """Gives the lock back, waits, and takes it again; False if so many milliseconds passed."""
+        """Unlocks, waits, and locks again. Returns False on a timeout."""
         woken = threading.Lock()
         woken.acquire()
         with self._guard:
@@ -85,30 +85,30 @@ class QWaitCondition:
             woken.release()
 
     def wakeOne(self):
-        """Wakes the one that has waited longest."""
+        """Wakes the thread that has waited longest."""
         self._wake(1)
 
     def wakeAll(self):
-        """Wakes all that wait."""
+        """Wakes all waiting threads."""
         self._wake(len(self._waiting))
 
     notify_one, notify_all = wakeOne, wakeAll
 
 
 class QSignalBlocker:
-    """Blocks the signals of an object for the time of a with block, or until it is gone."""
+    """Blocks the signals of an object until the end of a with block, or its own deletion."""
 
     def __init__(self, target):
         self._target, self._before = target, target.blockSignals(True)
         self._active = True
 
     def reblock(self):
-        """Blocks again."""
+        """Blocks the signals again."""
         self._target.blockSignals(True)
         self._active = True
 
     def unblock(self):
-        """As it was before."""
+        """Restores the previous state."""
         if self._active:
             self._active = False
             self._target.blockSignals(self._before)

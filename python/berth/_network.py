@@ -1,4 +1,4 @@
-"""The classes of QtNetwork that are written in Python, and the seldom used methods of the others."""
+"""The classes of QtNetwork that are written in Python, and the less used methods of the others."""
 
 from . import _berth, _enums
 from ._berth import QByteArray, QHostAddress, QTcpServer
@@ -39,39 +39,39 @@ class QNetworkProxy:
         self.setPassword(password)
 
     def type(self):
-        """The kind of proxy."""
+        """The type of the proxy."""
         return self._type
 
     def setType(self, type):
-        """Sets the kind; capabilities follow unless they were set."""
+        """Sets the type, and its capabilities unless they were set."""
         if not isinstance(type, QNetworkProxy.ProxyType):
             raise TypeError("a QNetworkProxy.ProxyType is required")
         self._type = type
 
     def capabilities(self):
-        """What can be done through it."""
+        """The capabilities."""
         if self._capabilities is not None:
             return self._capabilities
         return QNetworkProxy.Capability(_OF_TYPE[int(self._type)])
 
     def setCapabilities(self, capabilities):
-        """Sets them whatever the type."""
+        """Sets the capabilities."""
         self._capabilities = QNetworkProxy.Capability(int(capabilities))
 
     def isCachingProxy(self):
-        """Whether it can cache."""
+        """Whether it is a caching proxy."""
         return bool(self.capabilities() & QNetworkProxy.CachingCapability)
 
     def isTransparentProxy(self):
-        """Whether it can tunnel."""
+        """Whether it is a transparent proxy."""
         return bool(self.capabilities() & QNetworkProxy.TunnelingCapability)
 
     def setPort(self, port):
         """Sets the port, 0 to 65535."""
         if not isinstance(port, int):
-            raise TypeError("a port is an int")
+            raise TypeError("a port must be an int")
         if not 0 <= port <= 65535:
-            raise OverflowError("a port is a number from 0 to 65535")
+            raise OverflowError("a port must be from 0 to 65535")
         self._port = port
 
     def port(self):
@@ -93,7 +93,7 @@ class QNetworkProxy:
         return QNetworkProxy(self)
 
     def setRawHeader(self, name, value):
-        """Keeps a header, which is not sent; an empty value takes it out."""
+        """Stores a header; an empty value removes it. Headers are not sent."""
         self._headers = {**self._headers, bytes(name): bytes(value)}
         if not value:
             del self._headers[bytes(name)]
@@ -103,15 +103,15 @@ class QNetworkProxy:
         return QByteArray(self._headers.get(bytes(name), b""))
 
     def hasRawHeader(self, name):
-        """Whether there is such a header."""
+        """Whether that header is set."""
         return bytes(name) in self._headers
 
     def rawHeaderList(self):
-        """The names of all such headers."""
+        """The names of all headers that are set."""
         return [QByteArray(name) for name in self._headers]
 
     def swap(self, other):
-        """Exchanges two values."""
+        """Swaps two proxies."""
         self.__dict__, other.__dict__ = other.__dict__, self.__dict__
 
     def __repr__(self):
@@ -119,20 +119,20 @@ class QNetworkProxy:
 
     @staticmethod
     def applicationProxy():
-        """The proxy of the whole program; NoProxy if there is none."""
+        """The proxy of the application; NoProxy if none is set."""
         return QNetworkProxy(QNetworkProxy._application
                              or QNetworkProxy(QNetworkProxy.NoProxy))
 
     @staticmethod
     def setApplicationProxy(proxy):
-        """Sets it; DefaultProxy means none."""
+        """Sets the proxy of the application; DefaultProxy for none."""
         direct = (QNetworkProxy.DefaultProxy, QNetworkProxy.NoProxy)
         _berth.set_application_proxy(*_passed(proxy))
         QNetworkProxy._application = None if proxy.type() in direct else QNetworkProxy(proxy)
 
 
 def _passed(proxy):
-    """A proxy as the C side takes it."""
+    """A proxy as the functions in C take it."""
     if not isinstance(proxy, QNetworkProxy):
         raise TypeError(f"a QNetworkProxy is required, not {type(proxy).__name__}")
     return (QNetworkProxy(proxy), int(proxy.type()), proxy.hostName(), proxy.port(), proxy.user(),
@@ -147,7 +147,7 @@ def _text_members(name):
 
     def put(self, value):
         if not isinstance(value, str):
-            raise TypeError(f"{name} is a str, not {type(value).__name__}")
+            raise TypeError(f"{name} must be a str, not {type(value).__name__}")
         setattr(self, field, value)
     setattr(QNetworkProxy, name, get)
     setattr(QNetworkProxy, "set" + name[0].upper() + name[1:], put)
@@ -160,7 +160,7 @@ for _name in ("hostName", "user", "password"):
 # ---- proxies of servers and sockets ----
 
 def _proxy(self):
-    """The proxy as set; DefaultProxy at first."""
+    """The proxy that was set, or DefaultProxy."""
     return QNetworkProxy(self._proxy() or QNetworkProxy())
 
 
@@ -309,7 +309,7 @@ class QNetworkInterface:
 
 
 def install():
-    """Gives the classes of C what is written here."""
+    """Adds the methods written here to the classes written in C."""
     _berth.install(QHostAddress, ADDRESS_MEMBERS)
     for cls in (QTcpServer, _berth.QAbstractSocket):
         _berth.install(cls, {"proxy": _proxy, "setProxy": _set_proxy})

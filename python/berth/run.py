@@ -2,8 +2,8 @@
 
     python3 -m berth.run program.py [arguments]
 
-The program's imports of those packages are served by berth.QtCore and berth.QtNetwork. A module or
-a name that berth does not have is named in the ImportError.
+Imports of those packages give berth.QtCore and berth.QtNetwork. The ImportError for a module or a
+name that berth lacks names it.
 """
 
 import importlib
@@ -20,7 +20,7 @@ PYQT_NAMES = {"pyqtSignal": "Signal", "pyqtSlot": "Slot", "pyqtProperty": "Prope
 
 
 class _Module(_ModuleType):
-    """Stands for a module of the other package, and knows what it cannot serve."""
+    """Stands for a module of the other package; reports the names that berth lacks."""
 
     _berth = None
 
@@ -71,7 +71,7 @@ class Finder:
 
 
 def install():
-    """Lets the imports of this program go to berth from here on."""
+    """Redirects imports of those packages to berth."""
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 

@@ -283,7 +283,7 @@ static PyMethodDef array_methods[] = {
     {"__bytes__", array_data, METH_NOARGS, NULL},
     {"size", array_size, METH_NOARGS, "size() -> int"},
     {"length", array_size, METH_NOARGS, "length() -> int"},
-    {"append", array_append, METH_O, "append(bytes) -> QByteArray: this one"},
+    {"append", array_append, METH_O, "append(bytes) -> QByteArray: returns this array"},
     {"_assign", array_set, METH_O, NULL},
     {"__reduce__", array_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -299,7 +299,7 @@ static PyBufferProcs array_buffers = {.bf_getbuffer = array_buffer};
 
 PyTypeObject bpy_byte_array_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QByteArray",
-    .tp_doc = "QByteArray(bytes=b''): bytes that can be changed; equal to bytes of the same value",
+    .tp_doc = "QByteArray(bytes=b''): a mutable byte string; equal to bytes with the same content",
     .tp_basicsize = sizeof(byte_array),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_new = array_new,

@@ -117,20 +117,20 @@ static PyObject *event_loop_process(PyObject *object, PyObject *args)
 
 static PyMethodDef event_loop_methods[] = {
     {"exec_", event_loop_exec, METH_VARARGS,
-     "exec_(flags=AllEvents) -> int: what exit() was given"},
+     "exec_(flags=AllEvents) -> int: runs the loop; returns the code passed to exit()"},
     {"exec", event_loop_exec, METH_VARARGS, "exec(flags=AllEvents) -> int"},
     {"exit", event_loop_exit, METH_VARARGS, "exit(code=0)"},
     {"quit", event_loop_quit, METH_NOARGS, "quit(): exit(0)"},
     {"isRunning", event_loop_is_running, METH_NOARGS, "isRunning() -> bool"},
     {"wakeUp", event_loop_wake_up, METH_NOARGS, "wakeUp()"},
     {"processEvents", event_loop_process, METH_VARARGS,
-     "processEvents(flags=AllEvents, milliseconds=None) -> bool: whether something ran"},
+     "processEvents(flags=AllEvents, milliseconds=None) -> bool: whether anything ran"},
     {NULL, NULL, 0, NULL},
 };
 
 static PyTypeObject event_loop_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QEventLoop",
-    .tp_doc = "QEventLoop(parent=None): a loop of its own inside a slot",
+    .tp_doc = "QEventLoop(parent=None): an event loop, which can be nested in a slot",
     .tp_basicsize = sizeof(event_loop),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
@@ -258,7 +258,7 @@ static PyMethodDef application_methods[] = {
 
 static PyTypeObject application_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QCoreApplication",
-    .tp_doc = "QCoreApplication(arguments=[]): the one application, which runs the event loop",
+    .tp_doc = "QCoreApplication(arguments=[]): the application, which runs the main event loop",
     .tp_basicsize = sizeof(bpy_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,

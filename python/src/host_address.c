@@ -85,7 +85,7 @@ static bool convert(PyObject *object, berth_address *ret_address)
     if (PyLong_Check(object) && !is_special(object)) {
         unsigned long number = PyLong_AsUnsignedLong(object);
         if (number > UINT32_MAX && !PyErr_Occurred())
-            PyErr_SetString(PyExc_OverflowError, "an IPv4 address has 32 bits");
+            PyErr_SetString(PyExc_OverflowError, "an IPv4 address must fit in 32 bits");
         *ret_address = berth_address_ipv4((uint32_t)number);
         return !PyErr_Occurred();
     }
@@ -208,7 +208,8 @@ static PyObject *address_set_scope(PyObject *self, PyObject *scope)
     bool blank = text[strcspn(text, " \t\n\v\f\r")] != '\0';
     if (strlen(text) >= sizeof address->scope ||
         (*text != '\0' && (blank || !berth_address_parse(scoped, &parsed))))
-        return PyErr_Format(PyExc_ValueError, "a scope is the name of an interface or a number");
+        return PyErr_Format(PyExc_ValueError,
+                            "a scope must be the name of an interface or a number");
     if (address->family == BERTH_ADDRESS_FAMILY_IPV6)
         memcpy(address->scope, text, strlen(text) + 1);
     Py_RETURN_NONE;
@@ -249,11 +250,12 @@ KINDS(KIND_FUNCTION)
 static PyMethodDef address_methods[] = {
     KINDS(KIND_ENTRY){"toString", address_to_string, METH_NOARGS, "toString() -> str"},
     {"protocol", address_protocol, METH_NOARGS, "protocol() -> NetworkLayerProtocol"},
-    {"setAddress", address_set, METH_O, "setAddress(address): for text, whether it is one"},
+    {"setAddress", address_set, METH_O,
+     "setAddress(address): with a str, returns whether it is an address"},
     {"toIPv4Address", address_to_ipv4, METH_NOARGS, "toIPv4Address() -> int: 0 if it is none"},
     {"toIPv6Address", address_to_ipv6, METH_NOARGS, "toIPv6Address() -> bytes: 16 of them"},
     {"scopeId", address_scope, METH_NOARGS, "scopeId() -> str"},
-    {"setScopeId", address_set_scope, METH_O, "setScopeId(scope): of an IPv6 address"},
+    {"setScopeId", address_set_scope, METH_O, "setScopeId(scope): the scope of an IPv6 address"},
     {"isEqual", address_equal_as, METH_VARARGS,
      "isEqual(address, mode=TolerantConversion) -> bool"},
     {NULL, NULL, 0, NULL},
@@ -263,7 +265,7 @@ static PyNumberMethods address_number = {.nb_bool = address_bool};
 
 PyTypeObject bpy_host_address_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtNetwork.QHostAddress",
-    .tp_doc = "QHostAddress(address=None): from text, a special address, or a number",
+    .tp_doc = "QHostAddress(address=None): made from a str, a special address or a number",
     .tp_basicsize = sizeof(host_address),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_new = address_new,

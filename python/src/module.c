@@ -50,11 +50,11 @@ static PyObject *backend_name(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(n
 
 static PyMethodDef functions[] = {
     {"install", install, METH_VARARGS, "install(type, members): adds members to a type"},
-    {"shutdown", shut_down, METH_NOARGS, "shutdown(): frees what lives in this thread"},
+    {"shutdown", shut_down, METH_NOARGS, "shutdown(): frees the objects of this thread"},
     {"after_fork", bpy_thread_after_fork, METH_NOARGS,
-     "after_fork(): makes what this thread's parent has left by os.fork the child's own"},
+     "after_fork(): takes over the parent's objects in a child of os.fork"},
     {"_forked", bpy_thread_forked, METH_NOARGS, "_forked(): for os.register_at_fork"},
-    {"backend", backend_name, METH_NOARGS, "backend() -> str: what this thread's loop runs on"},
+    {"backend", backend_name, METH_NOARGS, "backend() -> str: the backend of this thread's loop"},
     {NULL, NULL, 0, NULL},
 };
 

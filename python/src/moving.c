@@ -22,7 +22,7 @@ static bool move(bpy_object *self, bpy_thread *to)
 {
     bool natives = self->homed;
     if (natives && self->kind->move == NULL) {
-        PyErr_Format(PyExc_RuntimeError, "a %s that is at work cannot be moved to another thread",
+        PyErr_Format(PyExc_RuntimeError, "cannot move a %s to another thread while it is active",
                      Py_TYPE(self)->tp_name);
         return false;
     }
@@ -48,7 +48,8 @@ static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
     if (to == NULL)
         return NULL;
     if (self->parent != NULL)
-        return PyErr_Format(PyExc_RuntimeError, "an object with a parent cannot be moved");
+        return PyErr_Format(PyExc_RuntimeError,
+                            "cannot move an object with a parent to another thread");
     if (to == self->home)
         Py_RETURN_NONE;
     if (!bpy_object_here(self) || !move(self, to))
@@ -57,9 +58,10 @@ static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
 }
 
 static PyMethodDef methods[] = {
-    {"thread", object_thread, METH_NOARGS, "thread() -> QThread: where the object lives"},
+    {"thread", object_thread, METH_NOARGS,
+     "thread() -> QThread: the thread that the object belongs to"},
     {"moveToThread", object_move_to_thread, METH_O,
-     "moveToThread(thread): the object and its children live there from here on"},
+     "moveToThread(thread): moves the object and its children to another thread"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -55,7 +55,7 @@ bool bpy_object_here(bpy_object *self)
 {
     if (self->home == bpy_thread_current())
         return true;
-    PyErr_Format(PyExc_RuntimeError, "%s: used outside of the thread it belongs to",
+    PyErr_Format(PyExc_RuntimeError, "%s used outside the thread that it belongs to",
                  Py_TYPE(self)->tp_name);
     return false;
 }

@@ -75,8 +75,8 @@ int bpy_qobject_configure(bpy_object *self, PyObject *parent, PyObject *kwargs)
         return 0;
     if (!PyObject_TypeCheck(parent, &bpy_object_type)) {
         PyErr_Format(PyExc_TypeError,
-                     "'%s.__init__' called with wrong argument types: the parent is a %s, "
-                     "not a QObject or None",
+                     "'%s.__init__' called with wrong argument types: the parent must be a "
+                     "QObject or None, not %s",
                      Py_TYPE(self)->tp_name, Py_TYPE(parent)->tp_name);
         return -1;
     }
@@ -241,7 +241,7 @@ static PyObject *object_set_parent(PyObject *object, PyObject *parent)
     bpy_object *other = parent != Py_None ? (bpy_object *)parent : NULL;
     for (bpy_object *above = other; above != NULL; above = above->parent) {
         if (above == self)
-            return PyErr_Format(PyExc_ValueError, "an object cannot be below itself");
+            return PyErr_Format(PyExc_ValueError, "an object cannot be its own ancestor");
     }
     if (other != NULL && !bpy_object_check(parent))
         return NULL;
@@ -331,17 +331,17 @@ static PyObject *object_repr(PyObject *object)
 static PyMethodDef object_methods[] = {
     {"parent", object_parent, METH_NOARGS, "parent() -> QObject or None"},
     {"setParent", object_set_parent, METH_O,
-     "setParent(parent): the parent owns this object from here on; None: nobody does"},
+     "setParent(parent): makes the parent the owner of this object; None for no owner"},
     {"children", object_children, METH_NOARGS, "children() -> list"},
     {"deleteLater", object_delete_later, METH_NOARGS,
      "deleteLater(): destroys the object when control is back in the event loop"},
     {"objectName", object_name, METH_NOARGS, "objectName() -> str"},
     {"setObjectName", object_set_name, METH_O, "setObjectName(name)"},
     {"blockSignals", object_block_signals, METH_O,
-     "blockSignals(blocked) -> bool: whether they were"},
+     "blockSignals(blocked) -> bool: whether they were blocked before"},
     {"signalsBlocked", object_signals_blocked, METH_NOARGS, "signalsBlocked() -> bool"},
     {"sender", object_sender, METH_NOARGS,
-     "sender() -> QObject: whose signal the running slot of this object was called for"},
+     "sender() -> QObject: the object whose signal called the running slot of this object"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -167,7 +167,7 @@ static PyObject *qthread_exec(PyObject *object, PyObject *Py_UNUSED(none))
     if (!bpy_object_check(object))
         return NULL;
     if (self->thread != bpy_thread_current())
-        return PyErr_Format(PyExc_RuntimeError, "exec_() is for the thread itself to call");
+        return PyErr_Format(PyExc_RuntimeError, "exec_() can be called only in the thread itself");
     bpy_run run = {.stop = self->quitting, .code = self->code};
     self->quitting = false;
     int code = bpy_thread_run(self->thread, &run);
@@ -314,10 +314,10 @@ bpy_thread *bpy_qthread_thread(PyObject *object)
 
 static PyMethodDef qthread_methods[] = {
     GETTERS(ENTRY){"start", qthread_start, METH_VARARGS,
-                   "start(): begins the thread, which calls run()"},
+                   "start(): starts the thread, which calls run()"},
     {"run", qthread_exec, METH_NOARGS,
-     "run(): what the thread does; the event loop, unless overridden"},
-    {"exec_", qthread_exec, METH_NOARGS, "exec_() -> int: the thread's event loop"},
+     "run(): the body of the thread; runs the event loop unless overridden"},
+    {"exec_", qthread_exec, METH_NOARGS, "exec_() -> int: runs the thread's event loop"},
     {"exec", qthread_exec, METH_NOARGS, "exec() -> int"},
     {"exit", qthread_exit, METH_VARARGS, "exit(code=0): ends the thread's event loops"},
     {"quit", qthread_quit, METH_NOARGS, "quit(): exit(0)"},

@@ -213,8 +213,8 @@ static bool server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
 {
     server *self = to_server(object);
     if (server_busy(object)) {
-        PyErr_SetString(PyExc_RuntimeError, "a listening server cannot be moved to another thread; "
-                                            "move it before it listens");
+        PyErr_SetString(PyExc_RuntimeError, "cannot move a listening server to another thread; "
+                                            "move it before listen()");
         return false;
     }
     server_release(object);
@@ -498,7 +498,7 @@ static bool pending(const server *self)
     X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->end.error),                             \
       "SocketError: of the last failure")                                                       \
     X(errorString, bpy_endpoint_error_string(&self->end, ""), "str: of the last failure")       \
-    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy as set, or None")
+    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy that was set, or None")
 
 #define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
@@ -516,17 +516,18 @@ static PyMethodDef server_methods[] = {
     {"close", server_close, METH_NOARGS,
      "close(): stops listening and destroys the pending connections"},
     {"setSocketDescriptor", server_set_descriptor, METH_O,
-     "setSocketDescriptor(descriptor) -> bool: listens on a descriptor made elsewhere"},
-    {"pauseAccepting", server_pause, METH_NOARGS, "pauseAccepting(): peers wait in the backlog"},
+     "setSocketDescriptor(descriptor) -> bool: listens on an existing descriptor"},
+    {"pauseAccepting", server_pause, METH_NOARGS,
+     "pauseAccepting(): new connections wait in the backlog"},
     {"resumeAccepting", server_resume, METH_NOARGS, "resumeAccepting()"},
     {"nextPendingConnection", server_next, METH_NOARGS,
      "nextPendingConnection() -> QTcpSocket or None: the oldest, a child of the server"},
     {"incomingConnection", server_incoming, METH_O,
      "incomingConnection(descriptor): called for each accepted connection; may be overridden"},
     {"addPendingConnection", server_add_pending, METH_O,
-     "addPendingConnection(socket): for overrides of incomingConnection"},
+     "addPendingConnection(socket): queues a socket; for overrides of incomingConnection"},
     {"waitForNewConnection", server_wait, METH_VARARGS,
-     "waitForNewConnection(milliseconds) -> (bool, bool): result and whether the time passed"},
+     "waitForNewConnection(milliseconds) -> (bool, bool): the result, and whether it timed out"},
     {"setMaxPendingConnections", server_set_limit, METH_O, "setMaxPendingConnections(limit)"},
     {"_set_proxy", server_set_proxy, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

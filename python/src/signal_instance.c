@@ -40,7 +40,8 @@ static bool parse_connect(PyObject *const *args, Py_ssize_t count, PyObject *nam
     }
     *ret_slot = found[0];
     if (!good || found[0] == NULL) {
-        PyErr_SetString(PyExc_TypeError, "connect(slot, type=Qt.AutoConnection): wrong arguments");
+        PyErr_SetString(PyExc_TypeError,
+                        "wrong arguments; expected connect(slot, type=Qt.AutoConnection)");
         return false;
     }
     *ret_type = found[1] != NULL ? PyLong_AsInt(found[1]) : 0;
@@ -56,8 +57,8 @@ static PyObject *instance_connect(PyObject *object, PyObject *const *args, Py_ss
     if (!parse_connect(args, count, names, &slot, &type))
         return NULL;
     if ((type & 0x7f) > 2 || type < 0)
-        return PyErr_Format(PyExc_ValueError, "connect(): a blocking queued connection is not "
-                                              "supported");
+        return PyErr_Format(PyExc_ValueError, "connect() does not support blocking queued "
+                                              "connections");
     if (!bpy_object_check((PyObject *)self->source))
         return NULL;
     bool made = bpy_connect(self->source, self->signal, self->overload, slot, type);
@@ -174,7 +175,7 @@ static PyMethodDef instance_methods[] = {
     {"connect", BPY_METHOD(instance_connect), METH_FASTCALL | METH_KEYWORDS,
      "connect(slot, type=Qt.AutoConnection) -> bool"},
     {"disconnect", BPY_METHOD(instance_disconnect), METH_FASTCALL,
-     "disconnect(slot=None): severs the connection with a slot, or all"},
+     "disconnect(slot=None): removes the connection to a slot, or all connections"},
     {"emit", BPY_METHOD(instance_emit), METH_FASTCALL, "emit(*arguments)"},
     {"receivers", instance_receivers, METH_NOARGS, "receivers() -> int"},
     {NULL, NULL, 0, NULL},

@@ -270,7 +270,7 @@ static bool socket_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
 {
     bpy_socket *self = to_socket(object);
     if (socket_busy(object)) {
-        PyErr_SetString(PyExc_RuntimeError, "a socket with a connection cannot be moved to "
+        PyErr_SetString(PyExc_RuntimeError, "cannot move a socket with a connection to "
                                             "another thread; pass its descriptor instead");
         return false;
     }
@@ -653,15 +653,15 @@ static PyObject *descriptor(const bpy_socket *self)
     X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)),   \
       "bool")                                                                                  \
     X(wasReset, PyBool_FromLong(self->native != NULL && berth_socket_was_reset(self->native)), \
-      "bool: whether the peer has reset the last connection; Qt has no such function")         \
+      "bool: whether the peer reset the last connection; not in Qt")                           \
     X(socketDescriptor, descriptor(self), "int: -1 without a connection")                      \
     X(peerAddress, native_address(self, berth_socket_peer_address), "QHostAddress")            \
     X(localAddress, native_address(self, berth_socket_local_address), "QHostAddress")          \
     X(peerPort, native_port(self, berth_socket_peer_port), "int")                              \
     X(localPort, native_port(self, berth_socket_local_port), "int")                            \
-    X(peerName, peer_name(self), "str: what was connected to")                                 \
+    X(peerName, peer_name(self), "str: the name or address passed to connectToHost()")         \
     X(readBufferSize, read_buffer_size(self), "int: 0 for no limit")                           \
-    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy as set, or None")
+    X(_proxy, bpy_endpoint_proxy(&self->end), "the proxy that was set, or None")
 
 #define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
@@ -676,21 +676,22 @@ GETTERS(GETTER)
 static PyMethodDef socket_methods[] = {
     GETTERS(GETTER_ENTRY) WAITS(WAIT_ENTRY){
         "connectToHost", BPY_METHOD(socket_connect), METH_VARARGS | METH_KEYWORDS,
-        "connectToHost(host, port, mode=ReadWrite): host is a name or a QHostAddress"},
+        "connectToHost(host, port, mode=ReadWrite): host is a str or a QHostAddress"},
     {"bind", socket_bind, METH_VARARGS,
-     "bind(address=Any, port=0, mode=DefaultForPlatform) -> bool: whatever the mode, the address "
-     "is "
+     "bind(address=Any, port=0, mode=DefaultForPlatform) -> bool: in every mode the address is "
      "shared with sockets that share it"},
     {"setSocketDescriptor", socket_adopt, METH_VARARGS,
-     "setSocketDescriptor(descriptor, state=ConnectedState, mode=ReadWrite) -> bool: adopts it"},
+     "setSocketDescriptor(descriptor, state=ConnectedState, mode=ReadWrite) -> bool: adopts a "
+     "descriptor"},
     {"disconnectFromHost", socket_disconnect, METH_NOARGS,
-     "disconnectFromHost(): ends the connection when the output is sent"},
-    {"close", socket_close, METH_NOARGS, "close(): as disconnectFromHost, and drops the input"},
-    {"abort", socket_abort, METH_NOARGS, "abort(): ends the connection now"},
+     "disconnectFromHost(): closes the connection gracefully, after the output is sent"},
+    {"close", socket_close, METH_NOARGS, "close(): like disconnectFromHost(), but drops the input"},
+    {"abort", socket_abort, METH_NOARGS,
+     "abort(): closes the connection at once and drops the output"},
     {"setSocketOption", socket_set_option, METH_VARARGS, "setSocketOption(option, value)"},
     {"socketOption", socket_option, METH_VARARGS, "socketOption(option) -> int or None"},
     {"setReadBufferSize", socket_set_read_buffer_size, METH_O,
-     "setReadBufferSize(bytes): most that is kept unread; 0 for no limit"},
+     "setReadBufferSize(bytes): limits the input that is buffered; 0 for no limit"},
     {"_set_proxy", socket_set_proxy, METH_VARARGS, NULL},
     {"_set_error", socket_set_error, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -724,11 +725,11 @@ static int abstract_init(PyObject *object, PyObject *args, PyObject *kwargs)
     }
 
 SOCKET_TYPE(bpy_device_type, "berth.QtCore.QIODevice", &bpy_object_type, bpy_qobject_init,
-            "What is read from and written to; the base of sockets.");
+            "A device that is read and written; the base class of sockets.");
 SOCKET_TYPE(bpy_socket_type, "berth.QtNetwork.QAbstractSocket", &bpy_device_type, abstract_init,
-            "The base of QTcpSocket.");
+            "The base class of QTcpSocket.");
 SOCKET_TYPE(bpy_tcp_socket_type, "berth.QtNetwork.QTcpSocket", &bpy_socket_type, bpy_qobject_init,
-            "QTcpSocket(parent=None): one TCP stream");
+            "QTcpSocket(parent=None): a TCP connection");
 
 int bpy_socket_ready(PyObject *module)
 {

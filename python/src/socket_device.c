@@ -206,7 +206,7 @@ static PyObject *available(const bpy_socket *self)
 
 #define GETTERS(X)                                                                                \
     X(bytesAvailable, available(self), "int")                                                     \
-    X(size, available(self), "int: as bytesAvailable")                                            \
+    X(size, available(self), "int: the same as bytesAvailable()")                                 \
     X(bytesToWrite,                                                                               \
       PyLong_FromSize_t(self->native != NULL ? berth_socket_bytes_to_write(self->native) : 0),    \
       "int")                                                                                      \
@@ -231,15 +231,18 @@ GETTERS(GETTER)
 
 PyMethodDef bpy_device_methods[] = {
     TRANSACTIONS(TRANSACTION_ENTRY) GETTERS(GETTER_ENTRY){
-        "read", device_read, METH_O, "read(size) -> QByteArray: what there is of that many bytes"},
-    {"peek", device_peek, METH_O, "peek(size) -> QByteArray: the bytes stay in the input"},
+        "read", device_read, METH_O, "read(size) -> QByteArray: up to that many bytes"},
+    {"peek", device_peek, METH_O,
+     "peek(size) -> QByteArray: like read(), but leaves the bytes in the input"},
     {"readAll", device_read_all, METH_NOARGS, "readAll() -> QByteArray"},
     {"readLine", BPY_METHOD(device_read_line), METH_FASTCALL,
-     "readLine(size=0) -> QByteArray: with its newline; size 0: of any length"},
+     "readLine(size=0) -> QByteArray: a line with its newline; size 0 for any length"},
     {"canReadLine", device_can_read_line, METH_NOARGS, "canReadLine() -> bool"},
-    {"skip", device_skip, METH_O, "skip(size) -> int: bytes thrown away"},
-    {"write", device_write, METH_O, "write(data) -> int: bytes taken, -1 if not connected"},
-    {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether there was something to send"},
+    {"skip", device_skip, METH_O,
+     "skip(size) -> int: discards up to that many bytes; returns their number"},
+    {"write", device_write, METH_O,
+     "write(data) -> int: the number of bytes written; -1 if not connected"},
+    {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether there was output to send"},
     {"_unget", device_unget, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -288,7 +288,7 @@ PyObject *bpy_thread_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED
         Py_RETURN_NONE;
     if (thread->loop != NULL || thread->events.first != NULL) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "after fork this process has begun to use another loop");
+                        "after_fork() must be called before this process uses another loop");
         return NULL;
     }
     if (!berth_loop_after_fork(thread->inherited))

@@ -255,7 +255,7 @@ static PyMethodDef timer_methods[] = {
     {"setInterval", timer_set_interval, METH_O, "setInterval(milliseconds)"},
     {"setSingleShot", timer_set_single, METH_O, "setSingleShot(single)"},
     {"singleShot", single_shot, METH_VARARGS | METH_STATIC,
-     "singleShot(milliseconds, slot): calls the slot once"},
+     "singleShot(milliseconds, slot): calls the slot once, after that time"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -38,7 +38,7 @@ int bpy_port_convert(PyObject *object, void *ret_port)
     if (port == -1 && PyErr_Occurred())
         return 0;
     if (port < 0 || port > UINT16_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "a port is a number from 0 to 65535");
+        PyErr_SetString(PyExc_OverflowError, "a port must be from 0 to 65535");
         return 0;
     }
     *(uint16_t *)ret_port = (uint16_t)port;
