@@ -1,9 +1,9 @@
 /*
- * QByteArray: bytes that can be changed.
+ * QByteArray: a mutable byte string.
  *
- * It holds a bytes object, which is shared until the array is changed: data() and reading from a
- * socket copy nothing. What is used on the way of data is here; the rest of QByteArray's functions
- * is written in Python (_byte_array.py) on top of data() and assign().
+ * It holds a bytes object, which is shared until the array changes: data() and reads from a socket
+ * copy nothing. The methods that handle data often are here; the others are written in Python
+ * (_byte_array.py) with data() and _assign().
  */
 #include "byte_array.h"
 #include "parts.h"
@@ -35,7 +35,7 @@ PyObject *bpy_byte_array_make(PyObject *bytes)
     return (PyObject *)self;
 }
 
-/* The bytes of anything that has some, owned; strings only where told. Raises TypeError. */
+/* The bytes of a bytes-like object, owned; of a str only if `strings`. Raises TypeError. */
 static PyObject *to_bytes(PyObject *value, bool strings)
 {
     if (PyBytes_CheckExact(value))
@@ -125,7 +125,7 @@ static PyObject *array_subscript(PyObject *self, PyObject *key)
     return place == -1 && PyErr_Occurred() ? NULL : array_item(self, place);
 }
 
-/* By way of a bytearray, which knows how to. */
+/* Through a bytearray, which does the work. */
 static int array_assign(PyObject *self, PyObject *key, PyObject *value)
 {
     PyObject *bytes = value != NULL ? to_bytes(value, false) : NULL;
@@ -185,7 +185,7 @@ static bool extend(PyObject *self, PyObject *more)
     if (bytes == NULL)
         return false;
     byte_array *array = (byte_array *)self;
-    PyBytes_Concat(&array->bytes, bytes); /* in place where nobody shares it */
+    PyBytes_Concat(&array->bytes, bytes); /* in place if it is not shared */
     Py_DECREF(bytes);
     if (array->bytes == NULL) {
         array->bytes = PyBytes_FromStringAndSize(NULL, 0);

@@ -1,17 +1,18 @@
 /*
- * Connections of signals with slots, and the calling of slots.
+ * Connections between signals and slots, and calls of slots.
  *
- * A sender has a list of listeners for each signal that something is connected to, so that a signal
- * without any costs a comparison. A connection knows its receiver, if the slot is a method of a
- * QObject, and is severed when either of the two ends. It never keeps a receiver alive: of a bound
- * method it holds the function and, for other classes, a weak reference to the object. A plain
- * callable is held.
+ * A sender has a list of connections for each signal that is connected, so that emitting a signal
+ * without connections costs one comparison. If the slot is a method of a QObject, that object is
+ * the receiver. The end of the sender or of the receiver removes the connection.
  *
- * While a signal is being emitted its list only grows: connections that are severed are marked and
- * taken out afterwards, and those that are made are not called yet.
+ * A connection does not keep its receiver alive. Of a bound method it holds the function; if the
+ * object is no QObject, also a weak reference to it. It holds any other callable.
  *
- * A slot that raises has its traceback printed, and everything goes on. KeyboardInterrupt is raised
- * again where the interpreter next looks for signals, so that it ends exec_().
+ * During an emission the list of the signal only grows. Removed connections are marked and unlinked
+ * afterwards; new connections are not called by that emission.
+ *
+ * If a slot raises, its traceback is printed and the emission continues. KeyboardInterrupt is
+ * raised again where the interpreter next checks for signals, so that it ends exec_().
  */
 #include "connection.h"
 
@@ -25,7 +26,7 @@ struct bpy_connection {
     bpy_listeners *list;
     bpy_connection *next;
     bpy_object *receiver; /* not owned */
-    bpy_thread *home; /* owned: where it was made, and where slots without receiver are called */
+    bpy_thread *home;     /* owned: the thread that made it, which calls slots without receiver */
     bpy_connection *incoming_before, *incoming_after;
     PyObject *function;  /* owned; called with the receiver in front if there is one */
     PyCFunction method;  /* instead of a function: one of the receiver's class that takes nothing */
@@ -41,7 +42,7 @@ struct bpy_listeners {
     bpy_listeners *next;
     bpy_signal *signal; /* owned */
     Py_ssize_t overload;
-    int depth; /* emissions on their way */
+    int depth; /* emissions in progress */
     bool dirty;
     bpy_connection *first, *last;
 };
@@ -92,7 +93,7 @@ static void unlink_incoming(bpy_connection *connection)
     connection->receiver = NULL;
 }
 
-/* The list forgets its dead ones, unless it is being walked. */
+/* Unlinks dead connections, unless an emission walks the list. */
 static void purge(bpy_listeners *list)
 {
     if (list->depth > 0 || !list->dirty)
@@ -224,7 +225,7 @@ static void aim_at_method(bpy_connection *connection, PyObject *slot, PyObject *
         return;
     }
     connection->self = PyWeakref_NewRef(self, NULL);
-    if (connection->self == NULL) { /* its class has no room for one */
+    if (connection->self == NULL) { /* its class does not support them */
         PyErr_Clear();
         Py_SETREF(connection->function, Py_NewRef(slot));
     }
@@ -259,7 +260,7 @@ static bool aim(bpy_connection *connection, PyObject *slot)
     return true;
 }
 
-/* What a weak reference refers to, owned; NULL if it is gone. */
+/* The object of a weak reference, owned; NULL if it is deleted. */
 static PyObject *referent(PyObject *weak)
 {
     PyObject *object = NULL;
@@ -373,7 +374,8 @@ bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, Py
     return true;
 }
 
-/* Severs the connections with a slot, or all if it is NULL. Returns how many; -1: an exception. */
+/* Removes one connection with a slot, or all if it is NULL. Returns their number, or -1 with an
+ * exception. */
 Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
                           PyObject *slot)
 {
@@ -482,7 +484,7 @@ static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *send
                   PyObject *const *args, Py_ssize_t count)
 {
     if (!home->alive)
-        return; /* nobody will ever deliver it */
+        return; /* its events never run */
     PyObject *tuple = PyTuple_New(count);
     call *self = tuple != NULL ? PyMem_Malloc(sizeof *self) : NULL;
     if (self == NULL) {

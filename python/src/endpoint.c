@@ -1,10 +1,9 @@
 /*
- * What sockets and servers have in common: the last error with its text, and the proxy that was
- * set.
+ * What sockets and servers have in common: the last error with its text, and the proxy.
  *
- * The error is Qt's number, -1 for none yet; the text is Qt's, or NULL where whoever is asked for
- * it knows a general one. The proxy is the program's QNetworkProxy, a value, of which the native
- * has what counts.
+ * The error has Qt's number, -1 before the first error. The text is Qt's; if it is NULL the caller
+ * of bpy_endpoint_error_string supplies one. The proxy is the program's QNetworkProxy; the native
+ * has a copy of its value.
  */
 #include "endpoint.h"
 
@@ -19,7 +18,7 @@ bool bpy_is_through_proxy(const char *text)
     return strstr(text, THROUGH) != NULL;
 }
 
-/* It follows the first colon with a space: an address has none such. */
+/* The reason follows the first colon and space; an address does not contain both. */
 const char *bpy_reason(const char *text, char *memory, size_t size)
 {
     const char *colon = strstr(text, ": ");

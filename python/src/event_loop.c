@@ -1,11 +1,11 @@
 /*
  * QCoreApplication and QEventLoop: running the loop of a thread.
  *
- * exec_ turns the thread's loop until it is told to stop; loops may be nested. A signal of the
- * system ends a turn, and what Python's handler for it raises (KeyboardInterrupt) ends exec_.
+ * exec_ turns the thread's loop until exit() or quit(); event loops can be nested. A system signal
+ * ends a turn, and an exception of its Python handler (KeyboardInterrupt) ends exec_.
  *
- * There is one application. It belongs to the thread that made it, and goes when Python has no use
- * for it any more.
+ * There is at most one application. It belongs to the thread that made it, and ends with the last
+ * reference to it.
  */
 #include "known_signals.h"
 #include "parts.h"
@@ -86,8 +86,8 @@ enum {
     WAIT_FOR_MORE_EVENTS = 4
 };
 
-/* processEvents(flags=AllEvents, milliseconds=None): what is there; with a time, until it passed
- * or nothing is left. Returns whether something ran; -1 with an exception. */
+/* processEvents(flags=AllEvents, milliseconds=None): runs what is ready; with a time limit, until
+ * it is reached or nothing is ready. Returns whether anything ran; -1 with an exception. */
 static int process(PyObject *args)
 {
     int flags = 0, milliseconds = -1;

@@ -1,8 +1,8 @@
 /*
  * QHostAddress: a berth_address as a Python value, and the addresses of this host's interfaces.
  *
- * Equality is strict, as in Qt; a number or a special address is taken wherever an address is. What
- * is seldom used (subnets, conversions) is written in Python on top of this.
+ * Equality is strict, as in Qt. Functions that take an address also take a special address. The
+ * less used methods (subnets, conversions) are written in Python.
  */
 #include "host_address.h"
 #include "parts.h"

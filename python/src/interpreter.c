@@ -1,5 +1,6 @@
 /*
- * Helpers for the interpreter's objects: types, methods, texts, and exceptions that nobody catches.
+ * Helpers for the interpreter's objects: types, methods, texts, and exceptions that no caller
+ * catches.
  */
 #include "interpreter.h"
 
@@ -34,8 +35,8 @@ int bpy_add_methods(PyTypeObject *type, PyMethodDef *methods)
     return 0;
 }
 
-/* Ends an exception that nobody can catch: its traceback is printed. KeyboardInterrupt is raised
- * again where the interpreter next looks for signals. */
+/* Handles an exception that no caller can catch: prints its traceback. KeyboardInterrupt is raised
+ * again where the interpreter next checks for signals. */
 void bpy_print_error(void)
 {
     if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {

@@ -1,6 +1,5 @@
 /*
- * The interpreter as every file sees it: its header, what its older versions lack, and what would
- * otherwise be written in each file.
+ * The interpreter, for every file: its header, what its older versions lack, and common helpers.
  */
 #ifndef BPY_INTERPRETER_H
 #define BPY_INTERPRETER_H
@@ -10,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* What Python 3.9 does not have yet. */
+/* Added in Python 3.10. */
 #if PY_VERSION_HEX < 0x030a0000
 #define Py_TPFLAGS_DISALLOW_INSTANTIATION 0
 static inline PyObject *Py_NewRef(PyObject *object)
@@ -20,7 +19,7 @@ static inline PyObject *Py_NewRef(PyObject *object)
 }
 #endif
 
-/* What 3.13 made public. */
+/* Public since 3.13. */
 #if PY_VERSION_HEX < 0x030d0000
 #define PyLong_AsInt _PyLong_AsInt
 #endif

@@ -1,5 +1,5 @@
 /*
- * The module berth._berth: makes its types known to Python.
+ * The module berth._berth: registers its types with Python.
  *
  * The files, lowest first; each includes files above it in this list only:
  *
@@ -14,10 +14,9 @@
  *   timer, event_loop                    QTimer, QEventLoop, QCoreApplication
  *   endpoint, socket*, server            sockets and servers
  *
- * The classes that never run on the way of a byte, and the methods of others that never do, are
- * written in Python (berth/_enums.py, _core.py, _network.py) and put into the types here by
- * install(). At exit shutdown() frees what still lives in the main thread, while slots can still be
- * called.
+ * Classes and methods that do not handle data are written in Python (berth/_enums.py, _core.py,
+ * _network.py); install() adds them to the types. At exit shutdown() frees the objects of the main
+ * thread, while slots can still be called.
  */
 #include "parts.h"
 #include "thread.h"

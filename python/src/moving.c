@@ -1,8 +1,8 @@
 /*
  * Objects and their threads: QObject.thread and QObject.moveToThread.
  *
- * An object moves with its children, and takes its events along. Natives cannot move from one loop
- * to another: what has some moves only if its kind can do without them (bpy_kind).
+ * An object moves with its children and its events. A native cannot move to another loop: an object
+ * with a native moves only if its kind can free the native and make another one later (bpy_kind).
  */
 #include "object.h"
 #include "parts.h"

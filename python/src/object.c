@@ -79,14 +79,14 @@ void bpy_object_unsettle(bpy_object *self)
     self->earlier = self->later = NULL;
 }
 
-/* What a thread that ends does with the objects that have natives on its loop. */
+/* At the end of a thread. */
 static void release_natives(bpy_thread *thread)
 {
     while (thread->natives != NULL) {
         bpy_object *object = thread->natives;
         Py_INCREF(object);
         bpy_object_unsettle(object);
-        object->blocked = true; /* nobody is there to hear of it */
+        object->blocked = true; /* slots are no longer called */
         if (object->kind->release != NULL)
             object->kind->release(object);
         Py_DECREF(object);

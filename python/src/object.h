@@ -1,12 +1,11 @@
 /*
- * What every object that Python sees as a QObject begins with.
+ * The struct that every QObject begins with.
  *
- * An object lives in one thread, its home: the natives of Berth behind it belong to that thread's
- * loop and are touched there only. Parents own children; an object without a parent is owned by
- * Python.
+ * An object belongs to one thread, its home. Its native, the object of Berth behind it, belongs to
+ * that thread's loop and is used there only. A parent owns its children; Python owns an object
+ * without a parent.
  *
- * Destroying and deallocating are two things: a destroyed object is an empty shell of which every
- * method raises RuntimeError, for as long as somebody holds it.
+ * An object can be destroyed before it is deallocated. Then every method raises RuntimeError.
  */
 #ifndef BPY_OBJECT_H
 #define BPY_OBJECT_H
@@ -15,11 +14,11 @@
 
 typedef struct bpy_object bpy_object;
 
-/* What differs between the kinds of objects; each slot may be NULL. */
+/* How the kinds of objects differ; each function may be NULL. */
 typedef struct bpy_kind {
-    void (*release)(bpy_object *self);              /* frees the natives, with signals */
-    bool (*busy)(bpy_object *self);                 /* something may still call its slots */
-    bool (*move)(bpy_object *self, bpy_thread *to); /* takes the natives along, or refuses */
+    void (*release)(bpy_object *self);              /* frees the native, which may emit signals */
+    bool (*busy)(bpy_object *self);                 /* is active: it may still emit signals */
+    bool (*move)(bpy_object *self, bpy_thread *to); /* frees the native, or raises */
     int (*traverse)(bpy_object *self, visitproc visit, void *arg);
     void (*clear)(bpy_object *self);
 } bpy_kind;
@@ -32,10 +31,10 @@ struct bpy_object {
     bpy_object *parent; /* owns this one, by a reference */
     bpy_object *first, *last;
     bpy_object *before, *after;  /* among the children of the parent */
-    bpy_object *earlier, *later; /* among those at home with natives */
+    bpy_object *earlier, *later; /* among the objects of its home with natives */
     PyObject *name;
-    struct bpy_listeners *listeners; /* connection.c: of its signals */
-    struct bpy_connection *incoming; /* connection.c: those with its slots */
+    struct bpy_listeners *listeners; /* connection.c: connections of its signals */
+    struct bpy_connection *incoming; /* connection.c: connections to its slots */
     bool ready;                      /* __init__ was called */
     bool destroying;
     bool destroyed;
@@ -47,10 +46,10 @@ extern PyTypeObject bpy_object_type; /* in qobject.c */
 PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind);
 bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent);
 void bpy_object_adopt(bpy_object *self, bpy_object *parent);
-void bpy_object_settle(bpy_object *self); /* into the list of its home: it has natives now */
+void bpy_object_settle(bpy_object *self); /* it has a native now: into the list of its home */
 void bpy_object_unsettle(bpy_object *self);
 bool bpy_object_check(PyObject *self);
-bool bpy_object_here(bpy_object *self); /* raises RuntimeError when called in a wrong thread */
+bool bpy_object_here(bpy_object *self); /* raises RuntimeError in a wrong thread */
 bool bpy_object_usable(PyObject *self); /* both */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The parts of the module: each adds its types and functions when the module is imported. Returns
- * -1 with an exception, else 0.
+ * The parts of the module. Each function adds types, methods or functions when the module is
+ * imported; it returns 0, or -1 with an exception.
  */
 #ifndef BPY_PARTS_H
 #define BPY_PARTS_H

@@ -1,15 +1,15 @@
 /*
  * The class QObject: its constructor, its methods, and the end of an object.
  *
- * An object ends by deleteLater, with its parent, or when nothing in Python refers to it any more
- * and it has no parent. Whatever the way, bpy_qobject_destroy does it, once, in the object's own
- * thread: natives are released (with their last signals), destroyed is emitted, the children end,
- * connections are severed, the parent lets go. The collector may run in any thread, so an object
- * that dies in a foreign one is sent home to die (finalize).
+ * An object ends by deleteLater, with its parent, or with the last reference to it if it has no
+ * parent. In each case bpy_qobject_destroy ends it, once, in the thread of the object: the native
+ * is released (which may emit its last signals), destroyed is emitted, the children end,
+ * connections are removed, and the parent drops its reference. The garbage collector may run in
+ * any thread; if it finalizes an object in a foreign thread, the object's own thread destroys it.
  *
- * Cycles through slots (an object whose slot refers to the object) are collected, but only of
- * objects at rest: as long as a socket is connected, a server listens, a timer runs, the object
- * does not show its slots to the collector, which therefore takes them for held from outside.
+ * The collector finds cycles through slots (a slot that refers to its own object) only of inactive
+ * objects. While a socket is connected, a server listens or a timer runs, the object does not
+ * report its slots to the collector, which then assumes a reference from outside.
  */
 #include "qobject.h"
 #include "connection.h"
@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <structmember.h>
 
-/* The collector may run in any thread, and natives answer in their own only: elsewhere they count
- * as at work, until a collection at home knows better. */
+/* The collector may run in any thread, and a native can be asked in its own thread only. Elsewhere
+ * it counts as active; a later collection in its own thread finds out. */
 static bool object_busy(bpy_object *self)
 {
     if (self->kind->busy == NULL || self->destroyed)
@@ -38,7 +38,7 @@ static PyObject *object_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     return bpy_object_new(type, &plain_kind);
 }
 
-/* The keywords of a constructor are signals to connect and properties to set. */
+/* A keyword of a constructor connects a signal or sets a property. */
 static int configure_one(PyObject *self, PyObject *key, PyObject *value)
 {
     PyObject *member = PyObject_GetAttr(self, key), *result = NULL;
@@ -163,7 +163,7 @@ static bool destroy_later(bpy_object *self)
     return true;
 }
 
-/* Python has no use for it any more. */
+/* The last reference is dropped. */
 void bpy_qobject_finalize(PyObject *object)
 {
     bpy_object *self = (bpy_object *)object;

@@ -1,13 +1,12 @@
 /*
  * QThread: a thread with an event loop of its own.
  *
- * The QThread object lives where it was made, as in Qt; what moves to it, and what run() makes,
- * lives in the thread. The course: start() begins the thread, which emits started, calls run()
- * (whose base version runs the event loop), emits finished, destroys what is to be destroyed, and
- * releases the lock that wait() waits for. A running thread keeps its QThread object.
+ * The QThread object belongs to the thread that made it, as in Qt. Objects that are moved to it, or
+ * made in run(), belong to the thread that it starts. That thread emits started, calls run() (which
+ * runs the event loop unless overridden), emits finished, runs deferred deletions, and releases the
+ * lock that wait() waits for. A running thread holds a reference to its QThread.
  *
- * Threads that Python made, and the main one, have a QThread object too as soon as somebody asks
- * for it.
+ * The main thread and threads made by Python get a QThread when it is first asked for.
  */
 #include "qthread.h"
 #include "known_signals.h"
@@ -67,7 +66,7 @@ static void thread_main(void *user)
 
 static bool prepare(qthread *self)
 {
-    if (self->state == FINISHED) { /* a new life */
+    if (self->state == FINISHED) { /* started again */
         self->thread->qthread = NULL;
         bpy_thread_unref(self->thread);
         self->thread = NULL;
@@ -125,7 +124,7 @@ static PyObject *qthread_wait(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "|d:wait", &milliseconds) || !bpy_object_check(object))
         return NULL;
     if (self->thread == bpy_thread_current() || self->foreign)
-        Py_RETURN_FALSE; /* nobody can wait for himself */
+        Py_RETURN_FALSE; /* a thread cannot wait for itself */
     if (self->done == NULL)
         Py_RETURN_TRUE;
     if (milliseconds >= 4294967295.0) /* ULONG_MAX: for ever */
@@ -282,7 +281,7 @@ static void qthread_dealloc(PyObject *object)
         PyThread_free_lock(done);
 }
 
-/* The QThread of any thread, not owned; made where there is none. */
+/* The QThread of any thread, borrowed; made if there is none. */
 PyObject *bpy_qthread_for(bpy_thread *thread)
 {
     if (thread->qthread != NULL || !thread->alive)

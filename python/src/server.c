@@ -1,13 +1,13 @@
 /*
  * QTcpServer: a berth_server with signals and virtual functions.
  *
- * A subclass that overrides incomingConnection is called with each accepted descriptor; the others
- * leave it to Berth, which makes sockets without Python. The Python object of a pending connection
- * is made when it is taken, as a child of the server. Sockets that the program itself puts into the
- * queue are remembered, for close() destroys what is pending.
+ * An override of incomingConnection is called with each accepted descriptor. Without one, Berth
+ * makes the sockets, and nextPendingConnection makes the Python object, as a child of the server.
+ * The server keeps weak references to sockets that the program adds to the queue, because close()
+ * destroys all pending connections.
  *
- * Errors have Qt's numbers and texts. listen() on a server that listens already returns False and
- * leaves the error alone, as Qt does.
+ * Errors have Qt's numbers and texts. listen() on a listening server returns False and leaves the
+ * error unchanged, as in Qt.
  */
 #include "host_address.h"
 #include "known_signals.h"
@@ -23,11 +23,11 @@
 typedef struct server {
     bpy_endpoint end;
     berth_server *native; /* NULL until it is needed */
-    PyObject *added;      /* sockets that the program has put into the queue: a dictionary of weak
-                             references by address; NULL if there never was one */
+    PyObject *added;      /* sockets that the program added to the queue: a dict of weak references
+                             by address; NULL before the first */
     int limit;
-    unsigned accepted; /* connections, for waits to see whether more came */
-    bool listened;     /* by listen() or setSocketDescriptor(), and not closed since */
+    unsigned accepted; /* connections, for waits to detect new ones */
+    bool listened;     /* by listen() or setSocketDescriptor(), and not closed */
 } server;
 
 static PyTypeObject server_type;
@@ -41,7 +41,7 @@ static server *to_server(bpy_object *object)
 
 /* ---- errors ---- */
 
-/* A proxy's own answer says more than any text of Qt. */
+/* The answer of a proxy is more exact than a text of Qt. */
 static const char *text_of(const server *self, berth_error error, char *memory, size_t size)
 {
     const char *text = berth_server_error_string(self->native);
@@ -407,7 +407,8 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
     Py_RETURN_NONE;
 }
 
-/* Waits, and takes all that has come by then: Qt accepts in bursts, Berth one by one. */
+/* Waits for a connection, then accepts all that are in the backlog: as Qt does, which accepts in
+ * bursts. */
 static bool wait_for_burst(server *self, int milliseconds, bool *ret_timed_out)
 {
     unsigned before = self->accepted;

@@ -2,8 +2,8 @@
  * SignalInstance: a signal on an object, which is connected, disconnected and emitted.
  *
  * An instance stands for one overload of the signal, instance[type] for another. emit() checks the
- * number of arguments and turns them into the declared types as PySide2 does: a float for an int is
- * cut, what does not fit becomes zero or empty.
+ * number of arguments and converts them to the declared types as PySide2 does: a float is truncated
+ * to an int, and a value of a wrong type becomes zero or empty.
  *
  * QAbstractSocket.error is both a signal and a method: calling the signal calls the method.
  */

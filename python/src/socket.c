@@ -1,16 +1,15 @@
 /*
  * QAbstractSocket and QTcpSocket: a berth_socket with signals.
  *
- * The native socket is made when it is first needed (connecting, binding, adopting), in the thread
- * the object then lives in; until then the object answers what a fresh socket would. A socket that
- * comes from a server gets its Python object when the program takes it.
+ * The native socket is made when it is first needed (to connect, bind or adopt), in the thread that
+ * the object then belongs to. Before that, the getters return the values of a new socket. A socket
+ * of a server gets its Python object in nextPendingConnection.
  *
- * The object keeps its own error: Qt's number and Qt's text, which are what programs compare and
- * show. Of errors whose text Qt makes from the system's answer, the reason in Berth's text is
- * taken.
+ * The object keeps its own error, with Qt's number and text, because programs compare and show
+ * them. Where Qt's text comes from the system, it is the reason in Berth's text.
  *
- * An address is connected to by its text: so the state is HostLookupState first, as in Qt, and
- * peerName is known.
+ * An address is passed to Berth as text, so that the state is HostLookupState first and peerName is
+ * set, as in Qt.
  */
 #include "socket.h"
 #include "host_address.h"
@@ -122,17 +121,17 @@ static void on_error(berth_socket *native, berth_error error, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
-    bool told = !self->given_up;
+    bool reported = !self->given_up;
     self->given_up = false;
-    if (told) {
+    if (reported) {
         note_error(self, error);
-        emit_error(self); /* after which the socket may be gone */
+        emit_error(self); /* after which the socket may be deleted */
     }
     bpy_leave(entered);
 }
 
-/* Whether a change is a part of asking for a proxy's credentials, see proxy.c. Then the native may
- * be gone. */
+/* Whether a change belongs to asking for a proxy's credentials (socket_proxy.c), and is not
+ * announced. Then the native may be freed. */
 static bool hidden(bpy_socket *self, berth_state state)
 {
     bool refused = state == BERTH_STATE_UNCONNECTED &&
@@ -416,8 +415,8 @@ static bool usable(bpy_socket *self)
     return bpy_object_usable((PyObject *)self);
 }
 
-/* Ends being asked for a proxy's credentials. Returns whether that was the end of it: the native
- * has failed already, and the program has been told what it would have been told by it. */
+/* Stops asking for a proxy's credentials. Returns whether that ended the attempt: the native has
+ * failed already, and its change of state has now been announced. */
 static bool gives_up(bpy_socket *self)
 {
     bool asked = self->asking && self->native != NULL &&
@@ -473,8 +472,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
 
 typedef bool wait_function(berth_socket *socket, int milliseconds);
 
-/* Being asked for a proxy's credentials is not the end of connecting, for which the native takes
- * it. */
+/* The native's wait ends when the proxy wants credentials; the socket then tries again. */
 static bool wait_for_connected(berth_socket *native, int milliseconds)
 {
     const bpy_socket *self = berth_socket_user(native);
@@ -551,7 +549,7 @@ static int option_of(int which)
     return known ? options[which] : -1;
 }
 
-/* Qt's have no descriptor before an address is found, and ignores options until then. */
+/* In Qt a socket has no descriptor before an address is found, and ignores options until then. */
 static bool has_options(const bpy_socket *self)
 {
     berth_state state =

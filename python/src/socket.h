@@ -20,9 +20,9 @@ typedef struct bpy_socket {
     int mode;      /* 0: not open */
     uint16_t port; /* of the target */
     bool caching;  /* the proxy cannot connect, only cache */
-    bool asking;   /* for the proxy's credentials, or connecting again with what was told */
-    bool given_up; /* by the slot that was asked: the failure is not told */
-    bool lent;     /* the native's proxy is not the program's */
+    bool asking;   /* for the proxy's credentials, or connecting again with them */
+    bool given_up; /* by the slot that was asked: the failure is not announced */
+    bool lent;     /* the native's proxy has other credentials than the program's */
 } bpy_socket;
 
 extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;

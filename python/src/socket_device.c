@@ -1,9 +1,9 @@
 /*
- * Reading and writing: what QTcpSocket has from QIODevice.
+ * Reading and writing: the methods that QTcpSocket inherits from QIODevice.
  *
- * Input goes from Berth's buffer straight into the bytes object that the program gets; output is
- * taken from whatever object holds it. A socket that is not open reads as empty and refuses output
- * with -1, as in Qt; nothing is printed about it.
+ * Input is copied from Berth's buffer into the bytes object that the program gets. Output is copied
+ * from any object with the buffer protocol. A socket that is not open has no input, and write()
+ * returns -1, as in Qt but without a warning.
  */
 #include "byte_array.h"
 #include "socket.h"

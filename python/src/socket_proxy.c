@@ -1,15 +1,14 @@
 /*
- * What a socket does when its proxy wants other credentials.
+ * A socket whose proxy refuses its credentials.
  *
- * With Berth the credentials are a part of the proxy's value, and an attempt that lacks them fails.
- * Qt asks the program first, by proxyAuthenticationRequired. So does a socket here that somebody
- * listens to: when the state says that an attempt has failed for that reason, it emits the signal
- * and, if the slot has filled in a user or a password, begins the next attempt with those, inside
- * the change of state, of which the program sees nothing. Seen from there the socket stays
- * Connecting. The credentials are those of one connect: the next one begins with the program's own
- * again.
+ * In Berth the credentials are a part of the proxy's value, and an attempt without them fails. Qt
+ * asks the program first, by proxyAuthenticationRequired. If that signal is connected, a socket
+ * does so too: when an attempt fails for that reason, it emits the signal. If the slot sets a user
+ * or a password, it connects again with them. All this happens inside the native's change of state,
+ * which is not announced; for the program the socket remains Connecting. The credentials are for
+ * this connect only; the next one uses the program's own proxy.
  *
- * The slot may end the connection or the socket itself: then nothing is tried again.
+ * If the slot closes or deletes the socket, it does not connect again.
  */
 #include "known_signals.h"
 #include "proxy.h"
@@ -30,7 +29,7 @@ static bool use(bpy_socket *self, PyObject *args)
     return good;
 }
 
-/* Has the program asked; returns the proxy to try next, None, or NULL with an exception. */
+/* Asks the program; returns the proxy to try next, None, or NULL with an exception. */
 static PyObject *ask(bpy_socket *self)
 {
     berth_proxy tried = berth_socket_proxy(self->native);
@@ -53,8 +52,9 @@ static bool connect_again(bpy_socket *self, PyObject *proxy)
     return good;
 }
 
-/* An attempt has failed for want of credentials. Returns whether nothing more is to be said of it:
- * the next one has begun, by us or by the slot, the slot has given up, or the native is gone. */
+/* An attempt has failed because the proxy refuses the credentials. Returns whether the failure is
+ * not announced: the next attempt has begun, here or in the slot, the slot has given up, or the
+ * native is freed. */
 bool bpy_socket_ask(bpy_socket *self)
 {
     if (!bpy_has_listeners(&self->end.object, BPY_PROXY_AUTHENTICATION_REQUIRED))
@@ -71,7 +71,7 @@ bool bpy_socket_ask(bpy_socket *self)
     return gone || again || begun || self->given_up;
 }
 
-/* Before a connect of the program: its own proxy counts again. False with an exception. */
+/* Before a connect of the program: restores its own proxy. False with an exception. */
 bool bpy_socket_own_proxy(bpy_socket *self)
 {
     if (self->lent && !use(self, PyObject_CallMethod((PyObject *)self, "_own_proxy", NULL)))

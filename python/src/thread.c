@@ -1,17 +1,17 @@
 /*
- * Threads: a loop of Berth each, a queue of events, and the giving up of the interpreter's lock.
+ * Threads: a loop of Berth each, a queue of events, and when the interpreter's lock is released.
  *
- * A thread gets its bpy_thread when it first makes an object. The record hangs on the thread's
- * state in the interpreter, so that it is finished with it: natives are released, and the loop is
- * freed, on the thread they belong to.
+ * A thread gets its bpy_thread when it first makes an object. The thread's state in the interpreter
+ * owns it, so that it ends with the thread: natives are released and the loop is freed on the
+ * thread that they belong to.
  *
  * bpy_thread_turn runs the thread's events before it waits: those that are in the queue when it
  * begins, in the sequence in which they were posted (event.h).
  *
- * The lock: bpy_block gives it up around a call of Berth that waits. The first handler inside takes
- * it back (bpy_enter). In a turn it is then kept, for nothing waits any more; in a blocking wait,
- * which may go on waiting, bpy_leave gives it up again. Handlers called by a function that does not
- * wait find the lock held and change nothing.
+ * bpy_block releases the lock before a call of Berth that waits. The first handler inside takes it
+ * again (bpy_enter). In a turn it is then kept, because nothing waits after that; in a blocking
+ * wait, which may continue, bpy_leave releases it. Handlers called by a function that does not wait
+ * find the lock held and change nothing.
  */
 #include "thread.h"
 #include "parts.h"
@@ -42,7 +42,7 @@ void bpy_thread_unref(bpy_thread *thread)
         PyMem_RawFree(thread);
 }
 
-/* A thread that has not begun yet. */
+/* A thread that has not started. */
 bpy_thread *bpy_thread_new(void)
 {
     bpy_thread *thread = PyMem_RawCalloc(1, sizeof *thread);
@@ -54,13 +54,13 @@ bpy_thread *bpy_thread_new(void)
     return thread;
 }
 
-/* Makes a thread the calling one, for as long as that runs; it finishes it by itself. */
+/* Makes it the record of the calling thread, which must call bpy_thread_finish. */
 void bpy_thread_assume(bpy_thread *thread)
 {
     current = thread;
 }
 
-/* Never NULL: without memory for this little there is no way to go on. */
+/* Never NULL: out of memory is fatal here. */
 bpy_thread *bpy_thread_current(void)
 {
     if (current != NULL)
@@ -72,13 +72,13 @@ bpy_thread *bpy_thread_current(void)
     PyObject *dict = PyThreadState_GetDict();
     PyObject *capsule = PyCapsule_New(thread, "berth.thread", holder_dealloc);
     if (capsule == NULL || dict == NULL || PyDict_SetItemString(dict, "berth.thread", capsule) < 0)
-        PyErr_Clear(); /* it then lives until the process ends */
+        PyErr_Clear(); /* it then remains until the process ends */
     else
         Py_DECREF(capsule);
     return thread;
 }
 
-/* For the collector, inside which no record can be made. */
+/* For the garbage collector, which must not make a record. */
 bool bpy_thread_is_current(const bpy_thread *thread)
 {
     return thread == current;
@@ -104,7 +104,7 @@ void bpy_thread_wake(bpy_thread *thread)
         berth_loop_wake(thread->loop);
 }
 
-/* Releases what lives in this thread, which is ending. */
+/* Releases the natives and the loop of a thread that ends. */
 void bpy_thread_finish(bpy_thread *thread)
 {
     PyObject *type, *value, *trace;
@@ -164,8 +164,8 @@ void bpy_leave(bool entered)
         current->saved = PyEval_SaveThread();
 }
 
-/* Outside of a turn nobody would hand over to the kernel what a call has begun, with io_uring: the
- * loop does so when it is made to show all that it has by its descriptor. */
+/* With io_uring, a call outside a turn only prepares its operations. berth_loop_descriptor submits
+ * them to the kernel. */
 void bpy_thread_hand_over(bpy_thread *thread)
 {
     if (thread->loop != NULL && thread->scope == 0)
@@ -264,8 +264,8 @@ void bpy_thread_stop(bpy_thread *thread, int code)
 
 /* ---- fork ---- */
 
-/* In a child of os.fork. What the parent has made stays on the parent's loop; what is made from
- * here on gets another. Event loops that are running end. */
+/* In a child of os.fork. The parent's objects stay on the parent's loop; new objects get another
+ * loop. Running event loops end. */
 PyObject *bpy_thread_forked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     bpy_thread *thread = current;

@@ -1,7 +1,9 @@
 /*
- * Threads as the module knows them: a loop, a queue of events, and the interpreter's lock, which is
- * given up in bpy_thread_turn and in blocking waits and taken back by Berth's handlers (bpy_enter,
- * bpy_leave). A thread knows neither objects nor connections.
+ * Threads: a loop each, a queue of events, and when the interpreter's lock is released.
+ *
+ * The lock guards everything in the module. It is released in bpy_thread_turn and in blocking
+ * waits, and Berth's handlers take it again (bpy_enter, bpy_leave). This file depends neither on
+ * objects nor on connections.
  */
 #ifndef BPY_THREAD_H
 #define BPY_THREAD_H
@@ -14,26 +16,25 @@
 typedef struct bpy_thread bpy_thread;
 typedef struct bpy_run bpy_run;
 
-/* One thread as the module knows it. */
 struct bpy_thread {
     Py_ssize_t references;
     berth_loop *loop;
-    PyThreadState *saved; /* set while the lock is given up */
-    bool waiting;         /* handlers give it up again */
+    PyThreadState *saved; /* set while the lock is released */
+    bool waiting;         /* handlers release it again */
     bool alive;
     int level; /* running event loops */
-    int scope; /* turns and events on their way */
+    int scope; /* turns and events in progress */
     bpy_run *runs;
     bpy_events events;
-    berth_loop *inherited;       /* what the loop was before fork; the parent's */
-    bpy_event *inherited_events; /* likewise */
+    berth_loop *inherited;       /* in a child of a fork: the parent's loop */
+    bpy_event *inherited_events; /* and its events */
 
-    /* What the layers above keep here. */
+    /* For the files above. */
     struct bpy_object *natives; /* object.c: objects with natives on this loop */
     void (*release_natives)(bpy_thread *thread);
     struct bpy_frame *frame; /* connection.c: the slot that is running */
     PyObject *qthread;       /* qthread.c: the thread's QThread */
-    bool owns_qthread;       /* as with threads that no QThread has started */
+    bool owns_qthread;       /* in threads that no QThread has started */
 };
 
 /* One call of exec_; lives on the stack. */
@@ -49,7 +50,7 @@ bpy_thread *bpy_thread_current(void);
 bool bpy_thread_is_current(const bpy_thread *thread);
 bpy_thread *bpy_thread_ref(bpy_thread *thread);
 void bpy_thread_unref(bpy_thread *thread);
-bool bpy_thread_loop(bpy_thread *thread); /* makes its loop if there is none; raises on failure */
+bool bpy_thread_loop(bpy_thread *thread); /* makes the loop if there is none; raises on failure */
 int bpy_thread_turn(bpy_thread *thread, int milliseconds);
 int bpy_thread_run(bpy_thread *thread, bpy_run *run);
 void bpy_thread_stop(bpy_thread *thread, int code);

@@ -1,8 +1,9 @@
 /*
  * QTimer: a berth_timer that emits timeout.
  *
- * The native timer is made by the first start, in the thread the object then lives in. An interval
- * of 0 fires in every turn. singleShot makes a timer that keeps itself until it has fired.
+ * The native timer is made by the first start, in the thread that the object then belongs to. An
+ * interval of 0 fires in every turn. singleShot makes a timer that holds a reference to itself
+ * until it has fired.
  */
 #include "known_signals.h"
 #include "parts.h"
@@ -112,8 +113,7 @@ static bool post_restart(bpy_object *target, bpy_thread *to)
     return true;
 }
 
-/* A timer that runs goes on in the other thread, from the beginning: it is started there by an
- * event that moves with it. */
+/* An active timer is started again in the other thread, with its full interval, by an event. */
 static bool timer_move(bpy_object *object, bpy_thread *to)
 {
     timer *self = (timer *)object;
@@ -225,7 +225,7 @@ static int remaining(const timer *self)
 
 GETTERS(GETTER)
 
-/* singleShot(milliseconds, slot), the kind of timer being of no matter. */
+/* singleShot(milliseconds, slot), or with a timer type between them, which is ignored. */
 static PyObject *single_shot(PyObject *Py_UNUSED(none), PyObject *args)
 {
     PyObject *first, *second, *third = NULL;

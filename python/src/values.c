@@ -1,8 +1,8 @@
 /*
- * Values in passing: enumerations, error numbers and ports.
+ * Enumerations, error numbers and ports, between Python and C.
  *
- * Of the enumerations that C hands out the classes are Python's (berth/_enums.py), which
- * registers them here with their members by number. Numbers begin at -1, as Qt's errors do.
+ * The classes of the enumerations are written in Python (berth/_enums.py), which registers them
+ * here with their members by number. Numbers start at -1, as Qt's errors do.
  */
 #include "values.h"
 #include "parts.h"
