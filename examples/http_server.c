@@ -240,9 +240,9 @@ static int format_fields(char *fields, size_t size, int status, const connection
     if (status == 301) /* relative to this host, whatever the target began with */
         return snprintf(fields, size, "Location: /%.*s/\r\n", (int)asked->raw_path.size,
                         asked->raw_path.data);
-    if (status == 416)
+    if (found && status == 416)
         return snprintf(fields, size, "Content-Range: bytes */%" PRIu64 "\r\n", found->size);
-    if (status != 200 && status != 206 && status != 304)
+    if (!found || (status != 200 && status != 206 && status != 304))
         return 0;
     int length = snprintf(fields, size, "ETag: %s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n",
                           found->entity, found->modified);
@@ -259,7 +259,7 @@ static void write_answer(connection *one, const http_request *asked, int status,
     char head[HTTP_MOST_HEADER / 4 + 512];
     service *self = one->service;
     char reason[64];
-    bool whole = status == 200 || status == 206;
+    bool whole = found && (status == 200 || status == 206);
     size_t reason_size =
         (size_t)snprintf(reason, sizeof(reason), "%d %s\n", status, http_reason_of(status));
     time_t now = time(NULL);
@@ -292,7 +292,7 @@ static void answer(connection *one, const http_request *asked)
     int status = found ? found->status : asked->status != 0 ? asked->status : 503;
     one->last = !asked->keep_alive || asked->status != 0;
     one->offset = one->left = 0;
-    if (status == 200)
+    if (found && status == 200)
         status = choose_part(asked, found, &one->offset, &one->left);
     write_answer(one, asked, status, found);
     if (found && found->descriptor >= 0 && !asked->head && (status == 200 || status == 206))
