@@ -31,14 +31,14 @@ BERTH_BEGIN_DECLARATIONS
     X(ADDRESS_IN_USE, 9, "address already in use")                            \
     X(ADDRESS_NOT_AVAILABLE, 10, "address not available on this host")        \
     X(UNSUPPORTED_OPERATION, 11, "operation not supported")                   \
-    X(UNFINISHED_OPERATION, 12, "the last operation has not finished yet")    \
+    X(UNFINISHED_OPERATION, 12, "the last operation is not finished")         \
     X(PROXY_AUTHENTICATION_REQUIRED, 13, "the proxy requires authentication") \
     X(TLS_HANDSHAKE_FAILED, 14, "TLS handshake failed")                       \
     X(PROXY_CONNECTION_REFUSED, 15, "connection to the proxy refused")        \
     X(PROXY_CONNECTION_CLOSED, 16, "the proxy closed the connection early")   \
     X(PROXY_CONNECTION_TIMEOUT, 17, "the proxy did not answer in time")       \
     X(PROXY_NOT_FOUND, 18, "proxy not found")                                 \
-    X(PROXY_PROTOCOL, 19, "the proxy broke its protocol")                     \
+    X(PROXY_PROTOCOL, 19, "the proxy violated its protocol")                  \
     X(OPERATION, 20, "operation not allowed in this state")                   \
     X(TLS_INTERNAL, 21, "internal error of the TLS library")                  \
     X(TLS_INVALID_USER_DATA, 22, "invalid certificate or key")                \

@@ -51,7 +51,7 @@ static berth__backend *choose_forced(const char *name, const char *by, berth__po
     maker *make = maker_of(name);
     if (make == NULL) {
         char text[41];
-        (void)snprintf(ret_reason, size, "there is no backend \"%s\" (forced by %s)",
+        (void)snprintf(ret_reason, size, "unknown backend \"%s\" (forced by %s)",
                        berth__escape(name, text, sizeof text), by);
         errno = EINVAL;
         return NULL;

@@ -18,7 +18,7 @@ typedef struct entry {
 static const entry entries[] = {
     {ECONNREFUSED, BERTH_ERROR_CONNECTION_REFUSED, "connection refused"},
     {ECONNRESET, BERTH_ERROR_REMOTE_HOST_CLOSED, "connection reset by the remote host"},
-    {EPIPE, BERTH_ERROR_REMOTE_HOST_CLOSED, "the remote host refuses what was sent"},
+    {EPIPE, BERTH_ERROR_REMOTE_HOST_CLOSED, "the remote host accepts no more data"},
     {EACCES, BERTH_ERROR_SOCKET_ACCESS, "permission denied"},
     {EPERM, BERTH_ERROR_SOCKET_ACCESS, "operation not permitted"},
     {EMFILE, BERTH_ERROR_SOCKET_RESOURCE, "the process has no file descriptor left"},
@@ -47,10 +47,10 @@ static const entry entries[] = {
     {EPROTO, BERTH_ERROR_UNSUPPORTED_OPERATION, "protocol error"},
     {ENOSYS, BERTH_ERROR_UNSUPPORTED_OPERATION, "not provided by this kernel"},
     {ENOSPC, BERTH_ERROR_SOCKET_RESOURCE, "limit of watched descriptors reached"},
-    {EEXIST, BERTH_ERROR_OPERATION, "an object of this loop has that descriptor"},
+    {EEXIST, BERTH_ERROR_OPERATION, "an object of this loop uses that descriptor"},
     {EBUSY, BERTH_ERROR_OPERATION, "busy"},
     {ECHILD, BERTH_ERROR_OPERATION,
-     "after fork it is the parent's, until berth_loop_after_fork is called"},
+     "after fork it belongs to the parent until berth_loop_after_fork is called"},
 };
 
 static const entry *find(int error)

@@ -106,7 +106,7 @@ const char *berth__refusal_reason(int number, char *text, size_t size)
                  found != NULL ? found->reason : "");
     } else {
         found = FIND(named, number);
-        snprintf(text, size, "%s", found != NULL ? found->reason : "unknown refusal");
+        snprintf(text, size, "%s", found != NULL ? found->reason : "unknown reason");
     }
     return text;
 }

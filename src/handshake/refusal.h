@@ -14,27 +14,29 @@
 #include <berth/error.h>
 
 /* X(name, class, reason) */
-#define BERTH__REFUSAL_LIST(X)                                                                    \
-    X(PROXY_UNREACHABLE, PROXY_CONNECTION_REFUSED, "connection to the proxy refused")             \
-    X(PROXY_NOT_FOUND, PROXY_NOT_FOUND, "proxy host not found")                                   \
-    X(PROXY_CLOSED, PROXY_CONNECTION_CLOSED, "the proxy closed the connection early")             \
-    X(PROXY_TIMEOUT, PROXY_CONNECTION_TIMEOUT, "the proxy did not answer in time")                \
-    X(SOCKS5_MALFORMED, PROXY_PROTOCOL, "the answer is not one of SOCKS version 5")               \
-    X(SOCKS5_METHOD, SOCKET_ACCESS, "the proxy chose a way to authenticate that was not offered") \
-    X(CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy does not accept the credentials")    \
-    X(NO_CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy wants credentials")               \
-    X(CREDENTIALS_FORM, UNSUPPORTED_OPERATION,                                                    \
-      "credentials: at most 255 bytes each; for HTTP no control byte, and no colon in the user")  \
-    X(NAME_FORM, HOST_NOT_FOUND, "the name does not fit into a request to a proxy")               \
-    X(BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect through a proxy")              \
-    X(PORT, ADDRESS_IN_USE, "the proxy does not give the port again for the next connection")     \
-    X(NOT_HTTP, PROXY_PROTOCOL, "the answer is not one of HTTP")                                  \
-    X(HTTP_HEADER_SIZE, PROXY_PROTOCOL, "the header of the proxy's answer is too long")           \
-    X(HTTP_SCHEME, PROXY_PROTOCOL, "the proxy wants a way to authenticate other than Basic")      \
-    X(HEADER_MALFORMED, PROXY_PROTOCOL, "no valid PROXY header")                                  \
-    X(HEADER_SIZE, PROXY_PROTOCOL, "the PROXY header is too long")                                \
-    X(HEADER_CHECKSUM, PROXY_PROTOCOL, "the checksum of the PROXY header is wrong")               \
-    X(HEADER_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its PROXY header")          \
+#define BERTH__REFUSAL_LIST(X)                                                                     \
+    X(PROXY_UNREACHABLE, PROXY_CONNECTION_REFUSED, "connection to the proxy refused")              \
+    X(PROXY_NOT_FOUND, PROXY_NOT_FOUND, "proxy host not found")                                    \
+    X(PROXY_CLOSED, PROXY_CONNECTION_CLOSED, "the proxy closed the connection early")              \
+    X(PROXY_TIMEOUT, PROXY_CONNECTION_TIMEOUT, "the proxy did not answer in time")                 \
+    X(SOCKS5_MALFORMED, PROXY_PROTOCOL, "the proxy's answer is not SOCKS version 5")               \
+    X(SOCKS5_METHOD, SOCKET_ACCESS,                                                                \
+      "the proxy chose an authentication method that was not offered")                             \
+    X(CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy rejected the credentials")            \
+    X(NO_CREDENTIALS, PROXY_AUTHENTICATION_REQUIRED, "the proxy requires credentials")             \
+    X(CREDENTIALS_FORM, UNSUPPORTED_OPERATION,                                                     \
+      "invalid credentials: at most 255 bytes each; for HTTP no control byte, no colon in the "    \
+      "user")                                                                                      \
+    X(NAME_FORM, HOST_NOT_FOUND, "the name cannot be sent in a request to a proxy")                \
+    X(BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect through a proxy")               \
+    X(PORT, ADDRESS_IN_USE, "the proxy did not assign the same port for the next connection")      \
+    X(NOT_HTTP, PROXY_PROTOCOL, "the proxy's answer is not HTTP")                                  \
+    X(HTTP_HEADER_SIZE, PROXY_PROTOCOL, "the header of the proxy's answer is too long")            \
+    X(HTTP_SCHEME, PROXY_PROTOCOL, "the proxy requires an authentication scheme other than Basic") \
+    X(HEADER_MALFORMED, PROXY_PROTOCOL, "no valid PROXY header")                                   \
+    X(HEADER_SIZE, PROXY_PROTOCOL, "the PROXY header is too long")                                 \
+    X(HEADER_CHECKSUM, PROXY_PROTOCOL, "the checksum of the PROXY header is wrong")                \
+    X(HEADER_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its PROXY header")           \
     X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")
 
 enum {

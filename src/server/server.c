@@ -242,9 +242,10 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     error = look_up_name(server, listener);
     if (error != 0 && port == 0) {
         berth__server_stop_listening(server); /* nobody could be told where to connect to */
-        berth__server_set_error(server, berth__class_of(error),
-                                "cannot listen on %s: which port it is cannot be told: %s",
-                                endpoint, berth__reason_of(error));
+        berth__server_set_error(
+            server, berth__class_of(error),
+            "cannot listen on %s: cannot get the port that the system chose: %s", endpoint,
+            berth__reason_of(error));
         return false;
     }
     if (error != 0) {
@@ -326,9 +327,8 @@ bool berth_server_drop_copies(berth_server *server)
         return false;
     if (!server->object.loop->inherited || server->object.loop->abandoned) {
         berth__server_set_error(server, BERTH_ERROR_OPERATION,
-                                "cannot drop copies of connections: they are copies only after "
-                                "fork, in the thread's child, until berth_loop_after_fork is "
-                                "called");
+                                "cannot drop copies of connections: allowed only in a child of "
+                                "fork, before berth_loop_after_fork");
         return false;
     }
     berth__enter(&server->object);
@@ -427,7 +427,7 @@ bool berth_server_set_proxy(berth_server *server, const berth_proxy *proxy)
     int error = berth__proxy_keep(proxy, &copy);
     if (error != 0) {
         berth__server_set_error(server, berth__class_of(error), "cannot set a proxy: %s",
-                                error == EINVAL ? "unknown type, or a text that is too long"
+                                error == EINVAL ? "unknown type, or a string that is too long"
                                                 : berth__reason_of(error));
         return false;
     }

@@ -414,12 +414,12 @@ const berth__listener_events berth__server_events = {
 static const char *refusal_to_queue(const berth_server *server, const berth_socket *socket)
 {
     if (socket == NULL)
-        return "there is no socket";
+        return "the socket is NULL";
     if (socket->object.loop != server->object.loop)
-        return "the socket is one of another loop";
+        return "the socket belongs to another loop";
     if (socket->object.freed)
         return "the socket was freed";
-    return socket->pending ? "the socket is in a queue already" : NULL;
+    return socket->pending ? "the socket is already pending" : NULL;
 }
 
 void berth_server_add_pending_connection(berth_server *server, berth_socket *socket)

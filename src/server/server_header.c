@@ -378,7 +378,7 @@ bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *t
     if (trust == NULL) {
         berth__release(subnets);
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
-                                "cannot set whose PROXY headers are read: %s",
+                                "cannot set the peers whose PROXY headers are read: %s",
                                 berth__reason_of(ENOMEM));
         return false;
     }

@@ -23,11 +23,11 @@ const char *berth__limit_text(berth__limit limit)
 {
     static const char *const texts[] = {
         [BERTH__LIMIT_NONE] = "a limit",
-        [BERTH__LIMIT_FIRST_BYTE] = "its first byte did not come in time",
+        [BERTH__LIMIT_FIRST_BYTE] = "first byte not received in time",
         [BERTH__LIMIT_IDLE] = "idle for too long",
-        [BERTH__LIMIT_LIFETIME] = "it has lasted as long as it may",
+        [BERTH__LIMIT_LIFETIME] = "maximum lifetime reached",
         [BERTH__LIMIT_RATE] = "slower than the minimum rate",
-        [BERTH__LIMIT_OUTPUT] = "more output than it may keep",
+        [BERTH__LIMIT_OUTPUT] = "too much output waiting",
     };
     return texts[limit];
 }

@@ -119,7 +119,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_WRITE] = "write to",
         [BERTH__ATTEMPT_WAIT] = "wait for",
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
-        [BERTH__ATTEMPT_RELEASE] = "give away the descriptor of the connection to",
+        [BERTH__ATTEMPT_RELEASE] = "release the descriptor of the connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -155,8 +155,7 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
     int number = socket->error_number;
     const char *words = berth__reason_of(number);
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
-        words =
-            "no local address or port is left for it"; /* it is not the target's that is missing */
+        words = "no local address or port left"; /* EADDRNOTAVAIL is not about the target here */
     if (socket->attempt == BERTH__ATTEMPT_KEEP)
         snprintf(text, size, "%s", berth__limit_text((berth__limit)number));
     else if (berth__is_refusal(number))

@@ -77,8 +77,10 @@ static bool is_copy(berth_workers *workers, const char *what)
 {
     if (workers->forks == berth__process_forks())
         return false;
-    set_error(workers, berth__class_of(ECHILD),
-              "cannot %s: after fork they are the parent's, and have no threads here", what);
+    set_error(
+        workers, berth__class_of(ECHILD),
+        "cannot %s: after fork they belong to the parent, and their threads do not exist here",
+        what);
     errno = ECHILD;
     return true;
 }
@@ -506,7 +508,8 @@ bool berth_workers_start(berth_workers *workers)
         if (error == 0)
             continue;
         set_error(workers, class_of_start(error), "cannot start worker %d of %d: %s", i + 1,
-                  workers->count, error == ECANCELED ? "it was refused" : berth__reason_of(error));
+                  workers->count,
+                  error == ECANCELED ? "`started` returned false" : berth__reason_of(error));
         berth_workers_stop(workers);
         errno = error;
         return false;
@@ -618,7 +621,7 @@ bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_
         return false;
     if (!workers->started || workers->port != 0) {
         set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",
-                  workers->started ? "the workers are listening already" : "no worker was started");
+                  workers->started ? "already listening" : "the workers are not started");
         return false;
     }
     workers->address = address;

@@ -288,7 +288,7 @@ static void check_in_use(berth_socket *socket, int descriptor)
     ck_assert(!berth_socket_set_descriptor(socket, descriptor));
     ck_assert_int_eq(berth_socket_error(socket), BERTH_ERROR_OPERATION);
     ck_assert_ptr_nonnull(
-        strstr(berth_socket_error_string(socket), "an object of this loop has that descriptor"));
+        strstr(berth_socket_error_string(socket), "an object of this loop uses that descriptor"));
     ck_assert_int_eq(berth_socket_state(socket), state);
 }
 
@@ -336,7 +336,7 @@ CASE(own_listener_is_refused, "S1.58 S1.59 Q7",
     ck_assert(!berth_server_set_descriptor(other->server, descriptor));
     ck_assert_int_eq(berth_server_error(other->server), BERTH_ERROR_OPERATION);
     ck_assert_ptr_nonnull(strstr(berth_server_error_string(other->server),
-                                 "an object of this loop has that descriptor"));
+                                 "an object of this loop uses that descriptor"));
     ck_assert(world_is_open(descriptor));
     berth_server_close(host->server);
     world_settle();

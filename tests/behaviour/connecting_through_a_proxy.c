@@ -195,7 +195,7 @@ CASE(socks5_fails_by_itself, "S6.14 S6.22 S6.23", "what goes wrong before the ta
     world_loop();
     proxy_port = world_listen(20);
     REFUSED_BY("HTTP/1.0 400 Bad Request\r\n", NULL, BERTH_ERROR_PROXY_PROTOCOL, "SOCKS version 5");
-    REFUSED_BY("\5\377", NULL, BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED, "wants credentials");
+    REFUSED_BY("\5\377", NULL, BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED, "requires credentials");
     REFUSED_BY("\5\2", NULL, BERTH_ERROR_SOCKET_ACCESS, "not offered");
 }
 

@@ -119,7 +119,7 @@ CASE(lifetime_is_for_the_busy_too, "D20", "a connection that never rests ends al
         }
         world_turn();
     }
-    expect_end(actor, start, 250, "as long as it may");
+    expect_end(actor, start, 250, "maximum lifetime");
     ck_assert_uint_eq(counts_of(host).closed_lifetime, 1);
     ck_assert_uint_ge(actor->received, 2);
 }
@@ -222,7 +222,7 @@ CASE(limits_are_changed, "D20",
     pass(300);
     uint64_t start = now();
     set(actor, (berth_connection_limits){.lifetime = 50});
-    expect_end(actor, start, 50, "as long");
+    expect_end(actor, start, 50, "maximum lifetime");
     ck_assert_uint_eq(counts_of(host).closed_lifetime, 1);
 }
 
@@ -528,7 +528,7 @@ CASE(output_beyond_the_limit, "D16 reliability 9",
     ck_assert_uint_eq(actor->disconnects, 0);
     UNTIL(actor->disconnects == 1);
     assert_trace("s error SOCKET_RESOURCE, s state UNCONNECTED, s finished, s disconnected");
-    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "more output"));
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "too much output"));
     char heard[4096];
     while (peer_receive_some(peer, heard, sizeof heard) > 0)
         continue;

@@ -124,7 +124,7 @@ CASE(port_is_not_given_again, "S6.16",
     SAYS(proxy, COME);
     UNTIL(host->accept_errors == 1);
     ck_assert_int_eq(host->error, BERTH_ERROR_ADDRESS_IN_USE);
-    ck_assert(text_has(host, "does not give the port again"));
+    ck_assert(text_has(host, "did not assign the same port"));
     ck_assert(text_has(host, "through the SOCKS5 proxy 127.0.0.1:"));
     ck_assert(!berth_server_is_listening(host->server));
     ck_assert_uint_eq(berth_server_port(host->server), 0);

@@ -77,10 +77,10 @@ CASE(pending_connection_is_added, "S1.46 T22",
     berth_server_add_pending_connection(host->server, actor->socket);
     ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_OPERATION);
     ck_assert_str_eq(berth_server_error_string(host->server),
-                     "cannot queue a connection: the socket is in a queue already");
+                     "cannot queue a connection: the socket is already pending");
     berth_server_add_pending_connection(host->server, NULL);
     ck_assert_str_eq(berth_server_error_string(host->server),
-                     "cannot queue a connection: there is no socket");
+                     "cannot queue a connection: the socket is NULL");
     ck_assert(berth_server_has_pending_connections(host->server));
     assert_trace("");
     ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);

@@ -340,8 +340,7 @@ CASE(no_local_port_is_left, "S3.18", "the text says what was missing, which is n
     UNTIL(actor->errors == 1);
     berth__fault_clear();
     ck_assert_int_eq(actor->error, BERTH_ERROR_NETWORK);
-    snprintf(text, sizeof text,
-             "cannot connect to 127.0.0.1:%u: no local address or port is left for it",
+    snprintf(text, sizeof text, "cannot connect to 127.0.0.1:%u: no local address or port left",
              (unsigned)port);
     ck_assert_str_eq(berth_socket_error_string(actor->socket), text);
 }

@@ -248,7 +248,7 @@ CASE(worker_refuses_to_start, "workers.h", "the start fails, and what had starte
     ck_assert_int_eq(errno, ECANCELED);
     ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_OPERATION);
     ck_assert_str_eq(berth_workers_error_string(workers),
-                     "cannot start worker 2 of 2: it was refused");
+                     "cannot start worker 2 of 2: `started` returned false");
     ck_assert_uint_eq(atomic_load(&seen.started), 1);
     ck_assert_uint_eq(atomic_load(&seen.stopped), 1);
     berth_workers_free(workers);

@@ -180,7 +180,7 @@ def test_dante_users():
         right, wrong, none = url % "skipper:se cret@", url % "skipper:guess@", url % ""
         clients_through("SOCKS5", right, wrong)
         servers_through(right)
-        _support.expect_failure(ask(1, none), "wants credentials")
+        _support.expect_failure(ask(1, none), "requires credentials")
         for bad in (wrong, none):
             _support.expect_failure(_support.run("fortune_server", "--proxy", bad),
                                     "through the SOCKS5 proxy", "credentials")
@@ -199,7 +199,7 @@ def test_microsocks():
                 "-u", "me", "-P", "se cret"):
         clients_through("SOCKS5", "socks5://me:se cret@127.0.0.1:%d" % port,
                         "socks5://me:guess@127.0.0.1:%d" % port)
-        _support.expect_failure(ask(1, "socks5://127.0.0.1:%d" % port), "wants credentials")
+        _support.expect_failure(ask(1, "socks5://127.0.0.1:%d" % port), "requires credentials")
 
 
 def test_tinyproxy():

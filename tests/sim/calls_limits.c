@@ -288,7 +288,7 @@ static bool is_due(const struct socket_model *model, const char *text)
         return limits->first_byte > 0 && !model->heard && now >= model->began + limits->first_byte;
     if (strstr(text, "idle for") != NULL)
         return limits->idle > 0 && now >= model->moved + limits->idle;
-    if (strstr(text, "lasted as long") != NULL)
+    if (strstr(text, "maximum lifetime") != NULL)
         return limits->lifetime > 0 && now >= model->began + limits->lifetime;
     if (strstr(text, "minimum rate") != NULL)
         return limits->minimum_rate > 0 && now >= model->began + window;
@@ -297,9 +297,9 @@ static bool is_due(const struct socket_model *model, const char *text)
 
 bool sim_ended_by_limit(struct socket_model *model)
 {
-    static const char *const texts[] = {"first byte did not come", "idle for too long",
-                                        "lasted as long as it may", "the minimum rate",
-                                        "more output than it may keep"};
+    static const char *const texts[] = {"first byte not received in time", "idle for too long",
+                                        "maximum lifetime reached", "the minimum rate",
+                                        "too much output waiting"};
     const char *text = berth_socket_error_string(model->socket);
     bool found = false;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
