@@ -1,4 +1,4 @@
-# The front door. Everything is built by CMake, with the presets of CMakePresets.json, in build/.
+# Runs CMake and the scripts. Everything is built with the presets of CMakePresets.json, in build/.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -14,26 +14,27 @@ FAST ?=
 .PHONY: help demo check sim faults faults-back fuzz torture bench install docs coverage format clean
 
 help:
-	@echo 'make demo       build, start the Fortune server, fetch fortunes from it'
-	@echo 'make check      build and run all tests: plain, under ASan + UBSan, under TSan;'
-	@echo '                make check FAST=1 runs what takes less than two minutes, for work in between'
-	@echo 'make sim        random programs on a simulated kernel for SECONDS, or one SEED;'
-	@echo '                KERNEL=epoll or KERNEL=io_uring: on that one, over loopback'
-	@echo 'make faults     each allocation and each system call of the behaviour tests fails once'
-	@echo 'make faults-back  put mended faults back, and see what finds each'
-	@echo 'make fuzz       fuzz each target for SECONDS (now $(SECONDS))'
-	@echo 'make torture    run the scenarios of docs/reliability.md in full, which takes up to an hour,'
-	@echo '                then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
-	@echo 'make bench      compare with floors and peers, and write docs/benchmarks.md (25 minutes);'
-	@echo '                make bench CELL=echo-64 PEERS=libuv ROUNDS=9 compares that alone'
-	@echo 'make install    install into PREFIX (now $(PREFIX)), below DESTDIR if given'
-	@echo 'make docs       the manual, as HTML in build/docs'
-	@echo 'make coverage   what lines and branches of src/ the tests reach'
-	@echo 'make format     put all C files into the house style'
-	@echo 'make clean      remove build/'
+	@echo 'make demo         build, start the Fortune server, fetch fortunes from it'
+	@echo 'make check        build and run all tests: as shipped, with ASan and UBSan, and with TSan;'
+	@echo '                  make check FAST=1 runs a part of them that takes less than two minutes'
+	@echo 'make sim          run random programs on a simulated kernel, for SECONDS (now $(SECONDS)) or'
+	@echo '                  for one SEED; KERNEL=epoll or KERNEL=io_uring: on that kernel interface'
+	@echo 'make faults       run the behaviour tests with each allocation and each system call failing'
+	@echo '                  once; takes hours'
+	@echo 'make faults-back  put fixed defects back, and write down which test finds each'
+	@echo 'make fuzz         fuzz each target for SECONDS (now $(SECONDS))'
+	@echo 'make torture      run the scenarios of docs/reliability.md in full, which takes up to an hour,'
+	@echo '                  then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
+	@echo 'make bench        run all benchmarks and write docs/benchmarks.md; takes 25 minutes;'
+	@echo '                  make bench CELL=echo-64 PEERS=libuv ROUNDS=9 runs a part of them'
+	@echo 'make install      install into PREFIX (now $(PREFIX)), below DESTDIR if that is set'
+	@echo 'make docs         write the reference manual as HTML to build/docs'
+	@echo 'make coverage     measure which lines and branches of src/ the tests execute'
+	@echo 'make format       format all C files'
+	@echo 'make clean        remove build/'
 	@echo
-	@echo 'What is missing for these is installed first (scripts/setup), if that is allowed.'
-	@echo 'To work on Berth: cmake --preset debug && ninja -C build/debug && ctest --preset debug'
+	@echo 'Missing packages are installed first by scripts/setup, if it has the permission.'
+	@echo 'For development: cmake --preset debug && ninja -C build/debug && ctest --preset debug'
 
 demo:
 	@scripts/setup build

@@ -661,11 +661,11 @@ static void hold(void)
 static _Noreturn void usage(const char *option)
 {
     fprintf(stderr,
-            "wrong or incomplete option: %s\n"
+            "unknown option, or invalid or missing value: %s\n"
             "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
             "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
             "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n"
-            "            [--rate MESSAGES-A-SECOND]\n",
+            "            [--rate MESSAGES-PER-SECOND]\n",
             option);
     exit(2);
 }

@@ -37,7 +37,7 @@ void server_fail(const char *what, int error)
 
 static _Noreturn void usage(const char *argument)
 {
-    fprintf(stderr, "wrong or incomplete option: %s\n", argument);
+    fprintf(stderr, "unknown option, or invalid or missing value: %s\n", argument);
     exit(2);
 }
 
