@@ -366,7 +366,7 @@ typedef struct berth__backend_operations {
 
     /* A connection in the core's own hand, for a handshake that must not take a byte behind its
      * last: a descriptor that no record holds. dial begins to connect (an errno); a watch for
-     * writing tells when that has ended, and dialled how (an errno; to be asked once). take and put
+     * writing shows when that has ended, and dialled how (an errno; to be asked once). take and put
      * move what they can without waiting: a count, 0 for the end, or a negative errno, -EAGAIN
      * included; with `keep` the bytes stay in the kernel. It ends with adopt (as accepted) or with
      * discard. */

@@ -88,7 +88,7 @@ void berth__epoll_await_connect(epoll_backend *epoll, berth__stream *stream)
     (void)register_stream(epoll, stream, true);
 }
 
-/* The next send tells where it cannot be registered. */
+/* If it cannot be registered, the next send reports it. */
 void berth__epoll_await_break(epoll_backend *epoll, berth__stream *stream)
 {
     (void)register_stream(epoll, stream, false);
@@ -458,7 +458,7 @@ static int milliseconds(int64_t timeout)
     return rounded_up > INT_MAX ? INT_MAX : (int)rounded_up;
 }
 
-/* A run inside an event has more to deliver, of which no edge tells a wait in there. Returns
+/* A run inside an event has more to deliver, which no edge reports to a wait in there. Returns
  * whether that is news: what is in the list already may have to stay there while others are waited
  * for. */
 BERTH__RARE static bool list_outer(epoll_backend *epoll)

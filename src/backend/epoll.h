@@ -30,7 +30,7 @@ enum {
     CONNECTING = 1 << 7,
     BROKEN = 1 << 8,  /* could not be registered: stream->error */
     ENABLED = 1 << 9, /* a listener whose interest is not taken away */
-    FAILED = 1 << 10  /* the kernel has told of an error, or of the end of both directions */
+    FAILED = 1 << 10  /* the kernel has reported an error, or the end of both directions */
 };
 
 /* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer

@@ -6,7 +6,7 @@
  * and moves bytes with these. They never wait: the descriptor is blocking once it is connected, as
  * that of every stream, and MSG_DONTWAIT says so for each call.
  *
- * Failures are errno values, negative where a count could stand.
+ * Failures are errno values, negative where a count could be returned.
  */
 #include "inet.h"
 

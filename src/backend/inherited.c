@@ -1,12 +1,12 @@
 /*
  * The operations of a backend in a child that has inherited it by fork.
  *
- * The child shares the parent's epoll set or ring, and every connection. So nothing is begun:
- * what could fail says ECHILD, and a send that the core begins stays in flight for ever, since
- * nobody would understand its failure. What ends a record closes the child's descriptor, and no
- * more: no shutdown, no reset, no entry of the set or the ring is touched. The peer notices
- * nothing. `run` reports `closed` and keeps every other bit, for the case that the loop is made the
- * child's own (renew).
+ * The child shares the parent's epoll set or ring, and every connection. So nothing is begun: what
+ * could fail says ECHILD, and a send that the core begins stays in flight for ever, since nobody
+ * would understand its failure. What ends a record closes the child's descriptor, and no more: no
+ * shutdown, no reset, no entry of the set or the ring is touched. The peer notices nothing. `run`
+ * reports `closed` and keeps every other bit, for the case that the loop is made the child's own
+ * (renew).
  *
  * Nothing here waits, and no event but `closed` is called.
  */

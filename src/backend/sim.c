@@ -576,8 +576,8 @@ static void look_at_entry(berth__kernel *kernel, berth__kernel_entry *entry, uin
     }
 }
 
-/* Puts what is due into the ready list. Returns whether there was anything; notes in
- * *earliest when the next will be. */
+/* Puts what is due into the ready list. Returns whether there was anything; notes in *earliest when
+ * the next will be. */
 static bool collect(berth__kernel *kernel, uint64_t *earliest)
 {
     kernel->candidate_count = 0;

@@ -18,8 +18,7 @@
 typedef struct berth__sim_settings {
     uint64_t seed; /* 0: everything in the order of descriptors; else a random order of readiness.
                       Set by berth__sim_set_seed */
-    size_t
-        max_transfer; /* most bytes that one receive or send moves, at random from 1; 0: no limit */
+    size_t max_transfer;       /* most bytes of one receive or send, at random; 0: no limit */
     size_t buffer_size;        /* bytes that an end keeps for its owner, and as many of its output;
                                   unless the options of a socket say otherwise */
     unsigned descriptor_limit; /* most simulated descriptors; UINT_MAX: no limit */

@@ -16,7 +16,7 @@
 #define SECOND UINT64_C(1000000000)
 #define SEGMENTS 7u /* the first, and those of net.ipv4.tcp_syn_retries */
 
-/* What was said before it is known who hears it. */
+/* Bytes that were sent before it is known who receives them. */
 static void greet(berth__sim_end *far, const berth__kernel_port *port)
 {
     for (size_t sent = 0; sent < port->greeting_size;) {

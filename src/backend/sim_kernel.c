@@ -2,8 +2,8 @@
  * Descriptors, ports and connections of the simulated kernel, and the test's hand in them (sim.h).
  *
  * Everything here acts at once; how bytes and ends get to the other side is the matter of
- * sim_transport.c, and when the library hears of it that of sim.c. The rules are those of Linux as
- * far as the library can tell: the lowest free descriptor, conflicts of ports by family and
+ * sim_transport.c, and when it is reported to the library that of sim.c. The rules are those of
+ * Linux as far as the library can see: the lowest free descriptor, conflicts of ports by family and
  * wildcard, backlog + 1 established connections a listener.
  *
  * The memory comes from the C library, not from the library's allocator: a real kernel does not

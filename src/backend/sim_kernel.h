@@ -1,6 +1,6 @@
 /*
- * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For
- * the files sim*.c only.
+ * The kernel that backend/sim.c runs on: descriptors, listening ports, connections, chance. For the
+ * files sim*.c only.
  *
  * A connection is two ends, each with the bytes that its owner has sent and the other end has not
  * got, and those that wait for its owner. An end belongs to a record of the library (and has a
@@ -99,7 +99,7 @@ enum {
     DUE_COUNT
 };
 
-/* What a descriptor stands for. */
+/* What a descriptor refers to. */
 typedef struct berth__kernel_entry {
     berth__kernel_entry_kind kind;
     union {
@@ -181,7 +181,7 @@ size_t berth__kernel_portion(berth__kernel *kernel, size_t size);
 
 /* In sim_transport.c: */
 berth__sim_end *berth__kernel_new_end(berth__kernel *kernel);
-void berth__kernel_free_end(berth__sim_end *end); /* as it is; the other one hears nothing */
+void berth__kernel_free_end(berth__sim_end *end); /* as it is; the other one is not notified */
 void berth__kernel_close_end(berth__sim_end *end, bool reset);
 /* Whether it has never been connected, and is not about to be. */
 static inline bool berth__kernel_unconnected(const berth__sim_end *end)

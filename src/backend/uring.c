@@ -2,9 +2,8 @@
  * The backend on io_uring.
  *
  * Owns a ring with its buffers (uring_ring.h), an eventfd for wake, and where the loop lives inside
- * another one an eventfd for that to poll. Everything is started by
- * preparing entries; `wait` submits them all, and sleeps in the same system call, which is the only
- * one that an echo costs.
+ * another one an eventfd for that to poll. Everything is started by preparing entries; `wait`
+ * submits them all, and sleeps in the same system call, which is the only one that an echo costs.
  *
  * Normal course of a stream: receive_start has the next wait prepare one receive for its whole life
  * (uring_receive.c). A send is prepared when it is asked for (uring_send.c). Completions become
@@ -124,8 +123,8 @@ static void on_watch(uring_backend *uring, berth__watch *watch, int result)
 void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe *cqe)
 {
     uint64_t user_data = cqe->user_data;
-    void *record =
-        (void *)(uintptr_t)(user_data & ~(uint64_t)OF_ANY); /* NOLINT: an address of ours */
+    /* NOLINTNEXTLINE: an address of ours */
+    void *record = (void *)(uintptr_t)(user_data & ~(uint64_t)OF_ANY);
     switch (user_data & OF_ANY) {
     case OF_RECEIVE:
         berth__uring_on_receive(uring, record, cqe);
@@ -535,7 +534,7 @@ static void run_listener(uring_backend *uring, berth__listener *listener)
     bool gone = false;
     bool *outer = listener->own;
     listener->own = &gone;
-    /* Before the batch: a nested turn inside `accepted` must hear of the connections that the batch
+    /* Before the batch: a nested turn inside `accepted` must know the connections that the batch
      * has not come to. If there is more after it the poll completes at once. */
     if (error == 0)
         berth__uring_poll_listener(uring, listener);

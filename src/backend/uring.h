@@ -44,7 +44,7 @@ enum {
     READS = 1 << 1,      /* by itself, since the kernel found no buffer for it */
     WAITING = 1 << 2,    /* has a place among the deferred */
     ARMED = 1 << 3,      /* the receive is in flight */
-    CANCELLED = 1 << 4,  /* and was told to end */
+    CANCELLED = 1 << 4,  /* and was asked to end */
     ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
     POLLED = 1 << 6,     /* a poll is in flight: of a stream for connecting, or for a reset */
     CONNECTING = 1 << 7,
@@ -94,7 +94,7 @@ typedef struct uring_backend {
     unsigned starving; /* listeners that lack a descriptor: others have to be closed at once */
     bool buffer_used;
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */
-    unsigned closes; /* prepared, and not yet told of by descriptor_closed */
+    unsigned closes; /* prepared, and not yet reported by descriptor_closed */
     struct uring_queue listed;
     berth__stream *closing; /* closed, with operations in flight; linked by next and link */
     struct uring_frame *frame;
@@ -216,10 +216,10 @@ bool berth__uring_unsettled(const uring_backend *uring);
 /* Looks whether streams that have received and been silent since have missed a reset. */
 void berth__uring_check(uring_backend *uring);
 
-/* No longer unchecked: a send begins, whose end would tell, or the stream ends. */
+/* No longer unchecked: a send begins, whose end would show it, or the stream ends. */
 void berth__uring_checked(uring_backend *uring, berth__stream *stream);
 
-/* A send has told of a reset: the receive has to look for it. */
+/* A send has reported a reset: the receive has to look for it. */
 void berth__uring_send_failed(uring_backend *uring, berth__stream *stream);
 
 /* Take a completion: of a receive, of a poll for input. */

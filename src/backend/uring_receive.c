@@ -194,7 +194,7 @@ static void end_by(uring_backend *uring, berth__stream *stream, int error)
 static void hold(uring_backend *uring, berth__stream *stream, const uint8_t *bytes, size_t size)
 {
     /* Bytes that are lost end the stream there: nothing behind the gap is delivered, and an end
-     * that the kernel has told of already is no orderly one any more. */
+     * that the kernel has reported already is not graceful any more. */
     bool lost = (stream->flags & END) && stream->error == ENOMEM;
     if (!lost && !berth__chain_append(&stream->held, uring->base.pool, bytes, size)) {
         end_by(uring, stream, ENOMEM);
@@ -410,7 +410,7 @@ void berth__uring_check(uring_backend *uring)
         if (!(stream->flags & ARMED))
             continue;
         uring->unchecked[count] = stream;
-        set[count++] = (struct pollfd){.fd = stream->descriptor}; /* errors are always told */
+        set[count++] = (struct pollfd){.fd = stream->descriptor}; /* errors are always reported */
     }
     uring->unchecked_count = 0;
     uring->unchecked_live = 0;

@@ -23,13 +23,13 @@ enum {
     BERTH__RING_COMPLETIONS = 256,
     BERTH__RING_LOCKED = 16,   /* KiB of locked memory that the kernel charges for these */
     BERTH__RING_BUFFERS = 256, /* at most */
-    BERTH__RING_END = 8 /* the user_data of a close that is an end; others name nothing with 0 */
+    BERTH__RING_END = 8        /* the user_data of a close that is an end; that of others is 0 */
 };
 
 typedef struct berth__ring_buffer {
-    uint32_t used; /* bytes the kernel has written, where buffers are consumed incrementally */
+    uint32_t used;       /* bytes written by the kernel, if buffers are consumed in parts */
     uint16_t references; /* views that point into it */
-    bool filled;         /* the kernel is through with it */
+    bool filled;         /* the kernel has finished with it */
 } berth__ring_buffer;
 
 typedef struct berth__ring {
@@ -71,13 +71,13 @@ void berth__ring_explain(const char *step, int error, char *ret_text, size_t siz
  * queue is half full. NULL if the kernel takes no more. */
 struct io_uring_sqe *berth__ring_entry(berth__ring *ring);
 
-/* Prepares the close of a descriptor, whose success nobody hears of; false if the kernel takes no
+/* Prepares the close of a descriptor, whose success is not reported; false if the kernel takes no
  * more. One that `is_end` of a connection of which nobody has a copy: if somebody has when it is
  * submitted, because another thread has forked, the connection is shut down before. */
 bool berth__ring_prepare_close(berth__ring *ring, int descriptor, bool is_end);
 
-/* Prepare a poll of one shot, and the end of the operation with a user_data, whose success nobody
- * hears of; false if the kernel takes no more. */
+/* Prepare a poll of one shot, and the end of the operation with a user_data, whose success is not
+ * reported; false if the kernel takes no more. */
 bool berth__ring_prepare_poll(berth__ring *ring, int descriptor, unsigned events, uint64_t label);
 bool berth__ring_prepare_cancel(berth__ring *ring, uint64_t label);
 
@@ -97,13 +97,13 @@ int berth__ring_signal(berth__ring *ring, int eventfd);
 bool berth__ring_overflowed(const berth__ring *ring);
 
 /* Enter the kernel; all return 0 or an errno. submit only hands over, turn brings out completions
- * as well, sleep waits for the first
- * (`timeout` in nanoseconds, negative for no limit; ETIME when it is over). */
+ * as well, sleep waits for the first (`timeout` in nanoseconds, negative for no limit; ETIME when
+ * it is over). */
 int berth__ring_submit(berth__ring *ring);
 int berth__ring_turn(berth__ring *ring);
 int berth__ring_sleep(berth__ring *ring, int64_t timeout);
 
-/* The bytes that a completion with a buffer stands for, and one reference to them. */
+/* The bytes of a completion with a buffer, and one reference to them. */
 const uint8_t *berth__ring_take(berth__ring *ring, const struct io_uring_cqe *cqe);
 void berth__ring_give(berth__ring *ring, const uint8_t *bytes);
 bool berth__ring_same_buffer(const berth__ring *ring, const uint8_t *one, const uint8_t *other);

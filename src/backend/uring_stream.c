@@ -49,7 +49,7 @@ void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
         return;
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
-        return; /* the next send tells */
+        return; /* the next send reports it */
     io_uring_prep_poll_multishot(sqe, stream->descriptor, POLLERR);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_BREAK));
     stream->flags |= POLLED;

@@ -2,7 +2,7 @@
  * What kind of address this is, and whether two of them mean the same.
  *
  * The kinds are ranges of the first bytes, in one table for each family; an IPv4-mapped address is
- * looked up as the IPv4 address it stands for, since over a listener of both families every IPv4
+ * looked up as the IPv4 address that it means, since over a listener of both families every IPv4
  * peer has one. What is in no range is global, except where nothing is (0/8, 240/4, ::).
  *
  * All is pure, as in address.c, and never fails: the null address is of no kind and equals itself
@@ -109,7 +109,7 @@ static bool is_unspecified(const berth_address *address)
            berth_address_equal(*address, BERTH_ADDRESS_ANY_IPV6);
 }
 
-/* Whether an IPv6 address stands for this IPv4 address by a rule that is tolerated. */
+/* Whether an IPv6 address means this IPv4 address by a rule that is tolerated. */
 static bool stands_for(const berth_address *ipv6, const berth_address *ipv4, unsigned tolerated)
 {
     static const uint8_t zeros[10];

@@ -6,7 +6,7 @@
  * byte. The pool keeps 64 small and 16 large free chunks and gives the rest back to the allocator,
  * so that a burst does not become the size of the process. The chunks that it keeps may lie
  * anywhere among those of a burst, and the allocator then keeps the pages between: when nearly all
- * of a burst has gone, it is told to give them back to the system.
+ * of a burst has gone, it returns them to the system.
  *
  * Where bytes go: what fits behind the last byte goes there. What does not, but fits a small chunk,
  * goes into a second chunk as a whole, so that a message is sent in one piece. What is longer, or

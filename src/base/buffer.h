@@ -4,8 +4,8 @@
  *
  * A chain is a queue of bytes. Bytes are appended at its end by copying, and consumed at its front;
  * a chunk that is used up goes back to the pool at once, so that an empty chain holds no memory. It
- * is one pointer in its owner, of which there are many: what is known of the whole chain stands in
- * its first chunk, and moves on when that is used up.
+ * is one pointer in its owner, of which there are many: what is known of the whole chain is in its
+ * first chunk, and moves on when that is used up.
  *
  * The last chunk may be a loan: bytes in somebody else's memory, for a while, that are read like
  * all others. What is left of them when the loan ends is copied (berth__chain_end_loan).

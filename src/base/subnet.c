@@ -61,7 +61,7 @@ static unsigned read_parts(const char *text, uint32_t *ret_number)
     return count;
 }
 
-/* The prefix that a mask stands for. */
+/* The prefix of a mask. */
 static bool prefix_of_mask(uint32_t mask, unsigned *ret_prefix)
 {
     unsigned prefix = 0;

@@ -1,9 +1,10 @@
 /*
  * The PROXY header as proxy_protocol.h describes it.
  *
- * The first byte tells the version: no version 2 signature begins like the line of version 1, and a
- * byte that fits neither fails at once. A line is taken byte by byte until its CRLF, a version 2
- * header in two pieces: its head of sixteen bytes, which has the length of the rest, and the rest.
+ * The first byte determines the version: no version 2 signature begins like the line of version 1,
+ * and a byte that fits neither fails at once. A line is taken byte by byte until its CRLF, a
+ * version 2 header in two pieces: its head of sixteen bytes, which has the length of the rest, and
+ * the rest.
  *
  * Text is read strictly, as the specification asks: single blanks, canonical dotted IPv4, decimal
  * ports without a leading zero. Values must fill their part exactly; a type may come twice, and the
@@ -69,7 +70,7 @@ static uint32_t crc32c(uint32_t crc, const uint8_t *data, size_t size)
     return crc;
 }
 
-/* Of a whole header whose checksum stands at `place` and counts as zero. */
+/* Of a whole header whose checksum is at `place` and counts as zero. */
 static uint32_t checksum_of(const uint8_t *header, size_t size, size_t place)
 {
     static const uint8_t zero[CHECKSUM_SIZE];
@@ -127,7 +128,7 @@ static bool read_address(const char *text, berth_address_family family, berth_ad
     return true;
 }
 
-/* What stands behind "PROXY ", terminated. */
+/* The text after "PROXY ", terminated. */
 static bool read_line(char *rest, berth__proxy_names *ret_names)
 {
     char *protocol = rest;
@@ -156,7 +157,7 @@ static bool read_line(char *rest, berth__proxy_names *ret_names)
     return true;
 }
 
-/* Whether the latest byte of the line may stand there. */
+/* Whether the latest byte of the line is allowed there. */
 static bool may_follow(const berth__proxy_header *header)
 {
     size_t place = header->filled - 1u;

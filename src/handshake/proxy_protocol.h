@@ -1,6 +1,6 @@
 /*
  * The PROXY header, versions 1 and 2, as HAProxy's specification has it: what a balancer writes in
- * front of a connection to tell whose it is. Read here, and written.
+ * front of a connection to say whose it is. Read here, and written.
  *
  * Reading: bytes go in until DONE or REFUSED; nothing behind the header is used. A header has
  * addresses if it is of TCP over IPv4 or IPv6; LOCAL and UNKNOWN, and families and protocols that
@@ -9,8 +9,8 @@
  * checksum among them (CRC32c) must be right.
  *
  * It fails with anything that is no header, a version or a command that is unknown, in a PROXY
- * command a family or a protocol that the specification does not have, a length that
- * does not hold what it has to, a line of more than 107 bytes, a version 2 header of more than
+ * command a family or a protocol that the specification does not have, a length that does not hold
+ * what it has to, a line of more than 107 bytes, a version 2 header of more than
  * BERTH__PROXY_HEADER_SIZE bytes.
  */
 #ifndef BERTH_HANDSHAKE_PROXY_PROTOCOL_H

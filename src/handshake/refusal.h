@@ -1,9 +1,9 @@
 /*
  * Why a handshake has failed, as one number: a class and words for each.
  *
- * The numbers stand where an errno could stand (they are above every errno), so that whoever keeps
- * the errno of a failure keeps these in the same place. Answers with a code of their own, the reply
- * of a SOCKS5 proxy and the status of an HTTP proxy, carry it inside.
+ * The numbers are used where an errno could be (they are greater than every errno), so that whoever
+ * keeps the errno of a failure keeps these in the same place. Answers with a code of their own, the
+ * reply of a SOCKS5 proxy and the status of an HTTP proxy, carry it inside.
  */
 #ifndef BERTH_HANDSHAKE_REFUSAL_H
 #define BERTH_HANDSHAKE_REFUSAL_H

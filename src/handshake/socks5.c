@@ -2,8 +2,8 @@
  * SOCKS5 as socks5.h describes it.
  *
  * Every answer of the proxy is collected in `answer` until it is whole, and only then read; how
- * long it is becomes known on the way: a reply tells by its fourth byte, or by its fifth if it has
- * a name. So `expected` never goes beyond the answer, which is what makes `wanted` exact.
+ * long it is becomes known on the way: a reply shows it in its fourth byte, or in its fifth if it
+ * has a name. So `expected` never goes beyond the answer, which is what makes `wanted` exact.
  */
 #include "socks5.h"
 

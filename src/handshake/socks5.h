@@ -5,7 +5,7 @@
  *
  * The greeting offers one method: 2 (user and password) if either is given, else 0; the proxy may
  * answer 0 in both cases. A CONNECT names its target by address or by name, and its one reply ends
- * the handshake. A BIND names the address to listen on; its first reply tells where the proxy
+ * the handshake. A BIND names the address to listen on; its first reply says where the proxy
  * listens (`bound` becomes true), its second who has come, and that one ends the handshake.
  *
  * It fails with a reply other than 0, as soon as that byte is there; with credentials that the

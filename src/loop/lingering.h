@@ -24,8 +24,8 @@ struct berth_loop;
 #define BERTH__LINGER_BYTES ((size_t)1 << 20)
 #define BERTH__LINGER_TIMES 30u /* of so many milliseconds, at most */
 
-/* Sees a stream to its end, whose socket has let go of it with nothing in flight, and whose
- * sending direction has ended. It keeps its place until then. Out of memory it is closed at once.
+/* Sees a stream to its end, whose socket has let go of it with nothing in flight, and whose sending
+ * direction has ended. It keeps its place until then. Out of memory it is closed at once.
  */
 void berth__linger(struct berth_loop *loop, berth__stream *stream, berth__place place);
 

@@ -3,9 +3,9 @@
  *
  * Other threads touch three things only: the list of tasks (under its lock), the atomic flags, and
  * the backend's wake. A stop that comes while no run is on the stack is kept for the next one,
- * since a thread that is told to stop before it got to run must not run for ever; it is also all
- * that a signal handler needs to do. Each stop ends one run, the innermost first; more stops than
- * runs change nothing, so that the first says how a run ends.
+ * since a thread that is stopped before it got to run must not run for ever; it is also all that a
+ * signal handler needs to do. Each stop ends one run, the innermost first; more stops than runs
+ * change nothing, so that the first says how a run ends.
  *
  * Ways to fail: a loop cannot be made (NULL with errno); a backend whose wait fails marks the loop
  * broken, and run returns -1.

@@ -99,12 +99,11 @@ struct berth_loop {
     berth__parting *partings;
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */
-    berth__mark *starving; /* to be run when a descriptor is closed */
-    berth__mark *marked;   /* to be run before the next sleep */
-    size_t live;           /* streams and listeners that have not been closed yet */
-    size_t limited;        /* sockets with limits */
-    uint64_t
-        time; /* when the kernel was asked last, while there are such; see connection_limits.h */
+    berth__mark *starving;    /* to be run when a descriptor is closed */
+    berth__mark *marked;      /* to be run before the next sleep */
+    size_t live;              /* streams and listeners that have not been closed yet */
+    size_t limited;           /* sockets with limits */
+    uint64_t time;            /* of the last wait, while there are such; see connection_limits.h */
     berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;
@@ -164,8 +163,8 @@ bool berth__loop_is_copy(const berth_loop *loop);
 /* Nanoseconds of the backend's clock, now. */
 uint64_t berth__loop_clock(berth_loop *loop);
 
-/* To be called where something was started outside a turn: tells an outer event loop that a turn is
- * wanted. */
+/* To be called where something was started outside a turn: informs an outer event loop that a turn
+ * is wanted. */
 void berth__loop_touch(berth_loop *loop);
 
 /* Hands what was started to the kernel now, if no turn is on its way that will; calls nothing. */

@@ -4,9 +4,9 @@
  *
  * Any handler may free any object, also the one that is being called. So freeing takes an object
  * out of everything at once, but its memory goes only when no frame on the stack can still touch
- * it: code that calls a handler of an object stands between berth__enter and berth__leave of it,
- * and an object that was freed meanwhile is kept as garbage until it is in no such frame any more.
- * The loop collects garbage at the end of each turn; outside a turn it goes at once.
+ * it: code that calls a handler of an object runs between berth__enter and berth__leave of it, and
+ * an object that was freed meanwhile is kept as garbage until it is in no such frame any more. The
+ * loop collects garbage at the end of each turn; outside a turn it goes at once.
  *
  * What differs between the kinds is in a table of functions that each kind gives to the loop, so
  * nothing here knows what the objects are. An object holds the number of its kind and not a pointer

@@ -31,7 +31,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-/* What tells one resolv.conf from another; zeroed if there is none. */
+/* What distinguishes one resolv.conf from another; zeroed if there is none. */
 typedef struct name_servers {
     dev_t device;
     ino_t file;

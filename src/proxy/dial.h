@@ -49,7 +49,7 @@ uint64_t berth__dial_step(berth__dial *dial);
 
 /* Whether a connection to `port` has met itself: its own port was chosen, or bound, to be the one
  * it went to. Nobody listens there then, and it would keep whoever wants to from it. Writes the
- * local name, null if that cannot be told. */
+ * local name, null if that is not known. */
 bool berth__met_itself(struct berth_loop *loop, int descriptor, uint16_t port,
                        berth_address *ret_local, uint16_t *ret_port);
 

@@ -5,11 +5,11 @@
  *     start -> dial the addresses (dial.h) -> handshake -> [bound] -> opened
  *                                                       \-> failed
  *
- * It holds a bare descriptor and takes from it exactly what belongs to the handshake, so
- * that the descriptor it ends with can be adopted or handed to another thread. It belongs to one
- * socket or server, has no deadline of its own, and runs in the blocking waits of its owner. An
- * event is called from the loop, never inside start; each may cancel, and the last one has ended
- * the proxy connection.
+ * It holds a bare descriptor and takes from it exactly what belongs to the handshake, so that the
+ * descriptor it ends with can be adopted or handed to another thread. It belongs to one socket or
+ * server, has no deadline of its own, and runs in the blocking waits of its owner. An event is
+ * called from the loop, never inside start; each may cancel, and the last one has ended the proxy
+ * connection.
  */
 #ifndef BERTH_PROXY_CONNECTION_H
 #define BERTH_PROXY_CONNECTION_H

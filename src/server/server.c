@@ -241,7 +241,7 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     begin(server, listener);
     error = look_up_name(server, listener);
     if (error != 0 && port == 0) {
-        berth__server_stop_listening(server); /* nobody could be told where to connect to */
+        berth__server_stop_listening(server); /* nobody would know where to connect to */
         berth__server_set_error(
             server, berth__class_of(error),
             "cannot listen on %s: cannot get the port that the system chose: %s", endpoint,

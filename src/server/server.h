@@ -1,11 +1,12 @@
 /*
  * Inside a server, for the files server*.c.
  *
- * Accepting goes on while none of these holds: the user paused it, an error paused it, the queue is
- * full, the process has run out of descriptors. The four are kept apart, and berth__server_pace
- * turns them into the credit that the backend gets; it is called whenever the server changes one of
- * them. What changes one from below, such as a connection that ends in the queue or the close of a
- * descriptor, only marks the server, and the turn paces it once, before the loop sleeps.
+ * A server that is listening accepts unless one of five reasons prevents it, the same as in
+ * berth/server.h: paused by the user, paused by an error, queue full, rate reached, out of
+ * resources. Each is kept by itself. berth__server_pace turns them into the credit that the backend
+ * gets; it is called whenever the server changes one of them. What changes one from below, such as
+ * a connection that ends in the queue or the close of a descriptor, only marks the server, and the
+ * turn paces it once, before the loop sleeps.
  */
 #ifndef BERTH_SRC_SERVER_H
 #define BERTH_SRC_SERVER_H
@@ -39,12 +40,11 @@ struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
     void *user;
-    berth__owner owner;        /* of its connections */
-    berth__listener *listener; /* NULL when not listening, or through a proxy */
-    berth__bind *bind;         /* through a proxy, from the beginning of listening on */
-    bool listens_through;      /* and it listens */
-    uint32_t
-        listenings; /* how often it has begun or ended listening, to see in a wait that it has */
+    berth__owner owner;              /* of its connections */
+    berth__listener *listener;       /* NULL when not listening, or through a proxy */
+    berth__bind *bind;               /* through a proxy, from the beginning of listening on */
+    bool listens_through;            /* and it listens */
+    uint32_t listenings;             /* times that listening began or ended; a wait compares them */
     berth__trust *trust;             /* whose PROXY headers are read, or NULL */
     size_t awaiting;                 /* connections whose PROXY header has not come yet */
     const berth__accepted *accepted; /* that incoming_connection is being called for, or NULL */
@@ -63,9 +63,8 @@ struct berth_server {
     bool starved;         /* accepting has failed for a while: the retry timer is running */
     bool in_episode;      /* that was announced, and nothing was accepted since */
     unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
-    uint32_t
-        events; /* connections and announced errors so far, to see in a wait that there was one */
-    uint64_t backoff; /* milliseconds before the next retry */
+    uint32_t events;      /* connections and announced errors; a wait compares them */
+    uint64_t backoff;     /* milliseconds before the next retry */
     berth__deadline retry;
     berth__deadline refill; /* when the rate of accepting allows the next connection */
     uint64_t rate_time;     /* when the connections so far would be due at that rate; nanoseconds */
@@ -77,8 +76,8 @@ struct berth_server {
     berth__mark pacing;      /* something below has made room for accepting */
 
     berth_accept_limits limits;
-    berth__address_count
-        *accepted_address; /* the entry of the connection at hand, if it is counted */
+    /* The entry of the connection at hand, if it is counted. */
+    berth__address_count *accepted_address;
 
     struct berth__proxy *proxy; /* NULL: the default one */
 
@@ -96,14 +95,14 @@ void berth__server_announce_error(berth_server *server);
 /* A connection was taken out of the kernel: counts it. */
 void berth__server_came(berth_server *server);
 /* It has all it needs: hands it over, announces it, and computes the credit anew. `accepted` is
- * NULL for one that has the names of its descriptor. The caller stands between enter and leave. */
+ * NULL for one that has the names of its descriptor. To be called between enter and leave. */
 void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 void berth__server_end_starving(berth_server *server);
 void berth__server_init_limits(berth_server *server);
-/* Whether there may be one more connection of the peer, which is the client where somebody stands
- * in between; if so, it is counted as accepted_address. If not, it is closed. */
+/* Whether there may be one more connection of the peer, which is the client where there is a proxy
+ * or balancer in between; if so, it is counted as accepted_address. If not, it is closed. */
 bool berth__server_admits(berth_server *server, int descriptor, const berth__accepted *accepted);
 /* How many connections the rate allows now, and one that was accepted. */
 unsigned berth__server_allowance(berth_server *server);

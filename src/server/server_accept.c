@@ -331,7 +331,7 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     serve(server, descriptor, at_hand);
 }
 
-/* Hands a descriptor over and announces it. The caller stands between enter and leave. */
+/* Hands a descriptor over and announces it. To be called between enter and leave. */
 static void deliver(berth_server *server, int descriptor)
 {
     if (SLOT(server, incoming_connection) != NULL) {
@@ -339,8 +339,7 @@ static void deliver(berth_server *server, int descriptor)
         server->accepted_descriptor = descriptor;
         server->owner.counts.at_hand++;
         server->handlers->incoming_connection(server, descriptor, server->user);
-        if (server->accepted_descriptor ==
-            descriptor) { /* it was not given to the base behaviour */
+        if (server->accepted_descriptor == descriptor) { /* the base behaviour did not take it */
             server->owner.counts.at_hand--;
             server->owner.counts.handed_over++;
         }

@@ -2,7 +2,7 @@
  * PROXY headers in front of accepted connections.
  *
  * A connection from a trusted peer is held back until its header has come: it has a descriptor and
- * counts against the limit of pending connections, but nobody has heard of it. Its watch fires, the
+ * counts against the limit of pending connections, but was not announced. Its watch fires, the
  * bytes are looked at and just those of the header are taken, and then the descriptor goes the way
  * of every other, with the names and values of the header beside it. Peers that are not trusted are
  * never held back, and what they send is theirs.

@@ -1,11 +1,11 @@
 /*
- * What a server bears (berth_accept_limits): connections of one address, connections in a second,
+ * Limits on accepting (berth_accept_limits): connections of one address, connections in a second,
  * and what happens to those that wait when there is no descriptor for them.
  *
  * Connections of one address: the peer's address is looked up as a connection is accepted, or is
- * told by a proxy or a PROXY header when that has come, and counted in the server's counts; one too
- * many is closed there. The count goes with the connection: to the socket's limits, or back at once
- * if incoming_connection has kept the descriptor for itself.
+ * reported by a proxy or a PROXY header when that has come, and counted in the server's counts; one
+ * too many is closed there. The count goes with the connection: to the socket's limits, or back at
+ * once if incoming_connection has kept the descriptor for itself.
  *
  * Connections in a second: `rate_time` is when the connections accepted so far would be due at the
  * limit's pace; accepting may be ahead of the clock by as many as may come at once. That bounds the

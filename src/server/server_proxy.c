@@ -144,7 +144,7 @@ static void bound(void *owner, berth_address address, uint16_t port)
 
 static int start(berth_server *server);
 
-/* The peer has come. The next BIND is on its way before anybody hears of it. */
+/* The peer has come. The next BIND is sent before that is announced. */
 static void opened(void *owner, int descriptor, berth_address address, uint16_t port)
 {
     berth_server *server = owner;

@@ -16,7 +16,7 @@
  * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
  * announced there, but not inside such an announcement: see fail_inside_call. Handlers are called
  * from state changes and host_found: any of them may abort or free the socket, which cancels the
- * connector; so after each call the socket's count of endings tells whether there is anything left
+ * connector; so after each call the socket's count of endings shows whether there is anything left
  * to go on with.
  */
 #include "connecting.h"
@@ -444,8 +444,8 @@ static void go_through(berth__connector *connector)
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
-/* Starts the next attempt, passing over those that fail at once. Ends in failure when none is
- * left. */
+/* Starts the next attempt, passing over those that fail at once. Ends in failure when none is left.
+ */
 static void go_on(berth__connector *connector)
 {
     berth_loop *loop = loop_of(connector);
@@ -510,7 +510,7 @@ uint64_t berth__connect_step(berth_socket *socket)
         return UINT64_MAX;
     berth_loop *loop = socket->object.loop;
     uint64_t again = UINT64_MAX;
-    /* This wait may stand inside a handler of the beginning, which then has to be finished here. */
+    /* This wait may run inside a handler of the beginning, which then has to be finished here. */
     if (connector->count > 0 && connector->next == 0) {
         if (socket->state == BERTH_STATE_HOST_LOOKUP)
             berth__connect_begin(socket);

@@ -7,7 +7,7 @@
  *
  * As RFC 8305 has it, attempts overlap: a second address does not have to wait for the first one's
  * time-out. A connector exists from the beginning of a connect until its end and belongs to its
- * socket, which it tells by berth__socket_connected.
+ * socket, to which it reports by berth__socket_connected.
  */
 #ifndef BERTH_CONNECTING_H
 #define BERTH_CONNECTING_H

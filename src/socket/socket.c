@@ -6,15 +6,18 @@
  * The state is changed in berth__socket_set_state only. A connection ends in berth__socket_end
  * only, whatever the way there:
  *
- *     remote end or reset    error_occurred, CLOSING, [rest of the output], UNCONNECTED,
- * read_channel_finished, disconnected disconnect, close      CLOSING, [rest of the output],
- * UNCONNECTED, read_channel_finished, disconnected abort, free            UNCONNECTED,
- * read_channel_finished, disconnected failed connect         UNCONNECTED, error_occurred
+ *     remote end or reset    error_occurred, CLOSING, (output), UNCONNECTED, finished
+ *     disconnect, close      CLOSING, (output), UNCONNECTED, finished
+ *     abort, free            UNCONNECTED, finished
+ *     failed connect         UNCONNECTED, error_occurred
+ *
+ * where (output) is the rest of the output being sent, and "finished" is read_channel_finished and
+ * disconnected.
  *
  * The stream leaves the socket before the first handler of the end is called, so that a handler
  * finds a socket that is free for another connection; its descriptor is closed after the last one,
  * so that names can be asked for until then. Any handler may free the socket: every function that
- * calls one stands between berth__enter and berth__leave, and handlers of a freed socket are not
+ * calls one runs between berth__enter and berth__leave, and handlers of a freed socket are not
  * called.
  */
 #include "socket.h"
@@ -581,8 +584,8 @@ static int may_release(berth_socket *socket)
         return ENOTCONN;
     if (berth__loop_inherited(socket->object.loop))
         return ECHILD;
-    /* A reset that only this socket can tell from an end: it came in the queue, or is just being
-     * announced. */
+    /* A reset that only this socket can distinguish from an end: it came in the queue, or is just
+     * being announced. */
     if (socket->input_ended && socket->stream->error != 0)
         return socket->stream->error;
     if (socket->output.first != NULL)

@@ -139,9 +139,9 @@ struct berth_socket {
     uint8_t attempt : 4;  /* berth__attempt of the last error */
 };
 
-/* A socket for a descriptor, a child of the owner. `accepted`: the backend has just accepted it,
- * so it is not checked. `address` is what it is counted as, which the socket takes over, or NULL.
- * NULL with an errno when out of memory, or if it is no connection. */
+/* A socket for a descriptor, a child of the owner. `accepted`: the backend has just accepted it, so
+ * it is not checked. `address` is what it is counted as, which the socket takes over, or NULL. NULL
+ * with an errno when out of memory, or if it is no connection. */
 berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool accepted,
                                    berth__address_count *address, int *ret_error);
 

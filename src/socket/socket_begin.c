@@ -4,8 +4,8 @@
  *
  * Whatever was left of a former connection is forgotten first (begin). Connecting is the
  * connector's business (connecting.c); its end comes back here, as berth__socket_connected or
- * berth__socket_connect_failed. What the user asked for on the way is done when the connection
- * stands: output written meanwhile is sent, and a disconnect that was asked for follows it.
+ * berth__socket_connect_failed. What the user asked for on the way is done when the connection is
+ * open: output written meanwhile is sent, and a disconnect that was asked for follows it.
  *
  * Binding makes the descriptor early, so that its local name is known and its port taken before the
  * connect.

@@ -1,21 +1,21 @@
 /*
- * Ending in order: one direction alone, and how long the rest of the output may take.
+ * Ending gracefully: one direction alone, and how long the rest of the output may take.
  *
  * One direction. berth_socket_shutdown_send marks the output as ended (shut). When what was written
- * before has gone, the backend tells the peer; the state stays CONNECTED, and reading goes on. A
+ * before is sent, the backend ends the direction; the state stays CONNECTED, and reading goes on. A
  * connection whose two directions have ended is over, whichever ended first.
  *
  * The limit. A socket that is CLOSING with output left waits for its peer to read. Its deadline is
- * set anew whenever the kernel has taken some, so that it measures standing still and not slowness.
- * When it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost. It is
- * the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is promised
- * must hold.
+ * set anew whenever the kernel has taken some, so that it measures stalling and not slowness. When
+ * it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost. It is the
+ * same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is promised must
+ * hold.
  *
  * Most connections that close with output left have just got their only answer, which leaves in the
  * same turn; for them no deadline is started, see berth__socket_send_rest.
  *
- * In a blocking wait, where no timers run, berth__socket_close_step stands in for them. Handlers
- * called here: those of the end.
+ * In a blocking wait, where no timers run, berth__socket_close_step replaces them. Handlers called
+ * here: those of the end.
  */
 #include "socket.h"
 
@@ -30,7 +30,7 @@ void berth__socket_end_direction(berth_socket *socket)
         berth_socket_disconnect_from_host(socket);
         return;
     }
-    /* It fails if the connection is dead, which the input will tell. */
+    /* It fails if the connection is broken, which the input will report. */
     (void)backend->operations->shutdown_send(backend, socket->stream);
 }
 

@@ -13,9 +13,9 @@
  * has ended, which can be at once, the next follows in the next turn. A long write with nothing
  * before it goes to the kernel inside the call, and only what that does not take is copied. So does
  * all output when a write would go beyond the limit of output: that is for what the kernel has not
- * taken, so it is asked before it is judged. A send that fails means that the connection is
- * dead: input that came before is still delivered, and its end then announces the error. Output
- * that was ended by the user (shut) is followed by the end of this direction once it is sent.
+ * taken, so it is asked before it is judged. A send that fails means that the connection is dead:
+ * input that came before is still delivered, and its end then announces the error. Output that was
+ * ended by the user (shut) is followed by the end of this direction once it is sent.
  *
  * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
  * the end (socket.c).
@@ -124,7 +124,7 @@ static void end_by_peer(berth_socket *socket)
         berth__socket_send_rest(socket);
 }
 
-/* EPIPE: a reset that was told of before, or that followed the peer's end. */
+/* EPIPE: a reset that was reported before, or that followed the peer's end. */
 static bool is_reset(int error)
 {
     return error == ECONNRESET || error == EPIPE;
@@ -182,9 +182,9 @@ static void receive_ended(berth__stream *stream, int error)
 {
     berth_socket *socket = stream->ready.owner;
     socket->input_ended = true;
-    /* Nobody listens yet. Whoever takes the socket is told, so that its `disconnected` comes in any
-     * case, which is where programs free; the error is kept by the stream. And where a wait has
-     * brought bytes, the program may answer them before it is told. */
+    /* Nobody listens yet. The end is announced when the socket is taken, so that its `disconnected`
+     * comes in any case, which is where programs free; the error is kept by the stream. And where a
+     * wait has brought bytes, the program may answer them before that. */
     if (socket->pending || (socket->awaited && socket->received)) {
         socket->end_held = true;
         if (!socket->pending)
@@ -481,8 +481,9 @@ static void send_failed(berth_socket *socket, int error)
     socket->send_failed = true;
     stream->ready.result = -error;
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
-    /* The input that came before, and then the end of it, will tell the user; unless nobody listens
-     * for it, or the failure is this side's own (no memory), of which the input knows nothing. */
+    /* The input that came before, and then its end, will report it to the user; unless nobody
+     * listens for it, or the failure is this side's own (no memory), of which the input knows
+     * nothing. */
     bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
     if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;

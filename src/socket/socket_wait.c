@@ -8,8 +8,8 @@
  * ended by it.
  *
  * When bytes and the end of the peer come together the end is kept for the next wait, or turn of
- * the loop: so a program is told of both, and may answer the bytes in between. Only a wait for the
- * end takes it as it comes.
+ * the loop: so both are announced to the program, and it may answer the bytes in between. Only a
+ * wait for the end takes it as it comes.
  *
  * What a wait waits for leaves a mark in the socket (connected, received, sent). A wait begins
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
@@ -96,8 +96,7 @@ static bool is_over(void *object)
     return over(object);
 }
 
-/* Returns whether the time has not run out before `done`. The caller stands between enter and
- * leave. */
+/* Returns whether `done` came before the time ran out. To be called between enter and leave. */
 static bool run(berth_socket *socket, bool (*done)(void *object), int milliseconds)
 {
     watched waiting = {.socket = socket, .endings = socket->endings};
