@@ -400,7 +400,7 @@ CASE(failed_write_is_not_cut, "S3.27",
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    const berth_socket_handlers handlers = {.drained = count_drained};
+    static const berth_socket_handlers handlers = {.drained = count_drained};
     unsigned drained = 0;
     uint8_t *bytes = scene_pattern(LONG, 1);
     berth_socket_set_handlers(actor->socket, &handlers, &drained);
