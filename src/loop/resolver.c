@@ -12,17 +12,21 @@
  * ares_process_fd, or inside ares_destroy: all are only queued there.
  *
  * Ways to fail: no memory, no channel (NULL from berth__lookup_start); a name that is not found or
- * a server that does not answer gives a lookup with no address. A descriptor that cannot be watched
+ * a server that does not answer gives a lookup with no address, and so does want of descriptors,
+ * with an error. A descriptor that cannot be watched
  * is left to c-ares' own time-out.
  */
 #include "resolver.h"
 
 #include "base/memory.h"
+#include "base/system_error.h"
 #include "base/text.h"
 #include "loop.h"
 #include "source.h"
 
 #include <ares.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -30,6 +34,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 /* What distinguishes one resolv.conf from another; zeroed if there is none. */
 typedef struct name_servers {
@@ -45,7 +50,8 @@ typedef struct lookup_channel {
     name_servers configuration; /* as it was when the channel was made */
     struct descriptor_watch *watches;
     berth__deadline deadline;
-    bool busy; /* a lookup is running */
+    bool busy;     /* a lookup is running */
+    bool doubtful; /* it may ask others than the configuration says */
 } lookup_channel;
 
 struct berth__lookup {
@@ -55,6 +61,7 @@ struct berth__lookup {
     void *owner;
     berth__lookup_done done; /* NULL when cancelled */
     bool finished;
+    int error;       /* why it could not be made; 0 if it could */
     uint64_t number; /* of its end */
     size_t count;
     berth_address addresses[BERTH__MOST_ADDRESSES];
@@ -308,6 +315,10 @@ static lookup_channel *take_channel(berth__resolver *resolver)
 /* Not to be called by c-ares. */
 static void give_channel(berth__resolver *resolver, lookup_channel *channel)
 {
+    if (channel->doubtful) {
+        free_channel(channel);
+        return;
+    }
     if (resolver->idle != NULL)
         free_channel(resolver->idle);
     resolver->idle = channel;
@@ -370,6 +381,28 @@ static void collect(berth__lookup *lookup, const struct ares_addrinfo_node *node
     }
 }
 
+/* Why no file can be opened now; 0 if one can. */
+static int want_of_descriptors(void)
+{
+    int probe = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (probe < 0)
+        return berth__is_exhaustion(errno) ? errno : 0;
+    close(probe);
+    return 0;
+}
+
+/* A file that c-ares cannot open for want of a descriptor it takes for missing: the name is then
+ * not found, and a channel that was made so asks 127.0.0.1 as long as it lives. So a lookup without
+ * an answer is looked into, and its channel not kept. */
+static void look_into(berth__lookup *lookup, int status)
+{
+    bool answered = status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA;
+    if (lookup->count > 0 || lookup->done == NULL)
+        return;
+    lookup->error = want_of_descriptors();
+    lookup->channel->doubtful = !answered || lookup->error != 0;
+}
+
 static void found(void *argument, int status, int timeouts, struct ares_addrinfo *result)
 {
     (void)timeouts;
@@ -379,6 +412,7 @@ static void found(void *argument, int status, int timeouts, struct ares_addrinfo
         collect(lookup, result->nodes);
     if (result != NULL)
         ares_freeaddrinfo(result);
+    look_into(lookup, status);
     lookup->channel->busy = false;
     lookup->finished = true;
     if (lookup->done == NULL)
@@ -431,7 +465,7 @@ size_t berth__lookups_run(berth_loop *loop, const void *owner)
         }
         take_finished(resolver, link);
         give_channel(resolver, lookup->channel);
-        lookup->done(lookup->owner, lookup->addresses, lookup->count);
+        lookup->done(lookup->owner, lookup->addresses, lookup->count, lookup->error);
         berth__release(lookup);
         ran++;
         /* The call may have changed the list anywhere. */

@@ -21,8 +21,10 @@ struct berth_loop;
 
 typedef struct berth__lookup berth__lookup;
 
-/* What a lookup has found: `count` is 0 for a name that does not exist or cannot be looked up. */
-typedef void (*berth__lookup_done)(void *owner, const berth_address *addresses, size_t count);
+/* What a lookup has found: `count` is 0 for a name that does not exist or cannot be looked up.
+ * `error` is then EMFILE or the like if there was no descriptor for it, else 0. */
+typedef void (*berth__lookup_done)(void *owner, const berth_address *addresses, size_t count,
+                                   int error);
 
 struct sockaddr;
 

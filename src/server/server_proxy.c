@@ -209,14 +209,16 @@ static void start_or_fail(berth_server *server)
                error);
 }
 
-static void looked_up(void *owner, const berth_address *addresses, size_t count)
+static void looked_up(void *owner, const berth_address *addresses, size_t count, int error)
 {
     berth_server *server = owner;
     berth__bind *bind = server->bind;
     bind->lookup = NULL;
     memcpy(bind->addresses, addresses, count * sizeof *addresses);
     bind->count = count;
-    if (count == 0)
+    if (count == 0 && error != 0)
+        failed(server, BERTH_ERROR_SOCKET_RESOURCE, error);
+    else if (count == 0)
         failed(server, BERTH_ERROR_PROXY_NOT_FOUND, BERTH__REFUSAL_PROXY_NOT_FOUND);
     else
         start_or_fail(server);

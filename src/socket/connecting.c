@@ -563,13 +563,15 @@ void berth__connect_begin(berth_socket *socket)
     berth__leave(&socket->object);
 }
 
-static void looked_up(void *owner, const berth_address *addresses, size_t count)
+static void looked_up(void *owner, const berth_address *addresses, size_t count, int error)
 {
     berth_socket *socket = owner;
     berth__connector *connector = socket->remote->connector;
     connector->lookup = NULL;
     if (count == 0) {
-        if (connector->proxy != NULL)
+        if (error != 0)
+            fail(connector, BERTH_ERROR_SOCKET_RESOURCE, error);
+        else if (connector->proxy != NULL)
             fail(connector, BERTH_ERROR_PROXY_NOT_FOUND, BERTH__REFUSAL_PROXY_NOT_FOUND);
         else
             fail(connector, BERTH_ERROR_HOST_NOT_FOUND, 0);

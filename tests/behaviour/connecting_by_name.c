@@ -207,6 +207,52 @@ CASE(names_that_are_not_found, "S3.10 S3.13 T25",
     name_server_stop();
 }
 
+CASE(no_descriptor_for_a_lookup, "S3.13 reliability 1",
+     "SOCKET_RESOURCE, and lookups that follow ask whom the system says")
+{
+    real_kernel_only();
+    uint16_t port = world_listen(5);
+    char name[] = "one.test";
+    char known[] = "localhost";
+    char *names[] = {name, known};
+    world_loop();
+    world_exhaust(0);
+    for (int i = 0; i < 2; i++) {
+        berth_socket *socket = begin(names[i], port);
+        UNTIL(settled(socket));
+        assert_trace("HOST_LOOKUP, UNCONNECTED, error SOCKET_RESOURCE");
+        trace_clear();
+        berth_socket_free(socket);
+    }
+    world_relieve();
+    /* A channel that was made without its configuration would not know this server. */
+    name_server_start(table);
+    berth_socket *socket = begin(name, port);
+    UNTIL(settled(socket));
+    assert_trace(CONNECTED_TRACE);
+    world_free_loop();
+    name_server_stop();
+}
+
+CASE(no_descriptor_for_a_proxys_name, "S6.12 S6.30 reliability 1",
+     "SOCKET_RESOURCE for a socket and for a server, not PROXY_NOT_FOUND")
+{
+    real_kernel_only();
+    struct host *host = host_new("h");
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "localhost", .port = 1080};
+    char name[] = "target.test";
+    berth_socket *socket = berth_socket_new(world_loop(), &handlers, name);
+    ck_assert(berth_server_set_proxy(host->server, &proxy));
+    ck_assert(berth_socket_set_proxy(socket, &proxy));
+    world_exhaust(0);
+    ck_assert(!berth_server_listen(host->server, BERTH_ADDRESS_ANY, 0));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert(berth_socket_connect_to_host(socket, name, 80));
+    UNTIL(settled(socket));
+    ck_assert_int_eq(berth_socket_error(socket), BERTH_ERROR_SOCKET_RESOURCE);
+    world_relieve();
+}
+
 CASE(no_name_at_all, "S3.13", "an empty name and NULL are names that are not found")
 {
     name_server_start(table);
@@ -401,8 +447,10 @@ static struct {
     bool done;
 } found;
 
-static void keep(void *owner, const berth_address *addresses, size_t count)
+static void keep(void *owner, const berth_address *addresses, size_t count, int error)
 {
+    (void)error;
+
     ck_assert_ptr_eq(owner, &found);
     found.done = true;
     found.count = count;
