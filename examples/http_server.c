@@ -2,21 +2,20 @@
  * An HTTP/1.1 server of static files: GET and HEAD, ranges, conditional requests, keep-alive and
  * pipelining.
  *
- * The normal course: ready_read calls serve, which takes one request after the other out of the
- * input (http_wire.h), finds the page it asks for, and writes the answer. A page of up to
- * MOST_KEPT bytes is kept in memory for some time with its header; a longer one is read and sent in
- * parts (send_file_part), and requests behind it wait until it has been sent. While HIGH bytes of
- * output wait the connection is not read, so that a peer that asks and does not read costs bounded
- * memory.
+ * The course: ready_read calls serve, which takes one request after the other from the input
+ * (http_wire.h), finds the page, and writes the answer. A page of up to MOST_KEPT bytes is cached
+ * in memory for some time. A longer one is read and sent in parts (send_file_part), and requests
+ * after it wait until it has been sent. While HIGH bytes of output are waiting the connection is
+ * not read, so that a client that sends requests and does not read costs bounded memory.
  *
- * Only what lies below the root is served. openat2 follows symbolic links that stay below it and no
- * others; names that begin with a dot are not served at all, and so neither is "..".
+ * Only files below the root are served. openat2 follows symbolic links that stay below it, and no
+ * others. Names that begin with a dot, ".." included, are not served.
  *
- * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a root that
+ * Errors, each with one line on standard error and exit status 2: a wrong option, a root that
  * cannot be opened, a kernel without openat2 (before Linux 5.6), a loop that cannot be made, an
- * address or port that cannot be listened on. A request that is wrong gets its status and, where
- * the next one cannot be found, the end of its connection. A header has to arrive within
- * HEADER_TIME, and a connection on which nothing moves ends after --idle seconds.
+ * address or port that cannot be listened on. An invalid request is answered with its status, and
+ * the connection ends if the next request cannot be located. A header must arrive within
+ * HEADER_TIME, and a connection that is idle for --idle seconds is closed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,25 +38,25 @@
 
 #define PROGRAM "http_server"
 #define HEADER_TIME 10000  /* milliseconds */
-#define MOST_KEPT 32768    /* bytes of a page that is kept in memory */
-#define PAGES 256          /* kept at most */
-#define PART 65536         /* bytes of a file that are read at once */
-#define HIGH (256 * 1024u) /* bytes of output from which on no more is made */
+#define MOST_KEPT 32768    /* maximum size of a cached page, in bytes */
+#define PAGES 256          /* maximum number of cached pages */
+#define PART 65536         /* bytes of a file that one read gets */
+#define HIGH (256 * 1024u) /* bytes of output at which writing pauses */
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
-/* What a path stands for. Those that wait to be sent and the table of those that are kept share it:
- * hold_page and drop_page count. */
+/* The file of a path. The cache and the connections that send it share it: hold_page and drop_page
+ * count references. */
 typedef struct page {
     int references;
-    int status;     /* 200; 301 for a folder without its slash; else why there is none */
-    int descriptor; /* of a long one; -1 if all is in `content` */
+    int status;     /* 200; 301 for a folder without a final slash; otherwise the error */
+    int descriptor; /* of a long page; -1 if `content` has all of it */
     char *content;
     uint64_t size;
     const char *type;
     char entity[64]; /* the values of ETag and of Last-Modified */
     char modified[HTTP_DATE_SIZE];
-    uint64_t until; /* in the loop's time: kept no longer */
+    uint64_t until; /* time of the loop at which it expires */
     char path[];
 } page;
 
@@ -66,13 +65,13 @@ typedef struct service {
     uint16_t port;
     int root;
     bool log;
-    uint64_t keep; /* milliseconds that a page is kept */
+    uint64_t keep; /* milliseconds that a page is cached */
     berth_connection_limits limits;
     berth_loop *loop;
     unsigned long served;
     char date[HTTP_DATE_SIZE];
     time_t date_of;
-    page *kept[PAGES]; /* by the hash of the path */
+    page *kept[PAGES]; /* the cache, by the hash of the path */
 } service;
 
 static int open_below(int root, const char *path)
@@ -105,7 +104,7 @@ static void drop_page(page *held)
     free(held);
 }
 
-/* Reads a short page into memory, and needs its descriptor no more. */
+/* Reads a short page into memory and closes its descriptor. */
 static void read_page(page *made)
 {
     made->content = malloc(made->size + 1);
@@ -146,10 +145,10 @@ static void open_page(const service *self, page *made)
         read_page(made);
 }
 
-/* The page of a path, to be dropped when it is not needed any more; NULL when out of memory. */
+/* Returns the page of a path, to be released with drop_page; NULL when out of memory. */
 static page *find_page(service *self, const char *path)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a: whoever makes two paths collide slows down himself */
+    uint32_t hash = 2166136261u; /* FNV-1a; a collision only causes a cache miss */
     for (const char *letter = path; *letter; letter++)
         hash = (hash ^ (unsigned char)*letter) * 16777619u;
     page **slot = &self->kept[hash % PAGES];
@@ -176,13 +175,13 @@ static page *find_page(service *self, const char *path)
 typedef struct connection {
     service *service;
     berth_socket *socket;
-    page *sending;   /* a long one, NULL for none */
-    uint64_t offset; /* of what is left of it */
+    page *sending;   /* a long page; NULL for none */
+    uint64_t offset; /* of the rest of it */
     uint64_t left;
-    bool last;     /* no request is taken any more */
-    bool broken;   /* what was written cannot be made whole */
-    bool finished; /* the peer sends no more */
-    bool held;     /* not read until output has gone */
+    bool last;     /* no more requests are accepted */
+    bool broken;   /* the answer cannot be completed */
+    bool finished; /* the client has ended its direction */
+    bool held;     /* not read until output has been sent */
     bool limited;  /* by limit_time */
 } connection;
 
@@ -192,7 +191,7 @@ static void write_or_break(connection *one, const void *data, size_t size)
         one->broken = true;
 }
 
-/* Puts as much of the long page on the output as there is room for. */
+/* Writes as much of the long page as the output has room for. */
 static void send_file_part(connection *one)
 {
     static char part[PART];
@@ -200,7 +199,7 @@ static void send_file_part(connection *one)
         size_t size = one->left < PART ? (size_t)one->left : PART;
         ssize_t got = pread(one->sending->descriptor, part, size, (off_t)one->offset);
         if (got <= 0) {
-            one->broken = true; /* it has become shorter, and its length has been promised */
+            one->broken = true; /* the file has become shorter than the announced length */
             return;
         }
         write_or_break(one, part, (size_t)got);
@@ -213,7 +212,7 @@ static void send_file_part(connection *one)
     }
 }
 
-/* 200, 206 with the part that was asked for, 304 or 416. */
+/* Returns 200, 206 with the requested part, 304 or 416. */
 static int choose_part(const http_request *asked, const page *found, uint64_t *offset,
                        uint64_t *size)
 {
@@ -231,13 +230,13 @@ static int choose_part(const http_request *asked, const page *found, uint64_t *o
                : 200;
 }
 
-/* Fields that the status has of its own. */
+/* Writes the header fields that depend on the status. */
 static int format_fields(char *fields, size_t size, int status, const connection *one,
                          const http_request *asked, const page *found)
 {
     if (status == 405)
         return snprintf(fields, size, "Allow: GET, HEAD\r\n");
-    if (status == 301) /* relative to this host, whatever the target began with */
+    if (status == 301) /* relative to this host, whatever the request named */
         return snprintf(fields, size, "Location: /%.*s/\r\n", (int)asked->raw_path.size,
                         asked->raw_path.data);
     if (found && status == 416)
@@ -253,7 +252,7 @@ static int format_fields(char *fields, size_t size, int status, const connection
     return length;
 }
 
-/* Header and short body together. */
+/* Writes the header and, if it is short, the body. */
 static void write_answer(connection *one, const http_request *asked, int status, const page *found)
 {
     char head[HTTP_MOST_HEADER / 4 + 512];
@@ -312,7 +311,8 @@ static void answer(connection *one, const http_request *asked)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-/* The next request in the input, in one piece where it lies in several. 0: there is none yet. */
+/* Parses the next request in the input, and returns its size; 0 if it is not complete. A request
+ * that is not contiguous in the input is copied first. */
 static size_t next_request(berth_socket *socket, http_request *made)
 {
     static char pieced[HTTP_MOST_HEADER];
@@ -326,7 +326,7 @@ static size_t next_request(berth_socket *socket, http_request *made)
     return used;
 }
 
-/* A reading limit of one byte keeps all but what has come already in the kernel. */
+/* With a read buffer size of one byte, further input remains in the kernel. */
 static void hold_reading(connection *one, bool hold)
 {
     if (hold != one->held)
@@ -334,7 +334,7 @@ static void hold_reading(connection *one, bool hold)
     one->held = hold;
 }
 
-/* A time that neither a byte now and then nor a full input prolongs; 0 for none. */
+/* Sets a time limit that single bytes and a full input do not extend; 0 for none. */
 static void limit_time(connection *one, uint32_t milliseconds)
 {
     berth_connection_limits limits = one->service->limits;
@@ -355,12 +355,12 @@ static void serve(berth_socket *socket, void *user)
            berth_socket_bytes_to_write(socket) < HIGH) {
         used = next_request(socket, &asked);
         if (used > 0)
-            answer(one, &asked); /* its texts lie in the input */
+            answer(one, &asked); /* its texts point into the input */
         berth_socket_skip(socket, used);
         send_file_part(one);
     }
     bool busy = one->sending || (used > 0 && !one->last);
-    if (busy) /* as long as output goes: this is called again */
+    if (busy) /* called again when output has been sent */
         limit_time(one, one->service->limits.idle);
     else if (used == 0 && berth_socket_bytes_available(socket) > 0 && !one->limited)
         limit_time(one, HEADER_TIME);
@@ -368,9 +368,9 @@ static void serve(berth_socket *socket, void *user)
         limit_time(one, 0);
     hold_reading(one, busy);
     if (one->broken)
-        berth_socket_reset(socket); /* and frees the connection */
+        berth_socket_reset(socket); /* also frees the connection */
     else if (!busy && (one->last || one->finished))
-        berth_socket_disconnect_from_host(socket); /* this may, too */
+        berth_socket_disconnect_from_host(socket); /* this may free it too */
 }
 
 static void go_on(berth_socket *socket, size_t bytes, void *user)
@@ -420,22 +420,21 @@ static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--idle SECONDS] [--keep MS]\n"
          "       [--log] FOLDER\n"
-         "Serves the files of a folder by HTTP.\n"
+         "Serves the files of a folder over HTTP.\n"
          "\n"
-         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: any of both)\n"
-         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free one)\n"
-         "  --idle SECONDS     end connections on which nothing moves (default: 60; 0: never)\n"
-         "  --keep MS          keep short files in memory so long before they are looked at again\n"
-         "                     (default: 1000)\n"
+         "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: all addresses)\n"
+         "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free port)\n"
+         "  --idle SECONDS     close connections that are idle this long (default: 60; 0: never)\n"
+         "  --keep MS          cache short files for this many milliseconds (default: 1000)\n"
          "  --log              print a line for each request\n"
          "  --help             print this and exit\n"
          "\n"
-         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
-         "SIGINT and SIGTERM end the server.");
+         "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.\n"
+         "SIGINT and SIGTERM stop the server.");
     exit(0);
 }
 
-/* Returns the folder. */
+/* Parses the options, and returns the folder. */
 static const char *parse(int argc, char **argv, service *self)
 {
     static const struct option known[] = {{"address", required_argument, NULL, 'a'},
@@ -446,7 +445,7 @@ static const char *parse(int argc, char **argv, service *self)
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     int option;
-    opterr = 0; /* the message is ours */
+    opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (option == 'a') {
             self->address = address_from(PROGRAM, optarg);
@@ -456,17 +455,18 @@ static const char *parse(int argc, char **argv, service *self)
             self->limits.idle =
                 1000 * (uint32_t)number_from(PROGRAM, "the idle time", optarg, 0, 86400);
         } else if (option == 'k') {
-            self->keep = (uint64_t)number_from(PROGRAM, "the time to keep", optarg, 0, 3600000);
+            self->keep = (uint64_t)number_from(PROGRAM, "the cache time", optarg, 0, 3600000);
         } else if (option == 'l') {
             self->log = true;
         } else if (option == 'h') {
             help();
         } else {
-            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+            fail(PROGRAM, "unknown option '%s', or its value is missing; try --help",
+                 argv[optind - 1]);
         }
     }
     if (optind + 1 != argc)
-        fail(PROGRAM, "one folder is to be given; try --help");
+        fail(PROGRAM, "exactly one folder is required; try --help");
     return argv[optind];
 }
 

@@ -1,4 +1,4 @@
-/* HTTP/1.1 as it travels; http_wire.h says what each function does. */
+/* The parts of HTTP/1.1 that a server of files needs: see http_wire.h. */
 #include "http_wire.h"
 
 #include <ctype.h>
@@ -96,7 +96,7 @@ static int parse_field(http_text line, http_request *made)
         return 400;
     for (size_t at = 0; at < name.size; at++)
         if (!isalnum((unsigned char)name.data[at]) && !strchr("!#$%&'*+-.^_`|~", name.data[at]))
-            return 400; /* a blank too: continued lines have been abolished */
+            return 400; /* also for a blank: continued lines are obsolete */
     http_text value = {colon + 1, line.size - name.size - 1};
     for (; value.size > 0 && strchr(" \t", *value.data); value.size--)
         value.data++;
@@ -111,7 +111,7 @@ static int parse_field(http_text line, http_request *made)
             !http_lists(value, "close") && (made->keep_alive || http_lists(value, "keep-alive"));
     } else if (http_same(name, "Content-Length") || http_same(name, "Transfer-Encoding")) {
         if (!http_same(value, "0"))
-            return 413; /* nothing is taken here, and a body could hide a request */
+            return 413; /* bodies are not accepted, and one could hide a request */
     } else if (http_same(name, "Range")) {
         made->range = value;
     } else if (http_same(name, "If-Range")) {
@@ -195,7 +195,7 @@ int http_range_parse(http_text range, uint64_t whole, uint64_t *ret_offset, uint
     bool has_last = take_number(&range, &last);
     if (range.size > 0 || (!has_first && !has_last) || (has_first && has_last && last < first))
         return 200;
-    uint64_t end = whole; /* behind the last byte */
+    uint64_t end = whole; /* after the last byte */
     if (!has_first)
         first = last < whole ? whole - last : 0;
     else if (has_last && last < whole)

@@ -20,7 +20,7 @@ void main_loop_announce(const char *name, const berth_server *server);
 void main_loop_listen(const char *program, const char *name, berth_server *server,
                       berth_address address, uint16_t port);
 
-/* An accept_error handler: prints the error on standard error; the server goes on. */
+/* An accept_error handler: prints the error on standard error; the server continues. */
 void main_loop_report(berth_server *server, berth_error error, void *user);
 
 /* Runs the loop until a signal stops it. Frees the server and its sockets first, so that their

@@ -7,7 +7,7 @@
  * io_uring on any. An empty variable counts as none.
  *
  * Failures: an unknown name is EINVAL, with a reason that names it. A backend that was forced fails
- * rather than being replaced, with the errno of the step that failed. Auto falls back for whatever
+ * rather than being replaced, with the errno of the step that failed. Auto falls back for any
  * reason, lack of resources included (epoll needs fewer), and fails only if epoll cannot be had
  * either. A reason is written in every case, for berth_loop_backend_reason.
  *

@@ -96,7 +96,7 @@ struct berth_socket {
     uint32_t write_high;      /* 0: none */
     uint32_t connect_timeout; /* milliseconds; 0: none */
     uint32_t close_timeout;   /* likewise */
-    uint32_t endings;     /* connections that have ended: tells a caller of handlers whether its own
+    uint32_t endings;     /* connections that have ended: shows a caller of handlers whether its own
                              still goes on */
     int16_t error_number; /* of the last error: errno, refusal or limit; 0 if it had none */
     uint8_t state;        /* berth_state */
