@@ -19,10 +19,16 @@
  *           is one such round
  *   sink    write blocks of 64 KiB as fast as they go; an operation is --size bytes written
  *   source  read as fast as it comes; an operation is --size bytes read
- *   idle    connect all, wait until the server holds them all, print "established N" and the line
- *           of JSON, hold them until standard input ends or SIGTERM comes; an operation is one
- *           connection. With --echoes N the latencies are those of N messages over connections
- *           chosen at random, one at a time, after the memory was read
+ *   answer  each connection sends a request of 64 bytes, or with --http PATH a GET of HTTP, reads
+ * an answer of --answer bytes behind the header of HTTP, if any, and sends the next request. Byte N
+ * of an answer is N mod 251. An operation is one answer, or with --size that many bytes fan-out the
+ * first connection sends --pipeline lines of 64 bytes, and when each connection has got them all,
+ * the next ones; an operation is a line that all have got relay   the server is a relay to
+ * 127.0.0.1 and --target-port, where this program listens: write blocks as fast as they go, and
+ * read them there; an operation is --size bytes read idle    connect all, wait until the server
+ * holds them all, print "established N" and the line of JSON, hold them until standard input ends
+ * or SIGTERM comes; an operation is one connection. With --echoes N the latencies are those of N
+ * messages over connections chosen at random, one at a time, after the memory was read
  *
  * Failures: a connection that breaks, ends early or brings a wrong byte counts as an error and is
  * not replaced (in greet it is, up to MAX_ERRORS). A wrong option ends with status 2; failing to
@@ -37,8 +43,9 @@
  *
  * Everything is bounded: 19,000 connections, 600 seconds, and loopback addresses only.
  */
+#include "observe.h"
+
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -55,8 +62,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -77,10 +82,7 @@ enum {
     EVENTS = 512,
     REPEATS = 16,
     SOURCES = 64, /* source addresses */
-    LAG = 2048,   /* connections made that the server has not yet accepted */
-    SUB_BITS = 7, /* the histogram has 128 steps for each doubling */
-    SUB = 1 << SUB_BITS,
-    BUCKETS = (64 - SUB_BITS + 1) * SUB
+    LAG = 2048    /* connections made that the server has not yet accepted */
 };
 
 enum cell {
@@ -88,18 +90,23 @@ enum cell {
     GREET,
     SINK,
     SOURCE,
+    ANSWER,
+    FAN_OUT,
+    RELAY,
     IDLE,
     CELLS
 };
-static const char *const cell_names[CELLS] = {"echo", "greet", "sink", "source", "idle"};
+static const char *const cell_names[CELLS] = {"echo",   "greet",   "sink",  "source",
+                                              "answer", "fan-out", "relay", "idle"};
 
 struct options {
     struct sockaddr_in server;
     enum cell cell;
     unsigned connections, pipeline, idle, echoes;
-    size_t size;
+    size_t size, answer;
+    const char *http;
+    uint16_t target_port;
     double warmup, seconds, rate;
-    pid_t server_pid;
 };
 
 struct connection {
@@ -111,182 +118,26 @@ struct connection {
     unsigned oldest; /* ring of the times at which the messages in flight were sent */
     unsigned in_flight;
     uint64_t *stamps;
-    uint64_t begun; /* greet: when the connection was begun */
-};
-
-struct mark {
-    uint64_t now, server_cpu, load_cpu;
+    uint64_t begun; /* when the connection, or the request, was begun */
+    unsigned ended; /* answer: bytes of the end of a header of HTTP that have come, up to four */
 };
 
 static struct options options;
 static struct connection *connections;
 static char *pattern; /* the message again and again: as long as a message and a block together */
 static char incoming[BLOCK];
-static uint64_t histogram[BUCKETS];
 static uint64_t operations, bytes, errors;
 static double due; /* with --rate: when the next message has to be sent, in nanoseconds */
 static unsigned alive;
 static int poller;
+static char request[512];
+static size_t request_size = 64;
+static size_t outstanding; /* fan-out: bytes that connections have yet to get */
 
 static _Noreturn void fail(const char *what, int error)
 {
     fprintf(stderr, "%s: %s\n", what, strerror(error));
     exit(1);
-}
-
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec time;
-    if (clock_gettime(id, &time) < 0)
-        return 0;
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-/* ---- latencies ------------------------------------------------------------------------------- */
-
-static void record(uint64_t ns)
-{
-    if (ns < SUB) {
-        histogram[ns]++;
-        return;
-    }
-    unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - SUB_BITS;
-    histogram[(uint64_t)shift * SUB + (ns >> shift)]++;
-}
-
-/* The middle of the bucket below which the given share of the operations lies, in microseconds. */
-static double percentile(double share)
-{
-    uint64_t total = 0, seen = 0;
-    for (unsigned i = 0; i < BUCKETS; i++)
-        total += histogram[i];
-    uint64_t wanted = (uint64_t)((double)total * share);
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += histogram[i];
-        if (seen <= wanted)
-            continue;
-        unsigned shift = i < 2 * SUB ? 0 : i / SUB - 1;
-        double low = (double)((uint64_t)(i - shift * SUB) << shift);
-        return (low + (double)(1ull << shift) / 2) / 1000;
-    }
-    return 0;
-}
-
-/* ---- the server seen from outside ------------------------------------------------------------ */
-
-static uint64_t first_number(const char *path)
-{
-    unsigned long long value = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu", &value) != 1)
-        value = 0;
-    fclose(file);
-    return value;
-}
-
-/*
- * Processor time of all threads of the server. The kernel brings the figure of a running thread up
- * to date only at its own ticks, unless somebody reads the process's clock; so that is read first,
- * and its value is the answer where the kernel keeps no schedstat.
- */
-static uint64_t server_cpu(void)
-{
-    char path[320];
-    clockid_t id;
-    uint64_t total = 0, by_clock = 0;
-    if (options.server_pid <= 0)
-        return 0;
-    if (clock_getcpuclockid(options.server_pid, &id) == 0)
-        by_clock = clock_ns(id);
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)options.server_pid);
-    DIR *tasks = opendir(path);
-    if (!tasks)
-        return by_clock;
-    for (const struct dirent *task = readdir(tasks); task; task = readdir(tasks)) {
-        if (task->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)options.server_pid,
-                 task->d_name);
-        total += first_number(path);
-    }
-    closedir(tasks);
-    return total ? total : by_clock;
-}
-
-static uint64_t server_rss(void)
-{
-    char path[64], line[256];
-    unsigned long long kib = 0;
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)options.server_pid);
-    FILE *file = options.server_pid > 0 ? fopen(path, "re") : NULL;
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof(line), file) && sscanf(line, "VmRSS: %llu", &kib) != 1)
-        continue;
-    fclose(file);
-    return kib * 1024;
-}
-
-/* Open descriptors of the server: as its directory's size (Linux 6.2), else by counting them. */
-static unsigned server_descriptors(void)
-{
-    char path[64];
-    struct stat status;
-    unsigned count = 0;
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)options.server_pid);
-    if (stat(path, &status) == 0 && status.st_size > 0)
-        return (unsigned)status.st_size;
-    DIR *directory = opendir(path);
-    if (!directory)
-        return 0;
-    for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
-        count += entry->d_name[0] != '.';
-    closedir(directory);
-    return count;
-}
-
-static struct mark mark_now(const char *name)
-{
-    struct mark mark;
-    mark.server_cpu = server_cpu();
-    mark.now = clock_ns(CLOCK_MONOTONIC);
-    mark.load_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    printf("mark %s monotonic_ns=%llu server_cpu_ns=%llu load_cpu_ns=%llu\n", name,
-           (unsigned long long)mark.now, (unsigned long long)mark.server_cpu,
-           (unsigned long long)mark.load_cpu);
-    return mark;
-}
-
-static void pause_ms(long milliseconds)
-{
-    struct timespec pause = {.tv_nsec = milliseconds * 1000000};
-    nanosleep(&pause, NULL);
-}
-
-/* Waits up to ten seconds until the server holds at least that many descriptors. */
-static bool server_caught_up(unsigned wanted)
-{
-    for (int i = 0; i < 10000; i++) {
-        if (server_descriptors() >= wanted)
-            return true;
-        pause_ms(1);
-    }
-    return false;
-}
-
-/* Waits up to five seconds until the server has used no processor time for 50 milliseconds. */
-static void server_settled(void)
-{
-    uint64_t before = server_cpu();
-    for (int i = 0; i < 100; i++) {
-        pause_ms(50);
-        uint64_t after = server_cpu();
-        if (after == before)
-            return;
-        before = after;
-    }
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -329,7 +180,7 @@ static void connect_all(void)
     unsigned count = options.connections + options.idle;
     struct timeval limit = {.tv_sec = 10};
     int on = 1;
-    unsigned base = options.server_pid > 0 ? server_descriptors() : 0;
+    unsigned base = observed_server > 0 ? server_descriptors() : 0;
     for (unsigned i = 0; i < count; i++) {
         int fd = open_socket(i, 0);
         if (fd < 0)
@@ -344,6 +195,8 @@ static void connect_all(void)
             fail("the server does not accept the connections", ETIMEDOUT);
     }
     alive = options.connections;
+    if (options.cell == RELAY) /* the target shows it */
+        return;
     if (base && !server_caught_up(base + count))
         fail("the server does not hold all connections", ETIMEDOUT);
 }
@@ -514,6 +367,149 @@ static void bulk_event(unsigned index)
     }
 }
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void ask(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    connection->received = 0;
+    connection->ended = options.http ? 0 : 4;
+    connection->begun = clock_ns(CLOCK_MONOTONIC);
+    if (send(connection->fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size)
+        give_up(connection);
+}
+
+/* Returns how many bytes belong to the header. */
+static size_t skip_header(struct connection *connection, size_t length)
+{
+    size_t used = 0;
+    while (connection->ended < 4 && used < length) {
+        bool fits = incoming[used++] == "\r\n\r\n"[connection->ended];
+        connection->ended = fits ? connection->ended + 1 : incoming[used - 1] == '\r';
+    }
+    return used;
+}
+
+static void count_units(struct connection *connection, size_t length)
+{
+    bytes += length;
+    connection->in_flight += (unsigned)length;
+    operations += connection->in_flight / options.size;
+    connection->in_flight %= (unsigned)options.size;
+}
+
+static void answer_event(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    for (int i = 0; i < REPEATS; i++) {
+        ssize_t got = recv(connection->fd, incoming, sizeof(incoming), 0);
+        if (got < 0 && errno == EAGAIN)
+            return;
+        size_t used = got > 0 ? skip_header(connection, (size_t)got) : 0;
+        size_t length = got > 0 ? (size_t)got - used : 0;
+        if (got <= 0 || length > options.answer - connection->received ||
+            memcmp(incoming + used, pattern + connection->received % 251, length) != 0) {
+            give_up(connection);
+            return;
+        }
+        connection->received += length;
+        count_units(connection, length);
+        if (connection->received == options.answer) {
+            record(clock_ns(CLOCK_MONOTONIC) - connection->begun);
+            ask(index);
+            return;
+        }
+        if (got < BLOCK)
+            return;
+    }
+}
+
+/* ---- fan-out --------------------------------------------------------------------------------- */
+
+static void fan_begin(void)
+{
+    size_t length = options.pipeline * options.size;
+    connections[0].begun = clock_ns(CLOCK_MONOTONIC);
+    outstanding = length * options.connections;
+    if (send(connections[0].fd, pattern, length, MSG_NOSIGNAL) != (ssize_t)length)
+        give_up(&connections[0]);
+}
+
+static void fan_event(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    ssize_t got = recv(connection->fd, incoming, sizeof(incoming), 0);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0 || (size_t)got > outstanding ||
+        memcmp(incoming, pattern + connection->received, (size_t)got) != 0) {
+        give_up(connection);
+        return;
+    }
+    connection->received = (connection->received + (size_t)got) % options.size;
+    bytes += (uint64_t)got;
+    outstanding -= (size_t)got;
+    if (outstanding)
+        return;
+    record(clock_ns(CLOCK_MONOTONIC) - connections[0].begun);
+    operations += options.pipeline;
+    fan_begin();
+}
+
+/* ---- relay ----------------------------------------------------------------------------------- */
+
+static int relay_target = -1;
+
+static void relay_listen(void)
+{
+    int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options.target_port)};
+    struct timeval limit = {.tv_sec = 10};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    relay_target = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (relay_target < 0 ||
+        setsockopt(relay_target, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(relay_target, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+        bind(relay_target, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(relay_target, SOMAXCONN) < 0)
+        fail("cannot listen as the target", errno);
+}
+
+/* The relay's own connections follow the clients in the table. */
+static void relay_accept(void)
+{
+    struct linger reset = {.l_onoff = 1};
+    for (unsigned i = options.connections; i < 2 * options.connections; i++) {
+        connections[i].fd = accept4(relay_target, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connections[i].fd < 0)
+            fail("the relay does not connect", errno);
+        setsockopt(connections[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        watch(EPOLL_CTL_ADD, i, EPOLLIN);
+    }
+}
+
+static void relay_event(unsigned index)
+{
+    struct connection *connection = &connections[index];
+    for (int i = 0; i < REPEATS; i++) {
+        bool sends = index < options.connections;
+        const char *expected = pattern + connection->send_at;
+        ssize_t done = sends ? send(connection->fd, expected, BLOCK, MSG_NOSIGNAL)
+                             : recv(connection->fd, incoming, sizeof(incoming), 0);
+        if (done < 0 && errno == EAGAIN)
+            return;
+        if (done <= 0 || (!sends && memcmp(incoming, expected, (size_t)done) != 0)) {
+            give_up(connection);
+            return;
+        }
+        connection->send_at = (connection->send_at + (size_t)done) % 251;
+        if (!sends)
+            count_bulk(connection, (size_t)done);
+        if (done < BLOCK)
+            return;
+    }
+}
+
 /* ---- the course of a measurement ------------------------------------------------------------- */
 
 static void start_cell(void)
@@ -522,6 +518,8 @@ static void start_cell(void)
     if (poller < 0)
         fail("cannot open epoll", errno);
     alive = options.connections;
+    if (options.cell == RELAY)
+        relay_listen();
     if (options.cell != GREET)
         connect_all();
     for (unsigned i = 0; i < options.connections; i++) {
@@ -532,11 +530,41 @@ static void start_cell(void)
         int flags = fcntl(connections[i].fd, F_GETFL);
         if (flags < 0 || fcntl(connections[i].fd, F_SETFL, flags | O_NONBLOCK) < 0)
             fail("cannot make a connection non-blocking", errno);
-        watch(EPOLL_CTL_ADD, i, options.cell == SINK ? EPOLLOUT : EPOLLIN);
+        bool pours = options.cell == SINK || options.cell == RELAY;
+        watch(EPOLL_CTL_ADD, i, pours ? EPOLLOUT : EPOLLIN);
     }
+    if (options.cell == RELAY)
+        relay_accept();
+    if (options.cell == FAN_OUT)
+        fan_begin();
+    for (unsigned i = 0; options.cell == ANSWER && i < options.connections; i++)
+        ask(i);
     due = (double)clock_ns(CLOCK_MONOTONIC);
     for (unsigned i = 0; options.cell == ECHO && options.rate == 0 && i < options.connections; i++)
         echo_begin(i, options.pipeline, clock_ns(CLOCK_MONOTONIC));
+}
+
+static void handle(unsigned index, uint32_t events)
+{
+    switch (options.cell) {
+    case ECHO:
+        echo_event(index, events);
+        break;
+    case GREET:
+        greet_event(index);
+        break;
+    case ANSWER:
+        answer_event(index);
+        break;
+    case FAN_OUT:
+        fan_event(index);
+        break;
+    case RELAY:
+        relay_event(index);
+        break;
+    default:
+        bulk_event(index);
+    }
 }
 
 /* Runs to the time given, and then to the number of operations given or to the second time. With
@@ -552,14 +580,8 @@ static void run_until(uint64_t end, uint64_t least, uint64_t limit)
         int count = epoll_wait(poller, events, EVENTS, options.rate > 0 ? 0 : timeout);
         for (int i = 0; i < count; i++) {
             unsigned index = events[i].data.u32;
-            if (connections[index].fd < 0)
-                continue;
-            if (options.cell == ECHO)
-                echo_event(index, events[i].events);
-            else if (options.cell == GREET)
-                greet_event(index);
-            else
-                bulk_event(index);
+            if (connections[index].fd >= 0)
+                handle(index, events[i].events);
         }
         now = clock_ns(CLOCK_MONOTONIC);
     }
@@ -592,7 +614,7 @@ static void measure(void)
     uint64_t least = options.cell == ECHO ? ROUNDS_OF_WARMUP * (uint64_t)options.connections : 0;
     run_until(begun + (uint64_t)(options.warmup * 1e9), least,
               begun + SECONDS_OF_WARMUP * 1000000000ull);
-    memset(histogram, 0, sizeof(histogram));
+    forget_latencies();
     operations = bytes = 0; /* errors stay: one in the warm-up is an error too */
     struct mark start = mark_now("start");
     run_until(start.now + (uint64_t)(options.seconds * 1e9), 0, 0);
@@ -662,7 +684,8 @@ static _Noreturn void usage(const char *option)
 {
     fprintf(stderr,
             "unknown option, or invalid or missing value: %s\n"
-            "usage: load --port N --cell echo|greet|sink|source|idle [--address 127.x.x.x]\n"
+            "usage: load --port N --cell echo|greet|sink|source|answer|fan-out|relay|idle\n"
+            "            [--address 127.x.x.x] [--answer BYTES] [--http PATH] [--target-port N]\n"
             "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
             "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n"
             "            [--rate MESSAGES-PER-SECOND]\n",
@@ -694,6 +717,12 @@ static void set_option(const char *option, const char *value)
         options.connections = (unsigned)number(option, value, 1, MAX_CONNECTIONS);
     } else if (strcmp(option, "--size") == 0) {
         options.size = (size_t)number(option, value, 1, MAX_SIZE);
+    } else if (strcmp(option, "--answer") == 0) {
+        options.answer = (size_t)number(option, value, 1, 1 << 30);
+    } else if (strcmp(option, "--http") == 0) {
+        options.http = value;
+    } else if (strcmp(option, "--target-port") == 0) {
+        options.target_port = (uint16_t)number(option, value, 1, 65535);
     } else if (strcmp(option, "--pipeline") == 0) {
         options.pipeline = (unsigned)number(option, value, 1, MAX_PIPELINE);
     } else if (strcmp(option, "--idle") == 0) {
@@ -707,7 +736,7 @@ static void set_option(const char *option, const char *value)
     } else if (strcmp(option, "--seconds") == 0) {
         options.seconds = number(option, value, 0.001, MAX_SECONDS);
     } else if (strcmp(option, "--server-pid") == 0) {
-        options.server_pid = (pid_t)number(option, value, 1, 4194304);
+        observed_server = (pid_t)number(option, value, 1, 4194304);
     } else {
         usage(option);
     }
@@ -729,8 +758,12 @@ static void parse(int argc, char **argv)
         usage(options.cell == CELLS ? "--cell" : "--port");
     if (options.connections + options.idle > MAX_CONNECTIONS)
         usage("--idle (too many connections)");
+    if ((options.cell == ANSWER && !options.answer) ||
+        (options.cell == RELAY && !options.target_port))
+        usage(options.cell == ANSWER ? "--answer" : "--target-port");
+    bool bulk = options.cell == SINK || options.cell == SOURCE || options.cell == RELAY;
     if (options.size == 0)
-        options.size = options.cell == SINK || options.cell == SOURCE ? BLOCK : 64;
+        options.size = bulk ? BLOCK : options.cell == ANSWER ? options.answer : 64;
 }
 
 static void prepare(void)
@@ -740,15 +773,23 @@ static void prepare(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
-    size_t length = options.size + BLOCK;
+    bool messages = options.cell != ANSWER && options.cell != RELAY;
+    size_t length = BLOCK + (messages ? options.size : 251);
     pattern = malloc(length);
     unsigned count = options.connections + options.idle;
+    if (options.cell == RELAY)
+        count *= 2;
     connections = calloc(count, sizeof(*connections));
     uint64_t *stamps = calloc((size_t)options.connections * options.pipeline, sizeof(*stamps));
     if (!pattern || !connections || !stamps)
         fail("cannot prepare the connections", ENOMEM);
     for (size_t i = 0; i < length; i++) /* 251 is prime: a shifted message does not match */
-        pattern[i] = (char)(i % options.size % 251);
+        pattern[i] = (char)(messages ? i % options.size % 251 : i % 251);
+    if (options.http)
+        request_size = (size_t)snprintf(request, sizeof(request),
+                                        "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", options.http);
+    if (request_size >= sizeof(request))
+        usage("--http (too long)");
     for (unsigned i = 0; i < count; i++)
         connections[i].fd = -1;
     for (unsigned i = 0; i < options.connections; i++)

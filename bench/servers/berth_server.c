@@ -11,6 +11,10 @@
  * A greeting is a write and berth_socket_disconnect_from_host in new_connection. A source keeps one
  * block in the output of each connection, and writes the next when all of it has left.
  *
+ * A request is answered by one berth_socket_write for each piece, all in one handler, and a file by
+ * blocks, the next one when the last one has left. A line of fan-out is written to one connection
+ * after the other.
+ *
  * Waiting: berth_server_wait_for_new_connection, the greeting, berth_socket_wait_for_disconnected,
  * for one connection after the other; no loop is ever run. Workers: a pool of --workers threads
  * (berth_workers), to which incoming_connection hands each descriptor over, or which all listen on
@@ -69,11 +73,121 @@ static void pour(berth_socket *socket, size_t bytes, void *user)
         berth_socket_write(socket, server_block, SERVER_BLOCK);
 }
 
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void answer(berth_socket *socket, void *user)
+{
+    (void)user;
+    while (berth_socket_bytes_available(socket) >= SERVER_REQUEST) {
+        berth_socket_skip(socket, SERVER_REQUEST);
+        for (unsigned i = 0; i < server_piece_count; i++)
+            berth_socket_write(socket, server_pieces[i].bytes, server_pieces[i].size);
+    }
+}
+
+/* A connection that gets files: how far it is in the present one. */
+struct download {
+    size_t sent, answers;
+};
+
+static void send_block(berth_socket *socket, size_t bytes, void *user)
+{
+    struct download *download = user;
+    (void)bytes;
+    if (!download->answers || berth_socket_bytes_to_write(socket))
+        return;
+    ssize_t got = pread(server_file, server_block, SERVER_BLOCK, (off_t)download->sent);
+    if (got <= 0) {
+        berth_socket_abort(socket);
+        return;
+    }
+    berth_socket_write(socket, server_block, (size_t)got);
+    download->sent += (size_t)got;
+    if (download->sent == server_file_size) {
+        download->sent = 0;
+        download->answers--;
+    }
+}
+
+static void answer_by_file(berth_socket *socket, void *user)
+{
+    struct download *download = user;
+    while (berth_socket_bytes_available(socket) >= SERVER_REQUEST) {
+        berth_socket_skip(socket, SERVER_REQUEST);
+        download->answers++;
+    }
+    send_block(socket, 0, download);
+}
+
+static void on_downloader_gone(berth_socket *socket, void *user)
+{
+    free(user);
+    berth_socket_free(socket);
+}
+
+struct guest {
+    berth_socket *socket;
+    unsigned place;
+};
+
+static struct guest *guests[SERVER_MAX_FD];
+static unsigned guest_count;
+
+static void fan_out(berth_socket *socket, void *user)
+{
+    char line[SERVER_REQUEST];
+    (void)user;
+    while (berth_socket_bytes_available(socket) >= sizeof(line)) {
+        berth_socket_read(socket, line, sizeof(line));
+        for (unsigned i = 0; i < guest_count; i++)
+            berth_socket_write(guests[i]->socket, line, sizeof(line));
+    }
+}
+
+static void on_guest_gone(berth_socket *socket, void *user)
+{
+    struct guest *guest = user;
+    guests[guest->place] = guests[--guest_count];
+    guests[guest->place]->place = guest->place;
+    free(guest);
+    berth_socket_free(socket);
+}
+
+/* What a connection of such a cell needs. */
+static void *state_of(enum server_cell cell, berth_socket *socket)
+{
+    struct download *download;
+    struct guest *guest;
+    switch (cell) {
+    case CELL_FILE:
+        download = calloc(1, sizeof(*download));
+        if (!download)
+            server_fail("cannot accept", ENOMEM);
+        return download;
+    case CELL_FAN_OUT:
+        guest = malloc(sizeof(*guest));
+        if (!guest)
+            server_fail("cannot accept", ENOMEM);
+        *guest = (struct guest){socket, guest_count};
+        guests[guest_count++] = guest;
+        return guest;
+    default:
+        return NULL;
+    }
+}
+
 static const berth_socket_handlers handlers_of[] = {
     [CELL_ECHO] = {.ready_read = echo, .disconnected = on_disconnected},
     [CELL_GREET] = {.disconnected = on_disconnected},
     [CELL_SINK] = {.ready_read = swallow, .disconnected = on_disconnected},
     [CELL_SOURCE] = {.bytes_written = pour, .disconnected = on_disconnected},
+    [CELL_BURST_100] = {.ready_read = answer, .disconnected = on_disconnected},
+    [CELL_BURST_1000] = {.ready_read = answer, .disconnected = on_disconnected},
+    [CELL_HEADER_BODY] = {.ready_read = answer, .disconnected = on_disconnected},
+    [CELL_FAN_OUT] = {.ready_read = fan_out, .disconnected = on_guest_gone},
+    [CELL_FILE] = {.ready_read = answer_by_file,
+                   .bytes_written = send_block,
+                   .disconnected = on_downloader_gone},
     [CELL_HANDOVER] = {.ready_read = echo, .disconnected = on_disconnected},
     [CELL_HANDOVER_GREET] = {.disconnected = on_disconnected},
     [CELL_SHARED] = {.ready_read = echo, .disconnected = on_disconnected},
@@ -92,7 +206,7 @@ static void on_connection(berth_server *server, void *user)
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
         return;
-    berth_socket_set_handlers(socket, &handlers_of[cell], NULL);
+    berth_socket_set_handlers(socket, &handlers_of[cell], state_of(cell, socket));
     if (cell == CELL_GREET)
         greet(socket);
     else if (cell == CELL_SOURCE)
@@ -255,7 +369,9 @@ int main(int argc, char **argv)
     static const berth_server_handlers waiting = {0};
     static const berth_server_handlers distributing = {.incoming_connection = hand_over};
     struct server_options options;
-    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_OTHERWISE | SERVES_BY_WORKERS, &options);
+    server_parse(argc, argv,
+                 SERVES_ON_ONE_THREAD | SERVES_ANSWERS | SERVES_OTHERWISE | SERVES_BY_WORKERS,
+                 &options);
     berth_loop *loop = loop_or_end();
     berth_workers *workers = NULL;
     switch (options.cell) {

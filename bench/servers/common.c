@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -22,12 +23,18 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char server_greeting[SERVER_GREETING + 1] =
     "Welcome aboard: this line is sixty-four bytes from end to end.\r\n";
 _Static_assert(sizeof(server_greeting) == SERVER_GREETING + 1, "the greeting is 64 bytes");
 char server_block[SERVER_BLOCK];
+struct server_piece server_pieces[SERVER_PIECES];
+unsigned server_piece_count;
+size_t server_answer_size;
+int server_file = -1;
+size_t server_file_size;
 
 void server_fail(const char *what, int error)
 {
@@ -60,10 +67,59 @@ static unsigned choice_of(const char *option, const char *text, const char *cons
     usage(option);
 }
 
-static const char *const cells[] = {"echo",     "greet",          "sink",   "source",       "wait",
-                                    "handover", "handover-greet", "shared", "shared-greet", NULL};
+static const char *const cells[] = {
+    "echo",        "greet",        "sink", "source", "burst-100x1500", "burst-1000x1000",
+    "header-body", "fan-out",      "file", "wait",   "handover",       "handover-greet",
+    "shared",      "shared-greet", NULL};
 static const char *const receives[] = {"multishot", "large", "single", NULL};
 static const char *const accepts[] = {"multishot", "poll", "single", "batch", NULL};
+
+/* Byte N of an answer is N mod 251. */
+static void prepare_pieces(enum server_cell cell)
+{
+    unsigned count = cell == CELL_BURST_100 ? 100 : cell == CELL_BURST_1000 ? 1000 : 2;
+    unsigned size = cell == CELL_BURST_100 ? 1500 : cell == CELL_BURST_1000 ? 1000 : 16384;
+    char *bytes = malloc((size_t)count * size);
+    if (!bytes)
+        server_fail("cannot make an answer", ENOMEM);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned own = cell == CELL_HEADER_BODY && i == 0 ? 200 : size;
+        server_pieces[i] = (struct server_piece){bytes + server_answer_size, own};
+        server_answer_size += own;
+    }
+    for (size_t i = 0; i < server_answer_size; i++)
+        bytes[i] = (char)(i % 251);
+    server_piece_count = count;
+}
+
+static void open_file(const char *path)
+{
+    struct stat status;
+    if (!path)
+        usage("--file (this cell needs it)");
+    server_file = open(path, O_RDONLY | O_CLOEXEC);
+    if (server_file < 0 || fstat(server_file, &status) < 0)
+        server_fail("cannot open the file", errno);
+    server_file_size = (size_t)status.st_size;
+}
+
+/* Options without a value. Returns whether this is one. */
+static bool set_switch(struct server_options *options, const char *option)
+{
+    if (strcmp(option, "--incremental") == 0)
+        options->incremental = true;
+    else if (strcmp(option, "--no-incremental") == 0)
+        options->incremental = false;
+    else if (strcmp(option, "--bundle") == 0)
+        options->bundle = true;
+    else if (strcmp(option, "--gathered") == 0)
+        options->gathered = true;
+    else if (strcmp(option, "--copy") == 0)
+        options->copy = true;
+    else
+        return false;
+    return true;
+}
 
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options)
 {
@@ -71,23 +127,15 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
     options->cell = (enum server_cell)__builtin_ctz(served);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
-        if (strcmp(option, "--incremental") == 0) {
-            options->incremental = true;
+        if (set_switch(options, option))
             continue;
-        }
-        if (strcmp(option, "--no-incremental") == 0) {
-            options->incremental = false;
-            continue;
-        }
-        if (strcmp(option, "--bundle") == 0) {
-            options->bundle = true;
-            continue;
-        }
         const char *value = i + 1 < argc ? argv[++i] : NULL;
         if (strcmp(option, "--port") == 0)
             options->port = number(option, value, 65535);
         else if (strcmp(option, "--cell") == 0)
             options->cell = (enum server_cell)choice_of(option, value, cells);
+        else if (strcmp(option, "--file") == 0 && value)
+            options->file = value;
         else if (strcmp(option, "--workers") == 0)
             options->workers = number(option, value, 1024);
         else if (strcmp(option, "--buffers") == 0)
@@ -103,6 +151,10 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
     }
     if (!(served >> options->cell & 1))
         usage("--cell (this server does not know it)");
+    if (SERVES_PIECES >> options->cell & 1)
+        prepare_pieces(options->cell);
+    if (options->cell == CELL_FILE)
+        open_file(options->file);
 }
 
 int server_listen(const struct server_options *options, bool nonblocking)

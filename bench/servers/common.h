@@ -9,14 +9,19 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
- * echo|greet|sink|source|wait|handover|handover-greet|shared|shared-greet, of which a server may
- * know only some; for a server that has a pool of threads, --workers N; and for the io_uring floor
- * only:
+ * echo|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|handover|
+ * handover-greet|shared|shared-greet, of which a server may know only some; for the cell file,
+ * --file PATH, and --copy if it is to be read and written; --gathered if the pieces of an answer
+ * are to be written by one call; for a server that has a pool of threads, --workers N; and for the
+ * io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
  * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
- * connects, and closes; sink reads; source writes; wait is greet without an event loop, by blocking
+ * connects, and closes; sink reads; source writes; burst-100x1500, burst-1000x1000 and header-body
+ * answer each request of 64 bytes by pieces, so many of so many bytes, or a header of 200 and a
+ * body of 16 KiB; file answers it by the whole file; fan-out writes each line of 64 bytes to all
+ * connections, as a line of its own; wait is greet without an event loop, by blocking
  * calls, one connection after the other; handover accepts on one thread, and echoes on another;
  * handover-greet accepts on one thread, and greets on another; shared and shared-greet do
  * both on each of some threads, which listen on one port.
@@ -32,6 +37,7 @@
 #define BERTH_BENCH_SERVERS_COMMON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +47,8 @@ enum {
     SERVER_BACKLOG = 4096,
     SERVER_BLOCK = 64 * 1024,
     SERVER_GREETING = 64,
+    SERVER_REQUEST = 64, /* and a line of fan-out */
+    SERVER_PIECES = 1000,
     SERVER_MAX_FD = 20480,
     SERVER_UNAVAILABLE = 77
 };
@@ -50,6 +58,11 @@ enum server_cell {
     CELL_GREET,
     CELL_SINK,
     CELL_SOURCE,
+    CELL_BURST_100,
+    CELL_BURST_1000,
+    CELL_HEADER_BODY,
+    CELL_FAN_OUT,
+    CELL_FILE,
     CELL_WAIT,
     CELL_HANDOVER,
     CELL_HANDOVER_GREET,
@@ -60,6 +73,8 @@ enum server_cell {
 /* Sets of cells. */
 enum {
     SERVES_ON_ONE_THREAD = 1 << CELL_ECHO | 1 << CELL_GREET | 1 << CELL_SINK | 1 << CELL_SOURCE,
+    SERVES_PIECES = 1 << CELL_BURST_100 | 1 << CELL_BURST_1000 | 1 << CELL_HEADER_BODY,
+    SERVES_ANSWERS = SERVES_PIECES | 1 << CELL_FAN_OUT | 1 << CELL_FILE,
     SERVES_OTHERWISE = 1 << CELL_WAIT | 1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET,
     SERVES_BY_WORKERS =
         1 << CELL_HANDOVER | 1 << CELL_HANDOVER_GREET | 1 << CELL_SHARED | 1 << CELL_SHARED_GREET
@@ -88,12 +103,30 @@ struct server_options {
     unsigned buffer_size; /* bytes, 0: the server's own choice */
     bool incremental;
     bool bundle;
+    bool gathered;
+    bool copy;
+    const char *file;
     enum server_receive receive;
     enum server_accept accept;
 };
 
 extern const char server_greeting[SERVER_GREETING + 1];
 extern char server_block[SERVER_BLOCK]; /* what a source sends */
+
+struct server_piece {
+    const char *bytes;
+    unsigned size;
+};
+
+/* The answer of a cell of SERVES_PIECES: its pieces, which lie one behind the other, and its size.
+ */
+extern struct server_piece server_pieces[SERVER_PIECES];
+extern unsigned server_piece_count;
+extern size_t server_answer_size;
+
+/* The file of the cell file, and its size. */
+extern int server_file;
+extern size_t server_file_size;
 
 /* Ends the process unless the cell is one of the set `served`; the first of them is the default. */
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options);

@@ -10,6 +10,9 @@
  * A greeting is uv_accept, uv_try_write, uv_close, all in on_connection. A source keeps one
  * uv_write of a block in flight for each connection, and starts the next from its callback.
  *
+ * The pieces of an answer are written by a uv_write for each, from where they lie; with --gathered
+ * by one uv_write. Lines of fan-out are written to one connection after the other like an echo.
+ *
  * Failures: an error or the end of stream closes that connection; requests still queued are then
  * cancelled by libuv, which calls their callbacks with UV_ECANCELED before the handle is freed in
  * on_close.
@@ -31,6 +34,15 @@ struct request {
     char bytes[];
 };
 
+/* A connection: a request that is not complete, and in fan-out its place in the list of guests. */
+struct client {
+    uv_tcp_t tcp;
+    unsigned asked, place;
+};
+
+static struct client *guests[SERVER_MAX_FD];
+static unsigned guest_count;
+static bool gathers;
 static char buffer[SERVER_BLOCK];
 static enum server_cell cell;
 
@@ -49,8 +61,14 @@ static void on_close(uv_handle_t *handle)
 
 static void drop(uv_stream_t *stream)
 {
-    if (!uv_is_closing((uv_handle_t *)stream))
-        uv_close((uv_handle_t *)stream, on_close);
+    struct client *client = (struct client *)stream;
+    if (uv_is_closing((uv_handle_t *)stream))
+        return;
+    if (cell == CELL_FAN_OUT) {
+        guests[client->place] = guests[--guest_count];
+        guests[client->place]->place = client->place;
+    }
+    uv_close((uv_handle_t *)stream, on_close);
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buffer)
@@ -81,23 +99,69 @@ static void write_rest(uv_stream_t *stream, const char *bytes, size_t length)
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *read)
+static void write_at_once(uv_stream_t *stream, char *bytes, size_t length)
 {
-    if (got < 0) {
-        drop(stream);
-        return;
-    }
-    if (got == 0 || cell != CELL_ECHO)
-        return;
-    uv_buf_t reply = uv_buf_init(read->base, (unsigned)got);
+    uv_buf_t reply = uv_buf_init(bytes, (unsigned)length);
     int sent = uv_try_write(stream, &reply, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
         drop(stream);
         return;
     }
     size_t done = sent < 0 ? 0 : (size_t)sent;
-    if (done < (size_t)got)
-        write_rest(stream, read->base + done, (size_t)got - done);
+    if (done < length)
+        write_rest(stream, bytes + done, length - done);
+}
+
+static void write_pieces(uv_stream_t *stream, const uv_buf_t *pieces, unsigned count)
+{
+    uv_write_t *write = malloc(sizeof(*write));
+    if (!write)
+        check("cannot write an answer", UV_ENOMEM);
+    if (uv_write(write, stream, pieces, count, on_written) < 0) {
+        free(write);
+        drop(stream);
+    }
+}
+
+static void answer(uv_stream_t *stream)
+{
+    uv_buf_t pieces[SERVER_PIECES];
+    for (unsigned i = 0; i < server_piece_count; i++)
+        pieces[i] = uv_buf_init((char *)(uintptr_t)server_pieces[i].bytes, server_pieces[i].size);
+    if (gathers) {
+        write_pieces(stream, pieces, server_piece_count);
+        return;
+    }
+    for (unsigned i = 0; i < server_piece_count && !uv_is_closing((uv_handle_t *)stream); i++)
+        write_pieces(stream, &pieces[i], 1);
+}
+
+static void on_request(uv_stream_t *stream, const char *bytes, size_t length)
+{
+    struct client *client = (struct client *)stream;
+    if (cell == CELL_FAN_OUT) { /* whole lines, since the load sends no others */
+        for (size_t i = 0; i + SERVER_REQUEST <= length; i += SERVER_REQUEST) {
+            for (unsigned k = guest_count; k-- > 0;) /* one that is dropped leaves the last here */
+                write_at_once((uv_stream_t *)guests[k], (char *)(uintptr_t)bytes + i,
+                              SERVER_REQUEST);
+        }
+        return;
+    }
+    for (client->asked += (unsigned)length; client->asked >= SERVER_REQUEST;
+         client->asked -= SERVER_REQUEST)
+        answer(stream);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *read)
+{
+    if (got < 0) {
+        drop(stream);
+        return;
+    }
+    if (got > 0 && SERVES_ANSWERS >> cell & 1)
+        on_request(stream, read->base, (size_t)got);
+    if (got > 0 && cell == CELL_ECHO)
+        write_at_once(stream, read->base, (size_t)got);
 }
 
 static void on_poured(uv_write_t *write, int status)
@@ -122,10 +186,14 @@ static void pour(uv_stream_t *stream)
 static void on_connection(uv_stream_t *listener, int status)
 {
     check("cannot accept", status);
-    uv_tcp_t *client = malloc(sizeof(*client));
+    struct client *client = malloc(sizeof(*client));
     if (!client)
         check("cannot accept", UV_ENOMEM);
-    check("cannot open a handle", uv_tcp_init(listener->loop, client));
+    client->asked = 0;
+    client->place = guest_count;
+    if (cell == CELL_FAN_OUT)
+        guests[guest_count++] = client;
+    check("cannot open a handle", uv_tcp_init(listener->loop, &client->tcp));
     uv_stream_t *stream = (uv_stream_t *)client;
     if (uv_accept(listener, stream) < 0) {
         drop(stream);
@@ -145,8 +213,9 @@ static void on_connection(uv_stream_t *listener, int status)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_PIECES | 1 << CELL_FAN_OUT, &options);
     cell = options.cell;
+    gathers = options.gathered;
     uv_loop_t loop;
     uv_tcp_t listener;
     struct sockaddr_in address;

@@ -24,6 +24,9 @@
  * one each; --accept batch begins those only when the listener is readable, and has them not wait
  * (Linux 6.10).
  *
+ * Answers of pieces go by one sendmsg. Lines of fan-out are gathered for a turn of the loop, and
+ * then sent to each connection at once.
+ *
  * Failures: a receive or a send that fails ends its connection; the descriptor is closed only when
  * neither is in flight. A receive that found no buffer is armed again at once if one has come back
  * meanwhile, else it waits in a list until one does. Where io_uring cannot be had at all, the
@@ -40,6 +43,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -83,6 +87,10 @@ struct connection {
     uint8_t group; /* whose buffers it receives into */
     uint8_t unfit; /* deliveries in a row for which the other group would be better */
     bool cancelling;
+    uint32_t asked;   /* bytes of a request that is not complete */
+    uint32_t answers; /* that are due, with the one that is being sent */
+    uint32_t sent;    /* bytes of that one, or of the lines */
+    uint32_t place;   /* fan-out: in the list of guests */
 };
 
 struct buffer_state {
@@ -111,7 +119,12 @@ static int32_t starved;
 static enum server_cell cell;
 static enum server_receive receives;
 static enum server_accept accepts;
-static bool bundles;
+static bool bundles, answers;
+static struct msghdr whole_answer; /* the same for all */
+static char lines[SERVER_BLOCK];   /* of fan-out, since all connections had got all */
+static uint32_t lines_size, lines_sent;
+static int guests[SERVER_MAX_FD];
+static unsigned guest_count, guests_behind;
 static unsigned batch_left, batch_taken; /* of the present batch of accepts */
 static bool batch_again;                 /* there may be more than it takes */
 static bool readable;                    /* the listener has become so since the batch began */
@@ -211,6 +224,104 @@ static void greet(int fd)
     io_uring_prep_close(sqe, fd);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     label(sqe, OP_GREET, fd);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void prepare_answer(void)
+{
+    static struct iovec vectors[SERVER_PIECES];
+    for (unsigned i = 0; i < server_piece_count; i++)
+        vectors[i] =
+            (struct iovec){(char *)(uintptr_t)server_pieces[i].bytes, server_pieces[i].size};
+    whole_answer = (struct msghdr){.msg_iov = vectors, .msg_iovlen = server_piece_count};
+}
+
+/* MSG_WAITALL: the kernel goes on where a send was cut. If it gives up nevertheless, the rest goes
+ * as one piece, since they lie one behind the other. */
+static void answer(int fd)
+{
+    struct connection *connection = &connections[fd];
+    if (connection->sent) {
+        send_bytes(fd, server_pieces[0].bytes + connection->sent,
+                   server_answer_size - connection->sent);
+        return;
+    }
+    struct io_uring_sqe *sqe = submission();
+    io_uring_prep_sendmsg(sqe, fd, &whole_answer, MSG_WAITALL | MSG_NOSIGNAL);
+    label(sqe, OP_SEND, fd);
+    connection->sending = true;
+}
+
+static void on_request(int fd, const char *bytes, uint32_t length)
+{
+    struct connection *connection = &connections[fd];
+    if (cell == CELL_FAN_OUT) { /* whole lines, since the load sends no others */
+        if (lines_size + length > sizeof(lines))
+            server_fail("cannot keep the lines", ENOBUFS);
+        memcpy(lines + lines_size, bytes, length);
+        lines_size += length;
+        return;
+    }
+    connection->asked += length;
+    connection->answers += connection->asked / SERVER_REQUEST;
+    connection->asked %= SERVER_REQUEST;
+    if (connection->answers && !connection->sending)
+        answer(fd);
+}
+
+static void send_lines(int fd)
+{
+    send_bytes(fd, lines + connections[fd].sent, lines_size - connections[fd].sent);
+}
+
+/* At the end of a turn that has brought lines. */
+static void fan_out(void)
+{
+    for (unsigned i = 0; i < guest_count; i++) {
+        const struct connection *connection = &connections[guests[i]];
+        if (connection->sending || connection->failed)
+            continue;
+        guests_behind++;
+        send_lines(guests[i]);
+    }
+    lines_sent = lines_size;
+}
+
+/* This guest is not behind any more. Lines that all have got are forgotten. */
+static void caught_up(void)
+{
+    if (--guests_behind > 0 || lines_sent < lines_size)
+        return;
+    for (unsigned i = 0; i < guest_count; i++)
+        connections[guests[i]].sent = 0;
+    lines_size = lines_sent = 0;
+}
+
+static void on_answered(int fd, uint32_t length)
+{
+    struct connection *connection = &connections[fd];
+    connection->sent += length;
+    if (cell == CELL_FAN_OUT) {
+        if (connection->sent < lines_size)
+            send_lines(fd);
+        else
+            caught_up();
+        return;
+    }
+    if (connection->sent == server_answer_size) {
+        connection->sent = 0;
+        connection->answers--;
+    }
+    if (connection->answers)
+        answer(fd);
+}
+
+static void leave(int fd)
+{
+    unsigned place = connections[fd].place;
+    guests[place] = guests[--guest_count];
+    connections[guests[place]].place = place;
 }
 
 static struct pool *pool_of(unsigned buffer)
@@ -338,6 +449,8 @@ static void close_if_idle(int fd)
         return;
     while (connection->first)
         pop_piece(connection);
+    if (cell == CELL_FAN_OUT)
+        leave(fd);
     close(fd);
 }
 
@@ -345,7 +458,9 @@ static void serve(int fd)
 {
     if (fd >= SERVER_MAX_FD)
         server_fail("cannot accept", EMFILE);
-    connections[fd] = (struct connection){0};
+    connections[fd] = (struct connection){.place = guest_count};
+    if (cell == CELL_FAN_OUT)
+        guests[guest_count++] = fd;
     if (cell == CELL_GREET)
         greet(fd);
     else if (cell == CELL_SOURCE)
@@ -418,6 +533,8 @@ static void on_data(int fd, const struct io_uring_cqe *cqe, unsigned group)
         uint32_t length = left < room ? left : room;
         unsigned next = next_buffer(buffer);
         take(buffer, length, length == left && cqe->flags & CQE_BUFFER_MORE);
+        if (answers && !connections[fd].failed)
+            on_request(fd, memory_of(buffer) + offset, length);
         if (cell == CELL_ECHO && !connections[fd].failed)
             queue_piece(fd, buffer, offset, length);
         else
@@ -471,12 +588,20 @@ static void on_send(int fd, const struct io_uring_cqe *cqe)
     connection->sending = false;
     if (cqe->res <= 0) {
         connection->failed = true;
+        if (cell == CELL_FAN_OUT)
+            caught_up();
         shutdown(fd, SHUT_RDWR); /* ends the receive, which then closes */
         close_if_idle(fd);
         return;
     }
     if (cell == CELL_SOURCE) {
         send_bytes(fd, server_block, sizeof(server_block));
+        return;
+    }
+    if (answers) {
+        on_answered(fd, (uint32_t)cqe->res);
+        if (!connection->receiving)
+            close_if_idle(fd);
         return;
     }
     struct piece *piece = &pieces[connection->first];
@@ -628,8 +753,10 @@ static void open_buffers(const struct server_options *options)
 int main(int argc, char **argv)
 {
     struct server_options options;
-    server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
+    server_parse(argc, argv, SERVES_ON_ONE_THREAD | SERVES_PIECES | 1 << CELL_FAN_OUT, &options);
     cell = options.cell;
+    answers = SERVES_ANSWERS >> cell & 1;
+    prepare_answer();
     receives = options.receive;
     accepts = options.accept;
     bundles = options.bundle;
@@ -651,5 +778,7 @@ int main(int argc, char **argv)
             seen++;
         }
         io_uring_cq_advance(&ring, seen);
+        if (lines_sent < lines_size)
+            fan_out();
     }
 }
