@@ -10,6 +10,8 @@ SEED ?=
 KERNEL ?= sim
 TORTURE_SECONDS ?= 3600
 FAST ?=
+LONG ?=
+FRESH ?=
 
 .PHONY: help demo check sim faults faults-back fuzz torture bench install docs coverage format clean
 
@@ -26,7 +28,9 @@ help:
 	@echo 'make torture      run the scenarios of docs/reliability.md in full, which takes up to an hour,'
 	@echo '                  then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
 	@echo 'make bench        run all benchmarks and write docs/benchmarks.md; takes 25 minutes;'
-	@echo '                  make bench CELL=echo-64 PEERS=libuv ROUNDS=9 runs a part of them'
+	@echo '                  make bench LONG=1 measures more peers and rounds; takes hours, and resumes'
+	@echo '                  an interrupted run unless FRESH=1;'
+	@echo '                  make bench CELL=echo-64 PEERS=libuv ROUNDS=30 runs a part of them'
 	@echo 'make install      install into PREFIX (now $(PREFIX)), below DESTDIR if that is set'
 	@echo 'make docs         write the reference manual as HTML to build/docs'
 	@echo 'make coverage     measure which lines and branches of src/ the tests execute'
@@ -76,8 +80,9 @@ torture:
 bench:
 	@scripts/setup bench
 	@$(BUILD) -DBERTH_BENCH=ON
-	@bench/run --build build/plain/bench $(addprefix --cell ,$(CELL)) \
-	    $(if $(PEERS),--peers '$(PEERS)') $(if $(ROUNDS),--rounds $(ROUNDS))
+	@bench/run --build build/plain $(addprefix --cell ,$(CELL)) \
+	    $(if $(PEERS),--peers '$(PEERS)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	    $(if $(filter-out 0,$(LONG)),--long) $(if $(filter-out 0,$(FRESH)),--fresh)
 
 install:
 	@scripts/setup build
