@@ -4,7 +4,7 @@
  *
  * The normal course: async_accept makes a session, which its handlers keep alive (shared_ptr);
  * async_read_some reads into the session's buffer, async_write writes that back, and its end starts
- * the next read. The io_context is told that one thread runs it (concurrency hint 1), as its manual
+ * the next read. The io_context has concurrency hint 1, since one thread runs it, as its manual
  * advises. TCP_NODELAY is set once, on the acceptor, and handed down by the kernel.
  *
  * A greeting is one async_write, after which the session dies and so closes. A source starts the

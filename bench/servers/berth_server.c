@@ -6,7 +6,7 @@
  * nothing (berth_socket_view shows the bytes where they lie) and writes them back; `disconnected`
  * frees the socket. TCP_NODELAY is set once, on the listening descriptor, and handed down by the
  * kernel; workers that share a port set it on each socket. The backend is the library's choice, or
- * that of BERTH_BACKEND, and its name stands in the ready line.
+ * that of BERTH_BACKEND, and the ready line has its name.
  *
  * A greeting is a write and berth_socket_disconnect_from_host in new_connection. A source keeps one
  * block in the output of each connection, and writes the next when all of it has left.

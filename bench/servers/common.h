@@ -1,6 +1,6 @@
 /*
- * What every benchmark server shares: its command line, its listening socket, the line that tells
- * the runner where it listens, and its end.
+ * What every benchmark server shares: its command line, its listening socket, the line that reports
+ * its port to the runner, and its end.
  *
  * The normal course: server_parse() reads the options, server_listen() opens the socket (a server
  * whose library opens its own socket skips this), server_ready() prints "port N" and flushes, the
@@ -9,12 +9,18 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
+<<<<<<< HEAD
  * echo|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|handover|
  * handover-greet|shared|shared-greet, of which a server may know only some; for the cell file,
  * --file PATH, and --copy if it is to be read and written; --gathered if the pieces of an answer
  * are to be written by one call; for a server that has a pool of threads, --workers N; and for the
  * io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
+=======
+ * echo|greet|sink|source|wait|handover|handover-greet|shared|shared-greet, of which a server may
+ * know only some; for a server that has a pool of threads, --workers N; and for the io_uring floor
+ * only: --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
+>>>>>>> ff6b6b5 (Say what is meant in a few more comments)
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
  * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
@@ -23,8 +29,8 @@
  * body of 16 KiB; file answers it by the whole file; fan-out writes each line of 64 bytes to all
  * connections, as a line of its own; wait is greet without an event loop, by blocking
  * calls, one connection after the other; handover accepts on one thread, and echoes on another;
- * handover-greet accepts on one thread, and greets on another; shared and shared-greet do
- * both on each of some threads, which listen on one port.
+ * handover-greet accepts on one thread, and greets on another; shared and shared-greet do both on
+ * each of some threads, which listen on one port.
  *
  * Failures: a wrong command line ends with status 2, a feature that this kernel lacks with
  * SERVER_UNAVAILABLE (the runner then leaves that server out and says so), everything else with

@@ -9,8 +9,8 @@
  * begins, so that a busy stream cannot keep timers from running; the same goes for the flush. Both
  * end early when a timer has been due for LATE: peers can make many records ready, and each may
  * take long. When something is left of either (also by a stream over its budget, or of output in
- * several chunks) a turn goes without waiting, but not twice in a row, so that news from the kernel
- * are always heard. In the timer phase all runs that was due when it began.
+ * several chunks) a turn goes without waiting, but not twice in a row, so that events of the kernel
+ * are always taken in. In the timer phase all runs that was due when it began.
  *
  * A blocking wait turns the same machine for one owner: it runs that owner's records and nobody's,
  * no timers and no tasks, and leaves the records of others in the ready list. It looks at its time

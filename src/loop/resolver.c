@@ -13,8 +13,7 @@
  *
  * Ways to fail: no memory, no channel (NULL from berth__lookup_start); a name that is not found or
  * a server that does not answer gives a lookup with no address, and so does want of descriptors,
- * with an error. A descriptor that cannot be watched
- * is left to c-ares' own time-out.
+ * with an error. A descriptor that cannot be watched is left to c-ares' own time-out.
  */
 #include "resolver.h"
 

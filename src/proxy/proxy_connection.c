@@ -269,9 +269,9 @@ static bool receive(berth__proxy_connection *connection)
     return false;
 }
 
-/* Has a proxy asked whether it is still there, while nothing is to be heard of it: the wait for a
- * peer has no limit, and a host that vanishes says no word. What the options were before is put
- * back when the connection becomes the peer's. */
+/* Has the kernel probe a silent proxy (keep-alive): the wait for a peer has no limit, and a host
+ * that vanishes says no word. What the options were before is put back when the connection becomes
+ * the peer's. */
 static void keep_alive(berth__proxy_connection *connection, bool begin)
 {
     static const struct {

@@ -178,8 +178,8 @@ size_t berth_server_reject(berth_server *server, size_t count, berth_reject_mode
 
 /* ---- blocking waits -------------------------------------------------------------------------- */
 
-/* Looks at the limits of the connections in the queue. Where there is news of one, which nobody
- * hears of in this wait, only its lifetime counts. */
+/* Looks at the limits of the connections in the queue. Of one with news, which this wait does not
+ * announce, only the lifetime counts. */
 static void look_at_pending(berth_server *server)
 {
     server->pending_due = UINT64_MAX;

@@ -132,7 +132,7 @@ struct berth_socket {
     bool half_close : 1;  /* the user lets the peer end its direction */
     bool finished : 1;    /* read_channel_finished was called for this connection */
     bool leaving : 1;     /* disconnect was asked for while connecting */
-    bool failing : 1;     /* handlers are being told that it could not begin */
+    bool failing : 1;     /* handlers are called because it could not begin */
     bool was_reset : 1;   /* the peer has reset the connection; until the next begins */
     bool awaited : 1;     /* a wait for something else than the end is on the stack */
     bool corked : 1;      /* the kernel may hold the last segment back, for the end */
