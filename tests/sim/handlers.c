@@ -5,6 +5,8 @@
 #include "model.h"
 #include "world.h"
 
+#include <string.h>
+
 const char *const sim_handler_names[HANDLERS] = {
     [IN_NEW_CONNECTION] = "new_connection",
     [IN_ACCEPT_ERROR] = "accept_error",
@@ -118,6 +120,11 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     sim_check(!of_proxy || model->target == sim.proxy_port || model->target == 1 ||
                   sim.process_has_proxy,
               "an error of a proxy without a proxy");
+    /* The hosts file has it, but cannot be read without a descriptor. */
+    bool of_this_host = strcmp(berth_socket_peer_name(socket), "localhost") == 0;
+    sim_check(error != BERTH_ERROR_HOST_NOT_FOUND || !of_this_host ||
+                  model->target == sim.proxy_port,
+              "a name of the hosts file is not found");
     /* But for a socket at the other side that is closing too: neither reads then, and what both
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
