@@ -459,7 +459,8 @@ BERTH_API bool berth_socket_can_read_line(const berth_socket *socket);
 BERTH_API ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size);
 
 /**
- * Puts bytes back at the front of the input: they are read next.
+ * Puts bytes back at the front of the input: they are read next. Inside a transaction they are
+ * inserted behind what was read in it: a rollback gives back both.
  *
  * @return false when out of memory: class SOCKET_RESOURCE, nothing was put back
  */
