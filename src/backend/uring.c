@@ -70,6 +70,7 @@ static bool take_bit(berth__ready *ready, unsigned bit)
 static void on_send(uring_backend *uring, berth__stream *stream, int result)
 {
     stream->in_flight--;
+    result = berth__uring_send_result(result);
     stream->ready.result = result;
     berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
     if (result < 0)

@@ -121,6 +121,16 @@ static inline void berth__uring_announce(uring_backend *uring, berth__ready *rea
     berth__ready_add(&uring->base.ready, ready, bit);
 }
 
+/* What a completed send says, in test builds that have it fail (fault.h, "ring_send"). */
+#ifdef BERTH_FAULTS
+int berth__uring_send_result(int result);
+#else
+static inline int berth__uring_send_result(int result)
+{
+    return result;
+}
+#endif
+
 /* Prepares a poll of one shot; false if the kernel takes no more. */
 static inline bool berth__uring_poll(uring_backend *uring, int descriptor, unsigned events,
                                      const void *record, unsigned operation)

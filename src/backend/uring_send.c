@@ -15,14 +15,44 @@
 
 #include <assert.h>
 #include <errno.h>
+#ifdef BERTH_FAULTS
+#include <stdatomic.h>
+#endif
 #include <sys/socket.h>
 
 #include "inet.h"
 #include "system.h"
 
+#ifdef BERTH_FAULTS
+#include "base/fault.h"
+#endif
+
 enum {
     LARGEST_SEND = 1 << 30
 };
+
+#ifdef BERTH_FAULTS
+/* What the last send was to fail with that was handed over with no descriptor for that purpose. */
+static atomic_int injected;
+
+static int descriptor_for_send(const berth__stream *stream)
+{
+    if (!berth__fault_operation("ring_send"))
+        return stream->descriptor;
+    atomic_store(&injected, errno);
+    return -1;
+}
+
+int berth__uring_send_result(int result)
+{
+    return result == -EBADF ? -atomic_load(&injected) : result;
+}
+#else
+static inline int descriptor_for_send(const berth__stream *stream)
+{
+    return stream->descriptor;
+}
+#endif
 
 ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, const void *data,
                             size_t size, berth__send_hint hint)
@@ -44,7 +74,8 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, cons
         return -ENOMEM;
     stream->sending = true;
     uring->urgent = true;
-    io_uring_prep_send(sqe, stream->descriptor, data, size < LARGEST_SEND ? size : LARGEST_SEND,
+    io_uring_prep_send(sqe, descriptor_for_send(stream), data,
+                       size < LARGEST_SEND ? size : LARGEST_SEND,
                        MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
     stream->in_flight++;

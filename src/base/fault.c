@@ -81,6 +81,12 @@ bool berth__fault_system(const char *call)
     return due(&of_system);
 }
 
+bool berth__fault_operation(const char *operation)
+{
+    prepare();
+    return of_system.only != NULL && berth__fault_system(operation);
+}
+
 bool berth__fault_memory(void)
 {
     prepare();

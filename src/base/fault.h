@@ -18,6 +18,10 @@
 /* Whether this system call has to fail; sets errno if so. */
 bool berth__fault_system(const char *call);
 
+/* The same of an operation that is no call of its own: it is counted only if it is the one named.
+ */
+bool berth__fault_operation(const char *operation);
+
 /* Whether this allocation has to fail; sets errno to ENOMEM if so. */
 bool berth__fault_memory(void);
 
