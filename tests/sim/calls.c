@@ -72,15 +72,20 @@ static bool listen_anywhere(struct server_model *model)
     return true;
 }
 
+void sim_make_server(struct server_model *model)
+{
+    *model = (struct server_model){0};
+    model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
+    model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
+}
+
 static void new_server(uint64_t word)
 {
     struct server_model *model = &sim.servers[sim_choose(&word, SIM_SERVERS)];
     if (model->server != NULL || model->closing + model->waits > 0)
         return;
     sim_say("server %zu is made and listens", sim_index_of(model));
-    *model = (struct server_model){0};
-    model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
-    model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
+    sim_make_server(model);
     if (model->server == NULL)
         return;
     sim_headers_server(model, word);
@@ -129,7 +134,7 @@ static void cut_queue(struct server_model *model)
     uint16_t port = berth_server_port(model->server);
     for (size_t i = 0; i < sim.connection_count; i++) {
         struct connection *each = &sim.connections[i];
-        if (each->to == port && !each->accepted)
+        if ((each->to == port || each->through == model) && !each->accepted)
             sim_cut(each);
     }
     sim_going(1); /* the listener */
@@ -189,6 +194,7 @@ static void close_server(uint64_t word)
     begin_going(model, false);
     berth_server_close(model->server);
     end_going(model);
+    model->through = false;
     sim_check(!berth_server_is_listening(model->server), "close leaves a server listening");
 }
 
@@ -248,7 +254,7 @@ static bool is_of(const struct pending *pending, const berth_socket *socket, uin
 static struct pending first_left(struct server_model *model, const berth_socket *socket)
 {
     int descriptor = berth_socket_descriptor(socket);
-    uint16_t port = descriptor >= 0 ? world->connecting_port(descriptor) : 0;
+    uint16_t port = descriptor >= 0 ? sim_port_of(descriptor) : 0;
     for (;;) {
         sim_check(model->queued > 0, "a server gives more sockets than it has");
         struct pending first = model->queue[0];
@@ -307,6 +313,8 @@ bool sim_take(struct server_model *model)
     sim_going(taken->state == BERTH_STATE_UNCONNECTED); /* it has ended in the queue */
     taken->counted = true;
     taken->limits = first.connection->limits;
+    if (first.connection->through != NULL && world->whole_sends != NULL)
+        taken->first_sends = world->whole_sends(berth_socket_descriptor(socket)); /* to the proxy */
     taken->connection->way[0].at_risk = taken->connection->way[1].at_risk = false;
     sim_limits_begin(taken, first.connection->accepted_at);
     taken->heard = berth_socket_bytes_available(socket) > 0;
@@ -382,7 +390,7 @@ void sim_leave_connection(struct socket_model *model)
     model->announced = 0;
     model->batches = model->first_sends = 0;
     model->first_put = 0;
-    model->leaving = false;
+    model->leaving = model->gone_early = false;
     model->shut = model->finished = false;
     model->refused = model->overflowed = false;
 }
@@ -622,6 +630,8 @@ static void end_socket(uint64_t word)
         connection->way[0].cut = connection->way[1].cut = true;
     else if (connection != NULL)
         connection->way[1 - model->side].cut = true;
+    else
+        model->gone_early = true;
     if (how >= 2 && sent && connection != NULL)
         end_way(model);
     if (how == 0)

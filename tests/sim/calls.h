@@ -36,9 +36,10 @@ void sim_call_of_loops(uint64_t word);   /* calls_loops.c */
 void sim_call_of_limits(uint64_t word);  /* calls_limits.c */
 void sim_call_of_names(uint64_t word);   /* calls_names.c */
 
-void sim_call_of_proxies(uint64_t word); /* calls_proxy.c */
-void sim_call_of_headers(uint64_t word); /* calls_headers.c */
-void sim_limit_accepting(uint64_t word); /* calls_limits.c */
+void sim_make_server(struct server_model *model); /* calls.c: it does not listen yet */
+void sim_call_of_proxies(uint64_t word);          /* calls_proxy.c */
+void sim_call_of_headers(uint64_t word);          /* calls_headers.c */
+void sim_limit_accepting(uint64_t word);          /* calls_limits.c */
 
 /* calls_loops.c: runs the loop until a task stops it. */
 void sim_run(int code);

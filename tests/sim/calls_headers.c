@@ -211,6 +211,11 @@ void sim_headers_doubt(struct server_model *model)
 void sim_headers_look(struct server_model *model)
 {
     const berth_server_counts *counts = &model->counts;
+    /* Some have come and gone since the last look. */
+    uint64_t refused = counts->rejected_header + counts->failed;
+    if (refused > model->refused_before)
+        sim_going((unsigned)(refused - model->refused_before));
+    model->refused_before = refused;
     if (!model->has_trusted) {
         sim_check(counts->rejected_header + counts->awaiting_header == 0,
                   "a server reads headers of its own accord");
@@ -226,11 +231,6 @@ void sim_headers_look(struct server_model *model)
         model->awaited_since = berth_loop_now(sim.loop);
     model->was_odd = odd;
     model->accepted_before = counts->accepted;
-    /* Some have come and gone since the last look. */
-    uint64_t refused = counts->rejected_header + counts->failed;
-    if (refused > model->refused_before)
-        sim_going((unsigned)(refused - model->refused_before));
-    model->refused_before = refused;
 }
 
 void sim_headers_turn(uint64_t start)
@@ -258,6 +258,8 @@ void sim_headers_arrive(struct connection *connection)
 bool sim_headers_client(const struct server_model *model, const struct connection *connection,
                         uint32_t *ret_address)
 {
+    if (connection->through != NULL)
+        return false;
     bool named = model->trusts && connection->client > 0;
     *ret_address = named ? FIRST_CLIENT + connection->client : LOOPBACK;
     return !model->trusts || connection->named;
@@ -374,6 +376,9 @@ bool sim_headers_adopt(const struct peer_model *peer)
         return false;
     if (peer->side == 1)
         return !is_topic() || connection->preface.whole || connection->preface.none;
+    /* What the socket writes might be the rest of it. */
+    if (connection->headed && !connection->whole && peer->header_sent > 0)
+        return false;
     if (connection->headed && !connection->whole && !connection->lies) {
         struct server_model *server = reader_at(connection->to);
         connection->lies = connection->way[0].cut = true;

@@ -7,8 +7,10 @@
  * addresses, so that a proxy of the process or of a server is never used (berth/proxy.h): they are
  * set to ports where nobody listens.
  *
- * Servers do not listen through proxies here: berth_server_listen waits for the proxy, and in one
- * thread nobody could answer it meanwhile (behaviour, listening_through_a_proxy.c).
+ * Servers listen through SOCKS5 proxies on the simulated kernel only: berth_server_listen waits for
+ * the proxy, which there can answer meanwhile (meanwhile.c; on real ones behaviour,
+ * listening_through_a_proxy.c). A proxy that listens brings one peer, sooner or later, and with
+ * that becomes the peer.
  */
 #include "calls.h"
 #include "world.h"
@@ -16,24 +18,34 @@
 #include <errno.h>
 #include <string.h>
 
-#define PROXIES 4u
-#define NOBODY 1u /* a port */
+#define PROXIES 6u
+#define BOUND_SIZE 10u /* of a reply with an address */
+#define NOBODY 1u      /* a port */
 /* That it is bound to a name leaves a socket the address of its descriptor. */
 #define REPLY "\5\0\0\3\1n\0\1"
 
 static struct proxy {
     struct end *end;
     bool http;
-    unsigned answers; /* that were begun */
+    bool binds;                  /* has been asked to listen */
+    bool has_peer;               /* that it has listened for */
+    struct server_model *server; /* for whom */
+    unsigned answers;            /* that were begun */
     unsigned char got[600];
     size_t size;
-    const char *reply;
+    unsigned char text[BOUND_SIZE];
+    const void *reply;
     size_t left; /* of the reply */
 } proxies[PROXIES];
+
+static struct server_model *binding; /* is waiting for the proxy that it will listen through */
+static uint16_t next_bound;
 
 void sim_proxies_begin(void)
 {
     memset(proxies, 0, sizeof proxies);
+    binding = NULL;
+    next_bound = 0;
     sim.proxy_port = 0;
     berth_proxy_set_application(NULL);
 }
@@ -88,11 +100,48 @@ static size_t message_size(const struct proxy *proxy)
     return got[3] == 3 ? 7u + got[4] : got[3] == 4 ? 22 : 10;
 }
 
+static void reply_with(struct proxy *proxy, const unsigned char *text)
+{
+    memcpy(proxy->text, text, BOUND_SIZE);
+    proxy->reply = proxy->text;
+    proxy->left = BOUND_SIZE;
+}
+
+/* For whom a BIND is: the port is that of the server, but the first time. */
+static struct server_model *server_for(uint16_t port)
+{
+    for (size_t i = 0; i < SIM_SERVERS && port != 0; i++) {
+        struct server_model *model = &sim.servers[i];
+        if (model->server != NULL && model->through && berth_server_port(model->server) == port)
+            return model;
+    }
+    return binding;
+}
+
+static void answer_bind(struct proxy *proxy)
+{
+    uint16_t port = (uint16_t)(proxy->got[8] << 8 | proxy->got[9]);
+    proxy->server = server_for(port);
+    if (port == 0)
+        port = ++next_bound;
+    const unsigned char text[BOUND_SIZE] = {
+        5, 0, 0, 1, 10, 0, 0, 1, (uint8_t)(port >> 8), (uint8_t)port};
+    reply_with(proxy, text);
+    proxy->binds = true;
+    proxy->answers++;
+    proxy->size = 0;
+    sim_say("proxy %td listens at port %u", proxy - proxies, port);
+}
+
 static void answer(struct proxy *proxy)
 {
     sim_check(proxy->http || proxy->got[0] == 5, "a client of a SOCKS5 proxy begins with %u",
               proxy->got[0]);
     sim_check(!proxy->http || memcmp(proxy->got, "CONNECT ", 8) == 0, "no CONNECT");
+    if (!proxy->http && proxy->answers == 1 && proxy->got[1] == 2) {
+        answer_bind(proxy);
+        return;
+    }
     bool last = proxy->http || proxy->answers == 1;
     proxy->reply = proxy->http ? "HTTP/1.1 200 OK\r\n\r\n" : last ? REPLY : "\5\0";
     proxy->left = proxy->http ? 19 : last ? sizeof REPLY - 1 : 2;
@@ -109,46 +158,49 @@ static void promote(struct proxy *proxy)
         if (peer->end != NULL)
             continue;
         sim_say("proxy %td has become peer %zu", proxy - proxies, i);
-        *peer = (struct peer_model){.end = proxy->end, .side = 1, .connection = connection};
+        *peer =
+            (struct peer_model){.end = proxy->end, .side = !proxy->binds, .connection = connection};
+        connection->through = proxy->binds ? proxy->server : NULL;
         *proxy = (struct proxy){0};
         return;
     }
     drop(proxy, true);
 }
 
-/* One step, of as many bytes at most. */
-static void serve(struct proxy *proxy, size_t most)
+/* One step, of as many bytes at most; whether anything has moved. */
+static bool serve(struct proxy *proxy, size_t most)
 {
     if (proxy->left > 0) {
         size_t size = proxy->left < most ? proxy->left : most;
         ptrdiff_t sent = world->send(proxy->end, proxy->reply, size);
         if (sent < 0 && sent != -EAGAIN) {
             drop(proxy, false);
-            return;
+            return false;
         }
-        proxy->reply += sent > 0 ? sent : 0;
+        proxy->reply = (const char *)proxy->reply + (sent > 0 ? sent : 0);
         proxy->left -= sent > 0 ? (size_t)sent : 0;
-        if (proxy->left == 0 && proxy->answers == 2)
+        if (proxy->left == 0 && (proxy->binds ? proxy->has_peer : proxy->answers == 2))
             promote(proxy);
-        return;
+        return sent > 0;
     }
-    if (proxy->size == sizeof proxy->got) {
+    if (proxy->size == sizeof proxy->got || (proxy->binds && proxy->size > 0)) {
         drop(proxy, false);
-        return;
+        return false;
     }
     /* Not a byte more than the message: what follows may be the connection's already. */
     ptrdiff_t count = world->receive(proxy->end, proxy->got + proxy->size, 1);
     if (count == 0 || (count < 0 && count != -EAGAIN)) {
         drop(proxy, false);
-        return;
+        return false;
     }
     if (count < 0)
-        return;
-    if (proxy->answers == 0 && proxy->size == 0)
+        return false;
+    if (!proxy->binds && proxy->answers == 0 && proxy->size == 0)
         proxy->http = proxy->got[0] == 'C';
     proxy->size++;
-    if (proxy->size >= message_size(proxy))
+    if (!proxy->binds && proxy->size >= message_size(proxy))
         answer(proxy);
+    return true;
 }
 
 void sim_proxies_serve(size_t most)
@@ -156,9 +208,22 @@ void sim_proxies_serve(size_t most)
     for (size_t i = 0; i < PROXIES; i++) {
         if (proxies[i].end == NULL)
             accept_client(&proxies[i]);
-        for (unsigned steps = 0; proxies[i].end != NULL && steps < 800; steps++)
-            serve(&proxies[i], most);
+        for (unsigned steps = 0; proxies[i].end != NULL && steps < 800; steps++) {
+            if (!serve(&proxies[i], most))
+                break;
+        }
     }
+}
+
+/* The peer has come that it has listened for. */
+static void bring_peer(struct proxy *proxy)
+{
+    static const unsigned char come[BOUND_SIZE] = {5, 0, 0, 1, 198, 51, 100, 7, 9, 9};
+    if (proxy->left > 0)
+        return;
+    reply_with(proxy, come);
+    proxy->has_peer = true;
+    (void)serve(proxy, SIZE_MAX);
 }
 
 static void act_as_proxy(uint64_t word)
@@ -167,11 +232,14 @@ static void act_as_proxy(uint64_t word)
     uint32_t how = sim_choose(&word, 8);
     if (proxy->end == NULL) {
         accept_client(proxy);
+    } else if (how < 5 && proxy->binds) {
+        sim_say("proxy %td brings a peer", proxy - proxies);
+        bring_peer(proxy);
     } else if (how < 5) {
         sim_say("proxy %td goes on", proxy - proxies);
         uint32_t steps = 1 + sim_choose(&word, 60);
         for (uint32_t i = 0; i < steps && proxy->end != NULL; i++)
-            serve(proxy, 1 + how);
+            (void)serve(proxy, 1 + how);
     } else if (how == 5) {
         static const char *const lies[] = {"\5\377", "\4\0\0\0",     "HTTP/1.1 407 No\r\n\r\n",
                                            "\r\n",   "\5\0\5\5\0\1", "HTTP/1.0 503 Later\r\n\r\n"};
@@ -231,6 +299,100 @@ static void connect_through(uint64_t word)
         berth_socket_set_proxy(socket, NULL);
 }
 
+bool sim_proxies_meanwhile(void)
+{
+    if (binding != NULL)
+        sim_proxies_serve(SIZE_MAX);
+    return binding != NULL;
+}
+
+uint16_t sim_port_of(int descriptor)
+{
+    uint16_t port = world->connecting_port(descriptor);
+    if (port == 0 || port != sim.proxy_port || world->end_of == NULL)
+        return port;
+    return world->port(world->end_of(descriptor));
+}
+
+struct connection *sim_accepted(const struct server_model *model, int descriptor)
+{
+    uint16_t port = sim_port_of(descriptor);
+    sim_check(port != 0, "descriptor %d is no connection", descriptor);
+    bool direct = port == world->connecting_port(descriptor);
+    return sim_connection(port, direct ? berth_server_port(model->server) : sim.proxy_port);
+}
+
+void sim_unbound(struct server_model *model)
+{
+    if (!model->through || berth_server_is_listening(model->server))
+        return;
+    sim_say("server %zu listens through its proxy no longer", sim_index_of(model));
+    model->through = false;
+    model->troubled = false; /* that was the end of it, and no episode */
+    for (size_t i = 0; i < sim.connection_count; i++) {
+        struct connection *each = &sim.connections[i];
+        if (each->through == model && !each->accepted)
+            sim_cut(each);
+    }
+    sim_going(1);
+}
+
+/* One that does not listen, or a new one. */
+static struct server_model *silent_server(void)
+{
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        struct server_model *model = &sim.servers[i];
+        if (model->closing > 0 || model->waits > 0)
+            continue;
+        if (model->server == NULL)
+            sim_make_server(model);
+        if (model->server != NULL && !berth_server_is_listening(model->server))
+            return model;
+    }
+    return NULL;
+}
+
+static void bring_peers(uint64_t word)
+{
+    for (uint32_t times = sim_choose(&word, 4); times > 0 && !sim.leaving; times--) {
+        for (size_t i = 0; i < PROXIES; i++) {
+            if (proxies[i].end != NULL && proxies[i].binds)
+                bring_peer(&proxies[i]);
+        }
+        sim_turn(1);
+        sim_proxies_serve(SIZE_MAX);
+    }
+}
+
+static void listen_through(uint64_t word)
+{
+    struct server_model *model = silent_server();
+    if (model == NULL || binding != NULL || !listen_once() || !sim_meanwhile_install())
+        return;
+    const berth_proxy proxy = {
+        .type = BERTH_PROXY_SOCKS5, .host = "127.0.0.1", .port = sim.proxy_port};
+    if (!berth_server_set_proxy(model->server, &proxy))
+        return;
+    sim_say("server %zu listens through a proxy", sim_index_of(model));
+    next_bound = next_bound > 0 ? next_bound : 20000;
+    model->through = true; /* before a peer comes */
+    model->troubled = false;
+    binding = model;
+    struct sim_stay stay;
+    sim_stay_begin(&stay, 5000, true);
+    bool done = berth_server_listen(model->server, BERTH_ADDRESS_ANY, 0);
+    (void)sim_stay_end(&stay);
+    binding = NULL;
+    model->through = done;
+    model->stopped = model->stopped && !done;
+    sim_check(done || berth_server_error(model->server) != BERTH_ERROR_NONE,
+              "listen fails without an error");
+    sim_going(!done);
+    sim_say(done ? "it listens" : "in vain");
+    if (done)
+        bring_peers(word);
+}
+
 static void set_idle_proxies(uint64_t word)
 {
     struct server_model *model = sim_some_server(&word);
@@ -257,9 +419,11 @@ static void set_idle_proxies(uint64_t word)
 
 void sim_call_of_proxies(uint64_t word)
 {
-    uint32_t what = sim_choose(&word, 10);
+    uint32_t what = sim_choose(&word, 12);
     if (what < 3)
         connect_through(word);
+    else if (what > 9)
+        listen_through(word);
     else if (what < 9)
         act_as_proxy(word);
     else

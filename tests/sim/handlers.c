@@ -174,7 +174,7 @@ static void begin_connection(struct socket_model *model)
     model->connection->way[0].cut = model->early.cut || before.cut;
     model->connection->way[0].at_risk = before.at_risk;
     struct way *in = &model->connection->way[1];
-    in->cut = in->cut || (in->closed && model->early.put > 0);
+    in->cut = in->cut || model->gone_early || (in->closed && model->early.put > 0);
     bool through = model->target == sim.proxy_port;
     model->connection->accepted = model->connection->accepted || through;
     /* What the proxy was told, and the header. */
@@ -285,6 +285,7 @@ static void on_accept_error(berth_server *server, berth_error error, void *user)
               "accept_error and error do not agree");
     sim_judge_lack(error);
     sim_time_accept_error(model, error);
+    sim_unbound(model);
     sim_spring(IN_ACCEPT_ERROR, NULL, model, NULL);
 }
 
@@ -313,6 +314,8 @@ static bool adopt(struct server_model *model, struct connection *connection, int
     taker->connection = connection;
     taker->side = 1;
     taker->adopting = true;
+    if (connection->through != NULL && world->whole_sends != NULL)
+        taker->first_sends = world->whole_sends(descriptor); /* to the proxy */
     /* False also if a handler inside has freed the socket, which had adopted by then. */
     if (berth_socket_set_descriptor(socket, descriptor) || !taker->adopting) {
         model->delivered++;
@@ -333,9 +336,7 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
                   (limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit),
               "a connection is accepted with %zu of %d in the queue", model->queued, limit);
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
-    uint16_t port = world->connecting_port(descriptor);
-    sim_check(port != 0, "descriptor %d is no connection", descriptor);
-    struct connection *connection = sim_connection(port, berth_server_port(server));
+    struct connection *connection = sim_accepted(model, descriptor);
     sim_check(!connection->accepted, "a connection is accepted twice");
     sim_headers_arrive(connection);
     connection->accepted = true;

@@ -42,6 +42,8 @@ static uint64_t pass(uint64_t now)
     asking = true;
     time_of_kernel = now;
     sim_peers_flood();
+    if (sim_proxies_meanwhile())
+        next = now + 10 * MILLISECOND;
     for (size_t i = 0; i < MOST_PLANS; i++) {
         struct plan *plan = &plans[i];
         if (!plan->set)
@@ -66,9 +68,16 @@ void sim_meanwhile_begin(void)
     memset(plans, 0, sizeof plans);
 }
 
+bool sim_meanwhile_install(void)
+{
+    if (world->on_passing != NULL)
+        world->on_passing(pass);
+    return world->on_passing != NULL;
+}
+
 void sim_meanwhile_plan(uint64_t word)
 {
-    if (world->on_passing == NULL)
+    if (!sim_meanwhile_install())
         return;
     struct plan *plan = &plans[sim_choose(&word, MOST_PLANS)];
     plan->moments = sim_choose(&word, 2) == 0 ? 0 : sim_choose(&word, 60);
@@ -78,7 +87,6 @@ void sim_meanwhile_plan(uint64_t word)
     plan->set = true;
     sim_say("a peer will act after %u moments and %llu ms", plan->moments,
             (unsigned long long)wait);
-    world->on_passing(pass);
 }
 
 void sim_meanwhile_be_kind(void)

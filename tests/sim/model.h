@@ -65,6 +65,7 @@ struct connection {
     uint16_t port;                  /* of the side that connected */
     uint16_t to;                    /* that it has connected to */
     bool accepted;                  /* by a server of the library */
+    struct server_model *through;   /* one that a proxy has brought it to, as side 0; NULL: none */
     bool torn;                      /* a reset has a cause: somebody has thrown all of it away */
     uint64_t accepted_at;           /* not before this time */
     berth_connection_limits limits; /* of the server that accepted it */
@@ -152,6 +153,7 @@ struct socket_model {
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
     bool leaving; /* this side has begun to end the connection */
+    bool gone_early; /* likewise, before it was there */
     bool half_open;  /* half-close is allowed */
     bool finished;   /* read_channel_finished was called for the connection */
     bool shut;       /* the program has ended its output, and only that */
@@ -217,6 +219,7 @@ struct server_model {
     bool limited_address;  /* these three: now or before */
     bool limited_rate;
     bool sheds;
+    bool through;             /* listens through a proxy */
     bool trusts;              /* reads headers, while it listens at this port */
     bool has_trusted;         /* now or before */
     uint32_t patience;        /* the least that it has had for a header, in milliseconds */
@@ -378,6 +381,11 @@ void sim_loops_begin(void); /* calls_loops.c */
 /* calls_proxy.c: the test's proxies; `serve` has all of them go on honestly. */
 void sim_proxies_begin(void);
 void sim_proxies_serve(size_t most);
+bool sim_proxies_meanwhile(void); /* in the middle of a call; whether it waits for them */
+/* The connection of a descriptor that a server has accepted, or is in its queue. */
+uint16_t sim_port_of(int descriptor);
+struct connection *sim_accepted(const struct server_model *model, int descriptor);
+void sim_unbound(struct server_model *model); /* listens through no proxy any more */
 void sim_proxies_end(void);
 
 /* calls_headers.c: PROXY headers. */
@@ -454,6 +462,7 @@ void sim_free_socket(struct socket_model *model);
 /* meanwhile.c: what peers do in the middle of calls. */
 uint64_t sim_now(void); /* milliseconds of the loop, at any moment */
 void sim_meanwhile_begin(void);
+bool sim_meanwhile_install(void); /* false: it cannot be done on this kernel */
 void sim_meanwhile_plan(uint64_t word);
 void sim_meanwhile_be_kind(void); /* no more of it */
 
