@@ -407,7 +407,7 @@ static void rest_simulated(void)
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
         waits = sum == moved && !recovering &&
                 (on_the_way() || asks_again() || sim_headers_awaited() > 0);
-        if (waits)
+        if (waits || !recovering) /* rounds that they end would be too short to be quiet */
             stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;
         moved = sum;
