@@ -43,7 +43,7 @@ static void start(berth__lingering *lingering)
     lingering->link = loop->lingering_end;
     *lingering->link = lingering;
     loop->lingering_end = &lingering->next;
-    berth__deadline_start(&loop->timers, &lingering->deadline,
+    berth__deadline_start(&loop->deadlines, &lingering->deadline,
                           berth__after(berth__loop_clock(loop), BERTH__LINGER_MILLISECONDS));
 }
 
@@ -52,8 +52,8 @@ static void finish(berth__lingering *lingering, berth__close_mode mode)
     berth_loop *loop = lingering->loop;
     berth__stream *stream = lingering->stream;
     unlist(lingering);
-    berth__deadline_stop(&loop->timers, &lingering->deadline);
-    berth__timers_unreserve(&loop->timers);
+    berth__deadline_stop(&loop->deadlines, &lingering->deadline);
+    berth__deadlines_unreserve(&loop->deadlines);
     berth__place place = lingering->place;
     berth__release(lingering);
     loop->counts.lingering--;
@@ -85,7 +85,7 @@ static void time_is_over(berth__lingering *lingering)
         return;
     }
     unlist(lingering);
-    berth__deadline_stop(&lingering->loop->timers, &lingering->deadline);
+    berth__deadline_stop(&lingering->loop->deadlines, &lingering->deadline);
     start(lingering);
 }
 
@@ -142,7 +142,7 @@ static const berth__stream_events events = {
 static berth__lingering *make(berth_loop *loop)
 {
     berth__lingering *made = berth__allocate_zero(sizeof *made);
-    if (made != NULL && !berth__timers_reserve(&loop->timers)) {
+    if (made != NULL && !berth__deadlines_reserve(&loop->deadlines)) {
         berth__release(made);
         return NULL;
     }
@@ -188,7 +188,7 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     }
     if (loop->lingering == NULL)
         loop->lingering_end = &loop->lingering;
-    berth__source_join(loop, &lingering_source);
+    berth__source_join(&loop->sources, &lingering_source);
     lingering->loop = loop;
     lingering->place = place;
     loop->counts.lingering++;

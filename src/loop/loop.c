@@ -170,7 +170,7 @@ static void empty(berth_loop *loop)
         run_tasks(loop, SIZE_MAX);
         berth__objects_free(&loop->objects);
     } while (atomic_load(&loop->tasks_waiting));
-    berth__sources_release(loop);
+    berth__sources_release(&loop->sources, loop);
 }
 
 /* Streams that linger go on to, for the time that the program gives them: closing them now could
@@ -182,7 +182,7 @@ static void see_off(berth_loop *loop)
     while (loop->live > 0 && !loop->broken && !loop->inherited) {
         uint64_t now = loop->counts.lingering > 0 ? berth__loop_clock(loop) : 0;
         if (now >= deadline)
-            berth__sources_end(loop);
+            berth__sources_end(&loop->sources, loop);
         turn(loop, loop->counts.lingering > 0 ? (int64_t)(deadline - now) : -1);
         empty(loop);
     }
@@ -193,7 +193,7 @@ static void destroy(berth_loop *loop)
     loop->ending = true;
     empty(loop);
     see_off(loop);
-    berth__sources_end(loop);
+    berth__sources_end(&loop->sources, loop);
     if (loop->inherited)
         while (run_completions(loop))
             continue; /* reports what is closed, and nothing else */
@@ -208,7 +208,7 @@ static void destroy(berth_loop *loop)
     berth__free_list_clear(&loop->remotes);
     berth__free_list_clear(&loop->free_limits);
     berth__numbers_clear(&loop->numbers);
-    berth__timers_clear(&loop->timers);
+    berth__deadlines_clear(&loop->deadlines);
     berth__pool_clear(&loop->pool);
     pthread_mutex_destroy(&loop->lock);
     berth__release(loop);
@@ -369,7 +369,7 @@ uint64_t berth__loop_clock(berth_loop *loop)
 static int64_t until_next_timer(berth_loop *loop, int64_t timeout)
 {
     uint64_t next;
-    if (timeout == 0 || !berth__timers_next(&loop->timers, &next))
+    if (timeout == 0 || !berth__deadlines_next(&loop->deadlines, &next))
         return timeout;
     uint64_t now = berth__loop_clock(loop);
     if (next <= now)
@@ -406,7 +406,7 @@ void berth__loop_submit(berth_loop *loop)
 static inline bool is_late(berth_loop *loop, size_t done)
 {
     uint64_t next;
-    return done % PACE == 0 && berth__timers_next(&loop->timers, &next) &&
+    return done % PACE == 0 && berth__deadlines_next(&loop->deadlines, &next) &&
            next + LATE <= berth__loop_clock(loop);
 }
 
@@ -431,9 +431,9 @@ static bool run_completions(berth_loop *loop)
 
 static size_t run_timers(berth_loop *loop)
 {
-    if (loop->timers.count == 0)
+    if (loop->deadlines.count == 0)
         return 0;
-    return berth__timers_run(&loop->timers, berth__loop_clock(loop));
+    return berth__deadlines_run(&loop->deadlines, berth__loop_clock(loop));
 }
 
 /* Takes the tasks one by one, since each may run a nested turn that goes on with the next. */
@@ -526,12 +526,13 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     if (ready && !loop->skipped) {
         loop->skipped = true;
     } else {
-        bool hurry = ready || atomic_load(&loop->tasks_waiting) || berth__sources_pending(loop);
+        bool hurry = ready || atomic_load(&loop->tasks_waiting) ||
+                     berth__sources_pending(&loop->sources, loop);
         loop->skipped = false;
         wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
     }
     bool any = run_completions(loop);
-    any = berth__sources_run(loop) || any;
+    any = berth__sources_run(&loop->sources, loop) || any;
     any = run_timers(loop) > 0 || any;
     any = run_waiting_tasks(loop) || any;
     any = flush_all(loop, whole) || any;
@@ -554,7 +555,7 @@ static void leave_to_foreign(berth_loop *loop)
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
     if (loop->backend->ready.count > 0 || loop->flush != NULL || loop->marked != NULL ||
-        atomic_load(&loop->tasks_waiting) || berth__sources_pending(loop))
+        atomic_load(&loop->tasks_waiting) || berth__sources_pending(&loop->sources, loop))
         loop->backend->operations->wake(loop->backend);
 }
 
@@ -762,7 +763,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
             return true;
         /* The one timer of the library that a program without a loop depends on: else a peer that
          * never closes would keep a descriptor for ever. */
-        uint64_t sources = berth__sources_step(loop);
+        uint64_t sources = berth__sources_step(&loop->sources, loop);
         again = sources < again ? sources : again;
         if (last || loop->broken || loop->inherited)
             return false;
@@ -818,7 +819,7 @@ int berth_loop_timeout(berth_loop *loop)
         return -1;
     BERTH__OWN_THREAD(loop);
     uint64_t next;
-    if (!berth__timers_next(&loop->timers, &next))
+    if (!berth__deadlines_next(&loop->deadlines, &next))
         return -1;
     uint64_t now = berth__loop_clock(loop);
     if (next <= now)

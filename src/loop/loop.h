@@ -26,9 +26,9 @@
 #include "base/buffer.h"
 #include "base/free_list.h"
 #include "base/numbers.h"
+#include "deadlines.h"
 #include "object.h"
 #include "source.h"
-#include "timer.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -61,7 +61,7 @@ typedef struct berth__parting {
 struct berth_loop {
     berth__backend *backend;
     berth__pool pool;
-    berth__timers timers;
+    berth__deadlines deadlines;
     berth__free_list sockets;     /* memory of berth_socket */
     berth__free_list streams;     /* memory of berth__stream */
     berth__free_list remotes;     /* memory of berth__remote */
@@ -90,8 +90,7 @@ struct berth_loop {
     berth__flush **flush_end;
     size_t flush_count;
     void (*settle)(berth__flush *flush); /* flushes one, which has left the list */
-    const berth__source *sources[BERTH__MOST_SOURCES];
-    unsigned source_count;
+    berth__sources sources;
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;

@@ -100,7 +100,7 @@ static void inherit(berth_loop *loop)
         return;
     loop->inherited = true;
     loop->abandoned = !loop->held;
-    loop->timers.halted = true;
+    loop->deadlines.halted = true;
     atomic_store(&loop->stoppers, 0);
     if (!loop->abandoned)
         loop->backend->operations->inherit(loop->backend);
@@ -177,12 +177,12 @@ bool berth_loop_after_fork(berth_loop *loop)
         return false;
     }
     loop->inherited = false;
-    loop->timers.halted = false;
+    loop->deadlines.halted = false;
     for (berth__parting *parting = loop->partings; parting != NULL; parting = parting->outer) {
         if (parting->stream != NULL)
             loop->backend->operations->renew_stream(loop->backend, parting->stream);
     }
-    berth__sources_renew(loop);
+    berth__sources_renew(&loop->sources, loop);
     berth__objects_renew(loop->objects);
     /* A wake or a stop that came meanwhile is not lost. */
     loop->backend->operations->wake(loop->backend);

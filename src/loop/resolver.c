@@ -100,9 +100,9 @@ static void set_deadline(lookup_channel *channel)
 {
     uint64_t next = next_time(channel);
     if (next == UINT64_MAX)
-        berth__deadline_stop(&channel->loop->timers, &channel->deadline);
+        berth__deadline_stop(&channel->loop->deadlines, &channel->deadline);
     else
-        berth__deadline_start(&channel->loop->timers, &channel->deadline, next);
+        berth__deadline_start(&channel->loop->deadlines, &channel->deadline, next);
 }
 
 static void expired(berth__deadline *deadline)
@@ -272,7 +272,7 @@ static bool open_channel(lookup_channel *channel)
 static lookup_channel *new_channel(berth_loop *loop, const name_servers *configuration)
 {
     lookup_channel *made = berth__allocate_zero(sizeof *made);
-    if (made == NULL || !berth__timers_reserve(&loop->timers)) {
+    if (made == NULL || !berth__deadlines_reserve(&loop->deadlines)) {
         berth__release(made);
         return NULL;
     }
@@ -281,7 +281,7 @@ static lookup_channel *new_channel(berth_loop *loop, const name_servers *configu
     made->deadline.expired = expired;
     if (open_channel(made))
         return made;
-    berth__timers_unreserve(&loop->timers);
+    berth__deadlines_unreserve(&loop->deadlines);
     berth__release(made);
     return NULL;
 }
@@ -289,12 +289,12 @@ static lookup_channel *new_channel(berth_loop *loop, const name_servers *configu
 /* Whatever it does ends without a result. */
 static void free_channel(lookup_channel *channel)
 {
-    berth__timers *timers = &channel->loop->timers;
+    berth__deadlines *deadlines = &channel->loop->deadlines;
     ares_destroy(channel->handle);
     while (channel->watches != NULL)
         close_watch(&channel->watches);
-    berth__deadline_stop(timers, &channel->deadline);
-    berth__timers_unreserve(timers);
+    berth__deadline_stop(deadlines, &channel->deadline);
+    berth__deadlines_unreserve(deadlines);
     berth__release(channel);
 }
 
@@ -518,7 +518,7 @@ static berth__resolver *resolver_of(berth_loop *loop)
     made->loop = loop;
     made->finished_end = &made->finished;
     loop->resolver = made;
-    berth__source_join(loop, &resolver_source);
+    berth__source_join(&loop->sources, &resolver_source);
     return made;
 }
 

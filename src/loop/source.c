@@ -3,69 +3,69 @@
  */
 #include "source.h"
 
-#include "loop.h"
-
 #include <assert.h>
+#include <stddef.h>
 
-void berth__source_join(berth_loop *loop, const berth__source *source)
+void berth__source_join(berth__sources *sources, const berth__source *source)
 {
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i] == source)
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i] == source)
             return;
     }
-    assert(loop->source_count < BERTH__MOST_SOURCES);
-    loop->sources[loop->source_count++] = source;
+    assert(sources->count < BERTH__MOST_SOURCES);
+    sources->tables[sources->count++] = source;
 }
 
-bool berth__sources_pending(const berth_loop *loop)
+bool berth__sources_pending(const berth__sources *sources, const struct berth_loop *loop)
 {
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i]->pending != NULL && loop->sources[i]->pending(loop))
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i]->pending != NULL && sources->tables[i]->pending(loop))
             return true;
     }
     return false;
 }
 
-bool berth__sources_run(berth_loop *loop)
+bool berth__sources_run(const berth__sources *sources, struct berth_loop *loop)
 {
     bool any = false;
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i]->run != NULL)
-            any = loop->sources[i]->run(loop) || any;
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i]->run != NULL)
+            any = sources->tables[i]->run(loop) || any;
     }
     return any;
 }
 
-uint64_t berth__sources_step(berth_loop *loop)
+uint64_t berth__sources_step(const berth__sources *sources, struct berth_loop *loop)
 {
     uint64_t again = UINT64_MAX;
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        uint64_t next = loop->sources[i]->step != NULL ? loop->sources[i]->step(loop) : UINT64_MAX;
+    for (unsigned i = 0; i < sources->count; i++) {
+        uint64_t next =
+            sources->tables[i]->step != NULL ? sources->tables[i]->step(loop) : UINT64_MAX;
         again = next < again ? next : again;
     }
     return again;
 }
 
-void berth__sources_renew(berth_loop *loop)
+void berth__sources_renew(const berth__sources *sources, struct berth_loop *loop)
 {
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i]->renew != NULL)
-            loop->sources[i]->renew(loop);
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i]->renew != NULL)
+            sources->tables[i]->renew(loop);
     }
 }
 
-void berth__sources_release(berth_loop *loop)
+void berth__sources_release(const berth__sources *sources, struct berth_loop *loop)
 {
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i]->release != NULL)
-            loop->sources[i]->release(loop);
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i]->release != NULL)
+            sources->tables[i]->release(loop);
     }
 }
 
-void berth__sources_end(berth_loop *loop)
+void berth__sources_end(const berth__sources *sources, struct berth_loop *loop)
 {
-    for (unsigned i = 0; i < loop->source_count; i++) {
-        if (loop->sources[i]->end != NULL)
-            loop->sources[i]->end(loop);
+    for (unsigned i = 0; i < sources->count; i++) {
+        if (sources->tables[i]->end != NULL)
+            sources->tables[i]->end(loop);
     }
 }

@@ -32,15 +32,21 @@ typedef struct berth__source {
     void (*end)(struct berth_loop *loop);
 } berth__source;
 
-/* Has a loop call the source from now on; once more changes nothing. */
-void berth__source_join(struct berth_loop *loop, const berth__source *source);
+/* Those of one loop. */
+typedef struct berth__sources {
+    const berth__source *tables[BERTH__MOST_SOURCES];
+    unsigned count;
+} berth__sources;
+
+/* Has the loop call the source from now on; once more changes nothing. */
+void berth__source_join(berth__sources *sources, const berth__source *source);
 
 /* Call the function of that name of all sources: whether of any; the earliest time. */
-bool berth__sources_pending(const struct berth_loop *loop);
-bool berth__sources_run(struct berth_loop *loop);
-uint64_t berth__sources_step(struct berth_loop *loop);
-void berth__sources_renew(struct berth_loop *loop);
-void berth__sources_release(struct berth_loop *loop);
-void berth__sources_end(struct berth_loop *loop);
+bool berth__sources_pending(const berth__sources *sources, const struct berth_loop *loop);
+bool berth__sources_run(const berth__sources *sources, struct berth_loop *loop);
+uint64_t berth__sources_step(const berth__sources *sources, struct berth_loop *loop);
+void berth__sources_renew(const berth__sources *sources, struct berth_loop *loop);
+void berth__sources_release(const berth__sources *sources, struct berth_loop *loop);
+void berth__sources_end(const berth__sources *sources, struct berth_loop *loop);
 
 #endif

@@ -124,13 +124,13 @@ static int begin(berth__dial *dial, size_t index)
 
 void berth__dial_cancel(berth__dial *dial)
 {
-    berth__timers *timers = &dial->loop->timers;
+    berth__deadlines *deadlines = &dial->loop->deadlines;
     for (size_t i = 0; i < dial->next; i++) {
         if (dial->attempts[i] != NULL)
             drop(dial, i);
     }
-    berth__deadline_stop(timers, &dial->stagger);
-    berth__timers_unreserve(timers);
+    berth__deadline_stop(deadlines, &dial->stagger);
+    berth__deadlines_unreserve(deadlines);
     berth__release(dial);
 }
 
@@ -138,12 +138,12 @@ void berth__dial_cancel(berth__dial *dial)
 static bool go_on(berth__dial *dial)
 {
     berth_loop *loop = dial->loop;
-    berth__deadline_stop(&loop->timers, &dial->stagger);
+    berth__deadline_stop(&loop->deadlines, &dial->stagger);
     while (dial->next < dial->plan.count) {
         int error = begin(dial, dial->next++);
         if (error == 0) {
             if (dial->next < dial->plan.count)
-                berth__deadline_start(&loop->timers, &dial->stagger,
+                berth__deadline_start(&loop->deadlines, &dial->stagger,
                                       berth__after(berth__loop_clock(loop), BERTH__STAGGER));
             return true;
         }
@@ -213,7 +213,7 @@ uint64_t berth__dial_step(berth__dial *dial)
         return UINT64_MAX;
     if (dial->stagger.time > berth__loop_clock(dial->loop))
         return dial->stagger.time;
-    berth__deadline_stop(&dial->loop->timers, &dial->stagger);
+    berth__deadline_stop(&dial->loop->deadlines, &dial->stagger);
     stagger_expired(&dial->stagger);
     return 0;
 }
@@ -224,7 +224,7 @@ berth__dial *berth__dial_start(berth_loop *loop, const berth__dial_plan *plan,
 {
     berth__dial *dial = berth__allocate_zero(sizeof *dial);
     *ret_error = ENOMEM;
-    if (dial == NULL || !berth__timers_reserve(&loop->timers)) {
+    if (dial == NULL || !berth__deadlines_reserve(&loop->deadlines)) {
         berth__release(dial);
         return NULL;
     }

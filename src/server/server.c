@@ -54,13 +54,13 @@ const char *berth_server_error_string(const berth_server *server)
 /* ---- life ------------------------------------------------------------------------------------ */
 
 /* Two: to retry for want of descriptors, and for the rate of accepting. */
-static bool reserve_timers(berth_loop *loop)
+static bool reserve_deadlines(berth_loop *loop)
 {
-    if (!berth__timers_reserve(&loop->timers))
+    if (!berth__deadlines_reserve(&loop->deadlines))
         return false;
-    if (berth__timers_reserve(&loop->timers))
+    if (berth__deadlines_reserve(&loop->deadlines))
         return true;
-    berth__timers_unreserve(&loop->timers);
+    berth__deadlines_unreserve(&loop->deadlines);
     return false;
 }
 
@@ -99,7 +99,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     berth_server *server = berth__allocate_zero(sizeof *server);
     if (server != NULL)
         server->owner.roll = berth__roll_new();
-    if (server == NULL || server->owner.roll == NULL || !reserve_timers(loop)) {
+    if (server == NULL || server->owner.roll == NULL || !reserve_deadlines(loop)) {
         if (server != NULL && server->owner.roll != NULL)
             berth__roll_release(server->owner.roll);
         berth__release(server);
@@ -137,8 +137,8 @@ void berth_server_free(berth_server *server)
         berth_server_close(server);
         berth__server_distrust(server);
         berth__mark_remove(&server->pacing);
-        berth__timers_unreserve(&server->object.loop->timers);
-        berth__timers_unreserve(&server->object.loop->timers);
+        berth__deadlines_unreserve(&server->object.loop->deadlines);
+        berth__deadlines_unreserve(&server->object.loop->deadlines);
         berth__discard(&server->object);
     }
     berth__leave(&server->object);
@@ -295,7 +295,7 @@ void berth__server_stop_listening(berth_server *server)
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__server_end_starving(server);
-    berth__deadline_stop(&loop->timers, &server->refill);
+    berth__deadline_stop(&loop->deadlines, &server->refill);
     berth__server_unbind(server);
     berth__server_keep_spare(server);
     if (listener == NULL)

@@ -15,8 +15,8 @@
 
 #include "backend/backend.h"
 #include "base/address_counts.h"
+#include "loop/deadlines.h"
 #include "loop/object.h"
-#include "loop/timer.h"
 #include "socket/socket.h"
 
 #define BERTH__SERVER_TEXT_SIZE 256

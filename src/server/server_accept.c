@@ -60,7 +60,7 @@ static void starve(berth_server *server, int error)
     server->starved = true;
     if (berth__is_exhaustion(error))
         berth__mark_put(&loop->starving, &server->starving);
-    berth__deadline_start(&loop->timers, &server->retry,
+    berth__deadline_start(&loop->deadlines, &server->retry,
                           berth__after(berth__loop_clock(loop), server->backoff));
     server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
 }
@@ -108,7 +108,7 @@ void berth__server_end_starving(berth_server *server)
         return;
     server->starved = false;
     berth__mark_remove(&server->starving);
-    berth__deadline_stop(&server->object.loop->timers, &server->retry);
+    berth__deadline_stop(&server->object.loop->deadlines, &server->retry);
 }
 
 static void pace_later(berth_server *server)

@@ -134,7 +134,7 @@ void berth__server_drop_awaiting(berth_server *server)
         server->owner.counts.dropped++;
         drop(one);
     }
-    berth__deadline_stop(&server->object.loop->timers, &trust->deadline);
+    berth__deadline_stop(&server->object.loop->deadlines, &trust->deadline);
 }
 
 void berth__server_distrust(berth_server *server)
@@ -144,7 +144,7 @@ void berth__server_distrust(berth_server *server)
         return;
     berth__server_drop_awaiting(server);
     server->trust = NULL;
-    berth__timers_unreserve(&server->object.loop->timers);
+    berth__deadlines_unreserve(&server->object.loop->deadlines);
     berth__release(trust->subnets);
     berth__release(trust);
 }
@@ -159,12 +159,12 @@ static uint64_t next_due(const berth__trust *trust)
 
 static void set_deadline(berth__trust *trust)
 {
-    berth__timers *timers = &trust->server->object.loop->timers;
+    berth__deadlines *deadlines = &trust->server->object.loop->deadlines;
     uint64_t due = next_due(trust);
     if (due == UINT64_MAX)
-        berth__deadline_stop(timers, &trust->deadline);
+        berth__deadline_stop(deadlines, &trust->deadline);
     else if (trust->deadline.place == 0 || trust->deadline.time != due)
-        berth__deadline_start(timers, &trust->deadline, due);
+        berth__deadline_start(deadlines, &trust->deadline, due);
 }
 
 static void turn_late_away(berth__trust *trust)
@@ -339,7 +339,7 @@ static berth__trust *trust_of(berth_server *server)
     if (server->trust != NULL)
         return server->trust;
     berth__trust *trust = berth__allocate_zero(sizeof *trust);
-    if (trust == NULL || !berth__timers_reserve(&server->object.loop->timers)) {
+    if (trust == NULL || !berth__deadlines_reserve(&server->object.loop->deadlines)) {
         berth__release(trust);
         return NULL;
     }

@@ -113,7 +113,7 @@ unsigned berth__server_allowance(berth_server *server)
         return allowance < UINT32_MAX ? (unsigned)allowance : UINT32_MAX;
     if (server->refill.place == 0) {
         server->owner.counts.paced++;
-        berth__deadline_start(&loop->timers, &server->refill, due + step - ahead);
+        berth__deadline_start(&loop->deadlines, &server->refill, due + step - ahead);
         berth__loop_touch(loop);
     }
     return 0;
@@ -209,7 +209,7 @@ uint64_t berth__server_limits_step(berth_server *server)
         again = server->refill.time;
         if (again <= berth__loop_clock(loop)) {
             again = UINT64_MAX;
-            berth__deadline_stop(&loop->timers, &server->refill);
+            berth__deadline_stop(&loop->deadlines, &server->refill);
             berth__server_pace(server);
         }
     }
@@ -238,7 +238,7 @@ void berth_server_set_accept_limits_sized(berth_server *server, const berth_acce
     berth__sized_get(&server->limits, sizeof server->limits, limits, size);
     if (old.per_second != server->limits.per_second || old.burst != server->limits.burst) {
         server->rate_time = 0;
-        berth__deadline_stop(&server->object.loop->timers, &server->refill);
+        berth__deadline_stop(&server->object.loop->deadlines, &server->refill);
     }
     berth__server_keep_spare(server);
     berth__server_pace(server);

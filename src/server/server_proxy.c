@@ -86,8 +86,8 @@ void berth__server_unbind(berth_server *server)
         berth__proxy_connection_cancel(bind->connection);
     if (bind->lookup != NULL)
         berth__lookup_cancel(bind->lookup);
-    berth__deadline_stop(&server->object.loop->timers, &bind->limit);
-    berth__timers_unreserve(&server->object.loop->timers);
+    berth__deadline_stop(&server->object.loop->deadlines, &bind->limit);
+    berth__deadlines_unreserve(&server->object.loop->deadlines);
     berth__release(bind);
 }
 
@@ -129,7 +129,7 @@ static void bound(void *owner, berth_address address, uint16_t port)
     berth_server *server = owner;
     berth__bind *bind = server->bind;
     bind->bound = true;
-    berth__deadline_stop(&server->object.loop->timers, &bind->limit);
+    berth__deadline_stop(&server->object.loop->deadlines, &bind->limit);
     if (!server->listens_through) {
         server->listens_through = true;
         server->listenings++;
@@ -159,7 +159,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     bind->connection = NULL;
     bind->bound = false;
     bind->port = server->port;
-    berth__deadline_start(&loop->timers, &bind->limit,
+    berth__deadline_start(&loop->deadlines, &bind->limit,
                           berth__after(berth__loop_clock(loop), LISTEN_LIMIT));
     int error = start(server);
     berth__enter(&server->object);
@@ -228,7 +228,7 @@ static berth__bind *make(berth_server *server, const berth__proxy *proxy, berth_
                          uint16_t port)
 {
     berth__bind *bind = berth__allocate_zero(sizeof *bind);
-    if (bind == NULL || !berth__timers_reserve(&server->object.loop->timers)) {
+    if (bind == NULL || !berth__deadlines_reserve(&server->object.loop->deadlines)) {
         berth__release(bind);
         return NULL;
     }
@@ -289,7 +289,7 @@ uint64_t berth__server_bind_step(berth_server *server)
             bind->connection != NULL ? berth__proxy_connection_step(bind->connection) : UINT64_MAX;
         return next < due ? next : due;
     }
-    berth__deadline_stop(&server->object.loop->timers, &bind->limit);
+    berth__deadline_stop(&server->object.loop->deadlines, &bind->limit);
     limit_expired(&bind->limit);
     return UINT64_MAX;
 }

@@ -78,7 +78,7 @@ static void end_attempts(berth__connector *connector)
     for (size_t i = 0; i < connector->next; i++)
         close_attempt(connector, i, BERTH__CLOSE_NORMAL);
     connector->next = connector->count;
-    berth__deadline_stop(&loop_of(connector)->timers, &connector->stagger);
+    berth__deadline_stop(&loop_of(connector)->deadlines, &connector->stagger);
 }
 
 static void close_greeting(berth__connector *connector)
@@ -98,7 +98,7 @@ void berth__connect_cancel(berth_socket *socket)
     berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
     if (connector == NULL)
         return;
-    berth__timers *timers = &socket->object.loop->timers;
+    berth__deadlines *deadlines = &socket->object.loop->deadlines;
     socket->remote->connector = NULL;
     if (connector->lookup != NULL)
         berth__lookup_cancel(connector->lookup);
@@ -107,9 +107,9 @@ void berth__connect_cancel(berth_socket *socket)
     close_greeting(connector);
     end_attempts(connector);
     berth__release(connector->proxy);
-    berth__deadline_stop(timers, &connector->limit);
-    berth__timers_unreserve(timers);
-    berth__timers_unreserve(timers);
+    berth__deadline_stop(deadlines, &connector->limit);
+    berth__deadlines_unreserve(deadlines);
+    berth__deadlines_unreserve(deadlines);
     berth__release(connector);
 }
 
@@ -133,7 +133,7 @@ static void fail_inside_call(berth__connector *connector, berth_error class, int
     connector->class = class;
     connector->error = error;
     connector->failed = true;
-    berth__deadline_start(&loop->timers, &connector->limit, berth__loop_clock(loop));
+    berth__deadline_start(&loop->deadlines, &connector->limit, berth__loop_clock(loop));
     berth__loop_touch(loop);
 }
 
@@ -457,7 +457,7 @@ static void go_on(berth__connector *connector)
         int error = start_attempt(connector, connector->next++);
         if (error == 0) {
             if (connector->next < connector->count)
-                berth__deadline_start(&loop->timers, &connector->stagger,
+                berth__deadline_start(&loop->deadlines, &connector->stagger,
                                       berth__after(berth__loop_clock(loop), BERTH__STAGGER));
             berth__loop_touch(loop);
             return;
@@ -534,7 +534,7 @@ uint64_t berth__connect_step(berth_socket *socket)
         if (deadline->place == 0)
             continue;
         if (deadline->time <= berth__loop_clock(loop)) {
-            berth__deadline_stop(&loop->timers, deadline);
+            berth__deadline_stop(&loop->deadlines, deadline);
             deadline->expired(deadline);
             return 0;
         }
@@ -585,16 +585,16 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count,
 static berth__connector *make(berth_socket *socket, uint16_t port)
 {
     berth_loop *loop = socket->object.loop;
-    berth__timers *timers = &loop->timers;
+    berth__deadlines *deadlines = &loop->deadlines;
     berth__connector *connector = berth__allocate_zero(sizeof *connector);
     if (connector == NULL)
         return NULL;
-    if (!berth__timers_reserve(timers)) {
+    if (!berth__deadlines_reserve(deadlines)) {
         berth__release(connector);
         return NULL;
     }
-    if (!berth__timers_reserve(timers)) {
-        berth__timers_unreserve(timers);
+    if (!berth__deadlines_reserve(deadlines)) {
+        berth__deadlines_unreserve(deadlines);
         berth__release(connector);
         return NULL;
     }
@@ -605,7 +605,7 @@ static berth__connector *make(berth_socket *socket, uint16_t port)
     connector->limit.expired = limit_expired;
     socket->remote->connector = connector;
     if (socket->connect_timeout > 0)
-        berth__deadline_start(timers, &connector->limit,
+        berth__deadline_start(deadlines, &connector->limit,
                               berth__after(berth__loop_clock(loop), socket->connect_timeout));
     return connector;
 }

@@ -167,7 +167,7 @@ static void look(berth__socket_limits *limits)
     if (due == NEVER)
         return;
     uint64_t rounded_up = (due + TICK - 1) / TICK * TICK;
-    berth__deadline_start(&loop->timers, &limits->deadline, rounded_up);
+    berth__deadline_start(&loop->deadlines, &limits->deadline, rounded_up);
 }
 
 static void expired(berth__deadline *deadline)
@@ -181,7 +181,7 @@ uint64_t berth__limits_step(berth_socket *socket)
     if (limits == NULL || limits->deadline.place == 0)
         return NEVER;
     if (limits->deadline.time <= socket->object.loop->time) {
-        berth__deadline_stop(&socket->object.loop->timers, &limits->deadline);
+        berth__deadline_stop(&socket->object.loop->deadlines, &limits->deadline);
         look(limits);
         if (socket->object.freed || limits->deadline.place == 0)
             return NEVER;
@@ -209,7 +209,7 @@ static berth__socket_limits *limits_of(berth_socket *socket)
     berth__socket_limits *limits = berth__free_list_take(&loop->free_limits, sizeof *limits);
     if (limits == NULL)
         return NULL;
-    if (!berth__timers_reserve(&loop->timers)) {
+    if (!berth__deadlines_reserve(&loop->deadlines)) {
         berth__free_list_give(&loop->free_limits, limits);
         return NULL;
     }
@@ -231,7 +231,7 @@ void berth__limits_begin(berth_socket *socket)
     limits->began = limits->active = limits->window = berth__loop_clock(loop);
     limits->bytes = 0;
     limits->spared = false;
-    berth__deadline_stop(&loop->timers, &limits->deadline);
+    berth__deadline_stop(&loop->deadlines, &limits->deadline);
     look(limits);
 }
 
@@ -284,15 +284,15 @@ void berth__limits_end(berth_socket *socket)
     if (socket->counted)
         berth__limits_uncount(socket);
     if (socket->limits != NULL)
-        berth__deadline_stop(&socket->object.loop->timers, &socket->limits->deadline);
+        berth__deadline_stop(&socket->object.loop->deadlines, &socket->limits->deadline);
 }
 
 void berth__limits_free(berth_socket *socket)
 {
     berth__socket_limits *limits = socket->limits;
     berth_loop *loop = socket->object.loop;
-    berth__deadline_stop(&loop->timers, &limits->deadline);
-    berth__timers_unreserve(&loop->timers);
+    berth__deadline_stop(&loop->deadlines, &limits->deadline);
+    berth__deadlines_unreserve(&loop->deadlines);
     loop->limited--;
     socket->limits = NULL;
     berth__free_list_give(&loop->free_limits, limits);

@@ -19,8 +19,7 @@
 #include <berth/limits.h>
 
 #include "base/address_counts.h"
-#include "loop/loop.h"
-#include "loop/timer.h"
+#include "loop/deadlines.h"
 #include "socket.h"
 
 typedef struct berth__socket_limits berth__socket_limits;

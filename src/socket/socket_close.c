@@ -52,11 +52,11 @@ void berth_socket_shutdown_send(berth_socket *socket)
 
 void berth__socket_stop_limit(berth_socket *socket)
 {
-    berth__timers *timers = &socket->object.loop->timers;
+    berth__deadlines *deadlines = &socket->object.loop->deadlines;
     if (socket->remote == NULL || socket->remote->limit.place == 0)
         return;
-    berth__deadline_stop(timers, &socket->remote->limit);
-    berth__timers_unreserve(timers);
+    berth__deadline_stop(deadlines, &socket->remote->limit);
+    berth__deadlines_unreserve(deadlines);
 }
 
 static void expired(berth__deadline *deadline)
@@ -64,7 +64,7 @@ static void expired(berth__deadline *deadline)
     const berth__remote *remote =
         (const berth__remote *)((char *)deadline - offsetof(berth__remote, limit));
     berth_socket *socket = remote->socket;
-    berth__timers_unreserve(&socket->object.loop->timers);
+    berth__deadlines_unreserve(&socket->object.loop->deadlines);
     berth__enter(&socket->object);
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CLOSE);
     berth__leave(&socket->object);
@@ -77,11 +77,11 @@ static bool start_limit(berth_socket *socket)
     berth__remote *remote = berth__socket_remote(socket);
     if (remote == NULL)
         return false;
-    if (remote->limit.place == 0 && !berth__timers_reserve(&loop->timers))
+    if (remote->limit.place == 0 && !berth__deadlines_reserve(&loop->deadlines))
         return false;
     remote->socket = socket;
     remote->limit.expired = expired;
-    berth__deadline_start(&loop->timers, &remote->limit,
+    berth__deadline_start(&loop->deadlines, &remote->limit,
                           berth__after(berth__loop_clock(loop), socket->close_timeout));
     return true;
 }
@@ -108,7 +108,7 @@ uint64_t berth__socket_close_step(berth_socket *socket)
     berth__deadline *limit = &socket->remote->limit;
     if (limit->time > berth__loop_clock(loop))
         return limit->time;
-    berth__deadline_stop(&loop->timers, limit);
+    berth__deadline_stop(&loop->deadlines, limit);
     limit->expired(limit);
     return 0;
 }

@@ -15,7 +15,7 @@
 
 #include "backend/sim.h"
 #include "base/fault.h"
-#include "loop/timer.h"
+#include "loop/deadlines.h"
 
 enum {
     CROWD = 1000,
@@ -458,7 +458,7 @@ START_TEST(loop_timeout_suits_whole_milliseconds)
 }
 END_TEST
 
-static berth__timers heap;
+static berth__deadlines heap;
 static berth__deadline own[3];
 static unsigned runs[3];
 
@@ -473,18 +473,18 @@ static void run_own(berth__deadline *deadline)
 START_TEST(started_in_the_past_inside_the_phase)
 {
     for (int i = 0; i < 3; i++) {
-        ck_assert(berth__timers_reserve(&heap));
+        ck_assert(berth__deadlines_reserve(&heap));
         own[i].expired = run_own;
         berth__deadline_start(&heap, &own[i], 10 + (uint64_t)i);
     }
     for (unsigned phase = 1; phase <= 3; phase++) {
-        ck_assert_uint_eq(berth__timers_run(&heap, 20 + phase), phase == 1 ? 3 : 1);
+        ck_assert_uint_eq(berth__deadlines_run(&heap, 20 + phase), phase == 1 ? 3 : 1);
         ck_assert_uint_eq(runs[0], phase);
         ck_assert_uint_eq(runs[1], 1);
         ck_assert_uint_eq(runs[2], 1);
     }
     berth__deadline_stop(&heap, &own[0]);
-    berth__timers_clear(&heap);
+    berth__deadlines_clear(&heap);
 }
 END_TEST
 
