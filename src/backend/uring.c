@@ -329,7 +329,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     int error = berth__inet_connect(address, port, options, &stream->descriptor);
     if (error != 0 && error != EINPROGRESS)
         return error;
-    stream->flags = CONNECTING;
+    berth__uring_set_input(stream, INPUT_CONNECTING);
     if (error == 0) {
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CONNECTED);
         return 0;
@@ -341,7 +341,7 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     }
     berth__inet_close(stream->descriptor, BERTH__CLOSE_COPY);
     stream->descriptor = -1;
-    stream->flags = 0;
+    berth__uring_set_input(stream, INPUT_NONE);
     return ENOMEM;
 }
 
@@ -357,7 +357,7 @@ static void run_connected(uring_backend *uring, berth__stream *stream)
     int off = 0; /* io_uring would answer EAGAIN where it should wait */
     if (error == 0)
         (void)BERTH__SYSTEM("ioctl", ioctl(stream->descriptor, FIONBIO, &off));
-    stream->flags &= (uint16_t)~CONNECTING;
+    berth__uring_set_input(stream, INPUT_NONE);
     stream->error = (int16_t)error;
     if (stream->receiving)
         berth__uring_list(uring, stream);

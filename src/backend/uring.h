@@ -9,6 +9,7 @@
 
 #include "backend.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "uring_ring.h"
@@ -38,24 +39,38 @@ enum {
     READY_BROKEN = BERTH__READY_PRIVATE
 };
 
-/* Flags of a stream; POLLED is that of listeners and watches too. */
+/* How the input of a stream comes in; in the low bits of its flags, changed by
+ * berth__uring_set_input only.
+ *
+ *     CONNECTING -> NONE -> [DEFERRED -> NONE] -> ARMED -> [RENEWED] -> [CANCELLED] -> NONE
+ *                    |                              \---------\------------\-> READS -> NONE
+ *                    \-> AWAITED -> READS or NONE, of a limited stream
+ *
+ * In a child every operation in flight is the parent's: from any of them to NONE. */
+enum uring_input {
+    INPUT_NONE,      /* nothing was asked of the kernel */
+    INPUT_DEFERRED,  /* has a place among the deferred */
+    INPUT_ARMED,     /* the receive is in flight */
+    INPUT_RENEWED,   /* likewise, and is to be ended, so that another is begun */
+    INPUT_CANCELLED, /* likewise, and was asked to end */
+    INPUT_READS,     /* its runs read, since the kernel found no buffer for it, or it is limited */
+    INPUT_AWAITED,   /* of a limited stream: a poll for input is in flight */
+    INPUT_CONNECTING,
+    INPUT_STATE = 7 /* the mask */
+};
+
+/* Flags of a stream, of which each may be set in any of these states; POLLED is that of listeners
+ * and watches too. */
 enum {
-    LISTED = 1 << 0,     /* in the list that the next wait goes through */
-    READS = 1 << 1,      /* by itself, since the kernel found no buffer for it */
-    WAITING = 1 << 2,    /* has a place among the deferred */
-    ARMED = 1 << 3,      /* the receive is in flight */
-    CANCELLED = 1 << 4,  /* and was asked to end */
-    ARMED_ONCE = 1 << 5, /* has been in flight before, or was deferred */
-    POLLED = 1 << 6,     /* a poll is in flight: of a stream for connecting, or for a reset */
-    CONNECTING = 1 << 7,
-    VIEW = 1 << 8,       /* `data` and `size` are the first of the views not yet run */
-    END = 1 << 9,        /* the receive has ended with `error`; not yet reported */
+    LISTED = 1 << 3,     /* in the list that the next wait goes through */
+    ARMED_ONCE = 1 << 4, /* has been in flight before, or was deferred */
+    POLLED = 1 << 5,     /* a poll is in flight: of a stream for connecting, or for a reset */
+    VIEW = 1 << 6,       /* `data` and `size` are the first of the views not yet run */
+    END = 1 << 7,        /* the input has ended with `error`; not yet reported */
+    UNCHECKED = 1 << 8,  /* has a place among the unchecked */
+    LEAVING = 1 << 9,    /* closed, and in the list of those that are */
     READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
-    UNCHECKED = 1 << 11, /* has a place among the unchecked */
-    RENEWED = 1 << 12,   /* the receive is to be ended, and begun anew */
-    AWAITED = 1 << 13,   /* of a limited stream: a poll for input is in flight */
-    LEAVING = 1 << 14,   /* closed, and in the list of those that are */
-    STARVES = 1 << 15    /* a listener whose last accept has found no descriptor left */
+    STARVES = 1 << 11    /* a listener whose last accept has found no descriptor left */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -145,6 +160,48 @@ static inline bool berth__uring_cancel(uring_backend *uring, const void *record,
 {
     return uring->base.inherited == NULL &&
            berth__ring_prepare_cancel(&uring->ring, berth__uring_label(record, operation));
+}
+
+static inline enum uring_input berth__uring_input(const berth__stream *stream)
+{
+    return (enum uring_input)(stream->flags & INPUT_STATE);
+}
+
+/* Whether a receive is in flight, and has not been told to end. */
+static inline bool berth__uring_goes_on(const berth__stream *stream)
+{
+    enum uring_input input = berth__uring_input(stream);
+    return input == INPUT_ARMED || input == INPUT_RENEWED;
+}
+
+/* Whether a receive is in flight. */
+static inline bool berth__uring_in_flight(const berth__stream *stream)
+{
+    return berth__uring_goes_on(stream) || berth__uring_input(stream) == INPUT_CANCELLED;
+}
+
+static inline bool berth__uring_may_become(enum uring_input input, enum uring_input next)
+{
+    switch (next) {
+    case INPUT_DEFERRED:
+    case INPUT_ARMED:
+    case INPUT_AWAITED:
+    case INPUT_CONNECTING:
+        return input == INPUT_NONE;
+    case INPUT_RENEWED:
+    case INPUT_CANCELLED:
+        return input == INPUT_ARMED || input == INPUT_RENEWED;
+    case INPUT_READS:
+        return (input >= INPUT_ARMED && input <= INPUT_CANCELLED) || input == INPUT_AWAITED;
+    default:
+        return next == INPUT_NONE;
+    }
+}
+
+static inline void berth__uring_set_input(berth__stream *stream, enum uring_input next)
+{
+    assert(berth__uring_may_become(berth__uring_input(stream), next));
+    stream->flags = (uint16_t)((stream->flags & ~(unsigned)INPUT_STATE) | (unsigned)next);
 }
 
 /* ---- uring_stream.c ----------------------------------------------------------------------- */

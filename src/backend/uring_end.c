@@ -43,13 +43,13 @@ static void close_descriptor(uring_backend *uring, int descriptor, bool is_end)
 static void cancel_all(uring_backend *uring, berth__stream *stream)
 {
     bool cancelled = true;
-    if ((stream->flags & (ARMED | CANCELLED)) == ARMED)
+    if (berth__uring_goes_on(stream))
         cancelled = berth__uring_cancel(uring, stream, OF_RECEIVE);
     if (stream->sending && !(stream->ready.pending & BERTH__READY_SENT))
         cancelled = berth__uring_cancel(uring, stream, OF_SEND) && cancelled;
     if (stream->flags & POLLED)
         cancelled = berth__uring_cancel(uring, stream, OF_CONNECT) && cancelled;
-    if (stream->flags & AWAITED)
+    if (berth__uring_input(stream) == INPUT_AWAITED)
         cancelled = berth__uring_cancel(uring, stream, OF_INPUT) && cancelled;
     if (!cancelled)
         (void)BERTH__SYSTEM("shutdown",
@@ -88,12 +88,11 @@ void berth__uring_close(berth__backend *backend, berth__stream *stream, berth__c
 static bool take_back(uring_backend *uring, berth__stream *stream)
 {
     for (int round = 0; round < ROUNDS && stream->in_flight > 0; round++) {
-        if ((stream->flags & (ARMED | CANCELLED)) == ARMED &&
-            berth__uring_cancel(uring, stream, OF_RECEIVE))
-            stream->flags |= CANCELLED;
+        if (berth__uring_goes_on(stream) && berth__uring_cancel(uring, stream, OF_RECEIVE))
+            berth__uring_set_input(stream, INPUT_CANCELLED);
         if ((stream->flags & POLLED) && round == 0)
             (void)berth__uring_cancel(uring, stream, OF_BREAK);
-        if ((stream->flags & AWAITED) && round == 0)
+        if (berth__uring_input(stream) == INPUT_AWAITED && round == 0)
             (void)berth__uring_cancel(uring, stream, OF_INPUT);
         (void)berth__ring_turn(&uring->ring);
         berth__uring_reap(uring);

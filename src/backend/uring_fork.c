@@ -126,8 +126,11 @@ void berth__uring_renew_stream(berth__backend *backend, berth__stream *stream)
 {
     uring_backend *uring = (uring_backend *)backend;
     stream->in_flight = 0;
-    stream->flags &= READS | ARMED_ONCE | CONNECTING | VIEW | END;
-    if ((stream->flags & CONNECTING) && !(stream->ready.pending & BERTH__READY_CONNECTED) &&
+    bool connecting = berth__uring_input(stream) == INPUT_CONNECTING;
+    stream->flags &= INPUT_STATE | ARMED_ONCE | VIEW | END;
+    if (!connecting && berth__uring_input(stream) != INPUT_READS)
+        berth__uring_set_input(stream, INPUT_NONE);
+    if (connecting && !(stream->ready.pending & BERTH__READY_CONNECTED) &&
         berth__uring_poll(uring, stream->descriptor, POLLOUT, stream, OF_CONNECT)) {
         stream->flags |= POLLED;
         stream->in_flight++;

@@ -12,7 +12,7 @@
  * HELD_LIMIT the receive is cancelled, and the rest stays in the kernel. Held bytes are always
  * older than views.
  *
- * A stream whose receive finds no buffer READS by itself: its runs call recv, into one buffer that
+ * A stream whose receive finds no buffer reads by itself: its runs call recv, into one buffer that
  * all such streams share, until the kernel has no more; then the ring receives for it again. So
  * streams that have much to read are read as on epoll, through memory that stays in the cache, and
  * it does not matter who keeps the buffers: nobody waits for them. A limited stream always reads by
@@ -82,7 +82,7 @@ static berth__stream *queue_take(struct uring_queue *queue)
 /* Has the next wait see whether the stream's receive is as it should be. */
 void berth__uring_list(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->flags & (LISTED | WAITING))
+    if ((stream->flags & LISTED) || berth__uring_input(stream) == INPUT_DEFERRED)
         return;
     stream->flags |= LISTED;
     queue_add(&uring->listed, stream);
@@ -94,7 +94,8 @@ static bool defer(uring_backend *uring, berth__stream *stream)
     if (!stream->sending || (stream->flags & ARMED_ONCE) ||
         uring->deferred_count == BERTH__URING_DEFERRED)
         return false;
-    stream->flags |= ARMED_ONCE | WAITING;
+    stream->flags |= ARMED_ONCE;
+    berth__uring_set_input(stream, INPUT_DEFERRED);
     stream->place = (uint8_t)uring->deferred_count;
     uring->deferred[uring->deferred_count++] = stream;
     return true;
@@ -108,7 +109,7 @@ static void list_deferred(uring_backend *uring)
         berth__stream *stream = uring->deferred[i];
         if (stream == NULL)
             continue; /* closed meanwhile */
-        stream->flags &= (uint16_t)~WAITING;
+        berth__uring_set_input(stream, INPUT_NONE);
         berth__uring_list(uring, stream);
     }
 }
@@ -216,8 +217,9 @@ static void hold_views(uring_backend *uring, berth__stream *stream)
 
 static bool wants_receive(const berth__stream *stream)
 {
-    return stream->receiving && !(stream->flags & (END | CONNECTING | READS)) &&
-           berth__chain_size(&stream->held) < HELD_LIMIT;
+    enum uring_input input = berth__uring_input(stream);
+    return stream->receiving && !(stream->flags & END) && input != INPUT_CONNECTING &&
+           input != INPUT_READS && berth__chain_size(&stream->held) < HELD_LIMIT;
 }
 
 static void arm(uring_backend *uring, berth__stream *stream)
@@ -229,7 +231,8 @@ static void arm(uring_backend *uring, berth__stream *stream)
     }
     berth__ring_prepare_receive(&uring->ring, sqe, stream->descriptor);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_RECEIVE));
-    stream->flags |= ARMED | ARMED_ONCE;
+    stream->flags |= ARMED_ONCE;
+    berth__uring_set_input(stream, INPUT_ARMED);
     stream->in_flight++;
 }
 
@@ -240,7 +243,8 @@ BERTH__RARE static void await_input(uring_backend *uring, berth__stream *stream)
         end_by(uring, stream, ENOMEM);
         return;
     }
-    stream->flags |= AWAITED | ARMED_ONCE;
+    stream->flags |= ARMED_ONCE;
+    berth__uring_set_input(stream, INPUT_AWAITED);
     stream->in_flight++;
 }
 
@@ -252,13 +256,13 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
     }
     bool wanted = wants_receive(stream);
     bool limited = stream->limited;
-    if (wanted && !(stream->flags & (ARMED | AWAITED)) && !defer(uring, stream))
+    if (wanted && berth__uring_input(stream) == INPUT_NONE && !defer(uring, stream))
         (limited ? await_input : arm)(uring, stream);
-    if ((wanted && !limited && !(stream->flags & RENEWED)) ||
-        (stream->flags & (ARMED | CANCELLED)) != ARMED)
+    if ((wanted && !limited && berth__uring_input(stream) != INPUT_RENEWED) ||
+        !berth__uring_goes_on(stream))
         return;
     if (berth__uring_cancel(uring, stream, OF_RECEIVE))
-        stream->flags |= CANCELLED;
+        berth__uring_set_input(stream, INPUT_CANCELLED);
     else
         berth__uring_list(uring, stream);
 }
@@ -270,7 +274,7 @@ static bool stops_reading(uring_backend *uring, berth__stream *stream, int error
 {
     if (error == EINTR)
         return false;
-    stream->flags &= (uint16_t)~READS;
+    berth__uring_set_input(stream, INPUT_NONE);
     if (error == EAGAIN) {
         berth__uring_list(uring, stream);
         return true;
@@ -302,9 +306,9 @@ static bool reads_on(uring_backend *uring, berth__stream *stream)
     if (!stream->receiving)
         return false;
     if (!stream->limited)
-        return (stream->flags & READS) && !berth__uring_has_older(stream);
+        return berth__uring_input(stream) == INPUT_READS && !berth__uring_has_older(stream);
     hold_views(uring, stream);
-    return (stream->flags & READS) || stream->held.first != NULL;
+    return berth__uring_input(stream) == INPUT_READS || stream->held.first != NULL;
 }
 
 static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
@@ -387,9 +391,9 @@ static void uncheck(uring_backend *uring, berth__stream *stream)
 /* Ends the receive, so that it is begun anew. */
 static void receive_anew(uring_backend *uring, berth__stream *stream)
 {
-    if ((stream->flags & (ARMED | CANCELLED)) != ARMED || stream->closing)
+    if (!berth__uring_goes_on(stream) || stream->closing)
         return;
-    stream->flags |= RENEWED;
+    berth__uring_set_input(stream, INPUT_RENEWED);
     berth__uring_list(uring, stream);
 }
 
@@ -407,7 +411,7 @@ void berth__uring_check(uring_backend *uring)
         if (stream == NULL)
             continue;
         stream->flags &= (uint16_t)~UNCHECKED;
-        if (!(stream->flags & ARMED))
+        if (!berth__uring_in_flight(stream))
             continue;
         uring->unchecked[count] = stream;
         set[count++] = (struct pollfd){.fd = stream->descriptor}; /* errors are always reported */
@@ -458,10 +462,10 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
         return;
 
     /* Nobody has asked for the end of one that was to go on. */
-    if (result > 0 && !(stream->flags & CANCELLED))
+    if (result > 0 && berth__uring_input(stream) != INPUT_CANCELLED)
         uring->base.counts.receives_renewed++;
     stream->in_flight--;
-    stream->flags &= (uint16_t) ~(ARMED | CANCELLED | RENEWED);
+    berth__uring_set_input(stream, result == -ENOBUFS ? INPUT_READS : INPUT_NONE);
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;
@@ -469,7 +473,6 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
     switch (-result) {
     case ENOBUFS:
         uring->base.counts.buffer_shortages++;
-        stream->flags |= READS;
         if (stream->receiving)
             berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
         return;
@@ -491,17 +494,17 @@ void berth__uring_on_receive(uring_backend *uring, berth__stream *stream,
 
 void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int result)
 {
+    bool failed = result < 0 && result != -ECANCELED;
     stream->in_flight--;
-    stream->flags &= (uint16_t)~AWAITED;
+    berth__uring_set_input(stream, failed ? INPUT_NONE : INPUT_READS);
     if (stream->closing) {
         berth__uring_finish(uring, stream);
         return;
     }
-    if (result < 0 && result != -ECANCELED) {
+    if (failed) {
         end_by(uring, stream, -result);
         return;
     }
-    stream->flags |= READS;
     if (stream->receiving)
         berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
 }
@@ -517,14 +520,21 @@ void berth__uring_receive_init(uring_backend *uring)
     }
 }
 
+/* Whether a run has something to deliver or to report, as far as is known. */
+static bool has_more(const berth__stream *stream)
+{
+    return berth__uring_has_older(stream) || (stream->flags & END) ||
+           berth__uring_input(stream) == INPUT_READS;
+}
+
 void berth__uring_receive_start(berth__backend *backend, berth__stream *stream)
 {
     if ((stream->receiving && !stream->limited) || stream->closing || stream->ended)
         return;
     stream->receiving = true;
-    if (berth__uring_has_older(stream) || (stream->flags & (END | READS)))
+    if (has_more(stream))
         berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_RECEIVE);
-    bool misfit = stream->limited || (stream->flags & (ARMED | CANCELLED)) != ARMED;
+    bool misfit = stream->limited || !berth__uring_goes_on(stream);
     if (wants_receive(stream) && misfit)
         berth__uring_list((uring_backend *)backend, stream);
 }
@@ -535,15 +545,15 @@ void berth__uring_receive_stop(berth__backend *backend, berth__stream *stream)
         return;
     stream->receiving = false;
     hold_views((uring_backend *)backend, stream); /* it could keep its buffer for ever */
-    if (stream->flags & ARMED)
+    if (berth__uring_in_flight(stream))
         berth__uring_list((uring_backend *)backend, stream);
 }
 
 void berth__uring_leave(uring_backend *uring, berth__stream *stream)
 {
-    if (stream->flags & WAITING) {
+    if (berth__uring_input(stream) == INPUT_DEFERRED) {
         uring->deferred[stream->place] = NULL;
-        stream->flags &= (uint16_t)~WAITING;
+        berth__uring_set_input(stream, INPUT_NONE);
     }
     berth__uring_checked(uring, stream);
     while (stream->flags & VIEW) {
@@ -559,7 +569,7 @@ void berth__uring_list_outer(uring_backend *uring)
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving)
             continue;
-        if (berth__uring_has_older(stream) || (stream->flags & (END | READS)))
+        if (has_more(stream))
             berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
     }
 }
@@ -667,7 +677,8 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return false;
     }
-    if (!frame->gone && stream->receiving && ((stream->flags & READS) || stream->limited))
+    if (!frame->gone && stream->receiving &&
+        (berth__uring_input(stream) == INPUT_READS || stream->limited))
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return false;
@@ -676,7 +687,7 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         return false;
     }
     if (!(stream->flags & END)) {
-        if (!(stream->flags & ARMED))
+        if (!berth__uring_in_flight(stream))
             berth__uring_list(uring, stream); /* it was held up by too much input */
         return false;
     }
