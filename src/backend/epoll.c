@@ -20,7 +20,7 @@
  *
  * Inside events everything may be called, nested turns too. The buffer may then be in use; the
  * inner run takes another. Records may be freed in `closed` by an inner run while an outer one is
- * inside an event of the same record: see struct frame.
+ * inside an event of the same record: see berth__frame.
  */
 #include "epoll.h"
 
@@ -31,7 +31,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -116,26 +115,6 @@ static bool register_listed(epoll_backend *epoll)
 }
 
 /* ---- streams: operations --------------------------------------------------------------------- */
-
-static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
-{
-    (void)backend;
-    bool addressed = false;
-    int error = accepted ? 0 : berth__inet_check_stream(descriptor, &addressed);
-    if (error != 0)
-        return error;
-    stream->descriptor = descriptor;
-    stream->ready.addressed = addressed;
-    stream->lingers = !accepted; /* for all that is known */
-    return 0;
-}
-
-static int bind_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                       uint16_t port, const berth__options *options)
-{
-    (void)backend;
-    return berth__inet_bind(address, port, options, &stream->descriptor);
-}
 
 static int connect_stream(berth__backend *backend, berth__stream *stream,
                           const berth_address *address, uint16_t port,
@@ -308,7 +287,7 @@ BERTH__RARE static void run_broken(berth__stream *stream)
 }
 
 /* Delivers until the kernel has no more, receiving is stopped, or the budget is used up. */
-static void receive_into(epoll_backend *epoll, berth__stream *stream, const struct frame *frame,
+static void receive_into(epoll_backend *epoll, berth__stream *stream, const berth__frame *frame,
                          uint8_t *buffer, size_t size)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
@@ -346,7 +325,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const stru
 
 /* For a run inside an event of another, which uses the buffer. */
 BERTH__RARE static void receive_aside(epoll_backend *epoll, berth__stream *stream,
-                                      const struct frame *frame)
+                                      const berth__frame *frame)
 {
     uint8_t emergency[EMERGENCY];
     uint8_t *other = berth__allocate(BERTH__RECEIVE_BUDGET);
@@ -357,7 +336,7 @@ BERTH__RARE static void receive_aside(epoll_backend *epoll, berth__stream *strea
     berth__release(other);
 }
 
-static void run_receive(epoll_backend *epoll, berth__stream *stream, const struct frame *frame)
+static void run_receive(epoll_backend *epoll, berth__stream *stream, const berth__frame *frame)
 {
     if (epoll->buffer_used) {
         receive_aside(epoll, stream, frame);
@@ -371,35 +350,27 @@ static void run_receive(epoll_backend *epoll, berth__stream *stream, const struc
 /* One step for each bit, in the order in which things have happened. An event may have closed the
  * stream, put it into the list again (then what is left is for that run), or run it to its end in a
  * nested turn. */
-static void run_stream(epoll_backend *epoll, berth__stream *stream, struct frame *frame)
+static void run_stream(epoll_backend *epoll, berth__stream *stream, berth__frame *frame)
 {
-    if (take_bit(&stream->ready, BERTH__READY_CONNECTED)) {
+    if (berth__ready_take_bit(&stream->ready, BERTH__READY_CONNECTED)) {
         run_connected(epoll, stream);
         /* What came with the connection is for the next run: a wait that was for the connection
          * alone must not take it, since the next wait would not count it as new. */
         if (frame->gone || stream->ready.queued)
             return;
     }
-    if (take_bit(&stream->ready, BERTH__READY_RECEIVE))
+    if (berth__ready_take_bit(&stream->ready, BERTH__READY_RECEIVE))
         run_receive(epoll, stream, frame);
     if (frame->gone || stream->ready.pending == 0)
         return;
-    if (!stream->ready.queued && take_bit(&stream->ready, READY_BROKEN))
+    if (!stream->ready.queued && berth__ready_take_bit(&stream->ready, READY_BROKEN))
         run_broken(stream);
-    if (!frame->gone && take_bit(&stream->ready, READY_WRITABLE) && (stream->flags & PARKED) &&
-        try_send(stream)) {
+    if (!frame->gone && berth__ready_take_bit(&stream->ready, READY_WRITABLE) &&
+        (stream->flags & PARKED) && try_send(stream)) {
         stream->flags &= (uint16_t)~PARKED;
         stream->ready.pending |= BERTH__READY_SENT;
     }
-    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
-        stream->sending = false;
-        stream->events->sent(stream, stream->ready.result);
-    }
-    if (frame->gone || stream->ready.queued || !take_bit(&stream->ready, BERTH__READY_CLOSED))
-        return;
-    for (struct frame *outer = frame->outer; outer != NULL; outer = outer->outer)
-        outer->gone = outer->gone || outer->stream == stream;
-    stream->events->closed(stream);
+    berth__common_finish_run(stream, frame);
 }
 
 /* ---- waiting and running --------------------------------------------------------------------- */
@@ -464,7 +435,7 @@ static int milliseconds(int64_t timeout)
 BERTH__RARE static bool list_outer(epoll_backend *epoll)
 {
     bool any = false;
-    for (struct frame *frame = epoll->frame; frame != NULL; frame = frame->outer) {
+    for (berth__frame *frame = epoll->frame; frame != NULL; frame = frame->outer) {
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving || !(stream->flags & READABLE))
             continue;
@@ -503,10 +474,10 @@ static void run(berth__backend *backend, berth__ready *ready)
         return;
     }
     if (ready->kind == BERTH__READY_WATCH) {
-        berth__epoll_run_watch((berth__watch *)ready);
+        berth__common_run_watch((berth__watch *)ready);
         return;
     }
-    struct frame frame = {.outer = epoll->frame, .stream = stream_of(ready)};
+    berth__frame frame = {.outer = epoll->frame, .stream = stream_of(ready)};
     epoll->frame = &frame;
     run_stream(epoll, stream_of(ready), &frame);
     epoll->frame = frame.outer;
@@ -529,43 +500,15 @@ static void wake(berth__backend *backend)
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-static uint64_t now(berth__backend *backend)
-{
-    (void)backend;
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 static int descriptor_of(berth__backend *backend)
 {
     return of(backend)->epoll;
-}
-
-static int name_of(berth__backend *backend, int descriptor, berth__side side,
-                   berth_address *ret_address, uint16_t *ret_port)
-{
-    (void)backend;
-    return berth__inet_name_of(descriptor, side, ret_address, ret_port);
 }
 
 static void discard(berth__backend *backend, int descriptor)
 {
     berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
     descriptor_closed(backend);
-}
-
-static int reserve(berth__backend *backend)
-{
-    (void)backend;
-    return berth__inet_reserve();
-}
-
-static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
-                     berth__close_mode mode, int *spare)
-{
-    (void)backend;
-    return berth__inet_reject(listener->descriptor, most, mode, spare);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -581,29 +524,10 @@ static void destroy(berth__backend *backend)
     berth__release(epoll);
 }
 
-static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
-                  bool set)
-{
-    (void)backend;
-    return berth__inet_option(descriptor, which, value, set);
-}
-
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
     return berth__inet_has_input(stream->descriptor);
-}
-
-static size_t in_transit(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    return berth__inet_in_transit(stream->descriptor);
-}
-
-static bool has_unsent(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    return berth__inet_has_unsent(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -613,8 +537,8 @@ static const berth__backend_operations operations = {
     .adopt_listener = berth__epoll_adopt_listener,
     .accept_credit = berth__epoll_accept_credit,
     .close_listener = berth__epoll_close_listener,
-    .adopt = adopt,
-    .bind = bind_stream,
+    .adopt = berth__common_adopt,
+    .bind = berth__common_bind,
     .connect = connect_stream,
     .receive_start = receive_start,
     .receive_stop = receive_stop,
@@ -633,16 +557,16 @@ static const berth__backend_operations operations = {
     .submit = submit,
     .wait = wait_for_events,
     .run = run,
-    .now = now,
+    .now = berth__common_now,
     .descriptor = descriptor_of,
-    .name_of = name_of,
+    .name_of = berth__common_name_of,
     .has_input = has_input,
-    .in_transit = in_transit,
-    .has_unsent = has_unsent,
-    .option = option,
+    .in_transit = berth__common_in_transit,
+    .has_unsent = berth__common_has_unsent,
+    .option = berth__common_option,
     .discard = discard,
-    .reserve = reserve,
-    .reject = reject,
+    .reserve = berth__common_reserve,
+    .reject = berth__common_reject,
     .inherit = berth__epoll_inherit,
     .renew = berth__epoll_renew,
     .renew_stream = berth__epoll_renew_stream,

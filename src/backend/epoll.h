@@ -6,6 +6,7 @@
 #define BERTH_BACKEND_EPOLL_H
 
 #include "backend.h"
+#include "common.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -33,21 +34,13 @@ enum {
     FAILED = 1 << 10  /* the kernel has reported an error, or the end of both directions */
 };
 
-/* A run of a stream that is inside an event. An inner run that reports `closed` marks the outer
- * ones of the same stream, whose record may be gone when the event returns. */
-struct frame {
-    struct frame *outer;
-    berth__stream *stream;
-    bool gone;
-};
-
 typedef struct epoll_backend {
     berth__backend base;
     int epoll;
     int bell;
     berth__stream *unregistered;
     berth__stream **unregistered_last;
-    struct frame *frame;
+    berth__frame *frame;
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes */
     bool buffer_used;
 } epoll_backend;
@@ -68,13 +61,6 @@ static inline int control(epoll_backend *epoll, int operation, int descriptor, u
     struct epoll_event event = {.events = events, .data.ptr = record};
     int failed = BERTH__SYSTEM("epoll_ctl", epoll_ctl(epoll->epoll, operation, descriptor, &event));
     return failed < 0 ? errno : 0;
-}
-
-static inline bool take_bit(berth__ready *ready, unsigned bit)
-{
-    bool set = (ready->pending & bit) != 0;
-    ready->pending = (uint8_t)(ready->pending & ~bit);
-    return set;
 }
 
 static inline void descriptor_closed(berth__backend *backend)
@@ -111,7 +97,6 @@ void berth__epoll_note_listener(epoll_backend *epoll, berth__listener *listener,
 void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events);
 
 void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener);
-void berth__epoll_run_watch(berth__watch *watch);
 
 /* ---- epoll_fork.c -------------------------------------------------------------------------- */
 

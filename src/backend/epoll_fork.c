@@ -11,17 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Runs that are inside an event stop there: what follows would be done to the parent's records. */
 void berth__epoll_inherit(berth__backend *backend)
 {
     epoll_backend *epoll = of(backend);
-    for (struct frame *frame = epoll->frame; frame != NULL; frame = frame->outer)
-        frame->gone = true;
-    for (berth__listener *each = backend->listeners; each != NULL; each = each->next) {
-        if (each->own != NULL)
-            *(bool *)each->own = true;
-        each->own = NULL;
-    }
+    berth__common_end_runs(backend, epoll->frame);
     for (berth__stream *each = epoll->unregistered; each != NULL; each = each->own.next)
         each->flags &= (uint16_t)~UNREGISTERED;
     epoll->unregistered = NULL;
@@ -44,9 +37,7 @@ static int register_all(epoll_backend *epoll)
     for (berth__watch *each = epoll->base.watches; each != NULL && error == 0; each = each->next) {
         if (!each->active || !(each->flags & REGISTERED))
             continue; /* it has fired, or closes */
-        uint32_t wanted = EPOLLONESHOT;
-        wanted |= each->events & BERTH__WATCH_READ ? EPOLLIN | EPOLLRDHUP : 0u;
-        wanted |= each->events & BERTH__WATCH_WRITE ? EPOLLOUT : 0u;
+        uint32_t wanted = EPOLLONESHOT | berth__common_poll_bits(each->events);
         error = control(epoll, EPOLL_CTL_ADD, each->descriptor, wanted, each);
     }
     return error;

@@ -121,29 +121,14 @@ void berth__epoll_note_listener(epoll_backend *epoll, berth__listener *listener,
 
 void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
 {
-    if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
-        if (listener->own != NULL)
-            *(bool *)listener->own = true; /* a batch is waiting for its event to return */
-        berth__listener_delist(listener);
-        listener->events->closed(listener);
+    if (berth__common_run_closed(listener))
         return;
-    }
-    bool failed = listener->error != 0;
-    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT) || (listener->credit == 0 && !failed))
+    if (!berth__ready_take_bit(&listener->ready, BERTH__READY_ACCEPT) ||
+        (listener->credit == 0 && listener->error == 0))
         return;
-    bool gone = false;
-    bool *outer = listener->own;
-    listener->own = &gone;
-    if (failed)
-        (void)berth__inet_accept_failed(listener, listener->error);
-    else
-        (void)berth__inet_accept_batch(listener); /* if there is more, the level will say so */
-    if (gone) {
-        if (outer != NULL)
-            *outer = true;
+    if (!berth__common_run_batch(listener, listener->error))
         return;
-    }
-    listener->own = outer;
+    /* If there is more, the level will say so. */
     if (!listener->ready.queued)
         enable_listener(epoll, listener);
 }
@@ -154,9 +139,7 @@ int berth__epoll_watch_start(berth__backend *backend, berth__watch *watch, int d
                              unsigned events)
 {
     assert(!watch->active && !watch->closing);
-    uint32_t wanted = EPOLLONESHOT;
-    wanted |= events & BERTH__WATCH_READ ? EPOLLIN | EPOLLRDHUP : 0u;
-    wanted |= events & BERTH__WATCH_WRITE ? EPOLLOUT : 0u;
+    uint32_t wanted = EPOLLONESHOT | berth__common_poll_bits(events);
     int error = control(of(backend), EPOLL_CTL_ADD, descriptor, wanted, watch);
     if (error != 0)
         return error;
@@ -187,19 +170,6 @@ void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)
     watch->active = false;
     watch->ready.pending = 0;
     berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
-}
-
-void berth__epoll_run_watch(berth__watch *watch)
-{
-    if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
-        berth__watch_delist(watch);
-        watch->closed(watch);
-        return;
-    }
-    if (!take_bit(&watch->ready, BERTH__READY_FIRED))
-        return;
-    watch->active = false;
-    watch->fired(watch, watch->events);
 }
 
 void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events)

@@ -19,7 +19,7 @@
  *
  * Failures: an operation for which the kernel takes no entry ends with ENOMEM; wait returns an
  * errno only for a broken ring. Inside events everything may be called; for records that are freed
- * by a nested run see struct uring_frame.
+ * by a nested run see berth__frame.
  */
 #include "uring.h"
 
@@ -34,7 +34,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -56,13 +55,6 @@ enum {
 static uring_backend *of(berth__backend *backend)
 {
     return (uring_backend *)backend;
-}
-
-static bool take_bit(berth__ready *ready, unsigned bit)
-{
-    bool set = (ready->pending & bit) != 0;
-    ready->pending = (uint8_t)(ready->pending & ~bit);
-    return set;
 }
 
 /* ---- completions ----------------------------------------------------------------------------- */
@@ -301,26 +293,6 @@ static int wait_for_completions(berth__backend *backend, int64_t timeout)
 
 /* ---- streams: operations --------------------------------------------------------------------- */
 
-static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
-{
-    (void)backend;
-    bool addressed = false;
-    int error = accepted ? 0 : berth__inet_check_stream(descriptor, &addressed);
-    if (error != 0)
-        return error;
-    stream->descriptor = descriptor;
-    stream->ready.addressed = addressed;
-    stream->lingers = !accepted; /* for all that is known */
-    return 0;
-}
-
-static int bind_stream(berth__backend *backend, berth__stream *stream, const berth_address *address,
-                       uint16_t port, const berth__options *options)
-{
-    (void)backend;
-    return berth__inet_bind(address, port, options, &stream->descriptor);
-}
-
 /* Not by IORING_OP_CONNECT, for which the address would have to be kept somewhere. */
 static int connect_stream(berth__backend *backend, berth__stream *stream,
                           const berth_address *address, uint16_t port,
@@ -364,7 +336,7 @@ static void run_connected(uring_backend *uring, berth__stream *stream)
     stream->events->connected(stream, error);
 }
 
-static void report_end(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame)
+static void report_end(uring_backend *uring, berth__stream *stream, const berth__frame *frame)
 {
     bool in_order = stream->error == 0;
     if (in_order && stream->sending)
@@ -376,24 +348,17 @@ static void report_end(uring_backend *uring, berth__stream *stream, const struct
 
 /* As in epoll.c: one step for each bit, and whatever an event has changed is found in the record.
  */
-static void run_stream(uring_backend *uring, berth__stream *stream, struct uring_frame *frame)
+static void run_stream(uring_backend *uring, berth__stream *stream, berth__frame *frame)
 {
-    if (take_bit(&stream->ready, BERTH__READY_CONNECTED))
+    if (berth__ready_take_bit(&stream->ready, BERTH__READY_CONNECTED))
         run_connected(uring, stream);
-    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_RECEIVE) &&
+    if (!frame->gone && berth__ready_take_bit(&stream->ready, BERTH__READY_RECEIVE) &&
         berth__uring_run_receive(uring, stream, frame))
         report_end(uring, stream, frame);
-    if (!frame->gone && !stream->ready.queued && take_bit(&stream->ready, READY_BROKEN))
+    if (!frame->gone && !stream->ready.queued &&
+        berth__ready_take_bit(&stream->ready, READY_BROKEN))
         berth__uring_run_break(stream);
-    if (!frame->gone && take_bit(&stream->ready, BERTH__READY_SENT)) {
-        stream->sending = false;
-        stream->events->sent(stream, stream->ready.result);
-    }
-    if (frame->gone || stream->ready.queued || !take_bit(&stream->ready, BERTH__READY_CLOSED))
-        return;
-    for (struct uring_frame *outer = frame->outer; outer != NULL; outer = outer->outer)
-        outer->gone = outer->gone || outer->stream == stream;
-    stream->events->closed(stream);
+    berth__common_finish_run(stream, frame);
 }
 
 /* ---- listeners ------------------------------------------------------------------------------- */
@@ -512,43 +477,27 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
 
 static void run_listener(uring_backend *uring, berth__listener *listener)
 {
-    if (take_bit(&listener->ready, READY_CANCEL) && (listener->flags & POLLED)) {
+    if (berth__ready_take_bit(&listener->ready, READY_CANCEL) && (listener->flags & POLLED)) {
         end_poll(uring, listener);
         if (!(listener->flags & POLLED))
             berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_CLOSED);
         return;
     }
-    if (take_bit(&listener->ready, BERTH__READY_CLOSED)) {
-        if (listener->own != NULL)
-            *(bool *)listener->own = true; /* a batch is waiting for its event to return */
-        berth__listener_delist(listener);
-        listener->events->closed(listener);
+    if (berth__common_run_closed(listener))
         return;
-    }
-    if (!take_bit(&listener->ready, BERTH__READY_ACCEPT))
+    if (!berth__ready_take_bit(&listener->ready, BERTH__READY_ACCEPT))
         return;
     int error = listener->error;
     if (listener->credit == 0 && error == 0) {
         listener->flags |= READABLE;
         return;
     }
-    bool gone = false;
-    bool *outer = listener->own;
-    listener->own = &gone;
     /* Before the batch: a nested turn inside `accepted` must know the connections that the batch
      * has not come to. If there is more after it the poll completes at once. */
     if (error == 0)
         berth__uring_poll_listener(uring, listener);
-    if (error == 0)
-        (void)berth__inet_accept_batch(listener);
-    else
-        (void)berth__inet_accept_failed(listener, error);
-    if (gone) {
-        if (outer != NULL)
-            *outer = true;
+    if (!berth__common_run_batch(listener, error))
         return;
-    }
-    listener->own = outer;
     starve(uring, listener, listener->batch == 0 && !listener->closing);
     berth__uring_poll_listener(uring, listener);
 }
@@ -561,8 +510,7 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
     assert(!watch->active && !watch->closing);
     if (BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFD)) < 0)
         return errno;
-    unsigned wanted = events & BERTH__WATCH_READ ? POLLIN | EPOLLRDHUP : 0u;
-    wanted |= events & BERTH__WATCH_WRITE ? POLLOUT : 0u;
+    unsigned wanted = berth__common_poll_bits(events);
     if (!berth__uring_poll(of(backend), descriptor, wanted, watch, OF_WATCH))
         return ENOMEM;
     watch->descriptor = descriptor;
@@ -593,17 +541,9 @@ static void watch_close(berth__backend *backend, berth__watch *watch)
 
 static void run_watch(uring_backend *uring, berth__watch *watch)
 {
-    if (take_bit(&watch->ready, READY_CANCEL) && (watch->flags & POLLED))
+    if (berth__ready_take_bit(&watch->ready, READY_CANCEL) && (watch->flags & POLLED))
         end_watch(uring, watch);
-    if (take_bit(&watch->ready, BERTH__READY_CLOSED)) {
-        berth__watch_delist(watch);
-        watch->closed(watch);
-        return;
-    }
-    if (!take_bit(&watch->ready, BERTH__READY_FIRED))
-        return;
-    watch->active = false;
-    watch->fired(watch, watch->events);
+    berth__common_run_watch(watch);
 }
 
 /* ---- running, waking, questions -------------------------------------------------------------- */
@@ -619,7 +559,7 @@ static void run(berth__backend *backend, berth__ready *ready)
         run_watch(uring, (berth__watch *)ready);
         return;
     }
-    struct uring_frame frame = {.outer = uring->frame, .stream = (berth__stream *)ready};
+    berth__frame frame = {.outer = uring->frame, .stream = (berth__stream *)ready};
     frame.depth = frame.outer != NULL ? frame.outer->depth + 1 : 0;
     uring->frame = &frame;
     run_stream(uring, (berth__stream *)ready, &frame);
@@ -637,14 +577,6 @@ static void wake(berth__backend *backend)
     if (of(backend)->signal >= 0)
         raise_signal(of(backend));
     errno = kept;
-}
-
-static uint64_t now(berth__backend *backend)
-{
-    (void)backend;
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
 /* Returns an errno. */
@@ -674,31 +606,11 @@ static int descriptor_of(berth__backend *backend)
     return uring->signal;
 }
 
-static int name_of(berth__backend *backend, int descriptor, berth__side side,
-                   berth_address *ret_address, uint16_t *ret_port)
-{
-    (void)backend;
-    return berth__inet_name_of(descriptor, side, ret_address, ret_port);
-}
-
 static void discard(berth__backend *backend, int descriptor)
 {
     berth__inet_close(descriptor, BERTH__CLOSE_NORMAL);
     of(backend)->closes++;
     berth__uring_tell_closes(of(backend));
-}
-
-static int reserve(berth__backend *backend)
-{
-    (void)backend;
-    return berth__inet_reserve();
-}
-
-static size_t reject(berth__backend *backend, berth__listener *listener, size_t most,
-                     berth__close_mode mode, int *spare)
-{
-    (void)backend;
-    return berth__inet_reject(listener->descriptor, most, mode, spare);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -717,31 +629,12 @@ static void destroy(berth__backend *backend)
     berth__release(uring);
 }
 
-static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
-                  bool set)
-{
-    (void)backend;
-    return berth__inet_option(descriptor, which, value, set);
-}
-
 /* What the ring has received is the kernel's no longer, and is not held before its completion was
  * taken in. */
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     berth__uring_reap((uring_backend *)backend);
     return berth__uring_has_older(stream) || berth__inet_has_input(stream->descriptor);
-}
-
-static size_t in_transit(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    return berth__inet_in_transit(stream->descriptor);
-}
-
-static bool has_unsent(berth__backend *backend, const berth__stream *stream)
-{
-    (void)backend;
-    return berth__inet_has_unsent(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -751,8 +644,8 @@ static const berth__backend_operations operations = {
     .adopt_listener = adopt_listener,
     .accept_credit = accept_credit,
     .close_listener = close_listener,
-    .adopt = adopt,
-    .bind = bind_stream,
+    .adopt = berth__common_adopt,
+    .bind = berth__common_bind,
     .connect = connect_stream,
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
@@ -771,16 +664,16 @@ static const berth__backend_operations operations = {
     .submit = submit,
     .wait = wait_for_completions,
     .run = run,
-    .now = now,
+    .now = berth__common_now,
     .descriptor = descriptor_of,
-    .name_of = name_of,
+    .name_of = berth__common_name_of,
     .has_input = has_input,
-    .in_transit = in_transit,
-    .has_unsent = has_unsent,
-    .option = option,
+    .in_transit = berth__common_in_transit,
+    .has_unsent = berth__common_has_unsent,
+    .option = berth__common_option,
     .discard = discard,
-    .reserve = reserve,
-    .reject = reject,
+    .reserve = berth__common_reserve,
+    .reject = berth__common_reject,
     .before_fork = berth__uring_before_fork,
     .inherit = berth__uring_inherit,
     .renew = berth__uring_renew,

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+#include "common.h"
 #include "uring_ring.h"
 
 enum {
@@ -81,15 +82,6 @@ struct uring_piece {
     uint16_t next;
 };
 
-/* As in epoll.c: a run that is inside an event. An inner run that reports `closed` marks the outer
- * ones of that stream. */
-struct uring_frame {
-    struct uring_frame *outer;
-    berth__stream *stream;
-    bool gone;
-    unsigned depth;
-};
-
 /* A queue of streams, linked by own.next. */
 struct uring_queue {
     berth__stream *first;
@@ -112,7 +104,7 @@ typedef struct uring_backend {
     unsigned closes; /* prepared, and not yet reported by descriptor_closed */
     struct uring_queue listed;
     berth__stream *closing; /* closed, with operations in flight; linked by next and link */
-    struct uring_frame *frame;
+    berth__frame *frame;
     unsigned deferred_count; /* places in use, empty ones included; of `unchecked` alike */
     unsigned unchecked_count;
     unsigned unchecked_live; /* places not empty */
@@ -296,7 +288,7 @@ void berth__uring_on_input(uring_backend *uring, berth__stream *stream, int resu
 
 /* Delivers. Returns whether the input has ended, which is still to be reported. */
 bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
-                              const struct uring_frame *frame);
+                              const berth__frame *frame);
 
 /* ---- uring_fork.c ------------------------------------------------------------------------- */
 

@@ -55,13 +55,7 @@ static void end_closing(uring_backend *uring)
 void berth__uring_inherit(berth__backend *backend)
 {
     uring_backend *uring = (uring_backend *)backend;
-    for (struct uring_frame *frame = uring->frame; frame != NULL; frame = frame->outer)
-        frame->gone = true;
-    for (berth__listener *each = backend->listeners; each != NULL; each = each->next) {
-        if (each->own != NULL)
-            *(bool *)each->own = true;
-        each->own = NULL;
-    }
+    berth__common_end_runs(backend, uring->frame);
     berth__inherit(backend);
     take_completions(uring);
     berth__uring_unlist_all(uring);
@@ -72,8 +66,7 @@ static void poll_watch(uring_backend *uring, berth__watch *watch)
 {
     if (watch->closing || !watch->active || (watch->ready.pending & BERTH__READY_FIRED))
         return;
-    unsigned wanted = watch->events & BERTH__WATCH_READ ? POLLIN | EPOLLRDHUP : 0u;
-    wanted |= watch->events & BERTH__WATCH_WRITE ? POLLOUT : 0u;
+    unsigned wanted = berth__common_poll_bits(watch->events);
     if (berth__uring_poll(uring, watch->descriptor, wanted, watch, OF_WATCH))
         watch->flags |= POLLED;
     else

@@ -311,7 +311,7 @@ static bool reads_on(uring_backend *uring, berth__stream *stream)
     return berth__uring_input(stream) == INPUT_READS || stream->held.first != NULL;
 }
 
-static void read_into(uring_backend *uring, berth__stream *stream, const struct uring_frame *frame,
+static void read_into(uring_backend *uring, berth__stream *stream, const berth__frame *frame,
                       size_t budget, uint8_t *buffer, size_t size)
 {
     unsigned calls = BERTH__RECEIVE_CALLS;
@@ -339,7 +339,7 @@ static void read_into(uring_backend *uring, berth__stream *stream, const struct 
 
 /* For a run inside an event of another that reads, and for want of memory. */
 BERTH__RARE static void read_aside(uring_backend *uring, berth__stream *stream,
-                                   const struct uring_frame *frame, size_t budget)
+                                   const berth__frame *frame, size_t budget)
 {
     uint8_t emergency[EMERGENCY];
     uint8_t *other = berth__allocate(BERTH__RECEIVE_BUDGET);
@@ -350,8 +350,8 @@ BERTH__RARE static void read_aside(uring_backend *uring, berth__stream *stream,
     berth__release(other);
 }
 
-static void read_itself(uring_backend *uring, berth__stream *stream,
-                        const struct uring_frame *frame, size_t budget)
+static void read_itself(uring_backend *uring, berth__stream *stream, const berth__frame *frame,
+                        size_t budget)
 {
     if (uring->buffer == NULL)
         uring->buffer = berth__allocate(BERTH__RECEIVE_BUDGET);
@@ -565,7 +565,7 @@ void berth__uring_leave(uring_backend *uring, berth__stream *stream)
 
 void berth__uring_list_outer(uring_backend *uring)
 {
-    for (struct uring_frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
+    for (berth__frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving)
             continue;
@@ -655,7 +655,7 @@ static bool deliver_view(uring_backend *uring, berth__stream *stream, size_t *bu
 }
 
 bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
-                              const struct uring_frame *frame)
+                              const berth__frame *frame)
 {
     size_t budget = BERTH__RECEIVE_BUDGET;
     unsigned calls = BERTH__RECEIVE_CALLS;
