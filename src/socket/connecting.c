@@ -1,6 +1,14 @@
 /*
  * Connecting: one lookup at most, then attempts that overlap, and one deadline over all.
  *
+ *     START -> [LOOKUP] -> FOUND -> ANNOUNCED -> ATTEMPTING -> [GREETING] -> the socket's
+ *                                           \-> THROUGH ----/
+ *     ATTEMPTING or THROUGH -> [FAILED] -> an error of the socket
+ *
+ * FOUND becomes ANNOUNCED before the handlers of that are called, and a handler may wait: the wait
+ * then goes on with the attempts, and the call that it is inside of finds them begun. Only `become`
+ * changes the state. An end in any state releases the connector.
+ *
  * The order of events: HOST_LOOKUP when it begins; CONNECTING and host_found when there are
  * addresses; then berth__socket_connected with 0, or with the errno of the last attempt when all
  * have failed. An attempt is a stream with events of its own; the one that wins is given to the
@@ -33,14 +41,25 @@
 #include <errno.h>
 #include <string.h>
 
+typedef enum connecting_state {
+    START,
+    LOOKUP,     /* the name is being looked up */
+    FOUND,      /* there are addresses, and the socket is still HOST_LOOKUP */
+    ANNOUNCED,  /* the socket is CONNECTING, and the attempts are still to be begun */
+    ATTEMPTING, /* directly */
+    THROUGH,    /* a proxy */
+    GREETING,   /* connected, and sending the PROXY header */
+    FAILED      /* announced when the limit expires, which is due */
+} connecting_state;
+
 typedef struct berth__connector {
     berth_socket *socket;
+    connecting_state state;
     berth__lookup *lookup; /* NULL when it is not running */
     uint16_t port;
-    berth_error class;   /* of a failure that is still to be announced */
-    int error;           /* of the last attempt that has failed */
-    bool failed;         /* all have; announced when the limit, which is due, expires */
-    berth__proxy *proxy; /* NULL: connects directly */
+    berth_error class;                   /* of a failure that is still to be announced */
+    int error;                           /* of the last attempt that has failed */
+    berth__proxy *proxy;                 /* NULL: connects directly */
     berth__proxy_connection *connection; /* NULL when it is not running */
     const char *name;                    /* of the target, for the proxy; NULL: `target` */
     berth_address target;
@@ -58,6 +77,33 @@ typedef struct berth__connector {
 static berth_loop *loop_of(const berth__connector *connector)
 {
     return connector->socket->object.loop;
+}
+
+static inline bool may_become(connecting_state state, connecting_state next)
+{
+    switch (next) {
+    case LOOKUP:
+        return state == START;
+    case FOUND:
+        return state == START || state == LOOKUP;
+    case ANNOUNCED:
+        return state == FOUND;
+    case ATTEMPTING:
+    case THROUGH:
+        return state == ANNOUNCED;
+    case GREETING:
+        return state == ATTEMPTING || state == THROUGH;
+    case FAILED:
+        return state == ATTEMPTING || state == THROUGH || state == FAILED;
+    default:
+        return false;
+    }
+}
+
+static void become(berth__connector *connector, connecting_state next)
+{
+    assert(may_become(connector->state, next));
+    connector->state = next;
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -132,7 +178,7 @@ static void fail_inside_call(berth__connector *connector, berth_error class, int
     }
     connector->class = class;
     connector->error = error;
-    connector->failed = true;
+    become(connector, FAILED);
     berth__deadline_start(&loop->deadlines, &connector->limit, berth__loop_clock(loop));
     berth__loop_touch(loop);
 }
@@ -278,6 +324,7 @@ static void established(berth__connector *connector, berth__stream *stream)
     size_t size = berth__proxy_header_write(header->version, &names, bytes);
     stream->events = &header_events;
     connector->greeting = stream;
+    become(connector, GREETING);
     if (berth__chain_append(&connector->header, &loop_of(connector)->pool, bytes, size))
         send_header(connector);
     else
@@ -432,7 +479,7 @@ static void go_through(berth__connector *connector)
         .options = connector->socket->remote->options,
     };
     int error = 0;
-    connector->next = connector->count;
+    become(connector, THROUGH);
     connector->connection = berth__proxy_connection_start(loop_of(connector), &plan, &proxy_events,
                                                           connector->socket, &error);
     if (connector->connection == NULL)
@@ -453,6 +500,8 @@ static void go_on(berth__connector *connector)
         go_through(connector);
         return;
     }
+    if (connector->state == ANNOUNCED)
+        become(connector, ATTEMPTING);
     while (connector->next < connector->count) {
         int error = start_attempt(connector, connector->next++);
         if (error == 0) {
@@ -477,7 +526,7 @@ static void limit_expired(berth__deadline *deadline)
 {
     berth__connector *late =
         (berth__connector *)((char *)deadline - offsetof(berth__connector, limit));
-    if (late->failed)
+    if (late->state == FAILED)
         fail(late, late->class, late->error);
     else if (late->proxy == NULL)
         fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
@@ -511,8 +560,8 @@ uint64_t berth__connect_step(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     uint64_t again = UINT64_MAX;
     /* This wait may run inside a handler of the beginning, which then has to be finished here. */
-    if (connector->count > 0 && connector->next == 0) {
-        if (socket->state == BERTH_STATE_HOST_LOOKUP)
+    if (connector->state == FOUND || connector->state == ANNOUNCED) {
+        if (connector->state == FOUND)
             berth__connect_begin(socket);
         else
             go_on(connector);
@@ -549,8 +598,9 @@ void berth__connect_begin(berth_socket *socket)
 {
     berth__connector *connector = socket->remote->connector;
     uint32_t endings = socket->endings;
-    if (connector->count == 0)
-        return; /* a name is being looked up */
+    if (connector->state == LOOKUP)
+        return;
+    become(connector, ANNOUNCED);
     berth__enter(&socket->object);
     berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
     if (socket->endings == endings && socket->state == BERTH_STATE_CONNECTING &&
@@ -558,7 +608,7 @@ void berth__connect_begin(berth_socket *socket)
         berth__socket_found(socket);
     /* A handler may have waited, and so begun the attempts, or even have ended them. */
     if (socket->endings == endings && socket->remote->connector == connector &&
-        connector->next == 0)
+        connector->state == ANNOUNCED)
         go_on(connector);
     berth__leave(&socket->object);
 }
@@ -579,6 +629,7 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count,
     }
     memcpy(connector->addresses, addresses, count * sizeof *addresses);
     connector->count = count;
+    become(connector, FOUND);
     berth__connect_begin(socket);
 }
 
@@ -641,8 +692,10 @@ static bool set_out(berth__connector *connector, const char *name, berth_address
         /* This host, by either family: the first may be missing, or nobody listen there. */
         if (address.family == BERTH_ADDRESS_FAMILY_ANY)
             connector->addresses[connector->count++] = BERTH_ADDRESS_ANY_IPV4;
+        become(connector, FOUND);
         return true;
     }
+    become(connector, LOOKUP);
     connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
     return connector->lookup != NULL;
 }
