@@ -190,7 +190,7 @@ static void see_off(berth_loop *loop)
 
 static void destroy(berth_loop *loop)
 {
-    loop->ending = true;
+    loop->life = BERTH__LOOP_ENDING;
     empty(loop);
     see_off(loop);
     berth__sources_end(&loop->sources, loop);
@@ -216,7 +216,7 @@ static void destroy(berth_loop *loop)
 
 void berth_loop_free(berth_loop *loop)
 {
-    if (loop == NULL || loop->ending)
+    if (loop == NULL || loop->life == BERTH__LOOP_ENDING)
         return;
     BERTH__OWN_THREAD(loop);
     if (loop->abandoned)
@@ -226,7 +226,7 @@ void berth_loop_free(berth_loop *loop)
         pthread_setspecific(own_key, NULL);
     }
     if (loop->depth > 0 || loop->frames > 0) {
-        loop->dying = true;
+        loop->life = BERTH__LOOP_FREED;
         berth_loop_stop(loop, 0);
         return;
     }
@@ -256,9 +256,8 @@ void berth__loop_leave(berth_loop *loop)
     if (loop->depth > 0)
         return;
     berth__collect(loop);
-    if (!loop->dying || loop->frames > 0)
+    if (loop->life != BERTH__LOOP_FREED || loop->frames > 0)
         return;
-    loop->dying = false;
     destroy(loop);
 }
 
@@ -440,7 +439,7 @@ static size_t run_timers(berth_loop *loop)
 static void run_tasks(berth_loop *loop, size_t most)
 {
     for (; most > 0; most--) {
-        if (loop->inherited && !loop->ending)
+        if (loop->inherited && loop->life != BERTH__LOOP_ENDING)
             return;
         pthread_mutex_lock(&loop->lock);
         berth__task *task = loop->tasks;
@@ -513,6 +512,16 @@ static bool flush_all(berth_loop *loop, bool whole)
     return count > 0;
 }
 
+static berth__turn_wait choose_wait(const berth_loop *loop)
+{
+    bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
+    if (ready && loop->last_wait != BERTH__TURN_SKIPS)
+        return BERTH__TURN_SKIPS;
+    bool hurry =
+        ready || atomic_load(&loop->tasks_waiting) || berth__sources_pending(&loop->sources, loop);
+    return hurry ? BERTH__TURN_POLLS : BERTH__TURN_SLEEPS;
+}
+
 /* One turn, without a look at whether the loop was freed. Returns whether anything ran. `whole`:
  * output must not be left to the next turn, which may be far. */
 static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
@@ -522,14 +531,10 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     loop->depth++;
     loop->counts.turns++;
     run_marked(loop); /* those of between the turns */
-    bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
-    if (ready && !loop->skipped) {
-        loop->skipped = true;
-    } else {
-        bool hurry = ready || atomic_load(&loop->tasks_waiting) ||
-                     berth__sources_pending(&loop->sources, loop);
-        loop->skipped = false;
-        wait_for_news(loop, hurry ? 0 : until_next_timer(loop, timeout));
+    loop->last_wait = choose_wait(loop);
+    if (loop->last_wait != BERTH__TURN_SKIPS) {
+        bool polls = loop->last_wait == BERTH__TURN_POLLS;
+        wait_for_news(loop, polls ? 0 : until_next_timer(loop, timeout));
     }
     bool any = run_completions(loop);
     any = berth__sources_run(&loop->sources, loop) || any;
@@ -548,9 +553,9 @@ static void turn(berth_loop *loop, int64_t timeout)
 }
 
 /* Inside another event loop nothing may be left that the descriptor does not show. */
-static void leave_to_foreign(berth_loop *loop)
+static void leave_to_outer(berth_loop *loop)
 {
-    if (!loop->foreign || loop->depth > 0 || loop->dying || loop->inherited)
+    if (!loop->embedded || loop->depth > 0 || loop->life == BERTH__LOOP_FREED || loop->inherited)
         return;
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
     wait_for_news(loop, 0);
@@ -570,12 +575,12 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
     if (loop == NULL)
         return false;
     BERTH__OWN_THREAD(loop);
-    bool whole = milliseconds == 0 && !loop->foreign;
+    bool whole = milliseconds == 0 && !loop->embedded;
     bool any = turn_any(loop, nanoseconds(milliseconds), whole);
     (void)berth__loop_is_copy(loop);
     if (milliseconds == 0) /* others are part of a loop, whose next turn brings it along */
         berth__loop_submit(loop);
-    leave_to_foreign(loop);
+    leave_to_outer(loop);
     berth__loop_leave(loop);
     return any;
 }
@@ -635,10 +640,10 @@ int berth_loop_run(berth_loop *loop)
     if (!stopped)
         errno = loop->inherited ? ECHILD : EIO;
     /* The outer runs of a loop that was freed inside, or is a leaving worker's, end as well. */
-    if ((loop->dying || atomic_load(&loop->quitting)) && loop->depth > 0)
+    if ((loop->life == BERTH__LOOP_FREED || atomic_load(&loop->quitting)) && loop->depth > 0)
         put_stop(loop, exit_code);
     berth__loop_submit(loop);
-    leave_to_foreign(loop);
+    leave_to_outer(loop);
     berth__loop_leave(loop);
     return stopped ? exit_code : -1;
 }
@@ -784,7 +789,7 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
     bool done = wait_until(loop, wait, deadline);
     loop->depth--;
     berth__loop_submit(loop);
-    leave_to_foreign(loop); /* the records of others that were found */
+    leave_to_outer(loop); /* the records of others that were found */
     return done;
 }
 
@@ -792,7 +797,7 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
 
 void berth__loop_touch(berth_loop *loop)
 {
-    if (loop->foreign && loop->depth == 0)
+    if (loop->embedded && loop->depth == 0)
         loop->backend->operations->wake(loop->backend);
 }
 
@@ -804,10 +809,10 @@ int berth_loop_descriptor(berth_loop *loop)
     BERTH__OWN_THREAD(loop);
     if (berth__loop_is_copy(loop))
         return -1;
-    loop->foreign = true;
+    loop->embedded = true;
     /* What was started before must show too; and with io_uring nothing shows, not even a wake, that
      * was never handed over. */
-    leave_to_foreign(loop);
+    leave_to_outer(loop);
     berth__loop_touch(loop);
     return loop->backend->operations->descriptor(loop->backend);
 }

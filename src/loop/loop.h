@@ -56,6 +56,22 @@ typedef struct berth__parting {
     berth__stream *stream;
 } berth__parting;
 
+/* How a turn asks the kernel for news. A turn that has something to run first SKIPs it, but never
+ * two in a row. */
+typedef enum berth__turn_wait {
+    BERTH__TURN_SLEEPS, /* for as long as nothing happens */
+    BERTH__TURN_POLLS,  /* there is something to run already */
+    BERTH__TURN_SKIPS   /* likewise; the kernel is not asked */
+} berth__turn_wait;
+
+/* LIVE -> ENDING, by berth_loop_free; LIVE -> FREED -> ENDING where that is called inside a turn or
+ * a handler: the last of these to return destroys the loop. */
+typedef enum berth__loop_life {
+    BERTH__LOOP_LIVE,
+    BERTH__LOOP_FREED, /* to be destroyed */
+    BERTH__LOOP_ENDING /* being destroyed */
+} berth__loop_life;
+
 #define BERTH__STOPS 8u /* runs within runs that each have their own */
 
 struct berth_loop {
@@ -72,12 +88,11 @@ struct berth_loop {
     const berth__kind *kinds[BERTH__KINDS]; /* of those there are objects of */
     berth__object *objects;                 /* those that no other object owns */
     berth__object *garbage;
-    unsigned depth;        /* turns and waits on the stack */
-    bool skipped;          /* the last turn went without waiting */
-    bool foreign;          /* lives inside another event loop */
-    unsigned frames;       /* of objects on the stack: handlers are called outside turns too */
-    bool dying;            /* freed inside a turn or a handler */
-    bool ending;           /* being destroyed */
+    unsigned depth;             /* turns and waits on the stack */
+    berth__turn_wait last_wait; /* of the last turn */
+    bool embedded;              /* lives inside another event loop */
+    unsigned frames;            /* of objects on the stack: handlers are called outside turns too */
+    berth__loop_life life;
     unsigned failures;     /* waits that have failed in a row */
     bool broken;           /* the backend's wait has failed */
     bool inherited;        /* this process is a child of the one whose loop it is; see process.h */

@@ -53,7 +53,7 @@ bool berth__leave_last(berth__object *object)
     bool alive = !object->freed;
     if (!alive && object->frames == 0)
         berth__collect(loop);
-    if (!loop->dying || loop->frames > 0)
+    if (loop->life != BERTH__LOOP_FREED || loop->frames > 0)
         return alive;
     berth__loop_leave(loop); /* a handler has freed it */
     return false;

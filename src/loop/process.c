@@ -167,7 +167,7 @@ bool berth_loop_after_fork(berth_loop *loop)
     loop = loop != NULL ? loop : berth__loop_of_thread();
     if (loop == NULL || !loop->inherited)
         return loop != NULL || berth_loop_current() != NULL;
-    if (loop->abandoned || loop->ending) {
+    if (loop->abandoned || loop->life == BERTH__LOOP_ENDING) {
         errno = ECHILD;
         return false;
     }
