@@ -369,13 +369,15 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__loop_flush_not(loop, &socket->flush);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
-    if ((socket->flushed || socket->taken) && stream != NULL && stream->ready.result > 0)
-        loop->counts.bytes_out += (uint64_t)stream->ready.result; /* which is not announced */
+    if (stream != NULL)
+        loop->counts.bytes_out += berth__socket_given(socket); /* which is not announced */
+    if (socket->outcome != BERTH__OUTCOME_BROKEN)
+        berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
     /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */
     if (stream != NULL)
         berth__loop_orphan_stream(loop, stream, *ret_leased);
     socket->stream = NULL;
-    socket->end_held = socket->overflowed = socket->flushed = socket->taken = false;
+    socket->end_held = socket->overflowed = false;
     socket->endings++;
     return stream;
 }
@@ -466,7 +468,7 @@ static void end_gracefully(berth_socket *socket, bool known)
     bool ended = socket->stream->ended;
     bool shown = !berth__loop_inherited(loop) && has_to_be_shown(socket, known) &&
                  operations->shutdown_send(loop->backend, socket->stream) == 0;
-    bool may_linger = shown && socket->spoken && !socket->send_failed && !ended;
+    bool may_linger = shown && socket->spoken && socket->outcome != BERTH__OUTCOME_BROKEN && !ended;
     bool heard = socket->heard;
     bool answered = socket->spoken && !heard && !known;
     berth__place place = {0};
@@ -524,7 +526,8 @@ void berth_socket_disconnect_from_host(berth_socket *socket)
         berth__socket_pace(socket);
         if (!berth__socket_has_output(socket))
             berth__socket_end(socket);
-        else if (socket->output.first == NULL && socket->taken && !socket->in_bytes_written)
+        else if (socket->output.first == NULL && berth__socket_given(socket) > 0 &&
+                 !socket->in_bytes_written)
             berth__socket_settle(socket); /* the kernel has it all: announced, it ends here too */
         else
             berth__socket_send_rest(socket);
@@ -590,7 +593,7 @@ static int may_release(berth_socket *socket)
         return socket->stream->error;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);
-    return socket->output.first != NULL || socket->flushed || socket->send_failed ? EBUSY : 0;
+    return socket->output.first != NULL || berth__socket_cannot_send(socket) ? EBUSY : 0;
 }
 
 /* Takes the descriptor out of the backend, and what was received into the input. A negative errno

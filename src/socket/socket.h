@@ -40,6 +40,21 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;
 
+/* What has become of output that was sent inside a call, where no handler may be called: the list
+ * of those to be flushed is to announce it.
+ *
+ *     NONE <-> GIVEN -> FAILED -> BROKEN -> NONE, with the next connection
+ *        \------------/----------/
+ *
+ * While no send is in flight, `result` of the stream is what goes with it. */
+typedef enum berth__outcome {
+    BERTH__OUTCOME_NONE,
+    BERTH__OUTCOME_GIVEN,  /* the kernel took bytes: how many */
+    BERTH__OUTCOME_FAILED, /* a send has failed: the errno, negative */
+    BERTH__OUTCOME_BROKEN  /* that was announced, or came from the backend; nothing is sent any more
+                            */
+} berth__outcome;
+
 struct berth__connector;
 struct berth__socket_limits;
 
@@ -102,17 +117,13 @@ struct berth_socket {
     uint8_t state;        /* berth_state */
     uint8_t error;        /* berth_error */
     /* Looked at for each message, so that one test is enough for all of these. */
-    bool flushed : 1;  /* a send inside a call has failed: its result, in the stream, is to be
-                          announced */
-    bool taken : 1;    /* the kernel took bytes inside calls: how many, in the same place, is to be
-                          announced */
-    bool end_held : 1; /* the peer has ended while nobody had taken the socket, or in a wait that
-                          has brought bytes: not announced yet */
+    uint8_t outcome : 2; /* berth__outcome; set by berth__socket_set_outcome */
+    bool end_held : 1;   /* the peer has ended while nobody had taken the socket, or in a wait that
+                            has brought bytes: not announced yet */
     bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
     bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
     bool shut : 1;       /* the user has ended the output: no more writing */
-    bool send_failed : 1;
-    bool holed : 1; /* input was lost for want of memory: none of it may follow */
+    bool holed : 1;      /* input was lost for want of memory: none of it may follow */
     /* Set for each message. */
     bool heard : 1;    /* bytes have come on this connection */
     bool spoken : 1;   /* bytes have gone, or may have gone before it was adopted */
@@ -166,16 +177,34 @@ void berth__socket_settle(berth_socket *socket);
 /* Whether there is output that berth__socket_settle would send or announce. */
 bool berth__socket_unsent(const berth_socket *socket);
 
+static inline void berth__socket_set_outcome(berth_socket *socket, berth__outcome next)
+{
+    assert(next == BERTH__OUTCOME_NONE || socket->outcome != BERTH__OUTCOME_BROKEN);
+    assert(next != BERTH__OUTCOME_GIVEN || socket->outcome != BERTH__OUTCOME_FAILED);
+    socket->outcome = (unsigned)next & 3u;
+}
+
+/* Bytes that the kernel has taken inside calls, and that are still to be announced. */
+static inline size_t berth__socket_given(const berth_socket *socket)
+{
+    return socket->outcome == BERTH__OUTCOME_GIVEN ? (size_t)socket->stream->ready.result : 0;
+}
+
+/* Whether a send has failed, announced or not. */
+static inline bool berth__socket_cannot_send(const berth_socket *socket)
+{
+    return socket->outcome >= BERTH__OUTCOME_FAILED;
+}
+
 /* Output that was not announced yet: whether there is any; bytes. */
 static inline bool berth__socket_has_output(const berth_socket *socket)
 {
-    return socket->output.first != NULL || socket->taken;
+    return socket->output.first != NULL || socket->outcome == BERTH__OUTCOME_GIVEN;
 }
 
 static inline size_t berth__socket_unwritten(const berth_socket *socket)
 {
-    return berth__chain_size(&socket->output) +
-           (socket->taken ? (size_t)socket->stream->ready.result : 0u);
+    return berth__chain_size(&socket->output) + berth__socket_given(socket);
 }
 
 /* The socket was taken out of its owner's queue by the user: what was held back goes on. */

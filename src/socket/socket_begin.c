@@ -42,7 +42,8 @@ static void begin(berth_socket *socket)
     berth__socket_set_error(socket, BERTH_ERROR_NONE, 0, BERTH__ATTEMPT_NOTHING);
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
     socket->shut = socket->corked = false;
-    socket->send_failed = socket->heard = socket->spoken = socket->write_refused = false;
+    berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
+    socket->heard = socket->spoken = socket->write_refused = false;
     socket->overflowed = socket->holed = socket->was_reset = false;
 }
 

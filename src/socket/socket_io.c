@@ -30,7 +30,7 @@
 
 enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
-    MOST_TAKEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
+    MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
 /* ---- input: what the backend reports --------------------------------------------------------- */
@@ -118,7 +118,7 @@ static void end_by_peer(berth_socket *socket)
         berth__socket_set_state(socket, BERTH_STATE_CLOSING);
     if (socket->endings != endings)
         return;
-    if (!berth__socket_has_output(socket) || socket->send_failed)
+    if (!berth__socket_has_output(socket) || socket->outcome == BERTH__OUTCOME_BROKEN)
         berth__socket_end(socket);
     else
         berth__socket_send_rest(socket);
@@ -152,7 +152,7 @@ static int error_of_send(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
     bool ended = stream->sending && (stream->ready.pending & BERTH__READY_SENT);
-    bool known = socket->send_failed || socket->flushed || ended;
+    bool known = berth__socket_cannot_send(socket) || ended;
     int error = known && stream->ready.result < 0 ? -stream->ready.result : 0;
     return error == EPIPE ? ECONNRESET : error;
 }
@@ -444,7 +444,7 @@ void berth_socket_set_half_close(berth_socket *socket, bool allowed)
 static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
 {
     berth__stream *stream = socket->stream;
-    if (stream == NULL || stream->sending || socket->send_failed)
+    if (stream == NULL || stream->sending || socket->outcome == BERTH__OUTCOME_BROKEN)
         return 0;
     /* A bound socket has its descriptor before it is connected. */
     if (socket->state != BERTH_STATE_CONNECTED && socket->state != BERTH_STATE_CLOSING)
@@ -478,7 +478,7 @@ static void announce_output(berth_socket *socket, size_t bytes)
 static void send_failed(berth_socket *socket, int error)
 {
     berth__stream *stream = socket->stream;
-    socket->send_failed = true;
+    berth__socket_set_outcome(socket, BERTH__OUTCOME_BROKEN);
     stream->ready.result = -error;
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
     /* The input that came before, and then its end, will report it to the user; unless nobody
@@ -574,10 +574,11 @@ void berth__socket_settle(berth_socket *socket)
     if ((socket->overflowed || socket->end_held) && !settle_end(socket))
         return;
     bool ending = (socket->shut || socket->state == BERTH_STATE_CLOSING) && !is_watched(socket);
-    size_t others = socket->taken ? (size_t)socket->stream->ready.result : 0;
-    socket->taken = false;
-    ptrdiff_t result = socket->flushed ? socket->stream->ready.result : start_send(socket, ending);
-    socket->flushed = false;
+    size_t others = berth__socket_given(socket);
+    if (others > 0)
+        berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
+    ptrdiff_t result = socket->outcome == BERTH__OUTCOME_FAILED ? socket->stream->ready.result
+                                                                : start_send(socket, ending);
     if (result == 0 && others == 0)
         return;
     berth__enter(&socket->object);
@@ -591,7 +592,7 @@ void berth__socket_settle(berth_socket *socket)
 bool berth__socket_unsent(const berth_socket *socket)
 {
     bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
-    return waits && !socket->stream->sending && !socket->send_failed;
+    return waits && !socket->stream->sending && socket->outcome != BERTH__OUTCOME_BROKEN;
 }
 
 /* Connected, or on the way. */
@@ -602,25 +603,18 @@ static bool has_peer(const berth_socket *socket)
 
 static bool writable(const berth_socket *socket)
 {
-    return has_peer(socket) && !socket->closed && !socket->shut && !socket->send_failed &&
-           !socket->overflowed && !socket->object.freed;
-}
-
-/* Bytes that the kernel has taken inside calls, and that are still to be announced. */
-static size_t given(const berth_socket *socket)
-{
-    return socket->taken ? (size_t)socket->stream->ready.result : 0;
+    return has_peer(socket) && !socket->closed && !socket->shut &&
+           socket->outcome != BERTH__OUTCOME_BROKEN && !socket->overflowed && !socket->object.freed;
 }
 
 /* Notes what the kernel has taken inside a call, or how that failed: the list is to announce it.
  * Returns how much it was. */
 static size_t note_given(berth_socket *socket, ptrdiff_t result)
 {
-    size_t before = given(socket);
+    size_t before = berth__socket_given(socket);
     if (result < 0)
         socket->object.loop->counts.bytes_out += before; /* not announced any more */
-    socket->taken = result > 0;
-    socket->flushed = result < 0;
+    berth__socket_set_outcome(socket, result < 0 ? BERTH__OUTCOME_FAILED : BERTH__OUTCOME_GIVEN);
     socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
     if (result < 0)
         return 0;
@@ -632,18 +626,18 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
 static size_t give(berth_socket *socket, const void *data, size_t size)
 {
     berth__backend *backend = socket->object.loop->backend;
-    if (given(socket) > MOST_TAKEN)
+    if (berth__socket_given(socket) > MOST_GIVEN)
         return 0;
-    size = size < MOST_TAKEN ? size : MOST_TAKEN;
+    size = size < MOST_GIVEN ? size : MOST_GIVEN;
     ptrdiff_t result = backend->operations->put(backend, socket->stream->descriptor, data, size);
-    return result == -EAGAIN ? 0 : note_given(socket, result);
+    return result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
 }
 
 /* The same, unless there is other output. */
 BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, size_t size)
 {
     const berth__stream *stream = socket->stream;
-    bool first = socket->output.first == NULL && !socket->flushed;
+    bool first = socket->output.first == NULL && socket->outcome != BERTH__OUTCOME_FAILED;
     if (stream == NULL || !first || stream->sending || !berth_socket_is_valid(socket))
         return 0;
     return give(socket, data, size);
@@ -656,20 +650,22 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     if (stream == NULL || !berth_socket_is_valid(socket))
         return;
-    /* First what is under way, or was flushed. */
-    ptrdiff_t result = socket->flushed ? stream->ready.result : 0;
+    /* First what is under way, or has failed. */
+    bool failed = socket->outcome == BERTH__OUTCOME_FAILED;
+    ptrdiff_t result = failed ? stream->ready.result : 0;
     if (stream->sending)
         result = loop->backend->operations->finish_send(loop->backend, stream);
     size_t size = result != 0 ? note_given(socket, result) : 0;
     berth__chain_consume(&socket->output, &loop->pool, size);
     const uint8_t *data;
-    for (size_t taken = size; taken == size && !stream->sending && !socket->flushed;) {
+    for (size_t taken = size;
+         taken == size && !stream->sending && !berth__socket_cannot_send(socket);) {
         data = berth__chain_at(&socket->output, 0, &size);
         taken = data != NULL ? give(socket, data, size) : SIZE_MAX;
         if (data != NULL)
             berth__chain_consume(&socket->output, &loop->pool, taken);
     }
-    if (socket->taken || socket->flushed)
+    if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)
         berth__loop_flush_later(loop, &socket->flush);
 }
 
@@ -726,7 +722,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
     }
     size = done + left;
     socket->write_refused = socket->write_refused || (cut && size > 0);
-    bool told_later = size > 0 || socket->flushed;
+    bool told_later = size > 0 || socket->outcome == BERTH__OUTCOME_FAILED;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, &socket->flush);
     return size > 0 ? (ptrdiff_t)size : -1;
@@ -736,8 +732,8 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
 static bool writes_freely(const berth_socket *socket)
 {
     return socket->state == BERTH_STATE_CONNECTED && !socket->closed && !socket->shut &&
-           !socket->send_failed && !socket->overflowed && !socket->flushed && !socket->taken &&
-           !socket->object.freed && socket->write_high == 0 && socket->limits == NULL;
+           socket->outcome == BERTH__OUTCOME_NONE && !socket->overflowed && !socket->object.freed &&
+           socket->write_high == 0 && socket->limits == NULL;
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)

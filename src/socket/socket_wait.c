@@ -83,7 +83,8 @@ static bool has_received(void *object)
 static bool has_sent(void *object)
 {
     watched *waiting = object;
-    return over(waiting) || waiting->socket->sent || waiting->socket->send_failed;
+    return over(waiting) || waiting->socket->sent ||
+           waiting->socket->outcome == BERTH__OUTCOME_BROKEN;
 }
 
 static bool has_ended(void *object)
