@@ -173,7 +173,8 @@ int main(int argc, char **argv)
     if (!berth_server_set_proxy(server, &chosen.proxy))
         fail(PROGRAM, "%s", berth_server_error_string(server));
     listen_or_fail(server, &self);
-    main_loop_run(PROGRAM, server); /* also frees the server and the sockets */
+    main_loop_run(PROGRAM);
+    main_loop_close(server); /* also frees the server and the sockets */
     printf("served %lu fortunes\n", self.served);
     book_free(&self.sayings);
     return 0;

@@ -158,9 +158,7 @@ static page *find_page(service *self, const char *path)
     page *made = calloc(1, sizeof(*made) + strlen(path) + 1);
     if (!made)
         return NULL;
-    made->references = 1;
-    made->descriptor = -1;
-    made->until = now + self->keep;
+    *made = (page){.references = 1, .descriptor = -1, .until = now + self->keep};
     strcpy(made->path, path);
     open_page(self, made);
     if (made->status == 200 && made->content && self->keep > 0) {
@@ -490,7 +488,8 @@ int main(int argc, char **argv)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_connection_limits(server, &self.limits);
     main_loop_listen(PROGRAM, "HTTP server", server, self.address, self.port);
-    main_loop_run(PROGRAM, server);
+    main_loop_run(PROGRAM);
+    main_loop_close(server);
     printf("answered %lu requests\n", self.served);
     for (size_t at = 0; at < PAGES; at++)
         drop_page(self.kept[at]);

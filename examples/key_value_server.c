@@ -241,7 +241,8 @@ int main(int argc, char **argv)
     berth_timer_start(all.expiry, EXPIRE_PERIOD, EXPIRE_PERIOD);
     berth_server_set_connection_limits(server, &limits);
     main_loop_listen(PROGRAM, "key-value server", server, all.address, all.port);
-    main_loop_run(PROGRAM, server);
+    main_loop_run(PROGRAM);
+    main_loop_close(server);
     printf("ran %lu commands\n", all.commands);
     table_close(&all.keys);
     return 0;

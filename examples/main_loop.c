@@ -61,11 +61,15 @@ void main_loop_report(berth_server *server, berth_error error, void *user)
     fprintf(stderr, "%s: %s\n", name_of_program, berth_server_error_string(server));
 }
 
-void main_loop_run(const char *program, berth_server *server)
+void main_loop_run(const char *program)
 {
     if (berth_loop_run(loop) != 0)
         fail(program, "the event loop failed: %s", strerror(errno));
     on_stop_signals(SIG_IGN); /* a second signal must not use the freed loop */
+}
+
+void main_loop_close(berth_server *server)
+{
     berth_server_free(server);
     berth_loop_free(loop);
 }

@@ -23,8 +23,11 @@ void main_loop_listen(const char *program, const char *name, berth_server *serve
 /* An accept_error handler: prints the error on standard error; the server continues. */
 void main_loop_report(berth_server *server, berth_error error, void *user);
 
-/* Runs the loop until a signal stops it. Frees the server and its sockets first, so that their
- * handlers can still use everything else, and then the loop with all that belongs to it. */
-void main_loop_run(const char *program, berth_server *server);
+/* Runs the loop until a signal stops it. */
+void main_loop_run(const char *program);
+
+/* Frees the server and its sockets first, so that their handlers can still use everything else, and
+ * then the loop with all that belongs to it. */
+void main_loop_close(berth_server *server);
 
 #endif

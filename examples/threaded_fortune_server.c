@@ -261,7 +261,8 @@ int main(int argc, char **argv)
     if (chosen.workers > 0)
         start_workers(&self, chosen.workers);
     berth_server *server = listen_or_fail(loop, &chosen, &self);
-    main_loop_run(PROGRAM, server); /* also frees the server: nothing is handed over any more */
+    main_loop_run(PROGRAM);
+    main_loop_close(server); /* also frees the server: nothing is handed over any more */
     berth_workers_free(self.workers);
     wait_for_threads(&self);
     printf("served %lu fortunes\n", atomic_load(&self.served));
