@@ -1,0 +1,329 @@
+/*
+ * A chat: each line that a guest writes is sent to all.
+ *
+ * The normal course: take makes a guest; heed_lines reads the lines that have come, puts the
+ * guest's name before each, and writes them all in one block to every guest, the one who wrote them
+ * too.
+ * "/name NAME" changes a name, "/quit" ends the connection; telnet or nc is client enough.
+ *
+ * Nobody waits for a slow guest. What a guest has not taken is kept for it, up to --most-output
+ * bytes; then the library ends its connection, and the others are told that it has left. So that
+ * guests who do read are not flooded either, each may write --rate bytes a second; who writes more
+ * is read more slowly (spend). Control characters are taken out, since a line is shown on
+ * terminals.
+ *
+ * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a loop that
+ * cannot be made, an address or port that cannot be listened on.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <berth/berth.h>
+
+#include "main_loop.h"
+#include "options.h"
+
+#define PROGRAM "chat_server"
+#define MOST_LINE 1000           /* bytes; a longer one is cut into several */
+#define MOST_NAME 24             /* bytes of a name, terminator included */
+#define INPUT 8192               /* bytes of a guest that are read at once */
+#define SEND_BUFFER (128 * 1024) /* bytes that the kernel keeps for a guest */
+#define MOST_ROOM (2 * INPUT)    /* bytes of a block of lines */
+#define TICK 50                  /* milliseconds between two looks at those who write too much */
+
+typedef struct chat {
+    berth_address address; /* to listen on */
+    uint16_t port;
+    int64_t rate;                   /* bytes a second of a guest */
+    berth_connection_limits limits; /* of a guest */
+    bool log;
+    berth_loop *loop;
+    berth_server *server;
+    berth_timer *timer;    /* runs while somebody waits */
+    struct guest *guests;  /* all */
+    struct guest *waiting; /* those who have written too much */
+    unsigned long count;   /* guests that have come */
+    unsigned long slow;    /* guests that were too slow */
+    size_t size;
+    char block[MOST_ROOM]; /* lines that are about to be sent */
+} chat;
+
+typedef struct guest {
+    chat *chat;
+    berth_socket *socket;
+    struct guest *next;
+    struct guest **link;
+    struct guest *next_waiting;
+    struct guest **waiting_link; /* NULL: it does not wait */
+    int64_t budget;              /* bytes that it may write now; they come back with time */
+    uint64_t budget_time;        /* when that was so */
+    char name[MOST_NAME];
+} guest;
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* Writes the block to all. For one that is too slow the write fails, and the library ends its
+ * connection when this handler has returned: so the list stays as it is. */
+static void send_block(chat *self)
+{
+    for (guest *each = self->guests; each && self->size > 0; each = each->next)
+        berth_socket_write(each->socket, self->block, self->size);
+    self->size = 0;
+}
+
+/* Adds a line to the block. */
+static void __attribute__((format(printf, 2, 3))) say(chat *self, const char *format, ...)
+{
+    va_list arguments;
+    if (sizeof(self->block) - self->size < MOST_LINE + 2 * MOST_NAME + 16)
+        send_block(self);
+    va_start(arguments, format);
+    self->size += (size_t)vsnprintf(self->block + self->size, sizeof(self->block) - self->size,
+                                    format, arguments);
+    va_end(arguments);
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+/* Takes control characters and the end of the line off. */
+static void clean(char *line)
+{
+    char *to = line;
+    for (const char *from = line; *from; from++)
+        if ((unsigned char)*from >= ' ' && *from != 127)
+            *to++ = *from;
+    *to = '\0';
+}
+
+static void rename_guest(guest *self, const char *name)
+{
+    char before[MOST_NAME];
+    size_t length = strcspn(name, " <>*");
+    if (length == 0 || length >= MOST_NAME)
+        return;
+    memcpy(before, self->name, sizeof(before));
+    snprintf(self->name, sizeof(self->name), "%.*s", (int)length, name);
+    say(self->chat, "* %s is now %s\n", before, self->name);
+}
+
+/* Returns false when the guest wants to leave. */
+static bool heed(guest *self, char *line)
+{
+    clean(line);
+    if (strcmp(line, "/quit") == 0)
+        return false;
+    if (strncmp(line, "/name ", 6) == 0)
+        rename_guest(self, line + 6);
+    else if (line[0] != '\0')
+        say(self->chat, "<%s> %s\n", self->name, line);
+    return true;
+}
+
+static void leave_waiting(guest *self)
+{
+    if (!self->waiting_link)
+        return;
+    *self->waiting_link = self->next_waiting;
+    if (self->next_waiting)
+        self->next_waiting->waiting_link = self->waiting_link;
+    self->waiting_link = NULL;
+}
+
+/* What came back since the last look, a second's worth at most. */
+static void renew(guest *self)
+{
+    uint64_t now = berth_loop_now(self->chat->loop);
+    uint64_t passed = now - self->budget_time < 1000 ? now - self->budget_time : 1000;
+    self->budget += self->chat->rate * (int64_t)passed / 1000;
+    self->budget_time = now;
+    if (self->budget > self->chat->rate)
+        self->budget = self->chat->rate;
+}
+
+static void wait_for_budget(guest *self)
+{
+    chat *all = self->chat;
+    self->next_waiting = all->waiting;
+    self->waiting_link = &all->waiting;
+    if (all->waiting)
+        all->waiting->waiting_link = &self->next_waiting;
+    all->waiting = self;
+    if (!berth_timer_is_active(all->timer))
+        berth_timer_start(all->timer, TICK, TICK);
+}
+
+/* Takes bytes off a guest's budget; one that has none left is not listened to for a while. */
+static void spend(guest *self, size_t bytes)
+{
+    self->budget -= (int64_t)bytes;
+    if (self->chat->rate > 0 && self->budget <= 0)
+        wait_for_budget(self);
+}
+
+static void heed_lines(berth_socket *socket, void *user)
+{
+    guest *self = user;
+    chat *all = self->chat;
+    char line[MOST_LINE + 1];
+    bool stays = true;
+    renew(self);
+    while (
+        stays && !self->waiting_link &&
+        (berth_socket_can_read_line(socket) || berth_socket_bytes_available(socket) >= MOST_LINE)) {
+        ptrdiff_t size = berth_socket_read_line(socket, line, sizeof(line));
+        spend(self, (size_t)size);
+        stays = heed(self, line);
+    }
+    send_block(all);
+    if (!stays)
+        berth_socket_close(socket); /* which may free the guest */
+}
+
+/* Those who have waited long enough are listened to again. */
+static void tick(berth_timer *timer, void *user)
+{
+    chat *all = user;
+    guest *next = NULL;
+    guest *each = all->waiting;
+    all->waiting = NULL; /* who goes on writing too much is in the list again */
+    for (; each; each = next) {
+        next = each->next_waiting;
+        each->waiting_link = NULL;
+        renew(each);
+        if (each->budget > 0)
+            heed_lines(each->socket, each); /* which may free it */
+        else
+            wait_for_budget(each);
+    }
+    if (!all->waiting)
+        berth_timer_stop(timer);
+}
+
+/* ---- guests ---------------------------------------------------------------------------------- */
+
+static void failed(berth_socket *socket, berth_error error, void *user)
+{
+    guest *self = user;
+    bool slow = error == BERTH_ERROR_SOCKET_RESOURCE;
+    self->chat->slow += slow;
+    if (self->chat->log && error != BERTH_ERROR_REMOTE_HOST_CLOSED)
+        printf("%s%s: %s\n", self->name, slow ? " was dropped" : "",
+               berth_socket_error_string(socket));
+}
+
+static void leave(berth_socket *socket, void *user)
+{
+    guest *self = user;
+    chat *all = self->chat;
+    leave_waiting(self);
+    *self->link = self->next;
+    if (self->next)
+        self->next->link = self->link;
+    if (berth_server_is_listening(all->server)) /* else all are leaving */
+        say(all, "* %s has left\n", self->name);
+    send_block(all);
+    free(self);
+    berth_socket_free(socket);
+}
+
+static void take(berth_server *server, void *user)
+{
+    static const berth_socket_handlers handlers = {
+        .ready_read = heed_lines, .error_occurred = failed, .disconnected = leave};
+    chat *all = user;
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    guest *self = socket ? calloc(1, sizeof(*self)) : NULL;
+    if (!self) {
+        berth_socket_free(socket);
+        return;
+    }
+    *self = (guest){.chat = all, .socket = socket, .next = all->guests, .link = &all->guests};
+    self->budget = all->rate;
+    self->budget_time = berth_loop_now(all->loop);
+    if (self->next)
+        self->next->link = &self->next;
+    all->guests = self;
+    snprintf(self->name, sizeof(self->name), "guest-%lu", ++all->count);
+    berth_socket_set_handlers(socket, &handlers, self);
+    berth_socket_set_read_buffer_size(socket, INPUT);
+    berth_socket_set_option(socket, BERTH_OPTION_SEND_BUFFER_SIZE, SEND_BUFFER);
+    say(all, "* %s has joined\n", self->name);
+    heed_lines(socket, self);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+static _Noreturn void help(void)
+{
+    puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--most-output BYTES]\n"
+         "       [--rate BYTES] [--log]\n"
+         "Sends each line that a guest writes to all guests.\n"
+         "\n"
+         "  --address ADDRESS    listen on this IPv4 or IPv6 address (default: any of both)\n"
+         "  --port PORT          listen on this port, 0 to 65535 (default: 0, a free one)\n"
+         "  --most-output BYTES  drop a guest that leaves more unread (default: 1048576)\n"
+         "  --rate BYTES         that a guest may write in a second (default: 32768; 0: any)\n"
+         "  --log                print a line for each guest that is dropped\n"
+         "  --help               print this and exit\n"
+         "\n"
+         "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
+         "SIGINT and SIGTERM end the server.");
+    exit(0);
+}
+
+static void parse(int argc, char **argv, chat *self)
+{
+    static const struct option known[] = {{"address", required_argument, NULL, 'a'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"most-output", required_argument, NULL, 'o'},
+                                          {"rate", required_argument, NULL, 'r'},
+                                          {"log", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    int option;
+    opterr = 0; /* the message is ours */
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == 'a')
+            self->address = address_from(PROGRAM, optarg);
+        else if (option == 'p')
+            self->port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
+        else if (option == 'o')
+            self->limits.output =
+                (size_t)number_from(PROGRAM, "the output", optarg, MOST_ROOM, 1 << 30);
+        else if (option == 'r')
+            self->rate = number_from(PROGRAM, "the rate", optarg, 0, 1 << 30);
+        else if (option == 'l')
+            self->log = true;
+        else if (option == 'h')
+            help();
+        else
+            fail(PROGRAM, "'%s' is no option or lacks its value; try --help", argv[optind - 1]);
+    }
+    if (optind < argc)
+        fail(PROGRAM, "'%s' is one argument too many; try --help", argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+    static const berth_server_handlers handlers = {.new_connection = take,
+                                                   .accept_error = main_loop_report};
+    static chat self = {.rate = 32768, .limits.output = 1 << 20};
+    self.address = BERTH_ADDRESS_ANY;
+    parse(argc, argv, &self);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    self.loop = main_loop_open(PROGRAM);
+    self.timer = berth_timer_new(self.loop, tick, &self);
+    self.server = berth_server_new(self.loop, &handlers, &self);
+    if (!self.timer || !self.server)
+        fail(PROGRAM, "cannot make a server: %s", strerror(errno));
+    berth_server_set_connection_limits(self.server, &self.limits);
+    main_loop_listen(PROGRAM, "chat server", self.server, self.address, self.port);
+    main_loop_run(PROGRAM);
+    main_loop_close(self.server);
+    printf("%lu guests have come, %lu were too slow\n", self.count, self.slow);
+    return 0;
+}
