@@ -105,10 +105,20 @@ def interval(values, seed=1):
     return Found(statistics.median(values), medians[cut], medians[-1 - cut], len(values))
 
 
+def values_of(samples, server, figure):
+    return [result[figure] for result in samples.get(server, {}).values() if figure in result]
+
+
 def figure_of(samples, server, figure):
-    """A figure of a contestant, or None."""
-    values = [result[figure] for result in samples.get(server, {}).values() if figure in result]
+    """A figure of a contestant with its interval, or None."""
+    values = values_of(samples, server, figure)
     return interval(values) if values else None
+
+
+def median_of(samples, server, figure):
+    """The same without an interval, which takes its time."""
+    values = values_of(samples, server, figure)
+    return statistics.median(values) if values else None
 
 
 def ratio(samples, server, other, figure="cpu", first=0):
