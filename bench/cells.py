@@ -126,6 +126,7 @@ SERVERS = {
     "raw-uring-bundle": ("bench_raw_uring", ["--bundle"], {}, {"echo", "sink"}),
     "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
+    "raw-relay": (None, [], {}, {"relay"}),
     "libuv": ("bench_libuv", [], {}, ONE_THREAD | PIECES | {"fan-out"}),
     "libuv-gathered": ("bench_libuv", ["--gathered"], {}, PIECES),
     "libevent": ("bench_libevent", [], {}, ONE_THREAD),
@@ -144,8 +145,9 @@ SERVERS = {
 BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = [name for name in SERVERS if name.startswith("raw-")]
 PEERS = [name for name in SERVERS if name not in BERTH + FLOORS]
-FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking"],
-             "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking"]}
+FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay"],
+             "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking",
+                              "raw-relay"]}
 LIBRARIES = ["libuv", "libevent", "asio", "gio", "qt"]
 PLOTTED = ["raw-epoll", "raw-uring", "libuv"] + BERTH
 # GIO looks at all its connections in each turn, and so needs half a minute to accept ten thousand.

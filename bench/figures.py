@@ -19,7 +19,7 @@ import os
 import random
 import statistics
 
-from cells import LIBRARIES, SERVERS, TARGETS, serves
+from cells import FLOORS_OF, LIBRARIES, SERVERS, TARGETS, serves
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -176,10 +176,19 @@ def verdict(found, most, least=LEAST_ROUNDS):
 
 
 class Judged:
-    """What a run says of a target. `found` is None where it was not measured."""
+    """What a run says of a target. `found` is None where it was not measured. `floor` is what a floor
+    reaches where it misses the target too, else None."""
 
-    def __init__(self, target, other, found, result):
+    def __init__(self, target, other, found, result, floor=None):
         self.target, self.other, self.found, self.verdict = target, other, found, result
+        self.floor = floor
+
+
+def floor_above(target, other, samples):
+    """The ratio of the best floor of the backend, if its whole interval is above the target."""
+    floor = best(samples, FLOORS_OF[target.server])
+    found = ratio(samples, floor, other, "cpu", PILOT) if floor else None
+    return found if found and verdict(found, target.most) == "fails" else None
 
 
 def judge(target, samples):
@@ -191,7 +200,10 @@ def judge(target, samples):
     if found is None:
         return Judged(target, other, None, "not measured")
     least = LEAST_READINGS if target.figure == "memory" else LEAST_ROUNDS
-    return Judged(target, other, found, verdict(found, target.most, least))
+    result = verdict(found, target.most, least)
+    missed = result != "holds" and target.figure == "cpu" and target.against != "floor"
+    return Judged(target, other, found, result,
+                  floor_above(target, other, samples) if missed else None)
 
 
 def judge_counted(target, companions):

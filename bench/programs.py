@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 PAGE_SIZE = 1024
 PROGRAMS = {"nginx": "nginx", "nginx-cached": "nginx", "redis": "redis-server",
             "haproxy": "haproxy", "socat": "socat"}
+RELAYS = {"raw-relay": "bench_raw_relay", "libuv-relay": "bench_libuv_relay"}
 EXAMPLES = {"http": "http_server", "kv": "key_value_server", "relay": "relay"}
 
 NGINX = """daemon off;
@@ -125,10 +126,10 @@ def command(name, serves, folder, port, target_port, built):
     if name in ARGUMENTS:
         path = find(PROGRAMS[name])
         return [path] + ARGUMENTS[name](name, folder, root, port, target_port) if path else None
-    path = built.get("bench_libuv_relay" if name == "libuv-relay" else EXAMPLES.get(serves))
+    path = built.get(RELAYS.get(name, EXAMPLES.get(serves)))
     if not path:
         return None
-    if name == "libuv-relay":
+    if name in RELAYS:
         return [path, "--port", str(port), "--target-port", str(target_port)]
     arguments = {"http": [root], "kv": [], "relay": [HOST, str(target_port)]}[serves]
     return [path, "--address", HOST, "--port", str(port)] + arguments

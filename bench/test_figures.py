@@ -125,6 +125,15 @@ class Verdict(unittest.TestCase):
             samples = samples_of(30, libuv=noisy(10, 0.05, 1), berth_epoll=noisy(middle, 0.05, 2))
             self.assertEqual(judge(target, samples).verdict, expected, middle)
 
+    def test_says_where_the_floor_misses_it_too(self):
+        target = Target("burst-100x1500", "cpu", "berth-epoll", "libuv", 0.8)
+        for floor, expected in ((9.0, 0.9), (7.0, None)):
+            samples = samples_of(30, libuv=lambda n: 10, berth_epoll=lambda n: 9.5,
+                                 raw_epoll=lambda n, floor=floor: floor)
+            judged = judge(target, samples)
+            self.assertEqual(judged.verdict, "fails")
+            self.assertEqual(judged.floor and judged.floor.median, expected)
+
     def test_without_a_measurement(self):
         target = Target("burst-100x1500", "cpu", "berth-epoll", "libuv", 0.8)
         self.assertEqual(judge(target, {}).verdict, "not measured")
