@@ -116,7 +116,9 @@ static berth__limit earliest(berth__socket_limits *limits, uint64_t now, uint64_
                       [BERTH__LIMIT_LIFETIME] = NEVER,
                       [BERTH__LIMIT_RATE] = NEVER};
     if (is_held_up(socket)) {
-        limits->active = limits->window = now;
+        /* The time of the last wait may be before they were set. */
+        limits->active = now > limits->active ? now : limits->active;
+        limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
     }
     if (given->first_byte > 0 && !socket->heard && socket->state == BERTH_STATE_CONNECTED)

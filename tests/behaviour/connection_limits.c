@@ -623,6 +623,35 @@ CASE(idle_after_a_long_pause, "D16",
     ck_assert(peer_hears(peer, "latelatelatelate"));
 }
 
+CASE(limits_set_after_a_long_pause, "D20",
+     "they begin when they are set, also where input is held back, however long ago a turn was")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    enum {
+        MUCH = 16 << 20 /* more than the kernel takes */
+    };
+    uint8_t *much = scene_pattern(MUCH, 1);
+    actor->quiet = true;
+    actor->reads = false;
+    set(actor, (berth_connection_limits){.idle = 60000});
+    berth_socket_set_read_buffer_size(actor->socket, 4);
+    peer_say(peer, "full");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+    ck_assert_int_eq(berth_socket_write(actor->socket, much, MUCH), MUCH);
+    world_settle();
+    if (world_is_simulated())
+        berth__sim_advance(world_sim(), UINT64_C(500000000));
+    else
+        usleep(500000);
+    set(actor, (berth_connection_limits){.idle = 400});
+    uint64_t start = now();
+    berth_socket_disconnect_from_host(actor->socket);
+    expect_end(actor, start, 400, "idle for too long");
+    free(much);
+}
+
 CASE(limits_before_an_adoption, "D16",
      "limits that a socket has hold for the descriptor that it adopts, from then on")
 {
