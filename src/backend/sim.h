@@ -102,6 +102,8 @@ ptrdiff_t berth__sim_receive(berth__sim_end *end, void *data, size_t size);
 /* Bytes that it has sent, and the other end's kernel has not got. */
 size_t berth__sim_under_way(const berth__sim_end *end);
 
+/* Whether the other end waits in a backlog. */
+bool berth__sim_is_queued(const berth__sim_end *end);
 /* Whether the other end keeps output that this one has no room for. */
 bool berth__sim_is_behind(const berth__sim_end *end);
 /* Whether it does so after it was closed. */

@@ -385,6 +385,11 @@ size_t berth__sim_under_way(const berth__sim_end *end)
     return end->output.size;
 }
 
+bool berth__sim_is_queued(const berth__sim_end *end)
+{
+    return end->other != NULL && end->other->queued != NULL;
+}
+
 bool berth__sim_is_behind(const berth__sim_end *end)
 {
     return end->other != NULL && end->other->output.size > room(&end->input);

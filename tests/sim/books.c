@@ -87,10 +87,45 @@ static void check_limits(const struct server_model *model, const berth_server_co
     sim_check(counts->rejected_call == model->turned_away, "berth_server_reject miscounts");
 }
 
+/* Who is turned away for its address found as many as may be of it: those that were there at the
+ * last look, or have come since; and those that linger have their places still. */
+static void check_rejected(struct server_model *model, const berth_server_counts *now)
+{
+    const berth_server_counts *before = &model->counts;
+    uint64_t rejected = now->rejected_address - before->rejected_address;
+    uint64_t came = now->accepted - before->accepted + now->added - before->added;
+    uint64_t most = before->live + model->lingering + came - rejected;
+    bool judged = rejected > 0 && !model->has_trusted && model->same_accepts;
+    sim_check(!judged || most >= model->accepts.per_address,
+              "somebody is turned away for %llu others of its address", (unsigned long long)most);
+    berth_loop_counts loop;
+    berth_loop_statistics(sim.loop, &loop);
+    model->lingering = loop.lingering;
+    model->same_accepts = true;
+}
+
+/* Connections of the server that sockets have: those of the program, and those in the queue. */
+static void check_live(const struct server_model *model, const berth_server_counts *counts)
+{
+    uint64_t live = 0;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *socket = &sim.sockets[i];
+        live += socket->socket != NULL && socket->owner == model && socket->counted;
+    }
+    for (size_t i = 0; i < model->queued; i++)
+        live += model->queue[i].socket == NULL;
+    live -= model->counts.closed_pending - model->settled;
+    sim_check(counts->live == live || sim.depth + sim.inside > 0 || model->has_trusted ||
+                  sim_lossy(),
+              "%llu connections of a server are counted, not %llu",
+              (unsigned long long)counts->live, (unsigned long long)live);
+}
+
 void sim_look_at_counts(struct server_model *model)
 {
     berth_server_counts counts;
     berth_server_statistics(model->server, &counts);
+    check_rejected(model, &counts);
     check_growth(&model->counts, &counts, growing_of_server,
                  sizeof growing_of_server / sizeof growing_of_server[0]);
     check_balance(&counts);
@@ -112,14 +147,17 @@ void sim_look_at_counts(struct server_model *model)
               "%llu were handed over, not %lu", (unsigned long long)counts.handed_over,
               model->kept);
     model->counts = counts;
+    check_live(model, &counts);
     sim_check_pace(model);
     sim_headers_look(model);
 }
 
-unsigned long sim_lost_in_queue(struct server_model *model)
+/* The counts of the last look stay, for the next one to compare with. */
+unsigned long sim_lost_in_queue(const struct server_model *model)
 {
-    berth_server_statistics(model->server, &model->counts);
-    return (unsigned long)model->counts.closed_pending - model->settled;
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    return (unsigned long)counts.closed_pending - model->settled;
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -145,6 +183,9 @@ void sim_look_at_loop_counts(void)
     check_growth(&sim.counts, &counts, growing_of_loop,
                  sizeof growing_of_loop / sizeof growing_of_loop[0]);
     sim_check(counts.lingering <= counts.live, "more connections linger than there are");
+    sim_check(counts.bytes_in >= sim.delivered && counts.bytes_out >= sim.announced,
+              "%llu bytes were delivered and %llu announced, and the counts say less",
+              (unsigned long long)sim.delivered, (unsigned long long)sim.announced);
     sim.counts = counts;
     if (sim.depth + sim.inside > 0)
         return;

@@ -363,6 +363,8 @@ static void wait_for_connection(uint64_t word)
     (void)sim_stay_end(&stay);
     model->waits--;
     sim_check(!found || !timed_out, "a wait has ended both ways");
+    if (timed_out && milliseconds > 0)
+        sim_check_queue(model, stay.start + (uint64_t)milliseconds);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -472,8 +474,12 @@ static void write_socket(uint64_t word)
     if (model == NULL)
         return;
     bool is_long = sim_choose(&word, 16) == 0;
+    model->given = model->given || is_long || model->limits.output > 0;
     uint32_t most = sim_choose(&word, 4) == 0 ? MOST_BYTES : 40;
     uint32_t size = is_long ? LONG_BYTES : 1 + sim_choose(&word, most);
+    size_t before = berth_socket_bytes_to_write(model->socket);
+    if (model->high > before && sim_choose(&word, 4) == 0)
+        size = (uint32_t)(model->high - before); /* just what there is room for */
     model->batches++;
     uint32_t times = 1 + (!is_long && sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
     for (uint32_t i = 0; i < times; i++) {
@@ -536,10 +542,12 @@ static void read_socket(uint64_t word)
             sim_match(way, view, size, "a socket");
             berth_socket_skip(model->socket, size);
         }
-    } else if (how == 1 && !berth_socket_in_transaction(model->socket)) {
+    } else if (how == 1) {
         ptrdiff_t count = berth_socket_read(model->socket, bytes, size);
         if (count > 0 && !berth_socket_unget(model->socket, bytes, (size_t)count))
             sim_match(way, bytes, (size_t)count, "a socket");
+        /* In a transaction they are there twice: what was read, and what comes behind it. */
+        model->doubled = model->doubled || berth_socket_in_transaction(model->socket);
     } else if (how == 0) {
         uint64_t got = way->got;
         ptrdiff_t count = berth_socket_peek(model->socket, bytes, size);
@@ -547,6 +555,8 @@ static void read_socket(uint64_t word)
             sim_match(way, bytes, (size_t)count, "a socket");
         way->got = got;
     }
+    if (way != NULL)
+        sim_check_line(model);
 }
 
 static void try_socket(uint64_t word)
@@ -559,10 +569,23 @@ static void try_socket(uint64_t word)
         sim_say("socket %zu begins to read on trial", sim_number_of(model));
         berth_socket_start_transaction(model->socket);
         model->trial = way->got;
-    } else if (sim_choose(&word, 2) == 0) {
+        model->doubled = false;
+        uint32_t how = sim_choose(&word, 3);
+        if (how == 0) { /* it only looks ahead */
+            sim_read(model, 1 + sim_choose(&word, 400));
+            sim_check_line(model);
+            berth_socket_rollback_transaction(model->socket);
+            way->got = model->trial;
+            sim_check_line(model);
+        } else if (how == 1) { /* as much as there is room for, so that no more comes */
+            berth_socket_set_read_buffer_size(model->socket, 10);
+            sim_read(model, SIZE_MAX);
+        }
+    } else if (!model->doubled && sim_choose(&word, 2) == 0) {
         sim_say("socket %zu gives back what it has read", sim_number_of(model));
         berth_socket_rollback_transaction(model->socket);
         way->got = model->trial;
+        sim_check_line(model);
     } else {
         sim_say("socket %zu keeps what it has read", sim_number_of(model));
         berth_socket_commit_transaction(model->socket);
@@ -595,6 +618,7 @@ static void set_socket(uint64_t word)
         break;
     default:
         sim_say("socket %zu flushes", sim_number_of(model));
+        model->given = true;
         berth_socket_flush(model->socket);
     }
 }
@@ -675,6 +699,8 @@ static void wait_for_socket(uint64_t word)
     int milliseconds = (int)sim_choose(&word, 20);
     sim_say("socket %zu waits %d ms for event %u", sim_number_of(model), milliseconds, what);
     berth_socket *socket = model->socket;
+    struct connection *connection = model->connection;
+    unsigned long deliveries = model->deliveries;
     model->calls++;
     bool found = false;
     struct sim_stay stay;
@@ -690,8 +716,14 @@ static void wait_for_socket(uint64_t word)
     (void)sim_stay_end(&stay);
     model->calls--;
     model->timed_out = false;
-    model->timed_out = false;
     sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
+    if (model->socket != socket || model->connection != connection || model->dying)
+        return;
+    sim_check(found || what != 1 || model->deliveries == deliveries ||
+                  model->state != BERTH_STATE_CONNECTED,
+              "a wait for input does not know that some has come");
+    if (!found && milliseconds > 0)
+        sim_time_waited(model, &stay);
 }
 
 /* A connection of a peer goes over to the library, in place of the peer. */
@@ -794,36 +826,6 @@ static void run(uint64_t word)
     sim_run((int)sim_choose(&word, 100));
 }
 
-static void use_timer(uint64_t word)
-{
-    struct timer_model *model = &sim.timers[sim_choose(&word, SIM_TIMERS)];
-    if (sim_choose(&word, 2) == 0 && sim_innermost()->timer != NULL)
-        model = sim_innermost()->timer;
-    if (model->timer == NULL)
-        model->timer = berth_timer_new(sim.loop, sim_on_timer, model);
-    if (model->timer == NULL)
-        return;
-    uint32_t what = sim_choose(&word, 6);
-    size_t number = (size_t)(model - sim.timers);
-    model->active = what < 4;
-    if (what == 4) {
-        sim_say("timer %zu stops", number);
-        berth_timer_stop(model->timer);
-    } else if (what == 5) {
-        sim_say("timer %zu is freed", number);
-        berth_timer_free(model->timer);
-        model->timer = NULL;
-    } else {
-        uint64_t delay = sim_choose(&word, 50);
-        model->repeat = sim_choose(&word, 3) == 0 ? 1 + sim_choose(&word, 50) : 0;
-        model->due = berth_loop_now(sim.loop) + delay;
-        model->latest = model->due + 1;
-        sim_say("timer %zu starts: %llu ms, then every %llu ms", number, (unsigned long long)delay,
-                (unsigned long long)model->repeat);
-        berth_timer_start(model->timer, delay, model->repeat);
-    }
-}
-
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* Headers have a half of their programs, in which the rest is as it is in the others. */
@@ -887,7 +889,7 @@ void sim_call(uint64_t word)
         adopt_peer,
         wake,
         run,
-        use_timer,
+        sim_use_timer,
         call_of_a_topic,
         call_of_a_topic,
         call_of_a_topic,

@@ -28,6 +28,11 @@ uint16_t sim_target(const struct socket_model *model, uint16_t port);
 /* Gives a descriptor to a socket, as one side of a connection. */
 void sim_adopt(struct socket_model *model, struct connection *connection, int side, int descriptor);
 
+/* Whether it is known that a whole line is there. */
+void sim_check_line(struct socket_model *model);
+
+void sim_use_timer(uint64_t word); /* calls_time.c */
+
 /* The topics. */
 void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
 void sim_call_of_time(uint64_t word);    /* calls_time.c */

@@ -7,8 +7,26 @@
 
 #include <string.h>
 
-static void shut_output(struct socket_model *model)
+/* Many of them go on reading behind the peer's end, so that both ends come in either order. */
+static void shut_output(struct socket_model *model, uint64_t word)
 {
+    uint32_t how = sim_choose(&word, 3);
+    uint32_t first = sim_choose(&word, 2) == 0 ? sim_choose(&word, SIM_SOCKETS) : SIM_SOCKETS;
+    for (uint32_t i = 0; i < SIM_SOCKETS && first < SIM_SOCKETS; i++) { /* whose peer has ended */
+        struct socket_model *other = &sim.sockets[(first + i) % SIM_SOCKETS];
+        if (other->socket == NULL || other->dying || !other->finished ||
+            other->state != BERTH_STATE_CONNECTED)
+            continue;
+        model = other;
+        how = 0;
+        break;
+    }
+    if (how > 0) {
+        model->half_open = true;
+        berth_socket_set_half_close(model->socket, true);
+    }
+    if (how == 2 && model->connection != NULL && sim_end_peer_of(model->connection, model->side))
+        return; /* the peer is the first */
     bool may = model->state != BERTH_STATE_UNCONNECTED && model->state != BERTH_STATE_BOUND;
     sim_say("socket %zu ends its output", sim_number_of(model));
     if (may && !model->shut) {
@@ -98,12 +116,23 @@ static void release(struct socket_model *model, uint64_t word)
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
+void sim_check_line(struct socket_model *model)
+{
+    static uint8_t bytes[20000];
+    ptrdiff_t count = berth_socket_peek(model->socket, bytes, sizeof bytes);
+    if (count == sizeof bytes)
+        return;
+    bool whole = count > 0 && memchr(bytes, '\n', (size_t)count) != NULL;
+    sim_check(berth_socket_can_read_line(model->socket) == whole, "can_read_line is wrong");
+}
+
 static void read_line(struct socket_model *model, uint64_t word)
 {
     char line[300];
     size_t size = 2 + sim_choose(&word, sizeof line - 2);
     struct way *way = sim_way_in(model);
     size_t available = berth_socket_bytes_available(model->socket);
+    sim_check_line(model);
     bool whole = berth_socket_can_read_line(model->socket);
     ptrdiff_t count = berth_socket_read_line(model->socket, line, size);
     sim_say("socket %zu reads a line: %td of %zu bytes", sim_number_of(model), count, available);
@@ -160,7 +189,7 @@ void sim_call_of_ends(uint64_t word)
     switch (sim_choose(&word, 7)) {
     case 0:
     case 1:
-        shut_output(model);
+        shut_output(model, word);
         break;
     case 2:
     case 3:

@@ -70,6 +70,12 @@ static bool are_equal(const berth_connection_limits *a, const berth_connection_l
            a->output == b->output;
 }
 
+bool sim_accepts_all(const berth_accept_limits *limits)
+{
+    bool in_time = limits->per_second == 0 || world->is_simulated;
+    return limits->per_address == 0 && in_time && !limits->shed;
+}
+
 static bool accept_equal(const berth_accept_limits *a, const berth_accept_limits *b)
 {
     return a->per_address == b->per_address && a->ipv4_prefix == b->ipv4_prefix &&
@@ -116,6 +122,11 @@ static void limit_connections(uint64_t word)
     berth_server_connection_limits(model->server, &kept);
     sim_check(are_equal(&kept, &limits), "limits are not kept as they were set");
     model->limits = limits;
+    if (sim_choose(&word, 4) > 0)
+        return;
+    sim_say("server %zu has room for two", sim_index_of(model));
+    berth_server_set_max_pending_connections(model->server, 2);
+    sim_connect_peers(word);
 }
 
 /* Those that were turned away in the kernel are not held to any pace. */
@@ -153,6 +164,8 @@ void sim_limit_accepting(uint64_t word)
         model->paced_from = accepted_in_pace(model);
     }
     model->accepts = limits;
+    model->same_accepts = false;
+    sim_connect_peers(word);
     model->limited_address = model->limited_address || limits.per_address > 0;
     model->limited_rate = model->limited_rate || limits.per_second > 0;
     model->sheds = model->sheds || limits.shed;
@@ -319,6 +332,21 @@ static bool is_in_handler(const struct socket_model *model)
     for (unsigned i = 0; i < sim.depth; i++)
         found = found || sim.frames[i].socket == model;
     return found;
+}
+
+/* Of those in a queue it is known when their life is over, and how many have gone. */
+void sim_check_queue(const struct server_model *model, uint64_t before)
+{
+    unsigned long over = 0;
+    if (model->server == NULL || model->closing > 0)
+        return;
+    for (size_t i = 0; i < model->queued; i++) {
+        const struct connection *each = model->queue[i].connection;
+        uint32_t lifetime = each != NULL ? each->limits.lifetime : 0;
+        over += lifetime > 0 && each->accepted_by + lifetime + BERTH_LIMIT_TICK + 1 < before;
+    }
+    sim_check(over <= sim_lost_in_queue(model), "%lu in a queue have outlived their lifetime",
+              over - sim_lost_in_queue(model));
 }
 
 /* In `turn`: everything that was due when it began has been run. */

@@ -169,6 +169,8 @@ static void look_for_abandoned(const struct peer_model *peer)
 {
     const struct connection *connection = peer->connection;
     const struct ending *ending = &connection->ending[1 - peer->side];
+    sim_check(world->is_abandoned == NULL || !ending->cast_off || !world->is_abandoned(peer->end),
+              "a limit has ended a connection, and the kernel keeps its output");
     if (world->is_abandoned == NULL || is_excused(connection) || !ending->orderly ||
         !ending->unsent || peer->ended || !lingers(ending, berth_loop_now(sim.loop)))
         return;

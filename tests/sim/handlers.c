@@ -51,6 +51,8 @@ static void on_ready_read(berth_socket *socket, void *user)
     sim_check(berth_socket_bytes_available(socket) > model->seen, "ready_read without new bytes");
     model->heard = true;
     model->moved = sim.looked;
+    model->deliveries++;
+    sim.delivered += berth_socket_bytes_available(socket) - model->seen;
     model->in_ready_read++;
     sim_spring(IN_READY_READ, model, NULL, NULL);
     model->in_ready_read--;
@@ -68,6 +70,8 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     model->announced += bytes;
     sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
               "more bytes are announced than were written");
+    sim.announced += bytes;
+    model->given = false;
     model->moved = sim.looked;
     model->in_bytes_written++;
     sim_spring(IN_BYTES_WRITTEN, model, NULL, NULL);
@@ -145,7 +149,10 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
              error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         sim_cut(model->connection);
+    bool left = limited && !model->given && berth_socket_bytes_to_write(socket) > 0;
+    berth_state before = model->state;
     sim_spring(IN_ERROR, model, NULL, NULL);
+    model->cast_off = left && model->socket == socket && model->state == before;
 }
 
 static bool may_follow(berth_state from, berth_state to)
@@ -197,6 +204,9 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
     if (state == BERTH_STATE_UNCONNECTED && model->timed_out)
         sim_cut(model->connection);
     if (state == BERTH_STATE_UNCONNECTED) {
+        if (model->cast_off && model->connection != NULL)
+            model->connection->ending[model->side].cast_off = true;
+        model->cast_off = false;
         model->timed_out = false;
         model->orderly = model->state == BERTH_STATE_CLOSING && model->connection != NULL &&
                          !model->connection->torn;
@@ -350,6 +360,7 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
         /* No handler comes in here, so that the books may be open. */
         uint64_t before = queue_of(server);
         berth_server_base_incoming_connection(server, descriptor);
+        connection->accepted_by = berth_loop_now(sim.loop);
         model->accepted++;
         if (queue_of(server) > before) {
             connection->way[0].at_risk = sim_is_limited(&model->limits);
@@ -385,9 +396,10 @@ void sim_on_timer(berth_timer *timer, void *user)
     sim_check(now >= model->due, "a timer is early");
     sim_time_timer_ran();
     model->active = model->repeat > 0;
-    /* Expiries that were missed are left out, so that the next one is known between bounds only. */
+    /* Expiries that were missed are left out, so that the next one is known between bounds only; if
+     * none was, it does not depend on when this one has run. */
     model->due += model->repeat;
-    model->latest = now + model->repeat + 1;
+    model->latest = model->due > now + 1 ? model->latest + model->repeat : now + model->repeat + 1;
     sim_spring(IN_TIMER, NULL, NULL, model);
 }
 

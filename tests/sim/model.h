@@ -24,7 +24,7 @@
 #define SIM_SOCKETS 12
 #define SIM_PEERS 12
 #define SIM_ALL_PEERS (SIM_PEERS + SIM_SOCKETS) /* the others are there at the end only */
-#define SIM_TIMERS 3
+#define SIM_TIMERS 8
 #define SIM_TRAPS 8
 #define SIM_QUEUE 128
 #define SIM_CONNECTIONS 4096
@@ -50,6 +50,7 @@ struct ending {
     bool orderly;   /* all output had left, and the handlers have returned */
     uint64_t time;  /* milliseconds of the loop */
     uint64_t heard; /* bytes of the other side that had come by then */
+    bool cast_off;  /* a limit has ended it, with output that the kernel had not taken */
     bool unsent;    /* output was left that the other side had no room for */
 };
 
@@ -68,6 +69,7 @@ struct connection {
     struct server_model *through;   /* one that a proxy has brought it to, as side 0; NULL: none */
     bool torn;                      /* a reset has a cause: somebody has thrown all of it away */
     uint64_t accepted_at;           /* not before this time */
+    uint64_t accepted_by;           /* and not after this one */
     berth_connection_limits limits; /* of the server that accepted it */
     unsigned tallied;    /* counts as one of its address, for a prefix of so many bits; 0: no */
     uint32_t client_net; /* that prefix of it, if it is known */
@@ -136,31 +138,37 @@ struct socket_model {
     struct way early;   /* output before the connection is known */
     uint64_t announced; /* bytes */
     uint64_t trial;     /* where the open transaction began */
+    bool doubled;       /* bytes were put back in it, so that it cannot be undone */
     size_t seen;        /* unread input when the program last looked */
     berth_state state;
     unsigned in_ready_read;
     unsigned in_bytes_written;
-    unsigned owed;        /* ends that `disconnected` has not been called for yet */
-    unsigned calls;       /* of the program for this socket, on the stack */
+    unsigned owed;  /* ends that `disconnected` has not been called for yet */
+    unsigned calls; /* of the program for this socket, on the stack */
+    unsigned long deliveries;
     unsigned batches;     /* calls that have written, of this connection */
     unsigned first_sends; /* sends that others had made before */
     uint64_t first_put;   /* and bytes */
     bool greeted;         /* `connected` was called, or the connection was there already */
     bool arriving;        /* it will be, unless the connection ends first */
     bool timed_out;       /* while closing */
+    bool given;           /* the kernel may have taken output that was not announced yet */
+    bool cast_off;        /* is being ended by a limit, with output left */
     bool orderly;         /* the last connection has ended gracefully */
     bool adopting;
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
     bool leaving; /* this side has begun to end the connection */
-    bool gone_early; /* likewise, before it was there */
-    bool half_open;  /* half-close is allowed */
-    bool finished;   /* read_channel_finished was called for the connection */
-    bool shut;       /* the program has ended its output, and only that */
-    bool refused;    /* a write was cut at the high mark: `drained` has to come */
-    bool counted;    /* is a live connection of its server */
-    bool overflowed; /* has written more than its limit: the end is due */
-    bool heard;      /* input has come */
+    bool gone_early;    /* likewise, before it was there */
+    bool half_open;     /* half-close is allowed */
+    bool finished;      /* read_channel_finished was called for the connection */
+    bool shut;          /* the program has ended its output, and only that */
+    bool refused;       /* a write was cut at the high mark: `drained` has to come */
+    unsigned low_turns; /* that it has not come in, although the output was at the low mark */
+    bool counted;       /* is a live connection of its server */
+    bool overflowed;    /* has written more than its limit: the end is due */
+    bool heard;         /* input has come */
+    bool held;          /* no more of it is taken */
     berth_connection_limits limits;
     uint64_t began; /* the connection or its limits, not before this time */
     uint64_t latest_begin;
@@ -178,6 +186,15 @@ struct socket_model {
 struct pending {
     struct connection *connection;
     struct socket_model *socket; /* put there by the program */
+};
+
+/* Those who wait in the kernel for a server that would take them. */
+struct sim_backlog {
+    uint64_t since;
+    uint64_t came; /* at the last look, these two */
+    uint64_t failures;
+    uint64_t before; /* failures before the last that came */
+    unsigned turns;  /* that have left somebody waiting for too long */
 };
 
 enum incoming {
@@ -201,6 +218,7 @@ struct server_model {
     bool paused;
     bool troubled; /* accept_error was called, when so many had been accepted */
     uint64_t troubled_at;
+    struct sim_backlog backlog;
     bool stopped; /* accept_error was called for good, and nobody has resumed */
     enum incoming incoming;
     unsigned long asked;       /* connections shown to incoming_connection */
@@ -216,6 +234,8 @@ struct server_model {
     uint64_t paced_from;   /* so many had been accepted by then */
     uint64_t most_waiting; /* in the queue and for their headers: as many, if over the limit */
     size_t most_pending;   /* bytes of one that waits */
+    uint64_t lingering;    /* at the last look */
+    bool same_accepts;     /* since then */
     bool limited_address;  /* these three: now or before */
     bool limited_rate;
     bool sheds;
@@ -309,7 +329,9 @@ struct sim {
     bool accepts_fail; /* all of them, until further notice */
     uint64_t looked;   /* the time of the last look */
     berth_loop_counts counts;
-    uint64_t limited; /* connections that a limit has ended, by what the program has heard */
+    uint64_t delivered; /* bytes, to handlers of sockets */
+    uint64_t announced; /* likewise, of output */
+    uint64_t limited;   /* connections that a limit has ended, by what the program has heard */
     uint64_t limited_in_freed;
     uint64_t accepted_by_freed;
     bool may_lose;   /* the program has faults that lose bytes, rightly */
@@ -364,10 +386,11 @@ void sim_look_at_counts(struct server_model *model);
 void sim_look_at_loop_counts(void);
 void sim_server_goes(struct server_model *model); /* is about to be freed */
 /* How many of the queue have been ended by limits, and are still in the model's. */
-unsigned long sim_lost_in_queue(struct server_model *model);
+unsigned long sim_lost_in_queue(const struct server_model *model);
 
 /* calls_limits.c */
 bool sim_is_limited(const berth_connection_limits *limits);
+bool sim_accepts_all(const berth_accept_limits *limits); /* sooner or later */
 void sim_limits_begin(struct socket_model *model, uint64_t earliest);
 unsigned sim_tallied(const struct server_model *model); /* what it accepts now, see connection */
 void sim_check_accept(struct server_model *model, struct connection *connection);
@@ -375,6 +398,7 @@ uint64_t sim_waiting(const struct server_model *model); /* in the queue, or for 
 void sim_check_pace(struct server_model *model);        /* and how many wait */
 bool sim_ended_by_limit(struct socket_model *model);    /* in error_occurred */
 void sim_check_overdue(uint64_t before);
+void sim_check_queue(const struct server_model *model, uint64_t before); /* the same for a queue */
 
 void sim_loops_begin(void); /* calls_loops.c */
 
@@ -429,7 +453,9 @@ void sim_stay_begin(struct sim_stay *stay, int milliseconds, bool blocking);
 uint64_t sim_stay_end(struct sim_stay *stay); /* nanoseconds that it has slept */
 void sim_turn(int milliseconds);              /* of the loop */
 void sim_let_time_pass(uint64_t milliseconds);
-void sim_time_handler(void); /* one has been called */
+bool sim_anybody_waits(void); /* in the kernel, for a server that would take it */
+void sim_time_handler(void);  /* one has been called */
+void sim_time_waited(struct socket_model *model, const struct sim_stay *stay); /* for it alone */
 void sim_time_timer_ran(void);
 void sim_time_woken(void);                          /* the loop */
 void sim_clock_restart(struct socket_model *model); /* its limits have been set */
@@ -447,7 +473,10 @@ void sim_on_task(void *user);
 /* calls.c and peers.c: one call, one deed, with the choices of a word. */
 void sim_call(uint64_t word);
 void sim_deed(uint64_t word);
-void sim_connect_peer(uint64_t word); /* to a server */
+void sim_connect_peer(uint64_t word);  /* to a server */
+void sim_connect_peers(uint64_t word); /* some at once */
+/* The peer at the other side of a connection ends its output; whether there is one. */
+bool sim_end_peer_of(const struct connection *connection, int side);
 ptrdiff_t sim_peer_send(struct peer_model *peer, const void *data, size_t size);
 void sim_peers_read(void);            /* all that there is */
 void sim_peers_flood(void);           /* those that do */

@@ -44,6 +44,27 @@ void sim_connect_peer(uint64_t word)
     sim_headers_peer(peer, word);
 }
 
+void sim_connect_peers(uint64_t word)
+{
+    for (uint32_t more = sim_choose(&word, 5); more > 0; more--)
+        sim_connect_peer(word + more);
+}
+
+bool sim_end_peer_of(const struct connection *connection, int side)
+{
+    for (size_t i = 0; i < SIM_PEERS; i++) {
+        struct peer_model *peer = &sim.peers[i];
+        if (peer->end == NULL || peer->connection != connection || peer->side == side ||
+            peer->ended || !world->is_established(peer->end))
+            continue;
+        sim_say("peer %zu half-closes", i);
+        world->shutdown(peer->end);
+        peer->ended = peer->connection->way[peer->side].ended = true;
+        return true;
+    }
+    return false;
+}
+
 static bool accept_peer(struct peer_model *peer)
 {
     struct end *end = world->accept(sim.port);
@@ -179,10 +200,10 @@ static void end_peer(uint64_t word)
         return;
     struct way *out = &peer->connection->way[peer->side];
     struct way *in = &peer->connection->way[1 - peer->side];
-    uint32_t how = sim_choose(&word, 4);
+    uint32_t how = sim_choose(&word, 5);
     static const char *const names[] = {"resets", "closes", "reads all and closes", "half-closes"};
-    sim_say("peer %td %s", peer - sim.peers, names[how]);
-    if (how == 3) {
+    sim_say("peer %td %s", peer - sim.peers, names[how < 4 ? how : 3]);
+    if (how >= 3) {
         if (!world->is_established(peer->end))
             return;
         world->shutdown(peer->end);

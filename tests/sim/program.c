@@ -219,12 +219,17 @@ static void be_kind(void)
         struct server_model *model = &sim.servers[i];
         if (model->server == NULL)
             continue;
-        model->paused = false;
         model->incoming = INCOMING_BASE;
-        berth_server_resume_accepting(model->server);
-        berth_server_set_max_pending_connections(model->server, 30);
-        berth_server_set_accept_limits(model->server, NULL);
-        model->accepts = (berth_accept_limits){0};
+        /* Only what is needed: each of these calls would hide that accepting has come to a stop. */
+        if (model->paused || model->stopped)
+            berth_server_resume_accepting(model->server);
+        model->paused = false;
+        if (berth_server_max_pending_connections(model->server) < 30)
+            berth_server_set_max_pending_connections(model->server, 30);
+        if (model->has_trusted || !sim_accepts_all(&model->accepts)) {
+            berth_server_set_accept_limits(model->server, NULL);
+            model->accepts = (berth_accept_limits){0};
+        }
         berth_server_set_connection_limits(model->server, NULL);
         model->limits = (berth_connection_limits){0};
     }
@@ -246,7 +251,9 @@ static void take_all(void)
             continue;
         if (berth_socket_in_transaction(model->socket))
             berth_socket_commit_transaction(model->socket);
-        berth_socket_set_read_buffer_size(model->socket, 0);
+        /* A limit stays where bytes come in good time all the same. */
+        if (!world->is_simulated || berth_socket_read_buffer_size(model->socket) < 10)
+            berth_socket_set_read_buffer_size(model->socket, 0);
         sim_clock_close(model, BERTH_DEFAULT_CLOSE_TIMEOUT);
         if (sim_is_limited(&model->limits) && berth_socket_set_limits(model->socket, NULL))
             model->limits = (berth_connection_limits){0};
@@ -406,7 +413,7 @@ static void rest_simulated(void)
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
         waits = sum == moved && !recovering &&
-                (on_the_way() || asks_again() || sim_headers_awaited() > 0);
+                (on_the_way() || asks_again() || sim_headers_awaited() > 0 || sim_anybody_waits());
         if (waits || !recovering) /* rounds that they end would be too short to be quiet */
             stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;

@@ -34,8 +34,12 @@
 /* Turns that a limit of bytes may wait for: one without a look at the kernel, one in which it lets
  * the connection off, and one more. */
 #define OVERDUE_TURNS 4u
+#define DRAINING_TURNS 3u
 #define SHORTEST_PAUSE 5u
-#define LOOKS 10u /* at the kernel, until it is heard what it has taken */
+#define LONGEST_PAUSE 1000u
+#define ON_THE_WAY 100u   /* milliseconds, for news of the kernel */
+#define BACKLOG_TURNS 10u /* likewise */
+#define LOOKS 10u         /* at the kernel, until it is heard what it has taken */
 
 static struct sim_stay *innermost;
 static unsigned idle;
@@ -200,8 +204,10 @@ static const char *overdue(const struct socket_model *model, uint64_t now)
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
         clock->began + limits.first_byte <= late)
         return "first byte";
-    /* One whole window is in any time that is as long as two. */
-    if (limits.minimum_rate > 0 && clock->window + 2 * window <= late)
+    /* One whole window is in any time that is as long as two; where they are shorter than a tick,
+     * the library looks a tick later. */
+    uint64_t least = window > BERTH_LIMIT_TICK ? window : BERTH_LIMIT_TICK;
+    if (limits.minimum_rate > 0 && clock->window + 2 * least <= late)
         return "minimum rate";
     return NULL;
 }
@@ -223,6 +229,18 @@ static uint64_t looks_at_kernel(void)
     return counts.waits;
 }
 
+/* `drained` comes with the announcement of what the kernel has taken, which may be for the next
+ * turn. */
+static void look_at_marks(struct socket_model *model)
+{
+    bool low = is_valid(model) && model->refused && sim.depth == 0 &&
+               sim_complete(sim_way_out(model)) &&
+               berth_socket_bytes_to_write(model->socket) <= model->low;
+    model->low_turns = low ? model->low_turns + 1 : 0;
+    sim_check(model->low_turns <= DRAINING_TURNS, "socket %zu is not told that there is room",
+              (size_t)(model - sim.sockets));
+}
+
 /* A turn that began at `start` is over. */
 static void look_at_limits(struct socket_model *model, uint64_t start)
 {
@@ -231,6 +249,7 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     if (model->socket == NULL || model->dying)
         return;
     sim_clock_look(model);
+    look_at_marks(model);
     if (is_ending(model))
         return;
     sim_check(!is_connecting(model) || clock->patience == 0 ||
@@ -257,6 +276,114 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     const char *limit = overdue(model, start);
     clock->overdue = limit != NULL ? clock->overdue + 1 : 0;
     sim_check(clock->overdue <= OVERDUE_TURNS, "socket %zu outlives its limit: %s", number, limit);
+}
+
+/* A blocking wait for this socket, in which no timer ran, is over. */
+void sim_time_waited(struct socket_model *model, const struct sim_stay *stay)
+{
+    const struct sim_clock *clock = &model->clock;
+    uint64_t end = stay->start + (uint64_t)stay->milliseconds;
+    if (!is_valid(model) || is_ending(model) || berth_loop_now(sim.loop) < end)
+        return;
+    sim_clock_look(model);
+    sim_check(model->state != BERTH_STATE_CLOSING || clock->close_timeout == 0 || !clock->handed ||
+                  clock->went == 0 || berth_socket_bytes_to_write(model->socket) == 0 ||
+                  clock->progress + clock->close_timeout + 1 > end,
+              "a wait for a socket that closes goes on for longer than that may take");
+    berth_connection_limits limits;
+    berth_socket_limits(model->socket, &limits);
+    sim_check(limits.lifetime == 0 || clock->began + limits.lifetime + BERTH_LIMIT_TICK + 1 > end,
+              "a socket outlives its lifetime in a wait");
+}
+
+/* ---- accepting that fails -------------------------------------------------------------------- */
+
+static uint64_t accepted_by(const struct server_model *model)
+{
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    return counts.accepted;
+}
+
+/* A failure that a new try would only repeat pauses the server, but not a blocking wait. */
+void sim_time_accept_error(struct server_model *model, berth_error error)
+{
+    if (error == BERTH_ERROR_UNSUPPORTED_OPERATION) {
+        sim_check(!model->stopped || model->waits > 0,
+                  "accept_error comes twice, although accepting has stopped");
+        model->stopped = true;
+        return;
+    }
+    uint64_t accepted = accepted_by(model);
+    sim_check(!model->troubled || accepted > model->troubled_at,
+              "accept_error comes twice, and nobody has come in between");
+    model->troubled = true;
+    model->troubled_at = accepted;
+}
+
+/* Whether somebody waits for a server that would take him. */
+static bool is_wanted(const struct server_model *model)
+{
+    if (model->server == NULL || model->paused || model->stopped || model->closing > 0 ||
+        !berth_server_is_listening(model->server))
+        return false;
+    if (model->has_trusted) /* whom a header is awaited of does not wait for it */
+        return false;
+    int limit = berth_server_max_pending_connections(model->server);
+    if (limit <= 0 || model->queued - sim_lost_in_queue(model) >= (size_t)limit)
+        return false;
+    for (size_t i = 0; i < SIM_PEERS; i++) {
+        const struct peer_model *peer = &sim.peers[i];
+        if (peer->end == NULL || peer->port != berth_server_port(model->server))
+            continue;
+        bool gone = world->is_queued != NULL && !world->is_queued(peer->end);
+        if (!gone && !peer->connection->accepted && world->is_established(peer->end))
+            return true;
+    }
+    return false;
+}
+
+bool sim_anybody_waits(void)
+{
+    bool any = false;
+    for (size_t i = 0; i < SIM_SERVERS; i++)
+        any = any || is_wanted(&sim.servers[i]);
+    return any;
+}
+
+/* How long accepting may pause after so many failures in a row. */
+static uint64_t pause_after(uint64_t failures)
+{
+    uint64_t pause = SHORTEST_PAUSE;
+    for (; failures > 1 && pause < LONGEST_PAUSE; failures--)
+        pause *= 2;
+    return failures == 0 ? 0 : pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
+}
+
+/* Whom a server would take it takes, or fails to, when its pause is over. */
+static void look_at_backlog(struct server_model *model, uint64_t start)
+{
+    struct sim_backlog *backlog = &model->backlog;
+    if (!world->is_simulated || sim.depth > 0 || model->server == NULL)
+        return;
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    uint64_t came = counts.accepted - counts.rejected_call - counts.rejected_shed;
+    bool failed = counts.accept_failures != backlog->failures;
+    if (came != backlog->came)
+        backlog->before = backlog->failures;
+    if (!is_wanted(model) || came != backlog->came || failed) {
+        backlog->since = berth_loop_now(sim.loop);
+        backlog->turns = 0;
+    }
+    backlog->came = came;
+    backlog->failures = counts.accept_failures;
+    uint64_t patience = pause_after(counts.accept_failures - backlog->before) + ON_THE_WAY;
+    if (model->accepts.per_second > 0)
+        patience += 1000 / model->accepts.per_second + 1;
+    backlog->turns += start > backlog->since + patience;
+    sim_check(backlog->turns <= BACKLOG_TURNS, "server %zu leaves somebody waiting",
+              (size_t)(model - sim.servers));
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -298,6 +425,10 @@ void sim_turn(int milliseconds)
     for (size_t i = 0; i < SIM_SOCKETS; i++)
         look_at_limits(&sim.sockets[i], start);
     sim_check_overdue(start);
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        sim_check_queue(&sim.servers[i], start);
+        look_at_backlog(&sim.servers[i], start);
+    }
     sim_headers_turn(start);
     if (milliseconds <= 0 || sim.depth > 0 || !world->is_simulated)
         return;
@@ -310,53 +441,33 @@ void sim_turn(int milliseconds)
     sim_check(idle <= IDLE_TURNS, "the loop turns without a cause");
 }
 
-/* ---- accepting that fails -------------------------------------------------------------------- */
+/* ---- the loop alone -------------------------------------------------------------------------- */
 
-static uint64_t accepted_by(const struct server_model *model)
+static uint64_t failures_reported(void)
 {
-    berth_server_counts counts;
-    berth_server_statistics(model->server, &counts);
-    return counts.accepted;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        berth_server_counts counts = {0};
+        if (sim.servers[i].server != NULL)
+            berth_server_statistics(sim.servers[i].server, &counts);
+        sum += counts.accept_failures;
+    }
+    return sum;
 }
 
-/* A failure that a new try would only repeat pauses the server, but not a blocking wait. */
-void sim_time_accept_error(struct server_model *model, berth_error error)
+/* Each report is an event too; and a server that was freed takes its own along. */
+static void check_failures(uint64_t failed, uint64_t reported, uint64_t events, uint64_t passed)
 {
-    if (error == BERTH_ERROR_UNSUPPORTED_OPERATION) {
-        sim_check(!model->stopped || model->waits > 0,
-                  "accept_error comes twice, although accepting has stopped");
-        model->stopped = true;
+    if (!world->is_simulated)
         return;
-    }
-    uint64_t accepted = accepted_by(model);
-    sim_check(!model->troubled || accepted > model->troubled_at,
-              "accept_error comes twice, and nobody has come in between");
-    model->troubled = true;
-    model->troubled_at = accepted;
-}
-
-/* Whether somebody waits for a server that would take him. */
-static bool is_wanted(const struct server_model *model)
-{
-    if (model->server == NULL || model->paused || !berth_server_is_listening(model->server))
-        return false;
-    const berth_server_counts *counts = &model->counts;
-    if (model->accepts.per_second > 0) /* and is not held back by a pace */
-        return false;
-    if (counts->rejected_address + counts->rejected_call + counts->rejected_shed > 0)
-        return false;       /* who it was is not known */
-    if (model->has_trusted) /* whom a header is awaited of does not wait for it */
-        return false;
-    int limit = berth_server_max_pending_connections(model->server);
-    if (limit <= 0 || model->queued >= (size_t)limit)
-        return false;
-    for (size_t i = 0; i < SIM_PEERS; i++) {
-        const struct peer_model *peer = &sim.peers[i];
-        if (peer->end != NULL && peer->port == berth_server_port(model->server) &&
-            !peer->connection->accepted && world->is_established(peer->end))
-            return true;
-    }
-    return false;
+    uint64_t now = failures_reported();
+    reported = now > reported ? now - reported : 0;
+    uint64_t tries = SIM_SERVERS * 5 + world->events() - events - reported;
+    for (uint64_t pause = SHORTEST_PAUSE; pause < passed; pause *= 2)
+        tries += SIM_SERVERS;
+    sim_check(reported <= tries, "%llu accepts fail in %llu ms", (unsigned long long)reported,
+              (unsigned long long)passed);
+    sim_check(world->accepts_failed() - failed <= 16 * tries, "accepting is tried without a pause");
 }
 
 /* For a while there is nobody but the loop: it must not turn again and again for nothing, nor ask
@@ -365,10 +476,12 @@ void sim_let_time_pass(uint64_t milliseconds)
 {
     uint64_t start = berth_loop_now(sim.loop);
     uint64_t failed = world->accepts_failed();
+    uint64_t reported = failures_reported();
     uint64_t events = world->events();
     bool wanted[SIM_SERVERS];
     for (size_t i = 0; i < SIM_SERVERS; i++)
-        wanted[i] = sim.accepts_fail && is_wanted(&sim.servers[i]);
+        wanted[i] = sim.accepts_fail && sim.servers[i].accepts.per_second == 0 &&
+                    is_wanted(&sim.servers[i]);
     for (unsigned turns = 0; turns < 400 && berth_loop_now(sim.loop) < start + milliseconds;
          turns++) {
         sim_turn(5);
@@ -376,9 +489,7 @@ void sim_let_time_pass(uint64_t milliseconds)
             return;
         sim_check(world->barren_waits() < 100, "the loop turns for nothing");
     }
-    uint64_t tries = SIM_SERVERS * (8 + milliseconds / SHORTEST_PAUSE / 4);
-    uint64_t most = 16 * (tries + world->events() - events);
-    sim_check(world->accepts_failed() - failed <= most, "accepting is tried without a pause");
+    check_failures(failed, reported, events, berth_loop_now(sim.loop) - start);
     for (size_t i = 0; i < SIM_SERVERS && world->is_simulated; i++)
         sim_check(!wanted[i] || !sim.accepts_fail || milliseconds < 40 || sim.costs ||
                       !is_wanted(&sim.servers[i]) || sim.servers[i].troubled ||

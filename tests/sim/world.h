@@ -62,6 +62,8 @@ struct world {
      * input was left unread. */
     struct end *(*connect)(uint16_t port);
     bool (*is_established)(struct end *end);
+    /* Whether it waits to be accepted. NULL if that cannot be known. */
+    bool (*is_queued)(const struct end *end);
     /* The end of a descriptor of the library, to be asked the next three; NULL: it has none. NULL
      * if that cannot be known. */
     const struct end *(*end_of)(int descriptor);

@@ -88,6 +88,11 @@ static bool is_established(struct end *end)
     return berth__sim_is_established(inner(end));
 }
 
+static bool is_queued(const struct end *end)
+{
+    return berth__sim_is_queued((const berth__sim_end *)end);
+}
+
 static bool is_reset(struct end *end)
 {
     return berth__sim_is_reset(inner(end));
@@ -269,6 +274,7 @@ const struct world simulated_world = {
     .accept = accept_at,
     .connect = connect_to,
     .is_established = is_established,
+    .is_queued = is_queued,
     .is_reset = is_reset,
     .end_of = end_of,
     .under_way = under_way,
