@@ -355,7 +355,8 @@ static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
     berth__kernel_operate(kernel_of(backend));
     berth__sim_end *end = stream->own.connection;
     assert(!stream->sending);
-    if (stream->closing || end == NULL || end->dead || end->error != 0)
+    if (stream->closing || end == NULL || end->dead || end->error != 0 ||
+        berth__kernel_is_over(end))
         return ENOTCONN;
     berth__kernel_end_output(end);
     return 0;

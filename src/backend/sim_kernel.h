@@ -52,6 +52,8 @@ struct berth__sim_end {
     bool orphan;       /* closed, and not at its end yet */
     bool dead;         /* a reset has been noticed, or is certain */
     int error;         /* pending, reported once */
+    size_t lost;       /* of the output, by a reset: it counts as in transit still */
+    bool lost_unsent;  /* and some of it as unsent */
     int connect_error;
     uint32_t checksum; /* of the send in flight */
     unsigned whole;    /* sends of little, see berth__sim_whole_sends */
@@ -200,6 +202,7 @@ int berth__kernel_take_error(berth__sim_end *end);
 /* What send(2) says, with MSG_MORE or without: a count or a negative errno, EAGAIN included. */
 ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size, bool more);
 void berth__kernel_end_output(berth__sim_end *end);
+bool berth__kernel_is_over(const berth__sim_end *end); /* ended both ways, and both have arrived */
 void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value);
 void berth__kernel_copy_options(berth__sim_end *end, const berth__sim_end *from);
 /* Moves what is due of one output, or of all; the second notes when the next is due. */

@@ -16,13 +16,15 @@
  *    was closed, an orphan with output left included.
  *  - The error of a reset is ECONNRESET, or EPIPE behind an orderly end, which a read does not
  *    show: it goes on returning 0. A reset of a connection that has ended both ways is nothing.
+ *  - What a reset has taken along counts as in transit, and unsent, until the close.
+ *  - The end of an output is given again in vain (0), but after both ends or a reset (ENOTCONN).
  *  - A short segment that is sent with MORE stays until it is a full one, a send without MORE, the
  *    end, something from the other side, a full buffer, or 200 ms. (The kernel keeps only what
  *    nothing is in flight before; and so does this.)
  *  - A full buffer is writable again from a third of it free.
  *  - A buffer has the size that was set, and is said to have twice that, within bounds.
  *
- * tests/conformance/transport.c shows each on every backend.
+ * tests/conformance/transport.c and ends.c show each on every backend.
  *
  * What is simpler here: no window probes, no Nagle algorithm, no rule against silly windows. An end
  * needs no room, and a reset no time.
@@ -193,6 +195,8 @@ static void break_off(berth__sim_end *end)
         transfer(other, SIZE_MAX);
         end->input_ended = other->output_ended && other->output.size == 0;
     }
+    end->lost = end->output.size;
+    end->lost_unsent = other != NULL && end->lost > room(&other->input);
     if (other != NULL)
         other->other = NULL;
     end->other = NULL;
@@ -364,6 +368,12 @@ void berth__kernel_end_output(berth__sim_end *end)
     berth__kernel_push(end);
 }
 
+bool berth__kernel_is_over(const berth__sim_end *end)
+{
+    bool arrived = end->other == NULL || end->other->input_ended;
+    return end->input_ended && end->output_ended && end->output.size == 0 && arrived;
+}
+
 void berth__kernel_close_end(berth__sim_end *end, bool reset)
 {
     berth__sim_end *other = end->other;
@@ -411,12 +421,14 @@ size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *strea
 {
     (void)backend;
     const berth__sim_end *end = stream->own.connection;
-    return end != NULL ? end->output.size : 0;
+    return end != NULL ? end->output.size + end->lost : 0;
 }
 
 bool berth__sim_has_unsent(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
     const berth__sim_end *end = stream->own.connection;
-    return end != NULL && end->other != NULL && end->output.size > room(&end->other->input);
+    if (end == NULL || end->other == NULL)
+        return end != NULL && end->lost_unsent;
+    return end->output.size > room(&end->other->input);
 }
