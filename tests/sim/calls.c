@@ -559,39 +559,6 @@ static void read_socket(uint64_t word)
         sim_check_line(model);
 }
 
-static void try_socket(uint64_t word)
-{
-    struct socket_model *model = sim_some_socket(&word);
-    struct way *way = model != NULL ? sim_way_in(model) : NULL;
-    if (way == NULL)
-        return;
-    if (!berth_socket_in_transaction(model->socket)) {
-        sim_say("socket %zu begins to read on trial", sim_number_of(model));
-        berth_socket_start_transaction(model->socket);
-        model->trial = way->got;
-        model->doubled = false;
-        uint32_t how = sim_choose(&word, 3);
-        if (how == 0) { /* it only looks ahead */
-            sim_read(model, 1 + sim_choose(&word, 400));
-            sim_check_line(model);
-            berth_socket_rollback_transaction(model->socket);
-            way->got = model->trial;
-            sim_check_line(model);
-        } else if (how == 1) { /* as much as there is room for, so that no more comes */
-            berth_socket_set_read_buffer_size(model->socket, 10);
-            sim_read(model, SIZE_MAX);
-        }
-    } else if (!model->doubled && sim_choose(&word, 2) == 0) {
-        sim_say("socket %zu gives back what it has read", sim_number_of(model));
-        berth_socket_rollback_transaction(model->socket);
-        way->got = model->trial;
-        sim_check_line(model);
-    } else {
-        sim_say("socket %zu keeps what it has read", sim_number_of(model));
-        berth_socket_commit_transaction(model->socket);
-    }
-}
-
 static void set_socket(uint64_t word)
 {
     struct socket_model *model = sim_some_socket(&word);
@@ -880,7 +847,7 @@ void sim_call(uint64_t word)
         read_socket,
         read_socket,
         read_socket,
-        try_socket,
+        sim_try_socket,
         set_socket,
         end_socket,
         free_socket,

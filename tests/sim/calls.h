@@ -31,6 +31,8 @@ void sim_adopt(struct socket_model *model, struct connection *connection, int si
 /* Whether it is known that a whole line is there. */
 void sim_check_line(struct socket_model *model);
 
+void sim_try_socket(uint64_t word); /* calls_ends.c: to read on trial */
+
 void sim_use_timer(uint64_t word); /* calls_time.c */
 
 /* The topics. */

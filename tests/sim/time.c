@@ -166,8 +166,9 @@ void sim_clock_look(struct socket_model *model)
         clock->progress = now;
     clock->heard = clock->heard || came > 0;
     size_t limit = berth_socket_read_buffer_size(model->socket);
-    bool held = (limit > 0 && model->seen >= limit) || model->finished ||
-                model->queued_in != NULL || (in != NULL && in->ended);
+    /* What was read in an open transaction takes room still. */
+    bool full = limit > 0 && (model->seen >= limit || berth_socket_in_transaction(model->socket));
+    bool held = full || model->finished || model->queued_in != NULL || (in != NULL && in->ended);
     bool moved = came != clock->came || went != clock->went;
     if (came > clock->came)
         clock->moved += came - clock->came;
