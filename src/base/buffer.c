@@ -3,15 +3,15 @@
  *
  * The normal course: bytes are appended behind the last byte of the last chunk, in new chunks where
  * they do not fit, and consumed from the first chunk, which is released to the pool with its last
- * byte. The pool keeps 64 small and 16 large free chunks and gives the rest back to the allocator,
- * so that a burst does not become the size of the process. The chunks that it keeps may lie
- * anywhere among those of a burst, and the allocator then keeps the pages between: when nearly all
- * of a burst has gone, it returns them to the system.
+ * byte. The pool keeps a bounded number of free chunks of each size and gives the rest back to the
+ * allocator, so that a burst does not become the size of the process. The chunks that it keeps may
+ * lie anywhere among those of a burst, and the allocator then keeps the pages between: when nearly
+ * all of a burst has gone, it returns them to the system.
  *
  * Where bytes go: what fits behind the last byte goes there. What does not, but fits a small chunk,
- * goes into a second chunk as a whole, so that a message is sent in one piece. What is longer, or
- * has two chunks before it, since it will not be sent at once anyway, fills the last chunk, then
- * large chunks, and its tail a small one if it fits there.
+ * goes into a second chunk as a whole, so that a message lies in one piece. What is longer, or has
+ * two chunks before it, fills the last chunk and then others: large ones for bulk, and for the rest
+ * the smallest that holds it or as much as the chain has, so that a queue grows by doubling.
  *
  * The one way to fail is running out of memory while appending: the chain is then as it was,
  * because the new chunks are gathered before the first byte is copied; only at the end of a loan
@@ -24,9 +24,9 @@
 
 #include "memory.h"
 
-#define POOL_SMALL 64u
-#define POOL_LARGE 16u
-#define POOL_BYTES ((size_t)POOL_SMALL * 2048 + (size_t)POOL_LARGE * 65536)
+/* How many free chunks the pool keeps of each size, and how many bytes these are. */
+static const unsigned most_free[BERTH__CHUNK_SIZES] = {64, 16, 8, 8, 8, 16};
+#define POOL_BYTES ((size_t)64 * 2048 + 16 * 4096 + 8 * (8192 + 16384 + 32768) + 16 * 65536)
 #define BURST ((size_t)8 << 20) /* bytes beyond which the system has its pages back */
 
 void berth__pool_init(berth__pool *pool)
@@ -44,7 +44,7 @@ BERTH__RARE static void chunk_free(berth__chunk *chunk, berth__pool *pool)
     berth__trim();
 }
 
-static void free_list(berth__chunk *chunk)
+static void free_all(berth__chunk *chunk)
 {
     while (chunk) {
         berth__chunk *next = chunk->next;
@@ -55,8 +55,8 @@ static void free_list(berth__chunk *chunk)
 
 void berth__pool_clear(berth__pool *pool)
 {
-    free_list(pool->small);
-    free_list(pool->large);
+    for (int i = 0; i < BERTH__CHUNK_SIZES; i++)
+        free_all(pool->chunks[i]);
     *pool = (berth__pool){0};
 }
 
@@ -71,44 +71,54 @@ BERTH__RARE static berth__chunk *chunk_new(berth__pool *pool, size_t capacity)
     return chunk;
 }
 
-static berth__chunk *chunk_acquire(berth__pool *pool, bool large)
+static size_t capacity_of(unsigned size)
 {
-    berth__chunk **list = large ? &pool->large : &pool->small;
-    unsigned *count = large ? &pool->large_count : &pool->small_count;
-    berth__chunk *chunk = *list;
+    return ((size_t)2048 << size) - sizeof(berth__chunk);
+}
+
+/* The smallest size that holds so many bytes, or the largest. */
+static unsigned size_for(size_t bytes)
+{
+    unsigned size = 0;
+    while (size < BERTH__CHUNK_SIZES - 1 && capacity_of(size) < bytes)
+        size++;
+    return size;
+}
+
+static berth__chunk *chunk_acquire(berth__pool *pool, unsigned size)
+{
+    berth__chunk *chunk = pool->chunks[size];
     if (!chunk)
-        return chunk_new(pool, large ? BERTH__CHUNK_LARGE : BERTH__CHUNK_SMALL);
-    *list = chunk->next;
-    (*count)--;
+        return chunk_new(pool, capacity_of(size));
+    pool->chunks[size] = chunk->next;
+    pool->counts[size]--;
     chunk->next = NULL;
     chunk->start = 0;
     chunk->end = 0;
     return chunk;
 }
 
+static inline bool keep(berth__chunk *chunk, berth__pool *pool, unsigned size)
+{
+    if (pool->counts[size] >= most_free[size])
+        return false;
+    chunk->next = pool->chunks[size];
+    pool->chunks[size] = chunk;
+    pool->counts[size]++;
+    return true;
+}
+
 /* All but a small chunk that the pool keeps. */
 BERTH__RARE static void release_other(berth__chunk *chunk, berth__pool *pool)
 {
-    if (chunk->lent)
-        return;
-    if (chunk->capacity == BERTH__CHUNK_LARGE && pool->large_count < POOL_LARGE) {
-        chunk->next = pool->large;
-        pool->large = chunk;
-        pool->large_count++;
-        return;
-    }
-    chunk_free(chunk, pool);
+    if (!chunk->lent && !keep(chunk, pool, size_for(chunk->capacity)))
+        chunk_free(chunk, pool);
 }
 
 static inline void release(berth__chunk *chunk, berth__pool *pool)
 {
-    if (chunk->lent || chunk->capacity != BERTH__CHUNK_SMALL || pool->small_count >= POOL_SMALL) {
+    if (chunk->lent || chunk->capacity != BERTH__CHUNK_SMALL || !keep(chunk, pool, 0))
         release_other(chunk, pool);
-        return;
-    }
-    chunk->next = pool->small;
-    pool->small = chunk;
-    pool->small_count++;
 }
 
 void berth__chunk_release(berth__chunk *chunk, berth__pool *pool)
@@ -128,19 +138,16 @@ static size_t chunk_fill(berth__chunk *chunk, const uint8_t *bytes, size_t size)
     return part;
 }
 
-/* New chunks for that many bytes, linked; NULL and none taken when out of memory. */
-static berth__chunk *gather(berth__pool *pool, size_t size)
+/* New chunks for that many bytes behind `before` others, linked; NULL and none taken when out of
+ * memory. */
+static berth__chunk *gather(berth__pool *pool, size_t before, size_t size)
 {
     berth__chunk *first = NULL;
     berth__chunk **link = &first;
     while (size > 0) {
-        berth__chunk *chunk = chunk_acquire(pool, size > BERTH__CHUNK_SMALL);
+        berth__chunk *chunk = chunk_acquire(pool, size_for(size > before ? size : before));
         if (!chunk) {
-            while (first) {
-                chunk = first;
-                first = chunk->next;
-                berth__chunk_release(chunk, pool);
-            }
+            berth__chunks_release(first, pool);
             return NULL;
         }
         *link = chunk;
@@ -158,7 +165,7 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
     berth__chunk *first = chain->first;
     berth__chunk *last = first ? first->last : NULL;
     size_t room = last ? last->capacity - last->end : 0;
-    berth__chunk *fresh = gather(pool, size - room);
+    berth__chunk *fresh = gather(pool, first ? first->size : 0, size - room);
     if (!fresh)
         return false;
     if (last) {
@@ -186,7 +193,7 @@ BERTH__RARE static bool append_behind(berth__chain *chain, berth__pool *pool, co
     berth__chunk *first = chain->first;
     if (first->last != first || size > BERTH__CHUNK_SMALL)
         return append_long(chain, pool, bytes, size);
-    berth__chunk *second = chunk_acquire(pool, false);
+    berth__chunk *second = chunk_acquire(pool, 0);
     if (!second)
         return false;
     first->next = first->last = second;
@@ -204,7 +211,7 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     if (!first) {
         if (size > BERTH__CHUNK_SMALL)
             return append_long(chain, pool, data, size);
-        first = last = chunk_acquire(pool, false);
+        first = last = chunk_acquire(pool, 0);
         if (!first)
             return false;
         chain->first = first->last = first;
@@ -437,6 +444,21 @@ berth__chunk *berth__chain_detach(berth__chain *chain)
     berth__chunk *chunk = unlink_first(chain);
     chunk->next = NULL;
     return chunk;
+}
+
+berth__chunk *berth__chain_detach_all(berth__chain *chain)
+{
+    berth__chunk *first = chain->first;
+    chain->first = NULL;
+    return first;
+}
+
+void berth__chunks_release(berth__chunk *first, berth__pool *pool)
+{
+    for (berth__chunk *next; first; first = next) {
+        next = first->next;
+        release(first, pool);
+    }
 }
 
 void berth__chain_clear(berth__chain *chain, berth__pool *pool)

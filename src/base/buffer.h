@@ -10,8 +10,9 @@
  * The last chunk may be a loan: bytes in somebody else's memory, for a while, that are read like
  * all others. What is left of them when the loan ends is copied (berth__chain_end_loan).
  *
- * Chunks come in two sizes, small for messages and large for bulk; the pool keeps a bounded number
- * of each, so that a steady state allocates nothing.
+ * Chunks come in six sizes, from small ones for messages to large ones for bulk. A chain takes
+ * larger ones the more bytes it has, so that little output costs little memory and much output few
+ * chunks. The pool keeps a bounded number of each size, so that a steady state allocates nothing.
  *
  * Nothing here is safe for more than one thread, and nothing calls back.
  */
@@ -45,11 +46,13 @@ typedef struct berth__chunk {
 #define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))
 #define BERTH__CHUNK_LARGE ((size_t)65536 - sizeof(berth__chunk))
 
+enum {
+    BERTH__CHUNK_SIZES = 6 /* each twice the one before, chunk included */
+};
+
 typedef struct berth__pool {
-    berth__chunk *small;
-    berth__chunk *large;
-    unsigned small_count;
-    unsigned large_count;
+    berth__chunk *chunks[BERTH__CHUNK_SIZES]; /* free ones */
+    unsigned counts[BERTH__CHUNK_SIZES];
     size_t used; /* bytes that it has from the allocator, in chains or free */
     size_t most; /* of these, since memory was last given back to the system */
 } berth__pool;
@@ -151,6 +154,10 @@ static inline void berth__chain_forget_search(berth__chain *chain)
  * NULL if empty. */
 berth__chunk *berth__chain_detach(berth__chain *chain);
 void berth__chunk_release(berth__chunk *chunk, berth__pool *pool);
+
+/* Takes out all chunks, which stay linked; berth__chunks_release gives them back. */
+berth__chunk *berth__chain_detach_all(berth__chain *chain);
+void berth__chunks_release(berth__chunk *first, berth__pool *pool);
 
 void berth__chain_clear(berth__chain *chain, berth__pool *pool);
 

@@ -55,13 +55,21 @@ static void begin(void)
     chain = (berth__chain){0};
 }
 
+static unsigned free_chunks(void)
+{
+    unsigned count = 0;
+    for (int i = 0; i < BERTH__CHUNK_SIZES; i++)
+        count += pool.counts[i];
+    return count;
+}
+
 static void end(void)
 {
     berth__fault_clear();
     berth__chain_clear(&chain, &pool);
     ck_assert_ptr_null(chain.first);
     berth__pool_clear(&pool);
-    ck_assert_uint_eq(pool.small_count + pool.large_count, 0);
+    ck_assert_uint_eq(free_chunks(), 0);
     ck_assert_int_eq(balance, 0);
 }
 
@@ -129,7 +137,7 @@ START_TEST(steady_state_allocates_nothing)
         ck_assert_uint_eq(chunks(), 0);
     }
     ck_assert_int_eq(balance, 1);
-    ck_assert_uint_eq(pool.small_count, 1);
+    ck_assert_uint_eq(pool.counts[0], 1);
 }
 END_TEST
 
@@ -168,12 +176,47 @@ END_TEST
 
 START_TEST(bulk_takes_large_chunks)
 {
-    append(source, BERTH__CHUNK_SMALL + 1);
+    append(source, BERTH__CHUNK_LARGE);
     ck_assert_uint_eq(chunks(), 1);
     ck_assert_uint_eq(chain.first->capacity, BERTH__CHUNK_LARGE);
-    append(source + BERTH__CHUNK_SMALL + 1, 200000);
-    ck_assert_uint_eq(chunks(), 4);
-    expect(source, BERTH__CHUNK_SMALL + 1 + 200000);
+    append(source + BERTH__CHUNK_LARGE, 200000);
+    ck_assert_uint_eq(chunks(), 5);
+    expect(source, BERTH__CHUNK_LARGE + 200000);
+}
+END_TEST
+
+/* A chunk is never more than twice as large as what needs it, and a queue doubles. */
+START_TEST(chunks_grow_with_what_is_queued)
+{
+    static const size_t sizes[] = {2048, 2048, 4096, 8192, 16384, 32768, 65536, 65536};
+    for (size_t size = 1; size <= BERTH__CHUNK_LARGE; size += 97) {
+        append(source, size);
+        size_t capacity = chain.first->capacity + sizeof(berth__chunk);
+        ck_assert(capacity == 2048 || size + sizeof(berth__chunk) > capacity / 2);
+        consume(size);
+    }
+    for (size_t done = 0; done < 190000; done += 100)
+        append(source + done, 100);
+    size_t i = 0;
+    for (const berth__chunk *chunk = chain.first; chunk; chunk = chunk->next)
+        ck_assert_uint_eq(chunk->capacity + sizeof(*chunk), sizes[i++]);
+    ck_assert_uint_eq(i, sizeof sizes / sizeof sizes[0]);
+    expect(source, 190000);
+}
+END_TEST
+
+START_TEST(detach_all)
+{
+    append(source, 1500);
+    append(source + 1500, 100000);
+    berth__chunk *first = berth__chain_detach_all(&chain);
+    ck_assert_uint_eq(chunks(), 0);
+    ck_assert_int_eq(memcmp(first->bytes, source, 1500), 0);
+    ck_assert_ptr_nonnull(first->next);
+    append(source, 10);
+    expect(source, 10);
+    berth__chunks_release(first, &pool);
+    berth__chunks_release(NULL, &pool);
 }
 END_TEST
 
@@ -348,7 +391,7 @@ START_TEST(detach)
     expect(source, 10);
     berth__chunk_release(first, &pool);
     berth__chunk_release(last, &pool);
-    ck_assert_uint_eq(pool.small_count, 2);
+    ck_assert_uint_eq(pool.counts[0], 2);
 }
 END_TEST
 
@@ -356,12 +399,17 @@ END_TEST
  * empty. */
 START_TEST(pool_is_bounded)
 {
+    enum {
+        MANY = 2 * POOL_SMALL
+    };
     for (int i = 0; i < 2; i++) {
-        for (size_t j = 0; j < 2 * POOL_SMALL; j++)
-            append(source, BERTH__CHUNK_SMALL);
-        ck_assert_int_eq(balance, 2 * POOL_SMALL);
-        berth__chain_clear(&chain, &pool);
-        ck_assert_uint_eq(pool.small_count, POOL_SMALL);
+        berth__chain chains[MANY] = {{0}};
+        for (size_t j = 0; j < MANY; j++)
+            ck_assert(berth__chain_append(&chains[j], &pool, source, BERTH__CHUNK_SMALL));
+        ck_assert_int_eq(balance, MANY);
+        for (size_t j = 0; j < MANY; j++)
+            berth__chain_clear(&chains[j], &pool);
+        ck_assert_uint_eq(pool.counts[0], POOL_SMALL);
         ck_assert_int_eq(balance, POOL_SMALL);
     }
     berth__pool_clear(&pool);
@@ -370,8 +418,8 @@ START_TEST(pool_is_bounded)
             append(source, BERTH__CHUNK_LARGE);
         ck_assert_int_eq(balance, 2 * POOL_LARGE);
         berth__chain_clear(&chain, &pool);
-        ck_assert_uint_eq(pool.large_count, POOL_LARGE);
-        ck_assert_uint_eq(pool.small_count, 0);
+        ck_assert_uint_eq(pool.counts[BERTH__CHUNK_SIZES - 1], POOL_LARGE);
+        ck_assert_uint_eq(free_chunks(), POOL_LARGE);
     }
 }
 END_TEST
@@ -491,7 +539,7 @@ START_TEST(lend_and_consume_all)
     ck_assert_uint_eq(chunks(), 0);
     ck_assert(berth__chain_end_loan(&chain, &pool));
     ck_assert_uint_eq(chunks(), 0);
-    ck_assert_uint_eq(pool.small_count, 1);
+    ck_assert_uint_eq(pool.counts[0], 1);
 }
 END_TEST
 
@@ -603,8 +651,8 @@ START_TEST(random_walk)
         size_t place = found ? (size_t)(found - source) - first : last - first;
         ck_assert_uint_eq(berth__chain_find(&chain, 0, 0xaa), place);
         expect(source + first, last - first);
-        ck_assert_uint_le(pool.small_count, POOL_SMALL);
-        ck_assert_uint_le(pool.large_count, POOL_LARGE);
+        ck_assert_uint_le(pool.counts[0], POOL_SMALL);
+        ck_assert_uint_le(pool.counts[BERTH__CHUNK_SIZES - 1], POOL_LARGE);
         if (last + 70000 > MOST) {
             berth__chain_clear(&chain, &pool);
             first = last = 0;
@@ -625,6 +673,7 @@ int main(void)
     tcase_add_test(tests, exactly_full_then_one_more);
     tcase_add_test(tests, a_message_that_does_not_fit_goes_whole_into_a_new_chunk);
     tcase_add_test(tests, bulk_takes_large_chunks);
+    tcase_add_test(tests, chunks_grow_with_what_is_queued);
     tcase_add_test(tests, bulk_fills_the_last_chunk_first_and_ends_in_a_small_one);
     tcase_add_test(tests, copy_from_every_offset);
     tcase_add_test(tests, consume_more_than_there_is);
@@ -634,6 +683,7 @@ int main(void)
     tcase_add_test(tests, find_at_random);
     tcase_add_test(tests, messages_in_a_queue_fill_their_chunks);
     tcase_add_test(tests, detach);
+    tcase_add_test(tests, detach_all);
     tcase_add_test(tests, pool_is_bounded);
 #ifdef __GLIBC__
     tcase_add_test(tests, burst_that_has_gone_is_given_back);
