@@ -497,8 +497,9 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
 /**
  * Appends bytes to the output. They are copied, and sent when ready_read returns if they are
  * written there, otherwise at the end of the turn or in a blocking wait. Everything written until
- * then is sent together. Long data (16 KiB or more) may be passed to the kernel inside the call,
- * without a copy, if no output precedes it. No handler is called inside the call. The bytes count
+ * then is sent together, by one system call where the kernel has room. Long data (16 KiB or more)
+ * may be passed to the kernel inside the call, without a copy, together with the output before it.
+ * No handler is called inside the call. The bytes count
  * as output until bytes_written has announced them. When CONNECTING they are sent once the
  * connection is established.
  *
@@ -509,6 +510,24 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
  * output (berth_connection_limits.output) would be exceeded (class SOCKET_RESOURCE).
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
+
+/** Some bytes of what berth_socket_write_pieces writes. */
+typedef struct berth_piece {
+    const void *data; /**< may be NULL if `size` is 0 */
+    size_t size;      /**< bytes */
+} berth_piece;
+
+/**
+ * Appends several pieces to the output, one after the other, as one berth_socket_write of all their
+ * bytes would: the limit of output and the high mark are applied once, to the total.
+ *
+ * @param pieces  copied, with their bytes, before the call returns; NULL if `count` is 0
+ * @param count   any number
+ * @return as berth_socket_write, in bytes of all pieces; less also if memory ran out for one of
+ *         them. -1 with class OPERATION also if their total exceeds PTRDIFF_MAX.
+ */
+BERTH_API ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pieces,
+                                              size_t count);
 
 /**
  * Limits the output (berth_socket_bytes_to_write). With a high mark a write accepts only as many

@@ -36,8 +36,9 @@
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.
  *  6. The memory of a send belongs to the backend until the send has ended, whatever is called
- *     meanwhile. A send may be short: the result is what the kernel took, at least 1, or a negative
- *     errno. After close one in flight still ends, before `closed`.
+ *     meanwhile; bytes may be appended behind those that are sent. A send may be short: the result
+ * is what the kernel took, at least 1, or a negative errno. After close one in flight still ends,
+ * before `closed`.
  *  7. close is terminal, for streams, listeners and watches alike: no event but `sent` (for a send
  *     in flight) and then `closed`, the last, after which the record may be freed, even inside
  *     `closed`. A second close has no effect. Closing a listener gives its port back inside the
@@ -175,7 +176,8 @@ struct berth__stream {
     uint16_t flags;         /* the backend's own */
     uint32_t size;
     union {
-        const uint8_t *data; /* of the send in flight, or of a view */
+        const uint8_t *data;        /* of a view */
+        const berth__chunk *output; /* of the send in flight: its first chunk */
         berth__stream *next; /* io_uring: among those that are closed with operations in flight */
     };
     union {
@@ -326,10 +328,11 @@ typedef struct berth__backend_operations {
     void (*receive_start)(berth__backend *backend, berth__stream *stream);
     void (*receive_stop)(berth__backend *backend, berth__stream *stream);
 
-    /* Returns 0 if the send is in flight, and ends with `sent`; else its result, as for `sent`.
-     * `hint` may help to send it well. */
-    ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const void *data, size_t size,
-                      berth__send_hint hint);
+    /* Sends `size` bytes, from the front of `first` on and over the chunks that follow it; as many
+     * of them go together as one call takes. Returns 0 if the send is in flight, and ends with
+     * `sent`; else its result, as for `sent`. `hint` may help to send it well. */
+    ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const berth__chunk *first,
+                      size_t size, berth__send_hint hint);
 
     /* Asks the kernel once more what it takes of the send in flight. Returns 0 if that goes on;
      * else its result, as `send` does, and no `sent` follows. */
@@ -374,7 +377,8 @@ typedef struct berth__backend_operations {
                 const berth__options *options, int *ret_descriptor);
     int (*dialled)(berth__backend *backend, int descriptor);
     ptrdiff_t (*take)(berth__backend *backend, int descriptor, void *data, size_t size, bool keep);
-    ptrdiff_t (*put)(berth__backend *backend, int descriptor, const void *data, size_t size);
+    ptrdiff_t (*put)(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                     size_t count);
 
     /* Questions. */
     uint64_t (*now)(berth__backend *backend);

@@ -158,14 +158,11 @@ static void receive_stop(berth__backend *backend, berth__stream *stream)
 /* Returns whether the send has ended; its result is then in the record. */
 static bool try_send(berth__stream *stream)
 {
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (stream->flags & MORE ? MSG_MORE : 0);
-    ssize_t sent;
-    do {
-        sent = BERTH__SYSTEM("send", send(stream->descriptor, stream->data, stream->size, flags));
-    } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno == EAGAIN)
+    ptrdiff_t sent = berth__inet_send(stream->descriptor, stream->output, stream->size,
+                                      (stream->flags & MORE) != 0);
+    if (sent == -EAGAIN)
         return false;
-    stream->ready.result = sent < 0 ? -errno : (int32_t)sent;
+    stream->ready.result = (int32_t)sent;
     return true;
 }
 
@@ -182,11 +179,11 @@ BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stre
     return -error;
 }
 
-static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                             size_t size, berth__send_hint hint)
+static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream,
+                             const berth__chunk *first, size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
-    stream->data = data;
+    stream->output = first;
     stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
     stream->flags &= (uint16_t)~MORE;
     if (hint != BERTH__SEND_ONLY)

@@ -13,6 +13,7 @@
 #include "backend.h"
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 /* Returns 0 or an errno: EINVAL for a scope that names no interface, or a null address. ANY becomes
  * "::". */
@@ -84,10 +85,19 @@ int berth__inet_dial(berth__backend *backend, const berth_address *address, uint
 int berth__inet_dialled(berth__backend *backend, int descriptor);
 ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, size_t size,
                            bool keep);
-ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *data, size_t size);
+ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                          size_t count);
 
-/* The same as put; `more`: something follows at once. */
-ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool more);
+/* Of those bytes, what lies in so many chunks at most. Returns how many pieces it is. */
+enum {
+    BERTH__INET_PIECES = 64
+};
+unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
+                            struct iovec pieces[BERTH__INET_PIECES]);
+
+/* As the operation send, without waiting: a count, or a negative errno. `more`: something follows
+ * at once. */
+ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t size, bool more);
 
 /* Ends a connection for its peer in a mode, whoever else holds a copy; the descriptor stays open.
  * `lingers`: SO_LINGER may be on, by a program that has set it. */

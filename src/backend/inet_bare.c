@@ -60,9 +60,8 @@ ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, 
     return count < 0 ? -errno : count;
 }
 
-ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool more)
+static ptrdiff_t send_bytes(int descriptor, const void *data, size_t size, int flags)
 {
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     ssize_t count;
     do {
         count = BERTH__SYSTEM("send", send(descriptor, data, size, flags));
@@ -70,8 +69,49 @@ ptrdiff_t berth__inet_send(int descriptor, const void *data, size_t size, bool m
     return count < 0 ? -errno : count;
 }
 
-ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const void *data, size_t size)
+static ptrdiff_t send_pieces(int descriptor, struct iovec *pieces, size_t number, int flags)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = number};
+    ssize_t count;
+    do {
+        count = BERTH__SYSTEM("sendmsg", sendmsg(descriptor, &message, flags));
+    } while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
+unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
+                            struct iovec pieces[BERTH__INET_PIECES])
+{
+    unsigned count = 0;
+    for (const berth__chunk *chunk = first; size > 0 && count < BERTH__INET_PIECES;
+         chunk = chunk->next) {
+        size_t here = chunk->end - chunk->start;
+        here = here < size ? here : size;
+        pieces[count++] = (struct iovec){chunk->bytes + chunk->start, here};
+        size -= here;
+    }
+    return count;
+}
+
+ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t size, bool more)
+{
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (size <= first->end - first->start)
+        return send_bytes(descriptor, first->bytes + first->start, size, flags);
+    struct iovec pieces[BERTH__INET_PIECES];
+    return send_pieces(descriptor, pieces, berth__inet_pieces(first, size, pieces), flags);
+}
+
+ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                          size_t count)
 {
     (void)backend;
-    return berth__inet_send(descriptor, data, size, false);
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    if (count == 1)
+        return send_bytes(descriptor, pieces[0].data, pieces[0].size, flags);
+    struct iovec gathered[BERTH__INET_PIECES];
+    count = count < BERTH__INET_PIECES ? count : BERTH__INET_PIECES;
+    for (size_t i = 0; i < count; i++)
+        gathered[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].size};
+    return send_pieces(descriptor, gathered, count, flags);
 }

@@ -88,11 +88,11 @@ static void receive_stop(berth__backend *backend, berth__stream *stream)
     stream->receiving = false;
 }
 
-static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream, const void *data,
-                             size_t size, berth__send_hint hint)
+static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream,
+                             const berth__chunk *first, size_t size, berth__send_hint hint)
 {
     (void)backend;
-    (void)data;
+    (void)first;
     (void)size;
     (void)hint;
     stream->sending = true;
@@ -152,12 +152,13 @@ static ptrdiff_t take(berth__backend *backend, int descriptor, void *data, size_
     return -ECHILD;
 }
 
-static ptrdiff_t put(berth__backend *backend, int descriptor, const void *data, size_t size)
+static ptrdiff_t put(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                     size_t count)
 {
     (void)backend;
     (void)descriptor;
-    (void)data;
-    (void)size;
+    (void)pieces;
+    (void)count;
     return -ECHILD;
 }
 

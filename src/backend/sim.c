@@ -302,32 +302,43 @@ static uint32_t checksum(const uint8_t *data, size_t size)
     return (uint32_t)(sum ^ sum >> 32);
 }
 
+static uint32_t checksum_of(const berth__chunk *chunk, size_t size)
+{
+    uint32_t sum = 0;
+    for (; size > 0; chunk = chunk->next) {
+        size_t here = chunk->end - chunk->start;
+        here = here < size ? here : size;
+        sum = sum * 31 + checksum(chunk->bytes + chunk->start, here);
+        size -= here;
+    }
+    return sum;
+}
+
 static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
 {
     if (kernel->send_failures > 0) {
         kernel->send_failures--;
         return -kernel->send_error;
     }
-    berth__sim_end *end = stream->own.connection;
-    return berth__kernel_write(end, stream->data, stream->size, end->more);
+    return berth__sim_put_chunks(stream->own.connection, stream->output, stream->size);
 }
 
 /* Moves the send in flight on. Returns whether it has ended. */
 static bool advance_send(berth__kernel *kernel, berth__stream *stream)
 {
     const berth__sim_end *end = stream->own.connection;
-    assert(checksum(stream->data, stream->size) == end->checksum &&
+    assert(checksum_of(stream->output, stream->size) == end->checksum &&
            "the memory of a send stays as it was until `sent`");
     (void)end;
     ptrdiff_t result = take_send(kernel, stream);
     if (result == -EAGAIN)
         return false;
     stream->ready.result = (int32_t)result;
-    stream->data = NULL;
+    stream->output = NULL;
     return true;
 }
 
-static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const void *data,
+static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const berth__chunk *first,
                           size_t size, berth__send_hint hint)
 {
     berth__kernel *kernel = kernel_of(backend);
@@ -335,9 +346,9 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     assert(!stream->sending && !stream->closing && size > 0);
     berth__kernel_operate(kernel);
     stream->sending = true;
-    stream->data = data;
+    stream->output = first;
     stream->size = (uint32_t)(size < INT32_MAX ? size : INT32_MAX);
-    end->checksum = checksum(stream->data, stream->size);
+    end->checksum = checksum_of(stream->output, stream->size);
     end->more = hint == BERTH__SEND_MORE;
     /* Half of the backends send in this call, half when the loop waits: with a seed, chance
      * decides. */

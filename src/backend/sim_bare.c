@@ -69,21 +69,58 @@ ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, s
     return (ptrdiff_t)count;
 }
 
-ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size)
+/* Several pieces as one write, of which the kernel takes a part. */
+typedef struct gathered {
+    berth__sim_end *end;
+    bool more; /* behind the last */
+    size_t done;
+    ptrdiff_t result; /* of the last piece */
+} gathered;
+
+/* Returns whether there may be another piece. */
+static bool put_piece(gathered *all, const void *data, size_t size, bool last)
 {
-    berth__sim_end *end = end_of(backend, descriptor);
-    return end != NULL ? berth__kernel_write(end, data, size, false) : -EBADF;
+    all->result = berth__kernel_write(all->end, data, size, !last || all->more);
+    if (all->result > 0)
+        all->done += (size_t)all->result;
+    return all->result == (ptrdiff_t)size;
+}
+
+ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                         size_t count)
+{
+    gathered all = {.end = end_of(backend, descriptor)};
+    if (all.end == NULL)
+        return -EBADF;
+    for (size_t i = 0; i < count; i++) {
+        if (!put_piece(&all, pieces[i].data, pieces[i].size, i + 1 == count))
+            break;
+    }
+    return all.done > 0 ? (ptrdiff_t)all.done : all.result;
+}
+
+ptrdiff_t berth__sim_put_chunks(berth__sim_end *end, const berth__chunk *first, size_t size)
+{
+    gathered all = {.end = end, .more = end->more};
+    for (const berth__chunk *chunk = first; size > 0; chunk = chunk->next) {
+        size_t here = chunk->end - chunk->start;
+        here = here < size ? here : size;
+        size -= here;
+        if (!put_piece(&all, chunk->bytes + chunk->start, here, size == 0))
+            break;
+    }
+    return all.done > 0 ? (ptrdiff_t)all.done : all.result;
 }
 
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 {
     if (!(stream->ready.pending & BERTH__READY_SENT)) {
         berth__sim_end *end = stream->own.connection;
-        ptrdiff_t result = berth__kernel_write(end, stream->data, stream->size, end->more);
+        ptrdiff_t result = berth__sim_put_chunks(end, stream->output, stream->size);
         if (result == -EAGAIN)
             return 0;
         stream->ready.result = (int32_t)result;
-        stream->data = NULL;
+        stream->output = NULL;
     }
     stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
     stream->sending = false;

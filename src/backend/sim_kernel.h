@@ -260,7 +260,10 @@ int berth__sim_dial(berth__backend *backend, const berth_address *address, uint1
 int berth__sim_dialled(berth__backend *backend, int descriptor);
 ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, size_t size,
                           bool keep);
-ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const void *data, size_t size);
+ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
+                         size_t count);
+/* Bytes of chunks, as the operation send has them. */
+ptrdiff_t berth__sim_put_chunks(berth__sim_end *end, const berth__chunk *first, size_t size);
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__sim_name_of(berth__backend *backend, int descriptor, berth__side side,
                        berth_address *ret_address, uint16_t *ret_port);

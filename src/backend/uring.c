@@ -625,6 +625,7 @@ static void destroy(berth__backend *backend)
     (void)close(uring->bell);
     if (uring->signal >= 0)
         (void)close(uring->signal);
+    berth__release(uring->gathered);
     berth__release(uring->buffer);
     berth__release(uring);
 }

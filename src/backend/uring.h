@@ -101,7 +101,9 @@ typedef struct uring_backend {
     unsigned starving; /* listeners that lack a descriptor: others have to be closed at once */
     bool buffer_used;
     uint8_t *buffer; /* BERTH__RECEIVE_BUDGET bytes for streams that read; made on first use */
-    unsigned closes; /* prepared, and not yet reported by descriptor_closed */
+    struct uring_gathered *gathered; /* for sends of several chunks; made on first use */
+    unsigned gathered_count;         /* since the last submission, or more */
+    unsigned closes;                 /* prepared, and not yet reported by descriptor_closed */
     struct uring_queue listed;
     berth__stream *closing; /* closed, with operations in flight; linked by next and link */
     berth__frame *frame;
@@ -233,8 +235,8 @@ void berth__uring_tell_closes(uring_backend *uring);
 
 /* ---- uring_send.c ------------------------------------------------------------------------- */
 
-ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, const void *data,
-                            size_t size, berth__send_hint hint);
+ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
+                            const berth__chunk *first, size_t size, berth__send_hint hint);
 ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 

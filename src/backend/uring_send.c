@@ -1,13 +1,14 @@
 /*
  * How streams of the io_uring backend send.
  *
- * A send is an entry that the next wait or submission hands over; its completion is taken in by
- * uring.c. Where only the end is to follow, the bytes go by a system call of their own, so that
- * closing need not wait for another turn. Whoever cannot wait for the completion asks for it
- * (finish_send): what is prepared is handed over, and the completions are taken in as a wait would,
- * without the rest of what a wait does. A submission outside of a wait may have run a send whose
- * completion was not taken in yet; that is done before an end of the input is reported, since the
- * send may have taken the error that makes it a reset. No event is called here.
+ * A send is an entry that the next wait or submission hands over, of several chunks where there are
+ * such; its completion is taken in by uring.c. Where only the end is to follow, the bytes go by a
+ * system call of their own, so that closing need not wait for another turn. Whoever cannot wait for
+ * the completion asks for it (finish_send): what is prepared is handed over, and the completions
+ * are taken in as a wait would, without the rest of what a wait does. A submission outside of a
+ * wait may have run a send whose completion was not taken in yet; that is done before an end of the
+ * input is reported, since the send may have taken the error that makes it a reset. No event is
+ * called here.
  *
  * Failures: no room for an entry is ENOMEM; what the kernel answers is the result.
  */
@@ -20,16 +21,13 @@
 #endif
 #include <sys/socket.h>
 
+#include "base/memory.h"
 #include "inet.h"
 #include "system.h"
 
 #ifdef BERTH_FAULTS
 #include "base/fault.h"
 #endif
-
-enum {
-    LARGEST_SEND = 1 << 30
-};
 
 #ifdef BERTH_FAULTS
 /* What the last send was to fail with that was handed over with no descriptor for that purpose. */
@@ -54,29 +52,68 @@ static inline int descriptor_for_send(const berth__stream *stream)
 }
 #endif
 
-ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream, const void *data,
-                            size_t size, berth__send_hint hint)
+/* What one entry says of a gathered send. The kernel copies it when the entry is submitted. */
+struct uring_gathered {
+    struct msghdr message;
+    struct iovec pieces[BERTH__INET_PIECES];
+};
+
+enum {
+    GATHERED = 8 /* entries of that kind between two submissions */
+};
+
+/* Whether there is a place for what one more entry says; else the first chunk goes alone. */
+BERTH__RARE static bool can_gather(uring_backend *uring)
+{
+    if (uring->gathered == NULL)
+        uring->gathered = berth__allocate(GATHERED * sizeof *uring->gathered);
+    if (uring->gathered == NULL)
+        return false;
+    if (uring->gathered_count == GATHERED)
+        (void)berth__ring_submit(&uring->ring);
+    if (!berth__ring_has_entries(&uring->ring))
+        uring->gathered_count = 0;
+    return uring->gathered_count < GATHERED;
+}
+
+BERTH__RARE static void prepare_gathered(uring_backend *uring, struct io_uring_sqe *sqe,
+                                         const berth__stream *stream, const berth__chunk *first,
+                                         size_t size, int flags)
+{
+    struct uring_gathered *place = &uring->gathered[uring->gathered_count++];
+    place->message = (struct msghdr){.msg_iov = place->pieces};
+    place->message.msg_iovlen = berth__inet_pieces(first, size, place->pieces);
+    io_uring_prep_sendmsg(sqe, descriptor_for_send(stream), &place->message, (unsigned)flags);
+}
+
+ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
+                            const berth__chunk *first, size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
     uring_backend *uring = (uring_backend *)backend;
     /* By a call of its own, so that closing need not wait for another turn. */
     ptrdiff_t result = -EAGAIN;
     if (hint == BERTH__SEND_LAST)
-        result = berth__inet_send(stream->descriptor, data, size, true);
+        result = berth__inet_send(stream->descriptor, first, size, true);
     if (result < 0 && result != -EAGAIN)
         berth__uring_send_failed(uring, stream);
     else
         berth__uring_checked(uring, stream);
     if (result != -EAGAIN)
         return result;
+    size_t here = first->end - first->start;
+    bool gathers = size > here && can_gather(uring); /* this may submit, so before the entry */
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
         return -ENOMEM;
     stream->sending = true;
     uring->urgent = true;
-    io_uring_prep_send(sqe, descriptor_for_send(stream), data,
-                       size < LARGEST_SEND ? size : LARGEST_SEND,
-                       MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0));
+    int flags = MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0);
+    if (gathers)
+        prepare_gathered(uring, sqe, stream, first, size, flags);
+    else
+        io_uring_prep_send(sqe, descriptor_for_send(stream), first->bytes + first->start,
+                           size < here ? size : here, flags);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_SEND));
     stream->in_flight++;
     return 0;

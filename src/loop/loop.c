@@ -310,7 +310,7 @@ static void leasing_closed(berth__stream *stream)
 {
     berth__chunk *leased = stream->ready.owner;
     berth_loop *loop = leased->holder;
-    berth__chunk_release(leased, &loop->pool);
+    berth__chunks_release(leased, &loop->pool);
     berth__loop_drop_stream(loop, stream);
 }
 

@@ -217,12 +217,12 @@ berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_even
 void berth__loop_drop_stream(berth_loop *loop, berth__stream *stream);
 
 /* Makes a stream nobody's: whatever it still reports is dropped. To be called as soon as its socket
- * lets go of it, since handlers that run before it is closed may turn the loop. `leased`: chunk of
+ * lets go of it, since handlers that run before it is closed may turn the loop. `leased`: chunks of
  * a send in flight, or NULL. */
 void berth__loop_orphan_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased);
 
 /* Closes a stream that its socket has let go of; it lives on by itself until it is closed.
- * `leased`: chunk of a send in flight, or NULL. */
+ * `leased`: chunks of a send in flight, or NULL. */
 void berth__loop_close_stream(berth_loop *loop, berth__stream *stream, berth__chunk *leased,
                               berth__close_mode mode);
 

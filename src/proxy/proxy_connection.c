@@ -214,10 +214,9 @@ static bool send_output(berth__proxy_connection *connection)
                 : berth__http_connect_output(&connection->handshake.http, connection->output);
     }
     while (connection->output_sent < connection->output_size) {
-        ptrdiff_t sent =
-            operations_of(connection)
-                ->put(backend, connection->descriptor, connection->output + connection->output_sent,
-                      connection->output_size - connection->output_sent);
+        const berth_piece piece = {connection->output + connection->output_sent,
+                                   connection->output_size - connection->output_sent};
+        ptrdiff_t sent = operations_of(connection)->put(backend, connection->descriptor, &piece, 1);
         if (sent == -EAGAIN) {
             watch_for(connection, BERTH__WATCH_WRITE);
             return false;

@@ -133,7 +133,7 @@ static void close_greeting(berth__connector *connector)
     berth__stream *stream = connector->greeting;
     berth__chunk *leased = NULL;
     if (stream != NULL && stream->sending)
-        leased = berth__chain_detach(&connector->header);
+        leased = berth__chain_detach_all(&connector->header);
     berth__chain_clear(&connector->header, &loop->pool);
     if (stream != NULL)
         berth__loop_close_stream(loop, stream, leased, BERTH__CLOSE_NORMAL);
@@ -275,11 +275,11 @@ static void header_sent(berth__stream *stream, ptrdiff_t result);
 
 static void send_header(berth__connector *connector)
 {
-    size_t size;
-    const uint8_t *data = berth__chain_at(&connector->header, 0, &size);
     berth__backend *backend = loop_of(connector)->backend;
     berth__stream *stream = connector->greeting;
-    ptrdiff_t result = backend->operations->send(backend, stream, data, size, BERTH__SEND_ONLY);
+    const berth__chain *header = &connector->header;
+    ptrdiff_t result = backend->operations->send(backend, stream, header->first,
+                                                 berth__chain_size(header), BERTH__SEND_ONLY);
     if (result != 0)
         header_sent(stream, result);
 }

@@ -364,7 +364,7 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__limits_end(socket);
     *ret_leased = NULL;
     if (stream != NULL && stream->sending)
-        *ret_leased = berth__chain_detach(&socket->output);
+        *ret_leased = berth__chain_detach_all(&socket->output);
     berth__chain_clear(&socket->output, &loop->pool);
     berth__loop_flush_not(loop, &socket->flush);
     if (stream != NULL && stream->receiving)

@@ -27,9 +27,11 @@
 #include "connection_limits.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
+    PIECES = 64,         /* that the kernel is given in one call */
     MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
@@ -449,19 +451,14 @@ static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
     /* A bound socket has its descriptor before it is connected. */
     if (socket->state != BERTH_STATE_CONNECTED && socket->state != BERTH_STATE_CLOSING)
         return 0;
-    size_t size;
-    const uint8_t *data = berth__chain_at(&socket->output, 0, &size);
-    if (data == NULL)
+    const berth__chunk *first = socket->output.first;
+    if (first == NULL)
         return 0;
     berth__backend *backend = socket->object.loop->backend;
-    berth__send_hint hint = BERTH__SEND_ONLY;
-    if (size < berth__chain_size(&socket->output))
-        hint = BERTH__SEND_MORE;
-    else if (ending)
-        hint = BERTH__SEND_LAST;
-    if (hint != BERTH__SEND_ONLY)
+    if (ending)
         socket->corked = true;
-    return backend->operations->send(backend, stream, data, size, hint);
+    return backend->operations->send(backend, stream, first, first->size,
+                                     ending ? BERTH__SEND_LAST : BERTH__SEND_ONLY);
 }
 
 static void announce_output(berth_socket *socket, size_t bytes)
@@ -622,30 +619,65 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
     return (size_t)result;
 }
 
-/* Gives the kernel bytes that nothing is before. Returns how many it has taken. */
-static size_t give(berth_socket *socket, const void *data, size_t size)
+/* Pieces that a program writes, and how many of their bytes are to be written. */
+typedef struct write_job {
+    const berth_piece *pieces;
+    size_t count;
+    size_t size;
+} write_job;
+
+/* Gives the kernel the output and what is being written behind it, as far as one call takes them,
+ * and consumes the output. Returns how many bytes it has taken; `ret_whole`: all that it was
+ * offered. */
+static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
 {
-    berth__backend *backend = socket->object.loop->backend;
+    berth_loop *loop = socket->object.loop;
+    berth_piece pieces[PIECES];
+    size_t number = 0;
+    size_t offered = 0;
+    const berth__chunk *chunk = socket->output.first;
+    *ret_whole = false;
     if (berth__socket_given(socket) > MOST_GIVEN)
         return 0;
-    size = size < MOST_GIVEN ? size : MOST_GIVEN;
-    ptrdiff_t result = backend->operations->put(backend, socket->stream->descriptor, data, size);
-    return result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
+    for (; chunk != NULL && number < PIECES; chunk = chunk->next) {
+        pieces[number] = (berth_piece){chunk->bytes + chunk->start, chunk->end - chunk->start};
+        offered += pieces[number++].size;
+    }
+    size_t left = job->size < MOST_GIVEN ? job->size : MOST_GIVEN;
+    for (const berth_piece *piece = job->pieces; left > 0 && number < PIECES; piece++) {
+        pieces[number] = *piece;
+        pieces[number].size = piece->size < left ? piece->size : left;
+        left -= pieces[number].size;
+        offered += pieces[number].size;
+        number += piece->size > 0;
+    }
+    ptrdiff_t result =
+        loop->backend->operations->put(loop->backend, socket->stream->descriptor, pieces, number);
+    size_t taken = result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
+    *ret_whole = taken == offered;
+    berth__chain_consume(&socket->output, &loop->pool, taken);
+    return taken;
 }
 
-/* The same, unless there is other output. */
-BERTH__RARE static size_t write_through(berth_socket *socket, const void *data, size_t size)
+/* Writes without a copy, behind the output, if the kernel may take it. Not when it has been shown
+ * since the last turn that it takes no more. Returns how many bytes of the pieces. */
+BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *job)
 {
     const berth__stream *stream = socket->stream;
-    bool first = socket->output.first == NULL && socket->outcome != BERTH__OUTCOME_FAILED;
-    if (stream == NULL || !first || stream->sending || !berth_socket_is_valid(socket))
+    size_t before = berth__chain_size(&socket->output);
+    bool whole;
+    bool full = socket->outcome == BERTH__OUTCOME_GIVEN && before > 0;
+    if (stream == NULL || stream->sending || full || berth__socket_cannot_send(socket) ||
+        !berth_socket_is_valid(socket))
         return 0;
-    return give(socket, data, size);
+    size_t taken = give(socket, job, &whole);
+    return taken > before ? taken - before : 0;
 }
 
 /* Gives the kernel all that it takes of the output; calls nothing. */
 BERTH__RARE static void offer_output(berth_socket *socket)
 {
+    static const write_job nothing_more = {0};
     berth__stream *stream = socket->stream;
     berth_loop *loop = socket->object.loop;
     if (stream == NULL || !berth_socket_is_valid(socket))
@@ -655,28 +687,43 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     ptrdiff_t result = failed ? stream->ready.result : 0;
     if (stream->sending)
         result = loop->backend->operations->finish_send(loop->backend, stream);
-    size_t size = result != 0 ? note_given(socket, result) : 0;
-    berth__chain_consume(&socket->output, &loop->pool, size);
-    const uint8_t *data;
-    for (size_t taken = size;
-         taken == size && !stream->sending && !berth__socket_cannot_send(socket);) {
-        data = berth__chain_at(&socket->output, 0, &size);
-        taken = data != NULL ? give(socket, data, size) : SIZE_MAX;
-        if (data != NULL)
-            berth__chain_consume(&socket->output, &loop->pool, taken);
-    }
+    berth__chain_consume(&socket->output, &loop->pool,
+                         result != 0 ? note_given(socket, result) : 0);
+    bool whole = true;
+    while (whole && socket->output.first != NULL && !stream->sending &&
+           !berth__socket_cannot_send(socket))
+        (void)give(socket, &nothing_more, &whole);
     if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)
         berth__loop_flush_later(loop, &socket->flush);
 }
 
 /* Gives the kernel what it takes of a long write, or of one that is beyond the limit of output
  * else. Returns how much that is. */
-static size_t write_first(berth_socket *socket, const void *data, size_t size)
+static size_t write_first(berth_socket *socket, const write_job *job)
 {
-    bool exceeds = socket->limits != NULL && berth__limits_exceeded(socket, size);
+    bool exceeds = socket->limits != NULL && berth__limits_exceeded(socket, job->size);
     if (exceeds)
         offer_output(socket);
-    return exceeds || size >= THROUGH ? write_through(socket, data, size) : 0;
+    bool through = job->size >= THROUGH && job->count <= PIECES / 2;
+    return exceeds || through ? write_through(socket, job) : 0;
+}
+
+/* Appends what is behind the first `done` bytes. Returns how many these are: fewer than there are
+ * when out of memory. */
+static size_t append(berth_socket *socket, const write_job *job, size_t done)
+{
+    size_t end = done;
+    size_t place = 0; /* of the piece, in all of them */
+    for (const berth_piece *piece = job->pieces; end < job->size; piece++) {
+        size_t stop = piece->size < job->size - place ? place + piece->size : job->size;
+        const uint8_t *data = piece->data;
+        if (end < stop && !berth__chain_append(&socket->output, &socket->object.loop->pool,
+                                               data + (end - place), stop - end))
+            break;
+        end = end < stop ? stop : end;
+        place += piece->size;
+    }
+    return end - done;
 }
 
 /* Here the connection is not ended: a program that writes twice does not expect its socket to be
@@ -691,7 +738,7 @@ static ptrdiff_t overflow(berth_socket *socket)
 }
 
 /* A write with all its limits and ways to fail. */
-BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *data, size_t size)
+BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *job)
 {
     berth_loop *loop = socket->object.loop;
     if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
@@ -702,30 +749,35 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, const void *d
         return -1;
     }
     bool cut = false;
-    if (socket->write_high > 0 && size > 0) {
+    if (socket->write_high > 0 && job->size > 0) {
         size_t queued = berth__socket_unwritten(socket);
         size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
-        cut = size > room;
-        size = size < room ? size : room;
+        cut = job->size > room;
+        job->size = job->size < room ? job->size : room;
     }
-    if (size == 0) {
+    if (job->size == 0) {
         socket->write_refused = socket->write_refused || cut;
         return 0;
     }
-    size_t done = write_first(socket, data, size);
-    size_t left = size - done;
+    size_t done = write_first(socket, job);
+    size_t left = job->size - done;
     if (left > 0 && socket->limits != NULL && berth__limits_exceeded(socket, left))
         return overflow(socket);
-    if (!berth__chain_append(&socket->output, &loop->pool, (const uint8_t *)data + done, left)) {
+    done += append(socket, job, done);
+    if (done < job->size)
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
-        left = 0; /* what is done is for the list too */
-    }
-    size = done + left;
-    socket->write_refused = socket->write_refused || (cut && size > 0);
-    bool told_later = size > 0 || socket->outcome == BERTH__OUTCOME_FAILED;
+    socket->write_refused = socket->write_refused || (cut && done > 0);
+    bool told_later = done > 0 || socket->outcome == BERTH__OUTCOME_FAILED;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, &socket->flush);
-    return size > 0 ? (ptrdiff_t)size : -1;
+    return done > 0 ? (ptrdiff_t)done : -1;
+}
+
+BERTH__RARE static ptrdiff_t write_all(berth_socket *socket, const void *data, size_t size)
+{
+    const berth_piece piece = {data, size};
+    write_job job = {.pieces = &piece, .count = 1, .size = size};
+    return write_carefully(socket, &job);
 }
 
 /* Connected, with nothing set that a write would have to mind. */
@@ -742,10 +794,33 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     BERTH__OWN_THREAD(loop);
     bool usual = writes_freely(socket) && size > 0 && size < THROUGH && !loop->inherited;
     if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
-        return write_carefully(socket, data, size);
+        return write_all(socket, data, size);
     if (!socket->stream->sending)
         berth__loop_flush_later(loop, &socket->flush);
     return (ptrdiff_t)size;
+}
+
+ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pieces, size_t count)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    write_job job = {.pieces = pieces, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].size > PTRDIFF_MAX - job.size) {
+            berth__socket_set_error(socket, BERTH_ERROR_OPERATION, EMSGSIZE, BERTH__ATTEMPT_WRITE);
+            return -1;
+        }
+        job.size += pieces[i].size;
+    }
+    bool usual = writes_freely(socket) && job.size < THROUGH && !loop->inherited;
+    if (!usual)
+        return write_carefully(socket, &job);
+    size_t done = append(socket, &job, 0);
+    if (done < job.size)
+        berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
+    if (done > 0 && !socket->stream->sending)
+        berth__loop_flush_later(loop, &socket->flush);
+    return done < job.size && done == 0 ? -1 : (ptrdiff_t)done;
 }
 
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)

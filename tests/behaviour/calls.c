@@ -458,8 +458,11 @@ CALL(berth_socket_descriptor)
 CALL(berth_socket_connect_to_address)
 {
     berth_socket_connect_to_address(stage.socket, BERTH_ADDRESS_LOOPBACK, stage.server_port);
-    if (stage.socket != NULL)
-        ck_assert(!berth_socket_connect_to_address(stage.socket, BERTH_ADDRESS_NULL, 1));
+    /* Inside the end of a call like this one it fails later; see decision 0025. */
+    bool begun = stage.socket != NULL &&
+                 berth_socket_connect_to_address(stage.socket, BERTH_ADDRESS_NULL, 1);
+    if (begun && stage.socket != NULL && !stage.socket_freed)
+        ck_assert_int_ne(berth_socket_state(stage.socket), BERTH_STATE_UNCONNECTED);
 }
 
 CALL(berth_socket_connect_to_host)
@@ -572,7 +575,8 @@ CALL(berth_socket_error_string)
 CALL(berth_socket_was_reset)
 {
     bool reset = berth_socket_was_reset(stage.socket);
-    ck_assert(!reset || !berth_socket_is_valid(stage.socket));
+    berth_state state = berth_socket_state(stage.socket);
+    ck_assert(!reset || state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_CLOSING);
 }
 
 CALL(berth_socket_peer_address)
@@ -701,6 +705,15 @@ CALL(berth_socket_write)
     ptrdiff_t taken = berth_socket_write(stage.socket, "word", 4);
     ck_assert(taken >= -1 && taken <= 4);
     taken = berth_socket_write(stage.socket, "", 0);
+    ck_assert(taken == -1 || taken == 0);
+}
+
+CALL(berth_socket_write_pieces)
+{
+    const berth_piece pieces[] = {{"wo", 2}, {NULL, 0}, {"rd", 2}};
+    ptrdiff_t taken = berth_socket_write_pieces(stage.socket, pieces, 3);
+    ck_assert(taken >= -1 && taken <= 4);
+    taken = berth_socket_write_pieces(stage.socket, NULL, 0);
     ck_assert(taken == -1 || taken == 0);
 }
 

@@ -83,7 +83,7 @@ CASE(dial_succeeds, "dial dialled take put", "bytes go both ways, by calls that 
     peer_say(peer, "hello");
     take_all(descriptor, bytes, 5);
     ck_assert_mem_eq(bytes, "hello", 5);
-    ck_assert_int_eq(operations()->put(kit(), descriptor, "world", 5), 5);
+    ck_assert_int_eq(kit_put(descriptor, "world", 5), 5);
     ck_assert(peer_hears(peer, "world"));
     discard(descriptor);
     ck_assert(peer_saw_end(peer));
@@ -166,7 +166,7 @@ CASE(take_tells_the_end, "take", "0 once all bytes are taken, kept or not, as of
     ck_assert_int_eq(take(descriptor, bytes, 8, true), 0);
     ck_assert_int_eq(operations()->take(kit(), descriptor, bytes, 8, false), 0);
     ck_assert_int_eq(operations()->take(kit(), descriptor, bytes, 8, false), 0);
-    ck_assert_int_eq(operations()->put(kit(), descriptor, "late", 4), 4);
+    ck_assert_int_eq(kit_put(descriptor, "late", 4), 4);
     ck_assert(peer_hears(peer, "late"));
     discard(descriptor);
 }
@@ -179,7 +179,7 @@ CASE(take_and_put_tell_a_reset, "take put", "by a negative errno, and without a 
     int descriptor = dial_up(world_listen(5), &peer);
     peer_reset(peer);
     ck_assert_int_eq(take(descriptor, bytes, 8, false), -ECONNRESET);
-    ptrdiff_t count = operations()->put(kit(), descriptor, "late", 4);
+    ptrdiff_t count = kit_put(descriptor, "late", 4);
     ck_assert(count == -EPIPE || count == -ECONNRESET);
     discard(descriptor);
 }
@@ -197,15 +197,14 @@ CASE(put_takes_what_fits, "put", "then EAGAIN, until the peer has made room; not
     size_t put = 0;
     size_t got = 0;
     ptrdiff_t count;
-    while ((count = operations()->put(kit(), descriptor, bytes + put, SIZE - put)) > 0)
+    while ((count = kit_put(descriptor, bytes + put, SIZE - put)) > 0)
         put += (size_t)count;
     ck_assert_int_eq(count, -EAGAIN);
     ck_assert_uint_lt(put, SIZE);
     size_t all = put + 1000;
     while (got < all) {
         got += peer_receive_some(peer, heard + got, all - got);
-        if (put < all &&
-            (count = operations()->put(kit(), descriptor, bytes + put, all - put)) != -EAGAIN) {
+        if (put < all && (count = kit_put(descriptor, bytes + put, all - put)) != -EAGAIN) {
             ck_assert_int_gt(count, 0);
             put += (size_t)count;
         }

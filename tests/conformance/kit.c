@@ -539,16 +539,41 @@ void kit_receive_stop(kit_stream *stream)
     STARTING(backend->operations->receive_stop(backend, &stream->stream));
 }
 
+const berth__chunk *kit_chunks(kit_stream *stream, const void *data, size_t size, unsigned count)
+{
+    count = count < size ? count : (unsigned)size;
+    ck_assert_uint_le(count, KIT_CHUNKS);
+    const uint8_t *bytes = data;
+    for (unsigned i = 0; i < count; i++) {
+        size_t part = i + 1 < count ? size / count : size;
+        stream->chunks[i] = (berth__chunk){
+            .bytes = (uint8_t *)(uintptr_t)bytes, .end = (uint32_t)part, .lent = true};
+        if (i > 0)
+            stream->chunks[i - 1].next = &stream->chunks[i];
+        bytes += part;
+        size -= part;
+    }
+    return &stream->chunks[0];
+}
+
 void kit_send(kit_stream *stream, const void *data, size_t size)
 {
+    static const unsigned counts[] = {1, 3, KIT_CHUNKS};
     ptrdiff_t result;
     unsigned before = stream->sents;
-    STARTING(result =
-                 backend->operations->send(backend, &stream->stream, data, size, BERTH__SEND_ONLY));
+    const berth__chunk *first = kit_chunks(stream, data, size, counts[stream->cuts++ % 3]);
+    STARTING(result = backend->operations->send(backend, &stream->stream, first, size,
+                                                BERTH__SEND_ONLY));
     ck_assert_msg(stream->sents == before, "an event inside send");
     ck_assert_msg(stream->stream.sending == (result == 0), "in flight, or ended: not both");
     if (result != 0)
         send_has_ended(stream, result);
+}
+
+ptrdiff_t kit_put(int descriptor, const void *data, size_t size)
+{
+    const berth_piece piece = {data, size};
+    return backend->operations->put(backend, descriptor, &piece, 1);
 }
 
 int kit_shutdown(kit_stream *stream)

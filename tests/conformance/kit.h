@@ -23,8 +23,14 @@ typedef struct kit_stream kit_stream;
 typedef struct kit_listener kit_listener;
 typedef struct kit_watch kit_watch;
 
+enum {
+    KIT_CHUNKS = 70 /* more than a backend sends together */
+};
+
 struct kit_stream {
     berth__stream stream;
+    berth__chunk chunks[KIT_CHUNKS]; /* of the last send */
+    unsigned cuts;                   /* sends, to cut each in another way */
     kit_stream *next;
     const char *name; /* in the trace */
     uint8_t *bytes;   /* what was received */
@@ -104,7 +110,12 @@ void kit_allow_nesting(void);
 int kit_connect(kit_stream *stream, uint16_t port);
 void kit_receive_start(kit_stream *stream);
 void kit_receive_stop(kit_stream *stream);
+/* Sends some bytes, which lie in one chunk or in several. */
 void kit_send(kit_stream *stream, const void *data, size_t size);
+/* The first of the chunks that the bytes lie in, `count` of them or fewer; valid until the next
+ * send of the stream. */
+const berth__chunk *kit_chunks(kit_stream *stream, const void *data, size_t size, unsigned count);
+ptrdiff_t kit_put(int descriptor, const void *data, size_t size);
 int kit_shutdown(kit_stream *stream);
 void kit_close(kit_stream *stream);
 void kit_close_by_reset(kit_stream *stream);

@@ -182,8 +182,8 @@ CASE(reset_after_both_ends_is_nothing, "7", "a connection that has ended both wa
 static void send_more(kit_stream *stream)
 {
     unsigned before = stream->sents;
-    ptrdiff_t result =
-        kit()->operations->send(kit(), &stream->stream, "short", 5, BERTH__SEND_MORE);
+    ptrdiff_t result = kit()->operations->send(
+        kit(), &stream->stream, kit_chunks(stream, "short", 5, 1), 5, BERTH__SEND_MORE);
     for (int turns = 0; result == 0 && turns < WORLD_TURNS && stream->sents == before; turns++)
         world_turn();
 }

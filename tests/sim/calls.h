@@ -36,6 +36,7 @@ void sim_try_socket(uint64_t word); /* calls_ends.c: to read on trial */
 void sim_use_timer(uint64_t word); /* calls_time.c */
 
 /* The topics. */
+void sim_write_socket(uint64_t word);    /* calls_output.c */
 void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
 void sim_call_of_time(uint64_t word);    /* calls_time.c */
 void sim_call_of_options(uint64_t word); /* calls_options.c */
