@@ -313,6 +313,33 @@ def check_slow(server):
     slow_ended.append(True)
 
 
+def check_stuck(root):
+    """Who takes nothing of an answer is given up, whatever else it has asked; who takes it slowly is not."""
+    with open(os.path.join(root, "sparse"), "wb") as file:
+        file.truncate(64 << 20)
+    with _support.Listening("http_server", "--address", "127.0.0.1", "--idle", "1", root) as server:
+        descriptors = "/proc/%d/fd" % server.process.pid
+        before = len(os.listdir(descriptors))
+        stuck = [connect(server) for _ in range(3)]
+        for number, connection in enumerate(stuck):
+            connection.sendall(get(b"/sparse") + get(b"/") * number * 1000)
+        with connect(server) as slow:
+            slow.sendall(get(b"/sparse", b"Range: bytes=0-8000000") + get(b"/", b"Connection: close"))
+            begun = time.monotonic()
+            count = 0
+            while more := slow.recv(65536):
+                count += len(more)
+                if time.monotonic() - begun < 3:
+                    time.sleep(0.02)
+            assert count > 8000001, count
+        give_up = time.monotonic() + _support.PATIENCE
+        while len(os.listdir(descriptors)) > before:
+            assert time.monotonic() < give_up, "who is stuck is still served"
+            time.sleep(0.05)
+        for connection in stuck:
+            connection.close()
+
+
 slow_ended = []
 with tempfile.TemporaryDirectory() as folder:
     ROOT, FILES = make_root(folder)
@@ -330,6 +357,7 @@ with tempfile.TemporaryDirectory() as folder:
         check_changes(it, ROOT)
         check_curl(it, ROOT, FILES)
         check_load(it)
+        check_stuck(ROOT)
         waiting.join(60)
         assert slow_ended
         assert it.stop() == 0
