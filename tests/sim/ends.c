@@ -211,9 +211,11 @@ static unsigned still_going(uint64_t waits)
     unsigned descriptors = 0;
     for (unsigned i = 0; i < ends.count; i++) {
         struct going going = ends.going[i];
-        if (going.ripe == 0 && now > going.time + world->allowance())
+        /* Whose handlers have not returned is not closed yet. */
+        bool returned = sim.depth + sim.inside == 0;
+        if (returned && going.ripe == 0 && now > going.time + world->allowance())
             going.ripe = waits + 1;
-        if (going.ripe != 0 && waits > going.ripe + LOOKS && sim.depth == 0)
+        if (returned && going.ripe != 0 && waits > going.ripe + LOOKS)
             continue;
         descriptors += going.descriptors;
         ends.going[kept++] = going;
