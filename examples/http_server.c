@@ -121,9 +121,9 @@ static void open_page(const service *self, page *made)
     struct stat found;
     size_t length = strlen(made->path);
     bool folder = length == 0 || made->path[length - 1] == '/';
-    snprintf(name, sizeof(name), "%s%s", made->path, folder ? "index.html" : "");
+    int used = snprintf(name, sizeof(name), "%s%s", made->path, folder ? "index.html" : "");
     made->status = 404;
-    if (name[0] == '.' || strstr(name, "/."))
+    if (used >= (int)sizeof(name) || name[0] == '.' || strstr(name, "/."))
         return;
     made->descriptor = open_below(self->root, name);
     if (made->descriptor < 0 || fstat(made->descriptor, &found) != 0) {
