@@ -1,16 +1,14 @@
 /*
  * A chat: each line that a guest writes is sent to all.
  *
- * The normal course: take makes a guest; heed_lines reads the lines that have come, puts the
- * guest's name before each, and writes them all in one block to every guest, the one who wrote them
- * too.
- * "/name NAME" changes a name, "/quit" ends the connection; telnet or nc is client enough.
+ * The normal course: take makes a guest; read_lines reads the lines that have arrived, puts
+ * the guest's name before each, and writes them in one block to every guest, the writer included.
+ * "/name NAME" changes a name, "/quit" ends the connection; telnet or nc is enough as a client.
  *
- * Nobody waits for a slow guest. What a guest has not taken is kept for it, up to --most-output
- * bytes; then the library ends its connection, and the others are told that it has left. So that
- * guests who do read are not flooded either, each may write --rate bytes a second; who writes more
- * is read more slowly (spend). Control characters are taken out, since a line is shown on
- * terminals.
+ * Nobody waits for a slow guest. Its unsent output is kept, up to --most-output bytes; beyond that
+ * the library ends its connection, and the others see that it has left. To protect guests who do
+ * read from a flood, each may write --rate bytes a second; one that writes more is read more slowly
+ * (spend). Control characters are removed, since lines are shown on terminals.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a loop that
  * cannot be made, an address or port that cannot be listened on.
@@ -33,7 +31,7 @@
 #define INPUT 8192               /* bytes of a guest that are read at once */
 #define SEND_BUFFER (128 * 1024) /* bytes that the kernel keeps for a guest */
 #define MOST_ROOM (2 * INPUT)    /* bytes of a block of lines */
-#define TICK 50                  /* milliseconds between two looks at those who write too much */
+#define TICK 50                  /* milliseconds between renewals of budgets */
 
 typedef struct chat {
     berth_address address; /* to listen on */
@@ -45,11 +43,11 @@ typedef struct chat {
     berth_server *server;
     berth_timer *timer;    /* runs while somebody waits */
     struct guest *guests;  /* all */
-    struct guest *waiting; /* those who have written too much */
-    unsigned long count;   /* guests that have come */
+    struct guest *waiting; /* for their budget */
+    unsigned long count;   /* guests so far */
     unsigned long slow;    /* guests that were too slow */
     size_t size;
-    char block[MOST_ROOM]; /* lines that are about to be sent */
+    char block[MOST_ROOM]; /* lines to be sent */
 } chat;
 
 typedef struct guest {
@@ -66,8 +64,8 @@ typedef struct guest {
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Writes the block to all. For one that is too slow the write fails, and the library ends its
- * connection when this handler has returned: so the list stays as it is. */
+/* Writes the block to all. If a guest is too slow the write fails, and the library ends its
+ * connection after this handler has returned, so the list does not change here. */
 static void send_block(chat *self)
 {
     for (guest *each = self->guests; each && self->size > 0; each = each->next)
@@ -87,9 +85,9 @@ static void __attribute__((format(printf, 2, 3))) say(chat *self, const char *fo
     va_end(arguments);
 }
 
-/* ---- listening ------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* Takes control characters and the end of the line off. */
+/* Removes control characters, the end of the line included. */
 static void clean(char *line)
 {
     char *to = line;
@@ -111,7 +109,7 @@ static void rename_guest(guest *self, const char *name)
 }
 
 /* Returns false when the guest wants to leave. */
-static bool heed(guest *self, char *line)
+static bool handle_line(guest *self, char *line)
 {
     clean(line);
     if (strcmp(line, "/quit") == 0)
@@ -133,7 +131,7 @@ static void leave_waiting(guest *self)
     self->waiting_link = NULL;
 }
 
-/* What came back since the last look, a second's worth at most. */
+/* Adds what is due since the last call, up to one second's worth. */
 static void renew(guest *self)
 {
     uint64_t now = berth_loop_now(self->chat->loop);
@@ -156,7 +154,7 @@ static void wait_for_budget(guest *self)
         berth_timer_start(all->timer, TICK, TICK);
 }
 
-/* Takes bytes off a guest's budget; one that has none left is not listened to for a while. */
+/* Takes bytes off a guest's budget. One that has used it up is not read for a while. */
 static void spend(guest *self, size_t bytes)
 {
     self->budget -= (int64_t)bytes;
@@ -164,7 +162,7 @@ static void spend(guest *self, size_t bytes)
         wait_for_budget(self);
 }
 
-static void heed_lines(berth_socket *socket, void *user)
+static void read_lines(berth_socket *socket, void *user)
 {
     guest *self = user;
     chat *all = self->chat;
@@ -176,26 +174,26 @@ static void heed_lines(berth_socket *socket, void *user)
         (berth_socket_can_read_line(socket) || berth_socket_bytes_available(socket) >= MOST_LINE)) {
         ptrdiff_t size = berth_socket_read_line(socket, line, sizeof(line));
         spend(self, (size_t)size);
-        stays = heed(self, line);
+        stays = handle_line(self, line);
     }
     send_block(all);
     if (!stays)
         berth_socket_close(socket); /* which may free the guest */
 }
 
-/* Those who have waited long enough are listened to again. */
+/* Reads guests again whose budget has been renewed. */
 static void tick(berth_timer *timer, void *user)
 {
     chat *all = user;
     guest *next = NULL;
     guest *each = all->waiting;
-    all->waiting = NULL; /* who goes on writing too much is in the list again */
+    all->waiting = NULL; /* one that still writes too much is linked again */
     for (; each; each = next) {
         next = each->next_waiting;
         each->waiting_link = NULL;
         renew(each);
         if (each->budget > 0)
-            heed_lines(each->socket, each); /* which may free it */
+            read_lines(each->socket, each); /* which may free it */
         else
             wait_for_budget(each);
     }
@@ -233,7 +231,7 @@ static void leave(berth_socket *socket, void *user)
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {
-        .ready_read = heed_lines, .error_occurred = failed, .disconnected = leave};
+        .ready_read = read_lines, .error_occurred = failed, .disconnected = leave};
     chat *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     guest *self = socket ? calloc(1, sizeof(*self)) : NULL;
@@ -252,7 +250,7 @@ static void take(berth_server *server, void *user)
     berth_socket_set_read_buffer_size(socket, INPUT);
     berth_socket_set_option(socket, BERTH_OPTION_SEND_BUFFER_SIZE, SEND_BUFFER);
     say(all, "* %s has joined\n", self->name);
-    heed_lines(socket, self);
+    read_lines(socket, self);
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */

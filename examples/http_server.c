@@ -183,12 +183,6 @@ typedef struct connection {
     bool limited;  /* by limit_time */
 } connection;
 
-static void write_or_break(connection *one, const void *data, size_t size)
-{
-    if (size > 0 && berth_socket_write(one->socket, data, size) != (ptrdiff_t)size)
-        one->broken = true;
-}
-
 /* Writes as much of the long page as the output has room for. */
 static void send_file_part(connection *one)
 {
@@ -200,7 +194,7 @@ static void send_file_part(connection *one)
             one->broken = true; /* the file has become shorter than the announced length */
             return;
         }
-        write_or_break(one, part, (size_t)got);
+        one->broken = berth_socket_write(one->socket, part, (size_t)got) != got;
         one->offset += (uint64_t)got;
         one->left -= (uint64_t)got;
     }
@@ -273,13 +267,14 @@ static void write_answer(connection *one, const http_request *asked, int status,
                                      : "");
     size += format_fields(head + size, sizeof(head) - (size_t)size - 2, status, one, asked, found);
     memcpy(head + size, "\r\n", 2);
-    write_or_break(one, head, (size_t)size + 2);
-    if (asked->head || status == 304)
-        return;
-    if (!whole)
-        write_or_break(one, reason, reason_size);
-    else if (found->content)
-        write_or_break(one, found->content + one->offset, (size_t)one->left);
+    berth_piece pieces[] = {{head, (size_t)size + 2}, {reason, reason_size}};
+    if (asked->head || status == 304 || (whole && !found->content))
+        pieces[1].size = 0;
+    else if (whole)
+        pieces[1] = (berth_piece){found->content + one->offset, (size_t)one->left};
+    size_t total = pieces[0].size + pieces[1].size;
+    if (berth_socket_write_pieces(one->socket, pieces, 2) != (ptrdiff_t)total)
+        one->broken = true;
 }
 
 static void answer(connection *one, const http_request *asked)

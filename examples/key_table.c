@@ -1,4 +1,4 @@
-/* A table of keys and values; key_table.h says what each function does. */
+/* A table of keys and values; key_table.h describes each function. */
 #include "key_table.h"
 
 #include <stdlib.h>
@@ -35,7 +35,8 @@ static uint64_t hash_of(const table *self, const char *data, size_t size)
     uint64_t last = (uint64_t)size << 56;
     for (; size >= 8; size -= 8, data += 8) {
         uint64_t word;
-        memcpy(&word, data, sizeof(word)); /* in whatever order: it never leaves the process */
+        memcpy(&word, data,
+               sizeof(word)); /* in native byte order: hashes never leave the process */
         v[3] ^= word;
         mix(v);
         v[0] ^= word;
@@ -87,7 +88,7 @@ static entry **bucket_of(const table *self, uint64_t hash)
     return &self->buckets[number];
 }
 
-/* Splits the next bucket, if there is memory; else they become a little longer. */
+/* Splits the next bucket. Out of memory the buckets only become a little longer. */
 static void grow(table *self)
 {
     size_t last = self->mask + 1 + self->split;
@@ -120,7 +121,7 @@ static size_t bytes_of(const entry *counted)
     return sizeof(*counted) + counted->key_size + sizeof(value) + counted->value->size;
 }
 
-/* Takes an entry out of its place and frees it. */
+/* Unlinks an entry and frees it. */
 static void remove_at(table *self, entry **place)
 {
     entry *old = *place;
@@ -132,7 +133,7 @@ static void remove_at(table *self, entry **place)
     free(old);
 }
 
-/* Where the entry of a key is, or would be; an expired one goes. */
+/* Where the entry of a key is, or would be; an expired one is removed. */
 static entry **place_of(table *self, uint64_t hash, const void *key, size_t size, uint64_t now)
 {
     entry **place = bucket_of(self, hash);

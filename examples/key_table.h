@@ -1,12 +1,12 @@
 /*
  * A table of keys and values in memory: what the key-value example keeps.
  *
- * Linear hashing: the table grows by one bucket at a time, so that no call is ever long, however
+ * Linear hashing: the table grows by one bucket at a time, so that no call takes long, however
  * many keys there are. Keys are hashed with a secret (SipHash-1-3), so that nobody can choose keys
- * that meet in one bucket. A key may have a time after which it is not found any more; its memory
- * comes back when it is looked for, or by table_expire.
+ * that collide. A key may have a time at which it expires: it is not found any more, and its memory
+ * is freed when it is looked up, or by table_expire.
  *
- * Values are shared: the table holds one reference, and so may whoever is sending it.
+ * Values are counted: the table holds one reference, and whoever sends a value may hold another.
  */
 #ifndef BERTH_EXAMPLES_KEY_TABLE_H
 #define BERTH_EXAMPLES_KEY_TABLE_H
@@ -54,8 +54,8 @@ void value_drop(value *held);
 /* The entry of a key; NULL if there is none, or none any more. */
 entry *table_find(table *self, const void *key, size_t size, uint64_t now);
 
-/* Sets a key, whose former value and time are gone then. Takes over the caller's reference. False
- * when out of memory: all is as before. */
+/* Sets a key; its former value and time are dropped. Takes over the caller's reference. False when
+ * out of memory: nothing has changed. */
 bool table_set(table *self, const void *key, size_t size, value *fresh, uint64_t expires,
                uint64_t now);
 

@@ -1,7 +1,7 @@
 /*
- * What the two files of the key-value server share: the server, its clients, and what runs a
- * command. key_value_server.c reads and finds the commands, key_value_commands.c runs them and
- * replies.
+ * What the two files of the key-value server share: the server, its clients, and the calls
+ * between the files. key_value_server.c reads and parses, key_value_commands.c runs the commands
+ * and replies.
  */
 #ifndef BERTH_EXAMPLES_KEY_VALUE_H
 #define BERTH_EXAMPLES_KEY_VALUE_H
@@ -32,7 +32,7 @@ typedef struct client {
     berth_socket *socket;
     resp_parser parser;
     const char *command; /* the one that runs */
-    char *held;          /* the beginning of a command that has not come whole */
+    char *held;          /* the beginning of an incomplete command */
     size_t held_size;
     size_t held_room;
     bool ending;   /* no command is run any more */
@@ -41,16 +41,16 @@ typedef struct client {
     bool paused;   /* not read until output has gone */
 } client;
 
-/* Runs the whole command that the client's parser has found in `data`, and replies. */
+/* Runs the complete command that the client's parser has found in `data`, and replies. */
 void client_execute(client *self, const char *data);
 
 /* Replies with a line. */
 void client_replyf(client *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes the replies that have been gathered. */
+/* Writes the gathered replies. */
 void client_write_gathered(client *self);
 
-/* Whether that many bytes more may be kept; else the client is answered so. */
+/* Whether that many more bytes may be kept; if not, replies with an error. */
 bool client_afford(client *self, size_t bytes);
 
 #endif

@@ -3,17 +3,16 @@
  * INCR, MGET, EXISTS, EXPIRE, TTL, PING, ECHO, INFO and COMMAND, pipelined or one at a time, as
  * arrays or as lines of words.
  *
- * The normal course: ready_read calls serve, which runs the commands where they lie in the input.
- * Only a command that has not come whole is copied, to `held`, where the rest is added. Replies are
- * gathered in `out` and written together; long values are written by themselves. While HIGH bytes
- * of output wait no command is run and the connection is not read, so that a client that asks and
- * does not read costs bounded memory.
+ * The normal course: ready_read calls serve, which runs the commands in place, in the input.
+ * Only an incomplete command is copied, to `held`, where the rest is appended. Replies are gathered
+ * in `out` and written together. While HIGH bytes of output wait, no command is run and the
+ * connection is not read: a client that does not read its replies costs bounded memory.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, no memory
- * for the table, a loop that cannot be made, an address or port that cannot be listened on. Input
- * that is no command is answered with an error and the end of its connection. When keys, values and
- * what is held take --memory, SET is answered with an error, and a command that would have to be
- * held ends its connection.
+ * for the table, a loop that cannot be made, an address or port that cannot be listened on.
+ * Malformed input is answered with an error, and the connection ends. When keys, values and
+ * incomplete commands take --memory, SET is answered with an error, and a client whose incomplete
+ * command does not fit is disconnected.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -40,7 +39,7 @@ static bool full(const client *self)
     return berth_socket_bytes_to_write(self->socket) + self->service->gathered >= HIGH;
 }
 
-/* Runs the whole commands at the front of the data; returns how many bytes they have. */
+/* Runs the complete commands at the front of the data; returns their size. */
 static size_t run(client *self, const char *data, size_t size)
 {
     size_t used = 0;
@@ -61,7 +60,7 @@ static size_t run(client *self, const char *data, size_t size)
     return used;
 }
 
-/* Moves bytes from the input to the command that is held. */
+/* Moves bytes from the input to `held`. */
 static void hold(client *self, size_t size)
 {
     service *all = self->service;
@@ -94,7 +93,7 @@ static void run_held(client *self)
     self->held_size = self->held_room = 0;
 }
 
-/* A reading limit of one byte keeps all but what has come already in the kernel. */
+/* A read buffer of one byte leaves everything that has not arrived yet in the kernel. */
 static void pause_reading(client *self, bool pause)
 {
     if (pause != self->paused)
@@ -125,7 +124,7 @@ static void serve(berth_socket *socket, void *user)
     if (self->broken)
         berth_socket_reset(socket); /* and frees the client */
     else if (self->ending || (self->finished && !waits))
-        berth_socket_close(socket); /* when the replies have been sent; this may free it too */
+        berth_socket_close(socket); /* after the replies; this may free the client too */
 }
 
 static void finish(berth_socket *socket, void *user)

@@ -3,18 +3,18 @@
  *
  * The normal course: take makes a pair of sides, the client and the target, and begins to connect
  * by name. From then on each side's input is written to the other one (pump). A write takes what
- * fits below the other's high mark; what is left stays unread, reading is held, and `drained` of
- * the other goes on: so memory is bounded, and who sends waits for who reads. A side that ends its
- * direction has that passed on behind its last byte, and the other direction goes on. When both
- * directions have ended both connections have, and the pair is freed.
+ * fits below the other's high mark; the rest stays unread, reading is held, and `drained` of the
+ * other continues. So memory is bounded, and a fast sender waits for a slow reader. When a side
+ * ends its direction, the end is passed on after its last byte, and the other direction continues.
+ * When both directions have ended both connections have, and the pair is freed.
  *
- * Whatever goes wrong with a pair resets both of its connections (drop), since an end would say
- * that all has arrived: a reset by either side, a target that cannot be reached, --idle seconds in
- * which nothing moved.
+ * Any failure resets both connections of a pair (drop), since a graceful end would mean that
+ * everything has arrived: a reset by either side, a target that cannot be reached, --idle seconds
+ * without a byte.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, no target,
  * a loop that cannot be made, an address or port that cannot be listened on. A pair that fails is
- * told with --log only.
+ * reported with --log only.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -55,8 +55,8 @@ typedef struct side {
     uint64_t bytes; /* that came from it and were passed on */
     bool up;        /* it was connected */
     bool held;      /* it is not read */
-    bool finished;  /* no more input will come */
-    bool passed;    /* and the other has been told so */
+    bool finished;  /* its input has ended */
+    bool passed;    /* and that was passed on */
     bool gone;      /* its connection has ended */
 } side;
 
@@ -100,7 +100,7 @@ static void drop(pair *self, const char *why)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* A reading limit of one byte keeps all but what has come already in the kernel. */
+/* A read buffer of one byte leaves everything that has not arrived yet in the kernel. */
 static void hold_reading(side *self, bool hold)
 {
     if (hold != self->held)
@@ -108,8 +108,8 @@ static void hold_reading(side *self, bool hold)
     self->held = hold;
 }
 
-/* Passes on what has come from a side, as far as the other takes it, and the end behind it. The
- * pair may be gone afterwards. */
+/* Passes a side's input on, as far as the other side accepts it, and the end after it. May free
+ * the pair. */
 static void pump(side *from)
 {
     side *to = from->other;
@@ -160,7 +160,7 @@ static void connected(berth_socket *socket, void *user)
     pump(self->other);
 }
 
-/* The peer has ended its direction. Where the connection is over, `disconnected` says how. */
+/* The peer has ended its direction. If the connection is over, `disconnected` handles it. */
 static void input_finished(berth_socket *socket, void *user)
 {
     side *self = user;
@@ -174,7 +174,7 @@ static void failed(berth_socket *socket, berth_error error, void *user)
 {
     side *self = user;
     (void)error;
-    if (!self->up) /* for others `disconnected` will be called */
+    if (!self->up) /* otherwise `disconnected` follows */
         drop(self->pair, berth_socket_error_string(socket));
 }
 
@@ -202,7 +202,7 @@ static berth_address unmapped(berth_address address)
     return berth_address_to_ipv4(address, &number) ? berth_address_ipv4(number) : address;
 }
 
-/* Has the target told whose connection it is. */
+/* Has the PROXY header sent to the target, which names the client. */
 static bool set_header(const service *self, const pair *made)
 {
     berth_socket *client = made->client.socket;
@@ -257,7 +257,7 @@ static void take(berth_server *server, void *user)
     set_up(&made->client, &made->target, made);
     set_up(&made->target, &made->client, made);
     made->client.up = true;
-    hold_reading(&made->client, true); /* until there is somebody to write to */
+    hold_reading(&made->client, true); /* until the target is connected */
     berth_socket_set_connect_timeout(target, self->connect_time);
     if (!berth_socket_set_limits(target, &self->limits) || !set_header(self, made))
         drop(made, berth_socket_error_string(target));

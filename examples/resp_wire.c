@@ -1,4 +1,4 @@
-/* RESP2 as it travels; resp_wire.h says what each function does. */
+/* The parser of RESP2 commands; resp_wire.h describes each function. */
 #include "resp_wire.h"
 
 #include <stdlib.h>
