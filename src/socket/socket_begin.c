@@ -298,6 +298,8 @@ void berth__socket_connected(berth_socket *socket)
         socket->remote->bound = false;
     if (socket->remote != NULL && socket->remote->options != NULL)
         socket->stream->lingers = true; /* for all that is known */
+    if (socket->remote != NULL && socket->remote->header != NULL)
+        socket->spoken = true; /* the peer may not have room for all of it yet */
     berth__socket_pace(socket);
     /* Its limits begin before a handler can take its time. */
     socket->state = BERTH_STATE_CONNECTED;

@@ -3,6 +3,8 @@
  */
 #include "scene.h"
 
+#include "backend/sim.h"
+
 #include "balance.h"
 #include "base/fault.h"
 
@@ -449,6 +451,34 @@ CASE(header_from_end_to_end, "PROXY header", "written here, read there, in both 
         actor_say(client, "hello");
         UNTIL(actor_has(actor, "hello"));
     }
+}
+
+CASE(end_while_the_header_goes, "PROXY header reliability 9",
+     "an end behind the header alone waits for a peer that has no room for it, whatever that says")
+{
+    world_loop();
+    if (!world_is_simulated())
+        case_skip("needs a peer without room for a header");
+    berth__sim_settings_of(world_sim())->buffer_size = 5;
+    uint16_t port = world_listen(5);
+    struct actor *actor = actor_new("c");
+    berth_proxy_header header = header_of(1);
+    ck_assert(berth_socket_set_proxy_header(actor->socket, &header));
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    berth_socket_disconnect_from_host(actor->socket);
+    struct peer *peer = world_accept(port);
+    char got[sizeof LINE] = "";
+    size_t size = 0;
+    while (size < sizeof LINE - 1 - 8) {
+        size += peer_receive_some(peer, got + size, 1);
+        world_turn();
+    }
+    UNTIL(actor->disconnects == 1);
+    peer_say(peer, "x");
+    world_settle();
+    size += peer_receive(peer, got + size, sizeof LINE - 1 - size);
+    ck_assert_mem_eq(got, LINE, size);
+    ck_assert_uint_eq(size, sizeof LINE - 1);
 }
 
 CASE(abort_while_the_header_goes, "PROXY header S3.16", "at any turn, and the socket can be freed")
