@@ -306,20 +306,25 @@ bool sim_proxies_meanwhile(void)
     return binding != NULL;
 }
 
+/* The kernel may tell a port once only. */
+static bool is_of_proxy(uint16_t port)
+{
+    return port != 0 && port == sim.proxy_port && world->end_of != NULL;
+}
+
 uint16_t sim_port_of(int descriptor)
 {
     uint16_t port = world->connecting_port(descriptor);
-    if (port == 0 || port != sim.proxy_port || world->end_of == NULL)
-        return port;
-    return world->port(world->end_of(descriptor));
+    return is_of_proxy(port) ? world->port(world->end_of(descriptor)) : port;
 }
 
 struct connection *sim_accepted(const struct server_model *model, int descriptor)
 {
-    uint16_t port = sim_port_of(descriptor);
+    uint16_t port = world->connecting_port(descriptor);
     sim_check(port != 0, "descriptor %d is no connection", descriptor);
-    bool direct = port == world->connecting_port(descriptor);
-    return sim_connection(port, direct ? berth_server_port(model->server) : sim.proxy_port);
+    if (is_of_proxy(port))
+        return sim_connection(world->port(world->end_of(descriptor)), sim.proxy_port);
+    return sim_connection(port, berth_server_port(model->server));
 }
 
 void sim_unbound(struct server_model *model)
