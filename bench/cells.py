@@ -45,8 +45,8 @@ CELLS = {
                            "16 connections", "burst-100x1500", _answer(150000, 16)),
     "burst-1000x1000": Cell("a request answered by 1,000 writes of 1,000 bytes in one handler, "
                             "16 connections", "burst-1000x1000", _answer(1000000, 16)),
-    "header-body": Cell("a request answered by a header of 200 bytes and a body of 16 KiB, "
-                        "64 connections", "header-body", _answer(16584, 64)),
+    "header-body": Cell("a request answered by a header of 200 bytes and a body of 16 KiB, written "
+                        "by one call, 64 connections", "header-body", _answer(16584, 64)),
     "fan-out-200": Cell("lines of 64 bytes, four at a time, from one of 200 connections to all of "
                         "them (an operation is a line that all have got)", "fan-out",
                         "--cell fan-out --connections 200 --pipeline 4"),
@@ -139,12 +139,14 @@ SERVERS = {
     "haproxy": (None, [], {}, {"relay"}),
     "socat": (None, [], {}, {"relay"}),
     "libuv-relay": (None, [], {}, {"relay"}),
+    "berth-epoll-gathered": ("bench_berth", ["--gathered"], EPOLL, PIECES - {"header-body"}),
+    "berth-io_uring-gathered": ("bench_berth", ["--gathered"], URING, PIECES - {"header-body"}),
     "berth-epoll": ("bench_berth", [], EPOLL, EVERYTHING | {"http", "kv", "relay"}),
     "berth-io_uring": ("bench_berth", [], URING, EVERYTHING | {"http", "kv", "relay"}),
 }
 BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = [name for name in SERVERS if name.startswith("raw-")]
-PEERS = [name for name in SERVERS if name not in BERTH + FLOORS]
+PEERS = [name for name in SERVERS if not name.startswith(("raw-", "berth-"))]
 FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay"],
              "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking",
                               "raw-relay"]}

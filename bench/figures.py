@@ -210,7 +210,8 @@ def judge_counted(target, companions):
     value = companions.get(f"{target.cell}-{target.server.removeprefix('berth-')}")
     if value is None:
         return Judged(target, None, None, "not measured")
-    found = Found(float(value), float(value), float(value), 1)
+    value = round(float(value), 1)  # the start and the end of the count are a hundredth
+    found = Found(value, value, value, 1)
     return Judged(target, None, found, verdict(found, target.most, 1))
 
 

@@ -142,7 +142,7 @@ class Verdict(unittest.TestCase):
 
     def test_of_what_is_counted(self):
         target = Target("allocations-echo", "counted", "berth-io_uring", "", 0)
-        for text, expected in (("0.0", "holds"), ("0.1", "fails")):
+        for text, expected in (("0.0", "holds"), ("0.01", "holds"), ("0.1", "fails")):
             judged = figures.judge_counted(target, {"allocations-echo-io_uring": text})
             self.assertEqual(judged.verdict, expected)
         self.assertEqual(figures.judge_counted(target, {}).verdict, "not measured")

@@ -11,7 +11,8 @@
  * A greeting is a write and berth_socket_disconnect_from_host in new_connection. A source keeps one
  * block in the output of each connection, and writes the next when all of it has left.
  *
- * A request is answered by one berth_socket_write for each piece, all in one handler, and a file by
+ * A request is answered by one berth_socket_write for each piece, all in one handler; header and
+ * body, and with --gathered all pieces, by one berth_socket_write_pieces. A file is answered by
  * blocks, the next one when the last one has left. A line of fan-out is written to one connection
  * after the other.
  *
@@ -75,11 +76,25 @@ static void pour(berth_socket *socket, size_t bytes, void *user)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+static berth_piece gathered[SERVER_PIECES]; /* to be written by one call, */
+static unsigned gathered_count;             /* if any */
+
+static void gather(void)
+{
+    for (unsigned i = 0; i < server_piece_count; i++)
+        gathered[i] = (berth_piece){server_pieces[i].bytes, server_pieces[i].size};
+    gathered_count = server_piece_count;
+}
+
 static void answer(berth_socket *socket, void *user)
 {
     (void)user;
     while (berth_socket_bytes_available(socket) >= SERVER_REQUEST) {
         berth_socket_skip(socket, SERVER_REQUEST);
+        if (gathered_count) {
+            berth_socket_write_pieces(socket, gathered, gathered_count);
+            continue;
+        }
         for (unsigned i = 0; i < server_piece_count; i++)
             berth_socket_write(socket, server_pieces[i].bytes, server_pieces[i].size);
     }
@@ -372,6 +387,8 @@ int main(int argc, char **argv)
     server_parse(argc, argv,
                  SERVES_ON_ONE_THREAD | SERVES_ANSWERS | SERVES_OTHERWISE | SERVES_BY_WORKERS,
                  &options);
+    if (options.gathered || options.cell == CELL_HEADER_BODY)
+        gather();
     berth_loop *loop = loop_or_end();
     berth_workers *workers = NULL;
     switch (options.cell) {
