@@ -1,7 +1,7 @@
 /*
  * The life of a socket: making, adopting, connecting, ending, and what can be asked about it.
- * Reading and writing are in socket_io.c, ending one direction and the limit on closing in
- * socket_close.c, blocking in socket_wait.c.
+ * Reading is in socket_input.c, writing in socket_output.c, ending one direction and the limit on
+ * closing in socket_close.c, blocking in socket_wait.c.
  *
  * The state is changed in berth__socket_set_state only. A connection ends in berth__socket_end
  * only, whatever the way there:

@@ -170,6 +170,18 @@ void berth__socket_drop(berth_socket *socket, berth__close_mode mode);
 /* Counts an end. Only the thread that the counter belongs to writes to it; others may read. */
 void berth__socket_count_end(atomic_size_t *ended);
 
+/* socket_input.c: the end of the input, with its errno; whether that means a reset. */
+void berth__socket_input_ended(berth_socket *socket, int error);
+bool berth__socket_is_reset(int error);
+
+/* socket_output.c: the event of the backend. */
+void berth__socket_sent(berth__stream *stream, ptrdiff_t result);
+
+static inline uint32_t berth__socket_bounded(size_t bytes)
+{
+    return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 /* What a turn does with a socket that is to be flushed: announces an end that was held back, or
  * sends, and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);

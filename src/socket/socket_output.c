@@ -1,24 +1,16 @@
 /*
- * Reading and writing: what the backend reports of a connection, and the calls that take input and
- * put output.
+ * Output of a connection: the calls that put it, and how it is sent and announced.
  *
- * Input. The backend delivers a view, which is lent to the input while ready_read is called, so
- * that bytes are taken straight out of it. What is left of it then is copied. Where the unread
- * input has a limit no delivery goes beyond it, and receiving is stopped while it is reached; a
- * socket that nobody has taken yet has a limit of its own, so that a peer cannot fill the memory of
- * a server that is slow to take connections.
- *
- * Output. Writing copies into the chain. One send is started when the handler of a delivery
- * returns, or at the end of the turn for what was written elsewhere, of the first chunk; when it
- * has ended, which can be at once, the next follows in the next turn. A long write with nothing
- * before it goes to the kernel inside the call, and only what that does not take is copied. So does
- * all output when a write would go beyond the limit of output: that is for what the kernel has not
+ * Writing copies into the chain. One send is started when the handler of a delivery returns, or at
+ * the end of the turn for what was written elsewhere, of all that is queued; when it has ended,
+ * which can be at once, the next follows in the next turn. A long write goes to the kernel inside
+ * the call, with the output before it, and only what that does not take is copied. So does all
+ * output when a write would go beyond the limit of output: that is for what the kernel has not
  * taken, so it is asked before it is judged. A send that fails means that the connection is dead:
  * input that came before is still delivered, and its end then announces the error. Output that was
  * ended by the user (shut) is followed by the end of this direction once it is sent.
  *
- * Handlers called here: ready_read and bytes_written, neither of them within itself, and those of
- * the end (socket.c).
+ * Handlers called here: bytes_written, not within itself, drained, and those of the end (socket.c).
  */
 #include "socket.h"
 
@@ -35,411 +27,7 @@ enum {
     MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
-/* ---- input: what the backend reports --------------------------------------------------------- */
-
-static void announce_input(berth_socket *socket)
-{
-    if (socket->in_ready_read || socket->object.freed)
-        return;
-    if (BERTH__SOCKET_SLOT(socket, ready_read) == NULL)
-        return;
-    socket->in_ready_read = true;
-    socket->handlers->ready_read(socket, socket->user);
-    socket->in_ready_read = false;
-}
-
-void berth__socket_end_by_error(berth_socket *socket, berth_error error, int number,
-                                berth__attempt attempt)
-{
-    uint32_t endings = socket->endings;
-    berth__socket_note_peer(socket);
-    berth__socket_fail(socket, error, number, attempt);
-    if (socket->endings == endings)
-        berth__socket_end(socket);
-}
-
-/* No byte may follow those that were lost, also where a handler waits for some. */
-void berth__socket_end_by_hole(berth_socket *socket)
-{
-    socket->holed = true;
-    berth__socket_pace(socket);
-    berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
-}
-
-/* The usual case of berth__socket_pace: all was read, and more is wanted. */
-static bool reads_on(const berth_socket *socket)
-{
-    return socket->input.first == NULL && socket->state == BERTH_STATE_CONNECTED &&
-           !socket->holed && socket->stream->receiving;
-}
-
-static void received(berth__stream *stream, const void *data, size_t size)
-{
-    berth_socket *socket = stream->ready.owner;
-    uint32_t endings = socket->endings;
-    socket->received = socket->heard = true;
-    socket->object.loop->counts.bytes_in += size;
-    berth__limits_moved(socket, size);
-    if (socket->closed || socket->holed)
-        return;
-    berth__enter(&socket->object);
-    berth__pool *pool = &socket->object.loop->pool;
-    bool listed = socket->flush.link != NULL;
-    /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
-    bool whole = berth__chain_end_loan(&socket->input, pool);
-    if (whole) {
-        berth__chunk view;
-        berth__chain_lend(&socket->input, &view, data, size);
-        if (stream->limited) /* a turn inside the handler brings no more than there is room for */
-            berth__socket_pace(socket);
-        announce_input(socket);
-        whole = berth__chain_end_loan(&socket->input, pool);
-    }
-    if (socket->endings == endings && whole && !reads_on(socket))
-        berth__socket_pace(socket);
-    else if (socket->endings == endings && !whole)
-        berth__socket_end_by_hole(socket);
-    /* What the handler has written goes now, while its bytes are in the cache; not if others have
-     * written too, and may go on: all that goes out together. */
-    if (!listed && socket->flush.link != NULL) {
-        berth__loop_flush_not(socket->object.loop, &socket->flush);
-        berth__socket_settle(socket);
-    }
-    berth__leave(&socket->object);
-}
-
-/* The peer has ended its direction, and that ends the connection: output that was written by now is
- * sent first. */
-static void end_by_peer(berth_socket *socket)
-{
-    uint32_t endings = socket->endings;
-    berth__socket_fail(socket, BERTH_ERROR_REMOTE_HOST_CLOSED, 0, BERTH__ATTEMPT_READ);
-    if (socket->endings != endings)
-        return;
-    if (socket->state == BERTH_STATE_CONNECTED)
-        berth__socket_set_state(socket, BERTH_STATE_CLOSING);
-    if (socket->endings != endings)
-        return;
-    if (!berth__socket_has_output(socket) || socket->outcome == BERTH__OUTCOME_BROKEN)
-        berth__socket_end(socket);
-    else
-        berth__socket_send_rest(socket);
-}
-
-/* EPIPE: a reset that was reported before, or that followed the peer's end. */
-static bool is_reset(int error)
-{
-    return error == ECONNRESET || error == EPIPE;
-}
-
-/* A reset, or another error of the connection. */
-static void end_by_failure(berth_socket *socket, int error)
-{
-    uint32_t endings = socket->endings;
-    berth_error class = berth__class_of(error);
-    socket->was_reset = is_reset(error);
-    berth__socket_note_peer(socket);
-    berth__socket_fail(socket, class, error, BERTH__ATTEMPT_READ);
-    if (socket->endings != endings)
-        return;
-    if (socket->state == BERTH_STATE_CONNECTED)
-        berth__socket_set_state(socket, BERTH_STATE_CLOSING);
-    if (socket->endings == endings)
-        berth__socket_end(socket);
-}
-
-/* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
- * the connection once: where a send has taken it, a receive finds only the end. */
-static int error_of_send(const berth_socket *socket)
-{
-    const berth__stream *stream = socket->stream;
-    bool ended = stream->sending && (stream->ready.pending & BERTH__READY_SENT);
-    bool known = berth__socket_cannot_send(socket) || ended;
-    int error = known && stream->ready.result < 0 ? -stream->ready.result : 0;
-    return error == EPIPE ? ECONNRESET : error;
-}
-
-/* The end of the input, after all of it; or a reset behind that end, of which no more can come than
- * what was announced with it where the output is already on its way out. */
-static void input_ended(berth_socket *socket, int error)
-{
-    if (error == 0)
-        error = error_of_send(socket);
-    if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
-        socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
-        socket->was_reset = is_reset(error); /* behind the end: output is lost */
-        berth__socket_end(socket);
-    } else if (error != 0)
-        end_by_failure(socket, error);
-    else if (socket->half_close && socket->shut && !berth__socket_has_output(socket))
-        berth_socket_disconnect_from_host(socket);
-    else if (socket->half_close)
-        berth__socket_finish_reading(socket);
-    else if (socket->state == BERTH_STATE_CONNECTED)
-        end_by_peer(socket);
-    /* else: the output of a local disconnect goes on; the peer only has no more to say */
-}
-
-static void receive_ended(berth__stream *stream, int error)
-{
-    berth_socket *socket = stream->ready.owner;
-    socket->input_ended = true;
-    /* Nobody listens yet. The end is announced when the socket is taken, so that its `disconnected`
-     * comes in any case, which is where programs free; the error is kept by the stream. And where a
-     * wait has brought bytes, the program may answer them before that. */
-    if (socket->pending || (socket->awaited && socket->received)) {
-        socket->end_held = true;
-        if (!socket->pending)
-            berth__loop_flush_later(socket->object.loop, &socket->flush);
-        return;
-    }
-    berth__enter(&socket->object);
-    input_ended(socket, error);
-    berth__leave(&socket->object);
-}
-
-void berth__socket_taken(berth_socket *socket)
-{
-    if (socket->end_held)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
-    else
-        berth__socket_pace(socket);
-}
-
-static void never_connected(berth__stream *stream, int error)
-{
-    assert(false && "an attempt to connect is the connector's");
-    (void)stream;
-    (void)error;
-}
-
-static size_t read_limit(const berth_socket *socket)
-{
-    size_t own = socket->read_limit;
-    if (!socket->pending)
-        return own;
-    size_t pending = socket->owner->pending_read_limit;
-    return own == 0 || (pending != 0 && pending < own) ? pending : own;
-}
-
-static size_t room(berth__stream *stream)
-{
-    const berth_socket *socket = stream->ready.owner;
-    size_t limit = read_limit(socket);
-    size_t unread = berth__chain_size(&socket->input);
-    assert(unread < limit && "while there is no room receiving is stopped");
-    return unread < limit ? limit - unread : 1;
-}
-
-void berth__socket_pace(berth_socket *socket)
-{
-    berth__stream *stream = socket->stream;
-    if (stream == NULL || stream->ended)
-        return;
-    /* Bound, and not connected yet: the kernel would answer a receive with ENOTCONN. */
-    if (socket->remote != NULL && socket->remote->bound)
-        return;
-    const berth__backend_operations *operations = socket->object.loop->backend->operations;
-    size_t limit = read_limit(socket);
-    bool begins = limit != 0 && !stream->limited;
-    stream->limited = limit != 0;
-    bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
-    /* A connection that this side is ending reads no more. */
-    bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
-    if (wanted == stream->receiving && !(wanted && begins))
-        return;
-    if (wanted) {
-        bool resumes = !stream->receiving;
-        operations->receive_start(socket->object.loop->backend, stream);
-        if (socket->limits != NULL && resumes)
-            berth__limits_resume(socket);
-        berth__loop_touch(socket->object.loop);
-    } else {
-        operations->receive_stop(socket->object.loop->backend, stream);
-    }
-}
-
-/* ---- input: what the user takes -------------------------------------------------------------- */
-
-void berth__socket_drop_input(berth_socket *socket)
-{
-    berth__chain_clear(&socket->input, &socket->object.loop->pool);
-    socket->in_transaction = false;
-}
-
-/* Bytes at the front that were read in the open transaction. */
-static size_t kept(const berth_socket *socket)
-{
-    return socket->input.first != NULL ? socket->input.first->kept : 0;
-}
-
-static void keep(berth_socket *socket, size_t size)
-{
-    if (socket->input.first != NULL)
-        socket->input.first->kept = size;
-}
-
-size_t berth_socket_bytes_available(const berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return berth__chain_size(&socket->input) - kept(socket);
-}
-
-/* What a read returns that has found nothing. */
-static ptrdiff_t nothing(const berth_socket *socket)
-{
-    bool ended = socket->state == BERTH_STATE_UNCONNECTED || socket->state == BERTH_STATE_BOUND ||
-                 socket->input_ended || socket->closed;
-    return ended ? -1 : 0;
-}
-
-ptrdiff_t berth_socket_peek(const berth_socket *socket, void *data, size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (berth_socket_bytes_available(socket) == 0)
-        return nothing(socket);
-    return (ptrdiff_t)berth__chain_copy(&socket->input, kept(socket), data, size);
-}
-
-/* Drops bytes at the front for good. */
-static void drop(berth_socket *socket, size_t size)
-{
-    berth__chain_consume(&socket->input, &socket->object.loop->pool, size);
-    if (socket->read_limit > 0 || socket->pending)
-        berth__socket_pace(socket);
-}
-
-ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
-        return -1;
-    size_t available = berth_socket_bytes_available(socket);
-    if (available == 0)
-        return nothing(socket);
-    if (size > available)
-        size = available;
-    if (socket->in_transaction)
-        keep(socket, kept(socket) + size);
-    else
-        drop(socket, size);
-    return (ptrdiff_t)size;
-}
-
-ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
-        return -1;
-    ptrdiff_t count = berth_socket_peek(socket, data, size);
-    if (count > 0)
-        berth_socket_skip(socket, (size_t)count);
-    return count;
-}
-
-bool berth_socket_unget(berth_socket *socket, const void *data, size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
-        return false;
-    berth__pool *pool = &socket->object.loop->pool;
-    /* In a transaction they go behind what was read in it. */
-    if (berth__chain_insert(&socket->input, pool, kept(socket), data, size)) {
-        if (socket->read_limit > 0 || socket->pending)
-            berth__socket_pace(socket);
-        return true;
-    }
-    berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
-    return false;
-}
-
-void berth_socket_start_transaction(berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    socket->in_transaction = !socket->object.freed;
-}
-
-void berth_socket_commit_transaction(berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    size_t read = kept(socket);
-    socket->in_transaction = false;
-    keep(socket, 0);
-    drop(socket, read);
-}
-
-void berth_socket_rollback_transaction(berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    socket->in_transaction = false;
-    keep(socket, 0);
-    berth__chain_forget_search(&socket->input); /* which began behind what was read */
-}
-
-bool berth_socket_in_transaction(const berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return socket->in_transaction;
-}
-
-const void *berth_socket_view(const berth_socket *socket, size_t *ret_size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return berth__chain_at(&socket->input, kept(socket), ret_size);
-}
-
-/* Where the first line ends, counted from 1; 0 if no whole line is there. */
-static size_t line_length(const berth_socket *socket)
-{
-    size_t place = kept(socket);
-    size_t found = berth__chain_find(&socket->input, place, '\n');
-    return found < berth__chain_size(&socket->input) ? found + 1 - place : 0;
-}
-
-bool berth_socket_can_read_line(const berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return line_length(socket) > 0;
-}
-
-ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (size < 2)
-        return 0;
-    size_t length = line_length(socket);
-    if (length == 0 || length > size - 1)
-        length = size - 1;
-    ptrdiff_t count = berth_socket_read(socket, line, length);
-    line[count > 0 ? count : 0] = '\0';
-    return count;
-}
-
-static uint32_t bounded(size_t bytes)
-{
-    return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
-}
-
-size_t berth_socket_read_buffer_size(const berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return socket->read_limit;
-}
-
-void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    socket->read_limit = bounded(bytes);
-    berth__socket_pace(socket);
-}
-
-void berth_socket_set_half_close(berth_socket *socket, bool allowed)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    socket->half_close = allowed;
-}
-
-/* ---- output ---------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Starts a send if there is output and none is in flight. Returns its result if it has ended at
  * once; else 0. `ending`: after this output there is only the end, in the same turn; see 0054. */
@@ -484,7 +72,7 @@ static void send_failed(berth_socket *socket, int error)
     bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
     if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
         return;
-    socket->was_reset = is_reset(error);
+    socket->was_reset = berth__socket_is_reset(error);
     /* The peer's end was announced, and a failure of what was still to be sent is a part of it. */
     if (over && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
         berth__socket_end(socket);
@@ -527,7 +115,7 @@ static void written(berth_socket *socket, size_t queued, size_t others)
         go_on(socket);
 }
 
-static void sent(berth__stream *stream, ptrdiff_t result)
+void berth__socket_sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
     berth__enter(&socket->object);
@@ -544,7 +132,7 @@ static bool announce_held_end(berth_socket *socket)
     uint32_t endings = socket->endings;
     socket->end_held = false;
     berth__enter(&socket->object);
-    input_ended(socket, socket->stream->error);
+    berth__socket_input_ended(socket, socket->stream->error);
     bool goes_on = socket->endings == endings;
     return berth__leave(&socket->object) && goes_on;
 }
@@ -591,6 +179,8 @@ bool berth__socket_unsent(const berth_socket *socket)
     bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
     return waits && !socket->stream->sending && socket->outcome != BERTH__OUTCOME_BROKEN;
 }
+
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Connected, or on the way. */
 static bool has_peer(const berth_socket *socket)
@@ -826,7 +416,7 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    socket->write_high = bounded(high);
+    socket->write_high = berth__socket_bounded(high);
     socket->write_low = low < socket->write_high ? (uint32_t)low
                         : high > 0               ? socket->write_high - 1
                                                  : 0;
@@ -851,18 +441,3 @@ bool berth_socket_flush(berth_socket *socket)
     berth__loop_touch(socket->object.loop);
     return true;
 }
-
-static void never_closed(berth__stream *stream)
-{
-    assert(false && "a stream is closed only after its socket has let go of it");
-    (void)stream;
-}
-
-const berth__stream_events berth__socket_events = {
-    .connected = never_connected,
-    .received = received,
-    .receive_ended = receive_ended,
-    .room = room,
-    .sent = sent,
-    .closed = never_closed,
-};
