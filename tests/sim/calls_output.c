@@ -75,9 +75,10 @@ void sim_write_socket(uint64_t word)
             return;
         sim_fill(way, bytes, size);
         size_t queued = berth_socket_bytes_to_write(model->socket);
-        /* Output beyond its limit is given to the kernel at once. */
+        /* Output beyond its limit is given to the kernel at once, piece by piece. */
         size_t limit = model->limits.output;
-        model->batches += i > 0 && limit > 0 && queued + size > limit;
+        if (limit > 0 && queued + size > limit)
+            model->batches += cuts + (i > 0);
         way->putting = size;
         ptrdiff_t taken = put(model->socket, size, cuts);
         way->putting = 0;
