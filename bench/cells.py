@@ -75,11 +75,11 @@ CELLS = {
     "idle": Cell("15,000 idle connections, then 1000 echoes on some of them, one by one", "echo",
                  "--cell idle --connections 15000 --echoes 1000", every=10),
     "mixed": Cell("64-byte ping-pong on 64 connections beside 10,000 idle ones", "echo",
-                  CONNECTIONS + "64 --idle 10000", every=3),
+                  CONNECTIONS + "64 --idle 10000", every=2),
     "wait": Cell("greet without an event loop, with blocking calls, one connection after another",
-                 "wait", "--cell greet --connections 1", every=3),
+                 "wait", "--cell greet --connections 1", every=2),
     "handover": Cell("64-byte ping-pong, accepted on one thread, served on another", "handover",
-                     CONNECTIONS + "64", every=3),
+                     CONNECTIONS + "64", every=2),
     "workers": Cell("64-byte ping-pong; 2 workers listen on one port, each on its own core together "
                     "with a load generator of 64 connections (compared with 1 worker and 1 load "
                     "generator on one core)", "shared", CONNECTIONS + "64", threads=2, every=3),

@@ -242,16 +242,16 @@ def _read_redis(text, count):
 
 
 TOOLS = {
-    "keep-alive": Tool("h2load", 30000, (_h2load, ["-m", "1"]), _read_h2load),
+    "keep-alive": Tool("h2load", 20000, (_h2load, ["-m", "1"]), _read_h2load),
     "pipelined": Tool("h2load", 60000, (_h2load, ["-m", "16"]), _read_h2load),
     "connections": Tool("ab", 5000, (_ab, []), _read_ab),
-    "get-50": Tool("redis-benchmark", 30000, (_redis_benchmark, ["-c", "50"]), _read_redis,
+    "get-50": Tool("redis-benchmark", 20000, (_redis_benchmark, ["-c", "50"]), _read_redis,
                    _redis_fill),
     "get-50-pipelined": Tool("redis-benchmark", 200000, (_redis_benchmark, ["-c", "50", "-P", "16"]),
                              _read_redis, _redis_fill),
-    "get-500": Tool("redis-benchmark", 30000, (_redis_benchmark, ["-c", "500"]), _read_redis,
+    "get-500": Tool("redis-benchmark", 20000, (_redis_benchmark, ["-c", "500"]), _read_redis,
                     _redis_fill),
-    "get-16k": Tool("redis-benchmark", 15000, (_redis_benchmark, ["-c", "50", "-d", "16384"]),
+    "get-16k": Tool("redis-benchmark", 10000, (_redis_benchmark, ["-c", "50", "-d", "16384"]),
                     _read_redis, _redis_fill),
 }
 
