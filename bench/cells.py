@@ -141,6 +141,8 @@ SERVERS = {
     "libuv-relay": (None, [], {}, {"relay"}),
     "berth-epoll-gathered": ("bench_berth", ["--gathered"], EPOLL, PIECES - {"header-body"}),
     "berth-io_uring-gathered": ("bench_berth", ["--gathered"], URING, PIECES - {"header-body"}),
+    "berth-epoll-http": (None, [], EPOLL, {"file"}),  # the example, as nginx is asked
+    "berth-io_uring-http": (None, [], URING, {"file"}),
     "berth-epoll": ("bench_berth", [], EPOLL, EVERYTHING | {"http", "kv", "relay"}),
     "berth-io_uring": ("bench_berth", [], URING, EVERYTHING | {"http", "kv", "relay"}),
 }

@@ -126,6 +126,7 @@ def command(name, serves, folder, port, target_port, built):
     if name in ARGUMENTS:
         path = find(PROGRAMS[name])
         return [path] + ARGUMENTS[name](name, folder, root, port, target_port) if path else None
+    serves = "http" if serves == "file" else serves
     path = built.get(RELAYS.get(name, EXAMPLES.get(serves)))
     if not path:
         return None
