@@ -530,6 +530,54 @@ BERTH_API ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_
                                               size_t count);
 
 /**
+ * Called when Berth no longer uses memory that berth_socket_write_borrowed has borrowed, with its
+ * arguments. Called from the loop or from a blocking wait on the loop's thread, never inside
+ * another call of the socket. It may do anything a handler may, including freeing the socket and
+ * running the loop.
+ */
+typedef void (*berth_release_handler)(const void *data, size_t size, void *user);
+
+/**
+ * Appends bytes to the output without copying them: they must not change until `release` has been
+ * called. Blocks below 16 KiB are copied all the same. The high mark does not cut a block: it is
+ * accepted whole if the output is below the mark. Otherwise as berth_socket_write.
+ *
+ * `release` is called exactly once for each block that was accepted, whether its bytes were sent or
+ * the connection ended before, at the latest when the loop is freed. In a process that has
+ * inherited the loop by fork it is not called.
+ *
+ * @param size     at most UINT32_MAX (4 GiB - 1)
+ * @param release  NULL if nothing is to be called, for constant data
+ * @return `size`, and the memory is borrowed; 0 if `size` is 0 or the high mark is reached, or -1
+ *         with an error as from berth_socket_write (class OPERATION also if `size` is too large):
+ *         the memory is not borrowed then, and `release` is not called
+ */
+BERTH_API ptrdiff_t berth_socket_write_borrowed(berth_socket *socket, const void *data, size_t size,
+                                                berth_release_handler release, void *user);
+
+/**
+ * Appends a part of a file to the output. It is sent from the page cache by sendfile(2), without a
+ * copy into the process, in order with what is written before and after it, 256 KiB in a turn. What
+ * is not in the page cache is read from the device, and the loop waits for that. The high mark does
+ * not cut it, as with berth_socket_write_borrowed. The file's bytes count as output for
+ * bytes_written, marks, limits and statistics.
+ *
+ * The bytes are those that the file has when they are sent. If it has become shorter by then, or
+ * cannot be read, the connection ends with class OPERATION after the bytes before.
+ *
+ * @param descriptor  of a regular file that is open for reading. It is duplicated: the caller may
+ *                    close it, and its file position is neither used nor changed.
+ * @param offset      of the first byte
+ * @param size        bytes; SIZE_MAX for all up to the present end of the file
+ * @return the number of bytes, which are all accepted; 0 if there are none, or the high mark is
+ *         reached; -1 and nothing is accepted: as berth_socket_write; not a regular file, or too
+ *         short (class OPERATION); no open descriptor (class UNSUPPORTED_OPERATION); no descriptor
+ *         left for the duplicate (class SOCKET_RESOURCE)
+ */
+BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t offset,
+                                            size_t size);
+
+/**
  * Limits the output (berth_socket_bytes_to_write). With a high mark a write accepts only as many
  * bytes as keep the output within the mark, and returns their number. When the output has fallen to
  * the low mark, `drained` is called. Bytes that the kernel has accepted count until bytes_written

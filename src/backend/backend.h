@@ -79,6 +79,7 @@
 #define BERTH__RECEIVE_BUDGET ((size_t)65536)
 #define BERTH__RECEIVE_CALLS 32u /* a handler may take long, and a peer send byte by byte */
 #define BERTH__ACCEPT_BUDGET 16u
+#define BERTH__FILE_BUDGET ((size_t)262144)
 
 typedef struct berth__backend berth__backend;
 typedef struct berth__stream berth__stream;
@@ -151,7 +152,7 @@ typedef struct berth__stream_events {
     void (*receive_ended)(berth__stream *stream, int error); /* 0: the peer ended its direction */
     size_t (*room)(berth__stream *stream); /* bytes that may be delivered now, at least 1; asked of
                                               limited streams only */
-    void (*sent)(berth__stream *stream, ptrdiff_t result);
+    void (*sent)(berth__stream *stream, ptrdiff_t result); /* 0: nothing, but there is room now */
     void (*closed)(berth__stream *stream);
 } berth__stream_events;
 
@@ -330,7 +331,9 @@ typedef struct berth__backend_operations {
 
     /* Sends `size` bytes, from the front of `first` on and over the chunks that follow it; as many
      * of them go together as one call takes. Returns 0 if the send is in flight, and ends with
-     * `sent`; else its result, as for `sent`. `hint` may help to send it well. */
+     * `sent`; else its result, as for `sent`. A chunk may be one of a file (berth__chunk.file): of
+     * that BERTH__FILE_BUDGET bytes go at once, and a file that is too short is ENODATA. `hint` may
+     * help to send it well. */
     ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const berth__chunk *first,
                       size_t size, berth__send_hint hint);
 
@@ -379,6 +382,9 @@ typedef struct berth__backend_operations {
     ptrdiff_t (*take)(berth__backend *backend, int descriptor, void *data, size_t size, bool keep);
     ptrdiff_t (*put)(berth__backend *backend, int descriptor, const berth_piece *pieces,
                      size_t count);
+    /* As put, of chunks, files included, as the operation send has them. */
+    ptrdiff_t (*put_chunks)(berth__backend *backend, int descriptor, const berth__chunk *first,
+                            size_t size);
 
     /* Questions. */
     uint64_t (*now)(berth__backend *backend);
@@ -394,6 +400,10 @@ typedef struct berth__backend_operations {
     bool (*has_unsent)(berth__backend *backend, const berth__stream *stream);
     int (*option)(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
                   bool set);
+    /* Opens a copy of the descriptor of a regular file for a chunk, and says how long the file is;
+     * a negative errno, ESPIPE if it is none. It ends with close_file. */
+    int (*open_file)(berth__backend *backend, int descriptor, uint64_t *ret_size);
+    void (*close_file)(berth__backend *backend, int descriptor);
     void (*discard)(berth__backend *backend,
                     int descriptor); /* closes a descriptor that no record holds */
 

@@ -508,6 +508,12 @@ static void discard(berth__backend *backend, int descriptor)
     descriptor_closed(backend);
 }
 
+static void close_file(berth__backend *backend, int descriptor)
+{
+    (void)close(descriptor);
+    descriptor_closed(backend);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
@@ -561,6 +567,9 @@ static const berth__backend_operations operations = {
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,
     .option = berth__common_option,
+    .put_chunks = berth__inet_put_chunks,
+    .open_file = berth__inet_open_file,
+    .close_file = close_file,
     .discard = discard,
     .reserve = berth__common_reserve,
     .reject = berth__common_reject,

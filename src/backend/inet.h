@@ -80,6 +80,9 @@ bool berth__inet_accept_failed(berth__listener *listener, int error);
 int berth__inet_reserve(void);
 size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);
 /* The operations of the same names, in inet_bare.c. */
+ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                                 size_t size);
+int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
                      const berth__options *options, int *ret_descriptor);
 int berth__inet_dialled(berth__backend *backend, int descriptor);
@@ -94,6 +97,9 @@ enum {
 };
 unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
                             struct iovec pieces[BERTH__INET_PIECES]);
+
+/* Whether they come to a chunk of a file. */
+bool berth__inet_has_file(const berth__chunk *first, size_t size);
 
 /* As the operation send, without waiting: a count, or a negative errno. `more`: something follows
  * at once. */

@@ -11,7 +11,10 @@
 #include "inet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "system.h"
@@ -83,8 +86,8 @@ unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
                             struct iovec pieces[BERTH__INET_PIECES])
 {
     unsigned count = 0;
-    for (const berth__chunk *chunk = first; size > 0 && count < BERTH__INET_PIECES;
-         chunk = chunk->next) {
+    for (const berth__chunk *chunk = first;
+         size > 0 && count < BERTH__INET_PIECES && chunk->bytes != NULL; chunk = chunk->next) {
         size_t here = chunk->end - chunk->start;
         here = here < size ? here : size;
         pieces[count++] = (struct iovec){chunk->bytes + chunk->start, here};
@@ -93,13 +96,89 @@ unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
     return count;
 }
 
+bool berth__inet_has_file(const berth__chunk *first, size_t size)
+{
+    unsigned count = 0;
+    for (const berth__chunk *chunk = first; size > 0 && count <= BERTH__INET_PIECES;
+         chunk = chunk->next, count++) {
+        size_t here = chunk->end - chunk->start;
+        if (chunk->bytes == NULL)
+            return true;
+        size -= here < size ? here : size;
+    }
+    return false;
+}
+
+/* sendfile has no flag for not waiting, so the descriptor must not wait for that time. With
+ * io_uring one that never does would have its receives end at once. */
+static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t size)
+{
+    size_t here = chunk->end - chunk->start;
+    off_t offset = (off_t)(chunk->offset + chunk->start);
+    int modes = fcntl(descriptor, F_GETFL);
+    ssize_t count;
+    here = here < size ? here : size;
+    here = here < BERTH__FILE_BUDGET ? here : BERTH__FILE_BUDGET;
+    if (!(modes & O_NONBLOCK))
+        (void)fcntl(descriptor, F_SETFL, modes | O_NONBLOCK);
+    do {
+        count = BERTH__SYSTEM("sendfile", sendfile(descriptor, chunk->file, &offset, here));
+    } while (count < 0 && errno == EINTR);
+    int error = count < 0 ? errno : ENODATA;
+    if (!(modes & O_NONBLOCK))
+        (void)fcntl(descriptor, F_SETFL, modes);
+    return count > 0 ? count : -error;
+}
+
+/* What lies before a file goes with its first bytes. */
+static ptrdiff_t send_before_file(int descriptor, struct iovec *pieces, unsigned count,
+                                  const berth__chunk *file, size_t size)
+{
+    size_t before = 0;
+    for (unsigned i = 0; i < count; i++)
+        before += pieces[i].iov_len;
+    ptrdiff_t sent = send_pieces(descriptor, pieces, count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+    if (sent != (ptrdiff_t)before)
+        return sent;
+    ptrdiff_t more = send_file(descriptor, file, size - before);
+    return more > 0 ? sent + more : sent; /* an error comes again */
+}
+
 ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t size, bool more)
 {
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (first->bytes == NULL)
+        return send_file(descriptor, first, size);
     if (size <= first->end - first->start)
         return send_bytes(descriptor, first->bytes + first->start, size, flags);
     struct iovec pieces[BERTH__INET_PIECES];
-    return send_pieces(descriptor, pieces, berth__inet_pieces(first, size, pieces), flags);
+    unsigned count = berth__inet_pieces(first, size, pieces);
+    const berth__chunk *behind = first;
+    for (unsigned i = 0; i < count; i++)
+        behind = behind->next;
+    if (behind != NULL && behind->bytes == NULL)
+        return send_before_file(descriptor, pieces, count, behind, size);
+    return send_pieces(descriptor, pieces, count, flags);
+}
+
+ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                                 size_t size)
+{
+    (void)backend;
+    return berth__inet_send(descriptor, first, size, false);
+}
+
+int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
+{
+    (void)backend;
+    struct stat status;
+    if (BERTH__SYSTEM("fstat", fstat(descriptor, &status)) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -ESPIPE;
+    *ret_size = (uint64_t)status.st_size;
+    int copy = BERTH__SYSTEM("fcntl", fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+    return copy < 0 ? -errno : copy;
 }
 
 ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_piece *pieces,

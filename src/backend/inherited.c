@@ -183,6 +183,27 @@ static size_t reject(berth__backend *backend, berth__listener *listener, size_t 
 /* ---- the end of records ------------------------------------------------------------------------
  */
 
+static ptrdiff_t put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                            size_t size)
+{
+    (void)first;
+    return put(backend, descriptor, NULL, size);
+}
+
+static int open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
+{
+    (void)backend;
+    (void)descriptor;
+    (void)ret_size;
+    return -ECHILD;
+}
+
+static void close_file(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    (void)close(descriptor);
+}
+
 static void discard(berth__backend *backend, int descriptor)
 {
     (void)backend;
@@ -360,6 +381,9 @@ static const berth__backend_operations inherited_operations = {
     .in_transit = in_transit,
     .has_unsent = has_unsent,
     .option = option,
+    .put_chunks = put_chunks,
+    .open_file = open_file,
+    .close_file = close_file,
     .discard = discard,
     .reserve = reserve,
     .reject = reject,

@@ -308,7 +308,8 @@ static uint32_t checksum_of(const berth__chunk *chunk, size_t size)
     for (; size > 0; chunk = chunk->next) {
         size_t here = chunk->end - chunk->start;
         here = here < size ? here : size;
-        sum = sum * 31 + checksum(chunk->bytes + chunk->start, here);
+        if (chunk->bytes != NULL)
+            sum = sum * 31 + checksum(chunk->bytes + chunk->start, here);
         size -= here;
     }
     return sum;
@@ -320,7 +321,7 @@ static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
         kernel->send_failures--;
         return -kernel->send_error;
     }
-    return berth__sim_put_chunks(stream->own.connection, stream->output, stream->size);
+    return berth__sim_take_chunks(stream->own.connection, stream->output, stream->size);
 }
 
 /* Moves the send in flight on. Returns whether it has ended. */
@@ -816,6 +817,9 @@ static const berth__backend_operations sim_operations = {
     .in_transit = berth__sim_in_transit,
     .has_unsent = berth__sim_has_unsent,
     .option = berth__sim_option,
+    .put_chunks = berth__sim_put_chunks,
+    .open_file = berth__sim_open_file,
+    .close_file = berth__sim_close_file,
     .discard = sim_discard,
     .reserve = sim_reserve,
     .reject = sim_reject,

@@ -9,8 +9,11 @@
 #include "sim_kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "system.h"
 
@@ -86,6 +89,20 @@ static bool put_piece(gathered *all, const void *data, size_t size, bool last)
     return all->result == (ptrdiff_t)size;
 }
 
+/* Files are real ones, and are read before there is room for their bytes. */
+static bool put_file(gathered *all, const berth__chunk *chunk, size_t size)
+{
+    static _Thread_local char bytes[BERTH__FILE_BUDGET];
+    size = size < sizeof bytes ? size : sizeof bytes;
+    ssize_t count = berth__fault_system("sendfile")
+                        ? -1
+                        : pread(chunk->file, bytes, size, (off_t)(chunk->offset + chunk->start));
+    if (count > 0)
+        return put_piece(all, bytes, (size_t)count, true);
+    all->result = count < 0 ? -errno : -ENODATA;
+    return false;
+}
+
 ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
                          size_t count)
 {
@@ -99,24 +116,60 @@ ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const berth_pi
     return all.done > 0 ? (ptrdiff_t)all.done : all.result;
 }
 
-ptrdiff_t berth__sim_put_chunks(berth__sim_end *end, const berth__chunk *first, size_t size)
+ptrdiff_t berth__sim_take_chunks(berth__sim_end *end, const berth__chunk *first, size_t size)
 {
     gathered all = {.end = end, .more = end->more};
     for (const berth__chunk *chunk = first; size > 0; chunk = chunk->next) {
         size_t here = chunk->end - chunk->start;
         here = here < size ? here : size;
         size -= here;
+        if (chunk->bytes == NULL) {
+            (void)put_file(&all, chunk, here);
+            break;
+        }
         if (!put_piece(&all, chunk->bytes + chunk->start, here, size == 0))
             break;
     }
     return all.done > 0 ? (ptrdiff_t)all.done : all.result;
 }
 
+ptrdiff_t berth__sim_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                                size_t size)
+{
+    berth__sim_end *end = end_of(backend, descriptor);
+    if (end == NULL)
+        return -EBADF;
+    end->more = false;
+    return berth__sim_take_chunks(end, first, size);
+}
+
+int berth__sim_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
+{
+    (void)backend;
+    struct stat status;
+    if (berth__fault_system("fstat") || fstat(descriptor, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -ESPIPE;
+    *ret_size = (uint64_t)status.st_size;
+    if (berth__fault_system("fcntl"))
+        return -errno;
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
+void berth__sim_close_file(berth__backend *backend, int descriptor)
+{
+    (void)close(descriptor);
+    if (backend->descriptor_closed != NULL)
+        backend->descriptor_closed(backend->core);
+}
+
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 {
     if (!(stream->ready.pending & BERTH__READY_SENT)) {
         berth__sim_end *end = stream->own.connection;
-        ptrdiff_t result = berth__sim_put_chunks(end, stream->output, stream->size);
+        ptrdiff_t result = berth__sim_take_chunks(end, stream->output, stream->size);
         if (result == -EAGAIN)
             return 0;
         stream->ready.result = (int32_t)result;

@@ -262,8 +262,12 @@ ptrdiff_t berth__sim_take(berth__backend *backend, int descriptor, void *data, s
                           bool keep);
 ptrdiff_t berth__sim_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
                          size_t count);
+int berth__sim_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
+void berth__sim_close_file(berth__backend *backend, int descriptor);
 /* Bytes of chunks, as the operation send has them. */
-ptrdiff_t berth__sim_put_chunks(berth__sim_end *end, const berth__chunk *first, size_t size);
+ptrdiff_t berth__sim_take_chunks(berth__sim_end *end, const berth__chunk *first, size_t size);
+ptrdiff_t berth__sim_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                                size_t size);
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__sim_name_of(berth__backend *backend, int descriptor, berth__side side,
                        berth_address *ret_address, uint16_t *ret_port);

@@ -63,6 +63,9 @@ static void on_send(uring_backend *uring, berth__stream *stream, int result)
 {
     stream->in_flight--;
     result = berth__uring_send_result(result);
+    if (result > 0 && (stream->flags & ROOM)) /* a poll, not a send */
+        result = 0;
+    stream->flags &= (uint16_t)~ROOM;
     stream->ready.result = result;
     berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
     if (result < 0)
@@ -613,6 +616,13 @@ static void discard(berth__backend *backend, int descriptor)
     berth__uring_tell_closes(of(backend));
 }
 
+static void close_file(berth__backend *backend, int descriptor)
+{
+    (void)close(descriptor);
+    of(backend)->closes++;
+    berth__uring_tell_closes(of(backend));
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void destroy(berth__backend *backend)
@@ -672,6 +682,9 @@ static const berth__backend_operations operations = {
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,
     .option = berth__common_option,
+    .put_chunks = berth__inet_put_chunks,
+    .open_file = berth__inet_open_file,
+    .close_file = close_file,
     .discard = discard,
     .reserve = berth__common_reserve,
     .reject = berth__common_reject,

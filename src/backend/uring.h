@@ -71,7 +71,8 @@ enum {
     UNCHECKED = 1 << 8,  /* has a place among the unchecked */
     LEAVING = 1 << 9,    /* closed, and in the list of those that are */
     READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
-    STARVES = 1 << 11    /* a listener whose last accept has found no descriptor left */
+    STARVES = 1 << 11,   /* a listener whose last accept has found no descriptor left */
+    ROOM = 1 << 12       /* the send in flight is a poll: a file waits for room */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows

@@ -10,12 +10,16 @@
  * input is reported, since the send may have taken the error that makes it a reset. No event is
  * called here.
  *
+ * A file is sent by sendfile, inside the call; where there is no room for it a poll takes the place
+ * of the send, and ends it with 0.
+ *
  * Failures: no room for an entry is ENOMEM; what the kernel answers is the result.
  */
 #include "uring.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #ifdef BERTH_FAULTS
 #include <stdatomic.h>
 #endif
@@ -86,6 +90,17 @@ BERTH__RARE static void prepare_gathered(uring_backend *uring, struct io_uring_s
     io_uring_prep_sendmsg(sqe, descriptor_for_send(stream), &place->message, (unsigned)flags);
 }
 
+/* There is no operation for sendfile: its call follows once there is room. */
+BERTH__RARE static ptrdiff_t wait_for_room(uring_backend *uring, berth__stream *stream)
+{
+    if (!berth__uring_poll(uring, stream->descriptor, POLLOUT, stream, OF_SEND))
+        return -ENOMEM;
+    stream->sending = true;
+    stream->flags |= ROOM;
+    stream->in_flight++;
+    return 0;
+}
+
 ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
                             const berth__chunk *first, size_t size, berth__send_hint hint)
 {
@@ -93,15 +108,18 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
     uring_backend *uring = (uring_backend *)backend;
     /* By a call of its own, so that closing need not wait for another turn. */
     ptrdiff_t result = -EAGAIN;
-    if (hint == BERTH__SEND_LAST)
-        result = berth__inet_send(stream->descriptor, first, size, true);
+    size_t here = first->end - first->start;
+    bool has_file = first->bytes == NULL || (size > here && berth__inet_has_file(first, size));
+    if (hint == BERTH__SEND_LAST || has_file)
+        result = berth__inet_send(stream->descriptor, first, size, hint == BERTH__SEND_LAST);
     if (result < 0 && result != -EAGAIN)
         berth__uring_send_failed(uring, stream);
     else
         berth__uring_checked(uring, stream);
     if (result != -EAGAIN)
         return result;
-    size_t here = first->end - first->start;
+    if (has_file)
+        return wait_for_room(uring, stream);
     bool gathers = size > here && can_gather(uring); /* this may submit, so before the entry */
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)

@@ -111,13 +111,26 @@ static inline bool keep(berth__chunk *chunk, berth__pool *pool, unsigned size)
 /* All but a small chunk that the pool keeps. */
 BERTH__RARE static void release_other(berth__chunk *chunk, berth__pool *pool)
 {
-    if (!chunk->lent && !keep(chunk, pool, size_for(chunk->capacity)))
+    if (chunk->block)
+        berth__pool_put_block(pool, chunk);
+    else if (!chunk->lent && !keep(chunk, pool, size_for(chunk->capacity)))
         chunk_free(chunk, pool);
+}
+
+void berth__pool_put_block(berth__pool *pool, berth__chunk *block)
+{
+    block->next = NULL;
+    if (pool->blocks)
+        pool->last_block->next = block;
+    else
+        pool->blocks = block;
+    pool->last_block = block;
 }
 
 static inline void release(berth__chunk *chunk, berth__pool *pool)
 {
-    if (chunk->lent || chunk->capacity != BERTH__CHUNK_SMALL || !keep(chunk, pool, 0))
+    if (chunk->lent || chunk->block || chunk->capacity != BERTH__CHUNK_SMALL ||
+        !keep(chunk, pool, 0))
         release_other(chunk, pool);
 }
 
@@ -224,6 +237,25 @@ bool berth__chain_append(berth__chain *chain, berth__pool *pool, const void *dat
     last->end += (uint32_t)size;
     first->size += size;
     return true;
+}
+
+void berth__chain_append_block(berth__chain *chain, berth__chunk *block)
+{
+    berth__chunk *first = chain->first;
+    block->next = NULL;
+    block->lent = false;
+    block->block = true;
+    block->capacity = block->end; /* nothing can be put behind its bytes */
+    if (!first) {
+        chain->first = block->last = block;
+        block->size = block->end - block->start;
+        block->kept = 0;
+        block->searched = NULL;
+        return;
+    }
+    first->last->next = block;
+    first->last = block;
+    first->size += block->end - block->start;
 }
 
 void berth__chain_join(berth__chain *chain, berth__chain *other)

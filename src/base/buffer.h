@@ -7,8 +7,9 @@
  * is one pointer in its owner, of which there are many: what is known of the whole chain is in its
  * first chunk, and moves on when that is used up.
  *
- * The last chunk may be a loan: bytes in somebody else's memory, for a while, that are read like
- * all others. What is left of them when the loan ends is copied (berth__chain_end_loan).
+ * A chunk may be a block: bytes that somebody else keeps, in memory or in a file, until they are
+ * consumed. The last chunk may be a loan: bytes in somebody else's memory, for a while, that are
+ * read like all others. What is left of them when the loan ends is copied (berth__chain_end_loan).
  *
  * Chunks come in six sizes, from small ones for messages to large ones for bulk. A chain takes
  * larger ones the more bytes it has, so that little output costs little memory and much output few
@@ -35,12 +36,17 @@ typedef struct berth__chunk {
     uint32_t start;
     uint32_t end;
     uint32_t capacity;
-    uint32_t searched_end;         /* of `searched`: up to where */
-    size_t searched_from;          /* and where it begins, counted as `start` of this chunk is */
+    uint32_t searched_end; /* of `searched`: up to where */
+    union {
+        size_t searched_from; /* and where it begins, counted as `start` of this chunk is */
+        uint64_t offset;      /* of a chunk of a file: where in it `start` 0 is */
+    };
     struct berth__chunk *searched; /* in the first chunk: that in which a search has ended; NULL */
     void *holder;                  /* of a chunk that was taken out of its chain: for its user */
     bool lent;
+    bool block; /* its bytes are not the pool's, which puts it into `blocks` when it is released */
     uint8_t searched_for;
+    int file; /* where `bytes` is NULL: the descriptor of the file that has the bytes */
 } berth__chunk;
 
 #define BERTH__CHUNK_SMALL ((size_t)2048 - sizeof(berth__chunk))
@@ -53,6 +59,8 @@ enum {
 typedef struct berth__pool {
     berth__chunk *chunks[BERTH__CHUNK_SIZES]; /* free ones */
     unsigned counts[BERTH__CHUNK_SIZES];
+    berth__chunk *blocks; /* released, and their owner is to be told; linked, first to last */
+    berth__chunk *last_block;
     size_t used; /* bytes that it has from the allocator, in chains or free */
     size_t most; /* of these, since memory was last given back to the system */
 } berth__pool;
@@ -100,6 +108,14 @@ static inline void berth__chain_lend(berth__chain *chain, berth__chunk *loan, co
 }
 
 bool berth__chain_copy_loan(berth__chain *chain, berth__pool *pool); /* where there is one */
+
+/* Appends a chunk of the caller's with bytes in somebody else's memory, or in a file: it is in the
+ * chain until they are consumed, and then in the pool's list. `start` and `end` are set. Such a
+ * chain can be appended to, sent and consumed, and nothing else. */
+void berth__chain_append_block(berth__chain *chain, berth__chunk *block);
+
+/* Puts a block into the pool's list that is in no chain. */
+void berth__pool_put_block(berth__pool *pool, berth__chunk *block);
 
 /* Copies those bytes that were not consumed. Returns false when out of memory, and they are lost.
  * Allowed without a loan. */

@@ -49,6 +49,10 @@ static const entry entries[] = {
     {ENOSPC, BERTH_ERROR_SOCKET_RESOURCE, "limit of watched descriptors reached"},
     {EEXIST, BERTH_ERROR_OPERATION, "an object of this loop uses that descriptor"},
     {EBUSY, BERTH_ERROR_OPERATION, "busy"},
+    {EMSGSIZE, BERTH_ERROR_OPERATION, "more bytes than can be counted"},
+    {ENODATA, BERTH_ERROR_OPERATION, "the file ends before the bytes that were to be sent"},
+    {ESPIPE, BERTH_ERROR_OPERATION, "not a regular file"},
+    {EIO, BERTH_ERROR_OPERATION, "the file cannot be read"},
     {ECHILD, BERTH_ERROR_OPERATION,
      "after fork it belongs to the parent until berth_loop_after_fork is called"},
 };

@@ -197,6 +197,7 @@ static void destroy(berth_loop *loop)
     if (loop->inherited)
         while (run_completions(loop))
             continue; /* reports what is closed, and nothing else */
+    berth__sources_release(&loop->sources, loop);
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     while (atomic_load(&loop->stoppers) > 0)
@@ -207,6 +208,7 @@ static void destroy(berth_loop *loop)
     berth__free_list_clear(&loop->streams);
     berth__free_list_clear(&loop->remotes);
     berth__free_list_clear(&loop->free_limits);
+    berth__free_list_clear(&loop->blocks);
     berth__numbers_clear(&loop->numbers);
     berth__deadlines_clear(&loop->deadlines);
     berth__pool_clear(&loop->pool);

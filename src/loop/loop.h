@@ -82,6 +82,7 @@ struct berth_loop {
     berth__free_list streams;     /* memory of berth__stream */
     berth__free_list remotes;     /* memory of berth__remote */
     berth__free_list free_limits; /* memory of berth__socket_limits */
+    berth__free_list blocks;      /* memory of berth__block */
 
     berth__numbers numbers; /* descriptors of servers and sockets */
 

@@ -8,7 +8,8 @@
  * output when a write would go beyond the limit of output: that is for what the kernel has not
  * taken, so it is asked before it is judged. A send that fails means that the connection is dead:
  * input that came before is still delivered, and its end then announces the error. Output that was
- * ended by the user (shut) is followed by the end of this direction once it is sent.
+ * ended by the user (shut) is followed by the end of this direction once it is sent. Memory that is
+ * borrowed and files are in the same chain as blocks (blocks.h), so all keeps its order.
  *
  * Handlers called here: bytes_written, not within itself, drained, and those of the end (socket.c).
  */
@@ -16,6 +17,7 @@
 
 #include "base/memory.h"
 #include "base/system_error.h"
+#include "blocks.h"
 #include "connection_limits.h"
 
 #include <errno.h>
@@ -121,8 +123,10 @@ void berth__socket_sent(berth__stream *stream, ptrdiff_t result)
     berth__enter(&socket->object);
     if (result < 0)
         send_failed(socket, (int)-result);
-    else
+    else if (result > 0)
         written(socket, (size_t)result, 0);
+    else
+        go_on(socket);
     berth__leave(&socket->object);
 }
 
@@ -216,6 +220,19 @@ typedef struct write_job {
     size_t size;
 } write_job;
 
+/* Gives the kernel a part of the file that is first in the output. */
+BERTH__RARE static size_t give_file(berth_socket *socket, bool *ret_whole)
+{
+    berth_loop *loop = socket->object.loop;
+    const berth__chunk *first = socket->output.first;
+    ptrdiff_t result = loop->backend->operations->put_chunks(
+        loop->backend, socket->stream->descriptor, first, first->size);
+    size_t taken = result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
+    *ret_whole = taken > 0;
+    berth__chain_consume(&socket->output, &loop->pool, taken);
+    return taken;
+}
+
 /* Gives the kernel the output and what is being written behind it, as far as one call takes them,
  * and consumes the output. Returns how many bytes it has taken; `ret_whole`: all that it was
  * offered. */
@@ -229,11 +246,14 @@ static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
     *ret_whole = false;
     if (berth__socket_given(socket) > MOST_GIVEN)
         return 0;
-    for (; chunk != NULL && number < PIECES; chunk = chunk->next) {
+    if (chunk != NULL && chunk->bytes == NULL)
+        return give_file(socket, ret_whole);
+    for (; chunk != NULL && chunk->bytes != NULL && number < PIECES; chunk = chunk->next) {
         pieces[number] = (berth_piece){chunk->bytes + chunk->start, chunk->end - chunk->start};
         offered += pieces[number++].size;
     }
     size_t left = job->size < MOST_GIVEN ? job->size : MOST_GIVEN;
+    left = chunk == NULL ? left : 0;
     for (const berth_piece *piece = job->pieces; left > 0 && number < PIECES; piece++) {
         pieces[number] = *piece;
         pieces[number].size = piece->size < left ? piece->size : left;
@@ -327,17 +347,29 @@ static ptrdiff_t overflow(berth_socket *socket)
     return -1;
 }
 
+static ptrdiff_t fail(berth_socket *socket, int error)
+{
+    berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
+    return -1;
+}
+
+static bool may_write(berth_socket *socket)
+{
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
+        return false;
+    if (writable(socket))
+        return true;
+    int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
+    berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
+    return false;
+}
+
 /* A write with all its limits and ways to fail. */
 BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *job)
 {
     berth_loop *loop = socket->object.loop;
-    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
+    if (!may_write(socket))
         return -1;
-    if (!writable(socket)) {
-        int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
-        berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
-        return -1;
-    }
     bool cut = false;
     if (socket->write_high > 0 && job->size > 0) {
         size_t queued = berth__socket_unwritten(socket);
@@ -396,10 +428,8 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
     BERTH__OWN_THREAD(loop);
     write_job job = {.pieces = pieces, .count = count};
     for (size_t i = 0; i < count; i++) {
-        if (pieces[i].size > PTRDIFF_MAX - job.size) {
-            berth__socket_set_error(socket, BERTH_ERROR_OPERATION, EMSGSIZE, BERTH__ATTEMPT_WRITE);
-            return -1;
-        }
+        if (pieces[i].size > PTRDIFF_MAX - job.size)
+            return fail(socket, EMSGSIZE);
         job.size += pieces[i].size;
     }
     bool usual = writes_freely(socket) && job.size < THROUGH && !loop->inherited;
@@ -412,6 +442,119 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
         berth__loop_flush_later(loop, &socket->flush);
     return done < job.size && done == 0 ? -1 : (ptrdiff_t)done;
 }
+
+/* ---- without a copy -------------------------------------------------------------------------- */
+
+/* A block is taken whole where there is room for a byte. */
+static bool has_room(berth_socket *socket)
+{
+    bool room = socket->write_high == 0 || berth__socket_unwritten(socket) < socket->write_high;
+    socket->write_refused = socket->write_refused || !room;
+    return room;
+}
+
+static bool is_beyond_limit(const berth_socket *socket, size_t size)
+{
+    return socket->limits != NULL && berth__limits_exceeded(socket, size);
+}
+
+static void send_later(berth_socket *socket)
+{
+    if (socket->stream != NULL && !socket->stream->sending)
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+}
+
+/* What is left of a block that the kernel has taken `done` bytes of. */
+static void append_block(berth_socket *socket, berth__block *block, size_t done)
+{
+    berth_loop *loop = socket->object.loop;
+    block->chunk.start = (uint32_t)done;
+    if (done < block->size)
+        berth__chain_append_block(&socket->output, &block->chunk);
+    else
+        berth__pool_put_block(&loop->pool, &block->chunk);
+    send_later(socket);
+    berth__loop_touch(loop);
+}
+
+ptrdiff_t berth_socket_write_borrowed(berth_socket *socket, const void *data, size_t size,
+                                      berth_release_handler release, void *user)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    const berth_piece piece = {data, size};
+    const write_job job = {.pieces = &piece, .count = 1, .size = size};
+    if (!may_write(socket))
+        return -1;
+    if (size == 0 || !has_room(socket))
+        return 0;
+    if (size > UINT32_MAX)
+        return fail(socket, EMSGSIZE);
+    berth__block *block = berth__block_new(loop, data, size, release, user);
+    if (block == NULL)
+        return fail(socket, ENOMEM);
+    size_t done = write_first(socket, &job);
+    if (done < size && is_beyond_limit(socket, size - done)) {
+        berth__block_free(loop, block);
+        return overflow(socket);
+    }
+    if (done == 0 && size < THROUGH) {
+        done = append(socket, &job, 0);
+        if (done == 0) {
+            berth__block_free(loop, block);
+            return fail(socket, ENOMEM);
+        }
+    }
+    append_block(socket, block, done);
+    return (ptrdiff_t)size;
+}
+
+/* Opens the file and finds how much of it is to be sent. Returns a descriptor or a negative errno.
+ */
+static int open_part(const berth_socket *socket, int descriptor, uint64_t offset, size_t *size)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    uint64_t length;
+    int file = backend->operations->open_file(backend, descriptor, &length);
+    if (file < 0)
+        return file;
+    uint64_t left = offset < length ? length - offset : 0;
+    if (*size == SIZE_MAX)
+        *size = (size_t)left;
+    if (offset <= length && *size <= left && *size <= PTRDIFF_MAX)
+        return file;
+    backend->operations->close_file(backend, file);
+    return -ENODATA;
+}
+
+ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t offset,
+                                  size_t size)
+{
+    berth_loop *loop = socket->object.loop;
+    BERTH__OWN_THREAD(loop);
+    if (!may_write(socket))
+        return -1;
+    if (size == 0 || !has_room(socket))
+        return 0;
+    int file = open_part(socket, descriptor, offset, &size);
+    if (file < 0)
+        return fail(socket, -file);
+    if (is_beyond_limit(socket, size))
+        offer_output(socket);
+    bool beyond = is_beyond_limit(socket, size);
+    bool appended =
+        !beyond && size > 0 && berth__blocks_append_file(loop, &socket->output, file, offset, size);
+    if (!appended)
+        loop->backend->operations->close_file(loop->backend, file);
+    if (beyond)
+        return overflow(socket);
+    if (!appended)
+        return size > 0 ? fail(socket, ENOMEM) : 0;
+    send_later(socket);
+    return (ptrdiff_t)size;
+}
+
+/* ---- marks and flushing ---------------------------------------------------------------------- */
 
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 {

@@ -717,6 +717,20 @@ CALL(berth_socket_write_pieces)
     ck_assert(taken == -1 || taken == 0);
 }
 
+CALL(berth_socket_write_borrowed)
+{
+    static const char word[20000] = "word";
+    ptrdiff_t taken = berth_socket_write_borrowed(stage.socket, word, 4, NULL, NULL);
+    ck_assert(taken == -1 || taken == 0 || taken == 4);
+    taken = berth_socket_write_borrowed(stage.socket, word, sizeof word, NULL, NULL);
+    ck_assert(taken == -1 || taken == 0 || taken == sizeof word);
+}
+
+CALL(berth_socket_write_file)
+{
+    ck_assert_int_le(berth_socket_write_file(stage.socket, -1, 0, 1), 0);
+}
+
 CALL(berth_socket_set_write_marks)
 {
     berth_socket_set_write_marks(stage.socket, 5, 5);
