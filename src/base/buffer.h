@@ -97,6 +97,7 @@ static inline void berth__chain_lend(berth__chain *chain, berth__chunk *loan, co
     loan->start = 0;
     loan->end = loan->capacity = (uint32_t)size;
     loan->lent = true;
+    loan->block = false;
     if (first == NULL) {
         chain->first = loan;
         return;

@@ -37,6 +37,7 @@ void sim_use_timer(uint64_t word); /* calls_time.c */
 
 /* The topics. */
 void sim_write_socket(uint64_t word);    /* calls_output.c */
+void sim_outputs_end(void);              /* likewise: the loop has been freed */
 void sim_call_of_ends(uint64_t word);    /* calls_ends.c */
 void sim_call_of_time(uint64_t word);    /* calls_time.c */
 void sim_call_of_options(uint64_t word); /* calls_options.c */

@@ -1,24 +1,46 @@
 /*
  * Calls that write, and what they must take.
+ *
+ * Memory that is borrowed is counted until it is released; it is overwritten then, so that whoever
+ * still sends it sends what was not written. Files are parts of one that grows with each write, and
+ * are written in simulated programs only, where no descriptor is counted but those of connections.
  */
 #include "calls.h"
+#include "world.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define MOST_BYTES 4096u
 #define LONG_BYTES 17000u /* which the kernel may take inside the write */
 
 static uint8_t bytes[LONG_BYTES];
 
+enum way_to_write {
+    AS_ONE,
+    IN_PIECES,
+    BORROWED,
+    FROM_A_FILE
+};
+
+static long borrowed; /* blocks that were not released */
+static int file = -1;
+static uint64_t file_size;
+
 /* How much of a write is taken: all, unless there is a mark, or no way to send it at all. */
-static void check_write(struct socket_model *model, size_t size, size_t queued, ptrdiff_t taken)
+static void check_write(struct socket_model *model, size_t size, size_t queued, ptrdiff_t taken,
+                        bool is_block)
 {
     size_t room = queued < model->high ? model->high - queued : 0;
+    if (is_block && room > 0)
+        room = size;
     size_t most = model->high > 0 && room < size ? room : size;
     sim_check(taken < 0 || taken == (ptrdiff_t)most || sim_lossy(),
               "%td of %zu bytes are taken, with room for %zu", taken, size, most);
     sim_check(taken < 0 || !model->shut, "a socket writes behind the end of its output");
-    sim_check(taken < 0 || model->high == 0 || queued > model->high ||
+    sim_check(taken < 0 || model->high == 0 || queued > model->high || is_block ||
                   berth_socket_bytes_to_write(model->socket) <= model->high,
               "the output is beyond its high mark");
     bool beyond = model->limits.output > 0 && size + queued > model->limits.output;
@@ -33,8 +55,8 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
     model->refused = model->refused || (taken >= 0 && most < size);
 }
 
-/* Writes as one, or in pieces of which some are empty. */
-static ptrdiff_t put(berth_socket *socket, uint32_t size, uint32_t cuts)
+/* Pieces of which some are empty. */
+static ptrdiff_t put_pieces(berth_socket *socket, uint32_t size, uint32_t cuts)
 {
     enum {
         MOST_PIECES = 12
@@ -42,8 +64,6 @@ static ptrdiff_t put(berth_socket *socket, uint32_t size, uint32_t cuts)
     berth_piece pieces[MOST_PIECES];
     uint32_t done = 0;
     uint32_t count = 0;
-    if (cuts == 0)
-        return berth_socket_write(socket, bytes, size);
     while (count < cuts && count < MOST_PIECES - 1) {
         uint32_t part = count % 3 == 1 ? 0 : (size - done) / 2;
         pieces[count++] = (berth_piece){part > 0 ? bytes + done : NULL, part};
@@ -51,6 +71,76 @@ static ptrdiff_t put(berth_socket *socket, uint32_t size, uint32_t cuts)
     }
     pieces[count++] = (berth_piece){bytes + done, size - done};
     return berth_socket_write_pieces(socket, pieces, count);
+}
+
+static void release(const void *data, size_t size, void *user)
+{
+    (void)user;
+    memset((void *)(uintptr_t)data, 0xa5, size);
+    free((void *)(uintptr_t)data);
+    borrowed--;
+    sim_check(borrowed >= 0, "a block is released twice");
+}
+
+static ptrdiff_t lend(berth_socket *socket, uint32_t size)
+{
+    uint8_t *copy = malloc(size);
+    if (copy == NULL)
+        return -1;
+    memcpy(copy, bytes, size);
+    borrowed++;
+    long before = borrowed;
+    ptrdiff_t taken = berth_socket_write_borrowed(socket, copy, size, release, NULL);
+    sim_check(borrowed == before, "a block is released inside a write");
+    if (taken <= 0) {
+        free(copy);
+        borrowed--;
+    }
+    return taken;
+}
+
+static ptrdiff_t put_file(berth_socket *socket, uint32_t size)
+{
+    if (file < 0)
+        file = memfd_create("berth-sim", MFD_CLOEXEC);
+    if (file < 0 || pwrite(file, bytes, size, (off_t)file_size) != (ssize_t)size)
+        return berth_socket_write(socket, bytes, size);
+    uint64_t offset = file_size;
+    file_size += size;
+    return berth_socket_write_file(socket, file, offset, size);
+}
+
+void sim_outputs_end(void)
+{
+    sim_check(borrowed == 0, "%ld blocks were not released", borrowed);
+    borrowed = 0;
+    if (file >= 0)
+        (void)!ftruncate(file, 0);
+    file_size = 0;
+}
+
+static ptrdiff_t put(berth_socket *socket, uint32_t size, enum way_to_write how, uint32_t cuts)
+{
+    switch (how) {
+    case IN_PIECES:
+        return put_pieces(socket, size, cuts);
+    case BORROWED:
+        return lend(socket, size);
+    case FROM_A_FILE:
+        return put_file(socket, size);
+    case AS_ONE:
+        break;
+    }
+    return berth_socket_write(socket, bytes, size);
+}
+
+/* One of three writes is none of the usual kind. */
+static enum way_to_write choose_how(uint64_t *word)
+{
+    if (sim_choose(word, 3) != 0)
+        return AS_ONE;
+    enum way_to_write how = (enum way_to_write)(1 + sim_choose(word, 3));
+    return how == FROM_A_FILE && !world->is_simulated ? BORROWED : how;
 }
 
 void sim_write_socket(uint64_t word)
@@ -65,7 +155,8 @@ void sim_write_socket(uint64_t word)
     size_t before = berth_socket_bytes_to_write(model->socket);
     if (model->high > before && sim_choose(&word, 4) == 0)
         size = (uint32_t)(model->high - before); /* just what there is room for */
-    uint32_t cuts = sim_choose(&word, 3) == 0 ? sim_choose(&word, 12) : 0;
+    enum way_to_write how = choose_how(&word);
+    uint32_t cuts = how == IN_PIECES ? sim_choose(&word, 12) : 0;
     model->batches++;
     uint32_t times = 1 + (!is_long && sim_choose(&word, 8) == 0) * sim_choose(&word, 20);
     for (uint32_t i = 0; i < times; i++) {
@@ -79,12 +170,13 @@ void sim_write_socket(uint64_t word)
         size_t limit = model->limits.output;
         if (limit > 0 && queued + size > limit)
             model->batches += cuts + (i > 0);
+        model->batches += how == FROM_A_FILE ? 2 : 0; /* each has a send of its own */
         way->putting = size;
-        ptrdiff_t taken = put(model->socket, size, cuts);
+        ptrdiff_t taken = put(model->socket, size, how, cuts);
         way->putting = 0;
-        sim_say("socket %zu writes %u bytes in %u cuts: %td", sim_number_of(model), size, cuts,
-                taken);
-        check_write(model, size, queued, taken);
+        static const char *const ways[] = {"", " in pieces", " borrowed", " from a file"};
+        sim_say("socket %zu writes %u bytes%s: %td", sim_number_of(model), size, ways[how], taken);
+        check_write(model, size, queued, taken, how >= BORROWED);
         if (taken < 0)
             return;
         sim_check(model->state != BERTH_STATE_UNCONNECTED, "an unconnected socket writes");

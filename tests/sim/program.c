@@ -7,6 +7,7 @@
  * lost on the way, a completion or a wake, which no single moment shows. Then all is freed, and
  * neither a descriptor nor memory may be left.
  */
+#include "calls.h"
 #include "model.h"
 #include "world.h"
 
@@ -497,6 +498,7 @@ void sim_program_run(const struct sim_program *program)
     }
     sim.leaving = true;
     berth_loop_free(sim.loop);
+    sim_outputs_end();
     world->end();
     sim_check(sim.ran == sim.posted, "%lu of %lu tasks were run", sim.ran, sim.posted);
     sim_check(blocks == 0, "%ld blocks of memory are left", blocks);
