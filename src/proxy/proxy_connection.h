@@ -6,8 +6,8 @@
  *                                                       \-> failed
  *
  * It holds a bare descriptor and takes from it exactly what belongs to the handshake, so that the
- * descriptor it ends with can be adopted or handed to another thread. It belongs to one socket or
- * server, has no deadline of its own, and runs in the blocking waits of its owner. An event is
+ * descriptor it ends with can be adopted or handed to another thread. It belongs to one connector
+ * or server, has no deadline of its own, and runs in the blocking waits of its owner. An event is
  * called from the loop, never inside start; each may cancel, and the last one has ended the proxy
  * connection.
  */

@@ -1,31 +1,27 @@
 /*
  * Connecting: one lookup at most, then attempts that overlap, and one deadline over all.
  *
- *     START -> [LOOKUP] -> FOUND -> ANNOUNCED -> ATTEMPTING -> [GREETING] -> the socket's
+ *     START -> [LOOKUP] -> FOUND -> ANNOUNCED -> ATTEMPTING -> [GREETING] -> opened
  *                                           \-> THROUGH ----/
- *     ATTEMPTING or THROUGH -> [FAILED] -> an error of the socket
+ *     ATTEMPTING or THROUGH -> [FAILED] -> failed
  *
  * FOUND becomes ANNOUNCED before the handlers of that are called, and a handler may wait: the wait
  * then goes on with the attempts, and the call that it is inside of finds them begun. Only `become`
  * changes the state. An end in any state releases the connector.
  *
- * The order of events: HOST_LOOKUP when it begins; CONNECTING and host_found when there are
- * addresses; then berth__socket_connected with 0, or with the errno of the last attempt when all
- * have failed. An attempt is a stream with events of its own; the one that wins is given to the
- * socket, the others are closed. Each failure starts the next attempt at once; else the next starts
- * after 250 ms. A socket that was bound has its descriptor used for the first attempt; further ones
- * bind anew.
+ * The order of events: `announce` when there are addresses; `stream` for each attempt; then `named`
+ * and `opened`, or `failed` with the errno of the last attempt when all have failed. An attempt is
+ * a stream whose owner is the connector; the one that wins is given away with `opened`, the others
+ * are closed. Each failure starts the next attempt at once; else the next starts after 250 ms.
  *
  * Through a proxy all this happens with the proxy instead of the target: it is looked up, and a
  * proxy connection (proxy_connection.c) leads through it. A target given by name is then never
- * looked up here, so that host_found is not called for it.
+ * looked up here, so that it is not announced as found.
  *
  * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
  * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
- * announced there, but not inside such an announcement: see fail_inside_call. Handlers are called
- * from state changes and host_found: any of them may abort or free the socket, which cancels the
- * connector; so after each call the socket's count of endings shows whether there is anything left
- * to go on with.
+ * reported there, unless the owner reports later: see fail_inside_call. Of the events only
+ * `announce` may cancel a connector that goes on, and says so.
  */
 #include "connecting.h"
 
@@ -33,6 +29,7 @@
 #include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
 #include "handshake/refusal.h"
+#include "loop/loop.h"
 #include "loop/resolver.h"
 #include "proxy/dial.h"
 #include "proxy/proxy.h"
@@ -44,20 +41,24 @@
 typedef enum connecting_state {
     START,
     LOOKUP,     /* the name is being looked up */
-    FOUND,      /* there are addresses, and the socket is still HOST_LOOKUP */
-    ANNOUNCED,  /* the socket is CONNECTING, and the attempts are still to be begun */
+    FOUND,      /* there are addresses, and nobody knows yet */
+    ANNOUNCED,  /* and the attempts are still to be begun */
     ATTEMPTING, /* directly */
     THROUGH,    /* a proxy */
     GREETING,   /* connected, and sending the PROXY header */
-    FAILED      /* announced when the limit expires, which is due */
+    FAILED      /* reported when the limit expires, which is due */
 } connecting_state;
 
-typedef struct berth__connector {
-    berth_socket *socket;
+struct berth__connector {
+    berth_loop *loop;
+    const berth__connect_events *events;
+    void *owner;
+    berth__options *const *options;
+    berth_proxy_header *const *wanted_header;
     connecting_state state;
     berth__lookup *lookup; /* NULL when it is not running */
     uint16_t port;
-    berth_error class;                   /* of a failure that is still to be announced */
+    berth_error class;                   /* of a failure that is still to be reported */
     int error;                           /* of the last attempt that has failed */
     berth__proxy *proxy;                 /* NULL: connects directly */
     berth__proxy_connection *connection; /* NULL when it is not running */
@@ -72,14 +73,9 @@ typedef struct berth__connector {
     berth__stream *attempts[BERTH__MOST_ADDRESSES]; /* NULL when not running */
     berth__deadline stagger;
     berth__deadline limit;
-} berth__connector;
+};
 
-static berth_loop *loop_of(const berth__connector *connector)
-{
-    return connector->socket->object.loop;
-}
-
-static inline bool may_become(connecting_state state, connecting_state next)
+static bool may_become(connecting_state state, connecting_state next)
 {
     switch (next) {
     case LOOKUP:
@@ -103,6 +99,7 @@ static inline bool may_become(connecting_state state, connecting_state next)
 static void become(berth__connector *connector, connecting_state next)
 {
     assert(may_become(connector->state, next));
+    (void)may_become;
     connector->state = next;
 }
 
@@ -115,7 +112,7 @@ static void close_attempt(berth__connector *connector, size_t index, berth__clos
         return;
     connector->attempts[index] = NULL;
     connector->running--;
-    berth__loop_close_stream(loop_of(connector), stream, NULL, mode);
+    berth__loop_close_stream(connector->loop, stream, NULL, mode);
 }
 
 /* Nothing more is tried. */
@@ -124,12 +121,12 @@ static void end_attempts(berth__connector *connector)
     for (size_t i = 0; i < connector->next; i++)
         close_attempt(connector, i, BERTH__CLOSE_NORMAL);
     connector->next = connector->count;
-    berth__deadline_stop(&loop_of(connector)->deadlines, &connector->stagger);
+    berth__deadline_stop(&connector->loop->deadlines, &connector->stagger);
 }
 
 static void close_greeting(berth__connector *connector)
 {
-    berth_loop *loop = loop_of(connector);
+    berth_loop *loop = connector->loop;
     berth__stream *stream = connector->greeting;
     berth__chunk *leased = NULL;
     if (stream != NULL && stream->sending)
@@ -139,13 +136,11 @@ static void close_greeting(berth__connector *connector)
         berth__loop_close_stream(loop, stream, leased, BERTH__CLOSE_NORMAL);
 }
 
-void berth__connect_cancel(berth_socket *socket)
+void berth__connect_cancel(berth__connector *connector)
 {
-    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
     if (connector == NULL)
         return;
-    berth__deadlines *deadlines = &socket->object.loop->deadlines;
-    socket->remote->connector = NULL;
+    berth__deadlines *deadlines = &connector->loop->deadlines;
     if (connector->lookup != NULL)
         berth__lookup_cancel(connector->lookup);
     if (connector->connection != NULL)
@@ -161,18 +156,18 @@ void berth__connect_cancel(berth_socket *socket)
 
 static void fail(berth__connector *connector, berth_error class, int error)
 {
-    berth_socket *socket = connector->socket;
-    berth__enter(&socket->object);
-    berth__socket_connect_failed(socket, class, error);
-    berth__leave(&socket->object);
+    const berth__connect_events *events = connector->events;
+    void *owner = connector->owner;
+    berth__connect_cancel(connector);
+    events->failed(owner, class, error);
 }
 
 /* A handler of a failure may connect again at once, and that fails at once again, and so on: from
  * the second on they go by way of the loop. */
 static void fail_inside_call(berth__connector *connector, berth_error class, int error)
 {
-    berth_loop *loop = loop_of(connector);
-    if (!connector->socket->failing) {
+    berth_loop *loop = connector->loop;
+    if (!connector->events->reports_later(connector->owner)) {
         fail(connector, class, error);
         return;
     }
@@ -189,22 +184,15 @@ static void go_on(berth__connector *connector);
 
 static void established(berth__connector *connector, berth__stream *stream);
 
-/* Of an attempt's stream, whose owner is the socket. */
-static berth__connector *connector_of(const berth__stream *stream)
-{
-    const berth_socket *socket = stream->ready.owner;
-    return socket->remote->connector;
-}
-
 static void attempt_connected(berth__stream *stream, int error)
 {
-    berth__connector *connector = connector_of(stream);
+    berth__connector *connector = stream->ready.owner;
     size_t index = 0;
     while (connector->attempts[index] != stream)
         index++;
     berth_address local;
     uint16_t local_port = 0;
-    bool itself = error == 0 && berth__met_itself(loop_of(connector), stream->descriptor,
+    bool itself = error == 0 && berth__met_itself(connector->loop, stream->descriptor,
                                                   connector->port, &local, &local_port);
     if (error != 0 || itself) {
         connector->error = itself ? ECONNREFUSED : error;
@@ -212,12 +200,7 @@ static void attempt_connected(berth__stream *stream, int error)
         go_on(connector);
         return;
     }
-    berth__remote *remote = connector->socket->remote;
-    remote->address[BERTH__PEER] = connector->addresses[index];
-    remote->port[BERTH__PEER] = connector->port;
-    remote->address[BERTH__LOCAL] = local;
-    remote->port[BERTH__LOCAL] = local_port;
-    remote->known[BERTH__LOCAL] = !berth_address_is_null(local);
+    connector->events->named(connector->owner, BERTH__LOCAL, local, local_port);
     connector->attempts[index] = NULL;
     connector->running--;
     end_attempts(connector);
@@ -257,25 +240,19 @@ static const berth__stream_events attempt_events = {
     .closed = never,
 };
 
-/* The stream is the socket's from here on. */
 static void hand_over(berth__connector *connector, berth__stream *stream)
 {
-    berth_socket *socket = connector->socket;
-    stream->events = &berth__socket_events;
-    socket->stream = stream;
-    if (socket->remote->late_options != 0)
-        berth__socket_set_late_options(socket);
-    berth__connect_cancel(socket);
-    berth__enter(&socket->object);
-    berth__socket_connected(socket);
-    berth__leave(&socket->object);
+    const berth__connect_events *events = connector->events;
+    void *owner = connector->owner;
+    berth__connect_cancel(connector);
+    events->opened(owner, stream);
 }
 
 static void header_sent(berth__stream *stream, ptrdiff_t result);
 
 static void send_header(berth__connector *connector)
 {
-    berth__backend *backend = loop_of(connector)->backend;
+    berth__backend *backend = connector->loop->backend;
     berth__stream *stream = connector->greeting;
     const berth__chain *header = &connector->header;
     ptrdiff_t result = backend->operations->send(backend, stream, header->first,
@@ -286,12 +263,12 @@ static void send_header(berth__connector *connector)
 
 static void header_sent(berth__stream *stream, ptrdiff_t result)
 {
-    berth__connector *connector = connector_of(stream);
+    berth__connector *connector = stream->ready.owner;
     if (result < 0) {
         fail(connector, berth__class_of((int)-result), (int)-result);
         return;
     }
-    berth__chain_consume(&connector->header, &loop_of(connector)->pool, (size_t)result);
+    berth__chain_consume(&connector->header, &connector->loop->pool, (size_t)result);
     if (connector->header.first != NULL) {
         send_header(connector);
         return;
@@ -311,7 +288,7 @@ static const berth__stream_events header_events = {
 /* Connected, with the target at the other end: the PROXY header goes first, if there is one. */
 static void established(berth__connector *connector, berth__stream *stream)
 {
-    const berth_proxy_header *header = connector->socket->remote->header;
+    const berth_proxy_header *header = *connector->wanted_header;
     if (header == NULL) {
         hand_over(connector, stream);
         return;
@@ -325,18 +302,17 @@ static void established(berth__connector *connector, berth__stream *stream)
     stream->events = &header_events;
     connector->greeting = stream;
     become(connector, GREETING);
-    if (berth__chain_append(&connector->header, &loop_of(connector)->pool, bytes, size))
+    if (berth__chain_append(&connector->header, &connector->loop->pool, bytes, size))
         send_header(connector);
     else
         fail(connector, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM);
 }
 
-void berth__connect_renew(berth_socket *socket)
+void berth__connect_renew(berth__connector *connector)
 {
-    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
     if (connector == NULL)
         return;
-    berth__backend *backend = loop_of(connector)->backend;
+    berth__backend *backend = connector->loop->backend;
     for (size_t i = 0; i < connector->next; i++) {
         if (connector->attempts[i] != NULL)
             backend->operations->renew_stream(backend, connector->attempts[i]);
@@ -351,46 +327,19 @@ void berth__connect_renew(berth_socket *socket)
     send_header(connector);
 }
 
-/* The stream for an attempt: the bound one of the socket, or a new one, bound likewise if the
- * socket was bound. Returns an errno. */
-static int stream_for(berth__connector *connector, berth__stream **ret_stream)
-{
-    berth_socket *socket = connector->socket;
-    berth_loop *loop = socket->object.loop;
-    berth__stream *stream = socket->stream;
-    socket->stream = NULL;
-    *ret_stream = stream;
-    if (stream != NULL)
-        return 0;
-    stream = berth__loop_new_stream(loop, &attempt_events, socket);
-    if (stream == NULL)
-        return ENOMEM;
-    const berth__remote *remote = socket->remote;
-    int error = 0;
-    if (remote->bound)
-        error =
-            loop->backend->operations->bind(loop->backend, stream, &remote->address[BERTH__LOCAL],
-                                            remote->port[BERTH__LOCAL], remote->options);
-    if (error != 0) {
-        berth__loop_drop_stream(loop, stream);
-        return error;
-    }
-    *ret_stream = stream;
-    return 0;
-}
-
 static int start_attempt(berth__connector *connector, size_t index)
 {
-    berth_loop *loop = loop_of(connector);
+    berth_loop *loop = connector->loop;
     berth__stream *stream;
-    int error = stream_for(connector, &stream);
+    int error = connector->events->stream(connector->owner, &stream);
     if (error != 0)
         return error;
     int number = stream->descriptor;
     bool bound = number >= 0;
     stream->events = &attempt_events;
+    stream->ready.owner = connector;
     error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
-                                               connector->port, connector->socket->remote->options);
+                                               connector->port, *connector->options);
     if (error != 0) {
         berth__numbers_remove(&loop->numbers, number); /* the backend may have closed it */
         if (bound)
@@ -421,30 +370,20 @@ static berth_error class_of_connect(int error)
 
 /* ---- through a proxy ------------------------------------------------------------------------- */
 
-static void name_both_ends(berth__connector *connector, berth_address address, uint16_t port)
-{
-    berth__remote *remote = connector->socket->remote;
-    remote->address[BERTH__PEER] = connector->target;
-    remote->port[BERTH__PEER] = connector->port;
-    remote->known[BERTH__PEER] = true;
-    remote->address[BERTH__LOCAL] = address;
-    remote->port[BERTH__LOCAL] = port;
-    remote->known[BERTH__LOCAL] = !berth_address_is_null(address);
-}
-
 static void opened(void *owner, int descriptor, berth_address address, uint16_t port)
 {
-    berth_socket *socket = owner;
-    berth__connector *connector = socket->remote->connector;
-    berth_loop *loop = socket->object.loop;
+    berth__connector *connector = owner;
+    const berth__connect_events *events = connector->events;
+    berth_loop *loop = connector->loop;
     connector->connection = NULL;
-    berth__stream *stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
+    berth__stream *stream = berth__loop_new_stream(loop, &attempt_events, connector);
     int error = ENOMEM;
     if (stream != NULL)
         error = loop->backend->operations->adopt(loop->backend, stream, descriptor, true);
     if (error == 0) {
         berth__numbers_add(&loop->numbers, descriptor);
-        name_both_ends(connector, address, port);
+        events->named(connector->owner, BERTH__PEER, connector->target, connector->port);
+        events->named(connector->owner, BERTH__LOCAL, address, port);
         established(connector, stream);
         return;
     }
@@ -456,8 +395,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
 
 static void proxy_failed(void *owner, berth_error class, int number)
 {
-    berth_socket *socket = owner;
-    berth__connector *connector = socket->remote->connector;
+    berth__connector *connector = owner;
     connector->connection = NULL;
     fail(connector, class, number);
 }
@@ -476,12 +414,12 @@ static void go_through(berth__connector *connector)
         .name = connector->name,
         .address = connector->target,
         .port = connector->port,
-        .options = connector->socket->remote->options,
+        .options = *connector->options,
     };
     int error = 0;
     become(connector, THROUGH);
-    connector->connection = berth__proxy_connection_start(loop_of(connector), &plan, &proxy_events,
-                                                          connector->socket, &error);
+    connector->connection =
+        berth__proxy_connection_start(connector->loop, &plan, &proxy_events, connector, &error);
     if (connector->connection == NULL)
         fail_inside_call(connector,
                          berth__is_exhaustion(error) ? BERTH_ERROR_SOCKET_RESOURCE
@@ -495,7 +433,7 @@ static void go_through(berth__connector *connector)
  */
 static void go_on(berth__connector *connector)
 {
-    berth_loop *loop = loop_of(connector);
+    berth_loop *loop = connector->loop;
     if (connector->proxy != NULL) {
         go_through(connector);
         return;
@@ -537,9 +475,8 @@ static void limit_expired(berth__deadline *deadline)
              BERTH__REFUSAL_PROXY_TIMEOUT);
 }
 
-berth__stream *berth__connect_stream(const berth_socket *socket)
+berth__stream *berth__connect_stream(const berth__connector *connector)
 {
-    const berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
     if (connector == NULL)
         return NULL;
     for (size_t i = 0; i < connector->next && i < BERTH__MOST_ADDRESSES; i++) {
@@ -552,17 +489,21 @@ berth__stream *berth__connect_stream(const berth_socket *socket)
     return greets ? greeting : NULL;
 }
 
-uint64_t berth__connect_step(berth_socket *socket)
+const void *berth__connect_runs(const berth__connector *connector)
 {
-    berth__connector *connector = socket->remote != NULL ? socket->remote->connector : NULL;
+    return connector != NULL && connector->proxy != NULL ? connector : NULL;
+}
+
+uint64_t berth__connect_step(berth__connector *connector)
+{
     if (connector == NULL)
         return UINT64_MAX;
-    berth_loop *loop = socket->object.loop;
+    berth_loop *loop = connector->loop;
     uint64_t again = UINT64_MAX;
     /* This wait may run inside a handler of the beginning, which then has to be finished here. */
     if (connector->state == FOUND || connector->state == ANNOUNCED) {
         if (connector->state == FOUND)
-            berth__connect_begin(socket);
+            berth__connect_begin(connector);
         else
             go_on(connector);
         return 0;
@@ -574,7 +515,7 @@ uint64_t berth__connect_step(berth_socket *socket)
     }
     if (connector->lookup != NULL) {
         again = berth__lookup_step(connector->lookup);
-        if (berth__lookups_run(loop, socket) > 0)
+        if (berth__lookups_run(loop, connector) > 0)
             return 0;
     }
     berth__deadline *deadlines[2] = {&connector->limit, &connector->stagger};
@@ -594,29 +535,20 @@ uint64_t berth__connect_step(berth_socket *socket)
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 
-void berth__connect_begin(berth_socket *socket)
+void berth__connect_begin(berth__connector *connector)
 {
-    berth__connector *connector = socket->remote->connector;
-    uint32_t endings = socket->endings;
     if (connector->state == LOOKUP)
         return;
     become(connector, ANNOUNCED);
-    berth__enter(&socket->object);
-    berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
-    if (socket->endings == endings && socket->state == BERTH_STATE_CONNECTING &&
-        socket->remote->connector->name == NULL)
-        berth__socket_found(socket);
-    /* A handler may have waited, and so begun the attempts, or even have ended them. */
-    if (socket->endings == endings && socket->remote->connector == connector &&
-        connector->state == ANNOUNCED)
+    bool exists = connector->events->announce(connector->owner, connector->name == NULL);
+    /* A handler may have waited, and so begun the attempts. */
+    if (exists && connector->state == ANNOUNCED)
         go_on(connector);
-    berth__leave(&socket->object);
 }
 
 static void looked_up(void *owner, const berth_address *addresses, size_t count, int error)
 {
-    berth_socket *socket = owner;
-    berth__connector *connector = socket->remote->connector;
+    berth__connector *connector = owner;
     connector->lookup = NULL;
     if (count == 0) {
         if (error != 0)
@@ -630,12 +562,11 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count,
     memcpy(connector->addresses, addresses, count * sizeof *addresses);
     connector->count = count;
     become(connector, FOUND);
-    berth__connect_begin(socket);
+    berth__connect_begin(connector);
 }
 
-static berth__connector *make(berth_socket *socket, uint16_t port)
+static berth__connector *make(berth_loop *loop, uint32_t timeout)
 {
-    berth_loop *loop = socket->object.loop;
     berth__deadlines *deadlines = &loop->deadlines;
     berth__connector *connector = berth__allocate_zero(sizeof *connector);
     if (connector == NULL)
@@ -649,43 +580,19 @@ static berth__connector *make(berth_socket *socket, uint16_t port)
         berth__release(connector);
         return NULL;
     }
-    connector->socket = socket;
-    connector->port = port;
+    connector->loop = loop;
     connector->error = ECONNREFUSED;
     connector->stagger.expired = stagger_expired;
     connector->limit.expired = limit_expired;
-    socket->remote->connector = connector;
-    if (socket->connect_timeout > 0)
+    if (timeout > 0)
         berth__deadline_start(deadlines, &connector->limit,
-                              berth__after(berth__loop_clock(loop), socket->connect_timeout));
+                              berth__after(berth__loop_clock(loop), timeout));
     return connector;
 }
 
-/* Notes the proxy, if one is to be used. Returns an errno or a refusal. */
-static int choose_proxy(berth__connector *connector, const char *name, berth_address address)
+/* What is connected to first: an address, or a name to be looked up. Returns an errno. */
+static int set_out(berth__connector *connector, const char *name, berth_address address)
 {
-    berth__remote *remote = connector->socket->remote;
-    berth__proxy proxy;
-    char text[BERTH__PROXY_TEXT_SIZE];
-    berth__release(remote->through);
-    remote->through = NULL;
-    if (!berth__proxy_for_socket(remote->proxy, name, address, &proxy))
-        return 0;
-    if (remote->bound)
-        return BERTH__REFUSAL_BOUND;
-    int error = berth__proxy_keep(&proxy.value, &connector->proxy);
-    if (error != 0)
-        return error;
-    connector->name = name != NULL ? remote->target : NULL;
-    connector->target = address;
-    remote->through = berth__copy_text(berth__proxy_describe(&proxy.value, text, sizeof text));
-    return remote->through != NULL ? 0 : ENOMEM;
-}
-
-/* What is connected to first: an address, or a name to be looked up. */
-static bool set_out(berth__connector *connector, const char *name, berth_address address)
-{
-    berth_socket *socket = connector->socket;
     if (name == NULL || berth_address_parse(name, &address)) {
         connector->addresses[0] = address;
         connector->count = 1;
@@ -693,26 +600,42 @@ static bool set_out(berth__connector *connector, const char *name, berth_address
         if (address.family == BERTH_ADDRESS_FAMILY_ANY)
             connector->addresses[connector->count++] = BERTH_ADDRESS_ANY_IPV4;
         become(connector, FOUND);
-        return true;
+        return 0;
     }
     become(connector, LOOKUP);
-    connector->lookup = berth__lookup_start(socket->object.loop, name, socket, looked_up);
-    return connector->lookup != NULL;
+    connector->lookup = berth__lookup_start(connector->loop, name, connector, looked_up);
+    return connector->lookup != NULL ? 0 : ENOMEM;
 }
 
-int berth__connect_start(berth_socket *socket, const char *name, berth_address address,
-                         uint16_t port)
+/* The proxy that leads to the target, and what is left to it. Returns an errno. */
+static int set_proxy(berth__connector *connector, const berth__connect_plan *plan)
 {
-    berth__connector *connector = make(socket, port);
+    connector->name = plan->name;
+    connector->target = plan->address;
+    return berth__proxy_keep(plan->proxy, &connector->proxy);
+}
+
+berth__connector *berth__connect_start(berth_loop *loop, const berth__connect_plan *plan,
+                                       const berth__connect_events *events, void *owner,
+                                       int *ret_error)
+{
+    berth__connector *connector = make(loop, plan->timeout);
+    *ret_error = ENOMEM;
     if (connector == NULL)
-        return ENOMEM;
-    socket->remote->late_options = 0; /* the attempts begin with all of them */
-    int error = choose_proxy(connector, name, address);
-    if (error == 0 && connector->proxy != NULL)
+        return NULL;
+    connector->events = events;
+    connector->owner = owner;
+    connector->port = plan->port;
+    connector->options = plan->options;
+    connector->wanted_header = plan->header;
+    const char *name = plan->name;
+    *ret_error = plan->proxy != NULL ? set_proxy(connector, plan) : 0;
+    if (connector->proxy != NULL)
         name = connector->proxy->value.host;
-    if (error == 0 && !set_out(connector, name, address))
-        error = ENOMEM;
-    if (error != 0)
-        berth__connect_cancel(socket);
-    return error;
+    if (*ret_error == 0)
+        *ret_error = set_out(connector, name, plan->address);
+    if (*ret_error == 0)
+        return connector;
+    berth__connect_cancel(connector);
+    return NULL;
 }

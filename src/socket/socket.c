@@ -219,7 +219,7 @@ static void renew(berth__object *object)
     berth_socket *socket = (berth_socket *)object;
     berth_loop *loop = object->loop;
     berth__stream *stream = socket->stream;
-    berth__connect_renew(socket);
+    berth__connect_renew(berth__socket_connector(socket));
     if (stream == NULL)
         return;
     loop->backend->operations->renew_stream(loop->backend, stream);
@@ -355,11 +355,20 @@ void berth_socket_free_in_handler(berth_socket *socket, void *user)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
+static void cancel_connect(berth_socket *socket)
+{
+    berth__connector *connector = berth__socket_connector(socket);
+    if (connector == NULL)
+        return;
+    socket->remote->connector = NULL;
+    berth__connect_cancel(connector);
+}
+
 berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_leased)
 {
     berth_loop *loop = socket->object.loop;
     berth__stream *stream = socket->stream;
-    berth__connect_cancel(socket);
+    cancel_connect(socket);
     berth__socket_stop_limit(socket);
     berth__limits_end(socket);
     *ret_leased = NULL;

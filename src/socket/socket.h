@@ -219,6 +219,12 @@ static inline size_t berth__socket_unwritten(const berth_socket *socket)
     return berth__chain_size(&socket->output) + berth__socket_given(socket);
 }
 
+/* NULL unless it is connecting. */
+static inline struct berth__connector *berth__socket_connector(const berth_socket *socket)
+{
+    return socket->remote != NULL ? socket->remote->connector : NULL;
+}
+
 /* The socket was taken out of its owner's queue by the user: what was held back goes on. */
 void berth__socket_taken(berth_socket *socket);
 
@@ -269,9 +275,7 @@ void berth__socket_end_direction(berth_socket *socket);  /* shut, and all output
 void berth__socket_stop_limit(berth_socket *socket);     /* allowed when none runs */
 uint64_t berth__socket_close_step(berth_socket *socket); /* as berth__connect_step, for the limit */
 
-/* From socket_begin.c: */
-void berth__socket_found(berth_socket *socket);     /* calls host_found */
-void berth__socket_connected(berth_socket *socket); /* its stream is connected */
+/* From socket_begin.c: ends a connect that has not come to a connection, and reports it. */
 void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number);
 
 #endif

@@ -3,9 +3,9 @@
  * connecting.
  *
  * Whatever was left of a former connection is forgotten first (begin). Connecting is the
- * connector's business (connecting.c); its end comes back here, as berth__socket_connected or
- * berth__socket_connect_failed. What the user asked for on the way is done when the connection is
- * open: output written meanwhile is sent, and a disconnect that was asked for follows it.
+ * connector's business (connecting.c), which reports by a table of events. What the user asked for
+ * on the way is done when the connection is open: output written meanwhile is sent, and a
+ * disconnect that was asked for follows it.
  *
  * Binding makes the descriptor early, so that its local name is known and its port taken before the
  * connect.
@@ -17,6 +17,7 @@
 #include "connecting.h"
 #include "connection_limits.h"
 #include "handshake/refusal.h"
+#include "proxy/proxy.h"
 
 #include <errno.h>
 
@@ -192,6 +193,144 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
     return berth__leave(&socket->object) && error == 0;
 }
 
+/* ---- events of the connector ----------------------------------------------------------------- */
+
+static bool announce(void *owner, bool found)
+{
+    berth_socket *socket = owner;
+    uint32_t endings = socket->endings;
+    berth__enter(&socket->object);
+    berth__socket_set_state(socket, BERTH_STATE_CONNECTING);
+    if (found && socket->endings == endings && socket->state == BERTH_STATE_CONNECTING)
+        BERTH__CALL(socket, host_found, socket);
+    /* A handler may have waited for the connection, or ended the socket. */
+    bool exists = socket->endings == endings && socket->remote->connector != NULL;
+    berth__leave(&socket->object);
+    return exists;
+}
+
+/* The bound descriptor is for the first attempt; further ones bind anew. */
+static int stream_for_attempt(void *owner, berth__stream **ret_stream)
+{
+    berth_socket *socket = owner;
+    berth_loop *loop = socket->object.loop;
+    berth__stream *stream = socket->stream;
+    socket->stream = NULL;
+    *ret_stream = stream;
+    if (stream != NULL)
+        return 0;
+    stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
+    if (stream == NULL)
+        return ENOMEM;
+    const berth__remote *remote = socket->remote;
+    int error = 0;
+    if (remote->bound)
+        error =
+            loop->backend->operations->bind(loop->backend, stream, &remote->address[BERTH__LOCAL],
+                                            remote->port[BERTH__LOCAL], remote->options);
+    if (error != 0) {
+        berth__loop_drop_stream(loop, stream);
+        return error;
+    }
+    *ret_stream = stream;
+    return 0;
+}
+
+static void named(void *owner, berth__side side, berth_address address, uint16_t port)
+{
+    const berth_socket *socket = owner;
+    berth__remote *remote = socket->remote;
+    remote->address[side] = address;
+    remote->port[side] = port;
+    /* A target that only its proxy has looked up has no address, and the kernel knows another. */
+    remote->known[side] = side == BERTH__PEER || !berth_address_is_null(address);
+}
+
+static bool reports_later(void *owner)
+{
+    const berth_socket *socket = owner;
+    return socket->failing;
+}
+
+static void connected(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    socket->connected = true;
+    socket->remote->bound = false;
+    if (socket->remote->options != NULL)
+        socket->stream->lingers = true; /* for all that is known */
+    if (socket->remote->header != NULL)
+        socket->spoken = true; /* the peer may not have room for all of it yet */
+    berth__socket_pace(socket);
+    /* Its limits begin before a handler can take its time. */
+    socket->state = BERTH_STATE_CONNECTED;
+    berth__limits_begin(socket);
+    BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
+    if (socket->endings != endings)
+        return;
+    BERTH__CALL(socket, connected, socket);
+    if (socket->endings != endings)
+        return;
+    if (socket->output.first != NULL || socket->overflowed)
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+    if (socket->leaving)
+        berth_socket_disconnect_from_host(socket);
+    else if (socket->shut && socket->output.first == NULL)
+        berth__socket_end_direction(socket);
+}
+
+static void opened(void *owner, berth__stream *stream)
+{
+    berth_socket *socket = owner;
+    socket->remote->connector = NULL;
+    stream->events = &berth__socket_events;
+    stream->ready.owner = socket;
+    socket->stream = stream;
+    if (socket->remote->late_options != 0)
+        berth__socket_set_late_options(socket);
+    berth__enter(&socket->object);
+    connected(socket);
+    berth__leave(&socket->object);
+}
+
+void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number)
+{
+    berth__chunk *leased;
+    berth__stream *stream = berth__socket_let_go(socket, &leased);
+    if (stream != NULL)
+        berth__loop_close_stream(socket->object.loop, stream, leased, BERTH__CLOSE_NORMAL);
+    if (socket->remote != NULL)
+        socket->remote->known[BERTH__LOCAL] = socket->remote->bound = false;
+    /* The socket is free for another attempt before the error is announced; if a handler has begun
+     * one, the error is not the socket's any more, and would be taken for the new attempt's. */
+    uint32_t endings = socket->endings;
+    berth__socket_set_error(socket, error, number, BERTH__ATTEMPT_CONNECT);
+    bool outer = socket->failing;
+    socket->failing = true;
+    berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
+    if (socket->endings == endings && socket->error == (uint8_t)error)
+        BERTH__CALL(socket, error_occurred, socket, error);
+    socket->failing = outer;
+}
+
+static void failed(void *owner, berth_error error, int number)
+{
+    berth_socket *socket = owner;
+    socket->remote->connector = NULL;
+    berth__enter(&socket->object);
+    berth__socket_connect_failed(socket, error, number);
+    berth__leave(&socket->object);
+}
+
+static const berth__connect_events connect_events = {
+    .announce = announce,
+    .stream = stream_for_attempt,
+    .named = named,
+    .reports_later = reports_later,
+    .opened = opened,
+    .failed = failed,
+};
+
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 /* The common part: the state must allow it, and what is connected to is kept as text. Sets error
@@ -218,6 +357,50 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
     return true;
 }
 
+/* Whether the connection leads through a proxy, which is then written and kept for texts. Returns
+ * an errno or a refusal. */
+static int choose_proxy(berth_socket *socket, const char *name, berth_address address,
+                        berth__proxy *proxy, bool *ret_chosen)
+{
+    berth__remote *remote = socket->remote;
+    char text[BERTH__PROXY_TEXT_SIZE];
+    berth__release(remote->through);
+    remote->through = NULL;
+    *ret_chosen = berth__proxy_for_socket(remote->proxy, name, address, proxy);
+    if (!*ret_chosen)
+        return 0;
+    if (remote->bound)
+        return BERTH__REFUSAL_BOUND;
+    remote->through = berth__copy_text(berth__proxy_describe(&proxy->value, text, sizeof text));
+    return remote->through != NULL ? 0 : ENOMEM;
+}
+
+/* A connector for the target, by its name (of the socket's own) or address. Returns an errno or a
+ * refusal. */
+static int start_connect(berth_socket *socket, const char *name, berth_address address,
+                         uint16_t port)
+{
+    berth__remote *remote = socket->remote;
+    berth__proxy proxy;
+    bool through;
+    int error = choose_proxy(socket, name, address, &proxy, &through);
+    if (error != 0)
+        return error;
+    berth__connect_plan plan = {
+        .name = name,
+        .address = address,
+        .port = port,
+        .timeout = socket->connect_timeout,
+        .proxy = through ? &proxy.value : NULL,
+        .options = &remote->options,
+        .header = &remote->header,
+    };
+    remote->late_options = 0; /* the attempts begin with all of them */
+    remote->connector =
+        berth__connect_start(socket->object.loop, &plan, &connect_events, socket, &error);
+    return error;
+}
+
 /* After the state has changed, and unless a handler has ended it, the attempts begin. */
 static bool look_up_or_begin(berth_socket *socket, int error)
 {
@@ -230,7 +413,7 @@ static bool look_up_or_begin(berth_socket *socket, int error)
     uint32_t endings = socket->endings;
     berth__socket_set_state(socket, BERTH_STATE_HOST_LOOKUP);
     if (socket->endings == endings && socket->state == BERTH_STATE_HOST_LOOKUP)
-        berth__connect_begin(socket);
+        berth__connect_begin(socket->remote->connector);
     berth__loop_touch(socket->object.loop);
     return socket->endings == endings;
 }
@@ -243,7 +426,7 @@ bool berth_socket_connect_to_address(berth_socket *socket, berth_address address
     char text[BERTH_ADDRESS_TEXT_SIZE];
     berth__enter(&socket->object);
     bool begun = may_connect(socket, berth_address_format(address, text, sizeof text), port) &&
-                 look_up_or_begin(socket, berth__connect_start(socket, NULL, address, port));
+                 look_up_or_begin(socket, start_connect(socket, NULL, address, port));
     return berth__leave(&socket->object) && begun;
 }
 
@@ -259,61 +442,9 @@ bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16
     bool numeric = berth_address_parse(host, &address);
     if (!numeric)
         address = berth_address_special(BERTH_SPECIAL_NULL);
-    bool begun = may_connect(socket, host, port) &&
-                 look_up_or_begin(
-                     socket, berth__connect_start(socket, numeric ? NULL : host, address, port));
+    bool begun =
+        may_connect(socket, host, port) &&
+        look_up_or_begin(
+            socket, start_connect(socket, numeric ? NULL : socket->remote->target, address, port));
     return berth__leave(&socket->object) && begun;
-}
-
-void berth__socket_found(berth_socket *socket)
-{
-    BERTH__CALL(socket, host_found, socket);
-}
-
-void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number)
-{
-    berth__chunk *leased;
-    berth__stream *stream = berth__socket_let_go(socket, &leased);
-    if (stream != NULL)
-        berth__loop_close_stream(socket->object.loop, stream, leased, BERTH__CLOSE_NORMAL);
-    if (socket->remote != NULL)
-        socket->remote->known[BERTH__LOCAL] = socket->remote->bound = false;
-    /* The socket is free for another attempt before the error is announced; if a handler has begun
-     * one, the error is not the socket's any more, and would be taken for the new attempt's. */
-    uint32_t endings = socket->endings;
-    berth__socket_set_error(socket, error, number, BERTH__ATTEMPT_CONNECT);
-    bool outer = socket->failing;
-    socket->failing = true;
-    berth__socket_set_state(socket, BERTH_STATE_UNCONNECTED);
-    if (socket->endings == endings && socket->error == (uint8_t)error)
-        BERTH__CALL(socket, error_occurred, socket, error);
-    socket->failing = outer;
-}
-
-void berth__socket_connected(berth_socket *socket)
-{
-    uint32_t endings = socket->endings;
-    socket->connected = true;
-    if (socket->remote != NULL)
-        socket->remote->bound = false;
-    if (socket->remote != NULL && socket->remote->options != NULL)
-        socket->stream->lingers = true; /* for all that is known */
-    if (socket->remote != NULL && socket->remote->header != NULL)
-        socket->spoken = true; /* the peer may not have room for all of it yet */
-    berth__socket_pace(socket);
-    /* Its limits begin before a handler can take its time. */
-    socket->state = BERTH_STATE_CONNECTED;
-    berth__limits_begin(socket);
-    BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
-    if (socket->endings != endings)
-        return;
-    BERTH__CALL(socket, connected, socket);
-    if (socket->endings != endings)
-        return;
-    if (socket->output.first != NULL || socket->overflowed)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
-    if (socket->leaving)
-        berth_socket_disconnect_from_host(socket);
-    else if (socket->shut && socket->output.first == NULL)
-        berth__socket_end_direction(socket);
 }

@@ -40,7 +40,7 @@ static uint64_t go_on(void *object)
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);
     if (socket->object.freed)
         return UINT64_MAX;
-    uint64_t connect = berth__connect_step(socket);
+    uint64_t connect = berth__connect_step(berth__socket_connector(socket));
     if (berth__socket_unsent(socket))
         return 0;
     due = close < due ? close : due;
@@ -55,7 +55,7 @@ static berth__stream *ready_stream(void *object)
         return NULL;
     berth__stream *stream = socket->stream;
     bool ready = stream != NULL && stream->ready.queued && stream->ready.pending != 0;
-    return ready ? stream : berth__connect_stream(socket);
+    return ready ? stream : berth__connect_stream(berth__socket_connector(socket));
 }
 
 static bool over(const watched *waiting)
@@ -101,8 +101,7 @@ static bool is_over(void *object)
 static bool run(berth_socket *socket, bool (*done)(void *object), int milliseconds)
 {
     watched waiting = {.socket = socket, .endings = socket->endings};
-    bool passes = socket->remote != NULL && socket->remote->through != NULL;
-    berth__wait wait = {.owner = passes ? socket : NULL,
+    berth__wait wait = {.owner = berth__connect_runs(berth__socket_connector(socket)),
                         .object = &waiting,
                         .done = done,
                         .stream = ready_stream,
