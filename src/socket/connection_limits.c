@@ -1,22 +1,8 @@
 /*
- * Guards: computing the next deadline, ending a connection by a limit, and the public functions
- * that set limits. See connection_limits.h for the rules.
- *
- * The object is made when a socket gets its first limit, and stays until the socket is freed;
- * between connections it only keeps the limits. A connection that a limit ends: it is counted, and
- * leaves the queue if it was there; error_occurred; then the end, by a reset if output was left,
- * since the kernel would keep what it has of it for as long as the peer likes. One that was in the
- * queue is freed. Any handler inside may free the socket, or begin another connection.
- *
- * The only failure is want of memory, when limits are set or a connection is accepted.
+ * The times of a connection's limits; see connection_limits.h for the rules. Nothing can fail here.
  */
 #include "connection_limits.h"
 
-#include "base/sized.h"
-
-#include <errno.h>
-
-#define TICK ((uint64_t)BERTH_LIMIT_TICK * BERTH__MILLISECOND)
 #define NEVER UINT64_MAX
 
 const char *berth__limit_text(berth__limit limit)
@@ -32,54 +18,23 @@ const char *berth__limit_text(berth__limit limit)
     return texts[limit];
 }
 
-/* ---- ending by a limit ----------------------------------------------------------------------- */
-
-static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limit)
+bool berth__limits_none(const berth_connection_limits *limits)
 {
-    loop->counts.limits_ended++;
-    if (owner == NULL)
-        return;
-    berth_server_counts *counts = &owner->counts;
-    uint64_t *const slots[] = {
-        [BERTH__LIMIT_FIRST_BYTE] = &counts->closed_first_byte,
-        [BERTH__LIMIT_IDLE] = &counts->closed_idle,
-        [BERTH__LIMIT_LIFETIME] = &counts->closed_lifetime,
-        [BERTH__LIMIT_RATE] = &counts->closed_rate,
-        [BERTH__LIMIT_OUTPUT] = &counts->closed_output,
-    };
-    ++*slots[limit];
+    return limits->first_byte == 0 && limits->idle == 0 && limits->lifetime == 0 &&
+           limits->minimum_rate == 0 && limits->output == 0;
 }
 
-void berth__limits_close(berth_socket *socket, berth__limit limit)
+void berth__limits_start(berth__socket_limits *limits, uint64_t now)
 {
-    berth__owner *queue = socket->pending ? socket->owner : NULL;
-    berth_error class =
-        limit == BERTH__LIMIT_OUTPUT ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_SOCKET_TIMEOUT;
-    count_close(socket->object.loop, socket->owner, limit);
-    berth__enter(&socket->object);
-    uint32_t endings = socket->endings;
-    if (queue != NULL) {
-        queue->counts.closed_pending++;
-        queue->left_queue(queue, socket);
-    }
-    berth__socket_note_peer(socket);
-    berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
-    if (socket->endings == endings)
-        berth__socket_drop(socket,
-                           socket->output.first != NULL ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
-    if (queue != NULL)
-        berth_socket_free(socket);
-    berth__leave(&socket->object);
+    limits->began = limits->active = limits->window = now;
+    limits->bytes = 0;
+    limits->spared = false;
 }
 
-/* ---- times ----------------------------------------------------------------------------------- */
-
-/* Whether nothing can come because this side does not take it, which is not the peer's fault. */
-static bool is_held_up(const berth_socket *socket)
+void berth__limits_go_on(berth__socket_limits *limits, uint64_t now)
 {
-    const berth__stream *stream = socket->stream;
-    return socket->end_held ||
-           (socket->state == BERTH_STATE_CONNECTED && !stream->receiving && !stream->ended);
+    limits->active = limits->window = now;
+    limits->bytes = 0;
 }
 
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
@@ -98,16 +53,15 @@ static uint64_t rate_due(berth__socket_limits *limits, uint64_t now)
     return berth__after(limits->window, length);
 }
 
-static uint64_t lifetime_due(const berth__socket_limits *limits)
+uint64_t berth__lifetime_due(const berth__socket_limits *limits)
 {
     uint64_t lifetime = limits->given.lifetime;
     return lifetime > 0 ? berth__after(limits->began, lifetime) : NEVER;
 }
 
-/* The earliest limit and when it is due. */
-static berth__limit earliest(berth__socket_limits *limits, uint64_t now, uint64_t *ret_due)
+berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__limits_view *view,
+                                    uint64_t now, uint64_t *ret_due)
 {
-    const berth_socket *socket = limits->socket;
     const berth_connection_limits *given = &limits->given;
     berth__limit limit = BERTH__LIMIT_NONE;
     uint64_t due[] = {[BERTH__LIMIT_NONE] = NEVER,
@@ -115,17 +69,17 @@ static berth__limit earliest(berth__socket_limits *limits, uint64_t now, uint64_
                       [BERTH__LIMIT_IDLE] = NEVER,
                       [BERTH__LIMIT_LIFETIME] = NEVER,
                       [BERTH__LIMIT_RATE] = NEVER};
-    if (is_held_up(socket)) {
+    if (view->held_up) {
         /* The time of the last wait may be before they were set. */
         limits->active = now > limits->active ? now : limits->active;
         limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
     }
-    if (given->first_byte > 0 && !socket->heard && socket->state == BERTH_STATE_CONNECTED)
+    if (given->first_byte > 0 && view->silent)
         due[BERTH__LIMIT_FIRST_BYTE] = berth__after(limits->began, given->first_byte);
     if (given->idle > 0)
         due[BERTH__LIMIT_IDLE] = berth__after(limits->active, given->idle);
-    due[BERTH__LIMIT_LIFETIME] = lifetime_due(limits);
+    due[BERTH__LIMIT_LIFETIME] = berth__lifetime_due(limits);
     if (given->minimum_rate > 0)
         due[BERTH__LIMIT_RATE] = rate_due(limits, now);
     for (int i = BERTH__LIMIT_FIRST_BYTE; i <= BERTH__LIMIT_RATE; i++) {
@@ -134,211 +88,4 @@ static berth__limit earliest(berth__socket_limits *limits, uint64_t now, uint64_
     }
     *ret_due = due[limit];
     return limit;
-}
-
-/* Whether a limit that is over waits for what is in the ready list: until that has run, once. */
-static bool spares(berth__socket_limits *limits)
-{
-    berth__ready *ready = &limits->socket->stream->ready;
-    if (!ready->queued || ready->pending == 0 || (limits->spared && !ready->overdue))
-        return false;
-    limits->spared = ready->overdue = true;
-    return true;
-}
-
-/* Ends the connection if a limit is due, else sees to it that the next one is looked at. */
-static void look(berth__socket_limits *limits)
-{
-    berth_socket *socket = limits->socket;
-    berth_loop *loop = socket->object.loop;
-    if (!berth_socket_is_valid(socket) || socket->stream == NULL)
-        return;
-    if (limits->given.lifetime > 0 && lifetime_due(limits) <= berth__loop_clock(loop)) {
-        berth__limits_close(socket, BERTH__LIMIT_LIFETIME);
-        return;
-    }
-    uint64_t due;
-    berth__limit limit = earliest(limits, loop->time, &due);
-    bool over = due <= loop->time;
-    if (over && !spares(limits)) {
-        berth__limits_close(socket, limit);
-        return;
-    }
-    if (!over)
-        limits->spared = false;
-    if (due == NEVER)
-        return;
-    uint64_t rounded_up = (due + TICK - 1) / TICK * TICK;
-    berth__deadline_start(&loop->deadlines, &limits->deadline, rounded_up);
-}
-
-static void expired(berth__deadline *deadline)
-{
-    look((berth__socket_limits *)((char *)deadline - offsetof(berth__socket_limits, deadline)));
-}
-
-uint64_t berth__limits_step(berth_socket *socket)
-{
-    berth__socket_limits *limits = socket->limits;
-    if (limits == NULL || limits->deadline.place == 0)
-        return NEVER;
-    if (limits->deadline.time <= socket->object.loop->time) {
-        berth__deadline_stop(&socket->object.loop->deadlines, &limits->deadline);
-        look(limits);
-        if (socket->object.freed || limits->deadline.place == 0)
-            return NEVER;
-    }
-    return limits->deadline.time;
-}
-
-uint64_t berth__limits_step_lifetime(berth_socket *socket)
-{
-    berth__socket_limits *limits = socket->limits;
-    uint64_t due = limits != NULL ? lifetime_due(limits) : NEVER;
-    if (due > berth__loop_clock(socket->object.loop))
-        return due;
-    berth__limits_close(socket, BERTH__LIMIT_LIFETIME);
-    return NEVER;
-}
-
-/* ---- life ------------------------------------------------------------------------------------ */
-
-static berth__socket_limits *limits_of(berth_socket *socket)
-{
-    berth_loop *loop = socket->object.loop;
-    if (socket->limits != NULL)
-        return socket->limits;
-    berth__socket_limits *limits = berth__free_list_take(&loop->free_limits, sizeof *limits);
-    if (limits == NULL)
-        return NULL;
-    if (!berth__deadlines_reserve(&loop->deadlines)) {
-        berth__free_list_give(&loop->free_limits, limits);
-        return NULL;
-    }
-    /* From here on each wait leaves its time; nobody has looked at it before. */
-    if (loop->limited++ == 0)
-        loop->time = berth__loop_clock(loop);
-    limits->socket = socket;
-    limits->deadline.expired = expired;
-    socket->limits = limits;
-    return limits;
-}
-
-void berth__limits_begin(berth_socket *socket)
-{
-    berth__socket_limits *limits = socket->limits;
-    if (limits == NULL || !berth_socket_is_valid(socket))
-        return;
-    berth_loop *loop = socket->object.loop;
-    limits->began = limits->active = limits->window = berth__loop_clock(loop);
-    limits->bytes = 0;
-    limits->spared = false;
-    berth__deadline_stop(&loop->deadlines, &limits->deadline);
-    look(limits);
-}
-
-bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given)
-{
-    berth__socket_limits *limits = limits_of(socket);
-    if (limits == NULL)
-        return false;
-    limits->given = *given;
-    berth__limits_begin(socket);
-    return true;
-}
-
-void berth__limits_resume(berth_socket *socket)
-{
-    berth__socket_limits *limits = socket->limits;
-    limits->active = limits->window = berth__loop_clock(socket->object.loop);
-    limits->bytes = 0;
-}
-
-void berth__limits_uncount(berth_socket *socket)
-{
-    berth__owner *owner = socket->owner;
-    if (!socket->counted)
-        return;
-    owner->counts.live--;
-    if (socket->limits != NULL && socket->limits->address != NULL) {
-        berth__address_counts_remove(&owner->roll->counts, socket->limits->address);
-        socket->limits->address = NULL;
-    }
-    socket->counted = false;
-    if (!socket->pending)
-        socket->owner = NULL;
-}
-
-berth__place berth__limits_take_place(berth_socket *socket)
-{
-    berth__address_count *entry = NULL;
-    if (!socket->counted)
-        return (berth__place){0};
-    if (socket->limits != NULL) {
-        entry = socket->limits->address;
-        socket->limits->address = NULL;
-    }
-    return berth__place_take(socket->owner->roll, entry);
-}
-
-void berth__limits_end(berth_socket *socket)
-{
-    if (socket->counted)
-        berth__limits_uncount(socket);
-    if (socket->limits != NULL)
-        berth__deadline_stop(&socket->object.loop->deadlines, &socket->limits->deadline);
-}
-
-void berth__limits_free(berth_socket *socket)
-{
-    berth__socket_limits *limits = socket->limits;
-    berth_loop *loop = socket->object.loop;
-    berth__deadline_stop(&loop->deadlines, &limits->deadline);
-    berth__deadlines_unreserve(&loop->deadlines);
-    loop->limited--;
-    socket->limits = NULL;
-    berth__free_list_give(&loop->free_limits, limits);
-}
-
-/* ---- output and settings --------------------------------------------------------------------- */
-
-bool berth__limits_exceeded(const berth_socket *socket, size_t size)
-{
-    size_t limit = socket->limits->given.output;
-    return limit > 0 && (berth__chain_size(&socket->output) > limit ||
-                         size > limit - berth__chain_size(&socket->output));
-}
-
-bool berth__limits_none(const berth_connection_limits *limits)
-{
-    return limits->first_byte == 0 && limits->idle == 0 && limits->lifetime == 0 &&
-           limits->minimum_rate == 0 && limits->output == 0;
-}
-
-bool berth_socket_set_limits_sized(berth_socket *socket, const berth_connection_limits *limits,
-                                   size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    if (socket->object.freed)
-        return false;
-    berth_connection_limits known;
-    berth__sized_get(&known, sizeof known, limits, size);
-    if (berth__limits_none(&known) && socket->limits == NULL)
-        return true;
-    if (!berth__limits_set(socket, &known)) {
-        berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
-                                BERTH__ATTEMPT_NOTHING);
-        return false;
-    }
-    berth__loop_touch(socket->object.loop);
-    return true;
-}
-
-void berth_socket_limits_sized(const berth_socket *socket, berth_connection_limits *ret_limits,
-                               size_t size)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    const berth_connection_limits none = {0};
-    berth__sized_put(ret_limits, size, socket->limits != NULL ? &socket->limits->given : &none,
-                     sizeof none);
 }

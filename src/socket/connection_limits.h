@@ -1,5 +1,6 @@
 /*
- * The limits of one connection (berth_connection_limits), and its place among those of its address.
+ * The limits of one connection (berth_connection_limits): when each is due. What becomes of the
+ * connection then is the socket's affair, see socket_limits.c.
  *
  * Only a socket that has one of them has this object, so the others pay a pointer and a test. It
  * has one deadline in the loop's heap, for the earliest of its limits. Bytes that go do not touch
@@ -17,12 +18,10 @@
 #define BERTH_SRC_CONNECTION_LIMITS_H
 
 #include <berth/limits.h>
+#include <berth/socket.h>
 
 #include "base/address_counts.h"
 #include "loop/deadlines.h"
-#include "socket.h"
-
-typedef struct berth__socket_limits berth__socket_limits;
 
 /* What a connection was ended by; kept in berth_socket.error_number with BERTH__ATTEMPT_KEEP. */
 typedef enum berth__limit {
@@ -34,7 +33,7 @@ typedef enum berth__limit {
     BERTH__LIMIT_OUTPUT
 } berth__limit;
 
-struct berth__socket_limits {
+typedef struct berth__socket_limits {
     berth_socket *socket;
     berth_connection_limits given;
     berth__deadline deadline;
@@ -45,50 +44,27 @@ struct berth__socket_limits {
     bool spared;                   /* a limit is over, but what is in the ready list may count */
     berth__address_count *address; /* of the socket's server; NULL if not counted by address */
     berth_socket **pending_link;   /* what points to the socket in a queue; NULL: not known */
-};
+} berth__socket_limits;
+
+/* What has to be known about the connection besides. */
+typedef struct berth__limits_view {
+    bool silent;  /* no byte has come, and the peer may still send one */
+    bool held_up; /* nothing can come because this side does not take it */
+} berth__limits_view;
 
 const char *berth__limit_text(berth__limit limit);
 
-/* Gives a socket the limits; false when out of memory, all is as it was then. They begin to run if
- * there is a connection. */
-bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given);
-
 bool berth__limits_none(const berth_connection_limits *limits);
 
-/* The connection begins; it leaves its server; it ends. All are allowed without limits. */
-void berth__limits_begin(berth_socket *socket);
-void berth__limits_uncount(berth_socket *socket);
+/* The connection, or the setting, begins; input goes on after this side has held it up. */
+void berth__limits_start(berth__socket_limits *limits, uint64_t now);
+void berth__limits_go_on(berth__socket_limits *limits, uint64_t now);
 
-/* Takes the connection's place in the roll of its server out of the socket, which is about to end:
- * for as long as there is a descriptor. None if it is not counted. */
-berth__place berth__limits_take_place(berth_socket *socket);
-void berth__limits_end(berth_socket *socket);
+/* When the lifetime is over; UINT64_MAX: never. */
+uint64_t berth__lifetime_due(const berth__socket_limits *limits);
 
-/* The socket takes input again; the socket is freed. It has limits. */
-void berth__limits_resume(berth_socket *socket);
-void berth__limits_free(berth_socket *socket);
-
-/* Whether `size` more bytes of output are too many. */
-bool berth__limits_exceeded(const berth_socket *socket, size_t size);
-
-/* Ends the connection by a limit, handlers included. */
-void berth__limits_close(berth_socket *socket, berth__limit limit);
-
-/* In a blocking wait, where no timer runs: ends the connection if that is due. Returns when it
- * wants to be called again. */
-uint64_t berth__limits_step(berth_socket *socket);
-/* The same for one whose input this wait does not run: only its lifetime can be judged. */
-uint64_t berth__limits_step_lifetime(berth_socket *socket);
-
-static inline void berth__limits_moved(berth_socket *socket, size_t bytes)
-{
-    struct berth__socket_limits *limits = socket->limits;
-    if (limits == NULL)
-        return;
-    limits->bytes += bytes;
-    /* Not the time of the last wait: since then a handler, or the program between two turns, may
-     * have taken longer than the limit. */
-    limits->active = berth__loop_clock(socket->object.loop);
-}
+/* The earliest limit and when it is due: NONE and UINT64_MAX if there is none. */
+berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__limits_view *view,
+                                    uint64_t now, uint64_t *ret_due);
 
 #endif

@@ -26,7 +26,6 @@
 #include "base/system_error.h"
 #include "base/text.h"
 #include "connecting.h"
-#include "connection_limits.h"
 #include "handshake/refusal.h"
 #include "loop/lingering.h"
 

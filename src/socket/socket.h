@@ -20,6 +20,7 @@
 
 #include "backend/backend.h"
 #include "base/address_counts.h"
+#include "connection_limits.h"
 #include "loop/loop.h"
 #include "loop/object.h"
 
@@ -56,7 +57,6 @@ typedef enum berth__outcome {
 } berth__outcome;
 
 struct berth__connector;
-struct berth__socket_limits;
 
 /* What accepted connections belong to, and wait in the queue of: their server, as far as they know
  * it. They count what becomes of them. */
@@ -100,7 +100,7 @@ struct berth_socket {
     void *user;
     berth__stream *stream; /* NULL without a connection */
     berth__remote *remote;
-    struct berth__socket_limits *limits; /* NULL if it never had one */
+    berth__socket_limits *limits; /* NULL if it never had one */
     berth__owner *owner; /* that counts this connection, or has it in its queue; else NULL */
     berth_socket *pending_next;
     berth__flush flush;
@@ -277,5 +277,47 @@ uint64_t berth__socket_close_step(berth_socket *socket); /* as berth__connect_st
 
 /* From socket_begin.c: ends a connect that has not come to a connection, and reports it. */
 void berth__socket_connect_failed(berth_socket *socket, berth_error error, int number);
+
+/* ---- socket_limits.c ------------------------------------------------------------------------- */
+
+/* Gives a socket the limits; false when out of memory, all is as it was then. They begin to run if
+ * there is a connection. */
+bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given);
+
+/* The connection begins; it leaves its server; it ends. All are allowed without limits. */
+void berth__limits_begin(berth_socket *socket);
+void berth__limits_uncount(berth_socket *socket);
+
+/* Takes the connection's place in the roll of its server out of the socket, which is about to end:
+ * for as long as there is a descriptor. None if it is not counted. */
+berth__place berth__limits_take_place(berth_socket *socket);
+void berth__limits_end(berth_socket *socket);
+
+/* The socket takes input again; the socket is freed. It has limits. */
+void berth__limits_resume(berth_socket *socket);
+void berth__limits_free(berth_socket *socket);
+
+/* Whether `size` more bytes of output are too many. */
+bool berth__limits_exceeded(const berth_socket *socket, size_t size);
+
+/* Ends the connection by a limit, handlers included. */
+void berth__limits_close(berth_socket *socket, berth__limit limit);
+
+/* In a blocking wait, where no timer runs: ends the connection if that is due. Returns when it
+ * wants to be called again. */
+uint64_t berth__limits_step(berth_socket *socket);
+/* The same for one whose input this wait does not run: only its lifetime can be judged. */
+uint64_t berth__limits_step_lifetime(berth_socket *socket);
+
+static inline void berth__limits_moved(berth_socket *socket, size_t bytes)
+{
+    berth__socket_limits *limits = socket->limits;
+    if (limits == NULL)
+        return;
+    limits->bytes += bytes;
+    /* Not the time of the last wait: since then a handler, or the program between two turns, may
+     * have taken longer than the limit. */
+    limits->active = berth__loop_clock(socket->object.loop);
+}
 
 #endif

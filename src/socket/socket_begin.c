@@ -15,7 +15,6 @@
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "connecting.h"
-#include "connection_limits.h"
 #include "handshake/refusal.h"
 #include "proxy/proxy.h"
 

@@ -13,7 +13,6 @@
 
 #include "base/memory.h"
 #include "base/system_error.h"
-#include "connection_limits.h"
 
 #include <errno.h>
 

@@ -18,7 +18,6 @@
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "blocks.h"
-#include "connection_limits.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -15,7 +15,6 @@
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
 #include "connecting.h"
-#include "connection_limits.h"
 #include "socket.h"
 
 typedef struct watched {
