@@ -329,6 +329,24 @@ static void take(uint64_t word)
         sim_say("server %zu has nothing to give", sim_index_of(model));
 }
 
+/* Several connections at once, so that there are some to fall over each other. */
+static void crowd(uint64_t word)
+{
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL || sim.depth > 0)
+        return;
+    sim_connect_peers(word);
+    for (unsigned turns = 0; turns < 4 && !sim.leaving; turns++)
+        sim_turn(1);
+    while (!sim.leaving && model->server != NULL && model->closing == 0 && sim_take(model))
+        continue;
+    if (sim.leaving || sim_choose(&word, 2) == 0)
+        return;
+    sim_turn(1);
+    if (!sim.leaving)
+        sim_peers_speak(word);
+}
+
 static void give_back(uint64_t word)
 {
     struct server_model *model = sim_some_server(&word);
@@ -775,6 +793,7 @@ void sim_call(uint64_t word)
         take,
         take,
         take,
+        crowd,
         give_back,
         wait_for_connection,
         connect_socket,

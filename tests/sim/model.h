@@ -479,6 +479,7 @@ void sim_connect_peers(uint64_t word); /* some at once */
 bool sim_end_peer_of(const struct connection *connection, int side);
 ptrdiff_t sim_peer_send(struct peer_model *peer, const void *data, size_t size);
 void sim_peers_read(void);            /* all that there is */
+void sim_peers_speak(uint64_t word);  /* all at once, which may take more buffers than there are */
 void sim_peers_flood(void);           /* those that do */
 void sim_peers_nudge(void);           /* those that have not been accepted send something */
 void sim_deed_of_peer(uint64_t word); /* one that calls nothing of the library but questions */

@@ -90,18 +90,30 @@ ptrdiff_t sim_peer_send(struct peer_model *peer, const void *data, size_t size)
     return sent;
 }
 
-static void send_bytes(uint64_t word)
+static void send_from(struct peer_model *peer, uint32_t size)
 {
-    struct peer_model *peer = some_peer(&word, true);
-    if (peer == NULL || peer->ended)
-        return;
     struct way *way = &peer->connection->way[peer->side];
-    uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 3) == 0 ? MOST_BYTES : 40);
     sim_fill(way, bytes, size);
     ptrdiff_t sent = sim_headers_send(peer, bytes, size);
     sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
     if (sent > 0)
         way->put += (size_t)sent;
+}
+
+static void send_bytes(uint64_t word)
+{
+    struct peer_model *peer = some_peer(&word, true);
+    uint32_t size = 1 + sim_choose(&word, sim_choose(&word, 3) == 0 ? MOST_BYTES : 40);
+    if (peer != NULL && !peer->ended)
+        send_from(peer, size);
+}
+
+void sim_peers_speak(uint64_t word)
+{
+    for (size_t i = 0; i < SIM_PEERS; i++) {
+        if (sim.peers[i].end != NULL && !sim.peers[i].ended)
+            send_from(&sim.peers[i], 1 + sim_choose(&word, 40));
+    }
 }
 
 /* Reads all that is there; whether the peer has seen the end. */
@@ -329,6 +341,7 @@ void sim_deed(uint64_t word)
         send_bytes,
         send_bytes,
         send_bytes,
+        sim_peers_speak,
         read_bytes,
         read_bytes,
         read_bytes,

@@ -398,9 +398,11 @@ static berth_loop *begin(const struct terms *terms)
     /* Small ones are doubled by the kernel, which keeps a part of them to itself. */
     buffer_size = terms->buffer_size >= 65536 ? 0 : (int)terms->buffer_size;
     uint64_t seed = terms->seed;
-    make_strange("BERTH_RING_BUFFERS", "1", sim_choose(&seed, 5) == 0);
+    bool few = sim_choose(&seed, 5) == 0;
+    make_strange("BERTH_RING_BUFFERS", "1", few);
     make_strange("BERTH_RING_COMPLETIONS", "2", sim_choose(&seed, 5) == 0);
-    make_strange("BERTH_RING_INCREMENTAL", "0", sim_choose(&seed, 4) == 0);
+    /* One that is consumed incrementally is enough for many. */
+    make_strange("BERTH_RING_INCREMENTAL", "0", sim_choose(&seed, few ? 2 : 4) == 0);
     make_strange("BERTH_RING_FLAGS", "0", sim_choose(&seed, 4) == 0);
     opened_before = opened();
     return berth_loop_new(&(berth_loop_options){.backend = backend});
