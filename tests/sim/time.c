@@ -234,7 +234,10 @@ static uint64_t looks_at_kernel(void)
  * turn. */
 static void look_at_marks(struct socket_model *model)
 {
-    bool low = is_valid(model) && model->refused && sim.depth == 0 &&
+    /* One that nobody has accepted may be dead, of which a socket in a queue is not told. */
+    const struct connection *connection = model->connection;
+    bool sound = connection != NULL && (connection->accepted || connection->to == sim.port);
+    bool low = sound && is_valid(model) && model->refused && sim.depth == 0 &&
                sim_complete(sim_way_out(model)) &&
                berth_socket_bytes_to_write(model->socket) <= model->low;
     model->low_turns = low ? model->low_turns + 1 : 0;
