@@ -3,7 +3,9 @@
  *
  * A send is an entry that the next wait or submission hands over, of several chunks where there are
  * such; its completion is taken in by uring.c. Where only the end is to follow, the bytes go by a
- * system call of their own, so that closing need not wait for another turn. Whoever cannot wait for
+ * system call of their own, so that closing need not wait for another turn. So does much output: in
+ * the ring that of all connections would wait for the end of the turn, and a burst to many would
+ * take more memory than the pool and the caches of the processor have. Whoever cannot wait for
  * the completion asks for it (finish_send): what is prepared is handed over, and the completions
  * are taken in as a wait would, without the rest of what a wait does. A submission outside of a
  * wait may have run a send whose completion was not taken in yet; that is done before an end of the
@@ -56,6 +58,10 @@ static inline int descriptor_for_send(const berth__stream *stream)
 }
 #endif
 
+enum {
+    AT_ONCE = 65536 /* bytes from which on they cost more while they wait than a call does */
+};
+
 /* What one entry says of a gathered send. The kernel copies it when the entry is submitted. */
 struct uring_gathered {
     struct msghdr message;
@@ -106,11 +112,10 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
 {
     assert(!stream->sending && !stream->closing);
     uring_backend *uring = (uring_backend *)backend;
-    /* By a call of its own, so that closing need not wait for another turn. */
     ptrdiff_t result = -EAGAIN;
     size_t here = first->end - first->start;
     bool has_file = first->bytes == NULL || (size > here && berth__inet_has_file(first, size));
-    if (hint == BERTH__SEND_LAST || has_file)
+    if (hint == BERTH__SEND_LAST || has_file || size >= AT_ONCE)
         result = berth__inet_send(stream->descriptor, first, size, hint == BERTH__SEND_LAST);
     if (result < 0 && result != -EAGAIN)
         berth__uring_send_failed(uring, stream);
