@@ -4,9 +4,9 @@
  *
  * The course: ready_read calls serve, which takes one request after the other from the input
  * (http_wire.h), finds the page, and writes the answer. A page of up to MOST_KEPT bytes is cached
- * in memory for some time. A longer one is read and sent in parts (send_file_part), and requests
- * after it wait until it has been sent. While HIGH bytes of output are waiting the connection is
- * not read, so that a client that sends requests and does not read costs bounded memory.
+ * in memory for some time; a longer one is sent from its file. While HIGH bytes of output are
+ * waiting the connection is not read, so that a client that sends requests and does not read costs
+ * bounded memory.
  *
  * Only files below the root are served. openat2 follows symbolic links that stay below it, and no
  * others. Names that begin with a dot, ".." included, are not served.
@@ -37,15 +37,17 @@
 #include "options.h"
 
 #define PROGRAM "http_server"
-#define HEADER_TIME 10000  /* milliseconds */
-#define MOST_KEPT 32768    /* maximum size of a cached page, in bytes */
-#define PAGES 256          /* maximum number of cached pages */
-#define PART 65536         /* bytes of a file that one read gets */
+#define HEADER_TIME 10000 /* milliseconds */
+#define MOST_KEPT 32768   /* maximum size of a cached page, in bytes */
+#define PAGES 256         /* maximum number of cached pages */
+#define MOST_COPIED                                                                                \
+    16384                  /* bytes of a cached page that are copied into the output; more is lent \
+                            */
 #define HIGH (256 * 1024u) /* bytes of output at which writing pauses */
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
-/* The file of a path. The cache and the connections that send it share it: hold_page and drop_page
+/* The file of a path. The cache and the output of connections share it: hold_page and drop_page
  * count references. */
 typedef struct page {
     int references;
@@ -79,6 +81,12 @@ static int open_below(int root, const char *path)
     struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+static bool is_folder(const char *path)
+{
+    size_t length = strlen(path);
+    return length == 0 || path[length - 1] == '/';
 }
 
 static int status_of(int error)
@@ -119,8 +127,7 @@ static void open_page(const service *self, page *made)
 {
     char name[HTTP_MOST_PATH + 16];
     struct stat found;
-    size_t length = strlen(made->path);
-    bool folder = length == 0 || made->path[length - 1] == '/';
+    bool folder = is_folder(made->path);
     int used = snprintf(name, sizeof(name), "%s%s", made->path, folder ? "index.html" : "");
     made->status = 404;
     if (used >= (int)sizeof(name) || name[0] == '.' || strstr(name, "/."))
@@ -173,36 +180,14 @@ static page *find_page(service *self, const char *path)
 typedef struct connection {
     service *service;
     berth_socket *socket;
-    page *sending;   /* a long page; NULL for none */
-    uint64_t offset; /* of the rest of it */
-    uint64_t left;
+    uint64_t offset; /* of the part that is answered */
+    uint64_t size;
     bool last;     /* no more requests are accepted */
     bool broken;   /* the answer cannot be completed */
     bool finished; /* the client has ended its direction */
     bool held;     /* not read until output has been sent */
     bool limited;  /* by limit_time */
 } connection;
-
-/* Writes as much of the long page as the output has room for. */
-static void send_file_part(connection *one)
-{
-    static char part[PART];
-    while (one->left > 0 && !one->broken && berth_socket_bytes_to_write(one->socket) < HIGH) {
-        size_t size = one->left < PART ? (size_t)one->left : PART;
-        ssize_t got = pread(one->sending->descriptor, part, size, (off_t)one->offset);
-        if (got <= 0) {
-            one->broken = true; /* the file has become shorter than the announced length */
-            return;
-        }
-        one->broken = berth_socket_write(one->socket, part, (size_t)got) != got;
-        one->offset += (uint64_t)got;
-        one->left -= (uint64_t)got;
-    }
-    if (one->left == 0 && one->sending) {
-        drop_page(one->sending);
-        one->sending = NULL;
-    }
-}
 
 /* Returns 200, 206 with the requested part, 304 or 416. */
 static int choose_part(const http_request *asked, const page *found, uint64_t *offset,
@@ -240,23 +225,47 @@ static int format_fields(char *fields, size_t size, int status, const connection
     if (status == 206)
         length += snprintf(fields + length, size - (size_t)length,
                            "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
-                           one->offset, one->offset + one->left - 1, found->size);
+                           one->offset, one->offset + one->size - 1, found->size);
     return length;
 }
 
-/* Writes the header and, if it is short, the body. */
-static void write_answer(connection *one, const http_request *asked, int status, const page *found)
+static void release_page(const void *data, size_t size, void *user)
+{
+    (void)data;
+    (void)size;
+    drop_page(user);
+}
+
+/* Writes the requested part of a page without copying it. */
+static bool write_part(const connection *one, page *found)
+{
+    ptrdiff_t size = (ptrdiff_t)one->size;
+    if (!found->content)
+        return berth_socket_write_file(one->socket, found->descriptor, one->offset, one->size) ==
+               size;
+    hold_page(found);
+    bool done = berth_socket_write_borrowed(one->socket, found->content + one->offset, one->size,
+                                            release_page, found) == size;
+    if (!done)
+        drop_page(found);
+    return done;
+}
+
+/* Writes the header and the body. */
+static void write_answer(connection *one, const http_request *asked, int status, page *found)
 {
     char head[HTTP_MOST_HEADER / 4 + 512];
     service *self = one->service;
     char reason[64];
     bool whole = found && (status == 200 || status == 206);
+    bool no_index = found && status == 404 && is_folder(found->path);
     size_t reason_size =
-        (size_t)snprintf(reason, sizeof(reason), "%d %s\n", status, http_reason_of(status));
+        (size_t)snprintf(reason, sizeof(reason), "%d %s%s\n", status, http_reason_of(status),
+                         no_index ? ": no index.html in this folder" : "");
     time_t now = time(NULL);
     if (now != self->date_of)
         http_date_format(self->date_of = now, self->date);
-    uint64_t body = whole ? one->left : status == 304 ? 0 : reason_size;
+    uint64_t body = whole ? one->size : status == 304 ? 0 : reason_size;
     int size = snprintf(head, sizeof(head),
                         "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n"
                         "Content-Length: %" PRIu64 "\r\n%s",
@@ -268,12 +277,14 @@ static void write_answer(connection *one, const http_request *asked, int status,
     size += format_fields(head + size, sizeof(head) - (size_t)size - 2, status, one, asked, found);
     memcpy(head + size, "\r\n", 2);
     berth_piece pieces[] = {{head, (size_t)size + 2}, {reason, reason_size}};
-    if (asked->head || status == 304 || (whole && !found->content))
+    bool copied = !whole || (found->content && one->size < MOST_COPIED);
+    if (asked->head || status == 304 || !copied)
         pieces[1].size = 0;
     else if (whole)
-        pieces[1] = (berth_piece){found->content + one->offset, (size_t)one->left};
+        pieces[1] = (berth_piece){found->content + one->offset, (size_t)one->size};
     size_t total = pieces[0].size + pieces[1].size;
-    if (berth_socket_write_pieces(one->socket, pieces, 2) != (ptrdiff_t)total)
+    if (berth_socket_write_pieces(one->socket, pieces, 2) != (ptrdiff_t)total ||
+        (!copied && !asked->head && !write_part(one, found)))
         one->broken = true;
 }
 
@@ -283,14 +294,10 @@ static void answer(connection *one, const http_request *asked)
     page *found = asked->status == 0 ? find_page(self, asked->path) : NULL;
     int status = found ? found->status : asked->status != 0 ? asked->status : 503;
     one->last = !asked->keep_alive || asked->status != 0;
-    one->offset = one->left = 0;
+    one->offset = one->size = 0;
     if (found && status == 200)
-        status = choose_part(asked, found, &one->offset, &one->left);
+        status = choose_part(asked, found, &one->offset, &one->size);
     write_answer(one, asked, status, found);
-    if (found && found->descriptor >= 0 && !asked->head && (status == 200 || status == 206))
-        one->sending = hold_page(found);
-    else
-        one->left = 0;
     drop_page(found);
     self->served++;
     if (self->log) {
@@ -343,16 +350,13 @@ static void serve(berth_socket *socket, void *user)
     connection *one = user;
     http_request asked;
     size_t used = 1;
-    send_file_part(one);
-    while (used > 0 && !one->last && !one->broken && !one->sending &&
-           berth_socket_bytes_to_write(socket) < HIGH) {
+    while (used > 0 && !one->last && !one->broken && berth_socket_bytes_to_write(socket) < HIGH) {
         used = next_request(socket, &asked);
         if (used > 0)
             answer(one, &asked); /* its texts point into the input */
         berth_socket_skip(socket, used);
-        send_file_part(one);
     }
-    bool busy = one->sending || (used > 0 && !one->last);
+    bool busy = used > 0 && !one->last;
     if (busy) /* called again when output has been sent */
         limit_time(one, one->service->limits.idle);
     else if (used == 0 && berth_socket_bytes_available(socket) > 0 && !one->limited)
@@ -384,7 +388,6 @@ static void finish(berth_socket *socket, void *user)
 static void end(berth_socket *socket, void *user)
 {
     connection *one = user;
-    drop_page(one->sending);
     free(one);
     berth_socket_free(socket);
 }

@@ -56,13 +56,14 @@ static uint64_t hash_of(const table *self, const char *data, size_t size)
 
 value *value_new(const void *data, size_t size)
 {
-    value *made = malloc(sizeof(*made) + size);
+    value *made = malloc(sizeof(*made) + size + 2);
     if (!made)
         return NULL;
     made->references = 1;
     made->size = size;
     if (size > 0)
         memcpy(made->data, data, size);
+    memcpy(made->data + size, "\r\n", 2);
     return made;
 }
 

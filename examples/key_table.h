@@ -18,7 +18,7 @@
 typedef struct value {
     unsigned references;
     size_t size;
-    char data[];
+    char data[]; /* and the end of a line behind it */
 } value;
 
 typedef struct entry {

@@ -12,6 +12,7 @@
 
 #include "key_value.h"
 
+#define LONG 16384                 /* bytes of a value that is sent without a copy */
 #define MOST_SECONDS 1000000000000 /* of EXPIRE */
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -77,12 +78,33 @@ static void reply_bulk(client *self, const void *data, size_t size)
     all->gathered = 0;
 }
 
-static void reply_value(client *self, const value *found)
+static void release_value(const void *data, size_t size, void *user)
 {
-    if (found)
-        reply_bulk(self, found->data, found->size);
-    else
+    (void)data;
+    (void)size;
+    value_drop(user);
+}
+
+/* A long one is not copied: the output holds it until it is sent, even if it is deleted meanwhile.
+ */
+static void reply_value(client *self, value *found)
+{
+    if (!found) {
         reply(self, "$-1\r\n", 5);
+        return;
+    }
+    if (found->size < LONG) {
+        reply_bulk(self, found->data, found->size);
+        return;
+    }
+    reply_number(self, '$', found->size);
+    client_write_gathered(self);
+    value_hold(found);
+    if (berth_socket_write_borrowed(self->socket, found->data, found->size + 2, release_value,
+                                    found) < 0) {
+        value_drop(found);
+        self->broken = true;
+    }
 }
 
 static void reply_integer(client *self, int64_t number)

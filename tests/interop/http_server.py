@@ -138,6 +138,8 @@ def check_refusals(server):
         (one,) = answers(ask(server, get(target)))
         assert one[0] == 404 and b"secret" not in one[2], (target, one)
         assert b"connection" not in one[1]
+    (one,) = answers(ask(server, get(b"/nothing/")))
+    assert one[0] == 404 and one[2] == b"404 Not Found: no index.html in this folder\n", one
     for target, code in ((b"/short.txt%00", 400), (b"/%", 400), (b"/%4", 400), (b"/%zz", 400), (b"*", 400),
                          (b"short.txt", 400), (b"/" + b"n" * 1024, 414), (b"/a\0b", 400)):
         assert status(server, get(target), get(b"/")) == code, target
