@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "system.h"
@@ -109,6 +111,27 @@ bool berth__inet_has_file(const berth__chunk *first, size_t size)
     return false;
 }
 
+/* sendfile has no MSG_NOSIGNAL, so SIGPIPE is blocked meanwhile, and taken if it came of this call.
+ */
+static ssize_t send_file_quietly(int descriptor, int file, off_t *offset, size_t size)
+{
+    static const struct timespec at_once = {0};
+    sigset_t pipe, mask, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, &mask);
+    sigemptyset(&pending);
+    if (sigismember(&mask, SIGPIPE))
+        (void)sigpending(&pending);
+    ssize_t count = BERTH__SYSTEM("sendfile", sendfile(descriptor, file, offset, size));
+    int error = errno;
+    if (count < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+        (void)sigtimedwait(&pipe, NULL, &at_once);
+    (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    errno = error;
+    return count;
+}
+
 /* sendfile has no flag for not waiting, so the descriptor must not wait for that time. With
  * io_uring one that never does would have its receives end at once. */
 static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t size)
@@ -122,7 +145,7 @@ static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t siz
     if (!(modes & O_NONBLOCK))
         (void)fcntl(descriptor, F_SETFL, modes | O_NONBLOCK);
     do {
-        count = BERTH__SYSTEM("sendfile", sendfile(descriptor, chunk->file, &offset, here));
+        count = send_file_quietly(descriptor, chunk->file, &offset, here);
     } while (count < 0 && errno == EINTR);
     int error = count < 0 ? errno : ENODATA;
     if (!(modes & O_NONBLOCK))

@@ -6,6 +6,7 @@
 #include "scene.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,6 +302,24 @@ CASE(file_that_shrinks, "S3.27", "ends the connection, with class OPERATION and 
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "the file ends"));
     close(file);
     free(heard);
+    free(bytes);
+}
+
+CASE(file_to_a_peer_that_resets, "S3.27", "the connection ends, without SIGPIPE")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    uint8_t *bytes = scene_pattern(VERY_LONG, 12);
+    int file = file_of(bytes, VERY_LONG);
+    ck_assert(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_shutdown(peer); /* the kernel then answers the reset that follows by EPIPE */
+    world_settle();
+    peer_reset(peer);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), VERY_LONG);
+    berth_socket_flush(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    close(file);
     free(bytes);
 }
 
