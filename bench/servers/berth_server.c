@@ -13,7 +13,7 @@
  *
  * A request is answered by one berth_socket_write for each piece, all in one handler; header and
  * body, and with --gathered all pieces, by one berth_socket_write_pieces. A file is answered by
- * blocks, the next one when the last one has left. A line of fan-out is written to one connection
+ * one berth_socket_write_file. A line of fan-out is written to one connection
  * after the other.
  *
  * Waiting: berth_server_wait_for_new_connection, the greeting, berth_socket_wait_for_disconnected,
@@ -100,44 +100,14 @@ static void answer(berth_socket *socket, void *user)
     }
 }
 
-/* A connection that gets files: how far it is in the present one. */
-struct download {
-    size_t sent, answers;
-};
-
-static void send_block(berth_socket *socket, size_t bytes, void *user)
-{
-    struct download *download = user;
-    (void)bytes;
-    if (!download->answers || berth_socket_bytes_to_write(socket))
-        return;
-    ssize_t got = pread(server_file, server_block, SERVER_BLOCK, (off_t)download->sent);
-    if (got <= 0) {
-        berth_socket_abort(socket);
-        return;
-    }
-    berth_socket_write(socket, server_block, (size_t)got);
-    download->sent += (size_t)got;
-    if (download->sent == server_file_size) {
-        download->sent = 0;
-        download->answers--;
-    }
-}
-
 static void answer_by_file(berth_socket *socket, void *user)
 {
-    struct download *download = user;
+    (void)user;
     while (berth_socket_bytes_available(socket) >= SERVER_REQUEST) {
         berth_socket_skip(socket, SERVER_REQUEST);
-        download->answers++;
+        if (berth_socket_write_file(socket, server_file, 0, SIZE_MAX) < 0)
+            berth_socket_abort(socket);
     }
-    send_block(socket, 0, download);
-}
-
-static void on_downloader_gone(berth_socket *socket, void *user)
-{
-    free(user);
-    berth_socket_free(socket);
 }
 
 struct guest {
@@ -171,14 +141,8 @@ static void on_guest_gone(berth_socket *socket, void *user)
 /* What a connection of such a cell needs. */
 static void *state_of(enum server_cell cell, berth_socket *socket)
 {
-    struct download *download;
     struct guest *guest;
     switch (cell) {
-    case CELL_FILE:
-        download = calloc(1, sizeof(*download));
-        if (!download)
-            server_fail("cannot accept", ENOMEM);
-        return download;
     case CELL_FAN_OUT:
         guest = malloc(sizeof(*guest));
         if (!guest)
@@ -200,9 +164,7 @@ static const berth_socket_handlers handlers_of[] = {
     [CELL_BURST_1000] = {.ready_read = answer, .disconnected = on_disconnected},
     [CELL_HEADER_BODY] = {.ready_read = answer, .disconnected = on_disconnected},
     [CELL_FAN_OUT] = {.ready_read = fan_out, .disconnected = on_guest_gone},
-    [CELL_FILE] = {.ready_read = answer_by_file,
-                   .bytes_written = send_block,
-                   .disconnected = on_downloader_gone},
+    [CELL_FILE] = {.ready_read = answer_by_file, .disconnected = on_disconnected},
     [CELL_HANDOVER] = {.ready_read = echo, .disconnected = on_disconnected},
     [CELL_HANDOVER_GREET] = {.disconnected = on_disconnected},
     [CELL_SHARED] = {.ready_read = echo, .disconnected = on_disconnected},
