@@ -9,18 +9,12 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
-<<<<<<< HEAD
  * echo|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|handover|
  * handover-greet|shared|shared-greet, of which a server may know only some; for the cell file,
  * --file PATH, and --copy if it is to be read and written; --gathered if the pieces of an answer
  * are to be written by one call; for a server that has a pool of threads, --workers N; and for the
  * io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
-=======
- * echo|greet|sink|source|wait|handover|handover-greet|shared|shared-greet, of which a server may
- * know only some; for a server that has a pool of threads, --workers N; and for the io_uring floor
- * only: --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
->>>>>>> ff6b6b5 (Say what is meant in a few more comments)
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
  * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
