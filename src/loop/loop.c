@@ -163,13 +163,16 @@ static void run_tasks(berth_loop *loop, size_t most);
 static bool run_completions(berth_loop *loop);
 static void turn(berth_loop *loop, int64_t timeout);
 
-/* Runs all tasks, and frees all objects. Either may bring forth more of the other. */
+/* Runs all tasks, frees all objects, and gives back their blocks of output. Each may bring forth
+ * more of the others. */
 static void empty(berth_loop *loop)
 {
     do {
         run_tasks(loop, SIZE_MAX);
         berth__objects_free(&loop->objects);
-    } while (atomic_load(&loop->tasks_waiting));
+        (void)berth__sources_run(&loop->sources, loop);
+    } while (atomic_load(&loop->tasks_waiting) || loop->objects != NULL ||
+             loop->pool.blocks != NULL);
     berth__sources_release(&loop->sources, loop);
 }
 
@@ -197,7 +200,7 @@ static void destroy(berth_loop *loop)
     if (loop->inherited)
         while (run_completions(loop))
             continue; /* reports what is closed, and nothing else */
-    berth__sources_release(&loop->sources, loop);
+    empty(loop);
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     while (atomic_load(&loop->stoppers) > 0)

@@ -429,3 +429,86 @@ CASE(file_by_waits, "S4.1", "a program without a loop sends files by blocking wa
     free(heard);
     free(bytes);
 }
+
+CASE(file_to_a_peer_that_has_gone, "S3.30", "a reset behind the peer's end is no SIGPIPE")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    uint8_t *bytes = scene_pattern(LONG, 15);
+    int file = file_of(bytes, LONG);
+    berth_socket_set_half_close(actor->socket, true);
+    peer_shutdown(peer);
+    UNTIL(actor->finishes == 1);
+    peer_reset(peer);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), LONG);
+    berth_socket_flush(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    close(file);
+    free(bytes);
+}
+
+CASE(long_write_behind_a_file, "S3.27 S3.28", "in order")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    uint8_t *bytes = scene_pattern(LONG + 10000, 16);
+    int file = file_of(bytes, LONG);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), LONG);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes + LONG, 10000), 10000);
+    expect(peer, bytes, LONG + 10000);
+    close(file);
+    free(bytes);
+}
+
+static unsigned tasks_run;
+
+static void note_task(void *user)
+{
+    (void)user;
+    tasks_run++;
+}
+
+static void post_task(const void *data, size_t size, void *user)
+{
+    release(data, size, user);
+    ck_assert(berth_loop_post(world_loop(), note_task, NULL));
+}
+
+CASE(task_posted_by_a_last_release, "S3.27", "runs before the loop is freed")
+{
+    if (world_is_simulated())
+        case_skip("names are looked up on the real network");
+    struct actor *actor = actor_new("s");
+    uint8_t *bytes = scene_pattern(LONG, 17);
+    releases = tasks_run = 0;
+    berth_socket_connect_to_host(actor->socket, "localhost", world_listen(5));
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_HOST_LOOKUP);
+    ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes, LONG, post_task, &releases),
+                     LONG);
+    actor_free_socket(actor);
+    world_free_loop();
+    ck_assert_uint_eq(releases, 1);
+    ck_assert_uint_eq(tasks_run, 1);
+    free(bytes);
+}
+
+CASE(much_of_a_file_by_waits, "S4.1", "a blocking wait goes on when there is room again")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    uint8_t *bytes = scene_pattern(8 * VERY_LONG, 14);
+    int file = file_of(bytes, 8 * VERY_LONG);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), 8 * VERY_LONG);
+    close(file);
+    uint8_t *heard = malloc(8 * VERY_LONG);
+    size_t done = 0;
+    for (int waits = 0; waits < 100000 && done < 8 * VERY_LONG; waits++) {
+        if (berth_socket_bytes_to_write(actor->socket) > 0)
+            (void)berth_socket_wait_for_bytes_written(actor->socket, 1);
+        done += peer_receive_some(peer, heard + done, 8 * VERY_LONG - done);
+    }
+    ck_assert_uint_eq(done, 8 * VERY_LONG);
+    ck_assert_mem_eq(heard, bytes, 8 * VERY_LONG);
+    free(heard);
+    free(bytes);
+}
