@@ -178,7 +178,8 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
     berth__chunk *first = chain->first;
     berth__chunk *last = first ? first->last : NULL;
     size_t room = last ? last->capacity - last->end : 0;
-    berth__chunk *fresh = gather(pool, first ? first->size : 0, size - room);
+    size_t before = first && !last->block ? first->size : 0; /* blocks are none of its memory */
+    berth__chunk *fresh = gather(pool, before, size - room);
     if (!fresh)
         return false;
     if (last) {
@@ -189,7 +190,7 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
         first->searched = NULL;
     }
     first->size += size;
-    for (berth__chunk *chunk = last ? last : fresh; chunk; chunk = chunk->next) {
+    for (berth__chunk *chunk = room > 0 ? last : fresh; chunk; chunk = chunk->next) {
         size_t part = chunk_fill(chunk, bytes, size);
         bytes += part;
         size -= part;

@@ -205,6 +205,21 @@ START_TEST(chunks_grow_with_what_is_queued)
 }
 END_TEST
 
+/* Bytes that are elsewhere are no reason for larger chunks. */
+START_TEST(chunks_behind_a_block_are_small)
+{
+    berth__chunk block = {.bytes = source + 10, .end = 200000};
+    append(source, 10);
+    berth__chain_append_block(&chain, &block);
+    append(source + 200010, 3000);
+    ck_assert_uint_eq(block.next->capacity + sizeof block, 4096);
+    expect(source, 203010);
+    consume(203010);
+    ck_assert_ptr_eq(pool.blocks, &block);
+    pool.blocks = NULL;
+}
+END_TEST
+
 START_TEST(detach_all)
 {
     append(source, 1500);
@@ -668,6 +683,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, empty);
+    tcase_add_test(tests, chunks_behind_a_block_are_small);
     tcase_add_test(tests, steady_state_allocates_nothing);
     tcase_add_test(tests, small_messages_share_a_chunk);
     tcase_add_test(tests, exactly_full_then_one_more);
