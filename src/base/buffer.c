@@ -26,7 +26,7 @@
 
 /* How many free chunks the pool keeps of each size, and how many bytes these are. */
 static const unsigned most_free[BERTH__CHUNK_SIZES] = {64, 16, 8, 8, 8, 16};
-#define POOL_BYTES ((size_t)64 * 2048 + 16 * 4096 + 8 * (8192 + 16384 + 32768) + 16 * 65536)
+#define POOL_BYTES ((size_t)64 * 2048 + (size_t)16 * 4096 + (size_t)8 * 57344 + (size_t)16 * 65536)
 #define BURST ((size_t)8 << 20) /* bytes beyond which the system has its pages back */
 
 void berth__pool_init(berth__pool *pool)
