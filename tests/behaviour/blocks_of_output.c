@@ -3,6 +3,7 @@
  */
 #include "balance.h"
 #include "base/fault.h"
+#include "children.h"
 #include "scene.h"
 
 #include <fcntl.h>
@@ -509,6 +510,45 @@ CASE(much_of_a_file_by_waits, "S4.1", "a blocking wait goes on when there is roo
     }
     ck_assert_uint_eq(done, 8 * VERY_LONG);
     ck_assert_mem_eq(heard, bytes, 8 * VERY_LONG);
+    free(heard);
+    free(bytes);
+}
+
+static size_t receive_all(int descriptor, uint8_t *data, size_t most)
+{
+    size_t done = 0;
+    for (ssize_t count; (count = receive(descriptor, data + done, most - done)) > 0;)
+        done += (size_t)count;
+    return done;
+}
+
+CASE(child_goes_on_with_a_file, "reliability 23", "of which the rest waited for room")
+{
+    real_kernel_only();
+    struct host *host = host_listening("h");
+    int reader = dial(host->port);
+    struct actor *actor = host_take_actor(host, "s");
+    uint8_t *bytes = scene_pattern(8 * VERY_LONG, 18);
+    uint8_t *heard = malloc(8 * VERY_LONG + 1);
+    int file = file_of(bytes, 8 * VERY_LONG);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), 8 * VERY_LONG);
+    world_settle();
+    ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
+    pid_t child = begin_child();
+    if (child == 0) {
+        close(reader);
+        MUST(berth_loop_after_fork(world_loop()));
+        berth_socket_disconnect_from_host(actor->socket);
+        UNTIL(actor->disconnects == 1);
+        berth_loop_free(world_loop());
+        _exit(0);
+    }
+    ck_assert_uint_eq(receive_all(reader, heard, 8 * VERY_LONG + 1), 8 * VERY_LONG);
+    ck_assert_mem_eq(heard, bytes, 8 * VERY_LONG);
+    berth_socket_free(actor->socket);
+    end_child(child);
+    close(reader);
+    close(file);
     free(heard);
     free(bytes);
 }
