@@ -111,8 +111,8 @@ bool berth__inet_has_file(const berth__chunk *first, size_t size)
     return false;
 }
 
-/* sendfile has no MSG_NOSIGNAL, so SIGPIPE is blocked meanwhile, and taken if it came of this call.
- */
+/* sendfile has no MSG_NOSIGNAL, so SIGPIPE is blocked meanwhile, and taken if it came of this call:
+ * also of one that returns a part, since the kernel sends that in several. */
 static ssize_t send_file_quietly(int descriptor, int file, off_t *offset, size_t size)
 {
     static const struct timespec at_once = {0};
@@ -125,7 +125,8 @@ static ssize_t send_file_quietly(int descriptor, int file, off_t *offset, size_t
         (void)sigpending(&pending);
     ssize_t count = BERTH__SYSTEM("sendfile", sendfile(descriptor, file, offset, size));
     int error = errno;
-    if (count < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+    bool may_be_raised = count < 0 ? error == EPIPE : (size_t)count < size;
+    if (may_be_raised && !sigismember(&pending, SIGPIPE))
         (void)sigtimedwait(&pipe, NULL, &at_once);
     (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
     errno = error;
