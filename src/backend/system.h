@@ -10,9 +10,9 @@
 
 #ifdef BERTH_FAULTS
 #include <errno.h>
-#include <stdbool.h>
-/* Whether the call must fail now; sets errno if so. In fault.c. */
-bool berth__fault_system(const char *call);
+
+#include "base/fault.h"
+
 #define BERTH__SYSTEM(name, call) (berth__fault_system(name) ? -1 : (call))
 /* For liburing's, which return a negative errno: -1 is EPERM there. */
 #define BERTH__RING_SYSTEM(name, call) (berth__fault_system(name) ? -errno : (call))
