@@ -52,7 +52,8 @@ static void on_ready_read(berth_socket *socket, void *user)
     model->heard = true;
     model->moved = sim.looked;
     model->deliveries++;
-    sim.delivered += berth_socket_bytes_available(socket) - model->seen;
+    if (!model->dying) /* else nobody has looked at it since the last */
+        sim.delivered += berth_socket_bytes_available(socket) - model->seen;
     model->in_ready_read++;
     sim_spring(IN_READY_READ, model, NULL, NULL);
     model->in_ready_read--;

@@ -226,7 +226,9 @@ static void end_peer(uint64_t word)
     if (how == 2) {
         read_all(peer);
         out->ended = out->closed = true;
-        out->cut = out->cut || in->put + in->putting > in->got;
+        /* What is still to come finds nobody, and that destroys what was sent. */
+        out->cut = out->cut || in->put + in->putting > in->got ||
+                   (peer->side == 1 && !sim_headers_adopt(peer));
         world->close(peer->end);
     } else {
         out->cut = true;
