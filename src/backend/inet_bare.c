@@ -151,6 +151,8 @@ static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t siz
     int error = count < 0 ? errno : ENODATA;
     if (!(modes & O_NONBLOCK))
         (void)fcntl(descriptor, F_SETFL, modes);
+    if (error == EBADF) /* open for writing only */
+        error = EIO;
     return count > 0 ? count : -error;
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -323,6 +324,23 @@ CASE(file_to_a_peer_that_resets, "S3.27", "the connection ends, without SIGPIPE"
     UNTIL(actor->disconnects == 1);
     close(file);
     free(bytes);
+}
+
+CASE(file_that_cannot_be_read, "S3.27", "ends the connection, with class OPERATION and a text")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    int file = file_of((const uint8_t *)"hello", 5);
+    char name[40];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+    int writing = open(name, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(writing, 0);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, writing, 0, 5), 5);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "cannot be read"));
+    close(writing);
+    close(file);
 }
 
 CASE(file_that_grows, "S3.27", "no more is sent than was asked for")
