@@ -9,6 +9,7 @@
  *     address.h     berth_address: a host address, a value
  *     subnet.h      berth_subnet: a block of addresses, a value
  *     proxy.h       berth_proxy: a proxy, a value
+ *     rate.h        berth_rate: bytes a second, for sockets that share them
  *     error.h       berth_error: classes of errors
  *     limits.h      limits of servers and connections
  *     statistics.h  counts of servers and loops
@@ -24,6 +25,7 @@
 #include <berth/loop.h>
 #include <berth/memory.h>
 #include <berth/proxy.h>
+#include <berth/rate.h>
 #include <berth/server.h>
 #include <berth/socket.h>
 #include <berth/statistics.h>

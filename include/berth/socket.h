@@ -42,6 +42,7 @@
 #include <berth/limits.h>
 #include <berth/loop.h>
 #include <berth/proxy.h>
+#include <berth/rate.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -128,7 +129,7 @@ typedef struct berth_socket_handlers {
     /** The name was resolved, or an address was given: connecting begins. */
     void (*host_found)(berth_socket *socket, void *user);
 
-    /** After a write that the high mark cut short, the output has fallen to the low mark: see
+    /** The output was above the low mark, and has fallen to it: see
      * berth_socket_set_write_marks. */
     void (*drained)(berth_socket *socket, void *user);
 } berth_socket_handlers;
@@ -495,6 +496,61 @@ BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
 BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes);
 
 /**
+ * Stops receiving until berth_socket_resume_reading, for a program that cannot take more: a relay,
+ * for example, whose other side is slow. No byte is delivered and ready_read is not called after
+ * this function has returned, also when it is called inside ready_read. Further bytes remain in the
+ * kernel or in the loop, none is lost, and the peer has to wait. Input that was delivered before
+ * can be read. The end of the peer's direction is announced after the pause, behind the bytes.
+ *
+ * May be called in every state, also before there is a connection, and lasts until the program ends
+ * it: for later connections of the socket, and descriptors that it adopts, too. Calls do not add
+ * up. A blocking wait for input ends by its time-out. berth_socket_release adds what the loop has
+ * received to the input.
+ *
+ * During a pause the connection can end in all other ways: by this side, by a limit, or by an error
+ * that a write finds. A reset by the peer may be noticed only by a write or after the pause. Limits
+ * of the peer's activity (first byte, idle, minimum rate) do not run; the lifetime does.
+ */
+BERTH_API void berth_socket_pause_reading(berth_socket *socket);
+
+/** Ends a pause. No handler is called inside the call. No effect without a pause. */
+BERTH_API void berth_socket_resume_reading(berth_socket *socket);
+
+/** Returns whether reading is paused. Default: false. */
+BERTH_API bool berth_socket_is_reading_paused(const berth_socket *socket);
+
+/**
+ * Limits how fast bytes are received. While the socket waits for tokens the bytes remain in the
+ * kernel, and the peer has to wait; the end of the connection is not noticed before the bytes in
+ * front of it. ready_read is called more often, for fewer bytes each. The rate remains for later
+ * connections of the socket. Limits of the peer's activity (first byte, idle, minimum rate) do not
+ * run while it waits.
+ *
+ * @param rate  of the socket's loop; shared by all that have it; NULL for none, which is the
+ *              default
+ * @return false on failure, with class and text set; the rate is unchanged. OPERATION: the rate is
+ *         of another loop. SOCKET_RESOURCE: out of memory.
+ */
+BERTH_API bool berth_socket_set_read_rate(berth_socket *socket, berth_rate *rate);
+
+/** Returns the rate of receiving; NULL for none, or if it was freed. */
+BERTH_API berth_rate *berth_socket_read_rate(const berth_socket *socket);
+
+/**
+ * Limits how fast output is sent. A write accepts bytes as without a rate, and the output waits for
+ * tokens: set marks to bound it. Nothing is passed to the kernel inside a write or
+ * berth_socket_flush. The close timeout, and limits of the peer's activity, do not run while the
+ * output waits for tokens.
+ *
+ * @param rate  as in berth_socket_set_read_rate; may be the same one
+ * @return as berth_socket_set_read_rate
+ */
+BERTH_API bool berth_socket_set_write_rate(berth_socket *socket, berth_rate *rate);
+
+/** Returns the rate of sending; NULL for none, or if it was freed. */
+BERTH_API berth_rate *berth_socket_write_rate(const berth_socket *socket);
+
+/**
  * Appends bytes to the output. They are copied, and sent when ready_read returns if they are
  * written there, otherwise at the end of the turn or in a blocking wait. Everything written until
  * then is sent together, by one system call where the kernel has room. Long data (16 KiB or more)
@@ -579,8 +635,9 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
 
 /**
  * Limits the output (berth_socket_bytes_to_write). With a high mark a write accepts only as many
- * bytes as keep the output within the mark, and returns their number. When the output has fallen to
- * the low mark, `drained` is called. Bytes that the kernel has accepted count until bytes_written
+ * bytes as keep the output within the mark, and returns their number. Whenever the output has been
+ * above the low mark and has fallen to it, `drained` is called, whether a write was cut short or
+ * not; never inside a write. Bytes that the kernel has accepted count until bytes_written
  * announces them, so that a connection whose peer reads fast does not keep others from their turn.
  * By default no mark is set: a write accepts everything.
  *
@@ -588,6 +645,14 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
  * @param high  bytes; 0 for no limit; more than UINT32_MAX (4 GiB - 1) count as that
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
+
+/**
+ * Returns how many bytes a write would accept now: the high mark less the output. The limit of
+ * output (berth_connection_limits.output) is not considered.
+ *
+ * @return bytes; 0 at the high mark, and where a write would fail; SIZE_MAX without a high mark
+ */
+BERTH_API size_t berth_socket_room(const berth_socket *socket);
 
 /** Returns the number of bytes of output that bytes_written has not announced yet. The kernel may
  * have accepted some of them already, after a long write or berth_socket_flush. */

@@ -30,8 +30,8 @@
  *     that breaks after an end without error, by a reset, is reported by one more `receive_ended`,
  *     with the errno. Of a `limited` stream no delivery is longer than the room that the core says
  *     there is; the rest stays in the kernel. The core may set and clear that at any time;
- *     receive_start is called when it is set while receiving is started, and there is room for a
- *     byte at least as long as that is so.
+ *     receive_start is called when it is set while receiving is started. The core may stop
+ *     receiving when it is asked for the room, which is then 0; else that is a byte at least.
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.
@@ -150,7 +150,7 @@ typedef struct berth__stream_events {
     void (*connected)(berth__stream *stream, int error);
     void (*received)(berth__stream *stream, const void *data, size_t size); /* size > 0 */
     void (*receive_ended)(berth__stream *stream, int error); /* 0: the peer ended its direction */
-    size_t (*room)(berth__stream *stream); /* bytes that may be delivered now, at least 1; asked of
+    size_t (*room)(berth__stream *stream); /* bytes that may be delivered now: see law 4; asked of
                                               limited streams only */
     void (*sent)(berth__stream *stream, ptrdiff_t result); /* 0: nothing, but there is room now */
     void (*closed)(berth__stream *stream);
@@ -238,7 +238,7 @@ struct berth__watch {
     berth__watch **link;
 };
 
-/* How many of that many bytes may be delivered now. */
+/* How many of that many bytes may be delivered now; 0 if receiving was stopped just now. */
 static inline size_t berth__stream_room(berth__stream *stream, size_t most)
 {
     if (!stream->limited)

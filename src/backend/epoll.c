@@ -298,7 +298,9 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const bert
             berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
         }
-        size_t room = berth__stream_room(stream, size < budget ? size : budget);
+        size_t room = size < budget ? size : budget;
+        if (stream->limited && (room = berth__stream_room(stream, room)) == 0)
+            return;
         ssize_t got = BERTH__SYSTEM("recv", recv(stream->descriptor, buffer, room, MSG_DONTWAIT));
         if (got < 0 && errno == EINTR)
             continue;

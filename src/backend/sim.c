@@ -425,6 +425,8 @@ static size_t deliver(berth__kernel *kernel, berth__stream *stream, size_t budge
 {
     berth__sim_end *end = stream->own.connection;
     size_t most = berth__stream_room(stream, end->input.size < budget ? end->input.size : budget);
+    if (most == 0)
+        return 0;
     size_t size = berth__kernel_portion(kernel, most);
     uint8_t *view = berth__kernel_must(malloc(size));
     berth__kernel_get(end, view, size);

@@ -321,7 +321,9 @@ static void read_into(uring_backend *uring, berth__stream *stream, const berth__
             return;
         }
         bool held = stream->held.first != NULL;
-        size_t room = berth__stream_room(stream, size < budget ? size : budget);
+        size_t room = size < budget ? size : budget;
+        if (stream->limited && (room = berth__stream_room(stream, room)) == 0)
+            return;
         ssize_t got = take_bytes(uring, stream, buffer, room);
         if (got <= 0) {
             if (stops_reading(uring, stream, got < 0 ? errno : 0))

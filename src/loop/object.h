@@ -1,6 +1,6 @@
 /*
- * What servers, sockets and timers have in common: a loop, a place in its owner's list, and a safe
- * death.
+ * What servers, sockets, timers and rates have in common: a loop, a place in its owner's list, and
+ * a safe death.
  *
  * Any handler may free any object, also the one that is being called. So freeing takes an object
  * out of everything at once, but its memory goes only when no frame on the stack can still touch
@@ -24,6 +24,7 @@ enum {
     BERTH__KIND_TIMER,
     BERTH__KIND_SOCKET,
     BERTH__KIND_SERVER,
+    BERTH__KIND_RATE,
     BERTH__KINDS
 };
 

@@ -26,14 +26,14 @@ bool berth__limits_none(const berth_connection_limits *limits)
 
 void berth__limits_start(berth__socket_limits *limits, uint64_t now)
 {
-    limits->began = limits->active = limits->window = now;
+    limits->began = limits->active = limits->listens = limits->window = now;
     limits->bytes = 0;
     limits->spared = false;
 }
 
 void berth__limits_go_on(berth__socket_limits *limits, uint64_t now)
 {
-    limits->active = limits->window = now;
+    limits->active = limits->listens = limits->window = now;
     limits->bytes = 0;
 }
 
@@ -72,11 +72,12 @@ berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__l
     if (view->held_up) {
         /* The time of the last wait may be before they were set. */
         limits->active = now > limits->active ? now : limits->active;
+        limits->listens = now > limits->listens ? now : limits->listens;
         limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
     }
     if (given->first_byte > 0 && view->silent)
-        due[BERTH__LIMIT_FIRST_BYTE] = berth__after(limits->began, given->first_byte);
+        due[BERTH__LIMIT_FIRST_BYTE] = berth__after(limits->listens, given->first_byte);
     if (given->idle > 0)
         due[BERTH__LIMIT_IDLE] = berth__after(limits->active, given->idle);
     due[BERTH__LIMIT_LIFETIME] = berth__lifetime_due(limits);

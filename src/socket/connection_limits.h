@@ -2,10 +2,10 @@
  * The limits of one connection (berth_connection_limits): when each is due. What becomes of the
  * connection then is the socket's affair, see socket_limits.c.
  *
- * Only a socket that has one of them has this object, so the others pay a pointer and a test. It
- * has one deadline in the loop's heap, for the earliest of its limits. Bytes that go do not touch
- * the heap: they leave their time in the limits, and when the deadline comes it is computed anew
- * from that, and started again if it lies ahead.
+ * Only a socket that has one of them, or a rate, has this object, so the others pay a pointer and a
+ * test. It has one deadline in the loop's heap, for the earliest of its limits. Bytes that go do
+ * not touch the heap: they leave their time in the limits, and when the deadline comes it is
+ * computed anew from that, and started again if it lies ahead.
  *
  * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
  * are held against loop->time, when the kernel was last asked for news: bytes that came while a
@@ -39,11 +39,13 @@ typedef struct berth__socket_limits {
     berth__deadline deadline;
     uint64_t began;                /* the connection, or the setting; nanoseconds, as those below */
     uint64_t active;               /* when a byte went last */
+    uint64_t listens;              /* since when a first byte could come */
     uint64_t window;               /* when the present window of the rate began */
     uint64_t bytes;                /* that went in it */
     bool spared;                   /* a limit is over, but what is in the ready list may count */
     berth__address_count *address; /* of the socket's server; NULL if not counted by address */
     berth_socket **pending_link;   /* what points to the socket in a queue; NULL: not known */
+    struct berth__rates *rates;    /* NULL: it never had one */
 } berth__socket_limits;
 
 /* What has to be known about the connection besides. */

@@ -67,7 +67,7 @@ void berth__socket_set_state(berth_socket *socket, berth_state state)
 void berth__socket_set_error(berth_socket *socket, berth_error error, int number,
                              berth__attempt attempt)
 {
-    socket->error = (uint8_t)error;
+    socket->error = (unsigned)error & 127u;
     socket->error_number = (int16_t)number;
     socket->attempt = attempt & 15u;
     if (socket->remote != NULL)

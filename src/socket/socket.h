@@ -23,6 +23,7 @@
 #include "connection_limits.h"
 #include "loop/loop.h"
 #include "loop/object.h"
+#include "rate.h"
 
 #include <stdatomic.h>
 
@@ -115,7 +116,8 @@ struct berth_socket {
                              still goes on */
     int16_t error_number; /* of the last error: errno, refusal or limit; 0 if it had none */
     uint8_t state;        /* berth_state */
-    uint8_t error;        /* berth_error */
+    uint8_t error : 7;    /* berth_error */
+    bool paused : 1;      /* the user wants no input delivered */
     /* Looked at for each message, so that one test is enough for all of these. */
     uint8_t outcome : 2; /* berth__outcome; set by berth__socket_set_outcome */
     bool end_held : 1;   /* the peer has ended while nobody had taken the socket, or in a wait that
@@ -124,6 +126,7 @@ struct berth_socket {
     bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
     bool shut : 1;       /* the user has ended the output: no more writing */
     bool holed : 1;      /* input was lost for want of memory: none of it may follow */
+    bool paced : 1;      /* the output has a rate */
     /* Set for each message. */
     bool heard : 1;    /* bytes have come on this connection */
     bool spoken : 1;   /* bytes have gone, or may have gone before it was adopted */
@@ -133,7 +136,7 @@ struct berth_socket {
     bool in_ready_read : 1;
     bool in_bytes_written : 1;
     bool in_transaction : 1;
-    bool write_refused : 1; /* a write was cut at the high mark: `drained` is owed */
+    bool drains : 1; /* there are marks, and output above the low one: `drained` is owed */
     /* And the others. */
     bool connected : 1;
     bool input_ended : 1; /* the peer has ended its direction */
@@ -228,8 +231,19 @@ static inline struct berth__connector *berth__socket_connector(const berth_socke
 /* The socket was taken out of its owner's queue by the user: what was held back goes on. */
 void berth__socket_taken(berth_socket *socket);
 
-/* Starts or stops receiving, as limit, state and place in the queue want it. */
+/* From socket_pace.c: starts or stops receiving, as limit, pause, rate, state and place in the
+ * queue want it. Calls nothing. */
 void berth__socket_pace(berth_socket *socket);
+
+/* Bytes of a limited stream that may be delivered now; 0 if receiving was stopped for want of
+ * tokens. */
+size_t berth__socket_input_room(berth__stream *stream);
+
+/* As berth__limits_step: lets those go on whose tokens are due. */
+uint64_t berth__rates_step(berth_socket *socket);
+
+/* Whether nothing comes because this side does not want it now, though there may be something. */
+bool berth__socket_is_held_back(const berth_socket *socket);
 
 /* Between the socket's files: */
 #define BERTH__SOCKET_SLOT(socket, slot) \
@@ -280,6 +294,9 @@ void berth__socket_connect_failed(berth_socket *socket, berth_error error, int n
 
 /* ---- socket_limits.c ------------------------------------------------------------------------- */
 
+/* The limits of a socket, none are set if it had none; NULL when out of memory. */
+berth__socket_limits *berth__limits_of(berth_socket *socket);
+
 /* Gives a socket the limits; false when out of memory, all is as it was then. They begin to run if
  * there is a connection. */
 bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given);
@@ -309,11 +326,23 @@ uint64_t berth__limits_step(berth_socket *socket);
 /* The same for one whose input this wait does not run: only its lifetime can be judged. */
 uint64_t berth__limits_step_lifetime(berth_socket *socket);
 
-static inline void berth__limits_moved(berth_socket *socket, size_t bytes)
+/* A direction that has a rate, else NULL. */
+static inline berth__flow *berth__rates_flow(const berth_socket *socket, berth__direction direction)
+{
+    if (socket->limits == NULL || socket->limits->rates == NULL)
+        return NULL;
+    berth__flow *flow = &socket->limits->rates->flows[direction];
+    return flow->rate != NULL ? flow : NULL;
+}
+
+static inline void berth__limits_moved(berth_socket *socket, size_t bytes,
+                                       berth__direction direction)
 {
     berth__socket_limits *limits = socket->limits;
     if (limits == NULL)
         return;
+    if (limits->rates != NULL)
+        berth__flow_spend(&limits->rates->flows[direction], bytes);
     limits->bytes += bytes;
     /* Not the time of the last wait: since then a handler, or the program between two turns, may
      * have taken longer than the limit. */

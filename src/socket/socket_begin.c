@@ -43,7 +43,7 @@ static void begin(berth_socket *socket)
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
     socket->shut = socket->corked = false;
     berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
-    socket->heard = socket->spoken = socket->write_refused = false;
+    socket->heard = socket->spoken = socket->drains = false;
     socket->overflowed = socket->holed = socket->was_reset = false;
 }
 

@@ -2,10 +2,8 @@
  * Input of a connection: what the backend reports of it, and the calls that take it.
  *
  * The backend delivers a view, which is lent to the input while ready_read is called, so that bytes
- * are taken straight out of it. What is left of it then is copied. Where the unread input has a
- * limit no delivery goes beyond it, and receiving is stopped while it is reached; a socket that
- * nobody has taken yet has a limit of its own, so that a peer cannot fill the memory of a server
- * that is slow to take connections.
+ * are taken straight out of it. What is left of it then is copied. When receiving is stopped, and
+ * how much may be delivered, is in socket_pace.c.
  *
  * Handlers called here: ready_read, not within itself, and those of the end (socket.c).
  */
@@ -60,7 +58,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     uint32_t endings = socket->endings;
     socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
-    berth__limits_moved(socket, size);
+    berth__limits_moved(socket, size, BERTH__FLOW_INPUT);
     if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);
@@ -165,6 +163,8 @@ static void receive_ended(berth__stream *stream, int error)
 {
     berth_socket *socket = stream->ready.owner;
     socket->input_ended = true;
+    if (socket->limits != NULL && socket->limits->rates != NULL)
+        berth__flow_leave(&socket->limits->rates->flows[BERTH__FLOW_INPUT], true);
     /* Nobody listens yet. The end is announced when the socket is taken, so that its `disconnected`
      * comes in any case, which is where programs free; the error is kept by the stream. And where a
      * wait has brought bytes, the program may answer them before that. */
@@ -179,65 +179,11 @@ static void receive_ended(berth__stream *stream, int error)
     berth__leave(&socket->object);
 }
 
-void berth__socket_taken(berth_socket *socket)
-{
-    if (socket->end_held)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
-    else
-        berth__socket_pace(socket);
-}
-
 static void never_connected(berth__stream *stream, int error)
 {
     assert(false && "an attempt to connect is the connector's");
     (void)stream;
     (void)error;
-}
-
-static size_t read_limit(const berth_socket *socket)
-{
-    size_t own = socket->read_limit;
-    if (!socket->pending)
-        return own;
-    size_t pending = socket->owner->pending_read_limit;
-    return own == 0 || (pending != 0 && pending < own) ? pending : own;
-}
-
-static size_t room(berth__stream *stream)
-{
-    const berth_socket *socket = stream->ready.owner;
-    size_t limit = read_limit(socket);
-    size_t unread = berth__chain_size(&socket->input);
-    assert(unread < limit && "while there is no room receiving is stopped");
-    return unread < limit ? limit - unread : 1;
-}
-
-void berth__socket_pace(berth_socket *socket)
-{
-    berth__stream *stream = socket->stream;
-    if (stream == NULL || stream->ended)
-        return;
-    /* Bound, and not connected yet: the kernel would answer a receive with ENOTCONN. */
-    if (socket->remote != NULL && socket->remote->bound)
-        return;
-    const berth__backend_operations *operations = socket->object.loop->backend->operations;
-    size_t limit = read_limit(socket);
-    bool begins = limit != 0 && !stream->limited;
-    stream->limited = limit != 0;
-    bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
-    /* A connection that this side is ending reads no more. */
-    bool wanted = room && socket->state != BERTH_STATE_CLOSING && !socket->holed;
-    if (wanted == stream->receiving && !(wanted && begins))
-        return;
-    if (wanted) {
-        bool resumes = !stream->receiving;
-        operations->receive_start(socket->object.loop->backend, stream);
-        if (socket->limits != NULL && resumes)
-            berth__limits_resume(socket);
-        berth__loop_touch(socket->object.loop);
-    } else {
-        operations->receive_stop(socket->object.loop->backend, stream);
-    }
 }
 
 /* ---- input: what the user takes -------------------------------------------------------------- */
@@ -396,19 +342,6 @@ ptrdiff_t berth_socket_read_line(berth_socket *socket, char *line, size_t size)
     return count;
 }
 
-size_t berth_socket_read_buffer_size(const berth_socket *socket)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    return socket->read_limit;
-}
-
-void berth_socket_set_read_buffer_size(berth_socket *socket, size_t bytes)
-{
-    BERTH__OWN_THREAD(socket->object.loop);
-    socket->read_limit = berth__socket_bounded(bytes);
-    berth__socket_pace(socket);
-}
-
 void berth_socket_set_half_close(berth_socket *socket, bool allowed)
 {
     BERTH__OWN_THREAD(socket->object.loop);
@@ -425,7 +358,7 @@ const berth__stream_events berth__socket_events = {
     .connected = never_connected,
     .received = received,
     .receive_ended = receive_ended,
-    .room = room,
+    .room = berth__socket_input_room,
     .sent = berth__socket_sent,
     .closed = never_closed,
 };

@@ -66,7 +66,7 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
 static bool is_held_up(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
-    return socket->end_held ||
+    return socket->end_held || berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT)) ||
            (socket->state == BERTH_STATE_CONNECTED && !stream->receiving && !stream->ended);
 }
 
@@ -141,7 +141,7 @@ uint64_t berth__limits_step_lifetime(berth_socket *socket)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static berth__socket_limits *limits_of(berth_socket *socket)
+berth__socket_limits *berth__limits_of(berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
     if (socket->limits != NULL)
@@ -175,7 +175,7 @@ void berth__limits_begin(berth_socket *socket)
 
 bool berth__limits_set(berth_socket *socket, const berth_connection_limits *given)
 {
-    berth__socket_limits *limits = limits_of(socket);
+    berth__socket_limits *limits = berth__limits_of(socket);
     if (limits == NULL)
         return false;
     limits->given = *given;
@@ -219,8 +219,12 @@ void berth__limits_end(berth_socket *socket)
 {
     if (socket->counted)
         berth__limits_uncount(socket);
-    if (socket->limits != NULL)
-        berth__deadline_stop(&socket->object.loop->deadlines, &socket->limits->deadline);
+    if (socket->limits == NULL)
+        return;
+    berth__deadline_stop(&socket->object.loop->deadlines, &socket->limits->deadline);
+    bool sending = socket->stream != NULL && socket->stream->sending;
+    if (socket->limits->rates != NULL)
+        berth__rates_end(socket->limits->rates, sending);
 }
 
 void berth__limits_free(berth_socket *socket)
@@ -230,6 +234,8 @@ void berth__limits_free(berth_socket *socket)
     berth__deadline_stop(&loop->deadlines, &limits->deadline);
     berth__deadlines_unreserve(&loop->deadlines);
     loop->limited--;
+    if (limits->rates != NULL)
+        berth__rates_free(limits->rates);
     socket->limits = NULL;
     berth__free_list_give(&loop->free_limits, limits);
 }

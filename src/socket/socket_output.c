@@ -30,9 +30,10 @@ enum {
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Starts a send if there is output and none is in flight. Returns its result if it has ended at
- * once; else 0. `ending`: after this output there is only the end, in the same turn; see 0054. */
-static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
+/* Starts a send of up to `most` bytes if there is output and none is in flight. Returns its result
+ * if it has ended at once; else 0. `ending`: after this output there is only the end, in the same
+ * turn; see 0054. */
+static inline ptrdiff_t start_send(berth_socket *socket, size_t most, bool ending)
 {
     berth__stream *stream = socket->stream;
     if (stream == NULL || stream->sending || socket->outcome == BERTH__OUTCOME_BROKEN)
@@ -41,12 +42,17 @@ static inline ptrdiff_t start_send(berth_socket *socket, bool ending)
     if (socket->state != BERTH_STATE_CONNECTED && socket->state != BERTH_STATE_CLOSING)
         return 0;
     const berth__chunk *first = socket->output.first;
-    if (first == NULL)
+    if (first == NULL || most == 0)
         return 0;
     berth__backend *backend = socket->object.loop->backend;
+    size_t size = first->size;
+    if (size > most) {
+        size = most;
+        ending = false;
+    }
     if (ending)
         socket->corked = true;
-    return backend->operations->send(backend, stream, first, first->size,
+    return backend->operations->send(backend, stream, first, size,
                                      ending ? BERTH__SEND_LAST : BERTH__SEND_ONLY);
 }
 
@@ -104,12 +110,12 @@ static void written(berth_socket *socket, size_t queued, size_t others)
     uint32_t endings = socket->endings;
     socket->sent = socket->spoken = true;
     socket->object.loop->counts.bytes_out += queued + others;
-    berth__limits_moved(socket, queued + others);
+    berth__limits_moved(socket, queued + others, BERTH__FLOW_OUTPUT);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
     announce_output(socket, queued + others);
-    if (socket->endings == endings && socket->write_refused &&
+    if (socket->endings == endings && socket->drains &&
         berth__socket_unwritten(socket) <= socket->write_low) {
-        socket->write_refused = false;
+        socket->drains = false;
         BERTH__CALL(socket, drained, socket);
     }
     if (socket->endings == endings)
@@ -147,26 +153,26 @@ BERTH__RARE static bool settle_end(berth_socket *socket)
         berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
         return false;
     }
-    return !socket->end_held || socket->pending || socket->awaited || announce_held_end(socket);
+    bool kept = socket->pending || socket->awaited || socket->paused;
+    return !socket->end_held || kept || announce_held_end(socket);
 }
 
 /* Whether a handler runs between the last output and the end, and may take its time: the kernel
  * must not hold the output back for that long. */
 static bool is_watched(const berth_socket *socket)
 {
-    return socket->write_refused || BERTH__SOCKET_SLOT(socket, bytes_written) != NULL;
+    return BERTH__SOCKET_SLOT(socket, bytes_written) != NULL ||
+           (socket->drains && BERTH__SOCKET_SLOT(socket, drained) != NULL);
 }
 
-void berth__socket_settle(berth_socket *socket)
+static inline void settle_up_to(berth_socket *socket, size_t most)
 {
-    if ((socket->overflowed || socket->end_held) && !settle_end(socket))
-        return;
     bool ending = (socket->shut || socket->state == BERTH_STATE_CLOSING) && !is_watched(socket);
     size_t others = berth__socket_given(socket);
     if (others > 0)
         berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
     ptrdiff_t result = socket->outcome == BERTH__OUTCOME_FAILED ? socket->stream->ready.result
-                                                                : start_send(socket, ending);
+                                                                : start_send(socket, most, ending);
     if (result == 0 && others == 0)
         return;
     berth__enter(&socket->object);
@@ -177,10 +183,53 @@ void berth__socket_settle(berth_socket *socket)
     berth__leave(&socket->object);
 }
 
+/* Bytes of the output that may be sent now; 0: it waits for tokens. */
+static size_t paced_size(berth_socket *socket)
+{
+    const berth__stream *stream = socket->stream;
+    berth__flow *flow = berth__rates_flow(socket, BERTH__FLOW_OUTPUT);
+    bool sends = stream != NULL && !stream->sending && socket->output.first != NULL &&
+                 !berth__socket_cannot_send(socket) && berth_socket_is_valid(socket);
+    if (!sends || flow == NULL)
+        return SIZE_MAX;
+    size_t output = berth__chain_size(&socket->output);
+    size_t size = berth__flow_take(flow, output < MOST_GIVEN ? output : MOST_GIVEN);
+    if (size > 0)
+        berth__flow_reserve(flow, size);
+    return size;
+}
+
+/* The rare cases of berth__socket_settle: an end, and output with a rate. The time that closing may
+ * take is the peer's to use up, so it does not run while tokens are waited for. */
+BERTH__RARE static void settle_specially(berth_socket *socket)
+{
+    if ((socket->overflowed || socket->end_held) && !settle_end(socket))
+        return;
+    size_t most = paced_size(socket);
+    berth__enter(&socket->object);
+    if (most == 0)
+        berth__socket_stop_limit(socket);
+    settle_up_to(socket, most);
+    bool runs = socket->remote != NULL && socket->remote->limit.place != 0;
+    if (socket->state == BERTH_STATE_CLOSING && socket->stream->sending && !runs)
+        berth__socket_send_rest(socket);
+    berth__leave(&socket->object);
+}
+
+void berth__socket_settle(berth_socket *socket)
+{
+    if (socket->overflowed || socket->end_held || socket->paced)
+        settle_specially(socket);
+    else
+        settle_up_to(socket, SIZE_MAX);
+}
+
 bool berth__socket_unsent(const berth_socket *socket)
 {
     bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
-    return waits && !socket->stream->sending && socket->outcome != BERTH__OUTCOME_BROKEN;
+    bool held_up = berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
+    return waits && !held_up && !socket->stream->sending &&
+           socket->outcome != BERTH__OUTCOME_BROKEN;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -276,8 +325,8 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *j
     size_t before = berth__chain_size(&socket->output);
     bool whole;
     bool full = socket->outcome == BERTH__OUTCOME_GIVEN && before > 0;
-    if (stream == NULL || stream->sending || full || berth__socket_cannot_send(socket) ||
-        !berth_socket_is_valid(socket))
+    if (stream == NULL || stream->sending || full || socket->paced ||
+        berth__socket_cannot_send(socket) || !berth_socket_is_valid(socket))
         return 0;
     size_t taken = give(socket, job, &whole);
     return taken > before ? taken - before : 0;
@@ -299,7 +348,7 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     bool whole = true;
-    while (whole && socket->output.first != NULL && !stream->sending &&
+    while (whole && socket->output.first != NULL && !stream->sending && !socket->paced &&
            !berth__socket_cannot_send(socket))
         (void)give(socket, &nothing_more, &whole);
     if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)
@@ -363,23 +412,32 @@ static bool may_write(berth_socket *socket)
     return false;
 }
 
+/* Bytes that the high mark leaves. */
+static size_t room_below_mark(const berth_socket *socket)
+{
+    size_t queued = berth__socket_unwritten(socket);
+    if (socket->write_high == 0)
+        return SIZE_MAX;
+    return queued < socket->write_high ? socket->write_high - queued : 0;
+}
+
+/* The output is longer, or the marks are others. */
+static void mind_low_mark(berth_socket *socket)
+{
+    bool above = berth__socket_unwritten(socket) > socket->write_low;
+    socket->drains = socket->write_high > 0 && (socket->drains || above);
+}
+
 /* A write with all its limits and ways to fail. */
 BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *job)
 {
     berth_loop *loop = socket->object.loop;
     if (!may_write(socket))
         return -1;
-    bool cut = false;
-    if (socket->write_high > 0 && job->size > 0) {
-        size_t queued = berth__socket_unwritten(socket);
-        size_t room = queued < socket->write_high ? socket->write_high - queued : 0;
-        cut = job->size > room;
-        job->size = job->size < room ? job->size : room;
-    }
-    if (job->size == 0) {
-        socket->write_refused = socket->write_refused || cut;
+    size_t room = room_below_mark(socket);
+    job->size = job->size < room ? job->size : room;
+    if (job->size == 0)
         return 0;
-    }
     size_t done = write_first(socket, job);
     size_t left = job->size - done;
     if (left > 0 && socket->limits != NULL && berth__limits_exceeded(socket, left))
@@ -387,7 +445,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *jo
     done += append(socket, job, done);
     if (done < job->size)
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
-    socket->write_refused = socket->write_refused || (cut && done > 0);
+    mind_low_mark(socket);
     bool told_later = done > 0 || socket->outcome == BERTH__OUTCOME_FAILED;
     if (told_later && socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(loop, &socket->flush);
@@ -444,14 +502,6 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
 
 /* ---- without a copy -------------------------------------------------------------------------- */
 
-/* A block is taken whole where there is room for a byte. */
-static bool has_room(berth_socket *socket)
-{
-    bool room = socket->write_high == 0 || berth__socket_unwritten(socket) < socket->write_high;
-    socket->write_refused = socket->write_refused || !room;
-    return room;
-}
-
 static bool is_beyond_limit(const berth_socket *socket, size_t size)
 {
     return socket->limits != NULL && berth__limits_exceeded(socket, size);
@@ -459,6 +509,7 @@ static bool is_beyond_limit(const berth_socket *socket, size_t size)
 
 static void send_later(berth_socket *socket)
 {
+    mind_low_mark(socket);
     if (socket->stream != NULL && !socket->stream->sending)
         berth__loop_flush_later(socket->object.loop, &socket->flush);
 }
@@ -485,7 +536,7 @@ ptrdiff_t berth_socket_write_borrowed(berth_socket *socket, const void *data, si
     const write_job job = {.pieces = &piece, .count = 1, .size = size};
     if (!may_write(socket))
         return -1;
-    if (size == 0 || !has_room(socket))
+    if (size == 0 || room_below_mark(socket) == 0) /* taken whole where there is any */
         return 0;
     if (size > UINT32_MAX)
         return fail(socket, EMSGSIZE);
@@ -533,7 +584,7 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
     BERTH__OWN_THREAD(loop);
     if (!may_write(socket))
         return -1;
-    if (size == 0 || !has_room(socket))
+    if (size == 0 || room_below_mark(socket) == 0) /* taken whole where there is any */
         return 0;
     int file = open_part(socket, descriptor, offset, &size);
     if (file < 0)
@@ -562,6 +613,15 @@ void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
     socket->write_low = low < socket->write_high ? (uint32_t)low
                         : high > 0               ? socket->write_high - 1
                                                  : 0;
+    mind_low_mark(socket);
+}
+
+size_t berth_socket_room(const berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (!writable(socket) || berth__loop_inherited(socket->object.loop))
+        return 0;
+    return room_below_mark(socket);
 }
 
 size_t berth_socket_bytes_to_write(const berth_socket *socket)

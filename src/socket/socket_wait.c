@@ -32,7 +32,7 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    bool told = socket->end_held && !socket->awaited;
+    bool told = socket->end_held && !socket->awaited && !socket->paused;
     if (berth__socket_has_output(socket) || told || socket->overflowed)
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__limits_step(socket);
@@ -40,9 +40,11 @@ static uint64_t go_on(void *object)
     if (socket->object.freed)
         return UINT64_MAX;
     uint64_t connect = berth__connect_step(berth__socket_connector(socket));
+    uint64_t tokens = berth__rates_step(socket);
     if (berth__socket_unsent(socket))
         return 0;
     due = close < due ? close : due;
+    due = tokens < due ? tokens : due;
     return connect < due ? connect : due;
 }
 
@@ -76,7 +78,9 @@ static bool no_longer_connecting(void *object)
 static bool has_received(void *object)
 {
     watched *waiting = object;
-    return over(waiting) || waiting->socket->received || waiting->socket->input_ended;
+    const berth_socket *socket = waiting->socket;
+    return over(waiting) || socket->received ||
+           (socket->input_ended && !berth__socket_is_held_back(socket));
 }
 
 static bool has_sent(void *object)
@@ -188,9 +192,11 @@ static bool wait_for_input(berth_socket *socket, int milliseconds)
     if (socket->end_held && !socket->received) /* of the wait before */
         berth__socket_settle(socket);
     /* Bytes may come together with the connection. With a full input buffer, or after the peer's
-     * end, nothing can come. */
-    if (socket->received || socket->stream == NULL || !socket->stream->receiving)
+     * end, nothing can come; a pause may be ended by a handler. */
+    if (socket->received || socket->stream == NULL)
         return socket->received;
+    if (!socket->stream->receiving && !berth__socket_is_held_back(socket))
+        return false;
     if (!run(socket, has_received, remaining(loop, start, milliseconds)))
         timed_out(socket);
     return socket->received;

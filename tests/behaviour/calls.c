@@ -717,6 +717,63 @@ CALL(berth_socket_write_pieces)
     ck_assert(taken == -1 || taken == 0);
 }
 
+CALL(berth_socket_room)
+{
+    size_t room = berth_socket_room(stage.socket);
+    ck_assert(room == 0 || room == SIZE_MAX || room <= UINT32_MAX);
+}
+
+CALL(berth_socket_pause_reading)
+{
+    berth_socket_pause_reading(stage.socket);
+    berth_socket_resume_reading(stage.socket);
+}
+
+CALL(berth_socket_resume_reading)
+{
+    berth_socket_resume_reading(stage.socket);
+    ck_assert(!berth_socket_is_reading_paused(stage.socket));
+}
+
+CALL(berth_socket_is_reading_paused)
+{
+    ck_assert(!berth_socket_is_reading_paused(stage.socket));
+}
+
+/* A rate that is freed while the socket has it. */
+static berth_rate *some_rate(void)
+{
+    return berth_rate_new(berth_socket_loop(stage.socket), 1000000, 0);
+}
+
+CALL(berth_socket_set_read_rate)
+{
+    (void)berth_socket_set_read_rate(stage.socket, NULL);
+    berth_rate *rate = some_rate();
+    if (rate != NULL && berth_socket_set_read_rate(stage.socket, rate))
+        ck_assert_ptr_eq(berth_socket_read_rate(stage.socket), rate);
+    berth_rate_free(rate);
+}
+
+CALL(berth_socket_read_rate)
+{
+    ck_assert_ptr_null(berth_socket_read_rate(stage.socket));
+}
+
+CALL(berth_socket_set_write_rate)
+{
+    (void)berth_socket_set_write_rate(stage.socket, NULL);
+    berth_rate *rate = some_rate();
+    if (rate != NULL && berth_socket_set_write_rate(stage.socket, rate))
+        ck_assert_ptr_eq(berth_socket_write_rate(stage.socket), rate);
+    berth_rate_free(rate);
+}
+
+CALL(berth_socket_write_rate)
+{
+    ck_assert_ptr_null(berth_socket_write_rate(stage.socket));
+}
+
 CALL(berth_socket_write_borrowed)
 {
     static const char word[20000] = "word";

@@ -419,6 +419,59 @@ CASE(failed_write_is_not_cut, "S3.27",
     free(bytes);
 }
 
+CASE(drained_without_a_cut, "S3.27 socket.h",
+     "`drained` comes whenever the output was above the low mark, though no write was cut short")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    static const berth_socket_handlers handlers = {.drained = count_drained};
+    unsigned drained = 0;
+    berth_socket_set_handlers(actor->socket, &handlers, &drained);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), SIZE_MAX);
+    berth_socket_set_write_marks(actor->socket, 4, 10);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 10);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "1234", 4), 4);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 6);
+    ck_assert(peer_hears(peer, "1234"));
+    UNTIL(berth_socket_room(actor->socket) == 10);
+    ck_assert_uint_eq(drained, 0);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "12345", 5), 5);
+    ck_assert(peer_hears(peer, "12345"));
+    UNTIL(drained == 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "1234567890", 10), 10);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 0);
+    ck_assert(peer_hears(peer, "1234567890"));
+    UNTIL(drained == 2);
+    world_settle();
+    ck_assert_uint_eq(drained, 2);
+}
+
+CASE(drained_after_marks_were_set, "S3.27 socket.h",
+     "marks that are set below the output count as if it had risen above them")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    static const berth_socket_handlers handlers = {.drained = count_drained};
+    unsigned drained = 0;
+    berth_socket_set_handlers(actor->socket, &handlers, &drained);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "12345", 5), 5);
+    berth_socket_set_write_marks(actor->socket, 0, 3);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 0);
+    ck_assert(peer_hears(peer, "12345"));
+    UNTIL(drained == 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "1", 1), 1);
+    berth_socket_set_write_marks(actor->socket, 0, 0);
+    ck_assert(peer_hears(peer, "1"));
+    world_settle();
+    ck_assert_uint_eq(drained, 1);
+    berth_socket_shutdown_send(actor->socket);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 0);
+    berth_socket_abort(actor->socket);
+    ck_assert_uint_eq(berth_socket_room(actor->socket), 0);
+}
+
 CASE(long_write_to_a_reset_peer, "S3.30", "the failure is announced as that of a short one")
 {
     struct host *host = host_listening("h");

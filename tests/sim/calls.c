@@ -411,7 +411,8 @@ void sim_leave_connection(struct socket_model *model)
     model->first_put = 0;
     model->leaving = model->gone_early = false;
     model->shut = model->finished = false;
-    model->refused = model->overflowed = false;
+    model->drains = model->overflowed = false;
+    model->begins_paused = model->paused;
 }
 
 uint16_t sim_target(const struct socket_model *model, uint16_t port)
@@ -531,6 +532,7 @@ static void set_socket(uint64_t word)
         berth_socket_set_write_marks(model->socket, limit / 2, limit);
         model->low = limit / 2;
         model->high = limit;
+        sim_mind_marks(model);
         break;
     case 2:
         model->half_open = sim_choose(&word, 2) == 0;
@@ -757,7 +759,7 @@ static void call_of_a_topic(uint64_t word)
         [TOPIC_ENDS] = sim_call_of_ends,       [TOPIC_LIMITS] = sim_call_of_limits,
         [TOPIC_OPTIONS] = sim_call_of_options, [TOPIC_LOOPS] = sim_call_of_loops,
         [TOPIC_NAMES] = sim_call_of_names,     [TOPIC_TIME] = sim_call_of_time,
-        [TOPIC_PROXIES] = sim_call_of_proxies,
+        [TOPIC_PROXIES] = sim_call_of_proxies, [TOPIC_PACE] = sim_call_of_pace,
     };
     if ((sim.topics >> TOPIC_HEADERS & 1) != 0 && sim_choose(&word, 2) == 0) {
         sim_call_of_headers(word);

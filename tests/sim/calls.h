@@ -33,6 +33,9 @@ void sim_check_line(struct socket_model *model);
 
 void sim_try_socket(uint64_t word); /* calls_ends.c: to read on trial */
 
+/* calls_output.c: the output is longer, or its marks are others. */
+void sim_mind_marks(struct socket_model *model);
+
 void sim_use_timer(uint64_t word); /* calls_time.c */
 
 /* The topics. */
@@ -44,6 +47,7 @@ void sim_call_of_options(uint64_t word); /* calls_options.c */
 void sim_call_of_loops(uint64_t word);   /* calls_loops.c */
 void sim_call_of_limits(uint64_t word);  /* calls_limits.c */
 void sim_call_of_names(uint64_t word);   /* calls_names.c */
+void sim_call_of_pace(uint64_t word);    /* calls_pace.c */
 
 void sim_make_server(struct server_model *model); /* calls.c: it does not listen yet */
 void sim_call_of_proxies(uint64_t word);          /* calls_proxy.c */

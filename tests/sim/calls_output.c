@@ -29,6 +29,12 @@ static long borrowed; /* blocks that were not released */
 static int file = -1;
 static uint64_t file_size;
 
+void sim_mind_marks(struct socket_model *model)
+{
+    bool above = berth_socket_bytes_to_write(model->socket) > model->low;
+    model->drains = model->high > 0 && (model->drains || above);
+}
+
 /* How much of a write is taken: all, unless there is a mark, or no way to send it at all. */
 static void check_write(struct socket_model *model, size_t size, size_t queued, ptrdiff_t taken,
                         bool is_block)
@@ -52,7 +58,8 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
         model->overflowed = sim_way_out(model)->cut = true;
         sim_way_out(model)->put += size;
     }
-    model->refused = model->refused || (taken >= 0 && most < size);
+    if (taken >= 0)
+        sim_mind_marks(model);
 }
 
 /* Pieces of which some are empty. */
@@ -171,11 +178,14 @@ void sim_write_socket(uint64_t word)
         if (limit > 0 && queued + size > limit)
             model->batches += cuts + (i > 0);
         model->batches += how == FROM_A_FILE ? 2 : 0; /* each has a send of its own */
+        size_t room = berth_socket_room(model->socket);
         way->putting = size;
         ptrdiff_t taken = put(model->socket, size, how, cuts);
         way->putting = 0;
         static const char *const ways[] = {"", " in pieces", " borrowed", " from a file"};
         sim_say("socket %zu writes %u bytes%s: %td", sim_number_of(model), size, ways[how], taken);
+        sim_check(taken <= 0 || room > 0, "a write is taken without room");
+        sim_check(room == 0 || taken != 0, "a write is refused, with room");
         check_write(model, size, queued, taken, how >= BORROWED);
         if (taken < 0)
             return;

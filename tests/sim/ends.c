@@ -304,7 +304,8 @@ static void look_at_sends(const struct socket_model *model)
 {
     bool connected = model->socket != NULL &&
                      (model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING);
-    if (!connected || model->connection == NULL || world->whole_sends == NULL || model->dying)
+    if (!connected || model->connection == NULL || world->whole_sends == NULL || model->dying ||
+        model->was_paced)
         return;
     int descriptor = berth_socket_descriptor(model->socket);
     if (descriptor < 0)

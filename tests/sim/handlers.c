@@ -49,6 +49,8 @@ static void on_ready_read(berth_socket *socket, void *user)
     sim_check(limit == 0 || model->seen < limit, "bytes are delivered past the limit: %zu of %zu",
               model->seen, limit);
     sim_check(berth_socket_bytes_available(socket) > model->seen, "ready_read without new bytes");
+    sim_check(!model->paused, "ready_read in a pause");
+    sim_pace_moved(model, true, berth_socket_bytes_available(socket) - model->seen);
     model->heard = true;
     model->moved = sim.looked;
     model->deliveries++;
@@ -72,6 +74,7 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
               "more bytes are announced than were written");
     sim.announced += bytes;
+    sim_pace_moved(model, false, bytes);
     model->given = false;
     model->moved = sim.looked;
     model->in_bytes_written++;
@@ -147,6 +150,9 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     sim_check(error != BERTH_ERROR_REMOTE_HOST_CLOSED || in == NULL || !in->reset || in->ended ||
                   berth_socket_was_reset(socket) || sim_lossy(),
               "a reset is announced as an end");
+    sim_check(error != BERTH_ERROR_REMOTE_HOST_CLOSED || model->state != BERTH_STATE_CONNECTED ||
+                  !model->paused || berth_socket_was_reset(socket),
+              "the end comes in a pause");
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
         check_complete(model);
     else if (error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING)
@@ -243,8 +249,10 @@ static void on_finished(berth_socket *socket, void *user)
         check_alive(model, IN_FINISHED);
     model->gave_up = false;
     model->finished = true;
-    if (model->state == BERTH_STATE_CONNECTED)
+    if (model->state == BERTH_STATE_CONNECTED) {
+        sim_check(!model->paused, "the input ends in a pause");
         check_complete(model);
+    }
     sim_spring(IN_FINISHED, model, NULL, NULL);
 }
 
@@ -259,9 +267,9 @@ static void on_drained(berth_socket *socket, void *user)
 {
     struct socket_model *model = called(socket, user, IN_DRAINED);
     check_alive(model, IN_DRAINED);
-    sim_check(model->refused, "drained without a write that was cut");
+    sim_check(model->drains, "drained without output above the low mark");
     sim_check(berth_socket_bytes_to_write(socket) <= model->low, "drained above the low mark");
-    model->refused = false;
+    model->drains = false;
     sim_spring(IN_DRAINED, model, NULL, NULL);
 }
 

@@ -190,6 +190,7 @@ static void look_at_socket(struct socket_model *model)
     const struct way *in = sim_way_in(model);
     sim_check(in == NULL || in->got + model->seen <= in->put, "more input than was sent");
     sim_clock_look(model);
+    sim_pace_look(model);
 }
 
 void sim_look(void)

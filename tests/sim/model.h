@@ -110,10 +110,11 @@ enum handler {
 /* What is known of the times of a socket: milliseconds of the loop, and never before what the
  * library has noted. See time.c. */
 struct sim_clock {
-    uint64_t began;  /* the connection, or the setting of its limits */
-    uint64_t active; /* bytes were seen to have gone, or not to be wanted */
-    uint64_t looked; /* the last time */
-    uint64_t window; /* since then `moved` bytes have gone */
+    uint64_t began;   /* the connection, or the setting of its limits */
+    uint64_t listens; /* since when a first byte could come */
+    uint64_t active;  /* bytes were seen to have gone, or not to be wanted */
+    uint64_t looked;  /* the last time */
+    uint64_t window;  /* since then `moved` bytes have gone */
     uint64_t moved;
     uint64_t came; /* bytes in all, when they were last looked at */
     uint64_t went;
@@ -163,7 +164,7 @@ struct socket_model {
     bool half_open;     /* half-close is allowed */
     bool finished;      /* read_channel_finished was called for the connection */
     bool shut;          /* the program has ended its output, and only that */
-    bool refused;       /* a write was cut at the high mark: `drained` has to come */
+    bool drains;        /* the output was above the low mark: `drained` has to come */
     unsigned low_turns; /* that it has not come in, although the output was at the low mark */
     bool counted;       /* is a live connection of its server */
     bool overflowed;    /* has written more than its limit: the end is due */
@@ -177,10 +178,15 @@ struct socket_model {
     int values[SIM_OPTIONS];
     bool eager; /* reads whatever comes */
     struct sim_clock clock;
-    unsigned header_version; /* of the header that it writes; 0: none */
-    unsigned client;         /* in it */
-    size_t low;              /* the marks of the output */
-    size_t high;             /* 0: none */
+    unsigned header_version;     /* of the header that it writes; 0: none */
+    unsigned client;             /* in it */
+    size_t low;                  /* the marks of the output */
+    size_t high;                 /* 0: none */
+    bool paused;                 /* reads nothing */
+    bool begins_paused;          /* likewise, and it is not known what had come before */
+    bool was_paced;              /* has, or had, a rate */
+    uint64_t paused_at;          /* bytes that had come by then */
+    struct rate_model *rates[2]; /* of input and output, in calls_pace.c */
 };
 
 struct pending {
@@ -293,6 +299,7 @@ enum topic {
     TOPIC_NAMES,
     TOPIC_TIME,
     TOPIC_PROXIES,
+    TOPIC_PACE,
     TOPIC_HEADERS /* the last */
 };
 
@@ -495,6 +502,12 @@ void sim_meanwhile_begin(void);
 bool sim_meanwhile_install(void); /* false: it cannot be done on this kernel */
 void sim_meanwhile_plan(uint64_t word);
 void sim_meanwhile_be_kind(void); /* no more of it */
+
+/* calls_pace.c: bytes have come, or were announced. */
+void sim_pace_begin(void);
+void sim_pace_look(struct socket_model *model);
+void sim_pace_moved(struct socket_model *model, bool in, size_t bytes);
+void sim_pace_be_kind(void);
 
 /* program.c */
 void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,

@@ -204,6 +204,7 @@ static void set_up(uint64_t word)
     sim_time_begin();
     sim_proxies_begin();
     sim_meanwhile_begin();
+    sim_pace_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -215,6 +216,7 @@ static void be_kind(void)
     world->be_kind();
     sim_time_be_kind();
     sim_meanwhile_be_kind();
+    sim_pace_be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];
@@ -329,7 +331,7 @@ static bool socket_rests(size_t i, bool judge)
                (unsigned long long)out->put);
     REST_CHECK(!in->ended || in->cut || model->finished, "socket %zu has not noticed the end", i);
     REST_CHECK(!in->ended || in->cut || !model->shut, "socket %zu goes on after both ends", i);
-    REST_CHECK(!model->refused || berth_socket_bytes_to_write(model->socket) > 0,
+    REST_CHECK(!model->drains || berth_socket_bytes_to_write(model->socket) > 0,
                "socket %zu was not told that there is room", i);
     return true;
 }

@@ -124,6 +124,7 @@ void sim_clock_restart(struct socket_model *model)
 {
     struct sim_clock *clock = &model->clock;
     clock->began = clock->active = clock->window = berth_loop_now(sim.loop);
+    clock->listens = clock->began;
     clock->moved = 0;
     clock->overdue = 0;
 }
@@ -168,13 +169,15 @@ void sim_clock_look(struct socket_model *model)
     if (!is_valid(model))
         return;
     uint64_t now = berth_loop_now(sim.loop);
-    if (went != clock->went || timeout != clock->close_timeout)
+    if (went != clock->went || timeout != clock->close_timeout || model->rates[1] != NULL)
         clock->progress = now;
     clock->heard = clock->heard || came > 0;
     size_t limit = berth_socket_read_buffer_size(model->socket);
     /* What was read in an open transaction takes room still. */
     bool full = limit > 0 && (model->seen >= limit || berth_socket_in_transaction(model->socket));
-    bool held = full || model->finished || model->queued_in != NULL || (in != NULL && in->ended);
+    bool paced = model->paused || model->rates[0] != NULL || model->rates[1] != NULL;
+    bool held =
+        full || paced || model->finished || model->queued_in != NULL || (in != NULL && in->ended);
     bool moved = came != clock->came || went != clock->went;
     if (came > clock->came)
         clock->moved += came - clock->came;
@@ -184,6 +187,8 @@ void sim_clock_look(struct socket_model *model)
         clock->active = now;
         clock->overdue = 0;
     }
+    if (paced)
+        clock->listens = now;
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
     uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
@@ -209,7 +214,7 @@ static const char *overdue(const struct socket_model *model, uint64_t now)
     if (limits.idle > 0 && clock->active + limits.idle <= late)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
-        clock->began + limits.first_byte <= late)
+        clock->listens + limits.first_byte <= late)
         return "first byte";
     /* One whole window is in any time that is as long as two; where they are shorter than a tick,
      * the library looks a tick later. */
@@ -243,7 +248,7 @@ static void look_at_marks(struct socket_model *model)
     /* One that nobody has accepted may be dead, of which a socket in a queue is not told. */
     const struct connection *connection = model->connection;
     bool sound = connection != NULL && (connection->accepted || connection->to == sim.port);
-    bool low = sound && is_valid(model) && model->refused && sim.depth == 0 &&
+    bool low = sound && is_valid(model) && model->drains && sim.depth == 0 &&
                sim_complete(sim_way_out(model)) &&
                berth_socket_bytes_to_write(model->socket) <= model->low;
     model->low_turns = low ? model->low_turns + 1 : 0;

@@ -1,0 +1,358 @@
+/*
+ * Rates: how fast bytes go, in which shares, and that nothing is lost by waiting for tokens.
+ *
+ * The simulated clock judges the speed; on a real kernel, which is shared with others, only its
+ * order is.
+ */
+#include "scene.h"
+
+#include "loop/loop.h"
+
+#include <stdlib.h>
+
+#define SPEED 100000u /* bytes a second */
+#define SECONDS 5u
+#define PLENTY ((size_t)8 << 20)
+#define MOST 8u
+
+static uint8_t bytes[PLENTY];
+
+/* Connections of a server, all of one rate. */
+struct crowd {
+    berth_rate *rate;
+    struct actor *actors[MOST];
+    struct peer *peers[MOST];
+    size_t moved[MOST];
+    unsigned count;
+};
+
+static berth_rate *rate_new(uint64_t speed, uint64_t burst)
+{
+    berth_rate *rate = berth_rate_new(world_loop(), speed, burst);
+    ck_assert_ptr_nonnull(rate);
+    return rate;
+}
+
+static struct crowd crowd_new(unsigned count, uint64_t speed)
+{
+    struct crowd crowd = {.rate = rate_new(speed, 0), .count = count};
+    struct host *host = host_listening("h");
+    for (unsigned i = 0; i < count; i++) {
+        crowd.actors[i] = host_connect(host, "s", &crowd.peers[i]);
+        crowd.actors[i]->quiet = true;
+    }
+    return crowd;
+}
+
+static size_t crowd_moved(const struct crowd *crowd)
+{
+    size_t all = 0;
+    for (unsigned i = 0; i < crowd->count; i++)
+        all += crowd->moved[i];
+    return all;
+}
+
+/* Runs the loop for that long, with peers that take and send whatever can be. */
+static void crowd_run(struct crowd *crowd, uint64_t milliseconds, bool reads)
+{
+    static uint8_t taken[65536];
+    uint64_t end = berth_loop_now(world_loop()) + milliseconds;
+    while (berth_loop_now(world_loop()) < end) {
+        for (unsigned i = 0; i < crowd->count; i++) {
+            if (reads)
+                (void)peer_send_some(crowd->peers[i], bytes, sizeof taken);
+            else
+                crowd->moved[i] += peer_receive_some(crowd->peers[i], taken, sizeof taken);
+        }
+        world_turn();
+    }
+    for (unsigned i = 0; i < crowd->count && reads; i++)
+        crowd->moved[i] = crowd->actors[i]->received;
+}
+
+static uint64_t long_enough(void)
+{
+    return world_is_simulated() ? SECONDS * 1000 : 500;
+}
+
+/* What came is what the rate says, to 3 percent where the clock is simulated. */
+static void check_speed(size_t moved, uint64_t speed, uint64_t milliseconds)
+{
+    uint64_t expected = speed * milliseconds / 1000;
+    uint64_t burst = speed / 10;
+    if (world_is_simulated()) {
+        ck_assert_uint_ge(moved, expected * 97 / 100);
+        ck_assert_uint_le(moved, expected * 103 / 100);
+    } else {
+        ck_assert_uint_ge(moved, expected / 4);
+        ck_assert_uint_le(moved, 4 * (expected + burst));
+    }
+}
+
+CASE(output_at_a_rate, "rate.h", "output goes as fast as its rate")
+{
+    struct crowd crowd = crowd_new(1, SPEED);
+    ck_assert(berth_socket_set_write_rate(crowd.actors[0]->socket, crowd.rate));
+    ck_assert_ptr_eq(berth_socket_write_rate(crowd.actors[0]->socket), crowd.rate);
+    ck_assert_ptr_null(berth_socket_read_rate(crowd.actors[0]->socket));
+    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, bytes, PLENTY), PLENTY);
+    crowd_run(&crowd, long_enough(), false);
+    check_speed(crowd.moved[0], SPEED, long_enough());
+}
+
+CASE(input_at_a_rate, "rate.h", "input comes as fast as its rate")
+{
+    struct crowd crowd = crowd_new(1, SPEED);
+    ck_assert(berth_socket_set_read_rate(crowd.actors[0]->socket, crowd.rate));
+    ck_assert_ptr_eq(berth_socket_read_rate(crowd.actors[0]->socket), crowd.rate);
+    crowd_run(&crowd, long_enough(), true);
+    check_speed(crowd.moved[0], SPEED, long_enough());
+}
+
+/* None has much more than another, but for the burst, which is who comes first's. */
+static void check_shares(const struct crowd *crowd, uint64_t speed)
+{
+    size_t share = crowd_moved(crowd) / crowd->count;
+    for (unsigned i = 0; i < crowd->count; i++) {
+        ck_assert_uint_ge(crowd->moved[i], share * 9 / 10 - speed / 10 / crowd->count);
+        ck_assert_uint_le(crowd->moved[i], share * 11 / 10 + speed / 10);
+    }
+}
+
+CASE(shared_output, "rate.h", "those that share a rate get the same of it, however they write")
+{
+    struct crowd crowd = crowd_new(5, 5 * SPEED);
+    size_t deadlines = world_loop()->deadlines.count;
+    for (unsigned i = 0; i < crowd.count; i++) {
+        size_t size = PLENTY >> i;
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, size), (ptrdiff_t)size);
+    }
+    world_turn();
+    world_turn();
+    ck_assert_uint_eq(world_loop()->deadlines.count, deadlines + 1);
+    crowd_run(&crowd, long_enough() / 2, false);
+    check_speed(crowd_moved(&crowd), 5 * SPEED, long_enough() / 2 + 50);
+    check_shares(&crowd, 5 * SPEED);
+}
+
+CASE(shared_input, "rate.h", "those that share a rate get the same of it, and both directions may")
+{
+    struct crowd crowd = crowd_new(4, 4 * SPEED);
+    for (unsigned i = 0; i < crowd.count; i++)
+        ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
+    crowd_run(&crowd, long_enough(), true);
+    check_speed(crowd_moved(&crowd), 4 * SPEED, long_enough());
+    check_shares(&crowd, 4 * SPEED);
+}
+
+CASE(idle_ones_take_nothing, "rate.h", "only those that could move bytes share")
+{
+    struct crowd crowd = crowd_new(6, SPEED);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+    }
+    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, bytes, PLENTY), PLENTY);
+    crowd_run(&crowd, long_enough(), false);
+    check_speed(crowd.moved[0], SPEED, long_enough());
+}
+
+CASE(peer_that_does_not_read, "rate.h",
+     "one whose peer does not read leaves the rate to the others")
+{
+    struct crowd crowd = crowd_new(3, SPEED);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, PLENTY), PLENTY);
+    }
+    crowd.count = 2;
+    crowd_run(&crowd, long_enough(), false);
+    size_t third = crowd.actors[2]->written;
+    check_speed(crowd_moved(&crowd) + third, SPEED, long_enough());
+    check_shares(&crowd, SPEED);
+}
+
+CASE(all_comes_in_time, "rate.h", "nothing is lost by a rate, in either direction")
+{
+    struct crowd crowd = crowd_new(1, 50 * SPEED);
+    struct actor *actor = crowd.actors[0];
+    size_t size = 300000;
+    uint8_t *pattern = scene_pattern(size, 5);
+    uint8_t *heard = malloc(size);
+    ck_assert(berth_socket_set_read_rate(actor->socket, crowd.rate));
+    ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, size), (ptrdiff_t)size);
+    size_t sent = 0;
+    size_t got = 0;
+    for (int turns = 0; turns < 20 * WORLD_TURNS && (got < size || actor->received < size);
+         turns++) {
+        sent += peer_send_some(crowd.peers[0], pattern + sent, size - sent);
+        got += peer_receive_some(crowd.peers[0], heard + got, size - got);
+        world_turn();
+    }
+    ck_assert_uint_eq(got, size);
+    ck_assert_mem_eq(heard, pattern, size);
+    ck_assert_uint_eq(actor->received, size);
+    ck_assert_mem_eq(actor->input, pattern, size);
+    UNTIL(actor->written == size);
+    peer_shutdown(crowd.peers[0]);
+    UNTIL(actor->disconnects == 1);
+    free(pattern);
+    free(heard);
+}
+
+CASE(rate_is_freed, "rate.h", "those that wait for a rate that is freed go on without one")
+{
+    struct crowd crowd = crowd_new(3, 100);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, 5000), 5000);
+        peer_send(crowd.peers[i], bytes, 5000);
+    }
+    world_settle();
+    ck_assert_uint_lt(crowd.actors[0]->written, 5000);
+    ck_assert_uint_lt(crowd.actors[1]->received, 5000);
+    berth_rate_free(crowd.rate);
+    ck_assert_ptr_null(berth_socket_write_rate(crowd.actors[0]->socket));
+    for (unsigned i = 0; i < crowd.count; i++) {
+        UNTIL(crowd.actors[i]->written == 5000);
+        UNTIL(crowd.actors[i]->received == 5000);
+    }
+    berth_rate *other = rate_new(SPEED, 0);
+    ck_assert(berth_socket_set_write_rate(crowd.actors[0]->socket, other));
+    ck_assert(berth_socket_set_write_rate(crowd.actors[1]->socket, NULL));
+    actor_say(crowd.actors[0], "hello");
+    UNTIL(crowd.actors[0]->written == 5005);
+    berth_rate_free(NULL);
+}
+
+CASE(sockets_are_freed, "rate.h", "one that is freed while it waits leaves its place to the next")
+{
+    struct crowd crowd = crowd_new(4, SPEED);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, 40000), 40000);
+    }
+    world_turn();
+    world_turn();
+    berth_socket_free(crowd.actors[0]->socket);
+    crowd.actors[0]->socket = NULL;
+    berth_socket_abort(crowd.actors[2]->socket);
+    crowd_run(&crowd, 1500, false);
+    UNTIL(crowd.actors[1]->written == 40000);
+    UNTIL(crowd.actors[3]->written == 40000);
+}
+
+CASE(rate_changes_at_once, "rate.h", "a change counts at once, for those that wait too")
+{
+    struct crowd crowd = crowd_new(1, 10);
+    struct actor *actor = crowd.actors[0];
+    ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 50000), 50000);
+    world_settle();
+    ck_assert_uint_lt(actor->written, 5000);
+    berth_rate_set(crowd.rate, 10 * SPEED, 1000);
+    UNTIL(actor->written >= 20000);
+    berth_rate_set(crowd.rate, 1, 1);
+    world_turn();
+    world_turn();
+    size_t written = actor->written;
+    world_settle();
+    ck_assert_uint_le(actor->written, written + 20);
+    berth_rate_set(crowd.rate, 0, 0);
+    UNTIL(actor->written == 50000);
+    berth_rate_set(crowd.rate, UINT64_MAX, UINT64_MAX);
+    actor_say(actor, "hello");
+    UNTIL(actor->written == 50005);
+}
+
+CASE(rate_and_a_graceful_end, "rate.h socket.h",
+     "the time that closing may take does not run while the output waits for tokens")
+{
+    struct crowd crowd = crowd_new(2, SPEED);
+    struct actor *actor = crowd.actors[0];
+    berth_rate_set(crowd.rate, SPEED / 2, 1000);
+    berth_socket_set_close_timeout(actor->socket, 5);
+    ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+    const berth_connection_limits limits = {.idle = 5};
+    ck_assert(berth_socket_set_limits(actor->socket, &limits));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 20000), 20000);
+    berth_socket_disconnect_from_host(actor->socket);
+    crowd_run(&crowd, world_is_simulated() ? 500 : 1000, false);
+    ck_assert_uint_eq(crowd.moved[0], 20000);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 0);
+}
+
+CASE(close_timeout_at_a_rate, "rate.h socket.h",
+     "one that the peer does not read does not close for ever, with a rate or not")
+{
+    struct crowd crowd = crowd_new(1, 100 * SPEED);
+    struct actor *actor = crowd.actors[0];
+    berth_socket_set_close_timeout(actor->socket, 50);
+    ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, PLENTY), PLENTY);
+    berth_socket_disconnect_from_host(actor->socket);
+    for (int turns = 0; turns < 20 * WORLD_TURNS && actor->disconnects == 0; turns++)
+        world_turn();
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
+}
+
+CASE(waits_at_a_rate, "rate.h", "blocking waits get tokens without timers")
+{
+    struct crowd crowd = crowd_new(1, SPEED);
+    struct actor *actor = crowd.actors[0];
+    berth_rate_set(crowd.rate, SPEED, 1000);
+    ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+    ck_assert(berth_socket_set_read_rate(actor->socket, crowd.rate));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 8000), 8000);
+    peer_send(crowd.peers[0], bytes, 8000);
+    for (int waits = 0; waits < 100 && actor->written < 8000; waits++)
+        ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
+    for (int waits = 0; waits < 100 && actor->received < 8000; waits++)
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    ck_assert_uint_eq(actor->written, 8000);
+    ck_assert_uint_eq(actor->received, 8000);
+    peer_send(crowd.peers[0], bytes, 3000);
+    peer_close(crowd.peers[0]);
+    ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
+}
+
+CASE(rate_and_a_read_limit, "rate.h socket.h", "the stricter of the two holds")
+{
+    struct crowd crowd = crowd_new(1, 10 * SPEED);
+    struct actor *actor = crowd.actors[0];
+    actor->reads = false;
+    ck_assert(berth_socket_set_read_rate(actor->socket, crowd.rate));
+    berth_socket_set_read_buffer_size(actor->socket, 700);
+    peer_send(crowd.peers[0], bytes, 5000);
+    size_t received = 0;
+    for (int turns = 0; turns < 20 * WORLD_TURNS && received < 5000; turns++) {
+        world_turn();
+        size_t available = berth_socket_bytes_available(actor->socket);
+        ck_assert_uint_le(available, 700);
+        berth_socket_pause_reading(actor->socket);
+        received += available;
+        if (available > 0)
+            ck_assert_int_eq(berth_socket_skip(actor->socket, available), (ptrdiff_t)available);
+        berth_socket_resume_reading(actor->socket);
+    }
+    ck_assert_uint_eq(received, 5000);
+}
+
+CASE(rate_of_another_loop, "rate.h", "a rate and its sockets have one loop")
+{
+    berth_loop *other = berth_loop_new(NULL);
+    ck_assert_ptr_nonnull(other);
+    berth_rate *rate = berth_rate_new(other, SPEED, 0);
+    ck_assert_ptr_nonnull(rate);
+    struct actor *actor = actor_new("s");
+    ck_assert(!berth_socket_set_read_rate(actor->socket, rate));
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+    ck_assert(!berth_socket_set_write_rate(actor->socket, rate));
+    ck_assert_ptr_null(berth_socket_write_rate(actor->socket));
+    berth_loop_free(other);
+}

@@ -1,0 +1,197 @@
+/*
+ * Calls that hold input and output up: pauses of reading, and rates.
+ *
+ * In a pause no byte comes, ready_read is not called, and the peer's end is not announced. What
+ * moves at a rate is counted, input when it comes and output when it is announced, from the last
+ * change of the rate on: it is never more than the burst and the time since then allow. What was on
+ * its way at the change, or when a socket got the rate, does not count.
+ */
+#include "calls.h"
+#include "world.h"
+
+#define RATES 3
+
+struct rate_model {
+    berth_rate *rate; /* NULL: none */
+    uint64_t speed;   /* 0: no limit */
+    uint64_t burst;
+    uint64_t since; /* milliseconds of the loop */
+    uint64_t moved; /* bytes, since then */
+    uint64_t allowance;
+};
+
+static struct rate_model rates[RATES];
+
+/* ---- pauses ---------------------------------------------------------------------------------- */
+
+static uint64_t came_by_now(struct socket_model *model)
+{
+    const struct way *in = sim_way_in(model);
+    return in != NULL ? in->got + berth_socket_bytes_available(model->socket) : 0;
+}
+
+static void pause_or_resume(uint64_t word)
+{
+    struct socket_model *model = sim_some_socket(&word);
+    if (model == NULL)
+        return;
+    bool pauses = sim_choose(&word, model->paused ? 4 : 2) == 0;
+    sim_say("socket %zu %s", sim_number_of(model), pauses ? "pauses reading" : "reads on");
+    unsigned long before = model->deliveries;
+    sim_check(berth_socket_is_reading_paused(model->socket) == model->paused,
+              "a socket does not know whether it reads");
+    if (pauses)
+        berth_socket_pause_reading(model->socket);
+    else
+        berth_socket_resume_reading(model->socket);
+    sim_check(model->deliveries == before, "bytes are delivered by the end of a pause");
+    model->paused_at = pauses && model->paused ? model->paused_at : came_by_now(model);
+    model->paused = pauses;
+}
+
+void sim_pace_look(struct socket_model *model)
+{
+    bool valid = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+    if (!model->paused || !valid || model->connection == NULL)
+        return;
+    if (model->begins_paused)
+        model->paused_at = came_by_now(model);
+    model->begins_paused = false;
+    sim_check(came_by_now(model) <= model->paused_at, "bytes come in a pause");
+}
+
+/* ---- rates ----------------------------------------------------------------------------------- */
+
+static size_t on_the_way(const struct rate_model *rate)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        if (model->socket == NULL)
+            continue;
+        if (berth_socket_write_rate(model->socket) == rate->rate)
+            sum += berth_socket_bytes_to_write(model->socket);
+        if (berth_socket_read_rate(model->socket) == rate->rate)
+            sum += rate->burst;
+    }
+    return sum;
+}
+
+static void choose_speed(struct rate_model *rate, uint64_t *word)
+{
+    static const uint64_t speeds[] = {0, 100, 3000, 100000};
+    rate->speed = speeds[sim_choose(word, 4)];
+    rate->burst = sim_choose(word, 2) == 0 ? rate->speed / 10 : 1 + sim_choose(word, 5000);
+    rate->since = berth_loop_now(sim.loop);
+    rate->moved = 0;
+    sim_say("rate %td: %llu bytes/s, %llu at once", rate - rates, (unsigned long long)rate->speed,
+            (unsigned long long)rate->burst);
+}
+
+static void change_rate(struct rate_model *rate, uint64_t word)
+{
+    size_t before = rate->rate != NULL ? on_the_way(rate) : 0;
+    choose_speed(rate, &word);
+    rate->allowance = before + rate->speed / 100;
+    if (rate->rate == NULL)
+        rate->rate = berth_rate_new(sim.loop, rate->speed, rate->burst);
+    else
+        berth_rate_set(rate->rate, rate->speed, rate->burst);
+    sim_check(rate->rate != NULL || sim_lossy(), "no rate can be made");
+}
+
+static void free_rate(struct rate_model *rate)
+{
+    sim_say("rate %td is freed", rate - rates);
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        for (int j = 0; j < 2; j++)
+            model->rates[j] = model->rates[j] == rate ? NULL : model->rates[j];
+    }
+    berth_rate_free(rate->rate);
+    rate->rate = NULL;
+}
+
+static void set_rate(uint64_t word)
+{
+    struct socket_model *model = sim_some_socket(&word);
+    struct rate_model *rate = &rates[sim_choose(&word, RATES)];
+    if (model == NULL)
+        return;
+    if (rate->rate == NULL || sim_choose(&word, 4) == 0)
+        rate = NULL;
+    bool reads = sim_choose(&word, 2) == 0;
+    sim_say("socket %zu %s at rate %td", sim_number_of(model), reads ? "reads" : "writes",
+            rate != NULL ? rate - rates : -1);
+    berth_rate *given = rate != NULL ? rate->rate : NULL;
+    bool set = reads ? berth_socket_set_read_rate(model->socket, given)
+                     : berth_socket_set_write_rate(model->socket, given);
+    sim_check(set || sim_lossy(), "a rate cannot be set");
+    if (!set)
+        return;
+    model->rates[!reads] = rate;
+    model->was_paced = true;
+    if (rate != NULL)
+        rate->allowance += reads ? 0 : berth_socket_bytes_to_write(model->socket);
+    sim_check((reads ? berth_socket_read_rate(model->socket)
+                     : berth_socket_write_rate(model->socket)) == given,
+              "a rate is not kept as it was set");
+}
+
+void sim_pace_moved(struct socket_model *model, bool in, size_t bytes)
+{
+    struct rate_model *rate = model->rates[!in];
+    if (rate == NULL || rate->speed == 0)
+        return;
+    uint64_t passed = berth_loop_now(sim.loop) - rate->since + 1;
+    uint64_t least = rate->speed / 100 + 1;
+    uint64_t burst = rate->burst > least ? rate->burst : least;
+    rate->moved += bytes;
+    sim_check(rate->moved <= burst + rate->allowance + rate->speed * passed / 1000 + 1,
+              "%llu bytes move in %llu ms at %llu bytes a second", (unsigned long long)rate->moved,
+              (unsigned long long)passed, (unsigned long long)rate->speed);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+void sim_call_of_pace(uint64_t word)
+{
+    struct rate_model *rate = &rates[sim_choose(&word, RATES)];
+    switch (sim_choose(&word, 8)) {
+    case 0:
+    case 1:
+        change_rate(rate, word);
+        break;
+    case 2:
+        if (sim_choose(&word, 3) == 0)
+            free_rate(rate);
+        break;
+    case 3:
+    case 4:
+        set_rate(word);
+        break;
+    default:
+        pause_or_resume(word);
+    }
+}
+
+/* The sockets keep what they have; the loop frees the rates of a program that ends at once. */
+void sim_pace_begin(void)
+{
+    for (size_t i = 0; i < RATES; i++)
+        rates[i] = (struct rate_model){0};
+}
+
+void sim_pace_be_kind(void)
+{
+    for (size_t i = 0; i < RATES; i++) {
+        if (rates[i].rate != NULL)
+            free_rate(&rates[i]);
+    }
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        if (model->socket != NULL && model->paused)
+            berth_socket_resume_reading(model->socket);
+        model->paused = false;
+    }
+}
