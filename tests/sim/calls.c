@@ -625,6 +625,7 @@ static void wait_for_socket(uint64_t word)
     berth_socket *socket = model->socket;
     struct connection *connection = model->connection;
     unsigned long deliveries = model->deliveries;
+    bool timed_out = model->timed_out; /* of the end that is being announced */
     model->calls++;
     bool found = false;
     struct sim_stay stay;
@@ -639,7 +640,7 @@ static void wait_for_socket(uint64_t word)
         found = berth_socket_wait_for_disconnected(socket, milliseconds);
     (void)sim_stay_end(&stay);
     model->calls--;
-    model->timed_out = false;
+    model->timed_out = timed_out;
     sim_check(!found || model->socket == socket, "a wait for a freed socket succeeds");
     if (model->socket != socket || model->connection != connection || model->dying)
         return;
