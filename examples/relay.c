@@ -3,7 +3,7 @@
  *
  * The normal course: take makes a pair of sides, the client and the target, and begins to connect
  * by name. From then on each side's input is written to the other one (pump). A write takes what
- * fits below the other's high mark; the rest stays unread, reading is held, and `drained` of the
+ * fits below the other's high mark; the rest stays unread, reading is paused, and `drained` of the
  * other continues. So memory is bounded, and a fast sender waits for a slow reader. When a side
  * ends its direction, the end is passed on after its last byte, and the other direction continues.
  * When both directions have ended both connections have, and the pair is freed.
@@ -54,7 +54,6 @@ typedef struct side {
     berth_socket *socket;
     uint64_t bytes; /* that came from it and were passed on */
     bool up;        /* it was connected */
-    bool held;      /* it is not read */
     bool finished;  /* its input has ended */
     bool passed;    /* and that was passed on */
     bool gone;      /* its connection has ended */
@@ -100,14 +99,6 @@ static void drop(pair *self, const char *why)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* A read buffer of one byte leaves everything that has not arrived yet in the kernel. */
-static void hold_reading(side *self, bool hold)
-{
-    if (hold != self->held)
-        berth_socket_set_read_buffer_size(self->socket, hold ? 1 : 0);
-    self->held = hold;
-}
-
 /* Passes a side's input on, as far as the other side accepts it, and the end after it. May free
  * the pair. */
 static void pump(side *from)
@@ -126,11 +117,11 @@ static void pump(side *from)
         berth_socket_skip(from->socket, (size_t)taken);
         from->bytes += (size_t)taken;
         if ((size_t)taken < size) { /* `drained` goes on */
-            hold_reading(from, true);
+            berth_socket_pause_reading(from->socket);
             return;
         }
     }
-    hold_reading(from, false);
+    berth_socket_resume_reading(from->socket);
     if (from->finished && !from->passed) {
         from->passed = true;
         berth_socket_shutdown_send(to->socket); /* which may end it */
@@ -257,7 +248,7 @@ static void take(berth_server *server, void *user)
     set_up(&made->client, &made->target, made);
     set_up(&made->target, &made->client, made);
     made->client.up = true;
-    hold_reading(&made->client, true); /* until the target is connected */
+    berth_socket_pause_reading(client); /* until the target is connected */
     berth_socket_set_connect_timeout(target, self->connect_time);
     if (!berth_socket_set_limits(target, &self->limits) || !set_header(self, made))
         drop(made, berth_socket_error_string(target));
