@@ -517,6 +517,15 @@ static bool flush_all(berth_loop *loop, bool whole)
     return count > 0;
 }
 
+/* A handler turns the loop before it has returned: what it has written goes like that of others. */
+BERTH__RARE static void list_answer(berth_loop *loop)
+{
+    berth__flush *answering = loop->answering;
+    loop->answering = NULL;
+    if (loop->unsent(answering))
+        berth__loop_flush_later(loop, answering);
+}
+
 static berth__turn_wait choose_wait(const berth_loop *loop)
 {
     bool ready = loop->backend->ready.count > 0 || loop->flush != NULL;
@@ -535,6 +544,8 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
         return false;
     loop->depth++;
     loop->counts.turns++;
+    if (loop->answering != NULL)
+        list_answer(loop);
     run_marked(loop); /* those of between the turns */
     loop->last_wait = choose_wait(loop);
     if (loop->last_wait != BERTH__TURN_SKIPS) {

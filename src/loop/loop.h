@@ -105,7 +105,10 @@ struct berth_loop {
     berth__flush *flush; /* with fresh output, first to last */
     berth__flush **flush_end;
     size_t flush_count;
-    void (*settle)(berth__flush *flush); /* flushes one, which has left the list */
+    void (*settle)(berth__flush *flush);       /* flushes one, which has left the list */
+    bool (*unsent)(const berth__flush *flush); /* whether one has fresh output */
+    berth__flush *answering; /* of the socket whose handler runs: what that writes is flushed when
+                                it returns, without the list; NULL for none */
     berth__sources sources;
     struct berth__resolver *resolver;   /* made on first use */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */

@@ -236,6 +236,12 @@ static void settle(berth__flush *flush)
     berth__socket_settle((berth_socket *)((char *)flush - offsetof(berth_socket, flush)));
 }
 
+static bool unsent(const berth__flush *flush)
+{
+    const char *place = (const char *)flush;
+    return berth__socket_unsent((const berth_socket *)(place - offsetof(berth_socket, flush)));
+}
+
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
 {
     berth_socket *socket = berth__free_list_take(&loop->sockets, sizeof *socket);
@@ -244,6 +250,7 @@ berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
     socket->connect_timeout = BERTH_DEFAULT_CONNECT_TIMEOUT;
     socket->close_timeout = BERTH_DEFAULT_CLOSE_TIMEOUT;
     loop->settle = settle;
+    loop->unsent = unsent;
     berth__object_init(&socket->object, &socket_kind, loop, list);
     return socket;
 }

@@ -118,15 +118,20 @@ struct berth_socket {
     uint8_t state;        /* berth_state */
     uint8_t error : 7;    /* berth_error */
     bool paused : 1;      /* the user wants no input delivered */
-    /* Looked at for each message, so that one test is enough for all of these. */
-    uint8_t outcome : 2; /* berth__outcome; set by berth__socket_set_outcome */
-    bool end_held : 1;   /* the peer has ended while nobody had taken the socket, or in a wait that
-                            has brought bytes: not announced yet */
-    bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the connection */
-    bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
-    bool shut : 1;       /* the user has ended the output: no more writing */
-    bool holed : 1;      /* input was lost for want of memory: none of it may follow */
-    bool paced : 1;      /* the output has a rate */
+    union {
+        struct {
+            uint8_t outcome : 2; /* berth__outcome; set by berth__socket_set_outcome */
+            bool end_held : 1;   /* the peer has ended while nobody had taken the socket, or in a
+                                    wait that has brought bytes: not announced yet */
+            bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the
+                                    connection */
+            bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
+            bool shut : 1;       /* the user has ended the output: no more writing */
+            bool holed : 1;      /* input was lost for want of memory: none of it may follow */
+            bool paced : 1;      /* the output has a rate */
+        };
+        uint8_t unusual; /* any of these: one test for each message */
+    };
     /* Set for each message. */
     bool heard : 1;    /* bytes have come on this connection */
     bool spoken : 1;   /* bytes have gone, or may have gone before it was adopted */
@@ -188,6 +193,9 @@ static inline uint32_t berth__socket_bounded(size_t bytes)
 /* What a turn does with a socket that is to be flushed: announces an end that was held back, or
  * sends, and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);
+
+/* The same after a handler that has answered what came, where the socket was not in the list. */
+void berth__socket_answer(berth_socket *socket);
 
 /* Whether there is output that berth__socket_settle would send or announce. */
 bool berth__socket_unsent(const berth_socket *socket);

@@ -62,8 +62,11 @@ static void received(berth__stream *stream, const void *data, size_t size)
     if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);
-    berth__pool *pool = &socket->object.loop->pool;
+    berth_loop *loop = socket->object.loop;
+    berth__pool *pool = &loop->pool;
     bool listed = socket->flush.link != NULL;
+    berth__flush *outer = loop->answering;
+    loop->answering = listed ? NULL : &socket->flush;
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
     bool whole = berth__chain_end_loan(&socket->input, pool);
     if (whole) {
@@ -74,16 +77,15 @@ static void received(berth__stream *stream, const void *data, size_t size)
         announce_input(socket);
         whole = berth__chain_end_loan(&socket->input, pool);
     }
+    loop->answering = outer;
     if (socket->endings == endings && whole && !reads_on(socket))
         berth__socket_pace(socket);
     else if (socket->endings == endings && !whole)
         berth__socket_end_by_hole(socket);
     /* What the handler has written goes now, while its bytes are in the cache; not if others have
      * written too, and may go on: all that goes out together. */
-    if (!listed && socket->flush.link != NULL) {
-        berth__loop_flush_not(socket->object.loop, &socket->flush);
-        berth__socket_settle(socket);
-    }
+    if (!listed && (socket->output.first != NULL || socket->flush.link != NULL))
+        berth__socket_answer(socket);
     berth__leave(&socket->object);
 }
 
@@ -236,9 +238,8 @@ static void drop(berth_socket *socket, size_t size)
         berth__socket_pace(socket);
 }
 
-ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
+BERTH__RARE static ptrdiff_t skip_any(berth_socket *socket, size_t size)
 {
-    BERTH__OWN_THREAD(socket->object.loop);
     if (berth__socket_is_copy(socket, BERTH__ATTEMPT_READ))
         return -1;
     size_t available = berth_socket_bytes_available(socket);
@@ -251,6 +252,18 @@ ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
     else
         drop(socket, size);
     return (ptrdiff_t)size;
+}
+
+ptrdiff_t berth_socket_skip(berth_socket *socket, size_t size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    const berth__chunk *first = socket->input.first;
+    bool whole = first != NULL && first->lent && size >= first->size;
+    if (!whole || socket->in_transaction || socket->read_limit > 0 || socket->pending ||
+        socket->object.loop->inherited)
+        return skip_any(socket, size);
+    socket->input.first = NULL; /* all of a delivery, whose memory is the backend's */
+    return (ptrdiff_t)first->size;
 }
 
 ptrdiff_t berth_socket_read(berth_socket *socket, void *data, size_t size)

@@ -224,6 +224,52 @@ void berth__socket_settle(berth_socket *socket)
         settle_up_to(socket, SIZE_MAX);
 }
 
+/* Whether a result of that size is all that there is to an ordinary connection, and nobody waits to
+ * be told: then nothing is to be called, and nothing follows. */
+static inline bool is_plain(const berth_socket *socket, ptrdiff_t result)
+{
+    const berth__chunk *first = socket->output.first;
+    return first->next == NULL && (size_t)result == first->size && socket->unusual == 0 &&
+           socket->state == BERTH_STATE_CONNECTED && socket->limits == NULL && !socket->drains &&
+           !is_watched(socket) && !first->block;
+}
+
+static inline void finish_plainly(berth_socket *socket, ptrdiff_t result)
+{
+    berth_loop *loop = socket->object.loop;
+    socket->sent = socket->spoken = true;
+    loop->counts.bytes_out += (size_t)result;
+    berth__chain_consume(&socket->output, &loop->pool, (size_t)result);
+}
+
+void berth__socket_answer(berth_socket *socket)
+{
+    if (socket->flush.link != NULL) {
+        berth__loop_flush_not(socket->object.loop, &socket->flush);
+        berth__socket_settle(socket);
+        return;
+    }
+    if (socket->unusual != 0) {
+        if (berth__socket_unsent(socket))
+            berth__socket_settle(socket);
+        return;
+    }
+    ptrdiff_t result =
+        start_send(socket, SIZE_MAX, socket->state == BERTH_STATE_CLOSING && !is_watched(socket));
+    if (result == 0)
+        return;
+    if (is_plain(socket, result)) {
+        finish_plainly(socket, result);
+        return;
+    }
+    berth__enter(&socket->object);
+    if (result < 0)
+        send_failed(socket, (int)-result);
+    else
+        written(socket, (size_t)result, 0);
+    berth__leave(&socket->object);
+}
+
 bool berth__socket_unsent(const berth_socket *socket)
 {
     bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
@@ -460,11 +506,20 @@ BERTH__RARE static ptrdiff_t write_all(berth_socket *socket, const void *data, s
 }
 
 /* Connected, with nothing set that a write would have to mind. */
-static bool writes_freely(const berth_socket *socket)
+static inline bool writes_freely(const berth_socket *socket)
 {
-    return socket->state == BERTH_STATE_CONNECTED && !socket->closed && !socket->shut &&
-           socket->outcome == BERTH__OUTCOME_NONE && !socket->overflowed && !socket->object.freed &&
-           socket->write_high == 0 && socket->limits == NULL;
+    bool freely = socket->unusual == 0 && socket->state == BERTH_STATE_CONNECTED &&
+                  socket->write_high == 0 && socket->limits == NULL;
+    assert(!freely || !socket->object.freed);
+    return freely;
+}
+
+/* Has a write sent: when the handler returns that it answers in, or at the end of the turn. */
+static inline void send_soon(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    if (loop->answering != &socket->flush && !socket->stream->sending)
+        berth__loop_flush_later(loop, &socket->flush);
 }
 
 ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size)
@@ -474,8 +529,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
     bool usual = writes_freely(socket) && size > 0 && size < THROUGH && !loop->inherited;
     if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
         return write_all(socket, data, size);
-    if (!socket->stream->sending)
-        berth__loop_flush_later(loop, &socket->flush);
+    send_soon(socket);
     return (ptrdiff_t)size;
 }
 
@@ -495,8 +549,8 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
     size_t done = append(socket, &job, 0);
     if (done < job.size)
         berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_WRITE);
-    if (done > 0 && !socket->stream->sending)
-        berth__loop_flush_later(loop, &socket->flush);
+    if (done > 0)
+        send_soon(socket);
     return done < job.size && done == 0 ? -1 : (ptrdiff_t)done;
 }
 
