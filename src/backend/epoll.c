@@ -167,10 +167,15 @@ static bool try_send(berth__stream *stream)
 }
 
 /* Leaves the send in flight, to be tried again at the next edge. */
-BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stream)
+BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stream,
+                                       const berth__chunk *first, size_t size,
+                                       berth__send_hint hint)
 {
+    stream->output = first;
+    stream->size = (uint32_t)size;
     stream->sending = true;
-    stream->flags |= PARKED;
+    stream->flags &= (uint16_t)~MORE;
+    stream->flags |= hint != BERTH__SEND_ONLY ? PARKED | MORE : PARKED;
     int error = stream->flags & WITH_OUT ? 0 : register_stream(epoll, stream, true);
     if (error == 0)
         return 0;
@@ -183,12 +188,9 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream,
                              const berth__chunk *first, size_t size, berth__send_hint hint)
 {
     assert(!stream->sending && !stream->closing);
-    stream->output = first;
-    stream->size = (uint32_t)(size < LARGEST_SEND ? size : LARGEST_SEND);
-    stream->flags &= (uint16_t)~MORE;
-    if (hint != BERTH__SEND_ONLY)
-        stream->flags |= MORE;
-    return try_send(stream) ? stream->ready.result : park_send(of(backend), stream);
+    size = size < LARGEST_SEND ? size : LARGEST_SEND;
+    ptrdiff_t sent = berth__inet_send(stream->descriptor, first, size, hint != BERTH__SEND_ONLY);
+    return sent != -EAGAIN ? sent : park_send(of(backend), stream, first, size, hint);
 }
 
 static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
@@ -403,7 +405,15 @@ static void note_stream(epoll_backend *epoll, berth__stream *stream, uint32_t ev
         berth__ready_add(&epoll->base.ready, &stream->ready, READY_WRITABLE);
 }
 
-static void note(epoll_backend *epoll, berth__ready *ready, uint32_t events)
+/* What note_stream does of EPOLLIN alone, which is all that there is of most messages. */
+static inline void note_bytes(epoll_backend *epoll, berth__stream *stream)
+{
+    stream->flags |= READABLE;
+    if (stream->receiving)
+        berth__ready_add(&epoll->base.ready, &stream->ready, BERTH__READY_RECEIVE);
+}
+
+BERTH__RARE static void note(epoll_backend *epoll, berth__ready *ready, uint32_t events)
 {
     if (ready == NULL)
         return; /* the bell */
@@ -458,22 +468,31 @@ static int wait_for_events(berth__backend *backend, int64_t timeout)
                               epoll_wait(epoll->epoll, events, EVENTS, milliseconds(timeout)));
         if (found < 0)
             return errno == EINTR ? 0 : errno;
-        for (int i = 0; i < found; i++)
-            note(epoll, events[i].data.ptr, events[i].events);
+        for (int i = 0; i < found; i++) {
+            berth__ready *ready = events[i].data.ptr;
+            if (events[i].events == EPOLLIN && ready != NULL && ready->kind == BERTH__READY_STREAM)
+                note_bytes(epoll, stream_of(ready));
+            else
+                note(epoll, ready, events[i].events);
+        }
         timeout = 0;
     }
     return 0;
 }
 
+BERTH__RARE static void run_other(epoll_backend *epoll, berth__ready *ready)
+{
+    if (ready->kind == BERTH__READY_LISTENER)
+        berth__epoll_run_listener(epoll, (berth__listener *)ready);
+    else
+        berth__common_run_watch((berth__watch *)ready);
+}
+
 static void run(berth__backend *backend, berth__ready *ready)
 {
     epoll_backend *epoll = of(backend);
-    if (ready->kind == BERTH__READY_LISTENER) {
-        berth__epoll_run_listener(epoll, (berth__listener *)ready);
-        return;
-    }
-    if (ready->kind == BERTH__READY_WATCH) {
-        berth__common_run_watch((berth__watch *)ready);
+    if (ready->kind != BERTH__READY_STREAM) {
+        run_other(epoll, ready);
         return;
     }
     berth__frame frame = {.outer = epoll->frame, .stream = stream_of(ready)};

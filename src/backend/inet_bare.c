@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "system.h"
 
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
@@ -65,7 +66,7 @@ ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, 
     return count < 0 ? -errno : count;
 }
 
-static ptrdiff_t send_bytes(int descriptor, const void *data, size_t size, int flags)
+static inline ptrdiff_t send_bytes(int descriptor, const void *data, size_t size, int flags)
 {
     ssize_t count;
     do {
@@ -170,13 +171,12 @@ static ptrdiff_t send_before_file(int descriptor, struct iovec *pieces, unsigned
     return more > 0 ? sent + more : sent; /* an error comes again */
 }
 
-ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t size, bool more)
+/* More than the bytes of the first chunk, or a file. */
+BERTH__RARE static ptrdiff_t send_chunks(int descriptor, const berth__chunk *first, size_t size,
+                                         int flags)
 {
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     if (first->bytes == NULL)
         return send_file(descriptor, first, size);
-    if (size <= first->end - first->start)
-        return send_bytes(descriptor, first->bytes + first->start, size, flags);
     struct iovec pieces[BERTH__INET_PIECES];
     unsigned count = berth__inet_pieces(first, size, pieces);
     const berth__chunk *behind = first;
@@ -185,6 +185,14 @@ ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t siz
     if (behind != NULL && behind->bytes == NULL)
         return send_before_file(descriptor, pieces, count, behind, size);
     return send_pieces(descriptor, pieces, count, flags);
+}
+
+ptrdiff_t berth__inet_send(int descriptor, const berth__chunk *first, size_t size, bool more)
+{
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (first->bytes == NULL || size > first->end - first->start)
+        return send_chunks(descriptor, first, size, flags);
+    return send_bytes(descriptor, first->bytes + first->start, size, flags);
 }
 
 ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
