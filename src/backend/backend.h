@@ -14,7 +14,9 @@
  *     records out of it one by one and hands each to `run`, and only there are events called. So
  *     starting anything inside an event is always legal, and nothing recurses. One operation may
  *     end inside its call: a send, which then returns its result, and no `sent` follows; or inside
- *     finish_send, in the same way.
+ *     finish_send, in the same way. And one that wait finds to have ended may be given to `taken`
+ *     there, which is no event: it calls no operation and nothing of the program. If it is content
+ *     no `sent` follows.
  *  2. A record is in the ready list at most once. The loop may run only the records of one owner
  *     and leave the others, in order, for later: `wait` must then neither lose their events nor
  *     return again and again for them. It may run a stream that stays in the list, and the list may
@@ -154,6 +156,7 @@ typedef struct berth__stream_events {
                                               limited streams only */
     void (*sent)(berth__stream *stream, ptrdiff_t result); /* 0: nothing, but there is room now */
     void (*closed)(berth__stream *stream);
+    bool (*taken)(berth__stream *stream, ptrdiff_t result); /* a send, see law 1; may be NULL */
 } berth__stream_events;
 
 /* One connection, or the attempt at one. The members down to `backend part` are set by

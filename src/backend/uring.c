@@ -66,6 +66,13 @@ static void on_send(uring_backend *uring, berth__stream *stream, int result)
     if (result > 0 && (stream->flags & ROOM)) /* a poll, not a send */
         result = 0;
     stream->flags &= (uint16_t)~ROOM;
+    if (uring->waiting && result > 0 && !stream->closing && stream->events->taken != NULL) {
+        stream->sending = false;
+        uring->news = true; /* somebody may wait for just that */
+        if (stream->events->taken(stream, result))
+            return;
+        stream->sending = true;
+    }
     stream->ready.result = result;
     berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
     if (result < 0)
@@ -287,7 +294,9 @@ BERTH__RARE static void lower_signal(const uring_backend *uring)
 
 static int wait_for_completions(berth__backend *backend, int64_t timeout)
 {
+    of(backend)->waiting = true;
     int error = look_for_completions(backend, timeout);
+    of(backend)->waiting = false;
     of(backend)->rung = false;
     if (of(backend)->signal >= 0)
         lower_signal(of(backend));

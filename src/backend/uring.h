@@ -95,6 +95,7 @@ typedef struct uring_backend {
     int bell;
     atomic_int signal; /* an eventfd that an outer loop polls; -1 while nobody does */
     bool bell_armed;
+    bool waiting;      /* in wait: the core is told of sends that have ended */
     bool news;         /* this wait has found something to run */
     bool rung;         /* a wake was found that no wait has ended for */
     bool urgent;       /* sends or closes are prepared */

@@ -182,8 +182,9 @@ void berth__socket_count_end(atomic_size_t *ended);
 void berth__socket_input_ended(berth_socket *socket, int error);
 bool berth__socket_is_reset(int error);
 
-/* socket_output.c: the event of the backend. */
+/* socket_output.c: what the backend calls. */
 void berth__socket_sent(berth__stream *stream, ptrdiff_t result);
+bool berth__socket_taken_whole(berth__stream *stream, ptrdiff_t result);
 
 static inline uint32_t berth__socket_bounded(size_t bytes)
 {

@@ -374,4 +374,5 @@ const berth__stream_events berth__socket_events = {
     .room = berth__socket_input_room,
     .sent = berth__socket_sent,
     .closed = never_closed,
+    .taken = berth__socket_taken_whole,
 };

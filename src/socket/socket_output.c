@@ -242,6 +242,15 @@ static inline void finish_plainly(berth_socket *socket, ptrdiff_t result)
     berth__chain_consume(&socket->output, &loop->pool, (size_t)result);
 }
 
+bool berth__socket_taken_whole(berth__stream *stream, ptrdiff_t result)
+{
+    berth_socket *socket = stream->ready.owner;
+    if (!is_plain(socket, result))
+        return false;
+    finish_plainly(socket, result);
+    return true;
+}
+
 void berth__socket_answer(berth_socket *socket)
 {
     if (socket->flush.link != NULL) {

@@ -15,6 +15,7 @@ static kit_listener *listeners;
 static kit_watch *watches;
 static bool starting; /* inside a call that starts something */
 static bool running;  /* inside `run` */
+static bool waiting;  /* inside `wait` */
 static bool nesting_allowed;
 static unsigned nested; /* events on the stack */
 static unsigned descriptors_closed;
@@ -139,6 +140,18 @@ static void on_sent(berth__stream *stream, ptrdiff_t result)
     leave_event();
 }
 
+static bool on_taken(berth__stream *stream, ptrdiff_t result)
+{
+    kit_stream *self = of_stream(stream);
+    ck_assert_msg(waiting, "taken came elsewhere than in `wait`");
+    ck_assert_msg(!self->closed && !stream->closing, "taken after close");
+    ck_assert_msg(result > 0, "taken is for what has gone well");
+    self->asked++;
+    if (self->content)
+        send_has_ended(self, result);
+    return self->content;
+}
+
 static void on_closed(berth__stream *stream)
 {
     kit_stream *self = of_stream(stream);
@@ -158,6 +171,7 @@ static const berth__stream_events stream_events = {
     .receive_ended = on_receive_ended,
     .sent = on_sent,
     .closed = on_closed,
+    .taken = on_taken,
 };
 
 /* ---- events of listeners and watches -----------------------------------------------------------
@@ -296,7 +310,11 @@ unsigned kit_run_ready(const void *owner)
 int kit_wait(int milliseconds)
 {
     int error;
-    STARTING(error = kit()->operations->wait(backend, (int64_t)milliseconds * 1000000));
+    bool outer = waiting;
+    (void)kit();
+    waiting = true;
+    STARTING(error = backend->operations->wait(backend, (int64_t)milliseconds * 1000000));
+    waiting = outer;
     return error;
 }
 

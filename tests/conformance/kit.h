@@ -45,6 +45,8 @@ struct kit_stream {
     unsigned sents;
     ptrdiff_t sent; /* last result */
     size_t sent_sum;
+    bool content;   /* with what `taken` says */
+    unsigned asked; /* by `taken` */
     bool closed;
     void (*inside_received)(kit_stream *stream);
     void (*inside_sent)(kit_stream *stream);

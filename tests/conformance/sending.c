@@ -65,6 +65,28 @@ CASE(send_is_parked_until_there_is_room, "6",
     free(bytes);
 }
 
+CASE(send_is_taken_in_a_wait, "1", "a send that `taken` is content with is over: no sent follows")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    stream->content = true;
+    for (unsigned sends = 1; sends <= 3; sends++) {
+        kit_send(stream, "x", 1);
+        UNTIL(stream->sents == sends);
+        world_settle();
+        ck_assert_uint_eq(stream->sents, sends);
+        ck_assert(!stream->stream.sending);
+    }
+    ck_assert(peer_hears(peer, "xxx"));
+    unsigned asked = stream->asked;
+    stream->content = false;
+    kit_send(stream, "x", 1);
+    kit_close(stream);
+    UNTIL(stream->closed);
+    assert_trace("a sent, a sent, a sent, a sent, a closed");
+    ck_assert_uint_eq(stream->asked, asked);
+}
+
 CASE(send_to_a_reset_peer_fails, "6",
      "a send after a reset ends with an error, and without SIGPIPE")
 {
