@@ -17,6 +17,7 @@ typedef struct service {
     berth_address address; /* to listen on */
     uint16_t port;
     size_t most_memory;
+    berth_connection_limits limits; /* of a client */
     berth_loop *loop;
     berth_timer *expiry;
     table keys;

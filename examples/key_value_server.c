@@ -12,7 +12,8 @@
  * for the table, a loop that cannot be made, an address or port that cannot be listened on.
  * Malformed input is answered with an error, and the connection ends. When keys, values and
  * incomplete commands take --memory, SET is answered with an error, and a client whose incomplete
- * command does not fit is disconnected.
+ * command does not fit is disconnected. --idle also ends one that never completes its command, or
+ * does not read its replies.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -93,11 +94,23 @@ static void run_held(client *self)
     self->held_size = self->held_room = 0;
 }
 
+/* The idle limit does not run while the connection is not read. Meanwhile its lifetime is limited
+ * to the same time, from when the kernel has last accepted output. */
+static void limit_pause(client *self, bool pause)
+{
+    berth_connection_limits limits = self->service->limits;
+    limits.lifetime = pause ? limits.idle : 0;
+    if (limits.idle > 0 && !berth_socket_set_limits(self->socket, &limits))
+        self->broken = true;
+}
+
 /* A read buffer of one byte leaves everything that has not arrived yet in the kernel. */
 static void pause_reading(client *self, bool pause)
 {
-    if (pause != self->paused)
+    if (pause != self->paused) {
         berth_socket_set_read_buffer_size(self->socket, pause ? 1 : 0);
+        limit_pause(self, pause);
+    }
     self->paused = pause;
 }
 
@@ -137,8 +150,12 @@ static void finish(berth_socket *socket, void *user)
 
 static void go_on(berth_socket *socket, size_t bytes, void *user)
 {
-    const client *self = user;
-    if (bytes > 0 && self->paused && !full(self))
+    client *self = user;
+    if (bytes == 0 || !self->paused)
+        return;
+    if (full(self))
+        limit_pause(self, true);
+    else
         serve(socket, user);
 }
 
@@ -185,11 +202,13 @@ static void expire(berth_timer *timer, void *user)
 static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--memory MIB]\n"
+         "       [--idle SECONDS]\n"
          "Keeps keys and values in memory, for clients of Redis.\n"
          "\n"
          "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: 127.0.0.1)\n"
          "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free one)\n"
          "  --memory MIB       for keys, values and unfinished commands (default: 1024)\n"
+         "  --idle SECONDS     disconnect clients that are idle this long (default: 0, never)\n"
          "  --help             print this and exit\n"
          "\n"
          "BERTH_BACKEND=epoll or io_uring in the environment forces that backend.\n"
@@ -199,11 +218,10 @@ static _Noreturn void help(void)
 
 static void parse(int argc, char **argv, service *all)
 {
-    static const struct option known[] = {{"address", required_argument, NULL, 'a'},
-                                          {"port", required_argument, NULL, 'p'},
-                                          {"memory", required_argument, NULL, 'm'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option known[] = {
+        {"address", required_argument, NULL, 'a'}, {"port", required_argument, NULL, 'p'},
+        {"memory", required_argument, NULL, 'm'},  {"idle", required_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     int option;
     opterr = 0; /* the message is ours */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -213,6 +231,9 @@ static void parse(int argc, char **argv, service *all)
             all->port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
         else if (option == 'm')
             all->most_memory = (size_t)number_from(PROGRAM, "the memory", optarg, 1, 1 << 20) << 20;
+        else if (option == 'i')
+            all->limits.idle =
+                1000 * (uint32_t)number_from(PROGRAM, "the idle time", optarg, 0, 86400);
         else if (option == 'h')
             help();
         else
@@ -226,8 +247,7 @@ int main(int argc, char **argv)
 {
     static const berth_server_handlers handlers = {.new_connection = take,
                                                    .accept_error = main_loop_report};
-    static const berth_connection_limits limits = {.output = MOST_OUTPUT};
-    static service all = {.most_memory = (size_t)1 << 30};
+    static service all = {.most_memory = (size_t)1 << 30, .limits.output = MOST_OUTPUT};
     all.address = BERTH_ADDRESS_LOOPBACK;
     parse(argc, argv, &all);
     if (!table_open(&all.keys))
@@ -238,7 +258,7 @@ int main(int argc, char **argv)
     if (!all.expiry || !server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_timer_start(all.expiry, EXPIRE_PERIOD, EXPIRE_PERIOD);
-    berth_server_set_connection_limits(server, &limits);
+    berth_server_set_connection_limits(server, &all.limits);
     main_loop_listen(PROGRAM, "key-value server", server, all.address, all.port);
     main_loop_run(PROGRAM);
     main_loop_close(server);

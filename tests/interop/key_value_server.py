@@ -183,6 +183,25 @@ def check_memory():
         assert ask(server, command("GET", "a")) == bulk(b"x" * 600000)
 
 
+def check_idle():
+    """One that says nothing, one with half a command, and one that does not read are ended."""
+    with _support.Listening("key_value_server", "--idle", "1") as server:
+        assert ask(server, command("SET", "a", LONG * 20)) == b"+OK\r\n"
+        silent, half = connect(server), connect(server)
+        half.sendall(b"*2\r\n$3\r\nGET")
+        deaf = connect(server)
+        deaf.sendall(command("GET", "a") * 10)
+        for connection in (silent, half):
+            with connection:
+                assert all_of(connection) == b""
+        time.sleep(1.5)
+        with deaf:
+            try:
+                assert len(all_of(deaf)) < 10 * 20 * len(LONG)
+            except ConnectionResetError:
+                pass
+
+
 def check_expiry(server):
     assert ask(server, command("SET", "short", 1, "PX", 150)) == b"+OK\r\n"
     assert ask(server, b"".join(command("SET", "s%d" % i, i, "PX", 1) for i in range(5000)))
@@ -227,3 +246,4 @@ with _support.Listening("key_value_server") as it:
     assert it.stop() == 0
     assert it.error_text() == "", it.error_text()
 check_memory()
+check_idle()
