@@ -3,7 +3,7 @@
  *
  * The normal course: take makes a guest; read_lines reads the lines that have arrived, puts
  * the guest's name before each, and writes them in one block to every guest, the writer included.
- * "/name NAME" changes a name, "/quit" ends the connection; telnet or nc is enough as a client.
+ * "/name NAME" takes a free name, "/quit" ends the connection; telnet or nc is enough as a client.
  *
  * Nobody waits for a slow guest. Its unsent output is kept, up to --most-output bytes; beyond that
  * the library ends its connection, and the others see that it has left. To protect guests who do
@@ -97,11 +97,22 @@ static void clean(char *line)
     *to = '\0';
 }
 
+/* Whether a guest who takes the name could be mistaken for another one, present or yet to come. */
+static bool is_of_another(const guest *self, const char *name, size_t length)
+{
+    if (length >= 6 && strncmp(name, "guest-", 6) == 0)
+        return true;
+    for (const guest *each = self->chat->guests; each; each = each->next)
+        if (each != self && strlen(each->name) == length && memcmp(each->name, name, length) == 0)
+            return true;
+    return false;
+}
+
 static void rename_guest(guest *self, const char *name)
 {
     char before[MOST_NAME];
     size_t length = strcspn(name, " <>*");
-    if (length == 0 || length >= MOST_NAME)
+    if (length == 0 || length >= MOST_NAME || is_of_another(self, name, length))
         return;
     memcpy(before, self->name, sizeof(before));
     snprintf(self->name, sizeof(self->name), "%.*s", (int)length, name);
@@ -249,6 +260,7 @@ static void take(berth_server *server, void *user)
     berth_socket_set_handlers(socket, &handlers, self);
     berth_socket_set_read_buffer_size(socket, INPUT);
     berth_socket_set_option(socket, BERTH_OPTION_SEND_BUFFER_SIZE, SEND_BUFFER);
+    berth_socket_set_option(socket, BERTH_OPTION_LOW_DELAY, 1);
     say(all, "* %s has joined\n", self->name);
     read_lines(socket, self);
 }

@@ -60,6 +60,10 @@ def check_talk(server):
         assert guest.line() + guest.line() + guest.line() == b"".join(
             b"<a> " + b"x" * size for size in (1000, 1000, 500))
         assert guest.line() == "<a> Grüße 日本".encode()
+    two.socket.sendall(b"/name a\n/name guest-9\n/name ab\nnot a\n")
+    for guest in (one, two):
+        assert re.fullmatch(rb"\* guest-\d+ is now ab", guest.line())
+        assert guest.line() == b"<ab> not a"
     one.socket.sendall(b"bye\n/quit\nnever said\n")
     assert two.until(rb"<a> .*") == b"<a> bye"
     assert two.line() == b"* a has left"
