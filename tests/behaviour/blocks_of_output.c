@@ -139,6 +139,28 @@ CASE(borrowed_when_the_loop_is_freed, "S3.27", "is released at the latest then")
     free(bytes);
 }
 
+static void connect_by_name(const void *data, size_t size, void *user)
+{
+    release(data, size, user);
+    berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+    ck_assert(berth_socket_connect_to_host(socket, "h", 1));
+    ck_assert_ptr_nonnull(berth_socket_new(world_loop(), NULL, NULL));
+}
+
+CASE(name_is_asked_for_by_a_release, "S3.27", "also while the loop is freed")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    uint8_t *bytes = scene_pattern(2 * LONG, 3);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes + i * LONG, LONG,
+                                                     connect_by_name, &releases),
+                         LONG);
+    world_free_loop();
+    ck_assert_uint_eq(releases, 2);
+    free(bytes);
+}
+
 static void free_socket(const void *data, size_t size, void *user)
 {
     release(data, size, user);
