@@ -599,8 +599,10 @@ typedef void (*berth_release_handler)(const void *data, size_t size, void *user)
  * accepted whole if the output is below the mark. Otherwise as berth_socket_write.
  *
  * `release` is called exactly once for each block that was accepted, whether its bytes were sent or
- * the connection ended before, at the latest when the loop is freed. In a process that has
- * inherited the loop by fork it is not called.
+ * the connection ended before, at the latest when the loop is freed. In a program that uses
+ * blocking waits only, that may be a later wait than the one in which the connection ended, for any
+ * object of the loop. In a child of fork it is called once the child has taken over the loop
+ * (berth_loop_after_fork), for the child's copy of the memory; otherwise not.
  *
  * @param size     at most UINT32_MAX (4 GiB - 1)
  * @param release  NULL if nothing is to be called, for constant data
