@@ -639,7 +639,8 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
  * Limits the output (berth_socket_bytes_to_write). With a high mark a write accepts only as many
  * bytes as keep the output within the mark, and returns their number. Whenever the output has been
  * above the low mark and has fallen to it, `drained` is called, whether a write was cut short or
- * not; never inside a write. Bytes that the kernel has accepted count until bytes_written
+ * not; never inside a write. If the low mark is raised above the present output, that is when
+ * bytes are announced next. Bytes that the kernel has accepted count until bytes_written
  * announces them, so that a connection whose peer reads fast does not keep others from their turn.
  * By default no mark is set: a write accepts everything.
  *

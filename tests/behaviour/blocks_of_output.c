@@ -254,7 +254,7 @@ CASE(borrowed_is_refused, "S3.27 D16", "what is refused is not borrowed, and not
 
 static int file_of(const uint8_t *bytes, size_t size)
 {
-    int file = memfd_create("berth-test", MFD_CLOEXEC);
+    int file = world_note(memfd_create("berth-test", MFD_CLOEXEC));
     ck_assert_int_ge(file, 0);
     for (size_t done = 0; done < size;) {
         ssize_t count = write(file, bytes + done, size - done);
@@ -355,7 +355,7 @@ CASE(file_that_cannot_be_read, "S3.27", "ends the connection, with class OPERATI
     int file = file_of((const uint8_t *)"hello", 5);
     char name[40];
     snprintf(name, sizeof name, "/proc/self/fd/%d", file);
-    int writing = open(name, O_WRONLY | O_CLOEXEC);
+    int writing = world_note(open(name, O_WRONLY | O_CLOEXEC));
     ck_assert_int_ge(writing, 0);
     ck_assert_int_eq(berth_socket_write_file(actor->socket, writing, 0, 5), 5);
     UNTIL(actor->disconnects == 1);
@@ -385,7 +385,9 @@ CASE(no_such_file, "S3.27", "a pipe, a folder, a wrong descriptor, or too few by
     struct actor *actor = begin(&peer);
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
-    int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    world_note(ends[0]);
+    world_note(ends[1]);
+    int folder = world_note(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     int file = file_of((const uint8_t *)"hello", 5);
     const struct {
         int descriptor;

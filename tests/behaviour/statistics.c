@@ -181,6 +181,7 @@ CASE(counts_with_an_override, "reliability 0", "given to the base, kept, or on a
         .incoming_connection = decide, .new_connection = look, .accept_error = look_at_error};
     struct book book = {.fate = TO_THE_BASE, .kept = -1};
     berth_server *server = berth_server_new(world_loop(), &handlers, &book);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     for (int fate = TO_THE_BASE; fate < FATES; fate++) {
         book.fate = (enum fate)fate;

@@ -533,6 +533,7 @@ static void set_socket(uint64_t word)
         model->low = limit / 2;
         model->high = limit;
         sim_mind_marks(model);
+        model->drains_later = berth_socket_bytes_to_write(model->socket) <= model->low;
         break;
     case 2:
         model->half_open = sim_choose(&word, 2) == 0;

@@ -71,6 +71,7 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     check_alive(model, IN_BYTES_WRITTEN);
     sim_check(model->in_bytes_written == 0, "bytes_written within itself");
     model->announced += bytes;
+    model->drains_later = false;
     sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
               "more bytes are announced than were written");
     sim.announced += bytes;

@@ -165,6 +165,7 @@ struct socket_model {
     bool finished;      /* read_channel_finished was called for the connection */
     bool shut;          /* the program has ended its output, and only that */
     bool drains;        /* the output was above the low mark: `drained` has to come */
+    bool drains_later;  /* but a mark was raised meanwhile: with what is announced next */
     unsigned low_turns; /* that it has not come in, although the output was at the low mark */
     bool counted;       /* is a live connection of its server */
     bool overflowed;    /* has written more than its limit: the end is due */

@@ -248,8 +248,8 @@ static void look_at_marks(struct socket_model *model)
     /* One that nobody has accepted may be dead, of which a socket in a queue is not told. */
     const struct connection *connection = model->connection;
     bool sound = connection != NULL && (connection->accepted || connection->to == sim.port);
-    bool low = sound && is_valid(model) && model->drains && sim.depth == 0 &&
-               sim_complete(sim_way_out(model)) &&
+    bool low = sound && is_valid(model) && model->drains && !model->drains_later &&
+               sim.depth == 0 && sim_complete(sim_way_out(model)) &&
                berth_socket_bytes_to_write(model->socket) <= model->low;
     model->low_turns = low ? model->low_turns + 1 : 0;
     sim_check(model->low_turns <= DRAINING_TURNS, "socket %zu is not told that there is room",
