@@ -8,7 +8,7 @@
  * request is repeated instead, a limited number of times, since a server may have only one saying.
  *
  * With handlers one socket makes all connections: `disconnected` begins the next one. With blocking
- * waits each request has a socket of its own. In both cases the time limit is for the whole
+ * waits each request has its own socket. In both cases the time limit is for the whole
  * request, so that a server that sends a byte now and then cannot stall the program.
  *
  * Errors, each with one line on standard error and exit status 2: a wrong option, an unknown host,

@@ -2,7 +2,7 @@
  * The threaded Fortune server: like fortune_server, but connections are served on other threads.
  *
  * Without --workers: incoming_connection receives the accepted descriptor, picks a saying, and
- * starts a thread with both. The thread adopts the descriptor on a loop of its own, which it never
+ * starts a thread with both. The thread adopts the descriptor on its own loop, which it never
  * runs: it writes, disconnects, and waits for the end. With --workers N the descriptor is handed to
  * a pool of N threads, each of which serves many connections at a time. SIGINT and SIGTERM stop the
  * loop. The program waits for threads that are still running, stops the pool, and prints how many

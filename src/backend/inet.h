@@ -79,10 +79,7 @@ bool berth__inet_accept_failed(berth__listener *listener, int error);
 /* The operations `reserve` and `reject`. */
 int berth__inet_reserve(void);
 size_t berth__inet_reject(int listener, size_t most, berth__close_mode mode, int *spare);
-/* The operations of the same names, in inet_bare.c. */
-ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
-                                 size_t size);
-int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
+/* The operations of the same names, in inet_bare.c and inet_send.c. */
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
                      const berth__options *options, int *ret_descriptor);
 int berth__inet_dialled(berth__backend *backend, int descriptor);
@@ -90,6 +87,9 @@ ptrdiff_t berth__inet_take(berth__backend *backend, int descriptor, void *data, 
                            bool keep);
 ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
                           size_t count);
+ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
+                                 size_t size);
+int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
 
 /* Of those bytes, what lies in so many chunks at most. Returns how many pieces it is. */
 enum {

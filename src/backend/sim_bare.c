@@ -1,6 +1,7 @@
 /*
- * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put; a send in
- * flight that the core asks for; and what can be asked of a descriptor.
+ * Connections in the core's own hand, in the simulated kernel: dial, dialled, take, put; chunks and
+ * files that are sent, and a send in flight that the core asks for; and what can be asked of a
+ * descriptor.
  *
  * The same ends as those of streams, without a stream: an end in a descriptor's entry that nobody
  * has adopted. Chance cuts what is taken and put, as it does for streams; looking without taking

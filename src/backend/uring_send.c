@@ -33,9 +33,7 @@
 
 #ifdef BERTH_FAULTS
 #include "base/fault.h"
-#endif
 
-#ifdef BERTH_FAULTS
 /* What the last send was to fail with that was handed over with no descriptor for that purpose. */
 static atomic_int injected;
 

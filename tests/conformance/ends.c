@@ -10,7 +10,6 @@
 #include "backend/sim.h"
 
 #define CHUNK 20000
-#define MOST_CHUNKS 2000
 
 static int name_of(kit_stream *stream, berth__side side)
 {
@@ -32,26 +31,6 @@ static size_t in_transit(kit_stream *stream)
 static bool has_unsent(kit_stream *stream)
 {
     return kit()->operations->has_unsent(kit(), &stream->stream);
-}
-
-/* Sends until some of it stays in the stream's own queue. */
-static size_t overfill(kit_stream *stream)
-{
-    static uint8_t bytes[CHUNK];
-    int value = 1 << 20;
-    int descriptor = stream->stream.descriptor;
-    ck_assert_int_eq(
-        kit()->operations->option(kit(), descriptor, BERTH_OPTION_SEND_BUFFER_SIZE, &value, true),
-        0);
-    unsigned times = 0;
-    for (unsigned i = 0; i < MOST_CHUNKS; i++) {
-        kit_send_all(stream, bytes, sizeof bytes);
-        world_settle();
-        times = has_unsent(stream) ? times + 1 : 0;
-        if (times == 10)
-            return stream->sent_sum;
-    }
-    ck_abort_msg("the peer takes without end");
 }
 
 static kit_stream *after_a_reset(struct peer **ret_peer)
@@ -121,7 +100,7 @@ CASE(what_a_reset_destroys_is_still_counted, "12", "as in transit, and as unsent
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    (void)overfill(stream);
+    (void)kit_overfill(stream);
     peer_reset(peer);
     kit_receive_start(stream);
     UNTIL(stream->ends == 1);
@@ -148,7 +127,7 @@ CASE(both_ends_behind_full_buffers, "12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     uint8_t *bytes = calloc(1, sent);
     ck_assert_ptr_nonnull(bytes);
     size_t said = 0;

@@ -648,6 +648,30 @@ void kit_send_all(kit_stream *stream, const void *data, size_t size)
     }
 }
 
+/* A real kernel sends slowly at first: finding it full once is not enough. */
+size_t kit_overfill(kit_stream *stream)
+{
+    enum {
+        CHUNK = 20000,
+        MOST_CHUNKS = 2000
+    };
+    static uint8_t bytes[CHUNK];
+    int size = 1 << 20;
+    int descriptor = stream->stream.descriptor;
+    ck_assert_int_eq(backend->operations->option(backend, descriptor, BERTH_OPTION_SEND_BUFFER_SIZE,
+                                                 &size, true),
+                     0);
+    unsigned times = 0;
+    for (unsigned i = 0; i < MOST_CHUNKS; i++) {
+        kit_send_all(stream, bytes, sizeof bytes);
+        world_settle();
+        times = backend->operations->has_unsent(backend, &stream->stream) ? times + 1 : 0;
+        if (times == 10)
+            return stream->sent_sum;
+    }
+    ck_abort_msg("the peer takes without end");
+}
+
 uint8_t *kit_pattern(size_t size, uint32_t seed)
 {
     uint8_t *bytes = malloc(size);

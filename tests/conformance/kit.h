@@ -118,6 +118,9 @@ void kit_send(kit_stream *stream, const void *data, size_t size);
  * send of the stream. */
 const berth__chunk *kit_chunks(kit_stream *stream, const void *data, size_t size, unsigned count);
 ptrdiff_t kit_put(int descriptor, const void *data, size_t size);
+/* Sends until the peer's kernel takes no more, and some of it lies in the stream's own queue, which
+ * is made large. No send is in flight then. Returns how many bytes were sent. */
+size_t kit_overfill(kit_stream *stream);
 int kit_shutdown(kit_stream *stream);
 void kit_close(kit_stream *stream);
 void kit_close_by_reset(kit_stream *stream);

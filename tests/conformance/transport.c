@@ -13,9 +13,8 @@
 #include "backend/sim.h"
 
 #define CHUNK 20000
-#define MOST_CHUNKS 2000
 #define BULK ((size_t)1 << 20)
-#define MOST_BYTES ((size_t)CHUNK * (MOST_CHUNKS + 1))
+#define MOST_BYTES ((size_t)CHUNK * 2001) /* what kit_overfill sends, and some */
 
 static size_t in_transit(kit_stream *stream)
 {
@@ -39,23 +38,6 @@ static int option(kit_stream *stream, berth_socket_option which)
     int descriptor = stream->stream.descriptor;
     ck_assert_int_eq(kit()->operations->option(kit(), descriptor, which, &value, false), 0);
     return value;
-}
-
-/* Sends until the peer's kernel takes no more, and some of it lies in the stream's own queue. No
- * send is in flight then. A real kernel sends slowly at first: once is not enough. */
-static size_t overfill(kit_stream *stream)
-{
-    static uint8_t bytes[CHUNK];
-    set_option(stream, BERTH_OPTION_SEND_BUFFER_SIZE, 1 << 20);
-    unsigned times = 0;
-    for (unsigned i = 0; i < MOST_CHUNKS; i++) {
-        kit_send_all(stream, bytes, sizeof bytes);
-        world_settle();
-        times = has_unsent(stream) ? times + 1 : 0;
-        if (times == 10)
-            return stream->sent_sum;
-    }
-    ck_abort_msg("the peer takes without end");
 }
 
 /* All that there is for it, and that comes while it reads. */
@@ -82,7 +64,7 @@ CASE(output_lies_in_a_queue_of_its_own, "12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     ck_assert_int_eq(kit_shutdown(stream), 0);
     world_settle();
     ck_assert(has_unsent(stream));
@@ -98,7 +80,7 @@ CASE(closed_stream_goes_on_sending, "7 12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     kit_close(stream);
     UNTIL(stream->closed);
     world_settle();
@@ -111,7 +93,7 @@ CASE(input_after_close_discards_output, "7 12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     kit_close(stream);
     UNTIL(stream->closed);
     ck_assert_uint_eq(peer_send_some(peer, "x", 1), 1);
@@ -127,7 +109,7 @@ CASE(unread_input_discards_output, "7 12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     ck_assert_uint_eq(peer_send_some(peer, "x", 1), 1);
     world_settle();
     kit_close(stream);
@@ -140,7 +122,7 @@ CASE(reset_discards_output, "7 12",
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    size_t sent = overfill(stream);
+    size_t sent = kit_overfill(stream);
     kit_close_by_reset(stream);
     UNTIL(stream->closed);
     assert_gets_a_beginning(peer, sent);

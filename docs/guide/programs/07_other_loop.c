@@ -1,5 +1,5 @@
 /*
- * Berth inside another event loop. The program has a loop of its own, here a plain poll() with a
+ * Berth inside another event loop. The program has its own loop, here a plain poll() with a
  * pipe, and watches Berth's descriptor there. In that loop a server and a client exchange a line, a
  * timer of Berth expires, and the pipe is read. The exit status is 0 if all three have happened.
  */
