@@ -1,0 +1,83 @@
+/*
+ * The disk of one torrent, seen from the loop: blocks are written, pieces hashed and blocks read on
+ * the threads of a pool (berth_workers), and the ends come back as handlers on the loop's thread.
+ *
+ * At most DISK_MOST_WAITING bytes of received blocks wait, over all torrents of a pool; disk_full
+ * says so, and the peers are then not read until `relieved`. A piece whose blocks arrive in order
+ * is hashed while it arrives; otherwise it is read again for that. Files are opened as needed, at
+ * most 64 at a time, below the target folder and through no symbolic link.
+ *
+ * A failure (no space, I/O error, read-only) is reported once by `failed` with a line; after that
+ * everything fails until disk_retry.
+ */
+#ifndef TORRENT_DISK_H
+#define TORRENT_DISK_H
+
+#include <berth/loop.h>
+#include <berth/workers.h>
+
+#include "bits.h"
+#include "metainfo.h"
+
+#define DISK_MOST_WAITING (8 * 1024 * 1024u)
+
+typedef struct disk disk;
+
+/* Called on the loop's thread, never inside a function of the disk. */
+typedef struct disk_handlers {
+    /* A block was stored (or not). */
+    void (*written)(void *user, uint32_t index, uint32_t block, bool ok);
+    /* A piece was hashed. */
+    void (*hashed)(void *user, uint32_t index, bool good);
+    /* A block that disk_read asked for. `data` is NULL if it cannot be read; otherwise the receiver
+     * owns it and gives it back with disk_give_back, also after disk_close. `context` as given. */
+    void (*read)(void *user, void *context, uint32_t index, uint32_t begin, uint32_t length,
+                 void *data);
+    /* The bytes that wait have fallen below half of the bound. */
+    void (*relieved)(void *user);
+    void (*failed)(void *user, const char *why);
+    /* The start check: after each piece, and at its end. */
+    void (*checked)(void *user, uint32_t done, uint32_t of);
+    void (*check_ended)(void *user, bool ok);
+    /* disk_close has finished: the last call. */
+    void (*closed)(void *user);
+} disk_handlers;
+
+/* Opens the target folder and makes the folders and files (sparse, of full length, empty ones too).
+ * `user` goes to the handlers. On failure NULL and a line in `error`. */
+disk *disk_new(berth_loop *loop, berth_workers *threads, const metainfo *info, const char *folder,
+               bool read_only, const disk_handlers *handlers, void *user, char *error,
+               size_t error_size);
+
+/* Takes no more work; what was begun is finished; then `closed` is called and the disk is freed. */
+void disk_close(disk *self);
+
+/* Writes a block: the bytes are copied. False when out of memory. */
+bool disk_write(disk *self, uint32_t index, uint32_t block, const void *data, uint32_t size);
+/* Hashes a piece whose blocks were all written. */
+void disk_hash(disk *self, uint32_t index);
+/* Forgets what was hashed so far of a piece that begins anew. */
+void disk_forget(disk *self, uint32_t index);
+/* Reads a part of a piece. The reads of a torrent that wait are bounded by the caller. */
+bool disk_read(disk *self, uint32_t index, uint32_t begin, uint32_t length, void *context);
+void disk_give_back(void *data, size_t size,
+                    void *user); /* a berth_release_handler: user ignored */
+
+/* Checks the pieces that are not in `trusted` (NULL: all) on all threads, and puts the good ones
+ * into `ret_have`, which must live until check_ended. */
+void disk_check(disk *self, const bits *trusted, bits *ret_have);
+
+bool disk_full(const disk *self);
+uint64_t disk_waiting(const disk *self); /* bytes to be written */
+void disk_retry(disk *self);             /* after a failure */
+
+/* Size and time of the last change of each file, for resume.h; length UINT64_MAX where there is
+ * none. Called on the loop's thread, quick. */
+typedef struct disk_stamp {
+    uint64_t length;
+    int64_t seconds;
+    int64_t nanoseconds;
+} disk_stamp;
+void disk_stamps(const disk *self, disk_stamp *ret_stamps); /* file_count of them */
+
+#endif
