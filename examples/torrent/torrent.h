@@ -1,0 +1,90 @@
+/*
+ * One torrent: its peers, and what they are told.
+ *
+ *     CHECKING --> ACTIVE <--> BROKEN      (the disk failed; retried each minute)
+ *         \          |           /
+ *          +--> ENDING <--------+   --> ended: session_torrent_ended, and it is freed
+ *
+ * ACTIVE downloads until every piece is there, and seeds from then on. The parts: the picker
+ * (picker.h) decides what to ask for, the choker whom to give, blame whom to trust, the connector
+ * whom to dial, the tracker who there is; the disk stores. All but the disk's jobs runs on the
+ * loop's thread.
+ */
+#ifndef TORRENT_TORRENT_H
+#define TORRENT_TORRENT_H
+
+#include "blame.h"
+#include "choker.h"
+#include "connector.h"
+#include "disk.h"
+#include "peer.h"
+#include "picker.h"
+#include "resume.h"
+#include "session.h"
+#include "speed.h"
+#include "tracker.h"
+
+typedef enum torrent_state {
+    TORRENT_CHECKING,
+    TORRENT_ACTIVE,
+    TORRENT_BROKEN,
+    TORRENT_ENDING
+} torrent_state;
+
+typedef struct torrent {
+    session *session;
+    torrent_state state;
+    metainfo *info;
+    bits have;
+    disk *disk;
+    picker *picker;
+    blame *blame;
+    choker choker;
+    connector *connector;
+    tracker *tracker; /* NULL: none */
+
+    peer **peers; /* by number; NULL where a number is free */
+    uint32_t peer_room;
+    uint32_t peer_count;
+    choker_peer **order; /* room for the choker */
+
+    resume_state totals; /* over all runs */
+    uint64_t received;   /* bytes of blocks in this run */
+    uint64_t redundant;  /* of them, that others had sent before */
+    uint64_t failed;     /* of them, in pieces that failed their hash */
+    speed down;
+    speed up;
+    uint32_t checked;  /* pieces, while CHECKING */
+    bool was_complete; /* at the start */
+    bool complete;     /* every piece is there */
+    bool tracker_open;
+    bool disk_open;
+    uint64_t retry_at;      /* BROKEN */
+    uint64_t save_at;       /* of the resume file */
+    uint64_t saved_changes; /* `changes` at the last one */
+    uint64_t changes;       /* grows with each piece */
+} torrent;
+
+/* Takes over `info`. False with a line in `error`. */
+torrent *torrent_new(session *session, metainfo *info, char *error, size_t error_size);
+void torrent_tick(torrent *self, uint64_t now);
+void torrent_end(torrent *self); /* begins to end it */
+
+/* Whether peers are welcome. */
+bool torrent_takes_peers(const torrent *self);
+
+/* ---- for its peers --------------------------------------------------------------------------- */
+
+/* Gives a peer a number; false if it must go (out of memory). */
+bool torrent_add_peer(torrent *self, peer *peer);
+void torrent_remove_peer(torrent *self, peer *peer);
+/* Another peer with this id; NULL if there is none. */
+peer *torrent_twin(const torrent *self, const peer *peer);
+/* A peer's interest in us has changed, or it has left: a slot may be free. */
+void torrent_fill_slots(torrent *self);
+/* Whole blocks have come: hash what is complete. */
+void torrent_block_stored(torrent *self, uint32_t index);
+/* A violation of the protocol: counts against the address. */
+void torrent_violation(torrent *self, const peer *peer, const char *why);
+
+#endif
