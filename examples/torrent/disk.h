@@ -36,6 +36,7 @@ typedef struct disk_handlers {
     /* The bytes that wait have fallen below half of the bound. */
     void (*relieved)(void *user);
     void (*failed)(void *user, const char *why);
+    void (*saved)(void *user, bool ok, const char *why);
     /* The start check: after each piece, and at its end. */
     void (*checked)(void *user, uint32_t done, uint32_t of);
     void (*check_ended)(void *user, bool ok);
@@ -52,16 +53,27 @@ disk *disk_new(berth_loop *loop, berth_workers *threads, const metainfo *info, c
 /* Takes no more work; what was begun is finished; then `closed` is called and the disk is freed. */
 void disk_close(disk *self);
 
-/* Writes a block: the bytes are copied. False when out of memory. */
-bool disk_write(disk *self, uint32_t index, uint32_t block, const void *data, uint32_t size);
+/* Memory for a block, to be filled and given to disk_write, or to disk_give_back; NULL when out of
+ * memory. */
+void *disk_block(disk *self);
+/* Writes a block. The disk owns `data`, from disk_block, from now on. False when out of memory: the
+ * block is lost, and not reported. */
+bool disk_write(disk *self, uint32_t index, uint32_t block, void *data, uint32_t size);
 /* Hashes a piece whose blocks were all written. */
 void disk_hash(disk *self, uint32_t index);
 /* Forgets what was hashed so far of a piece that begins anew. */
 void disk_forget(disk *self, uint32_t index);
+/* Reads a part of a piece at once if that needs no device (preadv2 with RWF_NOWAIT); else NULL. The
+ * receiver owns the bytes as those of `read`. */
+void *disk_read_now(disk *self, uint32_t index, uint32_t begin, uint32_t length);
 /* Reads a part of a piece. The reads of a torrent that wait are bounded by the caller. */
 bool disk_read(disk *self, uint32_t index, uint32_t begin, uint32_t length, void *context);
 void disk_give_back(void *data, size_t size,
                     void *user); /* a berth_release_handler: user ignored */
+
+/* Stores a resume file (resume.h) in a job, after the data of the torrent's files were synced. The
+ * disk owns `data` (from malloc). `saved` is called at its end. One at a time. */
+bool disk_save(disk *self, void *data, size_t size);
 
 /* Checks the pieces that are not in `trusted` (NULL: all) on all threads, and puts the good ones
  * into `ret_have`, which must live until check_ended. */

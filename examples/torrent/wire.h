@@ -1,10 +1,11 @@
 /*
  * The peer protocol as bytes: BEP 3, 6 (fast) and the frame of BEP 10 (extensions). No sockets.
  *
- * wire_read takes what has come, in pieces of any size, and returns one message at a time, checked
- * against the torrent: an index is a piece's, a block is inside its piece and at most 128 KiB long,
- * lengths are those of the type. What breaks the protocol is WIRE_BROKEN with a line that says why.
- * Nothing is allocated and nothing is copied: a message points into the bytes.
+ * wire_read reads the beginning of a message, 17 bytes at most, and checks it against the torrent:
+ * an index is a piece's, a block is inside its piece and at most 128 KiB long, lengths are those of
+ * the type. So what is wrong is known before the rest has come, and a block is copied once, from
+ * the socket to where it is stored. What breaks the protocol is WIRE_BROKEN with a line that says
+ * why.
  */
 #ifndef TORRENT_WIRE_H
 #define TORRENT_WIRE_H
@@ -38,15 +39,15 @@ typedef enum wire_type {
 
 typedef struct wire_message {
     wire_type type;
-    uint32_t index;      /* have, request, piece, cancel, suggest, reject, allowed fast */
-    uint32_t begin;      /* request, piece, cancel, reject */
-    uint32_t length;     /* request, cancel, reject; of the data of piece, bitfield and extended */
-    const uint8_t *data; /* piece, bitfield, extended (behind its id) */
-    uint8_t extension;   /* id of an extended message */
+    uint32_t index;    /* have, request, piece, cancel, suggest, reject, allowed fast */
+    uint32_t begin;    /* request, piece, cancel, reject */
+    uint32_t length;   /* request, cancel, reject; of what follows the header of piece, bitfield and
+                        * extended */
+    uint8_t extension; /* id of an extended message */
 } wire_message;
 
 typedef enum wire_result {
-    WIRE_MORE,    /* the message is not complete */
+    WIRE_MORE,    /* more bytes are needed to say */
     WIRE_MESSAGE, /* one was read */
     WIRE_BROKEN   /* the connection must be closed */
 } wire_result;
@@ -57,11 +58,12 @@ typedef struct wire_rules {
     bool fast; /* both sides have set the bit: its messages are allowed */
 } wire_rules;
 
-/* Reads one message. `ret_used`: its bytes, with WIRE_MESSAGE. `ret_needed`: with WIRE_MORE how
- * many bytes it takes in all, or 4 while the length has not come. `ret_why`: with WIRE_BROKEN. */
+/* Reads the beginning of a message. `size`: bytes at `data`; WIRE_SMALL of them, or all that have
+ * come if these are fewer. With WIRE_MESSAGE `ret_size` is the size of the whole message, header
+ * and what follows it (the last `length` bytes of piece, bitfield and extended), which may not have
+ * come yet. `ret_why`: with WIRE_BROKEN. */
 wire_result wire_read(const wire_rules *rules, const void *data, size_t size,
-                      wire_message *ret_message, size_t *ret_used, size_t *ret_needed,
-                      const char **ret_why);
+                      wire_message *ret_message, size_t *ret_size, const char **ret_why);
 
 /* Each writes a whole message and returns its size. `to` has at least WIRE_SMALL bytes. */
 #define WIRE_SMALL 17
