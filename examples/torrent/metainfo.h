@@ -4,7 +4,11 @@
  * BEP 3, 12 (tiers), 27 (private), 47 (pad files), and the first version of hybrid torrents (BEP
  * 52). The text comes from strangers: everything is checked here, so that the rest of the program
  * can rely on it. All pieces but the last have piece_length bytes, the last one has what remains,
- * which is never 0.
+ * which is never 0: a torrent without bytes is refused.
+ *
+ * Bounds: 64 MiB for the text, a million files, 64 lists and dictionaries in each other, pieces of
+ * 1 KiB to 256 MiB; 500 trackers, whose URLs are printable ASCII without spaces (others, and what
+ * follows, are left out).
  */
 #ifndef TORRENT_METAINFO_H
 #define TORRENT_METAINFO_H
@@ -17,7 +21,8 @@
 #define BLOCK_SIZE 16384u
 
 typedef struct metainfo_file {
-    const char *path; /* below the target folder, parts joined with '/', safe: see names.h */
+    const char *path; /* below the target folder, parts joined with '/', safe: see names.h. The
+                       * first part is the name of the torrent, the only one of a single file. */
     uint64_t offset;  /* in the torrent */
     uint64_t length;
     bool pad; /* zeros that are neither stored nor fetched into a file (BEP 47) */
@@ -52,8 +57,8 @@ uint32_t metainfo_block_count(const metainfo *self, uint32_t index);
 uint32_t metainfo_block_size(const metainfo *self, uint32_t index, uint32_t block);
 const uint8_t *metainfo_piece_hash(const metainfo *self, uint32_t index);
 
-/* The file that contains the byte at `offset`, or the first one behind it; files of length 0 are
- * passed over. A binary search. */
+/* The file that contains the byte at `offset`; files of length 0 are passed over. file_count if
+ * `offset` is the length or more. A binary search. */
 uint32_t metainfo_file_at(const metainfo *self, uint64_t offset);
 
 #endif
