@@ -21,11 +21,11 @@
 #include "bencode.h"
 #include "names.h"
 
-#define FILE_MOST (64 * 1024 * 1024u) /* bytes of a .torrent file */
+#define FILE_MOST (64u << 20) /* bytes of a .torrent file */
 #define FILES_MOST 1000000u
-#define PATHS_MOST ((size_t)256 * 1024 * 1024) /* bytes of all paths */
+#define PATHS_MOST (256u << 20) /* bytes of all paths */
 #define PIECE_LEAST 1024
-#define PIECE_MOST (256 * 1024 * 1024)
+#define PIECE_MOST (256 << 20)
 #define TRACKERS_MOST 500u /* what follows is left out */
 #define URL_LONGEST 2000u
 
@@ -55,7 +55,8 @@ typedef struct file_entry {
     bool link;
 } file_entry;
 
-__attribute__((format(printf, 2, 3))) static bool fail(const parser *self, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool refuse(const parser *self, const char *format,
+                                                         ...)
 {
     va_list values;
     va_start(values, format);
@@ -69,13 +70,13 @@ __attribute__((format(printf, 2, 3))) static bool fail(const parser *self, const
 static bool read_name(parser *self)
 {
     if (!bencode_find_string(self->info_dictionary, "name", &self->name))
-        return fail(self, "the name is missing");
+        return refuse(self, "the name is missing");
     const char *fault = names_fault(self->name.data, self->name.size);
     if (fault)
-        return fail(self, "the name %s", fault);
+        return refuse(self, "the name %s", fault);
     size_t own = sizeof(own_files) - 1;
     if (self->name.size >= own && memcmp(self->name.data, own_files, own) == 0)
-        return fail(self, "the name is one of our own files");
+        return refuse(self, "the name is one of our own files");
     return true;
 }
 
@@ -95,10 +96,10 @@ static bool read_entry(const parser *self, bencode value, uint32_t number, file_
     if (ret_entry->link && (!known || length == 0))
         return true;
     if (length < 0)
-        return fail(self, "file %u: the length is missing or negative", number);
+        return refuse(self, "file %u: the length is missing or negative", number);
     if (!bencode_find(value, "path", &ret_entry->path) ||
         bencode_kind_of(ret_entry->path) != BENCODE_LIST)
-        return fail(self, "file %u: the path is missing", number);
+        return refuse(self, "file %u: the path is missing", number);
     ret_entry->link = false;
     ret_entry->length = (uint64_t)length;
     return true;
@@ -114,16 +115,16 @@ static bool measure_path(const parser *self, bencode path, uint32_t number, size
     bool any = false;
     for (; bencode_next(&walk, NULL, &value); any = true) {
         if (!bencode_string(value, &part))
-            return fail(self, "file %u: a part of the path is no string", number);
+            return refuse(self, "file %u: a part of the path is no string", number);
         const char *fault = names_fault(part.data, part.size);
         if (fault)
-            return fail(self, "file %u: a part of the path %s", number, fault);
+            return refuse(self, "file %u: a part of the path %s", number, fault);
         size += part.size + 1;
         if (size > NAMES_LONGEST_PATH + 1)
-            return fail(self, "file %u: the path is too long", number);
+            return refuse(self, "file %u: the path is too long", number);
     }
     *ret_size = size;
-    return any || fail(self, "file %u: the path is empty", number);
+    return any || refuse(self, "file %u: the path is empty", number);
 }
 
 static char *append(char *to, bencode text, char behind)
@@ -161,14 +162,14 @@ static bool measure_files(parser *self, bencode list, size_t *ret_texts)
         if (entry.link)
             continue;
         if (self->info->file_count == FILES_MOST)
-            return fail(self, "more than %u files", FILES_MOST);
+            return refuse(self, "more than %u files", FILES_MOST);
         if (!measure_path(self, entry.path, number, &size))
             return false;
         texts += size;
         if (texts > PATHS_MOST)
-            return fail(self, "the paths are too long in all");
+            return refuse(self, "the paths are too long in all");
         if (entry.length > (uint64_t)INT64_MAX - self->info->length)
-            return fail(self, "file %u: the lengths are too large in all", number);
+            return refuse(self, "file %u: the lengths are too large in all", number);
         self->info->length += entry.length;
         self->info->file_count++;
     }
@@ -202,7 +203,7 @@ static bool compare_files(const parser *self)
     const char *path;
     const char **paths = malloc(self->info->file_count * sizeof(*paths));
     if (!paths)
-        return fail(self, "out of memory");
+        return refuse(self, "out of memory");
     for (uint32_t i = 0; i < self->info->file_count; i++) {
         if (!self->info->files[i].pad)
             paths[count++] = self->info->files[i].path;
@@ -214,8 +215,8 @@ static bool compare_files(const parser *self)
     uint32_t number = 0;
     while (self->info->files[number++].path != path)
         continue;
-    return fail(self, "file %u: %s", number,
-                clash == NAMES_TWICE ? "two files have this path" : "it is also a folder");
+    return refuse(self, "file %u: %s", number,
+                  clash == NAMES_TWICE ? "two files have this path" : "it is also a folder");
 }
 
 static bool allocate_files(parser *self, size_t texts)
@@ -224,7 +225,7 @@ static bool allocate_files(parser *self, size_t texts)
     info->files = calloc(info->file_count, sizeof(*info->files));
     self->memory->texts = malloc(self->name.size + 1 + texts);
     if (!info->files || !self->memory->texts)
-        return fail(self, "out of memory");
+        return refuse(self, "out of memory");
     append(self->memory->texts, self->name, '\0');
     info->name = self->memory->texts;
     return true;
@@ -239,17 +240,17 @@ static bool read_files(parser *self)
     bool single = bencode_find_integer(self->info_dictionary, "length", &length);
     bool many = bencode_find(self->info_dictionary, "files", &list);
     if (single == many)
-        return fail(self, single ? "both length and files" : "neither length nor files");
+        return refuse(self, single ? "both length and files" : "neither length nor files");
     if (single) {
         if (length < 0)
-            return fail(self, "the length is negative");
+            return refuse(self, "the length is negative");
         info->file_count = 1;
         info->length = (uint64_t)length;
     } else if (!measure_files(self, list, &texts)) {
         return false;
     }
     if (info->length == 0)
-        return fail(self, "there are no bytes in it");
+        return refuse(self, "there are no bytes in it");
     if (!allocate_files(self, texts))
         return false;
     if (single) {
@@ -268,17 +269,17 @@ static bool read_pieces(parser *self)
     bencode pieces;
     int64_t piece_length = 0;
     if (!bencode_find_integer(self->info_dictionary, "piece length", &piece_length))
-        return fail(self, "the piece length is missing");
+        return refuse(self, "the piece length is missing");
     if (piece_length < PIECE_LEAST || piece_length > PIECE_MOST)
-        return fail(self, "the piece length is not between %d and %d", PIECE_LEAST, PIECE_MOST);
+        return refuse(self, "the piece length is not between %d and %d", PIECE_LEAST, PIECE_MOST);
     if (!bencode_find_string(self->info_dictionary, "pieces", &pieces))
-        return fail(self, "the hashes of the pieces are missing");
+        return refuse(self, "the hashes of the pieces are missing");
     uint64_t count = (info->length - 1) / (uint64_t)piece_length + 1;
     if (pieces.size % HASH_SIZE != 0 || pieces.size / HASH_SIZE != count)
-        return fail(self, "the number of hashes is not that of the pieces");
+        return refuse(self, "the number of hashes is not that of the pieces");
     self->memory->pieces = malloc(pieces.size);
     if (!self->memory->pieces)
-        return fail(self, "out of memory");
+        return refuse(self, "out of memory");
     memcpy(self->memory->pieces, pieces.data, pieces.size);
     info->pieces = self->memory->pieces;
     info->piece_length = (uint32_t)piece_length;
@@ -306,7 +307,7 @@ static bool add_tracker(parser *self, bencode value, uint32_t tier)
         return true;
     char *copy = malloc(url.size + 1);
     if (!copy)
-        return fail(self, "out of memory");
+        return refuse(self, "out of memory");
     append(copy, url, '\0');
     info->trackers[info->tracker_count] = copy;
     info->tiers[info->tracker_count++] = tier;
@@ -323,7 +324,7 @@ static bool read_trackers(parser *self, bencode root)
     info->trackers = calloc(TRACKERS_MOST, sizeof(*info->trackers));
     info->tiers = calloc(TRACKERS_MOST, sizeof(*info->tiers));
     if (!info->trackers || !info->tiers)
-        return fail(self, "out of memory");
+        return refuse(self, "out of memory");
     if (bencode_find(root, "announce-list", &list)) {
         bencode_walk tiers = bencode_begin(list);
         uint32_t number = 0;
@@ -351,15 +352,15 @@ static bool read_info(parser *self)
     bencode dictionary = self->info_dictionary;
     if (!bencode_find(dictionary, "pieces", &value) &&
         bencode_find_integer(dictionary, "meta version", &number))
-        return fail(self, "it is for the second version of BitTorrent only, which is not "
-                          "supported");
+        return refuse(self, "it is for the second version of BitTorrent only, which is not "
+                            "supported");
     if (!read_name(self) || !read_files(self) || !read_pieces(self))
         return false;
     number = 0;
     bencode_find_integer(dictionary, "private", &number);
     self->info->is_private = number == 1;
     if (!EVP_Digest(dictionary.data, dictionary.size, self->info->hash, NULL, EVP_sha1(), NULL))
-        return fail(self, "SHA-1 is not available");
+        return refuse(self, "SHA-1 is not available");
     return true;
 }
 
@@ -369,23 +370,25 @@ static bool read_root(parser *self, const void *data, size_t size)
     const char *why;
     size_t where;
     if (size > FILE_MOST)
-        return fail(self, "larger than %u bytes", FILE_MOST);
+        return refuse(self, "larger than %u bytes", FILE_MOST);
     if (!bencode_read(data, size, &root, &why, &where))
-        return fail(self, "not a torrent file: byte %zu: %s", where, why);
+        return refuse(self, "not a torrent file: byte %zu: %s", where, why);
     if (root.size != size)
-        return fail(self, "not a torrent file: byte %zu: something follows the end", root.size);
+        return refuse(self, "not a torrent file: byte %zu: something follows the end", root.size);
     if (!bencode_find(root, "info", &self->info_dictionary) ||
         bencode_kind_of(self->info_dictionary) != BENCODE_DICTIONARY)
-        return fail(self, "not a torrent file: there is no info dictionary");
+        return refuse(self, "not a torrent file: there is no info dictionary");
     return read_info(self) && read_trackers(self, root);
 }
 
 metainfo *metainfo_parse(const void *data, size_t size, char *error, size_t error_size)
 {
-    parser self = {.error = error, .error_size = error_size};
+    parser self = {0};
+    self.error = error;
+    self.error_size = error_size;
     self.memory = calloc(1, sizeof(*self.memory));
     if (!self.memory) {
-        fail(&self, "out of memory");
+        refuse(&self, "out of memory");
         return NULL;
     }
     self.info = &self.memory->info;
@@ -402,7 +405,7 @@ static uint8_t *read_stream(FILE *stream, size_t *ret_size)
     size_t size = 0;
     size_t room = 0;
     do {
-        room = room == 0 ? 64 * 1024u : 2 * room;
+        room = room == 0 ? 65536 : 2 * room;
         room = room > FILE_MOST ? FILE_MOST + 1 : room;
         uint8_t *more = realloc(data, room);
         if (!more) {
