@@ -19,7 +19,7 @@
 typedef struct choker_peer {
     uint32_t from;   /* bytes a second that it gives us */
     uint32_t to;     /* that we give it */
-    uint64_t since;  /* time of its last unchoke; ties go to the one that waits longest */
+    uint64_t turn;   /* number of its last unchoke, 0 at first; ties go to the lowest */
     uint64_t joined; /* time of its connection */
     bool interested;
     bool snubbed;    /* gave nothing for 30 s though it was asked */
@@ -31,17 +31,19 @@ typedef struct choker {
     uint32_t slots;
     uint64_t next_round;
     uint64_t next_optimistic;
+    uint64_t turns; /* given so far */
     uint64_t random;
 } choker;
 
 void choker_open(choker *self, uint32_t slots, uint64_t now, uint64_t seed);
 
 /* Decides anew whom to unchoke: sets `unchoked` and `optimistic` of each. `peers` are pointers so
- * that the caller may keep them anywhere; their order is changed. */
+ * that the caller may keep them anywhere. */
 void choker_round(choker *self, uint64_t now, bool seeding, choker_peer **peers, size_t count);
 
-/* A slot may be free: unchokes waiting peers until none is. Chokes nobody. Returns whether any was
- * unchoked. */
+/* A slot may be free: unchokes waiting peers until none is. Who is not interested any more keeps
+ * being unchoked as long as nobody else wants the slot; nobody else is choked. Returns whether
+ * anything was changed. */
 bool choker_fill(choker *self, uint64_t now, bool seeding, choker_peer **peers, size_t count);
 
 #endif
