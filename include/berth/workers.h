@@ -1,5 +1,5 @@
 /*
- * Workers: a pool of threads that serve connections. Each has a loop.
+ * Workers: a pool of threads that serve connections, or run jobs. Each has a loop.
  *
  * Make a pool, start it, and bring it connections in one of two ways, or both:
  *
@@ -16,6 +16,27 @@
  *         if (!berth_workers_hand_over(user, descriptor))
  *             close(descriptor);
  *     }
+ *
+ * A job is a function that may take long or block its thread: to hash, to read a file, to ask a
+ * database. berth_workers_submit has a worker of the pool call `work`, and when it has returned,
+ * the loop that the job was submitted for calls `done`:
+ *
+ *     static void hash(berth_job *job, void *user);                  on a worker's thread
+ *     static void hashed(berth_job *job, bool cancelled, void *user); on this thread, in a turn
+ *
+ *     if (berth_workers_submit(workers, NULL, hash, hashed, file) == NULL)
+ *         refuse(file);
+ *
+ * - A pool has one queue. Jobs start in the order in which they were submitted, each as soon as a
+ *   worker has nothing else to do; they end in any order.
+ * - While a job runs, its worker does nothing else. Connections should therefore be served by
+ *   another pool than the one that runs the jobs.
+ * - `user` belongs to the job from berth_workers_submit to `done`, which is called exactly once,
+ *   also for a job that is cancelled; so `done` is the place to free it.
+ * - The queue has no limit. A program that submits what peers ask for compares
+ *   berth_workers_waiting_jobs with a limit of its own, and pauses reading from them.
+ * - A program without a running loop waits for its jobs by turning it:
+ *   while (!finished) berth_loop_turn(NULL, -1);
  *
  * The loop of a worker is its thread's own loop, so NULL means that loop there. The pool runs and
  * frees it. berth_loop_stop ends only a berth_loop_run that a handler called there; stopping the
@@ -138,7 +159,74 @@ BERTH_API uint16_t berth_workers_port(const berth_workers *workers);
  */
 BERTH_API bool berth_workers_hand_over(berth_workers *workers, int descriptor);
 
-/** Stops all workers and joins their threads. Each worker calls `stopping`, closes what was handed
+/** A job of a pool. Opaque. It exists from berth_workers_submit until its `done` has returned, or,
+ * without `done`, until it has ended. */
+typedef struct berth_job berth_job;
+
+/**
+ * The work of a job, called once on the thread of a worker, outside of its loop's turns. It may
+ * block. All signals are blocked on this thread. It may use what other threads do not use
+ * meanwhile, submit jobs, and use the worker's loop. It must not wait for another job of the same
+ * pool, which may be waiting for this worker.
+ *
+ * @param user  as given to berth_workers_submit
+ */
+typedef void (*berth_job_work)(berth_job *job, void *user);
+
+/**
+ * The end of a job, called once on the thread of the loop that it was submitted for, as a posted
+ * task is. What `work` has written can be read here. It may submit jobs.
+ *
+ * @param cancelled  true if `work` was not called (in a child of fork: or has not returned)
+ * @param user       as given to berth_workers_submit
+ */
+typedef void (*berth_job_done)(berth_job *job, bool cancelled, void *user);
+
+/**
+ * Submits a job to the workers of a pool. Any thread, workers' included; in `work` and `done` too.
+ *
+ * `done` is called in a turn of the loop, never inside this call, and at the latest when the loop
+ * is freed: berth_loop_free cancels the loop's jobs that have not started, waits until those that
+ * run have ended, and calls `done` for each. Like berth_loop_post this call needs a loop that
+ * exists. A child of fork that takes over the loop (berth_loop_after_fork) gets `done` there too,
+ * as cancelled, for each job that had not ended.
+ *
+ * @param loop  the loop that calls `done`; NULL for the calling thread's own loop
+ * @param work  called on the thread of a worker
+ * @param done  called on the loop's thread; NULL for nothing
+ * @param user  passed to both
+ * @return the job, which the library frees. On another thread than the loop's it may have ended
+ *         already: use the result only as success there. NULL with errno set, and nothing is
+ *         called: ESHUTDOWN (no worker is running, or the pool is being stopped), ENOMEM, EINVAL
+ *         (`work` is NULL), ECHILD (the pool or the loop belongs to the parent); or why the
+ *         thread's own loop cannot be made.
+ */
+BERTH_API berth_job *berth_workers_submit(berth_workers *workers, berth_loop *loop,
+                                          berth_job_work work, berth_job_done done, void *user);
+
+/**
+ * Cancels a job. If it has not started, `work` is not called, and `done` is called with `cancelled`
+ * in a turn of the loop. If it is running, berth_job_cancel_requested returns true from now on, and
+ * `done` is called when `work` has returned, as without this call. Any thread while the job exists.
+ *
+ * @return whether the job had not started
+ */
+BERTH_API bool berth_job_cancel(berth_job *job);
+
+/** Returns whether `work` should return early, if it can: the job was cancelled, its pool is being
+ * stopped, or its loop freed. To be called in `work`. */
+BERTH_API bool berth_job_cancel_requested(const berth_job *job);
+
+/** Returns the worker that runs the job, for example to get its user pointer. To be called in
+ * `work`. */
+BERTH_API berth_worker *berth_job_worker(const berth_job *job);
+
+/** Returns the number of jobs that have not started. A snapshot. Any thread. */
+BERTH_API size_t berth_workers_waiting_jobs(const berth_workers *workers);
+
+/** Stops all workers and joins their threads. Jobs that have not started are cancelled, and those
+ * that run are waited for; their loops call `done` in their next turns, those of a worker before it
+ * calls `stopping`. Each worker calls `stopping`, closes what was handed
  * over and is not served yet, and frees its sockets as berth_server_free does. No effect if the
  * pool is not started. */
 BERTH_API void berth_workers_stop(berth_workers *workers);

@@ -15,12 +15,14 @@
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "process.h"
+#include "task.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Waits that fail in a row before the backend counts as broken. */
 #define MOST_FAILURES 16u
@@ -33,12 +35,6 @@
 /* Records that a blocking wait runs before it looks at its time, and before it asks the kernel. */
 #define FEW 4u
 #define PASS 16u
-
-struct berth__task {
-    berth__task *next;
-    berth_task run;
-    void *user;
-};
 
 /* ---- a thread's own loop --------------------------------------------------------------------- */
 
@@ -140,6 +136,7 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
     berth__numbers_init(&loop->numbers);
     loop->flush_end = &loop->flush;
     loop->tasks_end = &loop->tasks;
+    loop->awaited_end = &loop->awaited;
     loop->linger_time = BERTH_DEFAULT_LINGER_TIME;
     loop->thread = pthread_self();
     if (!make_backend(loop, known.backend)) {
@@ -159,7 +156,6 @@ berth_loop *berth_loop_new_sized(const berth_loop_options *options, size_t size)
     return NULL;
 }
 
-static void run_tasks(berth_loop *loop, size_t most);
 static bool run_completions(berth_loop *loop);
 static void turn(berth_loop *loop, int64_t timeout);
 
@@ -168,7 +164,8 @@ static void turn(berth_loop *loop, int64_t timeout);
 static void empty(berth_loop *loop)
 {
     do {
-        run_tasks(loop, SIZE_MAX);
+        berth__awaited_give_up(loop);
+        berth__tasks_run(loop, SIZE_MAX);
         berth__objects_free(&loop->objects);
         (void)berth__sources_run(&loop->sources, loop);
     } while (atomic_load(&loop->tasks_waiting) || loop->objects != NULL ||
@@ -178,15 +175,27 @@ static void empty(berth_loop *loop)
 
 /* Streams that linger go on to, for the time that the program gives them: closing them now could
  * destroy what a graceful end has left to the peer to read. Tasks are posted meanwhile, and bring
- * forth more: also in the last of these turns. */
+ * forth more: also in the last of these turns. What is awaited, such as a job that runs, takes its
+ * time. */
 static void see_off(berth_loop *loop)
 {
     uint64_t deadline = berth__after(berth__loop_clock(loop), loop->linger_time);
-    while (loop->live > 0 && !loop->broken && !loop->inherited) {
+    while ((loop->live > 0 || berth__awaited_count(loop) > 0) && !loop->broken &&
+           !loop->inherited) {
         uint64_t now = loop->counts.lingering > 0 ? berth__loop_clock(loop) : 0;
         if (now >= deadline)
             berth__sources_end(&loop->sources, loop);
         turn(loop, loop->counts.lingering > 0 ? (int64_t)(deadline - now) : -1);
+        empty(loop);
+    }
+}
+
+/* What is awaited ends also when the loop cannot be woken any more. */
+static void await_without_wakes(berth_loop *loop)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    while (berth__awaited_count(loop) > 0 && !loop->inherited) {
+        (void)nanosleep(&pause, NULL);
         empty(loop);
     }
 }
@@ -196,6 +205,7 @@ static void destroy(berth_loop *loop)
     loop->life = BERTH__LOOP_ENDING;
     empty(loop);
     see_off(loop);
+    await_without_wakes(loop);
     berth__sources_end(&loop->sources, loop);
     if (loop->inherited)
         while (run_completions(loop))
@@ -203,6 +213,7 @@ static void destroy(berth_loop *loop)
     empty(loop);
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
+    assert(loop->awaited == NULL);
     while (atomic_load(&loop->stoppers) > 0)
         sched_yield();
     berth__process_leave(loop);
@@ -440,42 +451,6 @@ static size_t run_timers(berth_loop *loop)
     return berth__deadlines_run(&loop->deadlines, berth__loop_clock(loop));
 }
 
-/* Takes the tasks one by one, since each may run a nested turn that goes on with the next. */
-static void run_tasks(berth_loop *loop, size_t most)
-{
-    for (; most > 0; most--) {
-        if (loop->inherited && loop->life != BERTH__LOOP_ENDING)
-            return;
-        pthread_mutex_lock(&loop->lock);
-        berth__task *task = loop->tasks;
-        if (task != NULL) {
-            loop->tasks = task->next;
-            loop->task_count--;
-        }
-        if (loop->tasks == NULL) {
-            loop->tasks_end = &loop->tasks;
-            atomic_store(&loop->tasks_waiting, false);
-        }
-        pthread_mutex_unlock(&loop->lock);
-        if (task == NULL)
-            return;
-        if (!loop->inherited) /* else it is the parent's to run */
-            task->run(task->user);
-        berth__release(task);
-    }
-}
-
-static bool run_waiting_tasks(berth_loop *loop)
-{
-    if (!atomic_load(&loop->tasks_waiting))
-        return false;
-    pthread_mutex_lock(&loop->lock);
-    size_t count = loop->task_count;
-    pthread_mutex_unlock(&loop->lock);
-    run_tasks(loop, count);
-    return count > 0;
-}
-
 void berth__loop_flush_later(berth_loop *loop, berth__flush *flush)
 {
     if (flush->link != NULL)
@@ -552,10 +527,12 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
         bool polls = loop->last_wait == BERTH__TURN_POLLS;
         wait_for_news(loop, polls ? 0 : until_next_timer(loop, timeout));
     }
+    if (loop->awake != NULL)
+        loop->awake(loop);
     bool any = run_completions(loop);
     any = berth__sources_run(&loop->sources, loop) || any;
     any = run_timers(loop) > 0 || any;
-    any = run_waiting_tasks(loop) || any;
+    any = berth__tasks_run_waiting(loop) || any;
     any = flush_all(loop, whole) || any;
     run_marked(loop);
     loop->depth--;
@@ -682,31 +659,6 @@ void berth_loop_wake(berth_loop *loop)
     loop = berth__loop_or_current(loop);
     if (loop != NULL)
         loop->backend->operations->wake(loop->backend);
-}
-
-bool berth_loop_post(berth_loop *loop, berth_task task, void *user)
-{
-    loop = berth__loop_or_current(loop);
-    if (loop == NULL || task == NULL)
-        return false;
-    if (berth__loop_is_copy(loop))
-        return false;
-    berth__task *node = berth__allocate(sizeof *node);
-    if (node == NULL)
-        return false;
-    node->next = NULL;
-    node->run = task;
-    node->user = user;
-    pthread_mutex_lock(&loop->lock);
-    *loop->tasks_end = node;
-    loop->tasks_end = &node->next;
-    loop->task_count++;
-    bool first = !atomic_exchange(&loop->tasks_waiting, true);
-    /* Under the lock: once it is released the task may run, and free the loop. */
-    if (first)
-        loop->backend->operations->wake(loop->backend);
-    pthread_mutex_unlock(&loop->lock);
-    return true;
 }
 
 /* ---- blocking waits -------------------------------------------------------------------------- */

@@ -34,7 +34,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-typedef struct berth__task berth__task;
+struct berth__task;
+struct berth__awaited;
 
 /* The place of an object in the list of those with fresh output; embedded in it. */
 typedef struct berth__flush {
@@ -117,6 +118,8 @@ struct berth_loop {
     berth__parting *partings;
     atomic_size_t *ended; /* of the worker whose loop it is: counts its connections that have ended;
                              or NULL */
+    void (*awake)(berth_loop *loop); /* a worker's: in each turn, when it has waited; or NULL */
+    void *awake_user;
     berth__mark *starving;    /* to be run when a descriptor is closed */
     berth__mark *marked;      /* to be run before the next sleep */
     size_t live;              /* streams and listeners that have not been closed yet */
@@ -125,16 +128,19 @@ struct berth_loop {
     berth_loop_counts counts; /* but for the backend's */
 
     pthread_t thread;
-    pthread_mutex_t lock; /* of the tasks */
-    berth__task *tasks;
-    berth__task **tasks_end;
+    pthread_mutex_t lock; /* of the tasks, and of what is awaited */
+    struct berth__task *tasks;
+    struct berth__task **tasks_end;
     size_t task_count;
     atomic_bool tasks_waiting;
+    struct berth__awaited *awaited; /* open, in the order in which they came; see task.h */
+    struct berth__awaited **awaited_end;
+    atomic_size_t awaited_count;
     atomic_bool stopping; /* there may be a stop */
     atomic_uint runs;     /* on the stack */
     berth__stop stops[BERTH__STOPS];
     atomic_bool quitting; /* a stop ends every run, not the innermost only */
-    atomic_uint stoppers; /* calls of berth_loop_stop that may still touch the loop */
+    atomic_uint stoppers; /* calls on other threads that may still touch the loop */
 
     char reason[160]; /* for the choice of the backend */
     char text[768];   /* of the last berth_socket_error_string */

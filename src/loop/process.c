@@ -13,6 +13,7 @@
 #include "process.h"
 
 #include "loop.h"
+#include "task.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -184,6 +185,7 @@ bool berth_loop_after_fork(berth_loop *loop)
     }
     berth__sources_renew(&loop->sources, loop);
     berth__objects_renew(loop->objects);
+    berth__awaited_renew(loop);
     /* A wake or a stop that came meanwhile is not lost. */
     loop->backend->operations->wake(loop->backend);
     return true;

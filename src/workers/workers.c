@@ -317,6 +317,7 @@ static int set_up(berth_worker *worker)
     worker->server = berth_server_new(worker->loop, &server_handlers, worker);
     if (worker->server == NULL)
         return errno;
+    berth__jobs_join(worker);
     bool (*started)(berth_worker *, void *) = SLOT(worker->workers, started);
     return started == NULL || started(worker, worker->user) ? 0 : ECANCELED;
 }
@@ -376,6 +377,8 @@ static void *work(void *argument)
     worker_here = worker;
     worker->start_error = set_up(worker);
     if (worker->start_error != 0) {
+        if (worker->server != NULL)
+            berth__jobs_leave(worker);
         tear_down(worker);
         report(worker, BERTH__WORKER_ENDED);
         return NULL;
@@ -383,15 +386,17 @@ static void *work(void *argument)
     report(worker, BERTH__WORKER_READY);
     while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken &&
            !worker->loop->inherited) {
-        berth_loop_turn(worker->loop, -1);
+        berth_loop_turn(worker->loop, berth__jobs_run(worker));
         answer(worker);
     }
     if (worker->loop->inherited)
         return NULL; /* a handler has forked, and this is the child's only thread */
     report(worker, BERTH__WORKER_ENDED);
+    berth__jobs_leave(worker);
     close_all(worker, &worker->inbox);
     close_all(worker, &worker->taken);
     berth_server_close(worker->server);
+    berth__awaited_settle(worker->loop);
     if (SLOT(worker->workers, stopping) != NULL)
         worker->workers->handlers->stopping(worker, worker->user);
     tear_down(worker);
@@ -430,6 +435,7 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
     workers->handlers_size = size < sizeof *handlers ? size : sizeof *handlers;
     workers->user = user;
     workers->forks = berth__process_forks();
+    berth__jobs_init(&workers->jobs);
     for (; workers->count < count; workers->count++) {
         berth_worker *worker = new_worker(workers, workers->count);
         if (worker == NULL) {
@@ -460,6 +466,7 @@ void berth_workers_free(berth_workers *workers)
         berth__release(worker->taken.descriptors);
         berth__release(worker);
     }
+    berth__jobs_clear(&workers->jobs, copy);
     berth__release(workers);
 }
 
@@ -557,6 +564,7 @@ void berth_workers_stop(berth_workers *workers)
     if (is_own_thread(workers))
         return;
     atomic_store(&workers->leaving, true);
+    berth__jobs_cancel_all(workers);
     for (int i = 0; i < workers->count; i++)
         tell_to_leave(workers->workers[i]);
     for (int i = 0; i < workers->count; i++) {

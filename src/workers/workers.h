@@ -9,11 +9,23 @@
  * STARTING is set before the thread is made, READY and ENDED by the thread, IDLE when it is joined.
  * Descriptors can be put into the inbox while it is READY, and as long as that holds under the
  * lock, the worker's loop exists: the thread says ENDED before it frees anything.
+ *
+ * A job is a function that may block, called on the thread of whichever worker is free first, whose
+ * end comes back to a loop:
+ *
+ *     WAITING -> RUNNING -> its end is posted
+ *         \_________________/
+ *
+ * WAITING is left by a worker that takes the job, or by whoever withdraws it: its canceller, a loop
+ * that is freed, or the pool that stops; under the lock of the jobs. The job's memory is the
+ * loop's, which releases it after `done`.
  */
 #ifndef BERTH_SRC_WORKERS_H
 #define BERTH_SRC_WORKERS_H
 
 #include <berth/workers.h>
+
+#include "loop/task.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -59,9 +71,37 @@ struct berth_worker {
     berth_server *server;
     void *user;
     int start_error; /* errno */
+    bool asleep;     /* it has put itself among the idle */
     bool answering;  /* the request is being done */
     char after_ended[BERTH__LINE];
+
+    /* Under the lock of the pool's jobs. */
+    berth_worker *next_idle;
+    berth_worker **idle_link; /* NULL: it is not among the idle */
 };
+
+struct berth_job {
+    berth__awaited awaited; /* first: a job is found by it */
+    berth_workers *workers; /* exists while the job is open */
+    berth_worker *worker;   /* that runs it; or NULL */
+    berth_job *next;        /* among those that wait */
+    berth_job **link;       /* NULL: it does not wait */
+    berth_job_work work;
+    berth_job_done done; /* or NULL */
+    void *user;
+    atomic_bool unwanted; /* cancelled while it runs */
+};
+
+/* Those of a pool. */
+typedef struct berth__jobs {
+    pthread_mutex_t lock; /* taken after a loop's, never before */
+    berth_job *first;
+    berth_job **end;
+    berth_worker *idle;    /* workers that sleep, the last to fall asleep first */
+    int takers;            /* workers that are ready */
+    atomic_size_t waiting; /* jobs */
+    atomic_bool used;      /* there has been a job: workers look for them before they sleep */
+} berth__jobs;
 
 struct berth_workers {
     const berth_workers_handlers *handlers;
@@ -71,6 +111,7 @@ struct berth_workers {
     bool started;
     atomic_bool leaving; /* the workers have to end */
 
+    berth__jobs jobs;
     unsigned forks; /* of the process that made it; see process.h */
     uint16_t port;  /* listened on; 0 for none */
 
@@ -82,5 +123,26 @@ struct berth_workers {
     char text[320];
     berth_worker *workers[]; /* count of them */
 };
+
+/* ---- jobs -------------------------------------------------------------------------------------
+ */
+
+void berth__jobs_init(berth__jobs *jobs);
+
+/* `copy`: fork has copied the pool. */
+void berth__jobs_clear(berth__jobs *jobs, bool copy);
+
+/* The worker takes jobs from now on. To be called with its loop made. */
+void berth__jobs_join(berth_worker *worker);
+
+/* And no longer; the last of a pool cancels those that wait. */
+void berth__jobs_leave(berth_worker *worker);
+
+/* Before a worker's turn: runs jobs for a while. Returns how long the turn may wait, as
+ * berth_loop_turn takes it. */
+int berth__jobs_run(berth_worker *worker);
+
+/* Cancels all jobs that wait. The pool takes no more: it is leaving, or has no worker. */
+void berth__jobs_cancel_all(berth_workers *workers);
 
 #endif
