@@ -39,8 +39,8 @@ typedef enum bencode_kind {
 } bencode_kind;
 
 /* Checks the value at the beginning of the bytes. What follows it is not looked at: the size of the
- * value is that of `ret_value`. On failure false, why in `ret_why`, and the offset of the first
- * byte that is wrong or lacks in `ret_where`. */
+ * value is that of `ret_value`. On failure false, why in `ret_why`, and in `ret_where` the offset
+ * at which the check has ended. */
 bool bencode_read(const void *data, size_t size, bencode *ret_value, const char **ret_why,
                   size_t *ret_where);
 
