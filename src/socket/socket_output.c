@@ -514,11 +514,13 @@ BERTH__RARE static ptrdiff_t write_all(berth_socket *socket, const void *data, s
     return write_carefully(socket, &job);
 }
 
-/* Connected, with nothing set that a write would have to mind. */
-static inline bool writes_freely(const berth_socket *socket)
+/* Connected, with nothing set that a short write would have to mind. */
+static inline bool writes_freely(const berth_socket *socket, size_t size)
 {
-    bool freely = socket->unusual == 0 && socket->state == BERTH_STATE_CONNECTED &&
-                  socket->write_high == 0 && socket->limits == NULL;
+    bool freely =
+        socket->unusual == 0 && socket->state == BERTH_STATE_CONNECTED && socket->limits == NULL &&
+        size < THROUGH &&
+        (socket->write_high == 0 || berth__socket_unwritten(socket) + size <= socket->write_low);
     assert(!freely || !socket->object.freed);
     return freely;
 }
@@ -535,7 +537,7 @@ ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size
 {
     berth_loop *loop = socket->object.loop;
     BERTH__OWN_THREAD(loop);
-    bool usual = writes_freely(socket) && size > 0 && size < THROUGH && !loop->inherited;
+    bool usual = writes_freely(socket, size) && size > 0 && !loop->inherited;
     if (!usual || !berth__chain_append(&socket->output, &loop->pool, data, size))
         return write_all(socket, data, size);
     send_soon(socket);
@@ -552,7 +554,7 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
             return fail(socket, EMSGSIZE);
         job.size += pieces[i].size;
     }
-    bool usual = writes_freely(socket) && job.size < THROUGH && !loop->inherited;
+    bool usual = writes_freely(socket, job.size) && !loop->inherited;
     if (!usual)
         return write_carefully(socket, &job);
     size_t done = append(socket, &job, 0);
