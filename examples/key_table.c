@@ -5,16 +5,18 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "resp_wire.h"
+
 #define FIRST_BUCKETS 64 /* a power of two */
 
 /* ---- the hash: SipHash-1-3 ------------------------------------------------------------------- */
 
-static uint64_t turn(uint64_t word, int bits)
+static inline uint64_t turn(uint64_t word, int bits)
 {
     return word << bits | word >> (64 - bits);
 }
 
-static void mix(uint64_t v[4])
+static inline void mix(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = turn(v[1], 13) ^ v[0];
@@ -56,14 +58,16 @@ static uint64_t hash_of(const table *self, const char *data, size_t size)
 
 value *value_new(const void *data, size_t size)
 {
-    value *made = malloc(sizeof(*made) + size + 2);
+    char header[RESP_MOST_NUMBER];
+    size_t before = resp_write_number(header, '$', size);
+    value *made = malloc(sizeof(*made) + before + size + 2);
     if (!made)
         return NULL;
-    made->references = 1;
-    made->size = size;
+    *made = (value){1, (unsigned)before, size, before + size + 2};
+    memcpy(made->reply, header, before);
     if (size > 0)
-        memcpy(made->data, data, size);
-    memcpy(made->data + size, "\r\n", 2);
+        memcpy(made->reply + before, data, size);
+    memcpy(made->reply + before + size, "\r\n", 2);
     return made;
 }
 
@@ -119,7 +123,7 @@ static void grow(table *self)
 
 static size_t bytes_of(const entry *counted)
 {
-    return sizeof(*counted) + counted->key_size + sizeof(value) + counted->value->size;
+    return sizeof(*counted) + counted->key_size + sizeof(value) + counted->value->reply_size;
 }
 
 /* Unlinks an entry and frees it. */
@@ -183,7 +187,7 @@ bool table_set(table *self, const void *key, size_t size, value *fresh, uint64_t
     entry **place = place_of(self, hash, key, size, now);
     entry *found = *place;
     if (found) {
-        self->bytes += fresh->size - found->value->size;
+        self->bytes += fresh->reply_size - found->value->reply_size;
         value_drop(found->value);
         found->value = fresh;
         table_set_expires(self, found, expires);

@@ -15,10 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Kept as the reply that sends it: "$3\r\nabc\r\n". */
 typedef struct value {
     unsigned references;
-    size_t size;
-    char data[]; /* and the end of a line behind it */
+    unsigned header;   /* bytes before the value itself */
+    size_t size;       /* of the value itself */
+    size_t reply_size; /* with what is around it */
+    char reply[];
 } value;
 
 typedef struct entry {

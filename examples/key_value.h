@@ -24,6 +24,7 @@ typedef struct service {
     size_t held; /* bytes that clients hold */
     unsigned long clients;
     unsigned long commands;
+    uint64_t now;    /* milliseconds: when the commands of this delivery began to run */
     size_t gathered; /* of the replies to the client that is served now */
     char out[KEY_VALUE_GATHERED];
 } service;

@@ -12,7 +12,7 @@
 
 #include "key_value.h"
 
-#define LONG 16384                 /* bytes of a value that is sent without a copy */
+#define LONG 16384                 /* bytes of a reply that is sent without a copy */
 #define MOST_SECONDS 1000000000000 /* of EXPIRE */
 
 /* ---- replies --------------------------------------------------------------------------------- */
@@ -47,18 +47,10 @@ void client_replyf(client *self, const char *format, ...)
     reply(self, text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1);
 }
 
-/* A mark, a number and the end of the line, without the cost of snprintf. */
 static void reply_number(client *self, char mark, uint64_t number)
 {
-    char text[24];
-    size_t at = sizeof(text);
-    text[--at] = '\n';
-    text[--at] = '\r';
-    do
-        text[--at] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    text[--at] = mark;
-    reply(self, text + at, sizeof(text) - at);
+    char text[RESP_MOST_NUMBER];
+    reply(self, text, resp_write_number(text, mark, number));
 }
 
 /* A long one is written after what is gathered, all in one call. */
@@ -93,15 +85,14 @@ static void reply_value(client *self, value *found)
         reply(self, "$-1\r\n", 5);
         return;
     }
-    if (found->size < LONG) {
-        reply_bulk(self, found->data, found->size);
+    if (found->reply_size < LONG) {
+        reply(self, found->reply, found->reply_size);
         return;
     }
-    reply_number(self, '$', found->size);
     client_write_gathered(self);
     value_hold(found);
-    if (berth_socket_write_borrowed(self->socket, found->data, found->size + 2, release_value,
-                                    found) < 0) {
+    if (berth_socket_write_borrowed(self->socket, found->reply, found->reply_size, release_value,
+                                    found) != (ptrdiff_t)found->reply_size) {
         value_drop(found);
         self->broken = true;
     }
@@ -126,7 +117,7 @@ static entry *find(client *self, size_t number)
 {
     resp_text key = argument(self, number);
     service *all = self->service;
-    return table_find(&all->keys, key.data, key.size, berth_loop_now(all->loop));
+    return table_find(&all->keys, key.data, key.size, all->now);
 }
 
 bool client_afford(client *self, size_t bytes)
@@ -145,8 +136,7 @@ static bool set(client *self, size_t key_number, const void *data, size_t size, 
     if (!client_afford(self, key.size + size))
         return false;
     value *fresh = value_new(data, size);
-    uint64_t now = berth_loop_now(all->loop);
-    if (!fresh || !table_set(&all->keys, key.data, key.size, fresh, expires, now)) {
+    if (!fresh || !table_set(&all->keys, key.data, key.size, fresh, expires, all->now)) {
         if (fresh)
             value_drop(fresh);
         client_replyf(self, "-OOM out of memory\r\n");
@@ -167,7 +157,7 @@ static bool expiry_of(const client *self, size_t number, int64_t unit, uint64_t 
     int64_t count = 0;
     if (!resp_integer(argument(self, number), &count) || count <= 0 || count > MOST_SECONDS)
         return false;
-    *ret_expires = berth_loop_now(self->service->loop) + (uint64_t)(count * unit);
+    *ret_expires = self->service->now + (uint64_t)(count * unit);
     return true;
 }
 
@@ -205,7 +195,7 @@ static void run_del(client *self)
     int64_t count = 0;
     for (size_t at = 1; at < self->parser.count; at++) {
         resp_text key = argument(self, at);
-        count += table_delete(&all->keys, key.data, key.size, berth_loop_now(all->loop));
+        count += table_delete(&all->keys, key.data, key.size, all->now);
     }
     reply_integer(self, count);
 }
@@ -227,12 +217,17 @@ static void run_mget(client *self)
     }
 }
 
+static resp_text text_of(const value *held)
+{
+    return (resp_text){held->reply + held->header, held->size};
+}
+
 static void run_incr(client *self)
 {
     entry *found = find(self, 1);
     int64_t number = 0;
     char text[24];
-    if (found && !resp_integer((resp_text){found->value->data, found->value->size}, &number)) {
+    if (found && !resp_integer(text_of(found->value), &number)) {
         client_replyf(self, "-ERR value is not an integer or out of range\r\n");
         return;
     }
@@ -260,13 +255,13 @@ static void run_expire(client *self)
     if (found && expiry_of(self, 2, 1000, &expires))
         table_set_expires(&all->keys, found, expires);
     else if (found)
-        table_delete(&all->keys, key.data, key.size, berth_loop_now(all->loop));
+        table_delete(&all->keys, key.data, key.size, all->now);
 }
 
 static void run_ttl(client *self)
 {
     const entry *found = find(self, 1);
-    uint64_t now = berth_loop_now(self->service->loop);
+    uint64_t now = self->service->now;
     reply_integer(self, !found                ? -2
                         : found->expires == 0 ? -1
                                               : (int64_t)((found->expires - now + 500) / 1000));

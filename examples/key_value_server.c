@@ -119,6 +119,7 @@ static void serve(berth_socket *socket, void *user)
     client *self = user;
     size_t size = 0;
     const char *data = NULL;
+    self->service->now = berth_loop_now(self->service->loop);
     if (self->held)
         run_held(self);
     while (!self->ending && !self->broken && !full(self) &&

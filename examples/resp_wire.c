@@ -5,8 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define MOST_LENGTH_LINE 32 /* bytes of "*N" and "$N" */
-#define PARTS_KEPT 64       /* of the array, between two commands */
+#define PARTS_KEPT 64 /* of the array, between two commands */
 
 bool resp_same(resp_text given, const char *word)
 {
@@ -30,6 +29,18 @@ bool resp_integer(resp_text given, int64_t *ret_number)
     }
     *ret_number = negative ? (int64_t)(0 - number) : (int64_t)number;
     return true;
+}
+
+size_t resp_write_number(char text[RESP_MOST_NUMBER], char mark, uint64_t number)
+{
+    size_t digits = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        digits++;
+    text[0] = mark;
+    for (size_t at = digits; at > 0; at--, number /= 10)
+        text[at] = (char)('0' + number % 10);
+    memcpy(text + 1 + digits, "\r\n", 2);
+    return digits + 3;
 }
 
 static resp_result refuse(resp_parser *parser, const char *why)
@@ -78,21 +89,23 @@ static resp_result parse_words(resp_parser *parser, const char *data, size_t siz
 }
 
 /* The number of a line such as "*2" or "$3". */
-static resp_result parse_length(resp_parser *parser, const char *data, size_t size, int64_t most,
+static resp_result parse_length(resp_parser *parser, const char *data, size_t size, size_t most,
                                 const char *wrong, size_t *ret_length)
 {
-    const char *line = data + parser->at;
-    size_t seen = size - parser->at;
-    const char *end = memchr(line, '\n', seen < MOST_LENGTH_LINE ? seen : MOST_LENGTH_LINE);
-    int64_t length = 0;
-    if (!end)
-        return seen < MOST_LENGTH_LINE ? RESP_MORE : refuse(parser, wrong);
-    size_t digits = (size_t)(end - line);
-    if (digits < 3 || end[-1] != '\r' ||
-        !resp_integer((resp_text){line + 1, digits - 2}, &length) || length < 0 || length > most)
+    size_t first = parser->at + 1; /* digit */
+    size_t at = first;
+    size_t length = 0;
+    for (; at < size && data[at] >= '0' && data[at] <= '9'; at++) {
+        length = 10 * length + (size_t)(data[at] - '0');
+        if (length > most || (data[first] == '0' && at > first))
+            return refuse(parser, wrong);
+    }
+    if (at == size || (at + 1 == size && data[at] == '\r'))
+        return RESP_MORE;
+    if (at == first || data[at] != '\r' || data[at + 1] != '\n')
         return refuse(parser, wrong);
-    parser->at += digits + 1;
-    *ret_length = (size_t)length;
+    parser->at = at + 2;
+    *ret_length = length;
     return RESP_COMMAND;
 }
 

@@ -1,5 +1,5 @@
 /*
- * RESP2, the protocol of Redis: a parser of commands. It uses no socket.
+ * RESP2, the protocol of Redis: a parser of commands, and lengths of replies. It uses no socket.
  *
  * A command is an array of bulk strings, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", or a line of words. The
  * caller passes all bytes since the beginning of the command, again whenever more have arrived; the
@@ -16,6 +16,8 @@
 #define RESP_MOST_ARGUMENTS (1024 * 1024)
 #define RESP_MOST_COMMAND (64u << 20) /* bytes, an argument with them */
 #define RESP_MOST_INLINE 65536        /* bytes of a line of words */
+
+#define RESP_MOST_NUMBER 24 /* bytes of a line with a number */
 
 /* Bytes; not terminated. */
 typedef struct resp_text {
@@ -61,6 +63,10 @@ void resp_clear(resp_parser *parser);
 
 /* Whether the text is that word, in letters of either case. */
 bool resp_same(resp_text given, const char *word);
+
+/* Writes a mark, a number and the end of the line, such as "$3\r\n", without the cost of snprintf.
+ * Returns the size. */
+size_t resp_write_number(char text[RESP_MOST_NUMBER], char mark, uint64_t number);
 
 /* Parses an integer in its canonical form: no '+', no leading zeros, no blanks. */
 bool resp_integer(resp_text given, int64_t *ret_number);
