@@ -32,16 +32,8 @@
 /* Names of our own files in the target folder begin so: see resume.h. */
 static const char own_files[] = ".berth-torrent-";
 
-/* What metainfo_parse returns is the first member. */
-typedef struct metainfo_memory {
-    metainfo info;
-    char *texts; /* the name, and paths */
-    uint8_t *pieces;
-} metainfo_memory;
-
 typedef struct parser {
     metainfo *info;
-    metainfo_memory *memory;
     bencode info_dictionary;
     bencode name;
     char *error;
@@ -52,7 +44,7 @@ typedef struct file_entry {
     bencode path; /* a list */
     uint64_t length;
     bool pad;
-    bool link;
+    bool link; /* symbolic, without bytes */
 } file_entry;
 
 __attribute__((format(printf, 2, 3))) static bool refuse(const parser *self, const char *format,
@@ -69,14 +61,16 @@ __attribute__((format(printf, 2, 3))) static bool refuse(const parser *self, con
 
 static bool read_name(parser *self)
 {
-    if (!bencode_find_string(self->info_dictionary, "name", &self->name))
+    bencode name;
+    if (!bencode_find_string(self->info_dictionary, "name", &name))
         return refuse(self, "the name is missing");
-    const char *fault = names_fault(self->name.data, self->name.size);
+    const char *fault = names_fault(name.data, name.size);
     if (fault)
         return refuse(self, "the name %s", fault);
     size_t own = sizeof(own_files) - 1;
-    if (self->name.size >= own && memcmp(self->name.data, own_files, own) == 0)
+    if (name.size >= own && memcmp(name.data, own_files, own) == 0)
         return refuse(self, "the name is one of our own files");
+    self->name = name;
     return true;
 }
 
@@ -90,17 +84,16 @@ static bool read_entry(const parser *self, bencode value, uint32_t number, file_
     int64_t length = -1;
     bencode attributes = {NULL, 0};
     bencode_find_string(value, "attr", &attributes);
-    ret_entry->pad = has_attribute(attributes, 'p');
-    ret_entry->link = has_attribute(attributes, 'l');
+    *ret_entry = (file_entry){.pad = has_attribute(attributes, 'p')};
     bool known = bencode_find_integer(value, "length", &length);
-    if (ret_entry->link && (!known || length == 0))
+    ret_entry->link = has_attribute(attributes, 'l') && (!known || length == 0);
+    if (ret_entry->link)
         return true;
     if (length < 0)
         return refuse(self, "file %u: the length is missing or negative", number);
     if (!bencode_find(value, "path", &ret_entry->path) ||
         bencode_kind_of(ret_entry->path) != BENCODE_LIST)
         return refuse(self, "file %u: the path is missing", number);
-    ret_entry->link = false;
     ret_entry->length = (uint64_t)length;
     return true;
 }
@@ -149,12 +142,12 @@ static char *write_path(const parser *self, bencode path, char *to)
 }
 
 /* The first walk: what there is, and how much. */
-static bool measure_files(parser *self, bencode list, size_t *ret_texts)
+static bool measure_files(parser *self, bencode list, size_t *ret_paths)
 {
     bencode value;
     file_entry entry;
     size_t size = 0;
-    size_t texts = 0;
+    size_t paths = 0;
     bencode_walk walk = bencode_begin(list);
     for (uint32_t number = 1; bencode_next(&walk, NULL, &value); number++) {
         if (!read_entry(self, value, number, &entry))
@@ -165,15 +158,15 @@ static bool measure_files(parser *self, bencode list, size_t *ret_texts)
             return refuse(self, "more than %u files", FILES_MOST);
         if (!measure_path(self, entry.path, number, &size))
             return false;
-        texts += size;
-        if (texts > PATHS_MOST)
+        paths += size;
+        if (paths > PATHS_MOST)
             return refuse(self, "the paths are too long in all");
         if (entry.length > (uint64_t)INT64_MAX - self->info->length)
             return refuse(self, "file %u: the lengths are too large in all", number);
         self->info->length += entry.length;
         self->info->file_count++;
     }
-    *ret_texts = texts;
+    *ret_paths = paths;
     return true;
 }
 
@@ -219,22 +212,25 @@ static bool compare_files(const parser *self)
                   clash == NAMES_TWICE ? "two files have this path" : "it is also a folder");
 }
 
-static bool allocate_files(parser *self, size_t texts)
+/* The name and all paths share one piece of memory, which begins with the name. Returns where the
+ * paths go; NULL when out of memory. */
+static char *allocate_files(parser *self, size_t paths)
 {
     metainfo *info = self->info;
     info->files = calloc(info->file_count, sizeof(*info->files));
-    self->memory->texts = malloc(self->name.size + 1 + texts);
-    if (!info->files || !self->memory->texts)
-        return refuse(self, "out of memory");
-    append(self->memory->texts, self->name, '\0');
-    info->name = self->memory->texts;
-    return true;
+    char *texts = malloc(self->name.size + 1 + paths);
+    info->name = texts;
+    if (!info->files || !texts) {
+        refuse(self, "out of memory");
+        return NULL;
+    }
+    return append(texts, self->name, '\0');
 }
 
 static bool read_files(parser *self)
 {
     bencode list;
-    size_t texts = 0;
+    size_t paths = 0;
     int64_t length = -1;
     metainfo *info = self->info;
     bool single = bencode_find_integer(self->info_dictionary, "length", &length);
@@ -246,18 +242,19 @@ static bool read_files(parser *self)
             return refuse(self, "the length is negative");
         info->file_count = 1;
         info->length = (uint64_t)length;
-    } else if (!measure_files(self, list, &texts)) {
+    } else if (!measure_files(self, list, &paths)) {
         return false;
     }
     if (info->length == 0)
         return refuse(self, "there are no bytes in it");
-    if (!allocate_files(self, texts))
+    char *to = allocate_files(self, paths);
+    if (!to)
         return false;
     if (single) {
         info->files[0] = (metainfo_file){info->name, 0, info->length, false};
         return true;
     }
-    fill_files(self, list, self->memory->texts + self->name.size + 1);
+    fill_files(self, list, to);
     return compare_files(self);
 }
 
@@ -277,11 +274,11 @@ static bool read_pieces(parser *self)
     uint64_t count = (info->length - 1) / (uint64_t)piece_length + 1;
     if (pieces.size % HASH_SIZE != 0 || pieces.size / HASH_SIZE != count)
         return refuse(self, "the number of hashes is not that of the pieces");
-    self->memory->pieces = malloc(pieces.size);
-    if (!self->memory->pieces)
+    uint8_t *hashes = malloc(pieces.size);
+    info->pieces = hashes;
+    if (!hashes)
         return refuse(self, "out of memory");
-    memcpy(self->memory->pieces, pieces.data, pieces.size);
-    info->pieces = self->memory->pieces;
+    memcpy(hashes, pieces.data, pieces.size);
     info->piece_length = (uint32_t)piece_length;
     info->piece_count = (uint32_t)count;
     return true;
@@ -367,6 +364,7 @@ static bool read_info(parser *self)
 static bool read_root(parser *self, const void *data, size_t size)
 {
     bencode root;
+    bencode info;
     const char *why;
     size_t where;
     if (size > FILE_MOST)
@@ -375,9 +373,9 @@ static bool read_root(parser *self, const void *data, size_t size)
         return refuse(self, "not a torrent file: byte %zu: %s", where, why);
     if (root.size != size)
         return refuse(self, "not a torrent file: byte %zu: something follows the end", root.size);
-    if (!bencode_find(root, "info", &self->info_dictionary) ||
-        bencode_kind_of(self->info_dictionary) != BENCODE_DICTIONARY)
+    if (!bencode_find(root, "info", &info) || bencode_kind_of(info) != BENCODE_DICTIONARY)
         return refuse(self, "not a torrent file: there is no info dictionary");
+    self->info_dictionary = info;
     return read_info(self) && read_trackers(self, root);
 }
 
@@ -386,14 +384,11 @@ metainfo *metainfo_parse(const void *data, size_t size, char *error, size_t erro
     parser self = {0};
     self.error = error;
     self.error_size = error_size;
-    self.memory = calloc(1, sizeof(*self.memory));
-    if (!self.memory) {
-        refuse(&self, "out of memory");
-        return NULL;
-    }
-    self.info = &self.memory->info;
-    if (read_root(&self, data, size))
+    self.info = calloc(1, sizeof(*self.info));
+    if (self.info && read_root(&self, data, size))
         return self.info;
+    if (!self.info)
+        refuse(&self, "out of memory");
     metainfo_free(self.info);
     return NULL;
 }
@@ -448,15 +443,14 @@ void metainfo_free(metainfo *self)
 {
     if (!self)
         return;
-    metainfo_memory *memory = (metainfo_memory *)self;
     for (uint32_t i = 0; i < self->tracker_count; i++)
         free(self->trackers[i]);
     free(self->trackers);
     free(self->tiers);
     free(self->files);
-    free(memory->texts);
-    free(memory->pieces);
-    free(memory);
+    free((char *)self->name); /* and the paths */
+    free((uint8_t *)self->pieces);
+    free(self);
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
