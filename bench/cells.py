@@ -122,7 +122,9 @@ EPOLL, URING = {"BERTH_BACKEND": "epoll"}, {"BERTH_BACKEND": "io_uring"}
 SERVERS = {
     "raw-epoll": ("bench_raw_epoll", [], {}, ONE_THREAD | PIECES | {"fan-out", "file"}),
     "raw-copy": ("bench_raw_epoll", ["--copy"], {}, {"file"}),
+    "raw-epoll-copy": ("bench_raw_epoll", ["--copy"], {}, PIECES - {"header-body"}),
     "raw-uring": ("bench_raw_uring", [], {}, ONE_THREAD | PIECES | {"fan-out"}),
+    "raw-uring-copy": ("bench_raw_uring", ["--copy"], {}, PIECES - {"header-body"}),
     "raw-uring-bundle": ("bench_raw_uring", ["--bundle"], {}, {"echo", "sink"}),
     "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
@@ -141,6 +143,8 @@ SERVERS = {
     "libuv-relay": (None, [], {}, {"relay"}),
     "berth-epoll-gathered": ("bench_berth", ["--gathered"], EPOLL, PIECES - {"header-body"}),
     "berth-io_uring-gathered": ("bench_berth", ["--gathered"], URING, PIECES - {"header-body"}),
+    "berth-epoll-borrowed": ("bench_berth", ["--borrowed"], EPOLL, PIECES | {"file"}),
+    "berth-io_uring-borrowed": ("bench_berth", ["--borrowed"], URING, PIECES | {"file"}),
     "berth-epoll-http": (None, [], EPOLL, {"file"}),  # the example, as nginx is asked
     "berth-io_uring-http": (None, [], URING, {"file"}),
     "berth-epoll": ("bench_berth", [], EPOLL, EVERYTHING | {"http", "kv", "relay"}),
@@ -152,6 +156,8 @@ PEERS = [name for name in SERVERS if not name.startswith(("raw-", "berth-"))]
 FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay"],
              "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking",
                               "raw-relay"]}
+# They copy an answer before they send it, as a write must whose bytes may change behind it.
+COPYING_FLOORS_OF = {"berth-epoll": ["raw-epoll-copy"], "berth-io_uring": ["raw-uring-copy"]}
 LIBRARIES = ["libuv", "libevent", "asio", "gio", "qt"]
 PLOTTED = ["raw-epoll", "raw-uring", "libuv"] + BERTH
 # GIO looks at all its connections in each turn, and so needs half a minute to accept ten thousand
@@ -174,7 +180,7 @@ class Target:
 
     `figure`: a field of a measurement (figures.py), or "counted" for one of bench/companion, whose
     name `cell` then begins. `against`: the contestant whose figure divides Berth's; "floor" is the
-    best of that backend, "peer" the best library; "" where the figure itself is judged."""
+    best of that backend, "copy" its floor that copies, "peer" the best library; "" where the figure itself is judged."""
 
     def __init__(self, cell, figure, server, against, most):
         self.cell, self.figure, self.server = cell, figure, server
@@ -182,7 +188,8 @@ class Target:
 
     def candidates(self):
         """The contestants of which the best is compared with; without one, or with none, none."""
-        known = {"floor": FLOORS_OF[self.server], "peer": LIBRARIES}
+        known = {"floor": FLOORS_OF[self.server], "copy": COPYING_FLOORS_OF[self.server],
+                 "peer": LIBRARIES}
         names = known.get(self.against, [self.against] if self.against else [])
         return [name for name in names if serves(name, self.cell)]
 
@@ -196,7 +203,7 @@ def read_targets(path=os.path.join(HERE, "targets.tsv")):
         against = "" if line["against"] == "-" else line["against"]
         if line["figure"] != "counted":
             unknown = [cell for cell in line["cells"].split() if cell not in CELLS]
-            if unknown or not (against in SERVERS or against in ("", "floor", "peer")):
+            if unknown or not (against in SERVERS or against in ("", "floor", "copy", "peer")):
                 raise ValueError(f"{path}: unknown name in {line}")
         targets += [Target(cell, line["figure"], server, against, line["at most"])
                     for cell in line["cells"].split() for server in servers]

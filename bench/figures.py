@@ -19,7 +19,7 @@ import os
 import random
 import statistics
 
-from cells import FLOORS_OF, LIBRARIES, SERVERS, TARGETS, serves
+from cells import COPYING_FLOORS_OF, FLOORS_OF, LIBRARIES, SERVERS, TARGETS, serves
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -177,7 +177,8 @@ def verdict(found, most, least=LEAST_ROUNDS):
 
 class Judged:
     """What a run says of a target. `found` is None where it was not measured. `floor` is what a floor
-    reaches where it misses the target too, else None."""
+    reaches where it misses the target too, else None; of a target to a floor it is one that copies.
+    """
 
     def __init__(self, target, other, found, result, floor=None):
         self.target, self.other, self.found, self.verdict = target, other, found, result
@@ -186,7 +187,8 @@ class Judged:
 
 def floor_above(target, other, samples):
     """The ratio of the best floor of the backend, if its whole interval is above the target."""
-    floor = best(samples, FLOORS_OF[target.server])
+    floors = COPYING_FLOORS_OF if target.against == "floor" else FLOORS_OF
+    floor = best(samples, floors[target.server])
     found = ratio(samples, floor, other, "cpu", PILOT) if floor else None
     return found if found and verdict(found, target.most) == "fails" else None
 
@@ -201,7 +203,7 @@ def judge(target, samples):
         return Judged(target, other, None, "not measured")
     least = LEAST_READINGS if target.figure == "memory" else LEAST_ROUNDS
     result = verdict(found, target.most, least)
-    missed = result != "holds" and target.figure == "cpu" and target.against != "floor"
+    missed = result != "holds" and target.figure == "cpu" and target.against != "copy"
     return Judged(target, other, found, result,
                   floor_above(target, other, samples) if missed else None)
 

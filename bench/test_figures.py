@@ -169,6 +169,14 @@ class Best(unittest.TestCase):
         epoll = Target("echo-64", "cpu", "berth-epoll", "floor", 1.02)
         self.assertEqual(epoll.candidates(), ["raw-epoll"])
 
+    def test_one_that_copies_is_told_where_it_misses_the_target_too(self):
+        target = Target("burst-1000x1000", "cpu", "berth-io_uring", "floor", 1.25)
+        samples = samples_of(20, raw_uring=lambda n: 10, raw_uring_copy=lambda n: 13,
+                             berth_io_uring=lambda n: 14)
+        self.assertEqual(judge(target, samples).floor.median, 1.3)
+        self.assertIsNone(judge(Target("burst-1000x1000", "cpu", "berth-io_uring", "copy", 1.05),
+                                samples).floor)
+
     def test_where_there_is_one_every_round_counts(self):
         target = Target("burst-100x1500", "cpu", "berth-epoll", "floor", 1.25)
         samples = samples_of(10, raw_epoll=lambda n: 10, berth_epoll=lambda n: 12)

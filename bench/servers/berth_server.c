@@ -12,8 +12,9 @@
  * block in the output of each connection, and writes the next when all of it has left.
  *
  * A request is answered by one berth_socket_write for each piece, all in one handler; header and
- * body, and with --gathered all pieces, by one berth_socket_write_pieces. A file is answered by
- * one berth_socket_write_file. A line of fan-out is written to one connection
+ * body, and with --gathered all pieces, by one berth_socket_write_pieces; with --borrowed all bytes
+ * by one berth_socket_write_borrowed. A file is answered by one berth_socket_write_file, or with
+ * --borrowed from where it is mapped. A line of fan-out is written to one connection
  * after the other.
  *
  * Waiting: berth_server_wait_for_new_connection, the greeting, berth_socket_wait_for_disconnected,
@@ -37,6 +38,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -110,6 +112,38 @@ static void answer_by_file(berth_socket *socket, void *user)
     }
 }
 
+static const char *lent; /* an answer or a file, in memory */
+static size_t lent_size;
+
+static void give_back(const void *data, size_t size, void *user)
+{
+    (void)data;
+    (void)size;
+    (void)user;
+}
+
+static void lend(enum server_cell cell)
+{
+    lent = server_pieces[0].bytes;
+    lent_size = server_answer_size;
+    if (cell != CELL_FILE)
+        return;
+    void *pages = mmap(NULL, server_file_size, PROT_READ, MAP_SHARED, server_file, 0);
+    if (pages == MAP_FAILED)
+        server_fail("cannot map the file", errno);
+    lent = pages;
+    lent_size = server_file_size;
+}
+
+static void answer_by_loan(berth_socket *socket, void *user)
+{
+    (void)user;
+    while (berth_socket_bytes_available(socket) >= SERVER_REQUEST) {
+        berth_socket_skip(socket, SERVER_REQUEST);
+        berth_socket_write_borrowed(socket, lent, lent_size, give_back, NULL);
+    }
+}
+
 struct guest {
     berth_socket *socket;
     unsigned place;
@@ -171,6 +205,9 @@ static const berth_socket_handlers handlers_of[] = {
     [CELL_SHARED_GREET] = {.disconnected = on_disconnected},
 };
 
+static const berth_socket_handlers lending = {.ready_read = answer_by_loan,
+                                              .disconnected = on_disconnected};
+
 static void greet(berth_socket *socket)
 {
     berth_socket_write(socket, server_greeting, SERVER_GREETING);
@@ -183,7 +220,7 @@ static void on_connection(berth_server *server, void *user)
     berth_socket *socket = berth_server_next_pending_connection(server);
     if (!socket)
         return;
-    berth_socket_set_handlers(socket, &handlers_of[cell], state_of(cell, socket));
+    berth_socket_set_handlers(socket, lent ? &lending : &handlers_of[cell], state_of(cell, socket));
     if (cell == CELL_GREET)
         greet(socket);
     else if (cell == CELL_SOURCE)
@@ -351,6 +388,8 @@ int main(int argc, char **argv)
                  &options);
     if (options.gathered || options.cell == CELL_HEADER_BODY)
         gather();
+    if (options.borrowed)
+        lend(options.cell);
     berth_loop *loop = loop_or_end();
     berth_workers *workers = NULL;
     switch (options.cell) {

@@ -92,6 +92,21 @@ static void prepare_pieces(enum server_cell cell)
     server_piece_count = count;
 }
 
+const char *server_copy_pieces(void)
+{
+    static char *block;
+    size_t size = 0;
+    if (!block)
+        block = malloc(server_answer_size);
+    if (!block)
+        server_fail("cannot copy an answer", ENOMEM);
+    for (unsigned i = 0; i < server_piece_count; i++) {
+        memcpy(block + size, server_pieces[i].bytes, server_pieces[i].size);
+        size += server_pieces[i].size;
+    }
+    return block;
+}
+
 static void open_file(const char *path)
 {
     struct stat status;
@@ -116,6 +131,8 @@ static bool set_switch(struct server_options *options, const char *option)
         options->gathered = true;
     else if (strcmp(option, "--copy") == 0)
         options->copy = true;
+    else if (strcmp(option, "--borrowed") == 0)
+        options->borrowed = true;
     else
         return false;
     return true;

@@ -11,9 +11,10 @@
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
  * echo|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|handover|
  * handover-greet|shared|shared-greet, of which a server may know only some; for the cell file,
- * --file PATH, and --copy if it is to be read and written; --gathered if the pieces of an answer
- * are to be written by one call; for a server that has a pool of threads, --workers N; and for the
- * io_uring floor only:
+ * --file PATH, and --copy if it is to be read and written, which for an answer says that a floor
+ * is to copy its pieces together first; --gathered if the pieces of an answer are to be written by
+ * one call; --borrowed if an answer or a file is to be written from where it lies in memory; for a
+ * server that has a pool of threads, --workers N; and for the io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
@@ -105,6 +106,7 @@ struct server_options {
     bool bundle;
     bool gathered;
     bool copy;
+    bool borrowed;
     const char *file;
     enum server_receive receive;
     enum server_accept accept;
@@ -127,6 +129,9 @@ extern size_t server_answer_size;
 /* The file of the cell file, and its size. */
 extern int server_file;
 extern size_t server_file_size;
+
+/* Copies an answer's pieces into one block, which all share. Returns it. */
+const char *server_copy_pieces(void);
 
 /* Ends the process unless the cell is one of the set `served`; the first of them is the default. */
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options);

@@ -12,9 +12,11 @@
  * EPOLLOUT alone, and reading goes on when the rest has left. This is the only allocation, and an
  * unhurried client never causes it.
  *
- * Answers of pieces go by one writev, a file by sendfile, or with --copy by read and send; what a
- * call did not take waits for EPOLLOUT where it lies, and reading with it. Lines of fan-out are
- * gathered for a turn of the loop, and then sent to each connection at once.
+ * Answers of pieces go by one writev, or with --copy by a copy of all and one send, as must be
+ * where a program may change its bytes after it has written them; a file goes by sendfile, or with
+ * --copy by read and send. What a call did not take waits for EPOLLOUT where it lies, and reading
+ * with it. Lines of fan-out are gathered for a turn of the loop, and then sent to each connection
+ * at once.
  *
  * Failures: an error or the end of stream closes that connection; an accept that fails because the
  * client has gone is passed over; a full descriptor table ends the server, since no benchmark asks
@@ -133,6 +135,8 @@ static bool echo(int fd, size_t length)
 
 static ssize_t send_pieces(int fd, size_t from)
 {
+    if (copies && from == 0)
+        return send(fd, server_copy_pieces(), server_answer_size, MSG_NOSIGNAL);
     struct iovec vectors[SERVER_PIECES];
     struct msghdr message = {.msg_iov = vectors};
     for (unsigned i = 0; i < server_piece_count; i++) {

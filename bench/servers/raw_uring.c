@@ -24,8 +24,8 @@
  * one each; --accept batch begins those only when the listener is readable, and has them not wait
  * (Linux 6.10).
  *
- * Answers of pieces go by one sendmsg. Lines of fan-out are gathered for a turn of the loop, and
- * then sent to each connection at once.
+ * Answers of pieces go by one sendmsg, or with --copy by a copy of all and one send. Lines of
+ * fan-out are gathered for a turn of the loop, and then sent to each connection at once.
  *
  * Failures: a receive or a send that fails ends its connection; the descriptor is closed only when
  * neither is in flight. A receive that found no buffer is armed again at once if one has come back
@@ -119,7 +119,7 @@ static int32_t starved;
 static enum server_cell cell;
 static enum server_receive receives;
 static enum server_accept accepts;
-static bool bundles, answers;
+static bool bundles, answers, copies;
 static struct msghdr whole_answer; /* the same for all */
 static char lines[SERVER_BLOCK];   /* of fan-out, since all connections had got all */
 static uint32_t lines_size, lines_sent;
@@ -245,6 +245,10 @@ static void answer(int fd)
     if (connection->sent) {
         send_bytes(fd, server_pieces[0].bytes + connection->sent,
                    server_answer_size - connection->sent);
+        return;
+    }
+    if (copies) {
+        send_bytes(fd, server_copy_pieces(), server_answer_size);
         return;
     }
     struct io_uring_sqe *sqe = submission();
@@ -760,6 +764,7 @@ int main(int argc, char **argv)
     receives = options.receive;
     accepts = options.accept;
     bundles = options.bundle;
+    copies = options.copy;
     int listener = server_listen(&options, accepts == ACCEPT_POLL);
     open_ring();
     open_buffers(&options);
