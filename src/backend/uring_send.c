@@ -57,7 +57,8 @@ static inline int descriptor_for_send(const berth__stream *stream)
 #endif
 
 enum {
-    AT_ONCE = 65536 /* bytes from which on they cost more while they wait than a call does */
+    AT_ONCE = 65536,       /* bytes from which on they cost more while they wait than a call does */
+    LARGEST_SEND = 1 << 30 /* the kernel refuses an entry of 2 GiB or more; results are int32_t */
 };
 
 /* What one entry says of a gathered send. The kernel copies it when the entry is submitted. */
@@ -111,6 +112,7 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
     assert(!stream->sending && !stream->closing);
     uring_backend *uring = (uring_backend *)backend;
     ptrdiff_t result = -EAGAIN;
+    size = size < LARGEST_SEND ? size : LARGEST_SEND;
     size_t here = first->end - first->start;
     bool has_file = first->bytes == NULL || (size > here && berth__inet_has_file(first, size));
     if (hint == BERTH__SEND_LAST || has_file || size >= AT_ONCE)

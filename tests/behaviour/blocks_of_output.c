@@ -98,6 +98,31 @@ CASE(borrowed_very_long, "S3.27 S3.28", "over many sends")
     expect_borrowed(VERY_LONG);
 }
 
+/* An entry of io_uring takes less than 2 GiB. The memory is that of one page. */
+CASE(borrowed_three_gib, "S3.27", "a block may have any size that a block may have")
+{
+    if (world_is_simulated()) /* it copies */
+        return;
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    size_t size = (size_t)3 << 30;
+    void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ck_assert_ptr_ne(data, MAP_FAILED);
+    ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, data, size, NULL, NULL),
+                     (ptrdiff_t)size);
+    size_t got = 0;
+    for (int turns = 0; turns < WORLD_TURNS && got < VERY_LONG; turns++) {
+        static uint8_t taken[65536];
+        got += peer_receive_some(peer, taken, sizeof taken);
+        world_turn();
+    }
+    ck_assert_uint_ge(got, VERY_LONG);
+    ck_assert_uint_eq(actor->errors, 0);
+    berth_socket_abort(actor->socket);
+    world_settle();
+    ck_assert_int_eq(munmap(data, size), 0);
+}
+
 CASE(borrowed_and_the_end, "S3.27", "what the connection ends before is released, once")
 {
     struct peer *peer;
