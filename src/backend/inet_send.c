@@ -95,19 +95,23 @@ static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t siz
 {
     size_t here = chunk->end - chunk->start;
     off_t offset = (off_t)(chunk->offset + chunk->start);
-    int modes = fcntl(descriptor, F_GETFL);
+    int modes = BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFL));
+    if (modes < 0)
+        return -errno;
+    bool waits = !(modes & O_NONBLOCK);
     ssize_t count;
     here = here < size ? here : size;
     here = here < BERTH__FILE_BUDGET ? here : BERTH__FILE_BUDGET;
-    if (!(modes & O_NONBLOCK))
-        (void)fcntl(descriptor, F_SETFL, modes | O_NONBLOCK);
+    if (waits && BERTH__SYSTEM("fcntl", fcntl(descriptor, F_SETFL, modes | O_NONBLOCK)) < 0)
+        return -errno;
     do {
         count = send_file_quietly(descriptor, chunk->file, &offset, here);
     } while (count < 0 && errno == EINTR);
     int error = count < 0 ? errno : ENODATA;
-    if (!(modes & O_NONBLOCK))
-        (void)fcntl(descriptor, F_SETFL, modes);
-    if (error == EBADF) /* open for writing only */
+    if (waits)
+        (void)BERTH__SYSTEM("fcntl", fcntl(descriptor, F_SETFL, modes));
+    /* It is open for writing only, or of a kind that sendfile cannot read. */
+    if (error == EBADF || error == EINVAL)
         error = EIO;
     return count > 0 ? count : -error;
 }

@@ -100,7 +100,7 @@ static bool put_file(gathered *all, const berth__chunk *chunk, size_t size)
                         : pread(chunk->file, bytes, size, (off_t)(chunk->offset + chunk->start));
     if (count > 0)
         return put_piece(all, bytes, (size_t)count, true);
-    all->result = count == 0 ? -ENODATA : errno == EBADF ? -EIO : -errno;
+    all->result = count == 0 ? -ENODATA : errno == EBADF || errno == EINVAL ? -EIO : -errno;
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include "children.h"
 #include "scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -390,6 +391,40 @@ CASE(file_that_cannot_be_read, "S3.27", "ends the connection, with class OPERATI
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "cannot be read"));
     close(writing);
     close(file);
+}
+
+CASE(file_that_sendfile_refuses, "S3.27",
+     "as with one that cannot be read: it is the file's fault, and not the socket's")
+{
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    int file = file_of((const uint8_t *)"hello", 5);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, 5), 5);
+    berth__fault_set_system(0, 1, EINVAL, "sendfile");
+    UNTIL(actor->disconnects == 1);
+    berth__fault_clear();
+    ck_assert_int_eq(actor->error, BERTH_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "cannot be read"));
+    close(file);
+}
+
+/* The simulated kernel needs none of these calls. */
+CASE(file_and_a_descriptor_that_waits, "S3.27",
+     "where it cannot be told not to wait, the connection ends rather than the loop waits")
+{
+    for (int call = 0; call < 2; call++) {
+        struct peer *peer;
+        struct actor *actor = begin(&peer);
+        int file = file_of((const uint8_t *)"hello", 5);
+        ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, 5), 5);
+        berth__fault_set_system(call, 1, ENOMEM, "fcntl");
+        UNTIL(actor->disconnects == 1 || actor->written == 5);
+        berth__fault_clear();
+        ck_assert_uint_eq(actor->disconnects, !world_is_simulated());
+        if (!world_is_simulated())
+            ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+        close(file);
+    }
 }
 
 CASE(file_that_grows, "S3.27", "no more is sent than was asked for")
