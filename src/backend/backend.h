@@ -33,7 +33,8 @@
  *     with the errno. Of a `limited` stream no delivery is longer than the room that the core says
  *     there is; the rest stays in the kernel. The core may set and clear that at any time;
  *     receive_start is called when it is set while receiving is started. The core may stop
- *     receiving when it is asked for the room, which is then 0; else that is a byte at least.
+ *     receiving when it is asked for the room, which is then 0; else that is a byte at least. After
+ *     each answer but 0 comes `received`, `receive_ended` or, if nothing was there, `room_unused`.
  *  5. One run of a stream delivers at most BERTH__RECEIVE_BUDGET bytes in at most
  *     BERTH__RECEIVE_CALLS calls, one run of a listener at most BERTH__ACCEPT_BUDGET connections; a
  *     record with more to do goes to the end of the ready list.
@@ -154,6 +155,7 @@ typedef struct berth__stream_events {
     void (*receive_ended)(berth__stream *stream, int error); /* 0: the peer ended its direction */
     size_t (*room)(berth__stream *stream); /* bytes that may be delivered now: see law 4; asked of
                                               limited streams only */
+    void (*room_unused)(berth__stream *stream); /* likewise: there were no bytes after all */
     void (*sent)(berth__stream *stream, ptrdiff_t result); /* 0: nothing, but there is room now */
     void (*closed)(berth__stream *stream);
     bool (*taken)(berth__stream *stream, ptrdiff_t result); /* a send, see law 1; may be NULL */
@@ -248,6 +250,13 @@ static inline size_t berth__stream_room(berth__stream *stream, size_t most)
         return most;
     size_t room = stream->events->room(stream);
     return room < most ? room : most;
+}
+
+/* There was nothing to be delivered. */
+static inline void berth__stream_room_unused(berth__stream *stream)
+{
+    if (stream->limited)
+        stream->events->room_unused(stream);
 }
 
 /* ---- the backend ----------------------------------------------------------------------------- */

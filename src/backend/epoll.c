@@ -308,6 +308,7 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const bert
             continue;
         if (got < 0 && errno == EAGAIN) {
             stream->flags &= (uint16_t) ~(READABLE | PAST_SHORT);
+            berth__stream_room_unused(stream);
             return;
         }
         if (got <= 0) {

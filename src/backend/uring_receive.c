@@ -326,7 +326,10 @@ static void read_into(uring_backend *uring, berth__stream *stream, const berth__
             return;
         ssize_t got = take_bytes(uring, stream, buffer, room);
         if (got <= 0) {
-            if (stops_reading(uring, stream, got < 0 ? errno : 0))
+            int error = got < 0 ? errno : 0;
+            if (error == EAGAIN)
+                berth__stream_room_unused(stream);
+            if (stops_reading(uring, stream, error))
                 return;
             continue;
         }

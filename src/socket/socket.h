@@ -248,6 +248,9 @@ void berth__socket_pace(berth_socket *socket);
  * tokens. */
 size_t berth__socket_input_room(berth__stream *stream);
 
+/* Nothing was there: tokens for it are given back. */
+void berth__socket_room_unused(berth__stream *stream);
+
 /* As berth__limits_step: lets those go on whose tokens are due. */
 uint64_t berth__rates_step(berth_socket *socket);
 

@@ -372,6 +372,7 @@ const berth__stream_events berth__socket_events = {
     .received = received,
     .receive_ended = receive_ended,
     .room = berth__socket_input_room,
+    .room_unused = berth__socket_room_unused,
     .sent = berth__socket_sent,
     .closed = never_closed,
     .taken = berth__socket_taken_whole,

@@ -45,6 +45,15 @@ size_t berth__socket_input_room(berth__stream *stream)
     return room;
 }
 
+/* One that has had its turn, and no input, keeps no tokens: many such could receive at once what
+ * the burst does not allow. */
+void berth__socket_room_unused(berth__stream *stream)
+{
+    berth__flow *flow = berth__rates_flow(stream->ready.owner, BERTH__FLOW_INPUT);
+    if (flow != NULL)
+        berth__flow_leave(flow, true);
+}
+
 /* Whether more input is wanted now, but for want of tokens. */
 static bool wants_input(const berth_socket *socket, size_t limit)
 {

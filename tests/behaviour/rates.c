@@ -52,6 +52,20 @@ static size_t crowd_moved(const struct crowd *crowd)
     return all;
 }
 
+static void crowd_count(struct crowd *crowd)
+{
+    for (unsigned i = 0; i < crowd->count; i++)
+        crowd->moved[i] = crowd->actors[i]->received;
+}
+
+static void crowd_turn(struct crowd *crowd, uint64_t milliseconds)
+{
+    uint64_t end = berth_loop_now(world_loop()) + milliseconds;
+    while (berth_loop_now(world_loop()) < end)
+        world_turn();
+    crowd_count(crowd);
+}
+
 /* Runs the loop for that long, with peers that take and send whatever can be. */
 static void crowd_run(struct crowd *crowd, uint64_t milliseconds, bool reads)
 {
@@ -66,8 +80,8 @@ static void crowd_run(struct crowd *crowd, uint64_t milliseconds, bool reads)
         }
         world_turn();
     }
-    for (unsigned i = 0; i < crowd->count && reads; i++)
-        crowd->moved[i] = crowd->actors[i]->received;
+    if (reads)
+        crowd_count(crowd);
 }
 
 static uint64_t long_enough(void)
@@ -156,6 +170,35 @@ CASE(idle_ones_take_nothing, "rate.h", "only those that could move bytes share")
     ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, bytes, PLENTY), PLENTY);
     crowd_run(&crowd, long_enough(), false);
     check_speed(crowd.moved[0], SPEED, long_enough());
+}
+
+/* Each sends exactly what it gets in turns, so that its last turn finds no input. */
+CASE(idle_ones_keep_nothing, "rate.h", "a turn that finds no input does not count for later")
+{
+    enum {
+        FAST = 20000,
+        AT_ONCE = 2000,
+        TURN = 1000
+    };
+    struct crowd crowd = crowd_new(MOST, FAST);
+    size_t expected = MOST * 2 * TURN;
+    berth_rate_set(crowd.rate, FAST, AT_ONCE);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
+        peer_send(crowd.peers[i], bytes, 2 * TURN);
+    }
+    for (int i = 0; i < 100 && crowd_moved(&crowd) < expected; i++)
+        crowd_turn(&crowd, 100);
+    ck_assert_uint_eq(crowd_moved(&crowd), expected);
+    crowd_turn(&crowd, 700); /* all who wait get their turn, and the burst is there again */
+    uint64_t begin = berth_loop_now(world_loop());
+    for (unsigned i = 0; i < crowd.count; i++)
+        peer_send(crowd.peers[i], bytes, TURN);
+    for (int turns = 0; turns < 5; turns++)
+        world_turn();
+    crowd_count(&crowd);
+    uint64_t passed = berth_loop_now(world_loop()) + 1 - begin;
+    ck_assert_uint_le(crowd_moved(&crowd) - expected, AT_ONCE + FAST * passed / 1000);
 }
 
 CASE(peer_that_does_not_read, "rate.h",

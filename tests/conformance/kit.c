@@ -77,7 +77,17 @@ static void on_connected(berth__stream *stream, int error)
 
 static size_t room(berth__stream *stream)
 {
-    return ((kit_stream *)stream)->room;
+    kit_stream *self = of_stream(stream);
+    self->owed = self->room > 0;
+    return self->room;
+}
+
+static void room_unused(berth__stream *stream)
+{
+    kit_stream *self = of_stream(stream);
+    ck_assert(stream->limited);
+    ck_assert(stream->receiving);
+    self->owed = false;
 }
 
 static void on_received(berth__stream *stream, const void *data, size_t size)
@@ -98,6 +108,7 @@ static void on_received(berth__stream *stream, const void *data, size_t size)
     }
     memcpy(self->bytes + self->received, data, size);
     self->received += size;
+    self->owed = false;
     self->deliveries++;
     HOOK(self, inside_received);
     leave_event();
@@ -112,6 +123,7 @@ static void on_receive_ended(berth__stream *stream, int error)
     ck_assert_int_eq(stream->error, error);
     bool broken = self->ends == 1 && self->end_error == 0 && error != 0; /* after an end */
     self->ends++;
+    self->owed = false;
     self->end_error = error;
     ck_assert_msg(self->ends == 1 || broken, "receive_ended came %u times", self->ends);
     trace("%s ended %d", self->name, error != 0);
@@ -168,6 +180,7 @@ static const berth__stream_events stream_events = {
     .connected = on_connected,
     .received = on_received,
     .room = room,
+    .room_unused = room_unused,
     .receive_ended = on_receive_ended,
     .sent = on_sent,
     .closed = on_closed,

@@ -38,6 +38,7 @@ struct kit_stream {
     size_t capacity;
     unsigned deliveries;
     size_t room; /* of one that is limited */
+    bool owed;   /* it was asked for, and nothing has come of that yet */
     unsigned connects;
     int connect_error;
     unsigned ends;

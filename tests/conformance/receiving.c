@@ -368,6 +368,11 @@ CASE(limited_stream_is_closed, "4 7", "while it waits for input")
     peer_say(peer, "abc");
     UNTIL(stream->received == 3);
     world_settle();
+    ck_assert(!stream->owed);
+    peer_say(peer, "defg"); /* the last room is filled, and one more is asked for in vain */
+    UNTIL(stream->received == 7);
+    world_settle();
+    ck_assert(!stream->owed);
     kit_close(stream);
     UNTIL(stream->closed);
     ck_assert(peer_saw_end(peer));
