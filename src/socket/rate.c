@@ -250,6 +250,11 @@ berth_rate *berth__flow_rate(const berth__flow *flow)
     return flow != NULL && !flow->rate->freed ? flow->rate : NULL;
 }
 
+bool berth__flow_is_limited(const berth__flow *flow)
+{
+    return flow != NULL && flow->rate->speed != 0;
+}
+
 berth_loop *berth__rate_loop(const berth_rate *rate)
 {
     return rate->object.loop;

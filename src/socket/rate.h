@@ -70,6 +70,9 @@ uint64_t berth__flow_step(berth__flow *flow);
 /* Gives a flow another rate, or none. `unused` as in berth__flow_leave. */
 void berth__flow_set(berth__flow *flow, berth_rate *rate, bool unused);
 
+/* Whether there is a limit: not of a flow that is NULL, nor where the rate was freed. */
+bool berth__flow_is_limited(const berth__flow *flow);
+
 /* The rate of a flow, which may be NULL, unless it was freed; the loop of a rate. */
 berth_rate *berth__flow_rate(const berth__flow *flow);
 berth_loop *berth__rate_loop(const berth_rate *rate);

@@ -372,6 +372,12 @@ static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
     return taken;
 }
 
+/* Whether output needs tokens, so that nothing is given to the kernel inside a call. */
+static bool is_paced(const berth_socket *socket)
+{
+    return socket->paced && berth__flow_is_limited(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
+}
+
 /* Writes without a copy, behind the output, if the kernel may take it. Not when it has been shown
  * since the last turn that it takes no more. Returns how many bytes of the pieces. */
 BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *job)
@@ -380,7 +386,7 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *j
     size_t before = berth__chain_size(&socket->output);
     bool whole;
     bool full = socket->outcome == BERTH__OUTCOME_GIVEN && before > 0;
-    if (stream == NULL || stream->sending || full || socket->paced ||
+    if (stream == NULL || stream->sending || full || is_paced(socket) ||
         berth__socket_cannot_send(socket) || !berth_socket_is_valid(socket))
         return 0;
     size_t taken = give(socket, job, &whole);
@@ -403,7 +409,7 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     bool whole = true;
-    while (whole && socket->output.first != NULL && !stream->sending && !socket->paced &&
+    while (whole && socket->output.first != NULL && !stream->sending && !is_paced(socket) &&
            !berth__socket_cannot_send(socket))
         (void)give(socket, &nothing_more, &whole);
     if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)

@@ -271,6 +271,27 @@ CASE(rate_is_freed, "rate.h", "those that wait for a rate that is freed go on wi
     berth_rate_free(NULL);
 }
 
+static void check_writes_at_once(struct actor *actor)
+{
+    const berth_connection_limits limits = {.output = 1000};
+    ck_assert(berth_socket_set_limits(actor->socket, &limits));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 5000), 5000);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
+    UNTIL(actor->written == 5000);
+}
+
+CASE(no_limit_needs_no_tokens, "rate.h socket.h",
+     "the kernel is asked before the limit of output, also where a rate has none, or was freed")
+{
+    struct crowd crowd = crowd_new(2, 0);
+    for (unsigned i = 0; i < crowd.count; i++)
+        ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
+    check_writes_at_once(crowd.actors[0]);
+    berth_rate_set(crowd.rate, 1, 0);
+    berth_rate_free(crowd.rate);
+    check_writes_at_once(crowd.actors[1]);
+}
+
 CASE(sockets_are_freed, "rate.h", "one that is freed while it waits leaves its place to the next")
 {
     struct crowd crowd = crowd_new(4, SPEED);
