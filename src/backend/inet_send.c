@@ -123,8 +123,9 @@ static ptrdiff_t send_before_file(int descriptor, struct iovec *pieces, unsigned
     size_t before = 0;
     for (unsigned i = 0; i < count; i++)
         before += pieces[i].iov_len;
-    ptrdiff_t sent = send_pieces(descriptor, pieces, count, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
-    if (sent != (ptrdiff_t)before)
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (size > before ? MSG_MORE : 0);
+    ptrdiff_t sent = send_pieces(descriptor, pieces, count, flags);
+    if (sent != (ptrdiff_t)before || size == before)
         return sent;
     ptrdiff_t more = send_file(descriptor, file, size - before);
     return more > 0 ? sent + more : sent; /* an error comes again */

@@ -8,7 +8,10 @@
 
 #include "loop/loop.h"
 
+#include <linux/sockios.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #define SPEED 100000u /* bytes a second */
 #define SECONDS 5u
@@ -269,6 +272,27 @@ CASE(rate_is_freed, "rate.h", "those that wait for a rate that is freed go on wi
     actor_say(crowd.actors[0], "hello");
     UNTIL(crowd.actors[0]->written == 5005);
     berth_rate_free(NULL);
+}
+
+CASE(tokens_for_all_before_a_file, "rate.h", "it is sent at once, though the file has to wait")
+{
+    struct crowd crowd = crowd_new(1, 1);
+    struct actor *actor = crowd.actors[0];
+    FILE *file = tmpfile();
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, 100, file), 100);
+    ck_assert_int_eq(fflush(file), 0);
+    berth_rate_free(crowd.rate);
+    ck_assert(berth_socket_set_write_rate(actor->socket, rate_new(1, 20000)));
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 100), 100);
+    ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes, 19900, NULL, NULL), 19900);
+    ck_assert_int_eq(berth_socket_write_file(actor->socket, fileno(file), 0, 100), 100);
+    ck_assert_int_eq(fclose(file), 0);
+    UNTIL(actor->written == 20000);
+    int held = 0;
+    if (!world_is_simulated())
+        ck_assert_int_eq(ioctl(berth_socket_descriptor(actor->socket), SIOCOUTQNSD, &held), 0);
+    ck_assert_int_eq(held, 0);
 }
 
 static void check_writes_at_once(struct actor *actor)
