@@ -29,7 +29,7 @@ typedef struct picker_block {
 /* What became of a block that came. */
 typedef enum picker_outcome {
     PICKER_STORE,     /* wanted: to be written */
-    PICKER_REDUNDANT, /* another peer was faster */
+    PICKER_REDUNDANT, /* it is there already: another peer was faster */
     PICKER_UNASKED    /* this peer was not asked for it, or not any more */
 } picker_outcome;
 
@@ -50,8 +50,9 @@ void picker_remove_peer(picker *self, uint32_t peer, const bits *has, bool has_a
 bool picker_interesting(picker *self, uint32_t peer, const bits *has, bool has_all);
 
 /* Picks up to `most` blocks to ask the peer for, and counts them as asked. `alone`: on parole, only
- * whole pieces that nobody else has touched. `allowed`: only these pieces (allowed fast, while
- * choked); NULL for all. Returns how many. */
+ * whole pieces that nobody else has touched, as long as there are any. `allowed`: only these pieces
+ * (allowed fast, while choked); NULL for all. Returns how many. A block that the peer has rejected
+ * may be picked for it again. */
 uint32_t picker_pick(picker *self, uint32_t peer, const bits *has, bool has_all, bool alone,
                      const bits *allowed, picker_block *ret_blocks, uint32_t most);
 
@@ -60,7 +61,8 @@ uint32_t picker_pick(picker *self, uint32_t peer, const bits *has, bool has_all,
 picker_outcome picker_received(picker *self, uint32_t peer, picker_block block,
                                uint32_t *ret_others, uint32_t *ret_other_count);
 
-/* The peer will not send it: rejected, or cancelled by us. */
+/* The peer will not send it: rejected, or cancelled by us. A piece that was for this peer alone is
+ * everybody's again. */
 void picker_gave_up(picker *self, uint32_t peer, picker_block block);
 /* The same for all that it was asked for: choked, snubbed, gone. */
 void picker_gave_up_all(picker *self, uint32_t peer);
