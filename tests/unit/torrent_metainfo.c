@@ -4,6 +4,8 @@
  *
  * Most are written here by a small builder. Those in the folder torrent were made by mktorrent and
  * libtorrent of the same three files; the hashes are those that libtorrent and Transmission show.
+ *
+ * spec: S8.25 Q21
  */
 #include <stdlib.h>
 #include <string.h>
