@@ -33,7 +33,10 @@ static int parse_target(http_text target, http_request *made)
     while (at < target.size && target.data[at] == '/')
         at++;
     const char *query = memchr(target.data + at, '?', target.size - at);
-    target.size = query ? (size_t)(query - target.data) : target.size;
+    if (query) {
+        made->query = (http_text){query + 1, (size_t)(target.data + target.size - query) - 1};
+        target.size = (size_t)(query - target.data);
+    }
     made->raw_path = (http_text){target.data + at, target.size - at};
     while (at < target.size) {
         char letter = target.data[at++];

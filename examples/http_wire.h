@@ -33,6 +33,7 @@ typedef struct http_request {
     bool old;                  /* HTTP/1.0 */
     char path[HTTP_MOST_PATH]; /* decoded, without leading slashes and without the query */
     http_text raw_path;        /* the same, not decoded */
+    http_text query;           /* after the '?', not decoded */
     http_text method, host, range, if_range, if_none_match, if_modified_since;
 } http_request;
 
