@@ -32,9 +32,9 @@ static uint32_t draw(picker *self, uint32_t below)
     return (uint32_t)(((self->random >> 32) * below) >> 32);
 }
 
-static bool has_piece(const wish *wish, uint32_t index)
+static bool has_piece(const wish *what, uint32_t index)
 {
-    return wish->all || (wish->has && bits_has(wish->has, index));
+    return what->all || (what->has && bits_has(what->has, index));
 }
 
 /* The first piece from `from` on that the peer has and we have not; the number of pieces if there
@@ -83,14 +83,14 @@ bool picker_interesting(picker *self, uint32_t peer, const bits *has, bool has_a
 }
 
 /* An untouched piece of the peer from a part of the order, beginning anywhere in it. */
-static uint32_t look_in(picker *self, const wish *wish, uint32_t begin, uint32_t end,
+static uint32_t look_in(picker *self, const wish *what, uint32_t begin, uint32_t end,
                         uint32_t *looks)
 {
     if (begin == end)
         return NO_PIECE;
     uint32_t at = begin + draw(self, end - begin);
     for (uint32_t seen = begin; seen<end && * looks> 0; seen++, (*looks)--) {
-        if (has_piece(wish, self->order[at]))
+        if (has_piece(what, self->order[at]))
             return self->order[at];
         at = at + 1 < end ? at + 1 : begin;
     }
@@ -118,73 +118,73 @@ static uint32_t search(picker *self, const bits *has)
     return best;
 }
 
-static uint32_t find_untouched(picker *self, const wish *wish)
+static uint32_t find_untouched(picker *self, const wish *what)
 {
     uint32_t end = self->first[self->levels];
     uint32_t looks = MOST_LOOKS;
     uint32_t found = NO_PIECE;
-    if (end == 0 || self->peers[wish->peer].dry == self->returned)
+    if (end == 0 || self->peers[what->peer].dry == self->returned)
         return NO_PIECE;
     if (self->begun < RANDOM_PIECES)
-        found = look_in(self, wish, 0, end, &looks);
+        found = look_in(self, what, 0, end, &looks);
     /* Those that no counted peer has are for seeds only. */
-    for (uint32_t n = wish->all ? 0 : 1; n < self->levels && found == NO_PIECE && looks > 0; n++)
-        found = look_in(self, wish, self->first[n], self->first[n + 1], &looks);
-    if (found == NO_PIECE && looks == 0 && wish->has)
-        found = search(self, wish->has);
+    for (uint32_t n = what->all ? 0 : 1; n < self->levels && found == NO_PIECE && looks > 0; n++)
+        found = look_in(self, what, self->first[n], self->first[n + 1], &looks);
+    if (found == NO_PIECE && looks == 0 && what->has)
+        found = search(self, what->has);
     if (found == NO_PIECE)
-        self->peers[wish->peer].dry = self->returned;
+        self->peers[what->peer].dry = self->returned;
     return found;
 }
 
 /* A started piece with unasked blocks: of those that the peer gets alone, or that all get. */
-static started *find_open(const picker *self, const wish *wish, bool shared)
+static started *find_open(const picker *self, const wish *what, bool shared)
 {
     for (uint32_t i = 0; i < self->open && i < MOST_LOOKS; i++) {
         started *it = self->started[i];
-        bool may = it->alone == wish->peer || (shared && it->alone == NOBODY);
-        if (may && has_piece(wish, it->index))
+        bool may = it->alone == what->peer || (shared && it->alone == NOBODY);
+        if (may && has_piece(what, it->index))
             return it;
     }
     return NULL;
 }
 
 /* The piece that it was asked for last, to keep its blocks together. */
-static started *continue_current(const picker *self, const wish *wish)
+static started *continue_current(const picker *self, const wish *what)
 {
-    uint32_t current = self->peers[wish->peer].current;
+    uint32_t current = self->peers[what->peer].current;
     if (current == NO_PIECE || self->pieces[current].state != PIECE_STARTED)
         return NULL;
     started *it = started_of(self, current);
-    bool may = it->alone == wish->peer || (!wish->alone && it->alone == NOBODY);
+    bool may = it->alone == what->peer || (!what->alone && it->alone == NOBODY);
     return may && it->unasked > 0 ? it : NULL;
 }
 
-static started *start_for(picker *self, const wish *wish, uint32_t index)
+static started *start_for(picker *self, const wish *what, uint32_t index)
 {
     started *it = picker_start(self, index);
-    if (it && wish->alone) {
-        it->alone = (uint16_t)wish->peer;
-        self->peers[wish->peer].own_count++;
+    if (it && what->alone) {
+        it->alone = (uint16_t)what->peer;
+        self->peers[what->peer].own_count++;
     }
     return it;
 }
 
-static started *next_piece(picker *self, const wish *wish)
+static started *next_piece(picker *self, const wish *what)
 {
-    started *it = continue_current(self, wish);
-    if (!it && (!wish->alone || self->peers[wish->peer].own_count > 0))
-        it = find_open(self, wish, !wish->alone);
+    started *it = continue_current(self, what);
+    if (!it && (!what->alone || self->peers[what->peer].own_count > 0))
+        it = find_open(self, what, !what->alone);
     if (it)
         return it;
-    uint32_t index = find_untouched(self, wish);
+    uint32_t index = find_untouched(self, what);
     if (index != NO_PIECE)
-        return start_for(self, wish, index);
+        return start_for(self, what, index);
     /* Nothing can be had alone. If all are on parole, what is left must not be left for ever. */
-    return wish->alone ? find_open(self, wish, true) : NULL;
+    return what->alone ? find_open(self, what, true) : NULL;
 }
 
-static uint32_t ask_piece(picker *self, const wish *wish, started *it, picker_block *ret_blocks,
+static uint32_t ask_piece(picker *self, const wish *what, started *it, picker_block *ret_blocks,
                           uint32_t most)
 {
     uint32_t count = 0;
@@ -192,25 +192,25 @@ static uint32_t ask_piece(picker *self, const wish *wish, started *it, picker_bl
         while (it->blocks[it->hint].stored || asker_count(&it->blocks[it->hint]) > 0)
             it->hint++;
         picker_block which = {it->index, it->hint};
-        if (!picker_ask(self, wish->peer, which))
+        if (!picker_ask(self, what->peer, which))
             break;
         picker_change_unasked(self, it, -1);
         ret_blocks[count++] = which;
     }
-    self->peers[wish->peer].current = it->index;
+    self->peers[what->peer].current = it->index;
     return count;
 }
 
 /* The last block of a victim's that has so many askers and that the peer can give. */
-static bool find_again(const picker *self, const wish *wish, const picker_peer *victim,
+static bool find_again(const picker *self, const wish *what, const picker_peer *victim,
                        uint32_t askers, uint32_t *looks, picker_block *ret_block)
 {
     for (uint32_t at = victim->count; at > 0 && *looks > 0; at--, (*looks)--) {
         picker_block which = *in_ring(victim, at - 1);
         const started *it = started_of(self, which.index);
         const block *asked = &it->blocks[which.block];
-        if (asker_count(asked) != askers || is_asker(asked, wish->peer) || it->alone != NOBODY ||
-            !has_piece(wish, which.index))
+        if (asker_count(asked) != askers || is_asker(asked, what->peer) || it->alone != NOBODY ||
+            !has_piece(what, which.index))
             continue;
         *ret_block = which;
         return true;
@@ -219,9 +219,9 @@ static bool find_again(const picker *self, const wish *wish, const picker_peer *
 }
 
 /* The end game. Blocks with one asker first; the victims take turns. */
-static uint32_t ask_again(picker *self, const wish *wish, picker_block *ret_blocks, uint32_t most)
+static uint32_t ask_again(picker *self, const wish *what, picker_block *ret_blocks, uint32_t most)
 {
-    const picker_peer *helper = &self->peers[wish->peer];
+    const picker_peer *helper = &self->peers[what->peer];
     uint32_t looks = MOST_LOOKS;
     uint32_t count = 0;
     if (helper->count >= END_GAME_IN_FLIGHT)
@@ -231,8 +231,8 @@ static uint32_t ask_again(picker *self, const wish *wish, picker_block *ret_bloc
         const picker_peer *victim =
             &self->peers[self->victim = (self->victim + 1) % self->peer_room];
         while (count < most && helper->count < END_GAME_IN_FLIGHT && victim != helper &&
-               find_again(self, wish, victim, askers, &looks, &ret_blocks[count])) {
-            if (!picker_ask(self, wish->peer, ret_blocks[count]))
+               find_again(self, what, victim, askers, &looks, &ret_blocks[count])) {
+            if (!picker_ask(self, what->peer, ret_blocks[count]))
                 return count;
             count++;
         }
@@ -241,21 +241,21 @@ static uint32_t ask_again(picker *self, const wish *wish, picker_block *ret_bloc
 }
 
 /* A few pieces, such as those that a peer gives although it chokes us. */
-static uint32_t pick_allowed(picker *self, const wish *wish, const bits *allowed,
+static uint32_t pick_allowed(picker *self, const wish *what, const bits *allowed,
                              picker_block *ret_blocks, uint32_t most)
 {
     uint32_t count = 0;
     uint32_t at = next_missing(self, allowed, 0);
     for (; at < self->info->piece_count && count < most; at = next_missing(self, allowed, at + 1)) {
         started *it = NULL;
-        if (!has_piece(wish, at))
+        if (!has_piece(what, at))
             continue;
         if (self->pieces[at].state == PIECE_UNTOUCHED)
-            it = start_for(self, wish, at);
+            it = start_for(self, what, at);
         else if (self->pieces[at].state == PIECE_STARTED)
             it = started_of(self, at);
-        if (it && (it->alone == wish->peer || (it->alone == NOBODY && !wish->alone)))
-            count += ask_piece(self, wish, it, ret_blocks + count, most - count);
+        if (it && (it->alone == what->peer || (it->alone == NOBODY && !what->alone)))
+            count += ask_piece(self, what, it, ret_blocks + count, most - count);
     }
     return count;
 }
@@ -263,19 +263,19 @@ static uint32_t pick_allowed(picker *self, const wish *wish, const bits *allowed
 uint32_t picker_pick(picker *self, uint32_t peer, const bits *has, bool has_all, bool alone,
                      const bits *allowed, picker_block *ret_blocks, uint32_t most)
 {
-    wish wish = {.peer = peer, .has = has, .all = has_all, .alone = alone};
+    wish what = {.peer = peer, .has = has, .all = has_all, .alone = alone};
     uint32_t count = 0;
-    wish.all |= self->peers[peer].seed;
+    what.all |= self->peers[peer].seed;
     if (allowed)
-        return pick_allowed(self, &wish, allowed, ret_blocks, most);
+        return pick_allowed(self, &what, allowed, ret_blocks, most);
     while (count < most) {
-        started *it = next_piece(self, &wish);
-        uint32_t more = it ? ask_piece(self, &wish, it, ret_blocks + count, most - count) : 0;
+        started *it = next_piece(self, &what);
+        uint32_t more = it ? ask_piece(self, &what, it, ret_blocks + count, most - count) : 0;
         if (more == 0)
             break;
         count += more;
     }
     if (count < most && !alone && picker_end_game(self))
-        count += ask_again(self, &wish, ret_blocks + count, most - count);
+        count += ask_again(self, &what, ret_blocks + count, most - count);
     return count;
 }

@@ -17,7 +17,7 @@
 typedef struct connector connector;
 struct torrent;
 
-connector *connector_new(struct torrent *torrent);
+connector *connector_new(struct torrent *owner);
 void connector_free(connector *self);
 
 /* An address at which a peer may listen. */

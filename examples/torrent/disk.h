@@ -45,10 +45,11 @@ typedef struct disk_handlers {
 } disk_handlers;
 
 /* Opens the target folder and makes the folders and files (sparse, of full length, empty ones too).
+ * `waiting` counts the bytes that wait, and is shared by the torrents of a session.
  * `user` goes to the handlers. On failure NULL and a line in `error`. */
 disk *disk_new(berth_loop *loop, berth_workers *threads, const metainfo *info, const char *folder,
-               bool read_only, const disk_handlers *handlers, void *user, char *error,
-               size_t error_size);
+               bool read_only, uint64_t *waiting, const disk_handlers *handlers, void *user,
+               char *error, size_t error_size);
 
 /* Takes no more work; what was begun is finished; then `closed` is called and the disk is freed. */
 void disk_close(disk *self);
@@ -61,18 +62,16 @@ void *disk_block(disk *self);
 bool disk_write(disk *self, uint32_t index, uint32_t block, void *data, uint32_t size);
 /* Hashes a piece whose blocks were all written. */
 void disk_hash(disk *self, uint32_t index);
-/* Forgets what was hashed so far of a piece that begins anew. */
-void disk_forget(disk *self, uint32_t index);
 /* Reads a part of a piece at once if that needs no device (preadv2 with RWF_NOWAIT); else NULL. The
  * receiver owns the bytes as those of `read`. */
 void *disk_read_now(disk *self, uint32_t index, uint32_t begin, uint32_t length);
 /* Reads a part of a piece. The reads of a torrent that wait are bounded by the caller. */
 bool disk_read(disk *self, uint32_t index, uint32_t begin, uint32_t length, void *context);
-void disk_give_back(void *data, size_t size,
+void disk_give_back(const void *data, size_t size,
                     void *user); /* a berth_release_handler: user ignored */
 
-/* Stores a resume file (resume.h) in a job, after the data of the torrent's files were synced. The
- * disk owns `data` (from malloc). `saved` is called at its end. One at a time. */
+/* Stores a resume file (resume.h) in a job. The disk owns `data` (from malloc). `saved` is called
+ * at its end. One at a time. */
 bool disk_save(disk *self, void *data, size_t size);
 
 /* Checks the pieces that are not in `trusted` (NULL: all) on all threads, and puts the good ones
@@ -80,8 +79,7 @@ bool disk_save(disk *self, void *data, size_t size);
 void disk_check(disk *self, const bits *trusted, bits *ret_have);
 
 bool disk_full(const disk *self);
-uint64_t disk_waiting(const disk *self); /* bytes to be written */
-void disk_retry(disk *self);             /* after a failure */
+void disk_retry(disk *self); /* after a failure */
 
 /* Size and time of the last change of each file, for resume.h; length UINT64_MAX where there is
  * none. Called on the loop's thread, quick. */

@@ -1,8 +1,6 @@
 /*
  * One HTTP GET over a berth_socket, as trackers need it: HTTP/1.0 and 1.1, Content-Length, chunked
  * and close, three redirects of the same scheme, 30 s, 1 MiB, basic authentication from the URL.
- *
- * The parser (http_answer) has no socket in it and takes its input in pieces of any size.
  */
 #ifndef TORRENT_HTTP_H
 #define TORRENT_HTTP_H
@@ -14,18 +12,17 @@
 
 typedef struct http_get http_get;
 
-/* The end, called exactly once and not inside http_get_new, unless http_get_free came first. `body`
- * is NULL on failure, and `error` a printable line. The request may be freed inside. */
+/* The end: called exactly once and not inside http_get_new, unless http_get_free came first. `body`
+ * is NULL on failure, and `error` a line then. The request must be freed, inside or later. */
 typedef void (*http_handler)(http_get *self, void *user, const void *body, size_t size,
                              const char *error);
 
-/* `url` begins with http://. NULL when out of memory or if the URL is malformed (errno EINVAL). */
+/* `url` begins with http://. NULL with errno set: EINVAL for a malformed URL, ENOMEM. */
 http_get *http_get_new(berth_loop *loop, const char *url, const char *user_agent,
                        const berth_proxy *proxy, http_handler handler, void *user);
 void http_get_free(http_get *self); /* cancels; NULL is ignored */
 
-/* ---- the answer ------------------------------------------------------------------------------ */
-
-typedef struct http_answer http_answer; /* the helper that writes it decides what it holds */
+/* This side's address of the last connection; the null address if there was none. */
+berth_address http_get_local_address(const http_get *self);
 
 #endif

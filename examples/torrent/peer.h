@@ -5,8 +5,8 @@
  *      accepted ----------------^
  *
  * A peer that was accepted belongs to no torrent until the hash of its handshake has come. A peer
- * goes by peer_drop, from whatever handler; the socket and the place are free at once, and the
- * memory when the last read of the disk for it has come back.
+ * goes by peer_drop, from whatever handler: the socket and the place are free at once, and the
+ * memory when the handlers have returned and the last read of the disk for it has come back.
  *
  * peer.c has its life, peer_download.c what we ask of it, peer_upload.c what it asks of us.
  *
@@ -36,6 +36,8 @@ typedef enum peer_state {
 } peer_state;
 
 #define PEER_NO_PLACE UINT32_MAX
+#define PEER_MOST_REQUESTS EXTENSION_OWN_REQUESTS
+#define PEER_OUTPUT (256 * 1024u) /* bytes of blocks in the output at most */
 
 typedef struct peer_request {
     uint32_t index;
@@ -48,10 +50,10 @@ typedef struct peer {
     struct torrent *torrent; /* NULL: not known yet */
     berth_socket *socket;
     peer_state state;
-    uint32_t number; /* in its torrent */
-    uint32_t place;  /* in the connector; PEER_NO_PLACE if it was accepted */
-    struct peer *next_arrival;
-    struct peer **link_arrival;
+    uint32_t number;   /* in its torrent */
+    uint32_t place;    /* in the connector; PEER_NO_PLACE if it was accepted */
+    struct peer *next; /* of the session's arrivals, or of those that are gone */
+    struct peer **link;
     berth_address address;
     uint16_t port;
     uint8_t id[PEER_ID_SIZE];
@@ -63,7 +65,6 @@ typedef struct peer {
     /* What it has. */
     bits has; /* without bytes while it has nothing, or everything */
     bool has_all;
-    bool said_pieces; /* bit field, have all, have none: the first message only */
 
     /* Downloading. */
     bool chokes_us;
@@ -89,12 +90,10 @@ typedef struct peer {
     uint64_t spoken_at; /* when we last wrote something */
 } peer;
 
-#define PEER_MOST_REQUESTS EXTENSION_OWN_REQUESTS
-
 /* A peer that the server has accepted. Closes the socket when out of memory. */
 void peer_accept(struct session *session, berth_socket *socket);
 /* Dials. False if it could not be begun. */
-bool peer_dial(struct torrent *torrent, berth_address address, uint16_t port, const char *host,
+bool peer_dial(struct torrent *owner, berth_address address, uint16_t port, const char *host,
                uint32_t place);
 /* Ends the connection and forgets it. */
 void peer_drop(peer *self, const char *why);
@@ -102,21 +101,29 @@ void peer_tick(peer *self, uint64_t now);
 
 bool peer_write(peer *self, const void *data, size_t size); /* false: it was dropped */
 
+void peer_receive(peer *self); /* takes what is in the input */
+/* Whether neither side has been interested for long, so that it may make room for another. */
+bool peer_is_useless(const peer *self, uint64_t now);
+
 /* peer_download.c */
-void peer_start_talking(peer *self);
-bool peer_message(peer *self, const wire_message *message); /* false: it is gone, or must pause */
+
+/* Takes a message; the body of a piece, bit field or extended message is in the input. Returns why
+ * it violates the protocol, or NULL. The peer may be gone afterwards. */
+const char *peer_message(peer *self, const wire_message *message);
 void peer_update_interest(peer *self);
-void peer_ask(peer *self);
+void peer_ask(peer *self);    /* for blocks */
 void peer_resume(peer *self); /* the disk has room again */
 void peer_cancel(peer *self, uint32_t index, uint32_t block);
 void peer_tell_have(peer *self, uint32_t index);
-bool peer_block(peer *self, const wire_message *message);
+void peer_check_snub(peer *self, uint64_t now);
 
 /* peer_upload.c */
-void peer_requested(peer *self, const wire_message *message);
+const char *peer_requested(peer *self, const wire_message *message); /* as peer_message */
 void peer_cancelled(peer *self, const wire_message *message);
 void peer_apply_choke(peer *self); /* tells it what the choker decided */
 void peer_upload(peer *self);      /* answers requests as far as there is room */
+void peer_send_block(peer *self, uint32_t index, uint32_t begin, uint32_t length, void *data);
+/* The disk has read for a request; `data` is NULL if it could not. */
 void peer_read_done(peer *self, uint32_t index, uint32_t begin, uint32_t length, void *data);
 
 #endif

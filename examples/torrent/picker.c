@@ -383,40 +383,40 @@ static void want_again(picker *self, picker_block which)
         it->hint = which.block;
 }
 
-picker_outcome picker_received(picker *self, uint32_t peer, picker_block block,
+picker_outcome picker_received(picker *self, uint32_t peer, picker_block which,
                                uint32_t *ret_others, uint32_t *ret_other_count)
 {
     *ret_other_count = 0;
-    if (!is_started(self, block)) {
+    if (!is_started(self, which)) {
         bool had =
-            block.index < self->info->piece_count && self->pieces[block.index].state == PIECE_HAD;
+            which.index < self->info->piece_count && self->pieces[which.index].state == PIECE_HAD;
         return had ? PICKER_REDUNDANT : PICKER_UNASKED;
     }
-    started *it = started_of(self, block.index);
-    struct block *one = &it->blocks[block.block];
+    started *it = started_of(self, which.index);
+    block *one = &it->blocks[which.block];
     if (!is_asker(one, peer))
         return one->stored ? PICKER_REDUNDANT : PICKER_UNASKED;
-    end_request(self, peer, block);
+    end_request(self, peer, which);
     while (one->askers[0] != NOBODY) {
         ret_others[(*ret_other_count)++] = one->askers[0];
-        end_request(self, one->askers[0], block);
+        end_request(self, one->askers[0], which);
     }
     one->stored = true;
     it->stored++;
-    self->missing -= metainfo_block_size(self->info, block.index, block.block);
+    self->missing -= metainfo_block_size(self->info, which.index, which.block);
     return PICKER_STORE;
 }
 
-void picker_gave_up(picker *self, uint32_t peer, picker_block block)
+void picker_gave_up(picker *self, uint32_t peer, picker_block which)
 {
-    if (!is_started(self, block) || !is_asker(block_of(self, block), peer))
+    if (!is_started(self, which) || !is_asker(block_of(self, which), peer))
         return;
-    started *it = started_of(self, block.index);
-    end_request(self, peer, block);
+    started *it = started_of(self, which.index);
+    end_request(self, peer, which);
     if (it->alone == peer)
         share(self, it);
-    if (asker_count(block_of(self, block)) == 0)
-        want_again(self, block);
+    if (asker_count(block_of(self, which)) == 0)
+        want_again(self, which);
 }
 
 void picker_gave_up_all(picker *self, uint32_t peer)
@@ -456,14 +456,14 @@ void picker_piece_done(picker *self, uint32_t index, bool good)
     put_in(self, index);
 }
 
-void picker_lost(picker *self, picker_block block)
+void picker_lost(picker *self, picker_block which)
 {
-    if (!is_started(self, block) || !block_of(self, block)->stored)
+    if (!is_started(self, which) || !block_of(self, which)->stored)
         return;
-    block_of(self, block)->stored = false;
-    started_of(self, block.index)->stored--;
-    self->missing += metainfo_block_size(self->info, block.index, block.block);
-    want_again(self, block);
+    block_of(self, which)->stored = false;
+    started_of(self, which.index)->stored--;
+    self->missing += metainfo_block_size(self->info, which.index, which.block);
+    want_again(self, which);
 }
 
 void picker_restore(picker *self, uint32_t index)

@@ -16,6 +16,10 @@
 
 #include "wire.h"
 
+struct connector;
+struct peer;
+struct torrent;
+
 #define MOST_TORRENTS 64
 #define MOST_GIVEN_PEERS 64
 
@@ -36,6 +40,7 @@ typedef struct settings {
     uint32_t upload_slots;
     int threads;
     bool check_only;
+    bool log;
     const berth_proxy *proxy; /* NULL: none */
     const char *backend;
 } settings;
@@ -55,9 +60,13 @@ typedef struct session {
     size_t ended;          /* torrents that have */
     bool ending;           /* a signal has come, or all is done */
     bool failed;           /* a torrent could not be completed */
+    uint64_t disk_waiting; /* bytes that wait to be written, of all torrents */
     uint32_t peers;        /* connections, those being made too */
     uint32_t dialling;     /* of them, being made */
     struct peer *arrivals; /* accepted, and of no torrent yet */
+    struct peer *gone;     /* to be freed when no handler uses them any more */
+    bool checking_end;     /* a task for session_check_end was posted */
+    bool burying;          /* a task for that was posted */
 } session;
 
 /* On failure prints a line and exits, as options.h describes. */
@@ -73,8 +82,24 @@ uint64_t session_now(const session *self); /* milliseconds */
 /* The torrent of a hash; NULL if there is none, or it takes no peers. */
 struct torrent *session_find(const session *self, const uint8_t hash[HASH_SIZE]);
 
+/* Fewer bytes wait to be written: peers of all torrents may be read again. */
+void session_disk_relieved(session *self);
+
+/* A connection has ended, or one that was being made is there. */
+void session_peer_left(session *self, bool was_dialling);
+void session_dialled(session *self);
+
+/* Keeps a peer that has gone until the handlers have returned and its reads have come back; NULL:
+ * one of those kept may be freed now. */
+void session_bury(session *self, struct peer *peer);
+void session_log(const session *self, const struct peer *peer, const char *why);
+
 /* A torrent has ended: its trackers know and its disk is closed. */
-void session_torrent_ended(session *self, bool ok);
+void session_torrent_ended(session *self, const struct torrent *torrent, bool complete);
+/* Ends the session if every torrent is complete and has seeded enough. */
+void session_check_end(session *self);
+/* Gives the connector one of --peer. */
+void session_given_peer(const session *self, size_t number, struct connector *connector);
 
 /* A line on standard output, which the display does not overwrite. */
 void session_say(const session *self, const char *format, ...)

@@ -1,0 +1,17 @@
+/*
+ * The port that all torrents share: connections are accepted here, and go to a torrent by the hash
+ * in their handshake (peer.h).
+ *
+ * The library limits connections by address (--max-peers-per-address; of IPv6 by /64). When all
+ * places are taken, a peer of no use makes room; if there is none, the connection is closed.
+ */
+#ifndef TORRENT_LISTENER_H
+#define TORRENT_LISTENER_H
+
+#include "session.h"
+
+/* Listens; on failure prints a line and exits. */
+void listener_open(session *session);
+void listener_close(session *session);
+
+#endif

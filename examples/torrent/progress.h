@@ -1,0 +1,13 @@
+/*
+ * What is shown: at a terminal, a line for each torrent that is drawn again each second, with a bar
+ * of the pieces, rates, peers and the time left; elsewhere a plain line every ten seconds.
+ */
+#ifndef TORRENT_PROGRESS_H
+#define TORRENT_PROGRESS_H
+
+#include "session.h"
+
+void progress_show(const session *session, uint64_t now);
+void progress_clear(const session *session); /* before another line is printed */
+
+#endif
