@@ -7,8 +7,8 @@
  *
  * Nobody waits for a slow guest. Its unsent output is kept, up to --most-output bytes; beyond that
  * the library ends its connection, and the others see that it has left. To protect guests who do
- * read from a flood, each may write --rate bytes a second; one that writes more is read more slowly
- * (spend). Control characters are removed, since lines are shown on terminals.
+ * read from a flood, each has a berth_rate: one that writes more than --rate bytes a second is read
+ * more slowly. Control characters are removed, since lines are shown on terminals.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, a loop that
  * cannot be made, an address or port that cannot be listened on.
@@ -31,21 +31,18 @@
 #define INPUT 8192               /* bytes of a guest that are read at once */
 #define SEND_BUFFER (128 * 1024) /* bytes that the kernel keeps for a guest */
 #define MOST_ROOM (2 * INPUT)    /* bytes of a block of lines */
-#define TICK 50                  /* milliseconds between renewals of budgets */
 
 typedef struct chat {
     berth_address address; /* to listen on */
     uint16_t port;
-    int64_t rate;                   /* bytes a second of a guest */
+    uint64_t rate;                  /* bytes a second of a guest */
     berth_connection_limits limits; /* of a guest */
     bool log;
     berth_loop *loop;
     berth_server *server;
-    berth_timer *timer;    /* runs while somebody waits */
-    struct guest *guests;  /* all */
-    struct guest *waiting; /* for their budget */
-    unsigned long count;   /* guests so far */
-    unsigned long slow;    /* guests that were too slow */
+    struct guest *guests; /* all */
+    unsigned long count;  /* guests so far */
+    unsigned long slow;   /* guests that were too slow */
     size_t size;
     char block[MOST_ROOM]; /* lines to be sent */
 } chat;
@@ -55,10 +52,6 @@ typedef struct guest {
     berth_socket *socket;
     struct guest *next;
     struct guest **link;
-    struct guest *next_waiting;
-    struct guest **waiting_link; /* NULL: it does not wait */
-    int64_t budget;              /* bytes that it may write now; they come back with time */
-    uint64_t budget_time;        /* when that was so */
     char name[MOST_NAME];
 } guest;
 
@@ -132,84 +125,19 @@ static bool handle_line(guest *self, char *line)
     return true;
 }
 
-static void leave_waiting(guest *self)
-{
-    if (!self->waiting_link)
-        return;
-    *self->waiting_link = self->next_waiting;
-    if (self->next_waiting)
-        self->next_waiting->waiting_link = self->waiting_link;
-    self->waiting_link = NULL;
-}
-
-/* Adds what is due since the last call, up to one second's worth. */
-static void renew(guest *self)
-{
-    uint64_t now = berth_loop_now(self->chat->loop);
-    uint64_t passed = now - self->budget_time < 1000 ? now - self->budget_time : 1000;
-    self->budget += self->chat->rate * (int64_t)passed / 1000;
-    self->budget_time = now;
-    if (self->budget > self->chat->rate)
-        self->budget = self->chat->rate;
-}
-
-static void wait_for_budget(guest *self)
-{
-    chat *all = self->chat;
-    self->next_waiting = all->waiting;
-    self->waiting_link = &all->waiting;
-    if (all->waiting)
-        all->waiting->waiting_link = &self->next_waiting;
-    all->waiting = self;
-    if (!berth_timer_is_active(all->timer))
-        berth_timer_start(all->timer, TICK, TICK);
-}
-
-/* Takes bytes off a guest's budget. One that has used it up is not read for a while. */
-static void spend(guest *self, size_t bytes)
-{
-    self->budget -= (int64_t)bytes;
-    if (self->chat->rate > 0 && self->budget <= 0)
-        wait_for_budget(self);
-}
-
 static void read_lines(berth_socket *socket, void *user)
 {
     guest *self = user;
-    chat *all = self->chat;
     char line[MOST_LINE + 1];
     bool stays = true;
-    renew(self);
-    while (
-        stays && !self->waiting_link &&
-        (berth_socket_can_read_line(socket) || berth_socket_bytes_available(socket) >= MOST_LINE)) {
-        ptrdiff_t size = berth_socket_read_line(socket, line, sizeof(line));
-        spend(self, (size_t)size);
+    while (stays && (berth_socket_can_read_line(socket) ||
+                     berth_socket_bytes_available(socket) >= MOST_LINE)) {
+        berth_socket_read_line(socket, line, sizeof(line));
         stays = handle_line(self, line);
     }
-    send_block(all);
+    send_block(self->chat);
     if (!stays)
         berth_socket_close(socket); /* which may free the guest */
-}
-
-/* Reads guests again whose budget has been renewed. */
-static void tick(berth_timer *timer, void *user)
-{
-    chat *all = user;
-    guest *next = NULL;
-    guest *each = all->waiting;
-    all->waiting = NULL; /* one that still writes too much is linked again */
-    for (; each; each = next) {
-        next = each->next_waiting;
-        each->waiting_link = NULL;
-        renew(each);
-        if (each->budget > 0)
-            read_lines(each->socket, each); /* which may free it */
-        else
-            wait_for_budget(each);
-    }
-    if (!all->waiting)
-        berth_timer_stop(timer);
 }
 
 /* ---- guests ---------------------------------------------------------------------------------- */
@@ -228,7 +156,6 @@ static void leave(berth_socket *socket, void *user)
 {
     guest *self = user;
     chat *all = self->chat;
-    leave_waiting(self);
     *self->link = self->next;
     if (self->next)
         self->next->link = self->link;
@@ -236,6 +163,7 @@ static void leave(berth_socket *socket, void *user)
         say(all, "* %s has left\n", self->name);
     send_block(all);
     free(self);
+    berth_rate_free(berth_socket_read_rate(socket));
     berth_socket_free(socket);
 }
 
@@ -246,13 +174,14 @@ static void take(berth_server *server, void *user)
     chat *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     guest *self = socket ? calloc(1, sizeof(*self)) : NULL;
-    if (!self) {
+    berth_rate *rate = self ? berth_rate_new(all->loop, all->rate, all->rate) : NULL;
+    if (!rate || !berth_socket_set_read_rate(socket, rate)) {
+        berth_rate_free(rate);
+        free(self);
         berth_socket_free(socket);
         return;
     }
     *self = (guest){.chat = all, .socket = socket, .next = all->guests, .link = &all->guests};
-    self->budget = all->rate;
-    self->budget_time = berth_loop_now(all->loop);
     if (self->next)
         self->next->link = &self->next;
     all->guests = self;
@@ -305,7 +234,7 @@ static void parse(int argc, char **argv, chat *self)
             self->limits.output =
                 (size_t)number_from(PROGRAM, "the output", optarg, MOST_ROOM, 1 << 30);
         else if (option == 'r')
-            self->rate = number_from(PROGRAM, "the rate", optarg, 0, 1 << 30);
+            self->rate = (uint64_t)number_from(PROGRAM, "the rate", optarg, 0, 1 << 30);
         else if (option == 'l')
             self->log = true;
         else if (option == 'h')
@@ -326,9 +255,8 @@ int main(int argc, char **argv)
     parse(argc, argv, &self);
     setvbuf(stdout, NULL, _IOLBF, 0);
     self.loop = main_loop_open(PROGRAM);
-    self.timer = berth_timer_new(self.loop, tick, &self);
     self.server = berth_server_new(self.loop, &handlers, &self);
-    if (!self.timer || !self.server)
+    if (!self.server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_connection_limits(self.server, &self.limits);
     main_loop_listen(PROGRAM, "chat server", self.server, self.address, self.port);

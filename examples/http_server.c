@@ -4,9 +4,9 @@
  *
  * The course: ready_read calls serve, which takes one request after the other from the input
  * (http_wire.h), finds the page, and writes the answer. A page of up to MOST_KEPT bytes is cached
- * in memory for some time; a longer one is sent from its file. While HIGH bytes of output are
- * waiting the connection is not read, so that a client that sends requests and does not read costs
- * bounded memory.
+ * in memory for some time; a longer one is sent from its file. When HIGH bytes of output are
+ * waiting, reading is paused until `drained`, so that a client that sends requests and does not
+ * read costs bounded memory.
  *
  * Only files below the root are served. openat2 follows symbolic links that stay below it, and no
  * others. Names that begin with a dot, ".." included, are not served.
@@ -43,7 +43,8 @@
 #define MOST_COPIED                                                                                \
     16384                  /* bytes of a cached page that are copied into the output; more is lent \
                             */
-#define HIGH (256 * 1024u) /* bytes of output at which writing pauses */
+#define HIGH (256 * 1024u) /* bytes of output at which reading pauses */
+#define LOW (64 * 1024u)   /* and at which it continues */
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
@@ -185,7 +186,6 @@ typedef struct connection {
     bool last;     /* no more requests are accepted */
     bool broken;   /* the answer cannot be completed */
     bool finished; /* the client has ended its direction */
-    bool held;     /* not read until output has been sent */
     bool limited;  /* by limit_time */
 } connection;
 
@@ -326,14 +326,6 @@ static size_t next_request(berth_socket *socket, http_request *made)
     return used;
 }
 
-/* With a read buffer size of one byte, further input remains in the kernel. */
-static void hold_reading(connection *one, bool hold)
-{
-    if (hold != one->held)
-        berth_socket_set_read_buffer_size(one->socket, hold ? 1 : 0);
-    one->held = hold;
-}
-
 /* Sets a time limit that single bytes and a full input do not extend; 0 for none. */
 static void limit_time(connection *one, uint32_t milliseconds)
 {
@@ -352,29 +344,35 @@ static void serve(berth_socket *socket, void *user)
     size_t used = 1;
     while (used > 0 && !one->last && !one->broken && berth_socket_bytes_to_write(socket) < HIGH) {
         used = next_request(socket, &asked);
-        if (used > 0)
+        if (used > 0) {
             answer(one, &asked); /* its texts point into the input */
-        berth_socket_skip(socket, used);
+            berth_socket_skip(socket, used);
+        }
     }
     bool busy = used > 0 && !one->last;
-    if (busy) /* called again when output has been sent */
-        limit_time(one, one->service->limits.idle);
+    if (busy)
+        limit_time(one, one->service->limits.idle); /* which does not run in a pause */
     else if (used == 0 && berth_socket_bytes_available(socket) > 0 && !one->limited)
         limit_time(one, HEADER_TIME);
     else if (one->limited && berth_socket_bytes_available(socket) == 0)
         limit_time(one, 0);
-    hold_reading(one, busy);
+    if (busy) /* `drained` calls this again */
+        berth_socket_pause_reading(socket);
+    else
+        berth_socket_resume_reading(socket);
     if (one->broken)
         berth_socket_reset(socket); /* also frees the connection */
     else if (!busy && (one->last || one->finished))
         berth_socket_disconnect_from_host(socket); /* this may free it too */
 }
 
-static void go_on(berth_socket *socket, size_t bytes, void *user)
+/* The client takes output while it is not read: its time begins anew. */
+static void extend(berth_socket *socket, size_t bytes, void *user)
 {
     connection *one = user;
-    if (bytes > 0 && one->held)
-        serve(socket, user);
+    (void)bytes;
+    if (one->limited && berth_socket_is_reading_paused(socket))
+        limit_time(one, one->service->limits.idle);
 }
 
 static void finish(berth_socket *socket, void *user)
@@ -395,7 +393,8 @@ static void end(berth_socket *socket, void *user)
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = serve,
-                                                   .bytes_written = go_on,
+                                                   .bytes_written = extend,
+                                                   .drained = serve,
                                                    .read_channel_finished = finish,
                                                    .disconnected = end};
     berth_socket *socket = berth_server_next_pending_connection(server);
@@ -407,6 +406,7 @@ static void take(berth_server *server, void *user)
     *one = (connection){.service = user, .socket = socket};
     berth_socket_set_handlers(socket, &handlers, one);
     berth_socket_set_half_close(socket, true);
+    berth_socket_set_write_marks(socket, LOW, SIZE_MAX); /* an answer is never cut */
     serve(socket, one);
 }
 

@@ -40,7 +40,6 @@ typedef struct client {
     bool ending;   /* no command is run any more */
     bool finished; /* the client sends no more */
     bool broken;   /* a reply could not be written */
-    bool paused;   /* not read until output has gone */
 } client;
 
 /* Runs the complete command that the client's parser has found in `data`, and replies. */

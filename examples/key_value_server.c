@@ -5,8 +5,8 @@
  *
  * The normal course: ready_read calls serve, which runs the commands in place, in the input.
  * Only an incomplete command is copied, to `held`, where the rest is appended. Replies are gathered
- * in `out` and written together. While HIGH bytes of output wait, no command is run and the
- * connection is not read: a client that does not read its replies costs bounded memory.
+ * in `out` and written together. When HIGH bytes of output wait, no command is run and reading is
+ * paused until `drained`: a client that does not read its replies costs bounded memory.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, no memory
  * for the table, a loop that cannot be made, an address or port that cannot be listened on.
@@ -28,7 +28,8 @@
 #include "options.h"
 
 #define PROGRAM "key_value_server"
-#define HIGH (1024 * 1024u)      /* bytes of output from which on no more is made */
+#define LOW (256 * 1024u)        /* bytes of output at which reading continues */
+#define HIGH (1024 * 1024u)      /* and at which it pauses */
 #define MOST_OUTPUT (256u << 20) /* bytes of output, MGET of long values included */
 #define EXPIRE_PERIOD 100        /* milliseconds */
 #define EXPIRE_BUCKETS 2000      /* looked at in each */
@@ -94,8 +95,8 @@ static void run_held(client *self)
     self->held_size = self->held_room = 0;
 }
 
-/* The idle limit does not run while the connection is not read. Meanwhile its lifetime is limited
- * to the same time, from when the kernel has last accepted output. */
+/* The idle limit does not run in a pause. Meanwhile the lifetime is limited to the same time, which
+ * begins anew when the kernel accepts output. */
 static void limit_pause(client *self, bool pause)
 {
     berth_connection_limits limits = self->service->limits;
@@ -104,14 +105,15 @@ static void limit_pause(client *self, bool pause)
         self->broken = true;
 }
 
-/* A read buffer of one byte leaves everything that has not arrived yet in the kernel. */
 static void pause_reading(client *self, bool pause)
 {
-    if (pause != self->paused) {
-        berth_socket_set_read_buffer_size(self->socket, pause ? 1 : 0);
-        limit_pause(self, pause);
-    }
-    self->paused = pause;
+    if (pause == berth_socket_is_reading_paused(self->socket))
+        return;
+    if (pause)
+        berth_socket_pause_reading(self->socket);
+    else
+        berth_socket_resume_reading(self->socket);
+    limit_pause(self, pause);
 }
 
 static void serve(berth_socket *socket, void *user)
@@ -149,15 +151,11 @@ static void finish(berth_socket *socket, void *user)
         serve(socket, user);
 }
 
-static void go_on(berth_socket *socket, size_t bytes, void *user)
+static void extend(berth_socket *socket, size_t bytes, void *user)
 {
-    client *self = user;
-    if (bytes == 0 || !self->paused)
-        return;
-    if (full(self))
-        limit_pause(self, true);
-    else
-        serve(socket, user);
+    (void)bytes;
+    if (berth_socket_is_reading_paused(socket))
+        limit_pause(user, true);
 }
 
 static void end(berth_socket *socket, void *user)
@@ -174,7 +172,8 @@ static void end(berth_socket *socket, void *user)
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = serve,
-                                                   .bytes_written = go_on,
+                                                   .bytes_written = extend,
+                                                   .drained = serve,
                                                    .read_channel_finished = finish,
                                                    .disconnected = end};
     service *all = user;
@@ -188,6 +187,7 @@ static void take(berth_server *server, void *user)
     all->clients++;
     berth_socket_set_handlers(socket, &handlers, self);
     berth_socket_set_half_close(socket, true);
+    berth_socket_set_write_marks(socket, LOW, MOST_OUTPUT);
     serve(socket, self);
 }
 
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 {
     static const berth_server_handlers handlers = {.new_connection = take,
                                                    .accept_error = main_loop_report};
-    static service all = {.most_memory = (size_t)1 << 30, .limits.output = MOST_OUTPUT};
+    static service all = {.most_memory = (size_t)1 << 30};
     all.address = BERTH_ADDRESS_LOOPBACK;
     parse(argc, argv, &all);
     if (!table_open(&all.keys))

@@ -12,7 +12,7 @@ static uint8_t mask_of(uint32_t index)
 /* The bits of the last byte that belong to pieces. */
 static uint8_t last_byte(uint32_t count)
 {
-    return count % 8 == 0 ? 0xff : (uint8_t)(0xff00u >> count % 8);
+    return (uint8_t)(count % 8 == 0 ? 0xffu : 0xff00u >> count % 8);
 }
 
 size_t bits_size(uint32_t count)

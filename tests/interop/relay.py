@@ -149,6 +149,48 @@ def check_pressure(relay, target):
     client.close()
 
 
+def fill(connection):
+    """Sends until nothing has been accepted for a while; returns the number of bytes."""
+    connection.settimeout(0.3)
+    count = 0
+    try:
+        while True:
+            count += connection.send(BLOCK)
+    except TimeoutError:
+        connection.settimeout(_support.PATIENCE)
+        return count
+
+
+def check_clogged(target):
+    """Where nobody reads nothing moves, and --idle ends the pair; where one reads the pair stays."""
+    with _support.Listening("relay", "--idle", "2", "127.0.0.1", target.port) as relay:
+        descriptors = "/proc/%d/fd" % relay.process.pid
+        before = len(os.listdir(descriptors))
+        clogged = pair(relay, target)
+        for end in clogged:
+            fill(end)
+        slow = pair(relay, target)
+        left = [fill(end) for end in slow][1] + (64 << 20)
+        sender = threading.Thread(target=slow[1].sendall, args=(BLOCK * 64,), daemon=True)
+        sender.start()
+        begun = time.monotonic()
+        while left > 0:
+            more = slow[0].recv(1 << 18)
+            assert more, "a pair that moves was ended"
+            left -= len(more)
+            if time.monotonic() < begun + 3:
+                time.sleep(0.02)
+        sender.join(_support.PATIENCE)
+        for end in slow:
+            end.close()
+        give_up = time.monotonic() + _support.PATIENCE
+        while len(os.listdir(descriptors)) > before:
+            assert time.monotonic() < give_up, "the clogged pair was not ended"
+            time.sleep(0.05)
+        for end in clogged:
+            end.close()
+
+
 def was_reset(connection):
     try:
         while connection.recv(65536):
@@ -271,5 +313,6 @@ with Target() as TARGET:
         assert RELAY.output[-1].startswith("relayed "), RELAY.output
         assert was_reset(left[0]) and was_reset(left[1])
     check_headers(TARGET)
+    check_clogged(TARGET)
 check_unreachable()
 check_tools()
