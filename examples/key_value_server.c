@@ -172,10 +172,14 @@ static void end(berth_socket *socket, void *user)
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = serve,
-                                                   .bytes_written = extend,
                                                    .drained = serve,
                                                    .read_channel_finished = finish,
                                                    .disconnected = end};
+    static const berth_socket_handlers with_idle = {.ready_read = serve,
+                                                    .bytes_written = extend,
+                                                    .drained = serve,
+                                                    .read_channel_finished = finish,
+                                                    .disconnected = end};
     service *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     client *self = socket ? calloc(1, sizeof(*self)) : NULL;
@@ -185,7 +189,7 @@ static void take(berth_server *server, void *user)
     }
     *self = (client){.service = all, .socket = socket};
     all->clients++;
-    berth_socket_set_handlers(socket, &handlers, self);
+    berth_socket_set_handlers(socket, all->limits.idle > 0 ? &with_idle : &handlers, self);
     berth_socket_set_half_close(socket, true);
     berth_socket_set_write_marks(socket, LOW, MOST_OUTPUT);
     serve(socket, self);
