@@ -3,10 +3,11 @@
  *
  * A loop owns a backend (io_uring or epoll) and the timers and buffers of its objects. It belongs
  * to the thread that made it, and so do its objects. From other threads only these functions may be
- * called: berth_loop_post, berth_loop_stop and berth_loop_wake, and berth_server_loop and
- * berth_socket_loop to get the loop for them. Builds with assertions abort the program when another
- * one is called. Where a function takes a loop, NULL means the calling thread's own loop, which is
- * made on first use and freed when the thread ends.
+ * called: berth_loop_post, berth_loop_stop and berth_loop_wake; berth_workers_submit, which names
+ * the loop that calls `done`; and berth_server_loop and berth_socket_loop to get the loop for them.
+ * Builds with assertions abort the program when another one is called. Where a function takes a
+ * loop, NULL means the calling thread's own loop, which is made on first use and freed when the
+ * thread ends.
  *
  * The phases of a turn:
  *
@@ -73,9 +74,10 @@ BERTH_API berth_loop *berth_loop_new_sized(const berth_loop_options *options, si
 /**
  * Frees a loop with every server, socket and timer that still belongs to it. Their handlers are
  * called as by the functions that free them. Posted tasks are run first; tasks that are posted
- * meanwhile are run too, until there are none (see berth_loop_post). Inside a turn of the same loop
- * the loop is stopped, and freed when its outermost run returns. NULL is ignored: a thread's own
- * loop is freed when the thread ends.
+ * meanwhile are run too, until there are none (see berth_loop_post). The loop's jobs are cancelled,
+ * those that run are waited for without limit, and `done` is called for each (see
+ * berth_workers_submit). Inside a turn of the same loop the loop is stopped, and freed when its
+ * outermost run returns. NULL is ignored: a thread's own loop is freed when the thread ends.
  *
  * Connections that have ended gracefully may linger (see berth_socket_disconnect_from_host): if
  * they were closed now, a reset could destroy the last bytes sent. This call therefore waits until
@@ -129,8 +131,9 @@ BERTH_API berth_loop *berth_loop_current(void);
  * resolved may take some seconds longer. berth_loop_descriptor returns another descriptor.
  *
  * Must be called in the child, on the thread that forked, which must be the loop's thread; inside a
- * handler too. Tasks posted before the fork run in both processes. Forking in a signal handler,
- * _Fork and clone are not supported: they do not run the handlers of pthread_atfork.
+ * handler too. Tasks posted before the fork run in both processes; jobs that had not ended are
+ * cancelled in the child. Forking in a signal handler, _Fork and clone are not supported: they do
+ * not run the handlers of pthread_atfork.
  *
  * @param loop  NULL for the loop that this thread had before the fork, unless it has a new one
  * @return true if the loop belongs to this process, also if it did before. False with errno set

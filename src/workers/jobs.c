@@ -260,6 +260,8 @@ void berth__jobs_join(berth_worker *worker)
 void berth__jobs_leave(berth_worker *worker)
 {
     berth__jobs *jobs = &worker->workers->jobs;
+    if (is_copy(worker->workers))
+        return;
     pthread_mutex_lock(&jobs->lock);
     bool last = --jobs->takers == 0;
     pthread_mutex_unlock(&jobs->lock);

@@ -14,9 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 enum {
     MOST = 2000
@@ -154,6 +152,47 @@ CASE(job_does_not_wait_behind_a_long_one, "workers.h", "while one worker is busy
     ck_assert_uint_eq(seen.done, 0);
     atomic_store(&seen.gate, false);
     UNTIL(seen.done == 1);
+    pool_ended(workers);
+}
+
+static berth_loop *loops_of_workers[2];
+
+static bool note_loop(berth_worker *worker, void *user)
+{
+    must(user == NULL);
+    loops_of_workers[berth_worker_number(worker)] = berth_worker_loop(worker);
+    return true;
+}
+
+static void wait_at_the_gate(void *user)
+{
+    must(user == NULL);
+    atomic_fetch_add(&seen.begun, 1);
+    while (atomic_load(&seen.gate))
+        sched_yield();
+    atomic_fetch_add(&seen.worked, 1);
+}
+
+CASE(job_does_not_wait_behind_a_handler, "workers.h", "the worker that still sleeps takes it")
+{
+    static const berth_workers_handlers handlers = {.started = note_loop};
+    real_kernel_only();
+    seen.loop_thread = pthread_self();
+    berth_workers *workers = berth_workers_new(2, &handlers, NULL);
+    ck_assert(berth_workers_start(workers));
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned before = atomic_load(&seen.worked);
+        unsigned begun = atomic_load(&seen.begun);
+        submit(workers, i); /* workers that have had a job look for the next */
+        UNTIL(seen.done == i + 1);
+        atomic_store(&seen.gate, true);
+        ck_assert(berth_loop_post(loops_of_workers[i % 2], wait_at_the_gate, NULL));
+        SOON(atomic_load(&seen.begun) == begun + 2);
+        ck_assert_ptr_nonnull(berth_workers_submit(workers, world_loop(), pass_gate, NULL, NULL));
+        SOON(atomic_load(&seen.worked) == before + 2);
+        atomic_store(&seen.gate, false);
+        SOON(atomic_load(&seen.worked) == before + 3);
+    }
     pool_ended(workers);
 }
 
@@ -546,33 +585,63 @@ CASE(pool_stops_while_threads_submit, "workers.h", "each job that was taken ends
     pool_ended(pool);
 }
 
-/* A loop of its own thread, freed with jobs on their way, while the pool stops. */
+static void yield(berth_job *job, void *user)
+{
+    must(job != NULL && user == NULL);
+    for (int i = 0; i < 20; i++)
+        sched_yield();
+}
+
+static void count_inner(berth_job *job, bool cancelled, void *user)
+{
+    (void)cancelled;
+    must(job != NULL && user == NULL);
+    atomic_fetch_add(&inner_done, 1);
+}
+
+static void *submit_and_leave(void *user)
+{
+    for (int i = 0; i < 20; i++)
+        must(berth_workers_submit(user, NULL, yield, count_inner, NULL) != NULL);
+    return NULL;
+}
+
+CASE(thread_ends_with_jobs, "workers.h loop.h", "its own loop waits for them, and calls done")
+{
+    berth_workers *workers = pool_of(2);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, submit_and_leave, workers), 0);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(atomic_load(&inner_done), 20);
+    pool_ended(workers);
+}
+
+/* A loop of its own thread, freed with jobs on their way, while the pool is freed. */
 static void *submit_and_free(void *user)
 {
-    atomic_uint *ended = user;
     berth_loop *loop = berth_loop_current();
-    for (int i = 0; loop != NULL && i < 50; i++) {
-        if (berth_workers_submit(pool, loop, inner_work, NULL, ended) == NULL)
-            break;
-        atomic_fetch_add(ended, 1);
-    }
+    for (int i = 0; loop != NULL && i < 50; i++)
+        must(berth_workers_submit(pool, loop, yield, count_inner, NULL) != NULL);
+    atomic_fetch_add((atomic_uint *)user, 1);
     berth_loop_free(loop);
     return NULL;
 }
 
-CASE(loops_are_freed_while_the_pool_stops, "workers.h loop.h", "neither waits for ever")
+CASE(loops_are_freed_while_the_pool_is, "workers.h loop.h", "neither waits for ever")
 {
     static atomic_uint submitted;
     for (int round = 0; round < 20; round++) {
         pool = pool_of(2);
         pthread_t threads[3];
         atomic_store(&submitted, 0);
+        atomic_store(&inner_done, 0);
         for (int i = 0; i < 3; i++)
             ck_assert_int_eq(pthread_create(&threads[i], NULL, submit_and_free, &submitted), 0);
-        SOON(atomic_load(&submitted) > (unsigned)round);
+        SOON(atomic_load(&submitted) == 3);
         berth_workers_free(pool);
         for (int i = 0; i < 3; i++)
             pthread_join(threads[i], NULL);
+        ck_assert_uint_eq(atomic_load(&inner_done), 150);
         ck_assert_uint_eq(atomic_load(&seen.wrong), 0);
     }
 }
