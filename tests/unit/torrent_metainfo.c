@@ -7,13 +7,43 @@
  *
  * spec: S8.25 Q21
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <check.h>
 
+/* Allocations fail when this has counted down to 0; not while it is 0. */
+static unsigned countdown;
+
+static bool fails(void)
+{
+    return countdown > 0 && --countdown == 0;
+}
+
+static void *failing_malloc(size_t size)
+{
+    return fails() ? NULL : malloc(size);
+}
+
+static void *failing_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : calloc(count, size);
+}
+
+static void *failing_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : realloc(old, size);
+}
+
+#define malloc failing_malloc
+#define calloc failing_calloc
+#define realloc failing_realloc
 #include "../../examples/torrent/metainfo.c"
+#undef malloc
+#undef calloc
+#undef realloc
 
 static char error[256];
 
@@ -534,6 +564,28 @@ START_TEST(of_other_programs)
 }
 END_TEST
 
+START_TEST(each_allocation_fails_once)
+{
+    char path[1024];
+    unsigned failed = 0;
+    metainfo *info = NULL;
+    snprintf(path, sizeof(path), TORRENT_FILES "/mktorrent.torrent");
+    for (; info == NULL; failed++) {
+        ck_assert_uint_lt(failed, 100);
+        countdown = failed + 1;
+        errno = ENOMEM;
+        info = metainfo_load(path, error, sizeof(error));
+        if (!info)
+            ck_assert_msg(strstr(error, "emory") != NULL, "%s", error);
+    }
+    countdown = 0;
+    /* the bytes, what is returned, files, texts, comparison, hashes, two for trackers, three URLs
+     */
+    ck_assert_uint_eq(failed - 1, 11);
+    metainfo_free(info);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("torrent_metainfo");
@@ -557,6 +609,7 @@ int main(void)
     tcase_add_test(tests, more_than_64_MiB);
     tcase_add_test(tests, dense_ones);
     tcase_add_test(tests, files_that_cannot_be_read);
+    tcase_add_test(tests, each_allocation_fails_once);
     tcase_add_loop_test(tests, of_other_programs, 0, (int)(sizeof(real) / sizeof(real[0])));
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
