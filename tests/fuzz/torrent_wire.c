@@ -10,8 +10,6 @@
 
 #include "check.h"
 
-#include "../../examples/torrent/bencode.c"
-#include "../../examples/torrent/bits.c"
 #include "../../examples/torrent/extension.c"
 #include "../../examples/torrent/wire.c"
 

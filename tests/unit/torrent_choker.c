@@ -82,10 +82,10 @@ START_TEST(interest_in_turns_collects_no_slots)
         uint32_t wanting = 0;
         for (size_t i = 0; i < MOST; i++)
             wanting += peers[i].interested;
-        ck_assert_uint_le(count_unchoked(), 5);
-        ck_assert_uint_le(count_optimistic(), 1);
+        HOLDS(count_unchoked() <= 5);
+        HOLDS(count_optimistic() <= 1);
         if (wanting >= 5)
-            ck_assert_uint_eq(count_unchoked(), 5);
+            HOLDS(count_unchoked() == 5);
     }
 }
 END_TEST
@@ -152,19 +152,19 @@ START_TEST(the_optimistic_one_changes_after_30_seconds)
             peers[i].joined = round * 10000 - 5000;
         choker_round(&self, round * 10000, false, order, MOST);
         choker_peer *now = find_optimistic(order, MOST);
-        ck_assert_ptr_nonnull(now);
+        HOLDS(now);
         changes += now != last;
-        ck_assert(now == last || round % 3 == 0 || round == 1);
+        HOLDS(now == last || round % 3 == 0 || round == 1);
         last = now;
         times[now - peers]++;
     }
-    ck_assert_uint_ge(changes, 9000);
+    HOLDS(changes >= 9000);
     uint32_t old = 0;
     uint32_t new = 0;
     for (uint32_t i = 4; i < 30; i++)
         *(i < 17 ? &old : &new) += times[i];
-    ck_assert_uint_ge(new, old * 27 / 10); /* three times as likely */
-    ck_assert_uint_le(new, old * 33 / 10);
+    HOLDS(new >= old * 27 / 10); /* three times as likely */
+    HOLDS(new <= old * 33 / 10);
 }
 END_TEST
 
@@ -176,11 +176,11 @@ static void check_rules(void)
     for (size_t i = 0; i < MOST; i++) {
         waiting += peers[i].interested && !peers[i].unchoked;
         unchoked += peers[i].unchoked;
-        ck_assert(!peers[i].optimistic || peers[i].unchoked);
+        HOLDS(!peers[i].optimistic || peers[i].unchoked);
     }
-    ck_assert_uint_le(count_optimistic(), 1);
-    ck_assert_uint_le(unchoked, self.slots + 1);
-    ck_assert(waiting == 0 || unchoked == self.slots + 1);
+    HOLDS(count_optimistic() <= 1);
+    HOLDS(unchoked <= self.slots + 1);
+    HOLDS(waiting == 0 || unchoked == self.slots + 1);
 }
 
 START_TEST(random_programs)
@@ -210,7 +210,7 @@ START_TEST(random_programs)
         else
             choker_fill(&self, now, _i % 2, order, MOST);
         check_rules();
-        ck_assert(!choker_fill(&self, now, _i % 2, order, MOST));
+        HOLDS(!choker_fill(&self, now, _i % 2, order, MOST));
     }
 }
 END_TEST

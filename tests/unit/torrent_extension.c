@@ -7,7 +7,6 @@
 
 #include <check.h>
 
-#include "../../examples/torrent/bencode.c"
 #include "../../examples/torrent/extension.c"
 
 static bool read_exact(extension *self, const char *text, size_t size)

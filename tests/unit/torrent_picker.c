@@ -9,7 +9,6 @@
 
 #include <check.h>
 
-#include "../../examples/torrent/bits.c"
 #include "../../examples/torrent/choose.c"
 #include "../../examples/torrent/picker.c"
 
@@ -19,13 +18,6 @@
 #define BLOCKS 4u /* of a piece, at most */
 #define PIECES 90u
 #define NONE UINT32_MAX
-
-/* ck_assert writes to a file each time, which is too slow here. */
-#define HOLDS(condition)                    \
-    do {                                    \
-        if (!(condition))                   \
-            ck_abort_msg("%s", #condition); \
-    } while (0)
 
 static uint64_t random_state;
 

@@ -12,7 +12,6 @@
 
 #include <check.h>
 
-#include "../../examples/torrent/bits.c"
 #include "../../examples/torrent/choose.c"
 #include "../../examples/torrent/picker.c"
 #include "../../examples/torrent/speed.c"
@@ -155,7 +154,7 @@ static uint64_t download(uint32_t count, uint64_t most)
 {
     uint64_t begin = now;
     for (; picker_missing(self) > 0; now += TICK) {
-        ck_assert_uint_lt(now - begin, most);
+        HOLDS(now - begin < most);
         for (uint32_t i = 0; i < count; i++) {
             run_peer(i);
             if (now % 1000 < TICK) /* the second's tick of a torrent */
@@ -219,18 +218,18 @@ START_TEST(rare_pieces_come_first)
     uint64_t random = (uint64_t)_i;
     bits rare;
     open_download(64 << 20, 64 * 1024, random);
-    ck_assert(bits_open(&rare, info.piece_count));
+    HOLDS(bits_open(&rare, info.piece_count));
     while (rare.set < RARE)
         bits_add(&rare, draw_below(&random, info.piece_count));
     for (uint32_t i = 0; i < 4; i++) {
-        ck_assert(bits_open(&peers[i].has, info.piece_count));
+        HOLDS(bits_open(&peers[i].has, info.piece_count));
         for (uint32_t index = 0; index < info.piece_count; index++)
             if (i == 0 || !bits_has(&rare, index))
                 bits_add(&peers[i].has, index);
         bits_remove(&peers[0].has, 0); /* not a seed */
         peers[i].rate = 1000000;
         peers[i].latency = 10;
-        ck_assert(picker_add_peer(self, i));
+        HOLDS(picker_add_peer(self, i));
         picker_peer_bits(self, i, &peers[i].has);
     }
     for (uint32_t i = 0; i < 4; i++)
@@ -239,7 +238,7 @@ START_TEST(rare_pieces_come_first)
         for (uint32_t i = 0; i < 4; i++)
             run_peer(i);
     for (uint32_t index = 1; index < info.piece_count; index++)
-        ck_assert(!bits_has(&rare, index) || bits_has(&have, index));
+        HOLDS(!bits_has(&rare, index) || bits_has(&have, index));
     bits_close(&rare);
     for (uint32_t i = 0; i < 4; i++)
         bits_close(&peers[i].has);
@@ -281,8 +280,8 @@ START_TEST(a_million_pieces)
     join_seed(0, 0, 0);
     picker_gave_up_all(self, 0);
     for (uint32_t i = 1; i < PEERS; i++) {
-        ck_assert(bits_open(&peers[i].has, COUNT));
-        ck_assert(picker_add_peer(self, i));
+        HOLDS(bits_open(&peers[i].has, COUNT));
+        HOLDS(picker_add_peer(self, i));
     }
     /* One that has almost everything, told by haves; others that have little. */
     for (uint32_t index = 1; index < COUNT; index++) {
@@ -297,15 +296,15 @@ START_TEST(a_million_pieces)
             bits_add(&peers[i].has, index);
             picker_peer_has(self, i, index);
         }
-    ck_assert_uint_eq(fetch(1, 100000), 100000);
-    ck_assert_uint_eq(fetch(0, 100000), 100000);
+    HOLDS(fetch(1, 100000) == 100000);
+    HOLDS(fetch(0, 100000) == 100000);
     for (uint32_t i = 2; i < PEERS; i++) {
-        ck_assert_uint_gt(fetch(i, 100000), 300);
+        HOLDS(fetch(i, 100000) > 300);
         for (uint32_t j = 0; j < 100000; j++) { /* it is asked for nothing, again and again */
             picker_block it;
-            ck_assert_uint_eq(picker_pick(self, i, &peers[i].has, false, false, NULL, &it, 1), 0);
+            HOLDS(picker_pick(self, i, &peers[i].has, false, false, NULL, &it, 1) == 0);
         }
-        ck_assert(!picker_interesting(self, i, &peers[i].has, false));
+        HOLDS(!picker_interesting(self, i, &peers[i].has, false));
         picker_remove_peer(self, i, &peers[i].has, false);
     }
     bits_fill(&have);
