@@ -24,8 +24,9 @@
  * one each; --accept batch begins those only when the listener is readable, and has them not wait
  * (Linux 6.10).
  *
- * Answers of pieces go by one sendmsg, or with --copy by a copy of all and one send. Lines of
- * fan-out are gathered for a turn of the loop, and then sent to each connection at once.
+ * Answers of pieces go by one sendmsg, or with --copy by a copy of all and one send outside of the
+ * ring. Lines of fan-out are gathered for a turn of the loop, and then sent to each connection at
+ * once.
  *
  * Failures: a receive or a send that fails ends its connection; the descriptor is closed only when
  * neither is in flight. A receive that found no buffer is armed again at once if one has come back
@@ -237,18 +238,34 @@ static void prepare_answer(void)
     whole_answer = (struct msghdr){.msg_iov = vectors, .msg_iovlen = server_piece_count};
 }
 
+/* At once, so that one block does for all and stays in the cache. The ring sends what is left. */
+static void answer_by_copies(int fd)
+{
+    struct connection *connection = &connections[fd];
+    while (connection->answers > 0 && connection->sent == 0) {
+        ssize_t count =
+            send(fd, server_copy_pieces(), server_answer_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count <= 0)
+            return;
+        if ((size_t)count < server_answer_size)
+            connection->sent = (uint32_t)count;
+        else
+            connection->answers--;
+    }
+}
+
 /* MSG_WAITALL: the kernel goes on where a send was cut. If it gives up nevertheless, the rest goes
  * as one piece, since they lie one behind the other. */
 static void answer(int fd)
 {
     struct connection *connection = &connections[fd];
-    if (connection->sent) {
+    if (copies && connection->sent == 0)
+        answer_by_copies(fd);
+    if (connection->answers == 0)
+        return;
+    if (connection->sent || copies) {
         send_bytes(fd, server_pieces[0].bytes + connection->sent,
                    server_answer_size - connection->sent);
-        return;
-    }
-    if (copies) {
-        send_bytes(fd, server_copy_pieces(), server_answer_size);
         return;
     }
     struct io_uring_sqe *sqe = submission();

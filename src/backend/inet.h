@@ -93,7 +93,8 @@ int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret
 
 /* Of those bytes, what lies in so many chunks at most. Returns how many pieces it is. */
 enum {
-    BERTH__INET_PIECES = 64
+    BERTH__INET_PIECES = 64,       /* of output */
+    BERTH__INET_MANY_PIECES = 1024 /* of put: the kernel takes no more */
 };
 unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
                             struct iovec pieces[BERTH__INET_PIECES]);

@@ -175,6 +175,17 @@ int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret
     return copy < 0 ? -errno : copy;
 }
 
+/* Their descriptions take 16 KiB of the stack. */
+BERTH__RARE static ptrdiff_t put_many(int descriptor, const berth_piece *pieces, size_t count,
+                                      int flags)
+{
+    struct iovec gathered[BERTH__INET_MANY_PIECES];
+    count = count < BERTH__INET_MANY_PIECES ? count : BERTH__INET_MANY_PIECES;
+    for (size_t i = 0; i < count; i++)
+        gathered[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].size};
+    return send_pieces(descriptor, gathered, count, flags);
+}
+
 ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_piece *pieces,
                           size_t count)
 {
@@ -182,8 +193,9 @@ ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_p
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     if (count == 1)
         return send_bytes(descriptor, pieces[0].data, pieces[0].size, flags);
+    if (count > BERTH__INET_PIECES)
+        return put_many(descriptor, pieces, count, flags);
     struct iovec gathered[BERTH__INET_PIECES];
-    count = count < BERTH__INET_PIECES ? count : BERTH__INET_PIECES;
     for (size_t i = 0; i < count; i++)
         gathered[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].size};
     return send_pieces(descriptor, gathered, count, flags);

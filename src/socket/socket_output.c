@@ -24,7 +24,9 @@
 
 enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
-    PIECES = 64,         /* that the kernel is given in one call */
+    PIECES = 64,         /* that the kernel is given in one call, */
+    MANY_PIECES = 1024,  /* and of the program's where nothing precedes them: IOV_MAX */
+    LONG_PIECE = 512,    /* bytes from which on a copy costs more than a piece in such a call */
     MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
@@ -321,6 +323,7 @@ typedef struct write_job {
     const berth_piece *pieces;
     size_t count;
     size_t size;
+    bool whole; /* all of their bytes */
 } write_job;
 
 /* Gives the kernel a part of the file that is first in the output. */
@@ -333,6 +336,26 @@ BERTH__RARE static size_t give_file(berth_socket *socket, bool *ret_whole)
     size_t taken = result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
     *ret_whole = taken > 0;
     berth__chain_consume(&socket->output, &loop->pool, taken);
+    return taken;
+}
+
+/* Whether a long write goes to the kernel from where it lies, and not just a part of it. */
+static bool goes_through(const berth_socket *socket, const write_job *job)
+{
+    if (job->size < THROUGH || job->count <= PIECES / 2)
+        return job->size >= THROUGH;
+    return socket->output.first == NULL && job->whole && job->count <= MANY_PIECES &&
+           job->size / job->count >= LONG_PIECE && job->size <= MOST_GIVEN;
+}
+
+/* Gives the kernel all of the program's pieces by one call. Nothing precedes them. */
+BERTH__RARE static size_t give_many(berth_socket *socket, const write_job *job, bool *ret_whole)
+{
+    berth_loop *loop = socket->object.loop;
+    ptrdiff_t result = loop->backend->operations->put(loop->backend, socket->stream->descriptor,
+                                                      job->pieces, job->count);
+    size_t taken = result == -EAGAIN || result == 0 ? 0 : note_given(socket, result);
+    *ret_whole = taken == job->size;
     return taken;
 }
 
@@ -351,6 +374,8 @@ static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
         return 0;
     if (chunk != NULL && chunk->bytes == NULL)
         return give_file(socket, ret_whole);
+    if (job->count > PIECES && goes_through(socket, job))
+        return give_many(socket, job, ret_whole);
     for (; chunk != NULL && chunk->bytes != NULL && number < PIECES; chunk = chunk->next) {
         pieces[number] = (berth_piece){chunk->bytes + chunk->start, chunk->end - chunk->start};
         offered += pieces[number++].size;
@@ -423,8 +448,7 @@ static size_t write_first(berth_socket *socket, const write_job *job)
     bool exceeds = socket->limits != NULL && berth__limits_exceeded(socket, job->size);
     if (exceeds)
         offer_output(socket);
-    bool through = job->size >= THROUGH && job->count <= PIECES / 2;
-    return exceeds || through ? write_through(socket, job) : 0;
+    return exceeds || goes_through(socket, job) ? write_through(socket, job) : 0;
 }
 
 /* Appends what is behind the first `done` bytes. Returns how many these are: fewer than there are
@@ -496,7 +520,8 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *jo
     if (!may_write(socket))
         return -1;
     size_t room = room_below_mark(socket);
-    job->size = job->size < room ? job->size : room;
+    job->whole = job->size <= room;
+    job->size = job->whole ? job->size : room;
     if (job->size == 0)
         return 0;
     size_t done = write_first(socket, job);
