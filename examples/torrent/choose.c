@@ -89,7 +89,7 @@ static uint32_t look_in(picker *self, const wish *what, uint32_t begin, uint32_t
     if (begin == end)
         return NO_PIECE;
     uint32_t at = begin + draw(self, end - begin);
-    for (uint32_t seen = begin; seen<end && * looks> 0; seen++, (*looks)--) {
+    for (uint32_t seen = begin; *looks > 0 && seen < end; seen++, (*looks)--) {
         if (has_piece(what, self->order[at]))
             return self->order[at];
         at = at + 1 < end ? at + 1 : begin;

@@ -58,12 +58,12 @@ uint32_t picker_pick(picker *self, uint32_t peer, const bits *has, bool has_all,
 
 /* A block has come. For PICKER_STORE, `ret_others` receives the peers (at most 2) that were asked
  * for it too and must be cancelled; they count as given up. */
-picker_outcome picker_received(picker *self, uint32_t peer, picker_block block,
+picker_outcome picker_received(picker *self, uint32_t peer, picker_block which,
                                uint32_t *ret_others, uint32_t *ret_other_count);
 
 /* The peer will not send it: rejected, or cancelled by us. A piece that was for this peer alone is
  * everybody's again. */
-void picker_gave_up(picker *self, uint32_t peer, picker_block block);
+void picker_gave_up(picker *self, uint32_t peer, picker_block which);
 /* The same for all that it was asked for: choked, snubbed, gone. */
 void picker_gave_up_all(picker *self, uint32_t peer);
 uint32_t picker_in_flight(const picker *self, uint32_t peer);
@@ -74,7 +74,7 @@ bool picker_piece_complete(const picker *self, uint32_t index);
  * the piece is on parole for one of them. */
 void picker_piece_done(picker *self, uint32_t index, bool good);
 /* A block could not be stored: it is wanted again. */
-void picker_lost(picker *self, picker_block block);
+void picker_lost(picker *self, picker_block which);
 /* Blocks of a piece that are stored already (resume, start check). */
 void picker_restore(picker *self, uint32_t index);
 

@@ -278,7 +278,7 @@ static void step_remove(uint32_t peer)
 {
     if (bits_full(&peers[peer].has) && any(2) == 0)
         peers[peer].all = true; /* as one calls a peer that has got everything meanwhile */
-    picker_remove_peer(self, peer, &peers[peer].has, peers[peer].all);
+    picker_remove_peer(self, peer, peers[peer].all ? NULL : &peers[peer].has, peers[peer].all);
     model_give_up_all(peer);
     bits_close(&peers[peer].has);
     peers[peer] = (struct model_peer){0};
