@@ -126,6 +126,8 @@ void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
     if (socket->state != BERTH_STATE_CLOSING || socket->output.first == NULL)
         return;
     berth__socket_stop_limit(socket);
+    if (berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT)))
+        return; /* it begins when there are tokens */
     berth__enter(&socket->object);
     berth__socket_send_rest(socket);
     berth__leave(&socket->object);

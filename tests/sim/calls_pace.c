@@ -11,6 +11,13 @@
 
 #define RATES 3
 
+/* Of the end. */
+enum {
+    LAST_SPEED = 2000,         /* bytes a second */
+    LAST_MILLISECONDS = 10000, /* for all that is outstanding, and more for each of its bytes: */
+    LAST_BYTE = 20
+};
+
 struct rate_model {
     berth_rate *rate; /* NULL: none */
     uint64_t speed;   /* 0: no limit */
@@ -21,6 +28,7 @@ struct rate_model {
 };
 
 static struct rate_model rates[RATES];
+static uint64_t last_time; /* milliseconds: what waited at the end has come by then */
 
 /* ---- pauses ---------------------------------------------------------------------------------- */
 
@@ -112,15 +120,8 @@ static void free_rate(struct rate_model *rate)
     rate->rate = NULL;
 }
 
-static void set_rate(uint64_t word)
+static void give_rate(struct socket_model *model, struct rate_model *rate, bool reads)
 {
-    struct socket_model *model = sim_some_socket(&word);
-    struct rate_model *rate = &rates[sim_choose(&word, RATES)];
-    if (model == NULL)
-        return;
-    if (rate->rate == NULL || sim_choose(&word, 4) == 0)
-        rate = NULL;
-    bool reads = sim_choose(&word, 2) == 0;
     sim_say("socket %zu %s at rate %td", sim_number_of(model), reads ? "reads" : "writes",
             rate != NULL ? rate - rates : -1);
     berth_rate *given = rate != NULL ? rate->rate : NULL;
@@ -138,6 +139,27 @@ static void set_rate(uint64_t word)
               "a rate is not kept as it was set");
 }
 
+/* Of one socket, or of all there are, which then wait for each other. */
+static void set_rate(uint64_t word)
+{
+    struct socket_model *model = sim_some_socket(&word);
+    struct rate_model *rate = &rates[sim_choose(&word, RATES)];
+    if (model == NULL)
+        return;
+    if (rate->rate == NULL)
+        change_rate(rate, word);
+    if (rate->rate == NULL || sim_choose(&word, 6) == 0)
+        rate = NULL;
+    bool reads = sim_choose(&word, 2) == 0;
+    bool all = rate != NULL && sim_choose(&word, 3) == 0;
+    if (!all)
+        give_rate(model, rate, reads);
+    for (size_t i = 0; i < SIM_SOCKETS && all; i++) {
+        if (sim.sockets[i].socket != NULL && !sim.sockets[i].dying)
+            give_rate(&sim.sockets[i], rate, reads);
+    }
+}
+
 void sim_pace_moved(struct socket_model *model, bool in, size_t bytes)
 {
     struct rate_model *rate = model->rates[!in];
@@ -152,6 +174,31 @@ void sim_pace_moved(struct socket_model *model, bool in, size_t bytes)
               (unsigned long long)passed, (unsigned long long)rate->speed);
 }
 
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static bool may_wait(const struct socket_model *model, bool in)
+{
+    if (model->socket == NULL || model->state != BERTH_STATE_CONNECTED ||
+        model->connection == NULL || model->rates[!in] == NULL)
+        return false;
+    const struct way *way = &model->connection->way[in ? 1 - model->side : model->side];
+    if (way->cut)
+        return false;
+    return in ? way->got < way->put : berth_socket_bytes_to_write(model->socket) > 0;
+}
+
+/* At the end everybody takes what comes: nothing waits for tokens for ever, or for long. */
+bool sim_pace_waits(void)
+{
+    bool waits = false;
+    for (size_t i = 0; i < SIM_SOCKETS && !sim_lossy(); i++) {
+        for (int in = 0; in < 2; in++)
+            waits = waits || may_wait(&sim.sockets[i], in != 0);
+    }
+    sim_check(!waits || berth_loop_now(sim.loop) < last_time, "bytes wait for tokens for ever");
+    return waits;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 void sim_call_of_pace(uint64_t word)
@@ -159,15 +206,16 @@ void sim_call_of_pace(uint64_t word)
     struct rate_model *rate = &rates[sim_choose(&word, RATES)];
     switch (sim_choose(&word, 8)) {
     case 0:
-    case 1:
         change_rate(rate, word);
         break;
-    case 2:
+    case 1:
         if (sim_choose(&word, 3) == 0)
             free_rate(rate);
         break;
+    case 2:
     case 3:
     case 4:
+    case 5:
         set_rate(word);
         break;
     default:
@@ -182,10 +230,28 @@ void sim_pace_begin(void)
         rates[i] = (struct rate_model){0};
 }
 
-void sim_pace_be_kind(void)
+/* A rate of the end, at which all that is outstanding must come within its time. */
+static void speed_up(struct rate_model *rate)
 {
+    size_t before = on_the_way(rate);
+    sim_say("rate %td becomes fast", rate - rates);
+    rate->speed = LAST_SPEED;
+    rate->burst = LAST_SPEED / 100;
+    rate->since = berth_loop_now(sim.loop);
+    rate->moved = 0;
+    rate->allowance = before + rate->burst;
+    berth_rate_set(rate->rate, 0, 0); /* what has gone without tokens is forgotten */
+    berth_rate_set(rate->rate, rate->speed, rate->burst);
+}
+
+/* Half of the rates are kept where time is virtual. */
+void sim_pace_be_kind(uint64_t outstanding)
+{
+    last_time = berth_loop_now(sim.loop) + LAST_MILLISECONDS + outstanding * LAST_BYTE;
     for (size_t i = 0; i < RATES; i++) {
-        if (rates[i].rate != NULL)
+        if (rates[i].rate != NULL && world->is_simulated && (sim.step + i) % 2 == 0)
+            speed_up(&rates[i]);
+        else if (rates[i].rate != NULL)
             free_rate(&rates[i]);
     }
     for (size_t i = 0; i < SIM_SOCKETS; i++) {

@@ -508,7 +508,8 @@ void sim_meanwhile_be_kind(void); /* no more of it */
 void sim_pace_begin(void);
 void sim_pace_look(struct socket_model *model);
 void sim_pace_moved(struct socket_model *model, bool in, size_t bytes);
-void sim_pace_be_kind(void);
+void sim_pace_be_kind(uint64_t outstanding); /* bytes */
+bool sim_pace_waits(void);
 
 /* program.c */
 void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,

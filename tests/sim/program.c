@@ -209,6 +209,19 @@ static void set_up(uint64_t word)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* Bytes that are on their way, which take their time where few fit at once. */
+static uint64_t outstanding(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sim.connection_count; i++) {
+        for (unsigned side = 0; side < 2; side++) {
+            const struct way *way = &sim.connections[i].way[side];
+            sum += way->put > way->got ? way->put - way->got : 0;
+        }
+    }
+    return sum;
+}
+
 static void be_kind(void)
 {
     (void)sim_lossy();
@@ -216,7 +229,7 @@ static void be_kind(void)
     world->be_kind();
     sim_time_be_kind();
     sim_meanwhile_be_kind();
-    sim_pace_be_kind();
+    sim_pace_be_kind(outstanding());
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];
@@ -376,19 +389,6 @@ static uint64_t movement(void)
     return sum;
 }
 
-/* Bytes that are on their way, which take their time where few fit at once. */
-static uint64_t outstanding(void)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < sim.connection_count; i++) {
-        for (unsigned side = 0; side < 2; side++) {
-            const struct way *way = &sim.connections[i].way[side];
-            sum += way->put > way->got ? way->put - way->got : 0;
-        }
-    }
-    return sum;
-}
-
 /* Timers that run again and again would end each wait for what comes after seconds. */
 static void stop_repeating_timers(void)
 {
@@ -415,8 +415,10 @@ static void rest_simulated(void)
         sim_turn(waits ? 500 : 10);
         uint64_t sum = movement();
         bool recovering = berth_loop_now(sim.loop) < start + RECOVERY_MILLISECONDS;
+        bool paced = sim_pace_waits();
         waits = sum == moved && !recovering &&
-                (on_the_way() || asks_again() || sim_headers_awaited() > 0 || sim_anybody_waits());
+                (on_the_way() || asks_again() || sim_headers_awaited() > 0 || sim_anybody_waits() ||
+                 paced);
         if (waits || !recovering) /* rounds that they end would be too short to be quiet */
             stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;
