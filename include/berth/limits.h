@@ -70,8 +70,9 @@ typedef struct berth_connection_limits {
      * input. */
     uint32_t first_byte;
     /** Time in which no byte is transferred: neither delivered to the socket nor accepted by the
-     * kernel. A connection is not idle while its socket does not receive because its read buffer is
-     * full. */
+     * kernel. While the socket does not receive, because its read buffer is full or reading is
+     * paused, the time runs only if output waits that the kernel does not accept; the connection
+     * ends within twice the time then. */
     uint32_t idle;
     /** Time from the beginning of the connection, or from setting the limits, to its end. */
     uint32_t lifetime;

@@ -509,7 +509,8 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
  *
  * During a pause the connection can end in all other ways: by this side, by a limit, or by an error
  * that a write finds. A reset by the peer may be noticed only by a write or after the pause. Limits
- * of the peer's activity (first byte, idle, minimum rate) do not run; the lifetime does.
+ * of the peer's activity (first byte, idle, minimum rate) do not run; the lifetime does, and so
+ * does the idle time if output waits that the peer does not read.
  */
 BERTH_API void berth_socket_pause_reading(berth_socket *socket);
 

@@ -62,11 +62,16 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
 
 /* ---- looking at them ------------------------------------------------------------------------- */
 
+static bool waits_for_tokens(const berth_socket *socket)
+{
+    return berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
+}
+
 /* Whether nothing can come because this side does not take it, which is not the peer's fault. */
 static bool is_held_up(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
-    return socket->end_held || berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT)) ||
+    return socket->end_held || waits_for_tokens(socket) ||
            (socket->state == BERTH_STATE_CONNECTED && !stream->receiving && !stream->ended);
 }
 
@@ -94,6 +99,7 @@ static void look(berth__socket_limits *limits)
     berth__limits_view view = {
         .silent = !socket->heard && socket->state == BERTH_STATE_CONNECTED,
         .held_up = is_held_up(socket),
+        .owes = socket->output.first != NULL && !waits_for_tokens(socket),
     };
     uint64_t due;
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);

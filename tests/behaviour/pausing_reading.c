@@ -227,6 +227,34 @@ CASE(limits_in_a_pause, "socket.h limits.h",
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "lifetime"));
 }
 
+CASE(output_unread_in_a_pause, "socket.h limits.h",
+     "a peer that does not read what waits for it is idle in a pause too, for one that does not")
+{
+    enum {
+        MUCH = 16 << 20, /* more than the kernel takes */
+        IDLE = 200
+    };
+    struct peer *peer;
+    struct actor *actor = paused(&peer);
+    uint8_t *much = scene_pattern(MUCH, 1);
+    actor->quiet = true;
+    const berth_connection_limits limits = {.idle = IDLE};
+    ck_assert(berth_socket_set_limits(actor->socket, &limits));
+    uint64_t start = berth_loop_now(world_loop());
+    while (berth_loop_now(world_loop()) < start + 3 * IDLE)
+        world_turn();
+    ck_assert_uint_eq(actor->errors, 0);
+    start = berth_loop_now(world_loop());
+    ck_assert_int_eq(berth_socket_write(actor->socket, much, MUCH), MUCH);
+    for (int turns = 0; actor->disconnects == 0 && turns < 100000; turns++) {
+        world_turn();
+        ck_assert_uint_lt(berth_loop_now(world_loop()), start + 20 * IDLE);
+    }
+    ck_assert_uint_ge(berth_loop_now(world_loop()) + 1, start + IDLE);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "idle"));
+    free(much);
+}
+
 CASE(wait_in_a_pause, "socket.h", "a wait for input ends by its time, and finds it after the pause")
 {
     struct peer *peer;
