@@ -32,12 +32,12 @@ struct http_get {
     berth_timer *timer;
     http_handler handler;
     void *user;
-    const berth_proxy *proxy;
+    const route *way;
     char *user_agent;
     char *text; /* the URL */
     url url;
     int redirects;
-    bool beginning; /* inside http_get_new: the end is put off until its return */
+    bool beginning; /* to connect: a failure is put off until the loop's next turn */
     bool ended;
     char early[512]; /* what went wrong while beginning; "" for nothing */
     berth_address local;
@@ -293,18 +293,25 @@ static bool begin(http_get *self, char *text, char *error, size_t error_size)
     http_answer_close(&self->answer);
     http_answer_open(&self->answer, HTTP_MOST_BODY);
     self->socket = berth_socket_new(self->loop, &handlers, self);
-    if (!self->socket || (self->proxy && !berth_socket_set_proxy(self->socket, self->proxy))) {
+    if (!self->socket) {
         snprintf(error, error_size, "out of memory");
         errno = ENOMEM;
         return false;
     }
-    /* Failures, at once too, are reported by error_occurred. */
-    berth_socket_connect_to_host(self->socket, self->url.host, self->url.port);
+    berth_address address = BERTH_ADDRESS_NULL;
+    berth_address_parse(self->url.host, &address);
+    /* Failures at once are put off: the handler may free the request. */
+    self->beginning = true;
+    if (!route_prepare(self->way, self->socket, address))
+        finish(self, "%s", berth_socket_error_string(self->socket));
+    else
+        berth_socket_connect_to_host(self->socket, self->url.host, self->url.port);
+    self->beginning = false;
     return true;
 }
 
-http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agent,
-                       const berth_proxy *proxy, http_handler handler, void *user)
+http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agent, const route *way,
+                       http_handler handler, void *user)
 {
     char error[64];
     http_get *self = calloc(1, sizeof(*self));
@@ -317,7 +324,7 @@ http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agen
     self->loop = loop;
     self->handler = handler;
     self->user = user;
-    self->proxy = proxy;
+    self->way = way;
     self->user_agent = strdup(user_agent);
     self->timer = berth_timer_new(loop, on_time, self);
     if (!self->user_agent || !self->timer) {
@@ -327,10 +334,7 @@ http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agen
         return NULL;
     }
     berth_timer_start(self->timer, HTTP_TIME, 0);
-    self->beginning = true;
-    bool begun = begin(self, copy, error, sizeof(error));
-    self->beginning = false;
-    if (!begun) {
+    if (!begin(self, copy, error, sizeof(error))) {
         int kept = errno;
         http_get_free(self);
         errno = kept;

@@ -7,6 +7,8 @@
 
 #include <berth/berth.h>
 
+#include "route.h"
+
 #define HTTP_MOST_BODY (1024 * 1024u)
 #define HTTP_TIME 30000 /* milliseconds for everything */
 
@@ -18,8 +20,8 @@ typedef void (*http_handler)(http_get *self, void *user, const void *body, size_
                              const char *error);
 
 /* `url` begins with http://. NULL with errno set: EINVAL for a malformed URL, ENOMEM. */
-http_get *http_get_new(berth_loop *loop, const char *url, const char *user_agent,
-                       const berth_proxy *proxy, http_handler handler, void *user);
+http_get *http_get_new(berth_loop *loop, const char *url, const char *user_agent, const route *way,
+                       http_handler handler, void *user);
 void http_get_free(http_get *self); /* cancels; NULL is ignored */
 
 /* This side's address of the last connection; the null address if there was none. */

@@ -394,10 +394,10 @@ bool peer_dial(torrent *owner, berth_address address, uint16_t port, const char 
     shared->dialling++;
     prepare(self);
     berth_socket_set_connect_timeout(self->socket, DIAL_TIME);
-    if (shared->settings->proxy)
-        berth_socket_set_proxy(self->socket, shared->settings->proxy);
     /* A failure is reported by error_occurred, which drops the peer. */
-    if (host)
+    if (!route_prepare(&shared->way, self->socket, address))
+        peer_drop(self, "it cannot be dialled from here");
+    else if (host)
         berth_socket_connect_to_host(self->socket, host, port);
     else
         berth_socket_connect_to_address(self->socket, address, port);

@@ -218,6 +218,11 @@ static berth_rate *make_rate(session *self, uint64_t bytes_per_second)
     return rate;
 }
 
+static bool is_wildcard(berth_address address)
+{
+    return berth_address_equal_as(address, BERTH_ADDRESS_ANY, BERTH_TOLERATE_UNSPECIFIED);
+}
+
 void session_open(session *self, const settings *given)
 {
     berth_loop_options options = {.backend = given->backend};
@@ -226,6 +231,9 @@ void session_open(session *self, const settings *given)
     if (!self->loop)
         fail(given->program, "cannot make a loop: %s", strerror(errno));
     signalled_loop = self->loop;
+    self->way.proxy = given->proxy;
+    if (!is_wildcard(given->address))
+        self->way.from = given->address;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

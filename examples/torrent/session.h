@@ -14,6 +14,7 @@
 
 #include <berth/berth.h>
 
+#include "route.h"
 #include "wire.h"
 
 struct connector;
@@ -55,6 +56,7 @@ typedef struct session {
     berth_rate *upload_rate;
     uint8_t peer_id[PEER_ID_SIZE];
     uint16_t port; /* that is listened on */
+    route way;
     struct torrent *torrents[MOST_TORRENTS];
     size_t torrent_count;
     size_t ended;          /* torrents that have */

@@ -304,7 +304,7 @@ static bool begin_parts(torrent *self)
         session_given_peer(shared, i, self->connector);
     if (given->use_trackers && self->info->tracker_count > 0) {
         self->tracker = tracker_new(shared->loop, self->info, shared->peer_id, shared->port,
-                                    given->proxy, &tracker_events, self);
+                                    &shared->way, &tracker_events, self);
         self->tracker_open = self->tracker != NULL;
         if (self->tracker)
             tracker_start(self->tracker);

@@ -30,7 +30,7 @@ typedef struct entry {
 struct tracker {
     berth_loop *loop;
     berth_timer *timer;
-    const berth_proxy *proxy;
+    const route *way;
     const tracker_handlers *handlers;
     void *user;
     uint8_t hash[HASH_SIZE];
@@ -229,7 +229,7 @@ static bool begin_request(tracker *self)
     };
     char *url = announce_url(it->url, &what);
     self->request =
-        url ? http_get_new(self->loop, url, USER_AGENT, self->proxy, on_answer, self) : NULL;
+        url ? http_get_new(self->loop, url, USER_AGENT, self->way, on_answer, self) : NULL;
     if (!self->request)
         tell(self, false, url && errno == EINVAL ? "the URL is malformed" : "out of memory");
     free(url);
@@ -261,14 +261,13 @@ static void on_time(berth_timer *timer, void *user)
 /* ---- from outside ---------------------------------------------------------------------------- */
 
 tracker *tracker_new(berth_loop *loop, const metainfo *info, const uint8_t peer_id[PEER_ID_SIZE],
-                     uint16_t port, const berth_proxy *proxy, const tracker_handlers *handlers,
-                     void *user)
+                     uint16_t port, const route *way, const tracker_handlers *handlers, void *user)
 {
     tracker *self = info->tracker_count > 0 ? calloc(1, sizeof(*self)) : NULL;
     if (!self)
         return NULL;
     self->loop = loop;
-    self->proxy = proxy;
+    self->way = way;
     self->handlers = handlers;
     self->user = user;
     self->port = port;

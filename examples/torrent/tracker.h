@@ -12,6 +12,7 @@
 #include <berth/berth.h>
 
 #include "metainfo.h"
+#include "route.h"
 #include "wire.h"
 
 typedef struct tracker tracker;
@@ -35,10 +36,9 @@ typedef struct tracker_handlers {
     void (*closed)(void *user);
 } tracker_handlers;
 
-/* NULL when out of memory or if the torrent has no tracker. `proxy` may be NULL. */
+/* NULL when out of memory or if the torrent has no tracker. `way` must live as long. */
 tracker *tracker_new(berth_loop *loop, const metainfo *info, const uint8_t peer_id[PEER_ID_SIZE],
-                     uint16_t port, const berth_proxy *proxy, const tracker_handlers *handlers,
-                     void *user);
+                     uint16_t port, const route *way, const tracker_handlers *handlers, void *user);
 
 void tracker_start(tracker *self);    /* announces "started" */
 void tracker_complete(tracker *self); /* the download was completed in this run */
