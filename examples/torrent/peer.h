@@ -70,10 +70,11 @@ typedef struct peer {
     bool chokes_us;
     bool interests_us; /* and was told so */
     bool snubbed;
-    bool paused;       /* reading, for the disk */
-    bits allowed;      /* pieces that it gives although it chokes us; no bytes: none */
-    uint64_t block_at; /* time of the last block, or of the first request */
-    uint64_t unasked;  /* bytes that came without having been asked for */
+    bool paused;        /* reading, for the disk */
+    bits allowed;       /* pieces that it gives although it chokes us; no bytes: none */
+    uint64_t block_at;  /* time of the last block, or of the first request */
+    uint64_t asks_from; /* time before which nothing is asked for */
+    uint64_t unasked;   /* bytes that came without having been asked for */
     speed down;
 
     /* Uploading. */

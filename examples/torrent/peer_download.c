@@ -17,6 +17,7 @@
 #define LEAST_PIPELINE 4
 #define MOST_PIPELINE 500
 #define SNUB_TIME 30000
+#define REJECTED_TIME 5000 /* without a request, after a reject though it does not choke us */
 #define MOST_UNASKED (4 * 1024 * 1024u)
 #define ASK_AT_ONCE 64
 
@@ -176,6 +177,8 @@ void peer_ask(peer *self)
         (self->chokes_us && !self->allowed.bytes))
         return;
     uint64_t now = session_now(self->session);
+    if (now < self->asks_from)
+        return;
     bool alone = blame_look_up(owner->blame, self->address) == BLAME_PAROLE;
     uint32_t want = pipeline(self, now);
     uint32_t flying = picker_in_flight(owner->picker, self->number);
@@ -192,12 +195,13 @@ void peer_ask(peer *self)
                                metainfo_block_size(owner->info, blocks[i].index, blocks[i].block));
         if (flying == 0)
             self->block_at = now;
-        if (count == 0 || !peer_write(self, bytes, size))
+        if (count > 0 && !peer_write(self, bytes, size))
             return;
         flying += count;
         if (count < most)
-            return;
+            break;
     }
+    torrent_asked(owner);
 }
 
 void peer_cancel(peer *self, uint32_t index, uint32_t block)
@@ -310,6 +314,8 @@ const char *peer_message(peer *self, const wire_message *message)
     case WIRE_PIECE:
         return take_block(self, message);
     case WIRE_REJECT:
+        if (!self->chokes_us) /* it would reject the same again */
+            self->asks_from = session_now(self->session) + REJECTED_TIME;
         picker_gave_up(self->torrent->picker, self->number,
                        (picker_block){message->index, message->begin / BLOCK_SIZE});
         return NULL;

@@ -151,6 +151,14 @@ static void ask_everybody(torrent *self)
             peer_ask(self->peers[i]);
 }
 
+void torrent_asked(torrent *self)
+{
+    bool before = self->end_game;
+    self->end_game = picker_end_game(self->picker);
+    if (self->end_game && !before)
+        ask_everybody(self);
+}
+
 void torrent_block_stored(torrent *self, uint32_t index)
 {
     if (picker_piece_complete(self->picker, index))

@@ -56,6 +56,7 @@ typedef struct torrent {
     speed up;
     uint32_t checked;  /* pieces, while CHECKING */
     bool was_complete; /* at the start */
+    bool end_game;     /* all were asked when it began */
     bool complete;     /* every piece is there */
     bool tracker_open;
     bool disk_open;
@@ -88,6 +89,9 @@ peer *torrent_twin(const torrent *self, const peer *peer);
 void torrent_fill_slots(torrent *self);
 /* Whole blocks have come: hash what is complete. */
 void torrent_block_stored(torrent *self, uint32_t index);
+/* A peer was asked for what it may be: if that was the last block that nobody was asked for, the
+ * end game begins, and others are asked too. */
+void torrent_asked(torrent *self);
 /* A violation of the protocol: counts against the address. */
 void torrent_violation(torrent *self, const peer *peer, const char *why);
 

@@ -128,7 +128,8 @@ include the start of the programs; they say that it works, not how fast.
 
 TAIL = """
 Transmission gives a free place only every ten seconds, which is what its seconds show. Qt's example does not
-answer incoming peers, so that it can only leech. A peer that insists on encryption is refused at once.
+answer incoming peers, so that it can only leech, and never completes a torrent whose length is a multiple of
+its pieces. A peer that insists on encryption is refused at once.
 """
 
 
@@ -161,7 +162,7 @@ def whole(matrix):
     for peer in peers:
         for data in sets:
             for role, can in (("seeds", peer.seeds), ("leeches", peer.leeches)):
-                if can:
+                if can and (peer.exact or data.name != "exact"):
                     tracker = trackers[number % 2]
                     matrix.transfer(peer, role, data, tracker.kind, tracker)
                     number += 1
