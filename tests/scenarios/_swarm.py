@@ -71,7 +71,8 @@ class Data:
         """A torrent file of it, with a hash of its own, so that runs do not mix."""
         Data.made += 1
         path = os.path.join(self.root, "%d.torrent" % Data.made)
-        what = os.path.join(self.folder, os.listdir(self.folder)[0])
+        what = os.path.join(self.folder, [name for name in os.listdir(self.folder)
+                                          if not name.startswith(".")][0])
         run(tool("mktorrent"), "-l", self.piece, "-s", "run%d" % Data.made, "-a", announce, "-o",
             path, what)
         shown = run(example("berth-torrent"), "--show", path)
