@@ -80,6 +80,7 @@ void peer_read_done(peer *self, uint32_t index, uint32_t begin, uint32_t length,
         return;
     }
     peer_send_block(self, index, begin, length, data);
+    peer_upload(self); /* `drained` does not come if the output stayed below the low mark */
 }
 
 static void violate(peer *self, const char *why)
