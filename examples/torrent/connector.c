@@ -146,7 +146,7 @@ static bool may_dial(const connector *self)
 {
     const session *shared = self->torrent->session;
     return shared->dialling < shared->settings->most_dialling &&
-           shared->peers < shared->settings->most_peers && torrent_takes_peers(self->torrent);
+           shared->peers < shared->most_peers && torrent_takes_peers(self->torrent);
 }
 
 void connector_go(connector *self)

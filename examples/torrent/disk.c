@@ -55,15 +55,16 @@ struct disk {
     char *folder;
     storage *storage;
     piece *pieces[BUCKETS];
-    uint64_t *waiting; /* bytes to be written, of all torrents */
+    disk_queue *queue;
     uint32_t jobs;
-    bool full; /* `relieved` is due */
-    bool closing;
+    atomic_bool closing;
     atomic_bool broken;
     bool reported; /* that it is */
-    char why[WHY_SIZE];
 
-    check *check; /* under way; counts as a job */
+    check *check;          /* under way; counts as a job */
+    struct saving *saving; /* under way */
+    struct saving *next;   /* to be stored after it */
+    bool sync_failed;      /* for the jobs that save, of which there is one at a time */
 };
 
 /* ---- jobs in general ------------------------------------------------------------------------- */
@@ -71,8 +72,7 @@ struct disk {
 static void finish_closing(void *user)
 {
     disk *self = user;
-    void (*closed)(void *user) = self->handlers->closed;
-    void *closed_user = self->user;
+    self->handlers->closed(self->user);
     for (size_t i = 0; i < BUCKETS; i++) {
         while (self->pieces[i]) {
             piece *it = self->pieces[i];
@@ -84,7 +84,6 @@ static void finish_closing(void *user)
     storage_free(self->storage);
     free(self->folder);
     free(self);
-    closed(closed_user);
 }
 
 static bool submit(disk *self, berth_job_work work, berth_job_done done, void *user)
@@ -108,11 +107,12 @@ static void closing_posted(void *user)
     job_ended(user);
 }
 
-/* Something could not be done: said once until disk_retry. */
+/* Something could not be done: said once. Only at the end of a job, since nothing else may call a
+ * handler. */
 static void report(disk *self, const char *why)
 {
     atomic_store(&self->broken, true);
-    if (self->reported)
+    if (self->reported || self->closing)
         return;
     self->reported = true;
     self->handlers->failed(self->user, why);
@@ -177,8 +177,11 @@ static bool finish_digest(piece *it)
     while (good && it->hashed < count) {
         uint32_t size = metainfo_block_size(self->info, it->index, it->hashed);
         uint64_t place = place_of(self, it->index, it->hashed * BLOCK_SIZE);
-        good = storage_read(self->storage, place, data, size, it->why, sizeof(it->why)) &&
-               digest(it, data, size);
+        good = storage_read(self->storage, place, data, size, it->why, sizeof(it->why));
+        if (good && !digest(it, data, size)) {
+            snprintf(it->why, sizeof(it->why), "out of memory");
+            good = false;
+        }
     }
     free(data);
     it->good = good && EVP_DigestFinal_ex(it->digest, hash, NULL) == 1 &&
@@ -214,6 +217,7 @@ static void work_on_piece(berth_job *job, void *user)
 
 static void piece_worked(berth_job *job, bool cancelled, void *user);
 
+/* False when out of memory: the caller has to dispose of what was `taken`. */
 static bool start_piece(piece *it)
 {
     if (it->busy || (!it->waiting && !it->hash_wanted))
@@ -228,46 +232,54 @@ static bool start_piece(piece *it)
 
 static void relieve(disk *self)
 {
-    if (!self->full || *self->waiting > DISK_MOST_WAITING / 2)
+    if (!self->queue->full || self->queue->waiting > DISK_MOST_WAITING / 2)
         return;
-    self->full = false;
-    if (!self->closing)
-        self->handlers->relieved(self->user);
+    self->queue->full = false;
+    self->handlers->relieved(self->user);
 }
 
-/* Reports the blocks of a piece and frees them. */
-static void settle_blocks(disk *self, uint32_t index, block *at)
+/* Reports the blocks that were taken, and frees them. */
+static void settle_blocks(disk *self, piece *it)
 {
+    block *at = it->taken;
+    it->taken = NULL;
     while (at) {
         block *next = at->next;
-        *self->waiting -= at->size;
-        self->handlers->written(self->user, index, at->number, at->ok);
+        self->queue->waiting -= at->size;
+        self->handlers->written(self->user, it->index, at->number, at->ok);
         free(at->data);
         free(at);
         at = next;
     }
 }
 
+static void end_piece(piece *it, disk_verdict verdict)
+{
+    disk *self = it->disk;
+    uint32_t index = it->index;
+    forget_piece(self, it);
+    self->handlers->hashed(self->user, index, verdict);
+}
+
 static void piece_worked(berth_job *job, bool cancelled, void *user)
 {
     piece *it = user;
     disk *self = it->disk;
-    block *taken = it->taken;
-    uint32_t index = it->index;
-    bool finished = it->finishing;
-    bool good = it->good && !cancelled;
     (void)job;
     it->busy = false;
-    it->taken = NULL;
-    if (atomic_load(&self->broken))
-        report(self, it->why[0] ? it->why : "the disk has failed before");
-    if (finished)
-        forget_piece(self, it);
-    settle_blocks(self, index, taken);
-    if (finished)
-        self->handlers->hashed(self->user, index, good && !atomic_load(&self->broken));
-    else if (!start_piece(it))
+    if (it->why[0]) /* otherwise another piece's job has failed, and comes back too */
+        report(self, it->why);
+    settle_blocks(self, it);
+    if (it->finishing) {
+        end_piece(it, cancelled || atomic_load(&self->broken) ? DISK_UNKNOWN
+                      : it->good                              ? DISK_GOOD
+                                                              : DISK_BAD);
+    } else if (!start_piece(it)) {
         report(self, "out of memory");
+        settle_blocks(self, it);
+        if (it->finishing)
+            end_piece(it, DISK_UNKNOWN);
+    }
     relieve(self);
     job_ended(self);
 }
@@ -298,32 +310,33 @@ bool disk_write(disk *self, uint32_t index, uint32_t number, void *data, uint32_
     at->size = size;
     *it->end = at;
     it->end = &at->next;
-    *self->waiting += size;
-    if (*self->waiting > DISK_MOST_WAITING)
-        self->full = true;
-    if (!start_piece(it))
-        report(self, "out of memory");
+    if (!start_piece(it)) { /* no job has the piece, so that no other block of it waits */
+        it->taken = NULL;
+        free(data);
+        free(at);
+        return false;
+    }
+    self->queue->waiting += size;
+    if (self->queue->waiting > DISK_MOST_WAITING)
+        self->queue->full = true;
     return true;
 }
 
-void disk_hash(disk *self, uint32_t index)
+bool disk_hash(disk *self, uint32_t index)
 {
-    piece *it = find_piece(self, index, true);
-    if (it)
-        it->hash_wanted = true;
-    if (!it || !start_piece(it))
-        report(self, "out of memory");
+    piece *it = self->closing ? NULL : find_piece(self, index, true);
+    if (!it)
+        return false;
+    it->hash_wanted = true;
+    if (start_piece(it))
+        return true;
+    forget_piece(self, it);
+    return false;
 }
 
 bool disk_full(const disk *self)
 {
-    return *self->waiting > DISK_MOST_WAITING;
-}
-
-void disk_retry(disk *self)
-{
-    atomic_store(&self->broken, false);
-    self->reported = false;
+    return self->queue->full;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -397,16 +410,39 @@ typedef struct saving {
     disk *disk;
     void *data;
     size_t size;
+    bool sync;
     bool ok;
     char why[WHY_SIZE];
 } saving;
 
+/* In a job. Once this has failed, a later success says nothing of what was written before. */
+static bool sync_files(disk *self)
+{
+    for (uint32_t i = 0; i < self->info->file_count && !self->sync_failed; i++) {
+        if (atomic_load(&self->closing))
+            return false; /* the program ends, and does not wait for the device */
+        self->sync_failed = !storage_sync(self->storage, i);
+    }
+    return !self->sync_failed;
+}
+
 static void work_on_saving(berth_job *job, void *user)
 {
     saving *it = user;
+    disk *self = it->disk;
     (void)job;
-    it->ok = resume_store(it->disk->folder, it->disk->info, it->data, it->size, it->why,
+    bool synced = it->sync && sync_files(self);
+    if (synced)
+        resume_set_synced(it->data, it->size);
+    it->ok = resume_store(self->folder, self->info, it->data, it->size, synced, it->why,
                           sizeof(it->why));
+}
+
+static void free_saving(saving *it)
+{
+    if (it)
+        free(it->data);
+    free(it);
 }
 
 static void saving_worked(berth_job *job, bool cancelled, void *user)
@@ -417,21 +453,34 @@ static void saving_worked(berth_job *job, bool cancelled, void *user)
     if (cancelled)
         snprintf(it->why, sizeof(it->why), "the program ends");
     self->handlers->saved(self->user, it->ok, it->why);
-    free(it->data);
-    free(it);
+    free_saving(it);
+    self->saving = self->next;
+    self->next = NULL;
+    if (self->saving && !submit(self, work_on_saving, saving_worked, self->saving)) {
+        free_saving(self->saving);
+        self->saving = NULL;
+        self->handlers->saved(self->user, false, "out of memory");
+    }
     job_ended(self);
 }
 
-bool disk_save(disk *self, void *data, size_t size)
+bool disk_save(disk *self, void *data, size_t size, bool sync)
 {
-    saving *it = calloc(1, sizeof(*it));
+    saving *it = self->closing ? NULL : calloc(1, sizeof(*it));
     if (!it)
         return false;
-    *it = (saving){.disk = self, .data = data, .size = size};
-    if (submit(self, work_on_saving, saving_worked, it))
+    *it = (saving){.disk = self, .data = data, .size = size, .sync = sync};
+    if (self->saving) { /* two at a time would write to one file */
+        free_saving(self->next);
+        self->next = it;
         return true;
-    free(it);
-    return false;
+    }
+    if (!submit(self, work_on_saving, saving_worked, it)) {
+        free(it);
+        return false;
+    }
+    self->saving = it;
+    return true;
 }
 
 void disk_stamps(const disk *self, disk_stamp *ret_stamps)
@@ -456,25 +505,20 @@ static void on_check_ended(void *user, bool ok)
     job_ended(self);
 }
 
-static void check_failed(void *user)
-{
-    on_check_ended(user, false);
-}
-
-void disk_check(disk *self, const bits *trusted, bits *ret_have)
+bool disk_check(disk *self, const bits *trusted, bits *ret_have)
 {
     static const check_handlers handlers = {.checked = on_checked, .ended = on_check_ended};
-    self->jobs++;
     self->check = check_new(self->loop, self->threads, self->info, self->storage, trusted, ret_have,
                             &handlers, self);
-    if (!self->check && !berth_loop_post(self->loop, check_failed, self))
-        check_failed(self);
+    if (self->check)
+        self->jobs++;
+    return self->check != NULL;
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
 disk *disk_new(berth_loop *loop, berth_workers *threads, const metainfo *info, const char *folder,
-               bool read_only, uint64_t *waiting, const disk_handlers *handlers, void *user,
+               bool read_only, disk_queue *queue, const disk_handlers *handlers, void *user,
                char *error, size_t error_size)
 {
     disk *self = calloc(1, sizeof(*self));
@@ -491,7 +535,7 @@ disk *disk_new(berth_loop *loop, berth_workers *threads, const metainfo *info, c
     self->handlers = handlers;
     self->user = user;
     self->folder = copy;
-    self->waiting = waiting;
+    self->queue = queue;
     self->storage = storage_new(info, folder, read_only, error, error_size);
     if (self->storage)
         return self;
@@ -505,8 +549,7 @@ void disk_close(disk *self)
     self->closing = true;
     if (self->check)
         check_cancel(self->check);
-    /* `closed` is called by the last job; the one that is made here is it if there is no other. */
-    self->jobs++;
-    if (!berth_loop_post(self->loop, closing_posted, self))
-        self->jobs--; /* out of memory: a job that is under way does it, or else nobody */
+    /* `closed` is called at the end of the last job; without any, one is needed. */
+    if (self->jobs == 0 && berth_loop_post(self->loop, closing_posted, self))
+        self->jobs++;
 }

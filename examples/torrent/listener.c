@@ -32,7 +32,7 @@ static void on_new_connection(berth_server *server, void *user)
     session *self = user;
     berth_socket *socket;
     while ((socket = berth_server_next_pending_connection(server))) {
-        if (self->ending || (self->peers >= self->settings->most_peers && !make_room(self)))
+        if (self->ending || (self->peers >= self->most_peers && !make_room(self)))
             berth_socket_free(socket);
         else
             peer_accept(self, socket);

@@ -3,12 +3,14 @@
  *
  * Its form, numbers with the highest byte first:
  *
- *     16  the text "berth resume 1\n" and a zero byte; the 1 is the version
+ *     16  the text "berth resume 2\n" and a zero byte; the 2 is the version
  *     20  the hash of the torrent
  *      4  number of pieces
  *      4  number of files
  *      8  bytes downloaded
  *      8  bytes uploaded
+ *      1  1 if the files of the torrent were synced before it was stored
+ *     36  the boot of the system, as Linux names it; zeros if it does not
  *      -  the pieces, as a bit field
  *     24  for each file: length, and seconds and nanoseconds of its last change
  *     20  SHA-1 of all before
@@ -30,11 +32,13 @@
 
 #include <openssl/evp.h>
 
-#define HEADER 60
+#define BOOT 36
+#define SYNCED 60 /* place of that byte */
+#define HEADER (SYNCED + 1 + BOOT)
 #define STAMP 24
 #define NAME_ROOM 80
 
-static const char version[16] = "berth resume 1\n";
+static const char version[16] = "berth resume 2\n";
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
@@ -72,6 +76,24 @@ static bool checksum(const void *data, size_t size, uint8_t ret_sum[HASH_SIZE])
     return EVP_Digest(data, size, ret_sum, NULL, EVP_sha1(), NULL);
 }
 
+static void boot_of_system(char ret_boot[BOOT])
+{
+    memset(ret_boot, 0, BOOT);
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    if (read(file, ret_boot, BOOT) != BOOT)
+        memset(ret_boot, 0, BOOT);
+    close(file);
+}
+
+static bool is_of_this_boot(const uint8_t *stored)
+{
+    char boot[BOOT];
+    boot_of_system(boot);
+    return boot[0] != '\0' && memcmp(stored, boot, BOOT) == 0;
+}
+
 void *resume_encode(const metainfo *info, const bits *have, const disk_stamp *stamps,
                     const resume_state *state, size_t *ret_size)
 {
@@ -82,6 +104,9 @@ void *resume_encode(const metainfo *info, const bits *have, const disk_stamp *st
     uint8_t *to = put_header(data, info);
     to = put(to, state->downloaded, 8);
     to = put(to, state->uploaded, 8);
+    *to++ = 0;
+    boot_of_system((char *)to);
+    to += BOOT;
     memcpy(to, have->bytes, bits_size(info->piece_count));
     to += bits_size(info->piece_count);
     for (uint32_t i = 0; i < info->file_count; i++) {
@@ -95,6 +120,14 @@ void *resume_encode(const metainfo *info, const bits *have, const disk_stamp *st
     }
     *ret_size = size;
     return data;
+}
+
+void resume_set_synced(void *data, size_t size)
+{
+    uint8_t *bytes = data;
+    bytes[SYNCED] = 1;
+    if (!checksum(bytes, size - HASH_SIZE, bytes + size - HASH_SIZE))
+        bytes[SYNCED] = 0; /* out of memory; the sum is the one of before */
 }
 
 /* Whether the file can be believed: it is whole, and what it was when the stamps were stored. */
@@ -135,6 +168,8 @@ bool resume_decode(const metainfo *info, const void *data, size_t size, const di
     resume_state state;
     state.downloaded = get(&at, 8);
     state.uploaded = get(&at, 8);
+    bool believed = *at == 1 || is_of_this_boot(at + 1);
+    at += 1 + BOOT;
     if (ret_trusted->count != info->piece_count || !bits_read(ret_trusted, at, pieces))
         return false;
     at += pieces;
@@ -142,6 +177,8 @@ bool resume_decode(const metainfo *info, const void *data, size_t size, const di
         if (!same_file(&info->files[i], &stamps[i], at))
             distrust(info, &info->files[i], ret_trusted);
     }
+    if (!believed)
+        bits_clear(ret_trusted);
     *ret_state = state;
     return true;
 }
@@ -171,7 +208,7 @@ static int open_folder(const char *folder)
     return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool write_all(int file, const uint8_t *data, size_t size)
+static bool write_all(int file, const uint8_t *data, size_t size, bool sync)
 {
     while (size > 0) {
         ssize_t written = write(file, data, size);
@@ -182,12 +219,12 @@ static bool write_all(int file, const uint8_t *data, size_t size)
         data += written;
         size -= (size_t)written;
     }
-    return fsync(file) == 0;
+    return !sync || fsync(file) == 0;
 }
 
 /* What is there under the temporary name is left over from a crash: it is removed, never written
  * through, since it might be a link. */
-static bool write_new(int folder, const char *name, const void *data, size_t size)
+static bool write_new(int folder, const char *name, const void *data, size_t size, bool sync)
 {
     if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
         return false;
@@ -195,7 +232,7 @@ static bool write_new(int folder, const char *name, const void *data, size_t siz
                       S_IRUSR | S_IWUSR);
     if (file < 0)
         return false;
-    bool ok = write_all(file, data, size);
+    bool ok = write_all(file, data, size, sync);
     int why = errno;
     if (close(file) < 0 && ok) {
         ok = false;
@@ -208,7 +245,7 @@ static bool write_new(int folder, const char *name, const void *data, size_t siz
 }
 
 bool resume_store(const char *folder, const metainfo *info, const void *data, size_t size,
-                  char *error, size_t error_size)
+                  bool sync, char *error, size_t error_size)
 {
     char name[NAME_ROOM];
     char temporary[NAME_ROOM + 4];
@@ -218,8 +255,9 @@ bool resume_store(const char *folder, const metainfo *info, const void *data, si
     if (directory < 0)
         return report(error, error_size, "cannot open %s: %s", folder, strerror(errno));
     /* The folder is synced too: otherwise the old name may be back after a loss of power. */
-    bool ok = write_new(directory, temporary, data, size) &&
-              renameat(directory, temporary, directory, name) == 0 && fsync(directory) == 0;
+    bool ok = write_new(directory, temporary, data, size, sync) &&
+              renameat(directory, temporary, directory, name) == 0 &&
+              (!sync || fsync(directory) == 0);
     if (!ok)
         report(error, error_size, "cannot write %s/%s: %s", folder, name, strerror(errno));
     close(directory);

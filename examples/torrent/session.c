@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -223,6 +224,22 @@ static bool is_wildcard(berth_address address)
     return berth_address_equal_as(address, BERTH_ADDRESS_ANY, BERTH_TOLERATE_UNSPECIFIED);
 }
 
+/* As many descriptors as the system allows; connections may take a quarter of them. A limit on the
+ * size of files shall be an error of the write, not the end of the program. */
+static void set_limits(session *self)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    self->most_peers = self->settings->most_peers;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur / 4 < self->most_peers)
+        self->most_peers = (uint32_t)limit.rlim_cur / 4;
+}
+
 void session_open(session *self, const settings *given)
 {
     berth_loop_options options = {.backend = given->backend};
@@ -237,6 +254,7 @@ void session_open(session *self, const settings *given)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    set_limits(self);
     make_peer_id(self);
     self->threads = berth_workers_new(given->threads, NULL, NULL);
     if (!self->threads || !berth_workers_start(self->threads))

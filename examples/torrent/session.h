@@ -14,6 +14,7 @@
 
 #include <berth/berth.h>
 
+#include "disk.h"
 #include "route.h"
 #include "wire.h"
 
@@ -62,7 +63,8 @@ typedef struct session {
     size_t ended;          /* torrents that have */
     bool ending;           /* a signal has come, or all is done */
     bool failed;           /* a torrent could not be completed */
-    uint64_t disk_waiting; /* bytes that wait to be written, of all torrents */
+    disk_queue disk_queue; /* of the disks of all torrents */
+    uint32_t most_peers;   /* as given, but no more than there may be descriptors for */
     uint32_t peers;        /* connections, those being made too */
     uint32_t dialling;     /* of them, being made */
     struct peer *arrivals; /* accepted, and of no torrent yet */

@@ -2,7 +2,7 @@
  * Files below a folder: see storage.h.
  *
  * A slot is an open descriptor. A thread that uses one holds it (users), so that it is not closed
- * meanwhile; the lock is held only to find and to give back a slot, not while bytes move.
+ * meanwhile; the lock is held only to find, open and give back a slot, not while bytes move.
  */
 #define _GNU_SOURCE /* preadv2 */
 #include "storage.h"
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -34,10 +35,12 @@ struct storage {
     int folder;
     bool read_only;
     bool *made;       /* by storage_new, for each file */
+    bool *dirty;      /* written to since storage_sync */
     uint8_t *slot_of; /* for each file; NO_SLOT */
     pthread_mutex_t lock;
     pthread_cond_t freed; /* a slot is not used any more */
     uint64_t clock;
+    size_t slot_count;
     slot slots[STORAGE_MOST_OPEN];
 };
 
@@ -113,8 +116,9 @@ static bool make_file(storage *self, uint32_t number, char *error, size_t error_
     }
     bool good = fstat(descriptor, &status) == 0;
     if (good && !S_ISREG(status.st_mode)) {
-        errno = EINVAL;
-        good = false;
+        snprintf(error, error_size, "'%s' is there, and is not a file", file->path);
+        close(descriptor);
+        return false;
     }
     if (good && (uint64_t)status.st_size < file->length)
         good = ftruncate(descriptor, (off_t)file->length) == 0;
@@ -124,6 +128,15 @@ static bool make_file(storage *self, uint32_t number, char *error, size_t error_
         describe(error, error_size, "set the length of", file);
     close(descriptor);
     return good;
+}
+
+static size_t count_slots(void)
+{
+    struct rlimit limit;
+    size_t most = STORAGE_MOST_OPEN;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 8 < most)
+        most = (size_t)limit.rlim_cur / 8;
+    return most > 0 ? most : 1;
 }
 
 storage *storage_new(const metainfo *info, const char *folder, bool read_only, char *error,
@@ -139,15 +152,17 @@ storage *storage_new(const metainfo *info, const char *folder, bool read_only, c
     self->read_only = read_only;
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->freed, NULL);
+    self->slot_count = count_slots();
     for (size_t i = 0; i < STORAGE_MOST_OPEN; i++)
         self->slots[i].descriptor = -1;
     self->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     self->made = calloc(info->file_count, sizeof(*self->made));
+    self->dirty = calloc(info->file_count, sizeof(*self->dirty));
     self->slot_of = malloc(info->file_count);
     if (self->folder < 0) {
         snprintf(error, error_size, "cannot open the folder '%s': %s", folder, strerror(errno));
         good = false;
-    } else if (!self->made || !self->slot_of) {
+    } else if (!self->made || !self->dirty || !self->slot_of) {
         snprintf(error, error_size, "out of memory");
         good = false;
     } else {
@@ -173,71 +188,80 @@ void storage_free(storage *self)
     pthread_cond_destroy(&self->freed);
     pthread_mutex_destroy(&self->lock);
     free(self->made);
+    free(self->dirty);
     free(self->slot_of);
     free(self);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
-/* A slot that is free, or whose file was not used for longest; NULL if all are being used. */
-static slot *find_slot(storage *self)
+/* All of these are called under the lock. */
+
+static slot *find_free(storage *self)
 {
-    slot *oldest = NULL;
-    for (size_t i = 0; i < STORAGE_MOST_OPEN; i++) {
-        slot *it = &self->slots[i];
-        if (it->descriptor < 0)
-            return it;
-        if (it->users == 0 && (!oldest || it->used_at < oldest->used_at))
-            oldest = it;
-    }
-    return oldest;
+    for (size_t i = 0; i < self->slot_count; i++)
+        if (self->slots[i].descriptor < 0)
+            return &self->slots[i];
+    return NULL;
 }
 
-/* Closes the file that was not used for longest; false if there is none. Under the lock. */
-static bool close_one(storage *self)
+/* Closes the file that was not used for longest; NULL if all are being used. */
+static slot *close_one(storage *self)
 {
     slot *oldest = NULL;
-    for (size_t i = 0; i < STORAGE_MOST_OPEN; i++) {
+    for (size_t i = 0; i < self->slot_count; i++) {
         slot *it = &self->slots[i];
         if (it->descriptor >= 0 && it->users == 0 && (!oldest || it->used_at < oldest->used_at))
             oldest = it;
     }
     if (!oldest)
-        return false;
+        return NULL;
     close(oldest->descriptor);
     oldest->descriptor = -1;
     self->slot_of[oldest->file] = NO_SLOT;
-    return true;
+    return oldest;
 }
 
 static slot *open_slot(storage *self, uint32_t file)
 {
-    slot *it;
-    while (!(it = find_slot(self)))
-        pthread_cond_wait(&self->freed, &self->lock);
-    if (it->descriptor >= 0) {
-        close(it->descriptor);
-        self->slot_of[it->file] = NO_SLOT;
-    }
+    slot *it = find_free(self);
+    if (!it)
+        it = close_one(self);
+    if (!it)
+        return NULL;
     int flags = self->read_only ? O_RDONLY : O_RDWR;
     it->descriptor = open_below(self->folder, self->info->files[file].path, flags);
     /* The program's descriptors are used up: those here are the ones that can be spared. */
     while (it->descriptor < 0 && (errno == EMFILE || errno == ENFILE) && close_one(self))
         it->descriptor = open_below(self->folder, self->info->files[file].path, flags);
     if (it->descriptor < 0)
-        return NULL;
+        return it;
     it->file = file;
     it->users = 0;
     self->slot_of[file] = (uint8_t)(it - self->slots);
     return it;
 }
 
-/* Holds the slot of a file; NULL with errno set if it cannot be opened. */
-static slot *hold(storage *self, uint32_t file)
+/* The slot of a file; NULL if all slots are being used. If the file cannot be opened, the slot has
+ * no descriptor, and errno is set. */
+static slot *slot_for(storage *self, uint32_t file)
 {
-    pthread_mutex_lock(&self->lock);
     uint8_t number = self->slot_of[file];
-    slot *it = number != NO_SLOT ? &self->slots[number] : open_slot(self, file);
+    return number != NO_SLOT ? &self->slots[number] : open_slot(self, file);
+}
+
+/* Holds the slot of a file; NULL with errno set if it cannot be opened, or, unless it may `wait`,
+ * if all slots are being used. */
+static slot *hold(storage *self, uint32_t file, bool wait)
+{
+    slot *it;
+    pthread_mutex_lock(&self->lock);
+    while (!(it = slot_for(self, file)) && wait)
+        pthread_cond_wait(&self->freed, &self->lock);
+    if (!it)
+        errno = EAGAIN;
+    else if (it->descriptor < 0)
+        it = NULL;
     if (it) {
         it->users++;
         it->used_at = ++self->clock;
@@ -246,10 +270,12 @@ static slot *hold(storage *self, uint32_t file)
     return it;
 }
 
-static void give_back(storage *self, slot *it)
+static void give_back(storage *self, slot *it, bool written)
 {
     pthread_mutex_lock(&self->lock);
     it->users--;
+    if (written)
+        self->dirty[it->file] = true;
     if (it->users == 0)
         pthread_cond_signal(&self->freed);
     pthread_mutex_unlock(&self->lock);
@@ -300,12 +326,12 @@ static const metainfo_file *move(storage *self, motion how, uint64_t offset, cha
             if (how != MOTION_WRITE)
                 memset(data, 0, part);
         } else {
-            slot *it = hold(self, i);
+            slot *it = hold(self, i, how != MOTION_READ_NOW);
             if (!it)
                 return file;
             bool good = move_in_file(it->descriptor, how, inside, data, part);
             int kept = errno;
-            give_back(self, it);
+            give_back(self, it, how == MOTION_WRITE);
             errno = kept;
             if (!good)
                 return file;
@@ -338,6 +364,22 @@ bool storage_write(storage *self, uint64_t offset, const void *data, size_t size
 bool storage_read_now(storage *self, uint64_t offset, void *data, size_t size)
 {
     return !move(self, MOTION_READ_NOW, offset, data, size);
+}
+
+bool storage_sync(storage *self, uint32_t file)
+{
+    pthread_mutex_lock(&self->lock);
+    bool dirty = self->dirty[file];
+    self->dirty[file] = false; /* what is written from now on is not meant */
+    pthread_mutex_unlock(&self->lock);
+    if (!dirty)
+        return true;
+    slot *it = hold(self, file, true);
+    if (!it)
+        return false;
+    bool good = fdatasync(it->descriptor) == 0;
+    give_back(self, it, false);
+    return good;
 }
 
 bool storage_is_new(const storage *self, uint64_t offset, uint64_t size)

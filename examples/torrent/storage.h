@@ -4,7 +4,8 @@
  * storage_new makes what is missing: folders, and files of full length without blocks (sparse).
  * Everything is opened below the target folder and through no symbolic link (openat2), so that no
  * name in a torrent and no link that somebody has planted leads elsewhere. At most
- * STORAGE_MOST_OPEN files are open at a time, those used last.
+ * STORAGE_MOST_OPEN files are open at a time, those used last; and never more than an eighth of
+ * what the process may open, since its connections need descriptors too.
  *
  * storage_read, storage_write and storage_read_now may be called on all threads at the same time.
  * Pad files are not stored: they read as zeros, and what is written to them is dropped.
@@ -37,6 +38,9 @@ bool storage_read_now(storage *self, uint64_t offset, void *data, size_t size);
 /* Whether a range holds nothing but what storage_new has made: it need not be read to know that the
  * torrent's bytes are not there. */
 bool storage_is_new(const storage *self, uint64_t offset, uint64_t size);
+
+/* Waits until the device has what was written to a file before. Any thread. */
+bool storage_sync(storage *self, uint32_t file);
 
 void storage_stamps(storage *self, disk_stamp *ret_stamps);
 

@@ -6,8 +6,9 @@
  * have come is hashed by the disk; good ones are announced to all peers, for bad ones somebody is
  * blamed (blame.h). At the end the tracker is told, the resume file is stored, and the disk closed.
  *
- * When the disk fails, all peers are dropped, since there is nothing to be had from or for them;
- * the other torrents go on. Each minute it is tried again.
+ * When the disk fails, all peers are dropped, since there is nothing to be had from or for them,
+ * and it is closed; the other torrents go on. Each minute, or as soon as there is more space, it is
+ * opened again, and what has changed meanwhile is checked as at the start.
  */
 #include "torrent.h"
 
@@ -15,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 
 #define RETRY_DISK 60000
+#define LITTLE_SPACE (1024 * 1024u) /* may be why it failed; as much again is enough to try */
 #define SAVE_EACH 30000
 #define FAREWELL 5000 /* for the trackers, at the end */
 #define WANTED_PEERS 50
@@ -161,12 +164,16 @@ void torrent_asked(torrent *self)
 
 void torrent_block_stored(torrent *self, uint32_t index)
 {
-    if (picker_piece_complete(self->picker, index))
-        disk_hash(self->disk, index);
+    if (picker_piece_complete(self->picker, index) && !disk_hash(self->disk, index))
+        picker_piece_done(self->picker, index, false);
 }
+
+static bool files_are_there(torrent *self);
 
 static void became_complete(torrent *self)
 {
+    if (self->state != TORRENT_ACTIVE || !files_are_there(self))
+        return; /* BROKEN: it will be seen when the disk is opened again */
     self->complete = true;
     say(self, "complete");
     if (self->tracker)
@@ -224,17 +231,17 @@ static void on_written(void *user, uint32_t index, uint32_t block, bool ok)
         picker_lost(self->picker, (picker_block){index, block});
 }
 
-static void on_hashed(void *user, uint32_t index, bool good)
+static void on_hashed(void *user, uint32_t index, disk_verdict verdict)
 {
     torrent *self = user;
     if (self->state == TORRENT_ENDING) {
-        if (good)
+        if (verdict == DISK_GOOD)
             bits_add(&self->have, index);
         return;
     }
-    if (good)
+    if (verdict == DISK_GOOD)
         good_piece(self, index);
-    else if (self->state == TORRENT_ACTIVE)
+    else if (verdict == DISK_BAD)
         bad_piece(self, index);
     else
         picker_piece_done(self->picker, index, false);
@@ -243,7 +250,9 @@ static void on_hashed(void *user, uint32_t index, bool good)
 static void on_read(void *user, void *context, uint32_t index, uint32_t begin, uint32_t length,
                     void *data)
 {
-    (void)user;
+    torrent *self = user;
+    if (!data && self->state == TORRENT_BROKEN)
+        bits_remove(&self->have, index); /* unless the check finds that it can be read after all */
     peer_read_done(context, index, begin, length, data);
 }
 
@@ -260,15 +269,52 @@ void torrent_resume_peers(torrent *self)
             peer_resume(self->peers[i]);
 }
 
+/* Bytes that may be written; none on a file system that is read-only. */
+static uint64_t free_space(const torrent *self)
+{
+    struct statvfs status;
+    if (statvfs(self->session->settings->folder, &status) < 0 || status.f_flag & ST_RDONLY)
+        return 0;
+    return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
 static void on_failed(void *user, const char *why)
 {
     torrent *self = user;
-    session_say(self->session, "%s: stopped, %s; trying again each minute", self->info->name, why);
     if (self->state != TORRENT_ACTIVE)
         return;
+    session_say(self->session, "%s: stopped, %s; trying again each minute", self->info->name, why);
     self->state = TORRENT_BROKEN;
+    self->complete = false;
     self->retry_at = session_now(self->session) + RETRY_DISK;
+    self->space = free_space(self);
     drop_peers(self, "the disk has failed");
+    disk_close(self->disk);
+}
+
+/* Whether no file was removed or shortened: one that is open would not fail. */
+static bool files_are_there(torrent *self)
+{
+    char why[300] = "out of memory";
+    bool good = false;
+    disk_stamp *stamps = calloc(self->info->file_count, sizeof(*stamps));
+    if (stamps) {
+        uint32_t number = 0;
+        disk_stamps(self->disk, stamps);
+        while (number < self->info->file_count &&
+               (self->info->files[number].pad ||
+                (stamps[number].length != UINT64_MAX &&
+                 stamps[number].length >= self->info->files[number].length)))
+            number++;
+        good = number == self->info->file_count;
+        if (!good)
+            snprintf(why, sizeof(why), "'%.200s' was removed or shortened",
+                     self->info->files[number].path);
+    }
+    free(stamps);
+    if (!good)
+        on_failed(self, why);
+    return good;
 }
 
 static void on_saved(void *user, bool ok, const char *why)
@@ -286,15 +332,31 @@ static void on_checked(void *user, uint32_t done, uint32_t of)
     self->checked = done;
 }
 
+/* What is there now, as a resume file. */
+static void *encode(torrent *self, size_t *ret_size)
+{
+    disk_stamp *stamps = calloc(self->info->file_count, sizeof(*stamps));
+    if (!stamps)
+        return NULL;
+    disk_stamps(self->disk, stamps);
+    void *data = resume_encode(self->info, &self->have, stamps, &self->totals, ret_size);
+    free(stamps);
+    return data;
+}
+
 static void on_disk_closed(void *user)
 {
     torrent *self = user;
+    if (self->state == TORRENT_BROKEN)
+        self->known = encode(self, &self->known_size);
+    self->disk = NULL;
     self->disk_open = false;
     torrent_maybe_ended(self);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
+/* Again after a failure of the disk: then only the picker is another one. */
 static bool begin_parts(torrent *self)
 {
     uint64_t seed = 0;
@@ -302,7 +364,10 @@ static bool begin_parts(torrent *self)
     const settings *given = shared->settings;
     if (getrandom(&seed, sizeof(seed), 0) < 0)
         seed = session_now(shared);
+    picker_free(self->picker);
     self->picker = picker_new(self->info, &self->have, seed);
+    if (self->picker && self->connector)
+        return true;
     self->blame = blame_new(self->info);
     self->connector = connector_new(self);
     choker_open(&self->choker, given->upload_slots, session_now(shared), seed);
@@ -324,7 +389,7 @@ static void become_active(torrent *self)
 {
     char text[96];
     self->complete = bits_full(&self->have);
-    self->was_complete = self->complete;
+    self->was_complete = self->was_complete || self->complete;
     snprintf(text, sizeof(text), "%u of %u pieces are there", self->have.set,
              self->info->piece_count);
     say(self, text);
@@ -349,10 +414,12 @@ static void on_check_ended(void *user, bool ok)
     if (self->state != TORRENT_CHECKING)
         return;
     self->changes++;
-    if (ok)
+    if (ok) {
         become_active(self);
-    else
+    } else {
+        say(self, "stopped, out of memory");
         torrent_end(self);
+    }
 }
 
 static const disk_handlers disk_events = {
@@ -376,20 +443,39 @@ static void begin_check(torrent *self)
     bits trusted = {0};
     if (!given->check_only && stamps && bits_open(&trusted, self->info->piece_count)) {
         disk_stamps(self->disk, stamps);
-        if (!resume_load(given->folder, self->info, stamps, &trusted, &self->totals, why,
-                         sizeof(why)) &&
-            *why)
+        if (self->known)
+            resume_decode(self->info, self->known, self->known_size, stamps, &trusted,
+                          &self->totals);
+        else if (!resume_load(given->folder, self->info, stamps, &trusted, &self->totals, why,
+                              sizeof(why)) &&
+                 *why)
             say(self, why);
     }
     free(stamps);
-    disk_check(self->disk, trusted.bytes ? &trusted : NULL, &self->have);
+    free(self->known);
+    self->known = NULL;
+    bits_clear(&self->have);
+    self->checked = 0;
+    if (!disk_check(self->disk, trusted.bytes ? &trusted : NULL, &self->have)) {
+        say(self, "stopped, out of memory");
+        torrent_end(self);
+    }
     bits_close(&trusted);
+}
+
+static bool open_disk(torrent *self, char *error, size_t error_size)
+{
+    session *shared = self->session;
+    self->disk = disk_new(shared->loop, shared->threads, self->info, shared->settings->folder,
+                          shared->settings->check_only, &shared->disk_queue, &disk_events, self,
+                          error, error_size);
+    self->disk_open = self->disk != NULL;
+    return self->disk_open;
 }
 
 torrent *torrent_new(session *shared, metainfo *info, char *error, size_t error_size)
 {
     torrent *self = calloc(1, sizeof(*self));
-    const settings *given = shared->settings;
     if (!self || !bits_open(&self->have, info->piece_count)) {
         snprintf(error, error_size, "out of memory");
         free(self);
@@ -397,14 +483,11 @@ torrent *torrent_new(session *shared, metainfo *info, char *error, size_t error_
     }
     self->session = shared;
     self->info = info;
-    self->disk = disk_new(shared->loop, shared->threads, info, given->folder, given->check_only,
-                          &shared->disk_waiting, &disk_events, self, error, error_size);
-    if (!self->disk) {
+    if (!open_disk(self, error, error_size)) {
         bits_close(&self->have);
         free(self);
         return NULL;
     }
-    self->disk_open = true;
     begin_check(self);
     return self;
 }
@@ -415,7 +498,7 @@ static void on_numbers(void *user, tracker_numbers *ret_numbers)
 {
     torrent *self = user;
     const session *shared = self->session;
-    bool full = shared->peers >= shared->settings->most_peers;
+    bool full = shared->peers >= shared->most_peers;
     *ret_numbers = (tracker_numbers){
         .uploaded = self->up.total,
         .downloaded = self->down.total,
@@ -466,34 +549,43 @@ uint64_t torrent_left(const torrent *self)
     return left;
 }
 
-static void save(torrent *self)
+static void save(torrent *self, bool sync)
 {
     size_t size = 0;
-    disk_stamp *stamps = calloc(self->info->file_count, sizeof(*stamps));
-    if (!stamps)
-        return;
-    disk_stamps(self->disk, stamps);
-    void *data = resume_encode(self->info, &self->have, stamps, &self->totals, &size);
-    free(stamps);
-    if (data && !disk_save(self->disk, data, size))
+    void *data = encode(self, &size);
+    if (data && disk_save(self->disk, data, size, sync))
+        self->saved_changes = self->changes;
+    else
         free(data);
-    self->saved_changes = self->changes;
 }
 
 static void try_disk_again(torrent *self, uint64_t now)
 {
-    if (now < self->retry_at)
+    char why[512];
+    if (self->disk_open) {
+        disk_close(self->disk);
         return;
-    disk_retry(self->disk);
-    self->state = TORRENT_ACTIVE;
+    }
+    if (now < self->retry_at &&
+        (self->space > LITTLE_SPACE || free_space(self) < self->space + LITTLE_SPACE))
+        return;
+    self->retry_at = now + RETRY_DISK;
+    self->space = free_space(self);
+    if (!open_disk(self, why, sizeof(why))) {
+        say(self, why);
+        return;
+    }
     say(self, "trying again");
-    connector_go(self->connector);
+    self->state = TORRENT_CHECKING;
+    begin_check(self);
 }
 
 void torrent_tick(torrent *self, uint64_t now)
 {
     if (self->state == TORRENT_BROKEN)
         try_disk_again(self, now);
+    if (self->state == TORRENT_ENDING && self->disk_open)
+        disk_close(self->disk);
     if (self->state != TORRENT_ACTIVE)
         return;
     for (uint32_t i = 0; i < self->peer_room; i++)
@@ -510,8 +602,8 @@ void torrent_tick(torrent *self, uint64_t now)
         tracker_more(self->tracker);
     if (now >= self->save_at) {
         self->save_at = now + SAVE_EACH;
-        if (self->changes != self->saved_changes)
-            save(self);
+        if (self->changes != self->saved_changes && files_are_there(self))
+            save(self, true);
     }
 }
 
@@ -524,11 +616,14 @@ void torrent_end(torrent *self)
         return;
     self->state = TORRENT_ENDING;
     drop_peers(self, "the program ends");
-    if (before != TORRENT_CHECKING && self->changes != self->saved_changes)
-        save(self);
+    if (before != TORRENT_CHECKING && self->disk_open && self->changes != self->saved_changes)
+        save(self, false);
     if (self->tracker)
         tracker_close(self->tracker, FAREWELL);
-    disk_close(self->disk);
+    if (self->disk_open)
+        disk_close(self->disk);
+    else
+        torrent_maybe_ended(self);
 }
 
 void torrent_maybe_ended(torrent *self)
@@ -542,6 +637,7 @@ void torrent_maybe_ended(torrent *self)
     connector_free(self->connector);
     metainfo_free(self->info);
     bits_close(&self->have);
+    free(self->known);
     free(self->peers);
     free(self->order);
     session_torrent_ended(shared, self, complete);

@@ -1,9 +1,12 @@
 /*
  * One torrent: its peers, and what they are told.
  *
- *     CHECKING --> ACTIVE <--> BROKEN      (the disk failed; retried each minute)
- *         \          |           /
- *          +--> ENDING <--------+   --> ended: session_torrent_ended, and it is freed
+ *     CHECKING <--> BROKEN      (the disk failed; opened again each minute, or when there is space)
+ *       |    \     /  |
+ *       |     v   /   |
+ *       |    ACTIVE   |
+ *       v      v      v
+ *            ENDING --> ended: session_torrent_ended, and it is freed
  *
  * ACTIVE downloads until every piece is there, and seeds from then on. The parts: the picker
  * (picker.h) decides what to ask for, the choker whom to give, blame whom to trust, the connector
@@ -36,7 +39,7 @@ typedef struct torrent {
     torrent_state state;
     metainfo *info;
     bits have;
-    disk *disk;
+    disk *disk; /* NULL: BROKEN, and it is closed */
     picker *picker;
     blame *blame;
     choker choker;
@@ -60,7 +63,10 @@ typedef struct torrent {
     bool complete;     /* every piece is there */
     bool tracker_open;
     bool disk_open;
-    uint64_t retry_at;      /* BROKEN */
+    uint64_t retry_at; /* BROKEN */
+    uint64_t space;    /* that was free in the target folder then */
+    void *known;       /* what was there then, as a resume file; NULL: not known */
+    size_t known_size;
     uint64_t save_at;       /* of the resume file */
     uint64_t saved_changes; /* `changes` at the last one */
     uint64_t changes;       /* grows with each piece */
