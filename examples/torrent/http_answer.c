@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define MOST_HEADERS 65536
+#define MOST_LINES_OF_CHUNK 16 /* bytes */
 
 void http_answer_open(http_answer *self, size_t most_body)
 {
@@ -66,23 +67,35 @@ static void take_status(http_answer *self, const char *line)
     self->state = HTTP_HEADERS;
 }
 
-static bool parse_number(const char *text, int base, uint64_t *ret_number)
+/* Returns where the digits end; NULL if there are none, or the number is too large. */
+static const char *parse_number(const char *text, int base, uint64_t *ret_number)
 {
     static const char digits[] = "0123456789abcdef";
+    const char *begin = text;
     uint64_t number = 0;
-    size_t count = 0;
-    for (; *text; text++, count++) {
+    for (; *text; text++) {
         char lower = *text >= 'A' && *text <= 'F' ? (char)(*text + ('a' - 'A')) : *text;
         const char *digit = memchr(digits, lower, (size_t)base);
         if (!digit)
             break;
         if (number > (UINT64_MAX >> 5))
-            return false;
+            return NULL;
         number = number * (uint64_t)base + (uint64_t)(digit - digits);
     }
     *ret_number = number;
-    /* A chunk's size may have an extension behind it. */
-    return count > 0 && (*text == '\0' || *text == ' ' || *text == ';' || *text == '\t');
+    return text > begin ? text : NULL;
+}
+
+static void take_length(http_answer *self, const char *value)
+{
+    uint64_t length = 0;
+    const char *end = parse_number(value, 10, &length);
+    if (!end || *end != '\0')
+        break_off(self, "the length of the answer is not a number");
+    else if (self->has_length && length != self->left)
+        break_off(self, "the answer has two lengths");
+    self->has_length = true;
+    self->left = length;
 }
 
 static void take_header(http_answer *self, char *line)
@@ -93,12 +106,11 @@ static void take_header(http_answer *self, char *line)
     *colon = '\0';
     char *value = colon + 1;
     value += strspn(value, " \t");
+    size_t size = strlen(value);
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+        value[--size] = '\0';
     if (strcasecmp(line, "content-length") == 0) {
-        uint64_t length = 0;
-        if (!parse_number(value, 10, &length) || (self->has_length && length != self->left))
-            break_off(self, "the length of the answer is not a number");
-        self->has_length = true;
-        self->left = length;
+        take_length(self, value);
     } else if (strcasecmp(line, "transfer-encoding") == 0) {
         if (strcasecmp(value, "chunked") == 0)
             self->chunked = true;
@@ -120,7 +132,7 @@ static void end_headers(http_answer *self)
         self->state = HTTP_STATUS;
         self->has_length = false;
         self->chunked = false;
-    } else if (self->status == 204 || self->status == 304) {
+    } else if (self->status != 200) {
         self->state = HTTP_DONE;
     } else if (self->chunked) {
         self->state = HTTP_CHUNK_SIZE;
@@ -135,13 +147,11 @@ static void end_headers(http_answer *self)
 
 static void take_chunk_size(http_answer *self, const char *line)
 {
-    if (*line == '\0' && self->size > 0) /* the end of the line behind a chunk */
-        return;
-    if (!parse_number(line, 16, &self->left)) {
+    const char *end = parse_number(line, 16, &self->left);
+    /* There may be an extension behind it. */
+    if (!end || (*end != '\0' && *end != ' ' && *end != ';' && *end != '\t'))
         break_off(self, "the size of a chunk is not a number");
-        return;
-    }
-    if (self->left > self->most - self->size)
+    else if (self->left > self->most - self->size)
         break_off(self, "the answer is too long");
     else
         self->state = self->left > 0 ? HTTP_CHUNK_DATA : HTTP_TRAILERS;
@@ -168,6 +178,11 @@ static void take_line(http_answer *self)
     case HTTP_CHUNK_SIZE:
         take_chunk_size(self, line);
         break;
+    case HTTP_CHUNK_END:
+        self->state = HTTP_CHUNK_SIZE;
+        if (!empty)
+            break_off(self, "a chunk is longer than its size says");
+        break;
     default:
         if (empty)
             self->state = HTTP_DONE;
@@ -180,10 +195,10 @@ static size_t collect_line(http_answer *self, const uint8_t *data, size_t size)
 {
     const uint8_t *end = memchr(data, '\n', size);
     size_t used = end ? (size_t)(end - data) : size;
-    self->headers += used + 1;
-    /* Lines between chunks are bounded by the chunks: each has a byte at least. */
+    self->headers += end ? used + 1 : used;
+    /* Each chunk has a byte at least, and two lines. */
     if (self->line_size + used >= sizeof(self->line) ||
-        (self->headers > MOST_HEADERS && self->state != HTTP_CHUNK_SIZE)) {
+        self->headers > MOST_HEADERS + MOST_LINES_OF_CHUNK * self->size) {
         break_off(self, "the headers of the answer are too long");
         return size;
     }
@@ -210,7 +225,7 @@ void http_answer_take(http_answer *self, const void *data, size_t size)
             append(self, at, used);
             self->left -= used;
             if (self->left == 0 && self->state != HTTP_BROKEN)
-                self->state = self->state == HTTP_LENGTH ? HTTP_DONE : HTTP_CHUNK_SIZE;
+                self->state = self->state == HTTP_LENGTH ? HTTP_DONE : HTTP_CHUNK_END;
         } else {
             used = collect_line(self, at, size);
         }

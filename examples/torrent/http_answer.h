@@ -4,11 +4,13 @@
  *     STATUS --> HEADERS --> LENGTH ------------------> DONE
  *       ^           |  |                                 ^
  *       +-- 1xx ----+  +--> CLOSE -------- end ----------+
- *                      +--> CHUNK_SIZE --0--> TRAILERS --+
- *                             |   ^
- *                           CHUNK_DATA
+ *                   |  +--> CHUNK_SIZE --0--> TRAILERS --+
+ *                   |         |   ^                      |
+ *                   |   CHUNK_DATA, CHUNK_END            |
+ *                   +-- of another status than 200 ------+
  *
- * A line has 8 KiB at most, all headers 64 KiB, the body HTTP_MOST_BODY.
+ * A line has 8 KiB at most, all headers 64 KiB, the body what is given. Only a 200 has a body that
+ * is of interest.
  */
 #ifndef TORRENT_HTTP_ANSWER_H
 #define TORRENT_HTTP_ANSWER_H
@@ -26,6 +28,7 @@ typedef enum http_answer_state {
     HTTP_CLOSE,
     HTTP_CHUNK_SIZE,
     HTTP_CHUNK_DATA,
+    HTTP_CHUNK_END, /* the end of the line behind it */
     HTTP_TRAILERS,
     HTTP_DONE,
     HTTP_BROKEN
