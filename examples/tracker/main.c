@@ -64,11 +64,11 @@ static void respond(service *self, berth_socket *socket, http_request *request)
     int status = request->status;
     if (status == 0 && strcmp(request->path, "announce") == 0) {
         size = tracker_announce(self->swarms, request->query, berth_socket_peer_address(socket),
-                                seconds(self), body);
+                                seconds(self), body, sizeof(body));
         self->announces++;
         status = 200;
     } else if (status == 0 && strcmp(request->path, "scrape") == 0) {
-        size = tracker_scrape(self->swarms, request->query, body);
+        size = tracker_scrape(self->swarms, request->query, body, sizeof(body));
         self->scrapes++;
         status = 200;
     } else if (status == 0) {

@@ -2,8 +2,8 @@
  * Swarms: see swarm.h.
  *
  * Entries are in one array and refer to each other by their numbers, so that links take four bytes.
- * The table of peers is keyed by address alone: the entries of one address are few (per_address),
- * and are counted while one of them is looked for.
+ * The table of peers is keyed by address alone, of IPv6 by its first 64 bits: the entries of one
+ * address are few (per_address), and are counted while one of them is looked for.
  */
 #include "swarm.h"
 
@@ -155,24 +155,35 @@ static void drop_torrent(swarms *self, uint32_t number)
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
-static bool is_of(const entry *it, const swarm_peer *peer)
+/* Bytes of an address that are one subscriber's. */
+static size_t own_bytes(const swarm_peer *peer)
 {
-    return it->peer.ipv6 == peer->ipv6 && memcmp(it->peer.address, peer->address, 16) == 0;
+    return peer->ipv6 ? 8 : 4;
+}
+
+static uint32_t bucket_of(const swarms *self, const swarm_peer *peer)
+{
+    return mix(self, peer->address, own_bytes(peer));
+}
+
+static bool is_at(const entry *it, const swarm_peer *peer)
+{
+    return it->peer.ipv6 == peer->ipv6 && it->peer.port == peer->port &&
+           memcmp(it->peer.address, peer->address, peer->ipv6 ? 16 : 4) == 0;
 }
 
 /* Finds the entry of a peer, and counts those of its address. */
 static uint32_t find_entry(const swarms *self, uint32_t owner, const swarm_peer *peer,
                            uint32_t *ret_of_address)
 {
-    uint32_t number = self->buckets[mix(self, peer->address, 16)];
+    uint32_t number = self->buckets[bucket_of(self, peer)];
     *ret_of_address = 0;
     for (; number != NONE; number = self->entries[number].chain) {
         const entry *it = &self->entries[number];
-        if (!is_of(it, peer))
-            continue;
-        ++*ret_of_address;
-        if (it->torrent == owner && it->peer.port == peer->port)
+        if (it->torrent == owner && is_at(it, peer))
             return number;
+        *ret_of_address += it->peer.ipv6 == peer->ipv6 &&
+                           memcmp(it->peer.address, peer->address, own_bytes(peer)) == 0;
     }
     return NONE;
 }
@@ -197,7 +208,7 @@ static void drop_entry(swarms *self, uint32_t number)
 {
     entry *it = &self->entries[number];
     torrent *of = &self->torrents[it->torrent];
-    uint32_t *link = &self->buckets[mix(self, it->peer.address, 16)];
+    uint32_t *link = &self->buckets[bucket_of(self, &it->peer)];
     while (*link != number)
         link = &self->entries[*link].chain;
     *link = it->chain;
@@ -249,7 +260,7 @@ static const char *add_entry(swarms *self, uint32_t torrent_number, const swarm_
         return "the tracker is full";
     uint32_t number = self->free_entry;
     entry *it = &self->entries[number];
-    uint32_t *bucket = &self->buckets[mix(self, peer->address, 16)];
+    uint32_t *bucket = &self->buckets[bucket_of(self, peer)];
     self->free_entry = it->chain;
     *it =
         (entry){.peer = *peer, .torrent = torrent_number, .position = of->count, .chain = *bucket};
@@ -272,7 +283,7 @@ const char *swarm_announce(swarms *self, const uint8_t *hash, const swarm_peer *
     if (number != NONE) {
         entry *it = &self->entries[number];
         torrent *of = &self->torrents[torrent_number];
-        of->downloaded += completed && !it->peer.complete;
+        of->downloaded += completed && peer->complete && !it->peer.complete;
         of->complete += (uint32_t)peer->complete - (uint32_t)it->peer.complete;
         it->peer.complete = peer->complete;
         unlink_age(self, it);
@@ -290,7 +301,7 @@ const char *swarm_announce(swarms *self, const uint8_t *hash, const swarm_peer *
     if (why && made)
         drop_torrent(self, torrent_number);
     else if (!why)
-        self->torrents[torrent_number].downloaded += completed;
+        self->torrents[torrent_number].downloaded += completed && peer->complete;
     return why;
 }
 
@@ -316,8 +327,7 @@ uint32_t swarm_pick(swarms *self, const uint8_t *hash, const swarm_peer *asker,
     uint32_t start = (uint32_t)((self->random >> 33) % of->count);
     for (uint32_t i = 0; i < of->count && i < MOST_LOOKED_AT && count < most; i++) {
         const entry *it = &self->entries[of->members[(start + i) % of->count]];
-        bool itself = is_of(it, asker) && it->peer.port == asker->port;
-        if (!itself && !(asker->complete && it->peer.complete))
+        if (!is_at(it, asker) && !(asker->complete && it->peer.complete))
             ret_peers[count++] = it->peer;
     }
     return count;

@@ -26,7 +26,8 @@ typedef struct swarms swarms;
 typedef struct swarm_limits {
     uint32_t peers;
     uint32_t torrents;
-    uint32_t per_address; /* peers of one address, in all torrents */
+    uint32_t
+        per_address; /* peers of one IPv4 address or IPv6 network of 64 bits, in all torrents */
 } swarm_limits;
 
 typedef struct swarm_peer {
@@ -45,7 +46,8 @@ typedef struct swarm_counts {
 swarms *swarms_new(const swarm_limits *limits, uint64_t seed); /* NULL: out of memory */
 void swarms_free(swarms *self);
 
-/* A peer is there. `now` in seconds. Returns NULL, or why it is not taken. */
+/* A peer is there. `now` in seconds. `completed`: it says that it has just become complete, which
+ * counts once. Returns NULL, or why it is not taken. */
 const char *swarm_announce(swarms *self, const uint8_t *hash, const swarm_peer *peer,
                            bool completed, uint64_t now);
 /* A peer has stopped. */

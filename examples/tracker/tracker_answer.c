@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define USUAL_WANTED 50
@@ -83,21 +84,51 @@ static bool is_word(http_text text, const char *word)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static size_t print(char *body, size_t used, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* What has no room is left out, and `cut` says so. */
+typedef struct output {
+    char *data;
+    size_t room;
+    size_t used;
+    bool cut;
+} output;
 
-static size_t print(char *body, size_t used, const char *format, ...)
+static void put(output *to, const void *data, size_t size)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    used += (size_t)vsnprintf(body + used, TRACKER_MOST_BODY - used, format, arguments);
-    va_end(arguments);
-    return used;
+    if (to->cut || size > to->room - to->used) {
+        to->cut = true;
+        return;
+    }
+    memcpy(to->data + to->used, data, size);
+    to->used += size;
 }
 
-static size_t refuse(char *body, const char *why)
+static void print(output *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of 256 bytes at most. */
+static void print(output *to, const char *format, ...)
 {
-    return print(body, 0, "d14:failure reason%zu:%se", strlen(why), why);
+    char line[256];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (size < 0 || (size_t)size >= sizeof(line))
+        to->cut = true;
+    else
+        put(to, line, (size_t)size);
+}
+
+static size_t refuse(output *to, const char *why)
+{
+    to->used = 0;
+    to->cut = false;
+    print(to, "d14:failure reason%zu:%se", strlen(why), why);
+    return to->used;
+}
+
+static size_t complete(output *to)
+{
+    return to->cut ? refuse(to, "the answer is too long") : to->used;
 }
 
 typedef struct announced {
@@ -164,49 +195,48 @@ static void set_address(swarm_peer *peer, berth_address address)
 }
 
 /* The peers of one family as a string of addresses and ports. */
-static size_t print_compact(char *body, size_t used, const char *key, const swarm_peer *peers,
-                            uint32_t count, bool ipv6)
+static void print_compact(output *to, const char *key, const swarm_peer *peers, uint32_t count,
+                          bool ipv6)
 {
     size_t width = ipv6 ? 16 : 4;
     uint32_t those = 0;
     for (uint32_t i = 0; i < count; i++)
         those += peers[i].ipv6 == ipv6;
-    used = print(body, used, "%zu:%s%zu:", strlen(key), key, those * (width + 2));
+    print(to, "%zu:%s%zu:", strlen(key), key, those * (width + 2));
     for (uint32_t i = 0; i < count; i++) {
+        const uint8_t port[2] = {(uint8_t)(peers[i].port >> 8), (uint8_t)peers[i].port};
         if (peers[i].ipv6 != ipv6)
             continue;
-        memcpy(body + used, peers[i].address, width);
-        body[used + width] = (char)(peers[i].port >> 8);
-        body[used + width + 1] = (char)peers[i].port;
-        used += width + 2;
+        put(to, peers[i].address, width);
+        put(to, port, sizeof(port));
     }
-    return used;
 }
 
-static size_t print_list(char *body, size_t used, const swarm_peer *peers, uint32_t count)
+static void print_list(output *to, const swarm_peer *peers, uint32_t count)
 {
-    used = print(body, used, "5:peersl");
+    print(to, "5:peersl");
     for (uint32_t i = 0; i < count; i++) {
-        char text[BERTH_ADDRESS_TEXT_SIZE];
+        char ip[BERTH_ADDRESS_TEXT_SIZE];
         const uint8_t *at = peers[i].address;
         berth_address address =
             peers[i].ipv6 ? berth_address_ipv6(at)
                           : berth_address_ipv4((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
                                                (uint32_t)at[2] << 8 | at[3]);
-        berth_address_format(address, text, sizeof(text));
-        used = print(body, used, "d2:ip%zu:%s4:porti%uee", strlen(text), text, peers[i].port);
+        berth_address_format(address, ip, sizeof(ip));
+        print(to, "d2:ip%zu:%s4:porti%uee", strlen(ip), ip, peers[i].port);
     }
-    return print(body, used, "e");
+    print(to, "e");
 }
 
 size_t tracker_announce(swarms *known, http_text query, berth_address address, uint64_t now,
-                        char *body)
+                        char *body, size_t room)
 {
     announced made;
     swarm_peer peers[MOST_WANTED];
+    output to = {.data = body, .room = room};
     const char *why = parse_announce(query, &made);
     if (why)
-        return refuse(body, why);
+        return refuse(&to, why);
     set_address(&made.peer, address);
     if (is_word(made.event, "stopped")) {
         swarm_leave(known, made.hash, &made.peer);
@@ -215,44 +245,62 @@ size_t tracker_announce(swarms *known, http_text query, berth_address address, u
         why = swarm_announce(known, made.hash, &made.peer, is_word(made.event, "completed"), now);
     }
     if (why)
-        return refuse(body, why);
+        return refuse(&to, why);
     uint32_t count = swarm_pick(known, made.hash, &made.peer, peers, (uint32_t)made.wanted);
     swarm_counts counts = swarm_count(known, made.hash);
-    size_t used = print(body, 0, "d8:completei%" PRIu32 "e10:incompletei%" PRIu32 "e8:intervali%de",
-                        counts.complete, counts.incomplete, SWARM_INTERVAL);
-    used = print(body, used, "12:min intervali%de", SWARM_LEAST_INTERVAL);
+    print(&to, "d8:completei%" PRIu32 "e10:incompletei%" PRIu32 "e8:intervali%de", counts.complete,
+          counts.incomplete, SWARM_INTERVAL);
+    print(&to, "12:min intervali%de", SWARM_LEAST_INTERVAL);
     if (made.compact) {
-        used = print_compact(body, used, "peers", peers, count, false);
-        used = print_compact(body, used, "peers6", peers, count, true);
+        print_compact(&to, "peers", peers, count, false);
+        print_compact(&to, "peers6", peers, count, true);
     } else {
-        used = print_list(body, used, peers, count);
+        print_list(&to, peers, count);
     }
-    return print(body, used, "e");
+    print(&to, "e");
+    return complete(&to);
 }
 
-size_t tracker_scrape(swarms *known, http_text query, char *body)
+/* ---- scrapes --------------------------------------------------------------------------------- */
+
+typedef struct scraped {
+    uint8_t hash[SWARM_HASH_SIZE];
+} scraped;
+
+static int by_hash(const void *one, const void *other)
+{
+    return memcmp(one, other, SWARM_HASH_SIZE);
+}
+
+size_t tracker_scrape(swarms *known, http_text query, char *body, size_t room)
 {
     http_text key;
     http_text value;
-    uint8_t hash[SWARM_HASH_SIZE];
-    int count = 0;
-    size_t used = print(body, 0, "d5:filesd");
+    scraped asked[MOST_SCRAPED];
+    size_t count = 0;
+    output to = {.data = body, .room = room};
     while (take_pair(&query, &key, &value)) {
         if (!is_word(key, "info_hash"))
             continue;
-        if (!decode(value, hash, sizeof(hash)))
-            return refuse(body, "info_hash does not have 20 bytes");
-        if (++count > MOST_SCRAPED)
-            return refuse(body, "more than 64 torrents are asked for");
-        swarm_counts counts = swarm_count(known, hash);
-        used = print(body, used, "20:");
-        memcpy(body + used, hash, sizeof(hash));
-        used =
-            print(body, used + sizeof(hash),
-                  "d8:completei%" PRIu32 "e10:downloadedi%" PRIu32 "e10:incompletei%" PRIu32 "ee",
-                  counts.complete, counts.downloaded, counts.incomplete);
+        if (count == MOST_SCRAPED)
+            return refuse(&to, "more than 64 torrents are asked for");
+        if (!decode(value, asked[count++].hash, SWARM_HASH_SIZE))
+            return refuse(&to, "info_hash does not have 20 bytes");
     }
     if (count == 0)
-        return refuse(body, "info_hash is missing");
-    return print(body, used, "ee");
+        return refuse(&to, "info_hash is missing");
+    /* The keys of a dictionary ascend, and none is there twice. */
+    qsort(asked, count, sizeof(asked[0]), by_hash);
+    print(&to, "d5:filesd");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && by_hash(&asked[i - 1], &asked[i]) == 0)
+            continue;
+        swarm_counts counts = swarm_count(known, asked[i].hash);
+        print(&to, "20:");
+        put(&to, asked[i].hash, SWARM_HASH_SIZE);
+        print(&to, "d8:completei%" PRIu32 "e10:downloadedi%" PRIu32 "e10:incompletei%" PRIu32 "ee",
+              counts.complete, counts.downloaded, counts.incomplete);
+    }
+    print(&to, "ee");
+    return complete(&to);
 }

@@ -11,11 +11,12 @@
 /* The longest body: 200 peers as dictionaries, or 64 scraped torrents. */
 #define TRACKER_MOST_BODY 32768
 
-/* Answers "announce?..." of a peer at an address. Returns the size of the body. */
+/* Answers "announce?..." of a peer at an address. Returns the size of the body; if the room does
+ * not suffice, of one that says so, or 0. */
 size_t tracker_announce(swarms *swarms, http_text query, berth_address address, uint64_t now,
-                        char *body);
+                        char *body, size_t room);
 
 /* Answers "scrape?...": the torrents that it names, 64 at most. */
-size_t tracker_scrape(swarms *swarms, http_text query, char *body);
+size_t tracker_scrape(swarms *swarms, http_text query, char *body, size_t room);
 
 #endif
