@@ -170,6 +170,8 @@ bool announce_read(const void *data, size_t size, announce_answer *ret_answer, a
     }
     ret_answer->interval = interval_from(answer, "interval", USUAL_INTERVAL);
     ret_answer->minimum_interval = interval_from(answer, "min interval", ret_answer->interval);
+    if (ret_answer->interval < ret_answer->minimum_interval)
+        ret_answer->interval = ret_answer->minimum_interval;
     if (bencode_find_string(answer, "warning message", &text))
         announce_printable(ret_answer->warning, sizeof(ret_answer->warning), text.data, text.size);
     if (!read_peers(answer, peer, user)) {

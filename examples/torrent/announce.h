@@ -26,7 +26,7 @@ typedef struct announce {
 char *announce_url(const char *tracker, const announce *what);
 
 typedef struct announce_answer {
-    int64_t interval;         /* seconds, clamped to 30 s to 2 h */
+    int64_t interval;         /* seconds, clamped to 30 s to 2 h, the minimum at least */
     int64_t minimum_interval; /* likewise; `interval` if it does not say */
     char *tracker_id;         /* from malloc; NULL if there is none */
     char warning[200];        /* printable; "" if there is none */
