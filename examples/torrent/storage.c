@@ -4,7 +4,7 @@
  * A slot is an open descriptor. A thread that uses one holds it (users), so that it is not closed
  * meanwhile; the lock is held only to find, open and give back a slot, not while bytes move.
  */
-#define _GNU_SOURCE /* preadv2 */
+#define _GNU_SOURCE 1 /* preadv2 */
 #include "storage.h"
 
 #include <errno.h>
