@@ -310,6 +310,9 @@ int session_run(session *self)
 
 void session_close(session *self)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &ignore, NULL); /* the handler uses the loop, which goes now */
+    sigaction(SIGTERM, &ignore, NULL);
     while (self->arrivals)
         peer_drop(self->arrivals, "the program ends");
     bury(self);
