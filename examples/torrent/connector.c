@@ -74,13 +74,17 @@ static size_t slot_of(const connector *self, const berth_address *address, uint1
     return slot;
 }
 
+static void enter(connector *self, const place *it)
+{
+    if (!it->host)
+        self->table[slot_of(self, &it->address, it->port)] = (uint16_t)(it - self->places);
+}
+
 static void rebuild_table(connector *self)
 {
     memset(self->table, 0xff, sizeof(self->table));
     for (uint32_t i = 0; i < self->count; i++)
-        if (!self->places[i].host)
-            self->table[slot_of(self, &self->places[i].address, self->places[i].port)] =
-                (uint16_t)i;
+        enter(self, &self->places[i]);
 }
 
 /* A place for another address: a new one, or that of the address that has failed most. */
@@ -116,11 +120,15 @@ void connector_heard(connector *self, berth_address address, uint16_t port)
         address = berth_address_ipv4(ipv4);
     if (port == 0 || self->table[slot_of(self, &address, port)] != NOWHERE)
         return;
+    uint32_t count = self->count;
     place *it = find_room(self);
     if (!it)
         return;
     *it = (place){.address = address, .port = port};
-    rebuild_table(self);
+    if (self->count > count)
+        enter(self, it);
+    else /* in the place of another one */
+        rebuild_table(self);
 }
 
 void connector_given(connector *self, const char *host, uint16_t port)

@@ -18,6 +18,7 @@
 #define USER_AGENT "berth-torrent/" BERTH_VERSION_STRING
 #define FIRST_RETRY 30000
 #define LONGEST_RETRY 1800000
+#define MOST_PEERS 1000 /* of one answer */
 
 typedef struct entry {
     const char *url;
@@ -129,10 +130,12 @@ typedef struct filter {
     uint32_t count;
 } filter;
 
-/* Passes on what is not this process itself. */
+/* Passes on what is not this process itself, and not more than anybody can use. */
 static void pass_on(void *user, berth_address address, uint16_t port)
 {
     filter *self = user;
+    if (self->count == MOST_PEERS)
+        return;
     if (port == self->tracker->port &&
         berth_address_equal_as(address, self->local, BERTH_TOLERATE_MAPPED))
         return;
