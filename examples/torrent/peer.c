@@ -135,7 +135,8 @@ static bool introduce(peer *self)
 }
 
 /* Whether this connection stays when there is another one to the same client. Both sides decide by
- * the same rule: the one with the lower id keeps the connection that it has dialled. */
+ * the same rule: the one with the lower id keeps the connection that it has dialled. From another
+ * address the id may be a stolen one: then it does not end the connection that is there. */
 static bool resolve_twin(peer *self)
 {
     peer *twin = torrent_twin(self->torrent, self);
@@ -144,7 +145,8 @@ static bool resolve_twin(peer *self)
     bool we_are_lower = memcmp(self->session->peer_id, self->id, PEER_ID_SIZE) < 0;
     bool dialled = self->place != PEER_NO_PLACE;
     bool twin_dialled = twin->place != PEER_NO_PLACE;
-    if (dialled == twin_dialled || dialled != we_are_lower) {
+    if (dialled == twin_dialled || dialled != we_are_lower ||
+        !berth_address_equal_as(self->address, twin->address, BERTH_TOLERATE_MAPPED)) {
         peer_drop(self, "it is connected already");
         return false;
     }

@@ -74,7 +74,7 @@ typedef struct peer {
     bits allowed;       /* pieces that it gives although it chokes us; no bytes: none */
     uint64_t block_at;  /* time of the last block, or of the first request */
     uint64_t asks_from; /* time before which nothing is asked for */
-    uint64_t unasked;   /* bytes that came without having been asked for */
+    uint32_t unasked;   /* bytes that came and were not wanted, less those that were */
     speed down;
 
     /* Uploading. */

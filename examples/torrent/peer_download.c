@@ -5,9 +5,13 @@
  * than it lets wait), so that the line is never empty. A peer that delivers nothing for 30 s is
  * snubbed: its blocks go to others, and it is asked for one at a time until it delivers again.
  *
+ * A peer that rejects is not asked for anything for a while: otherwise one that rejects everything
+ * would be asked without end.
+ *
  * A block is copied once, from the socket to the memory that the disk writes. One that nobody
- * asked for is discarded; a peer that sends 4 MiB of such violates the protocol, since what was
- * cancelled or given up can still be on its way, but not so much.
+ * asked for, or that is there, is discarded; a peer that sends 16 MiB more of such than of others
+ * violates the protocol, since what was cancelled or given up can still be on its way (500 requests
+ * are 8 MiB), but not so much.
  */
 #include <stdlib.h>
 
@@ -17,8 +21,8 @@
 #define LEAST_PIPELINE 4
 #define MOST_PIPELINE 500
 #define SNUB_TIME 30000
-#define REJECTED_TIME 5000 /* without a request, after a reject though it does not choke us */
-#define MOST_UNASKED (4 * 1024 * 1024u)
+#define REJECTED_TIME 5000 /* without a request, after a reject */
+#define MOST_UNASKED (16 * 1024 * 1024u)
 #define ASK_AT_ONCE 64
 
 static const char out_of_memory[] = "out of memory";
@@ -136,10 +140,11 @@ static const char *take_extended(peer *self, const wire_message *message)
     if (!data)
         return out_of_memory;
     berth_socket_read(self->socket, data, message->length);
+    bool known = self->extension.port != 0; /* only the first port is believed */
     bool good = message->extension != EXTENSION_HANDSHAKE ||
                 extension_read(&self->extension, data, message->length);
     free(data);
-    if (good && self->place == PEER_NO_PLACE && self->extension.port != 0)
+    if (good && self->place == PEER_NO_PLACE && !known && self->extension.port != 0)
         connector_heard(self->torrent->connector, self->address, self->extension.port);
     return good ? NULL : "its extension handshake is not a dictionary";
 }
@@ -253,12 +258,12 @@ static const char *take_block(peer *self, const wire_message *message)
     if (outcome != PICKER_STORE) {
         berth_socket_skip(self->socket, size);
         owner->redundant += size;
-        if (outcome == PICKER_UNASKED)
-            self->unasked += size;
+        self->unasked += size;
         return self->unasked > MOST_UNASKED ? "it sends what nobody asked for" : NULL;
     }
     self->block_at = now;
     self->snubbed = false;
+    self->unasked -= size < self->unasked ? size : self->unasked;
     self->choking.snubbed = false;
     speed_add(&self->down, now, size);
     speed_add(&owner->down, now, size);
@@ -293,7 +298,8 @@ const char *peer_message(peer *self, const wire_message *message)
         return NULL;
     case WIRE_UNCHOKE:
         self->chokes_us = false;
-        return NULL; /* on_ready_read asks */
+        self->asks_from = 0; /* what it rejected while it choked us says nothing */
+        return NULL;         /* on_ready_read asks */
     case WIRE_INTERESTED:
     case WIRE_NOT_INTERESTED:
         return take_interest(self, message->type == WIRE_INTERESTED);
@@ -314,8 +320,7 @@ const char *peer_message(peer *self, const wire_message *message)
     case WIRE_PIECE:
         return take_block(self, message);
     case WIRE_REJECT:
-        if (!self->chokes_us) /* it would reject the same again */
-            self->asks_from = session_now(self->session) + REJECTED_TIME;
+        self->asks_from = session_now(self->session) + REJECTED_TIME;
         picker_gave_up(self->torrent->picker, self->number,
                        (picker_block){message->index, message->begin / BLOCK_SIZE});
         return NULL;
