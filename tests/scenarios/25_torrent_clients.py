@@ -3,6 +3,8 @@ with several sets of files, found by a tracker or told; and all of them in one s
 
 The full form needs a network namespace, and writes docs/torrent.md when it has been run on both
 backends. The short form knows aria2 and libtorrent only, which are content with 127.0.0.1.
+
+spec: S8.26 Q20 Q21
 """
 
 import datetime

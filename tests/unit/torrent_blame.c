@@ -1,6 +1,8 @@
 /*
  * Who is blamed for bad pieces in the Torrent example: known courses, a bad peer among good ones
  * in simulated downloads, and bounds of what is remembered.
+ *
+ * spec: S8.23
  */
 #include <stdlib.h>
 #include <string.h>

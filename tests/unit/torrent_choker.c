@@ -1,6 +1,8 @@
 /*
  * The choker of the Torrent example on a false clock: slots that are free are given at once, four
  * and one, ties in turn, and random programs against the rules.
+ *
+ * spec: S8.22
  */
 #include <stdlib.h>
 #include <string.h>

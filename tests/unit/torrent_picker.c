@@ -3,6 +3,8 @@
  * picked is judged by walking over all pieces, and what the picker keeps is compared with what it
  * stands for after each step. Every program ends with a seed that finishes the download, so that no
  * block is lost for ever.
+ *
+ * spec: S8.23
  */
 #include <stdlib.h>
 #include <string.h>

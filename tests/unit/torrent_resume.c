@@ -1,6 +1,8 @@
 /*
  * The resume file: what goes in comes out, what is damaged is refused, and what has changed since
  * is not believed; no link is followed in the target folder.
+ *
+ * spec: S8.27
  */
 #include <stdlib.h>
 #include <string.h>

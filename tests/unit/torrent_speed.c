@@ -1,5 +1,7 @@
 /*
  * The speed of the Torrent example against all additions kept in a list, on a false clock.
+ *
+ * spec: S8.24
  */
 #include <string.h>
 

@@ -5,6 +5,8 @@
  *
  * A peer sends what it was asked for in that order, at its rate; requests, blocks and cancels take
  * its latency. Each block that comes is asked anew as far as the pipeline of one second allows.
+ *
+ * spec: S8.21 S8.23
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,8 @@
  *
  * Each input is copied into memory of its exact size, for the sanitizer to see a byte read too
  * many.
+ *
+ * spec: S8.17 S8.18
  */
 #include <stdlib.h>
 #include <string.h>
