@@ -2,8 +2,9 @@
  * Whom to dial: see connector.h.
  *
  * Addresses are in an array, whose places do not change while they are used, and are found by a
- * table of places (open addressing). Each attempt looks at the places in turn, from where the last
- * one ended, so that all get theirs.
+ * table of places. Each attempt looks at the places in turn, from where the last one ended, so that
+ * all get theirs. Where there is no room, a few places are looked at, in turn too, for one that may
+ * be given to another address: a tracker may name a hundred thousand at once.
  */
 #include "connector.h"
 
@@ -13,7 +14,8 @@
 #include "torrent.h"
 
 #define MOST_PLACES 2000
-#define TABLE_SIZE 4096 /* a power of two, more than twice MOST_PLACES */
+#define TABLE_SIZE 2048
+#define MOST_LOOKED_AT 16 /* places, for one that may be given away */
 #define RETRY 30000
 #define LONGEST_RETRY 3600000
 #define NOWHERE UINT16_MAX
@@ -24,6 +26,7 @@ typedef struct place {
     uint64_t again; /* time of the next attempt */
     uint16_t port;
     uint16_t failures; /* in a row */
+    uint16_t chain;    /* the next place of its bucket; NOWHERE */
     bool used;         /* dialled or connected now */
     bool never;
 } place;
@@ -33,7 +36,8 @@ struct connector {
     place *places;
     uint32_t count;
     uint32_t room;
-    uint32_t turn;
+    uint32_t turn;              /* of being dialled */
+    uint32_t hand;              /* of being looked at for one to be given away */
     uint16_t table[TABLE_SIZE]; /* places by address and port; NOWHERE */
 };
 
@@ -59,39 +63,53 @@ void connector_free(connector *self)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static size_t slot_of(const connector *self, const berth_address *address, uint16_t port)
+static uint16_t *bucket_of(connector *self, const berth_address *address, uint16_t port)
 {
     uint32_t hash = 2166136261u ^ port;
     for (size_t i = 0; i < sizeof(address->bytes); i++)
         hash = (hash ^ address->bytes[i]) * 16777619u;
-    size_t slot = (hash ^ hash >> 16) % TABLE_SIZE;
-    while (self->table[slot] != NOWHERE) {
-        const place *there = &self->places[self->table[slot]];
-        if (there->port == port && !there->host && berth_address_equal(there->address, *address))
-            break;
-        slot = (slot + 1) % TABLE_SIZE;
+    return &self->table[(hash ^ hash >> 16) % TABLE_SIZE];
+}
+
+static bool is_known(connector *self, const berth_address *address, uint16_t port)
+{
+    uint16_t number = *bucket_of(self, address, port);
+    while (number != NOWHERE && (self->places[number].port != port ||
+                                 !berth_address_equal(self->places[number].address, *address)))
+        number = self->places[number].chain;
+    return number != NOWHERE;
+}
+
+static void take_out(connector *self, uint32_t number)
+{
+    const place *it = &self->places[number];
+    uint16_t *link = bucket_of(self, &it->address, it->port);
+    while (*link != number)
+        link = &self->places[*link].chain;
+    *link = it->chain;
+}
+
+/* A place that may be given to another address; NULL if none of those that are looked at may. */
+static place *find_failed(connector *self)
+{
+    for (uint32_t i = 0; i < MOST_LOOKED_AT; i++) {
+        uint32_t number = self->hand;
+        place *it = &self->places[number];
+        self->hand = (self->hand + 1) % self->count;
+        if (it->used || it->host || (it->failures == 0 && !it->never))
+            continue;
+        take_out(self, number);
+        return it;
     }
-    return slot;
+    return NULL;
 }
 
-static void enter(connector *self, const place *it)
-{
-    if (!it->host)
-        self->table[slot_of(self, &it->address, it->port)] = (uint16_t)(it - self->places);
-}
-
-static void rebuild_table(connector *self)
-{
-    memset(self->table, 0xff, sizeof(self->table));
-    for (uint32_t i = 0; i < self->count; i++)
-        enter(self, &self->places[i]);
-}
-
-/* A place for another address: a new one, or that of the address that has failed most. */
+/* A place for another address: a new one, or that of an address that has failed. */
 static place *find_room(connector *self)
 {
-    place *worst = NULL;
-    if (self->count == self->room && self->room < MOST_PLACES) {
+    if (self->count == MOST_PLACES)
+        return find_failed(self);
+    if (self->count == self->room) {
         uint32_t room = self->room ? self->room * 2 : 16;
         if (room > MOST_PLACES)
             room = MOST_PLACES;
@@ -101,15 +119,7 @@ static place *find_room(connector *self)
         self->places = places;
         self->room = room;
     }
-    if (self->count < self->room)
-        return &self->places[self->count++];
-    for (uint32_t i = 0; i < self->count; i++) {
-        place *other = &self->places[i];
-        if (!other->used && !other->never && !other->host && other->failures > 0 &&
-            (!worst || other->failures > worst->failures))
-            worst = other;
-    }
-    return worst;
+    return &self->places[self->count++];
 }
 
 void connector_heard(connector *self, berth_address address, uint16_t port)
@@ -118,17 +128,14 @@ void connector_heard(connector *self, berth_address address, uint16_t port)
     /* An IPv4 address has one form here, whether a tracker or the listener has named it. */
     if (berth_address_to_ipv4(address, &ipv4))
         address = berth_address_ipv4(ipv4);
-    if (port == 0 || self->table[slot_of(self, &address, port)] != NOWHERE)
+    if (port == 0 || is_known(self, &address, port))
         return;
-    uint32_t count = self->count;
     place *it = find_room(self);
     if (!it)
         return;
-    *it = (place){.address = address, .port = port};
-    if (self->count > count)
-        enter(self, it);
-    else /* in the place of another one */
-        rebuild_table(self);
+    uint16_t *bucket = bucket_of(self, &address, port);
+    *it = (place){.address = address, .port = port, .chain = *bucket};
+    *bucket = (uint16_t)(it - self->places);
 }
 
 void connector_given(connector *self, const char *host, uint16_t port)
@@ -145,7 +152,6 @@ void connector_given(connector *self, const char *host, uint16_t port)
         return;
     }
     *it = (place){.host = copy, .port = port};
-    rebuild_table(self);
 }
 
 /* ---- attempts -------------------------------------------------------------------------------- */
@@ -161,11 +167,10 @@ void connector_go(connector *self)
 {
     torrent *owner = self->torrent;
     uint64_t now = session_now(owner->session);
-    if (owner->complete && self->torrent->was_complete && self->count == 0)
-        return;
-    for (uint32_t i = 0; i < self->count && may_dial(self); i++) {
-        uint32_t number = (self->turn + i) % self->count;
+    for (uint32_t left = self->count; left > 0 && may_dial(self); left--) {
+        uint32_t number = self->turn;
         place *it = &self->places[number];
+        self->turn = (self->turn + 1) % self->count;
         if (it->used || it->never || it->again > now)
             continue;
         if (!it->host && blame_look_up(owner->blame, it->address) == BLAME_BANNED) {
@@ -178,8 +183,6 @@ void connector_go(connector *self)
             break;
         }
     }
-    if (self->count > 0)
-        self->turn = (self->turn + 1) % self->count;
 }
 
 void connector_connected(connector *self, uint32_t number)
@@ -196,7 +199,7 @@ void connector_ended(connector *self, uint32_t number, bool was_connected)
         it->failures++;
     for (uint16_t i = 1; i < it->failures && wait < LONGEST_RETRY; i++)
         wait *= 2;
-    it->again = session_now(self->torrent->session) + wait;
+    it->again = session_now(self->torrent->session) + (wait < LONGEST_RETRY ? wait : LONGEST_RETRY);
 }
 
 void connector_never(connector *self, uint32_t number)

@@ -3,7 +3,7 @@
  *
  * At most --connecting attempts are under way at once, 10 s each. An address that failed is tried
  * again after 30 s, doubled up to an hour; one that was connected, 30 s after its end. At most
- * 2,000 addresses are known; further ones take the place of those that have failed most.
+ * 2,000 addresses are known; further ones take the place of such as have failed.
  */
 #ifndef TORRENT_CONNECTOR_H
 #define TORRENT_CONNECTOR_H
