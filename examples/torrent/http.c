@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http_answer.h"
 
@@ -23,7 +24,7 @@ typedef struct url {
     char host[256];
     uint16_t port;
     const char *path; /* with the query; "" for "/" */
-    char user[256];   /* USER:PASSWORD; "" for none */
+    char user[256];   /* USER:PASSWORD, decoded; "" for none */
 } url;
 
 struct http_get {
@@ -69,11 +70,43 @@ static bool keep(char *to, size_t room, const char *text, size_t size)
     return true;
 }
 
+static int digit_of(char letter)
+{
+    if (letter >= '0' && letter <= '9')
+        return letter - '0';
+    letter = (char)tolower((unsigned char)letter);
+    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
+/* Decodes USER[:PASSWORD]; the colon is always there afterwards. */
+static bool keep_user(char *to, size_t room, const char *text, size_t size)
+{
+    size_t used = 0;
+    bool colon = false;
+    for (size_t i = 0; i < size; i++) {
+        int byte = (unsigned char)text[i];
+        colon |= byte == ':';
+        if (byte == '%') {
+            int high = i + 2 < size ? digit_of(text[i + 1]) : -1;
+            int low = high >= 0 ? digit_of(text[i + 2]) : -1;
+            byte = low < 0 ? 0 : high << 4 | low;
+            i += 2;
+        }
+        if (byte == 0 || used + 2 >= room)
+            return false;
+        to[used++] = (char)byte;
+    }
+    if (!colon)
+        to[used++] = ':';
+    to[used] = '\0';
+    return true;
+}
+
 /* False if it is malformed. `path` points into the text. */
 static bool parse_url(url *self, const char *text)
 {
     *self = (url){.port = 80};
-    if (strncmp(text, "http://", 7) != 0 || strlen(text) > MOST_URL)
+    if (strncasecmp(text, "http://", 7) != 0 || strlen(text) > MOST_URL)
         return false;
     for (const char *at = text; *at; at++) /* nothing that could be a header of its own */
         if ((unsigned char)*at <= ' ' || *at == 127)
@@ -84,7 +117,7 @@ static bool parse_url(url *self, const char *text)
     const char *at_sign = memchr(text, '@', size);
     if (at_sign) {
         size_t length = (size_t)(at_sign - text);
-        if (!keep(self->user, sizeof(self->user), text, length))
+        if (!keep_user(self->user, sizeof(self->user), text, length))
             return false;
         text += length + 1;
         size -= length + 1;
@@ -144,12 +177,26 @@ static void finish(http_get *self, const char *format, ...)
     self->handler(self, self->user, NULL, 0, error);
 }
 
+/* The URL that a redirect leads to, from malloc: a whole one, or one without what it has in common
+ * with the present one. NULL when out of memory. */
+static char *resolve(const http_get *self, const char *location)
+{
+    size_t kept = 0;
+    if (location[0] == '/' && location[1] == '/')
+        kept = strlen("http:");
+    else if (location[0] == '/')
+        kept = (size_t)(self->url.path - self->text);
+    size_t room = kept + strlen(location) + 1;
+    char *text = malloc(room);
+    if (text)
+        snprintf(text, room, "%.*s%s", (int)kept, self->text, location);
+    return text;
+}
+
 static void redirect(http_get *self)
 {
     char error[320];
     const char *location = self->answer.location;
-    char *text = NULL;
-    size_t room = strlen(self->text) + strlen(location ? location : "") + 1;
     if (!location) {
         finish(self, "%s answered with a redirect to nowhere", self->url.host);
         return;
@@ -158,20 +205,18 @@ static void redirect(http_get *self)
         finish(self, "%s redirects too often", self->url.host);
         return;
     }
-    if (location[0] != '/' && strncmp(location, "http://", 7) != 0) {
-        finish(self, "%s redirects to another scheme than http, which is not supported",
+    if (location[0] != '/' && strncasecmp(location, "http://", 7) != 0) {
+        finish(self, "%s redirects to something else than http://, which is not supported",
                self->url.host);
         return;
     }
-    text = malloc(room);
-    if (text && location[0] == '/') /* of the same host: what is before the path stays */
-        snprintf(text, room, "%.*s%s", (int)(self->url.path - self->text), self->text, location);
-    else if (text)
-        snprintf(text, room, "%s", location);
+    char *text = resolve(self, location);
     berth_socket_free(self->socket);
     self->socket = NULL;
-    if (!text || !begin(self, text, error, sizeof(error)))
-        finish(self, "%s", text ? error : "out of memory");
+    if (!text)
+        finish(self, "out of memory");
+    else if (!begin(self, text, error, sizeof(error)))
+        finish(self, "%s", error);
 }
 
 static void evaluate(http_get *self)

@@ -3,7 +3,10 @@
  *
  * The normal course: the timer expires, the tracker whose turn it is gets an announce, its answer
  * says when the next one is due. `turn` goes through the list when one fails; after a success it
- * begins at the front again, where the one that answered now stands within its tier.
+ * begins at the front again, where the one that answered is now within its tier.
+ *
+ * At the end each tracker that knows of us is told: first "completed", where that is due, and then
+ * "stopped".
  */
 #include "tracker.h"
 
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "announce.h"
 #include "http.h"
@@ -23,9 +27,9 @@
 typedef struct entry {
     const char *url;
     uint32_t tier;
-    bool mentioned; /* that its scheme is not supported */
-    bool started;   /* it has been told that we exist */
-    char *id;       /* of its last answer; NULL if there was none */
+    bool useless; /* its scheme is not supported, or its URL is malformed: that was said */
+    bool started; /* it has been told that we exist */
+    char *id;     /* of its last answer; NULL if there was none */
 } entry;
 
 struct tracker {
@@ -42,15 +46,16 @@ struct tracker {
     entry *entries;    /* in the order in which they are tried */
     uint32_t count;
     uint32_t turn;
-    uint64_t retry;   /* after all have failed; milliseconds */
-    uint64_t may_ask; /* time from which on more peers may be asked for */
+    uint64_t retry; /* after all have failed; milliseconds */
+    uint64_t
+        may_ask; /* time from which on more peers may be asked for; 0: not before the next answer */
     bool running;
     bool completed; /* to be announced */
     bool closing;
 };
 
-static bool begin_request(tracker *self);
 static void announce_now(tracker *self);
+static void say_farewell(tracker *self);
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
@@ -116,12 +121,11 @@ static void finish(tracker *self)
 static void failed(tracker *self, const char *why)
 {
     tell(self, false, why);
-    if (self->closing) {
-        finish(self);
-        return;
-    }
     self->turn++;
-    announce_now(self);
+    if (self->closing)
+        say_farewell(self);
+    else
+        announce_now(self);
 }
 
 typedef struct filter {
@@ -148,7 +152,6 @@ static void succeeded(tracker *self, announce_answer *answer, uint32_t peers)
     char text[300];
     uint64_t now = berth_loop_now(self->loop);
     entry *it = &self->entries[self->turn];
-    bool has_more = false;
     if (answer->tracker_id) {
         free(it->id);
         it->id = answer->tracker_id;
@@ -156,19 +159,19 @@ static void succeeded(tracker *self, announce_answer *answer, uint32_t peers)
     it->started = true;
     if (self->event && strcmp(self->event, "completed") == 0)
         self->completed = false;
-    has_more = self->completed;
     self->retry = FIRST_RETRY;
     self->may_ask = now + (uint64_t)answer->minimum_interval * 1000;
     snprintf(text, sizeof(text), "%u peers%s%s", peers, answer->warning[0] ? "; it warns: " : "",
              answer->warning);
     tell(self, true, text);
     if (self->closing) {
-        finish(self);
+        self->turn += strcmp(self->event, "stopped") == 0;
+        say_farewell(self);
         return;
     }
     promote(self);
     self->turn = 0;
-    berth_timer_start(self->timer, has_more ? 0 : (uint64_t)answer->interval * 1000, 0);
+    berth_timer_start(self->timer, self->completed ? 0 : (uint64_t)answer->interval * 1000, 0);
 }
 
 static void on_answer(http_get *request, void *user, const void *body, size_t size,
@@ -193,21 +196,18 @@ static void on_answer(http_get *request, void *user, const void *body, size_t si
 
 static const char *event_of(const tracker *self, const entry *it)
 {
-    if (self->closing)
-        return "stopped";
     if (!it->started)
         return "started";
-    return self->completed ? "completed" : NULL;
+    if (self->completed)
+        return "completed";
+    return self->closing ? "stopped" : NULL;
 }
 
-static bool is_supported(tracker *self, entry *it)
+/* It is passed over from now on. */
+static void give_up(tracker *self, entry *it, const char *why)
 {
-    if (strncmp(it->url, "http://", 7) == 0)
-        return true;
-    if (!it->mentioned)
-        tell(self, false, "not supported, only http is");
-    it->mentioned = true;
-    return false;
+    tell(self, false, why);
+    it->useless = true;
 }
 
 /* Begins to announce to the tracker whose turn it is; false if that cannot be. */
@@ -215,8 +215,12 @@ static bool begin_request(tracker *self)
 {
     tracker_numbers numbers = {0};
     entry *it = &self->entries[self->turn];
-    if (!is_supported(self, it))
+    if (it->useless)
         return false;
+    if (strncasecmp(it->url, "http://", 7) != 0) {
+        give_up(self, it, "not supported, only http is");
+        return false;
+    }
     self->handlers->numbers(self->user, &numbers);
     self->event = event_of(self, it);
     announce what = {
@@ -233,8 +237,10 @@ static bool begin_request(tracker *self)
     char *url = announce_url(it->url, &what);
     self->request =
         url ? http_get_new(self->loop, url, USER_AGENT, self->way, on_answer, self) : NULL;
-    if (!self->request)
-        tell(self, false, url && errno == EINVAL ? "the URL is malformed" : "out of memory");
+    if (!self->request && url && errno == EINVAL)
+        give_up(self, it, "the URL is malformed");
+    else if (!self->request)
+        tell(self, false, "out of memory");
     free(url);
     return self->request != NULL;
 }
@@ -247,8 +253,18 @@ static void announce_now(tracker *self)
         if (begin_request(self))
             return;
     self->turn = 0;
+    self->may_ask = 0;
     berth_timer_start(self->timer, self->retry, 0);
     self->retry = self->retry * 2 < LONGEST_RETRY ? self->retry * 2 : LONGEST_RETRY;
+}
+
+/* Tells the tracker whose turn it is, or the next one that knows of us; ends if there is none. */
+static void say_farewell(tracker *self)
+{
+    for (; self->turn < self->count; self->turn++)
+        if (self->entries[self->turn].started && begin_request(self))
+            return;
+    finish(self);
 }
 
 static void on_time(berth_timer *timer, void *user)
@@ -312,12 +328,17 @@ void tracker_more(tracker *self)
 
 void tracker_close(tracker *self, uint32_t milliseconds)
 {
+    /* Who has got a request may know what it says, though it has not answered. */
+    if (self->request && !berth_address_is_null(http_get_local_address(self->request))) {
+        self->entries[self->turn].started = true;
+        if (self->event && strcmp(self->event, "completed") == 0)
+            self->completed = false;
+    }
     http_get_free(self->request);
     self->request = NULL;
     self->closing = true;
     for (self->turn = 0; self->turn < self->count; self->turn++)
-        if (self->entries[self->turn].started)
+        if (self->entries[self->turn].started && begin_request(self))
             break;
-    bool told = self->turn < self->count && begin_request(self);
-    berth_timer_start(self->timer, told ? milliseconds : 0, 0);
+    berth_timer_start(self->timer, self->request ? milliseconds : 0, 0);
 }
