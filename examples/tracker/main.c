@@ -27,6 +27,7 @@
 #define PROGRAM "berth-tracker"
 #define FORGET_EACH 10000 /* milliseconds */
 #define HIGH 65536        /* bytes of output of a connection at which it is not read */
+#define LOW 32768         /* and at which it is read again */
 
 typedef struct service {
     berth_loop *loop;
@@ -113,7 +114,7 @@ static void on_new_connection(berth_server *server, void *user)
     berth_socket *socket;
     while ((socket = berth_server_next_pending_connection(server))) {
         berth_socket_set_handlers(socket, &connection_handlers, user);
-        berth_socket_set_write_marks(socket, HIGH / 2, 0);
+        berth_socket_set_write_marks(socket, LOW, SIZE_MAX); /* an answer is never cut */
         berth_socket_set_read_buffer_size(socket, HTTP_MOST_HEADER);
         serve(socket, user); /* what came before is not announced again */
     }
