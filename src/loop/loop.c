@@ -204,13 +204,15 @@ static void destroy(berth_loop *loop)
 {
     loop->life = BERTH__LOOP_ENDING;
     empty(loop);
-    see_off(loop);
-    await_without_wakes(loop);
-    berth__sources_end(&loop->sources, loop);
-    if (loop->inherited)
-        while (run_completions(loop))
-            continue; /* reports what is closed, and nothing else */
-    empty(loop);
+    do { /* the last end that came may have begun something new */
+        see_off(loop);
+        await_without_wakes(loop);
+        berth__sources_end(&loop->sources, loop);
+        if (loop->inherited)
+            while (run_completions(loop))
+                continue; /* reports what is closed, and nothing else */
+        empty(loop);
+    } while (berth__awaited_count(loop) > 0 || atomic_load(&loop->tasks_waiting));
     berth__collect(loop);
     assert(loop->objects == NULL && loop->garbage == NULL && loop->tasks == NULL);
     assert(loop->awaited == NULL);

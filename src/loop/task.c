@@ -124,11 +124,13 @@ void berth__await_not(berth__awaited *awaited)
     pthread_mutex_unlock(&loop->lock);
 }
 
-/* Under the lock. Returns whether the loop has to be woken. */
+/* Under the lock. Returns whether the loop has to be woken. Its task comes first: whoever looks
+ * without the lock and finds nothing awaited then finds the task. */
 static bool post_end(berth__awaited *awaited)
 {
+    bool wake = append(awaited->loop, &awaited->end);
     leave_list(awaited);
-    return append(awaited->loop, &awaited->end);
+    return wake;
 }
 
 /* Ends what began under the lock. The loop is woken without it, else its thread would run into the

@@ -9,12 +9,14 @@
 #include "scene.h"
 
 #include "loop/loop.h"
+#include "loop/task.h"
 #include "workers/workers.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum {
     MOST = 2000
@@ -646,4 +648,58 @@ CASE(loops_are_freed_while_the_pool_is, "workers.h loop.h", "neither waits for e
         ck_assert_uint_eq(atomic_load(&inner_done), 150);
         ck_assert_uint_eq(atomic_load(&seen.wrong), 0);
     }
+}
+
+static berth_loop *ending;
+
+static void submit_one_more_at_the_end(berth_job *job, bool cancelled, void *user)
+{
+    done(job, cancelled, user);
+    atomic_store(&seen.gate, true);
+    must(berth_workers_submit(pool, ending, work, done, number(2)) != NULL);
+    SOON(atomic_load(&seen.begun) == 2);
+}
+
+static uint64_t (*now)(berth__backend *backend);
+
+/* The loop, which has found nothing more to do, looks at the time before it looks for what it
+ * awaits: in between its last job ends. */
+static uint64_t now_and_let_the_job_end(berth__backend *backend)
+{
+    if (ending->life == BERTH__LOOP_ENDING && seen.done == 0) {
+        atomic_store(&seen.gate, false);
+        SOON(berth__awaited_count(ending) == 0);
+    }
+    return now(backend);
+}
+
+static void *open_second_gate(void *user)
+{
+    SOON(atomic_load(&seen.begun) == 2);
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    atomic_store(&seen.gate, false);
+    return user;
+}
+
+CASE(last_done_of_a_freed_loop_submits, "workers.h loop.h", "the loop waits for that job too")
+{
+    pool = pool_of(1);
+    pthread_t opener;
+    ending = berth_loop_new(NULL);
+    ck_assert_ptr_nonnull(ending);
+    berth__backend_operations operations = *ending->backend->operations;
+    now = operations.now;
+    operations.now = now_and_let_the_job_end;
+    ending->backend->operations = &operations;
+    atomic_store(&seen.gate, true);
+    ck_assert_ptr_nonnull(
+        berth_workers_submit(pool, ending, work, submit_one_more_at_the_end, number(1)));
+    SOON(atomic_load(&seen.begun) == 1);
+    ck_assert_int_eq(pthread_create(&opener, NULL, open_second_gate, NULL), 0);
+    berth_loop_free(ending);
+    ck_assert_uint_eq(seen.done, 2);
+    ck_assert_uint_eq(atomic_load(&seen.worked), 2);
+    pthread_join(opener, NULL);
+    pool_ended(pool);
 }
