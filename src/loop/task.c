@@ -116,23 +116,6 @@ static void leave_list(berth__awaited *awaited)
     atomic_fetch_sub(&loop->awaited_count, 1);
 }
 
-void berth__await_not(berth__awaited *awaited)
-{
-    berth_loop *loop = awaited->loop;
-    pthread_mutex_lock(&loop->lock);
-    leave_list(awaited);
-    pthread_mutex_unlock(&loop->lock);
-}
-
-/* Under the lock. Returns whether the loop has to be woken. Its task comes first: whoever looks
- * without the lock and finds nothing awaited then finds the task. */
-static bool post_end(berth__awaited *awaited)
-{
-    bool wake = append(awaited->loop, &awaited->end);
-    leave_list(awaited);
-    return wake;
-}
-
 /* Ends what began under the lock. The loop is woken without it, else its thread would run into the
  * lock at once; until then the loop is kept from being destroyed. */
 static void unlock_and_wake(berth_loop *loop, bool wake)
@@ -144,6 +127,24 @@ static void unlock_and_wake(berth_loop *loop, bool wake)
         return;
     loop->backend->operations->wake(loop->backend);
     atomic_fetch_sub(&loop->stoppers, 1);
+}
+
+void berth__await_not(berth__awaited *awaited)
+{
+    berth_loop *loop = awaited->loop;
+    pthread_mutex_lock(&loop->lock);
+    leave_list(awaited);
+    /* The loop may have seen it, and wait for what it awaits. */
+    unlock_and_wake(loop, loop->awaited == NULL);
+}
+
+/* Under the lock. Returns whether the loop has to be woken. Its task comes first: whoever looks
+ * without the lock and finds nothing awaited then finds the task. */
+static bool post_end(berth__awaited *awaited)
+{
+    bool wake = append(awaited->loop, &awaited->end);
+    leave_list(awaited);
+    return wake;
 }
 
 void berth__awaited_end(berth__awaited *awaited)

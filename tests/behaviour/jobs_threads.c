@@ -703,3 +703,34 @@ CASE(last_done_of_a_freed_loop_submits, "workers.h loop.h", "the loop waits for 
     pthread_join(opener, NULL);
     pool_ended(pool);
 }
+
+static bool has_begun(berth__awaited *awaited)
+{
+    must(awaited != NULL);
+    return false;
+}
+
+/* What a submit that is refused does at its end. */
+static void *await_not(void *awaited)
+{
+    struct timespec pause = {.tv_nsec = 20000000};
+    (void)nanosleep(&pause, NULL);
+    berth__await_not(awaited);
+    return NULL;
+}
+
+CASE(job_not_taken_holds_no_loop, "workers.h task.h",
+     "a loop that has seen a job, and waits for it, is woken when that is refused")
+{
+    real_kernel_only();
+    pthread_t refuser;
+    berth_loop *loop = berth_loop_new(NULL);
+    ck_assert_ptr_nonnull(loop);
+    berth__awaited awaited = {.withdraw = has_begun};
+    berth__await(loop, &awaited);
+    ck_assert_int_eq(pthread_create(&refuser, NULL, await_not, &awaited), 0);
+    berth__awaited_settle(loop);
+    pthread_join(refuser, NULL);
+    ck_assert_uint_eq(berth__awaited_count(loop), 0);
+    berth_loop_free(loop);
+}
