@@ -80,7 +80,8 @@ void peer_read_done(peer *self, uint32_t index, uint32_t begin, uint32_t length,
         return;
     }
     peer_send_block(self, index, begin, length, data);
-    peer_upload(self); /* `drained` does not come if the output stayed below the low mark */
+    peer_go_on_uploading(
+        self); /* `drained` does not come if the output stayed below the low mark */
 }
 
 static void violate(peer *self, const char *why)
@@ -275,14 +276,37 @@ void peer_receive(peer *self)
     if (self->state == PEER_SHAKING && !shake(self))
         return;
     while (self->state == PEER_TALKING) {
-        if (disk_full(self->torrent->disk)) {
-            self->paused = true;
+        self->paused = disk_full(self->torrent->disk);
+        self->crowded = !self->fast && self->request_count == PEER_MOST_REQUESTS;
+        if (self->paused || self->crowded) {
             berth_socket_pause_reading(self->socket);
-            break;
+            return;
         }
         if (!receive_one(self))
             return;
     }
+}
+
+/* Whether both reasons for a pause are over is seen by peer_receive. */
+static void go_on(peer *self)
+{
+    berth_socket_resume_reading(self->socket);
+    peer_receive(self); /* what came before the pause is not announced again */
+    if (self->state == PEER_TALKING)
+        peer_ask(self);
+}
+
+void peer_resume(peer *self)
+{
+    if (self->paused)
+        go_on(self);
+}
+
+void peer_uncrowd(peer *self)
+{
+    if (self->state == PEER_TALKING && self->crowded &&
+        self->request_count <= PEER_MOST_REQUESTS / 2)
+        go_on(self);
 }
 
 /* ---- handlers -------------------------------------------------------------------------------- */
@@ -322,7 +346,7 @@ static void on_disconnected(berth_socket *socket, void *user)
 static void on_drained(berth_socket *socket, void *user)
 {
     (void)socket;
-    peer_upload(user);
+    peer_go_on_uploading(user);
 }
 
 static const berth_socket_handlers handlers = {

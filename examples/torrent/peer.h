@@ -71,6 +71,7 @@ typedef struct peer {
     bool interests_us; /* and was told so */
     bool snubbed;
     bool paused;        /* reading, for the disk */
+    bool crowded;       /* likewise not read, since its requests are too many */
     bits allowed;       /* pieces that it gives although it chokes us; no bytes: none */
     uint64_t block_at;  /* time of the last block, or of the first request */
     uint64_t asks_from; /* time before which nothing is asked for */
@@ -103,6 +104,8 @@ void peer_tick(peer *self, uint64_t now);
 bool peer_write(peer *self, const void *data, size_t size); /* false: it was dropped */
 
 void peer_receive(peer *self); /* takes what is in the input */
+void peer_resume(peer *self);  /* the disk has room again */
+void peer_uncrowd(peer *self); /* some of its requests were answered */
 /* Whether neither side has been interested for long, so that it may make room for another. */
 bool peer_is_useless(const peer *self, uint64_t now);
 
@@ -112,8 +115,7 @@ bool peer_is_useless(const peer *self, uint64_t now);
  * it violates the protocol, or NULL. The peer may be gone afterwards. */
 const char *peer_message(peer *self, const wire_message *message);
 void peer_update_interest(peer *self);
-void peer_ask(peer *self);    /* for blocks */
-void peer_resume(peer *self); /* the disk has room again */
+void peer_ask(peer *self); /* for blocks */
 void peer_cancel(peer *self, uint32_t index, uint32_t block);
 void peer_tell_have(peer *self, uint32_t index);
 void peer_check_snub(peer *self, uint64_t now);
@@ -121,8 +123,9 @@ void peer_check_snub(peer *self, uint64_t now);
 /* peer_upload.c */
 const char *peer_requested(peer *self, const wire_message *message); /* as peer_message */
 void peer_cancelled(peer *self, const wire_message *message);
-void peer_apply_choke(peer *self); /* tells it what the choker decided */
-void peer_upload(peer *self);      /* answers requests as far as there is room */
+void peer_apply_choke(peer *self);     /* tells it what the choker decided */
+void peer_upload(peer *self);          /* answers requests as far as there is room */
+void peer_go_on_uploading(peer *self); /* likewise, when there is room again */
 void peer_send_block(peer *self, uint32_t index, uint32_t begin, uint32_t length, void *data);
 /* The disk has read for a request; `data` is NULL if it could not. */
 void peer_read_done(peer *self, uint32_t index, uint32_t begin, uint32_t length, void *data);

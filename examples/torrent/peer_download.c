@@ -343,22 +343,11 @@ void peer_tell_have(peer *self, uint32_t index)
         peer_write(self, bytes, wire_have(bytes, WIRE_HAVE, index));
 }
 
-void peer_resume(peer *self)
-{
-    if (!self->paused)
-        return;
-    self->paused = false;
-    berth_socket_resume_reading(self->socket);
-    peer_receive(self); /* what came before the pause is not announced again */
-    if (self->state == PEER_TALKING)
-        peer_ask(self);
-}
-
 void peer_check_snub(peer *self, uint64_t now)
 {
     picker *choice = self->torrent->picker;
     if (picker_in_flight(choice, self->number) == 0 || now - self->block_at < SNUB_TIME ||
-        self->paused)
+        self->paused || self->crowded)
         return;
     self->snubbed = true;
     self->choking.snubbed = true;

@@ -6,8 +6,9 @@
  * has to read first, and `drained` goes on. A block that is in the page cache is read at once;
  * otherwise a job reads it. The bytes are borrowed by the socket, not copied.
  *
- * With the fast extension every request is answered, by the block or by a reject. Without it what
- * is refused is not mentioned.
+ * With the fast extension every request is answered, by the block or by a reject. Without it a
+ * refusal could not be mentioned, and rtorrent, which does not know how many we let wait, would
+ * wait for ever: such a peer is not read while its ring is full.
  */
 #include <stdlib.h>
 
@@ -135,4 +136,10 @@ void peer_upload(peer *self)
             reject(self, &request);
         }
     }
+}
+
+void peer_go_on_uploading(peer *self)
+{
+    peer_upload(self);
+    peer_uncrowd(self);
 }
