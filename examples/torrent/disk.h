@@ -50,7 +50,7 @@ typedef struct disk_handlers {
     void (*relieved)(void *user);
     void (*failed)(void *user, const char *why);
     void (*saved)(void *user, bool ok, const char *why);
-    /* The start check: after each piece, and at its end. */
+    /* The start check: after each run of pieces, and at its end. */
     void (*checked)(void *user, uint32_t done, uint32_t of);
     void (*check_ended)(void *user, bool ok);
     /* disk_close has finished: the last call. The disk is freed after it; in it, disk_stamps may

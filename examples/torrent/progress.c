@@ -19,7 +19,7 @@
 #define MOST_BAR 40
 #define LEAST_BAR 10
 
-static size_t drawn;        /* lines that stand at the terminal */
+static size_t drawn;        /* lines at the terminal */
 static uint64_t next_plain; /* time of the next plain line */
 
 static bool at_terminal(void)

@@ -1,8 +1,8 @@
 /*
  * What all torrents share: see session.h.
  *
- * Signals: the handlers only post a number through the loop's stop, which may be called there; the
- * first one begins the end, the second one ends the program with what it has.
+ * Signals: the handler only stops the loop, with a number, which is allowed there. The first one
+ * begins the end, the second one ends the program with what it has.
  */
 #include "session.h"
 

@@ -7,7 +7,9 @@
  * enough, or SIGINT or SIGTERM has come, and the trackers know (5 s at most). A second signal ends
  * the program at once.
  *
- * A tick each second does what has a time: choking, silence, dialling, announcing, display.
+ * A tick each second does what is not urgent, for all peers: choking, keep-alives, peers that
+ * deliver nothing, dials that are due, the resume file, the display. The library ends silent
+ * connections; trackers have a timer of their own.
  */
 #ifndef TORRENT_SESSION_H
 #define TORRENT_SESSION_H
