@@ -5,6 +5,8 @@ in turn (groups C, connections and handshakes, and D, messages). Others have one
 wrong data (E), hostile trackers (B, all at once). berth-tracker meets hostile clients (T). Each
 item is a figure: what became of the hostile peer, how much memory the program took at most, and how
 much processor time. The full form also compares the rate of a download with and without them.
+
+spec: S8.17 S8.18 S8.20
 """
 
 import re

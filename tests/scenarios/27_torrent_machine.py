@@ -4,6 +4,8 @@ or are something else, few descriptors, and the end at any moment.
 Whatever happens, no byte at the end is wrong, a torrent that fails says why, and the others go on.
 Faults of the disk that cannot be had for the asking are made by preload/faulty_disk.c. What needs a
 small file system is skipped where mounting is not allowed.
+
+spec: S8.25 S8.27
 """
 
 import ctypes

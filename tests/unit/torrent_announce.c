@@ -1,6 +1,8 @@
 /*
  * Announces of the Torrent example: the URL with its parameters, and answers right, wrong, hostile
  * and cut at every byte.
+ *
+ * spec: S8.26
  */
 #include <check.h>
 

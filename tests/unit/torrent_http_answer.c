@@ -1,6 +1,8 @@
 /*
  * Answers to HTTP requests, in the Torrent example: right and wrong ones, whole, byte by byte and
  * cut at every byte; and what their sender can make it keep or read.
+ *
+ * spec: S8.26
  */
 #include <check.h>
 
