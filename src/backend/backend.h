@@ -40,8 +40,9 @@
  *     record with more to do goes to the end of the ready list.
  *  6. The memory of a send belongs to the backend until the send has ended, whatever is called
  *     meanwhile; bytes may be appended behind those that are sent. A send may be short: the result
- * is what the kernel took, at least 1, or a negative errno. After close one in flight still ends,
- * before `closed`.
+ *     is what the kernel took, at least 1, or a negative errno. One of a `paced` stream does not
+ *     wait for room, but ends with -EAGAIN; await_room, a send of nothing, ends with 0 when there
+ *     is some. After close one in flight still ends, before `closed`.
  *  7. close is terminal, for streams, listeners and watches alike: no event but `sent` (for a send
  *     in flight) and then `closed`, the last, after which the record may be freed, even inside
  *     `closed`. A second close has no effect. Closing a listener gives its port back inside the
@@ -120,7 +121,8 @@ typedef struct berth__ready {
     bool queued : 1;    /* whether it is in the list */
     bool overdue : 1;   /* the core's, of a queued stream: a limit waits for it to run */
     bool addressed : 1; /* the backend's, of a stream: its peer had sent bytes before adopt, not
-                           accepted. Here because there is room */
+                           accepted. Here because there is room, as is: */
+    bool paced : 1;     /* the core's, of a stream: see law 6 */
     uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
@@ -348,6 +350,9 @@ typedef struct berth__backend_operations {
      * help to send it well. */
     ptrdiff_t (*send)(berth__backend *backend, berth__stream *stream, const berth__chunk *first,
                       size_t size, berth__send_hint hint);
+
+    /* Begins to wait for room, as a send in flight does. Returns 0, or an errno, negative. */
+    ptrdiff_t (*await_room)(berth__backend *backend, berth__stream *stream);
 
     /* Asks the kernel once more what it takes of the send in flight. Returns 0 if that goes on;
      * else its result, as `send` does, and no `sent` follows. */

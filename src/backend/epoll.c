@@ -158,6 +158,10 @@ static void receive_stop(berth__backend *backend, berth__stream *stream)
 /* Returns whether the send has ended; its result is then in the record. */
 static bool try_send(berth__stream *stream)
 {
+    if (stream->flags & ROOM) {
+        stream->ready.result = 0;
+        return true;
+    }
     ptrdiff_t sent = berth__inet_send(stream->descriptor, stream->output, stream->size,
                                       (stream->flags & MORE) != 0);
     if (sent == -EAGAIN)
@@ -166,16 +170,15 @@ static bool try_send(berth__stream *stream)
     return true;
 }
 
-/* Leaves the send in flight, to be tried again at the next edge. */
+/* Leaves the send in flight, to be tried again at the next edge. `flags`: MORE, ROOM or none. */
 BERTH__RARE static ptrdiff_t park_send(epoll_backend *epoll, berth__stream *stream,
-                                       const berth__chunk *first, size_t size,
-                                       berth__send_hint hint)
+                                       const berth__chunk *first, size_t size, unsigned flags)
 {
     stream->output = first;
     stream->size = (uint32_t)size;
     stream->sending = true;
-    stream->flags &= (uint16_t)~MORE;
-    stream->flags |= hint != BERTH__SEND_ONLY ? PARKED | MORE : PARKED;
+    stream->flags &= (uint16_t) ~(MORE | ROOM);
+    stream->flags |= (uint16_t)(PARKED | flags);
     int error = stream->flags & WITH_OUT ? 0 : register_stream(epoll, stream, true);
     if (error == 0)
         return 0;
@@ -190,13 +193,22 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream,
     assert(!stream->sending && !stream->closing);
     size = size < LARGEST_SEND ? size : LARGEST_SEND;
     ptrdiff_t sent = berth__inet_send(stream->descriptor, first, size, hint != BERTH__SEND_ONLY);
-    return sent != -EAGAIN ? sent : park_send(of(backend), stream, first, size, hint);
+    if (sent != -EAGAIN || stream->ready.paced)
+        return sent;
+    return park_send(of(backend), stream, first, size, hint != BERTH__SEND_ONLY ? MORE : 0);
+}
+
+static ptrdiff_t await_room(berth__backend *backend, berth__stream *stream)
+{
+    assert(!stream->sending && !stream->closing);
+    return park_send(of(backend), stream, NULL, 0, ROOM);
 }
 
 static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
-    if (!(stream->ready.pending & BERTH__READY_SENT) && !try_send(stream))
+    bool ended = (stream->ready.pending & BERTH__READY_SENT) != 0;
+    if (!ended && ((stream->flags & ROOM) || !try_send(stream)))
         return 0;
     stream->ready.pending &= (uint8_t)~BERTH__READY_SENT;
     stream->flags &= (uint16_t)~PARKED;
@@ -568,6 +580,7 @@ static const berth__backend_operations operations = {
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
+    .await_room = await_room,
     .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,

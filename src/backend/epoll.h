@@ -31,7 +31,8 @@ enum {
     CONNECTING = 1 << 7,
     BROKEN = 1 << 8,  /* could not be registered: stream->error */
     ENABLED = 1 << 9, /* a listener whose interest is not taken away */
-    FAILED = 1 << 10  /* the kernel has reported an error, or the end of both directions */
+    FAILED = 1 << 10, /* the kernel has reported an error, or the end of both directions */
+    ROOM = 1 << 11    /* what is PARKED is no send: it ends with 0 */
 };
 
 typedef struct epoll_backend {

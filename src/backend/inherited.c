@@ -99,6 +99,13 @@ static ptrdiff_t send_stream(berth__backend *backend, berth__stream *stream,
     return 0;
 }
 
+static ptrdiff_t await_room(berth__backend *backend, berth__stream *stream)
+{
+    (void)backend;
+    stream->sending = true;
+    return 0;
+}
+
 static ptrdiff_t finish_send(berth__backend *backend, berth__stream *stream)
 {
     (void)backend;
@@ -360,6 +367,7 @@ static const berth__backend_operations inherited_operations = {
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
+    .await_room = await_room,
     .finish_send = finish_send,
     .shutdown_send = shutdown_send,
     .close = close_stream,

@@ -317,6 +317,8 @@ static uint32_t checksum_of(const berth__chunk *chunk, size_t size)
 
 static ptrdiff_t take_send(berth__kernel *kernel, berth__stream *stream)
 {
+    if (stream->size == 0) /* there is room */
+        return 0;
     if (kernel->send_failures > 0) {
         kernel->send_failures--;
         return -kernel->send_error;
@@ -332,7 +334,7 @@ static bool advance_send(berth__kernel *kernel, berth__stream *stream)
            "the memory of a send stays as it was until `sent`");
     (void)end;
     ptrdiff_t result = take_send(kernel, stream);
-    if (result == -EAGAIN)
+    if (result == -EAGAIN && !stream->ready.paced)
         return false;
     stream->ready.result = (int32_t)result;
     stream->output = NULL;
@@ -360,6 +362,17 @@ static ptrdiff_t sim_send(berth__backend *backend, berth__stream *stream, const 
     stream->sending = false;
     kernel->events++;
     return stream->ready.result;
+}
+
+static ptrdiff_t sim_await_room(berth__backend *backend, berth__stream *stream)
+{
+    assert(!stream->sending && !stream->closing);
+    berth__kernel_operate(kernel_of(backend));
+    stream->sending = true;
+    stream->output = NULL;
+    stream->size = 0;
+    ((berth__sim_end *)stream->own.connection)->checksum = 0;
+    return 0;
 }
 
 static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
@@ -560,10 +573,11 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
         stream->ended && stream->error == 0 && end->error != 0 && !(pending & READY_BROKEN);
     if (berth__kernel_is_due(kernel, &entry->due[DUE_INPUT], input || broken, earliest))
         bits |= input ? BERTH__READY_RECEIVE : READY_BROKEN;
-    if (berth__kernel_is_due(kernel, &entry->due[DUE_SEND],
-                             !connecting && stream->sending && berth__kernel_writable(end) &&
-                                 !(pending & BERTH__READY_SENT),
-                             earliest) &&
+    if (berth__kernel_is_due(
+            kernel, &entry->due[DUE_SEND],
+            !connecting && stream->sending && !(pending & BERTH__READY_SENT) &&
+                (berth__kernel_writable(end) || (stream->ready.paced && stream->size > 0)),
+            earliest) &&
         advance_send(kernel, stream))
         bits |= BERTH__READY_SENT;
     berth__kernel_add_candidate(kernel, &stream->ready, bits);
@@ -798,6 +812,7 @@ static const berth__backend_operations sim_operations = {
     .receive_start = sim_receive_start,
     .receive_stop = sim_receive_stop,
     .send = sim_send,
+    .await_room = sim_await_room,
     .finish_send = berth__sim_finish_send,
     .shutdown_send = sim_shutdown_send,
     .close = sim_close,

@@ -170,6 +170,8 @@ ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 {
     if (!(stream->ready.pending & BERTH__READY_SENT)) {
         berth__sim_end *end = stream->own.connection;
+        if (stream->size == 0)
+            return 0;
         ptrdiff_t result = berth__sim_take_chunks(end, stream->output, stream->size);
         if (result == -EAGAIN)
             return 0;

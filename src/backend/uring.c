@@ -75,7 +75,7 @@ static void on_send(uring_backend *uring, berth__stream *stream, int result)
     }
     stream->ready.result = result;
     berth__uring_announce(uring, &stream->ready, BERTH__READY_SENT);
-    if (result < 0)
+    if (result < 0 && result != -EAGAIN)
         berth__uring_send_failed(uring, stream);
     berth__uring_finish(uring, stream);
 }
@@ -670,6 +670,7 @@ static const berth__backend_operations operations = {
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
     .send = berth__uring_send,
+    .await_room = berth__uring_await_room,
     .finish_send = berth__uring_finish_send,
     .shutdown_send = berth__uring_shutdown_send,
     .close = berth__uring_close,

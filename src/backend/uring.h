@@ -72,7 +72,7 @@ enum {
     LEAVING = 1 << 9,    /* closed, and in the list of those that are */
     READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
     STARVES = 1 << 11,   /* a listener whose last accept has found no descriptor left */
-    ROOM = 1 << 12       /* the send in flight is a poll: a file waits for room */
+    ROOM = 1 << 12       /* the send in flight is a poll: it, or a file, waits for room */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -239,6 +239,7 @@ void berth__uring_tell_closes(uring_backend *uring);
 
 ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
                             const berth__chunk *first, size_t size, berth__send_hint hint);
+ptrdiff_t berth__uring_await_room(berth__backend *backend, berth__stream *stream);
 ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 

@@ -13,7 +13,7 @@
  * called here.
  *
  * A file is sent by sendfile, inside the call; where there is no room for it a poll takes the place
- * of the send, and ends it with 0.
+ * of the send, and ends it with 0. So does await_room.
  *
  * Failures: no room for an entry is ENOMEM; what the kernel answers is the result.
  */
@@ -95,9 +95,10 @@ BERTH__RARE static void prepare_gathered(uring_backend *uring, struct io_uring_s
     io_uring_prep_sendmsg(sqe, descriptor_for_send(stream), &place->message, (unsigned)flags);
 }
 
-/* There is no operation for sendfile: its call follows once there is room. */
-BERTH__RARE static ptrdiff_t wait_for_room(uring_backend *uring, berth__stream *stream)
+ptrdiff_t berth__uring_await_room(berth__backend *backend, berth__stream *stream)
 {
+    uring_backend *uring = (uring_backend *)backend;
+    assert(!stream->sending && !stream->closing);
     if (!berth__uring_poll(uring, stream->descriptor, POLLOUT, stream, OF_SEND))
         return -ENOMEM;
     stream->sending = true;
@@ -115,23 +116,25 @@ ptrdiff_t berth__uring_send(berth__backend *backend, berth__stream *stream,
     size = size < LARGEST_SEND ? size : LARGEST_SEND;
     size_t here = first->end - first->start;
     bool has_file = first->bytes == NULL || (size > here && berth__inet_has_file(first, size));
-    if (hint == BERTH__SEND_LAST || has_file || size >= AT_ONCE)
+    bool at_once = hint == BERTH__SEND_LAST || has_file || size >= AT_ONCE;
+    if (at_once)
         result = berth__inet_send(stream->descriptor, first, size, hint == BERTH__SEND_LAST);
     if (result < 0 && result != -EAGAIN)
         berth__uring_send_failed(uring, stream);
     else
         berth__uring_checked(uring, stream);
-    if (result != -EAGAIN)
+    if (result != -EAGAIN || (at_once && stream->ready.paced))
         return result;
-    if (has_file)
-        return wait_for_room(uring, stream);
+    if (has_file) /* there is no operation for sendfile: its call follows once there is room */
+        return berth__uring_await_room(backend, stream);
     bool gathers = size > here && can_gather(uring); /* this may submit, so before the entry */
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
         return -ENOMEM;
     stream->sending = true;
     uring->urgent = true;
-    int flags = MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0);
+    int flags = MSG_NOSIGNAL | (hint != BERTH__SEND_ONLY ? MSG_MORE : 0) |
+                (stream->ready.paced ? MSG_DONTWAIT : 0);
     if (gathers)
         prepare_gathered(uring, sqe, stream, first, size, flags);
     else

@@ -5,8 +5,9 @@
  * never before: an idle connection takes none. If there are not enough it waits in the bucket's
  * line, and one deadline of the bucket, for the first of the line, gives each in turn a quantum and
  * lets it go on; so all that wait get the same, whatever they have to move. Output takes its tokens
- * before it is sent, and gives back what the kernel has not taken; input pays when it is delivered,
- * and gives back what was granted if there is none.
+ * before it is sent, and gives back what the kernel has not taken: all of them where there is no
+ * room, which it waits for without. Input pays when it is delivered, and gives back what was
+ * granted if there is none.
  *
  *     free --take, not enough--> waits --its turn--> granted --spend--> free
  *

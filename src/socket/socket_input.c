@@ -137,6 +137,8 @@ static int error_of_send(const berth_socket *socket)
     bool ended = stream->sending && (stream->ready.pending & BERTH__READY_SENT);
     bool known = berth__socket_cannot_send(socket) || ended;
     int error = known && stream->ready.result < 0 ? -stream->ready.result : 0;
+    if (error == EAGAIN) /* no room, and no tokens are kept for it */
+        return 0;
     return error == EPIPE ? ECONNRESET : error;
 }
 

@@ -124,15 +124,29 @@ static void written(berth_socket *socket, size_t queued, size_t others)
         go_on(socket);
 }
 
+/* Output at a rate has found no room. It keeps no tokens: many such could be sent at once, when
+ * their peers read, what the burst does not allow. */
+BERTH__RARE static ptrdiff_t wait_for_room(berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    berth__flow *flow = berth__rates_flow(socket, BERTH__FLOW_OUTPUT);
+    if (flow != NULL)
+        berth__flow_leave(flow, true);
+    return backend->operations->await_room(backend, socket->stream);
+}
+
 void berth__socket_sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
     berth__enter(&socket->object);
+    bool blocked = result == -EAGAIN;
+    if (blocked)
+        result = wait_for_room(socket);
     if (result < 0)
         send_failed(socket, (int)-result);
     else if (result > 0)
         written(socket, (size_t)result, 0);
-    else
+    else if (!blocked)
         go_on(socket);
     berth__leave(&socket->object);
 }
@@ -175,6 +189,8 @@ static inline void settle_up_to(berth_socket *socket, size_t most)
         berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
     ptrdiff_t result = socket->outcome == BERTH__OUTCOME_FAILED ? socket->stream->ready.result
                                                                 : start_send(socket, most, ending);
+    if (result == -EAGAIN)
+        result = wait_for_room(socket);
     if (result == 0 && others == 0)
         return;
     berth__enter(&socket->object);
@@ -183,6 +199,12 @@ static inline void settle_up_to(berth_socket *socket, size_t most)
     else
         written(socket, (size_t)result, others);
     berth__leave(&socket->object);
+}
+
+/* Whether output needs tokens, so that nothing is given to the kernel inside a call. */
+static bool is_paced(const berth_socket *socket)
+{
+    return socket->paced && berth__flow_is_limited(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
 }
 
 /* Bytes of the output that may be sent now; 0: it waits for tokens. */
@@ -208,6 +230,8 @@ BERTH__RARE static void settle_specially(berth_socket *socket)
     if ((socket->overflowed || socket->end_held) && !settle_end(socket))
         return;
     size_t most = paced_size(socket);
+    if (socket->stream != NULL && !socket->stream->sending)
+        socket->stream->ready.paced = is_paced(socket);
     berth__enter(&socket->object);
     if (most == 0)
         berth__socket_stop_limit(socket);
@@ -397,12 +421,6 @@ static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
     return taken;
 }
 
-/* Whether output needs tokens, so that nothing is given to the kernel inside a call. */
-static bool is_paced(const berth_socket *socket)
-{
-    return socket->paced && berth__flow_is_limited(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
-}
-
 /* Writes without a copy, behind the output, if the kernel may take it. Not when it has been shown
  * since the last turn that it takes no more. Returns how many bytes of the pieces. */
 BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *job)
@@ -431,6 +449,8 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     ptrdiff_t result = failed ? stream->ready.result : 0;
     if (stream->sending)
         result = loop->backend->operations->finish_send(loop->backend, stream);
+    if (result == -EAGAIN)
+        result = wait_for_room(socket);
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     bool whole = true;

@@ -247,6 +247,8 @@ bool berth_socket_set_write_rate(berth_socket *socket, berth_rate *rate)
     if (!set_rate(socket, rate, BERTH__FLOW_OUTPUT))
         return false;
     socket->paced = rate != NULL;
+    if (socket->stream != NULL && rate == NULL)
+        socket->stream->ready.paced = false;
     if (berth__socket_unsent(socket)) {
         berth__loop_flush_later(socket->object.loop, &socket->flush);
         berth__loop_touch(socket->object.loop);

@@ -204,6 +204,37 @@ CASE(idle_ones_keep_nothing, "rate.h", "a turn that finds no input does not coun
     ck_assert_uint_le(crowd_moved(&crowd) - expected, AT_ONCE + FAST * passed / 1000);
 }
 
+/* Each has output that waits for its peer, which then reads. */
+CASE(blocked_ones_keep_nothing, "rate.h",
+     "output that finds no room does not count for later: the burst holds when all peers read")
+{
+    enum {
+        SLOW = 20000,
+        AT_ONCE = 2000
+    };
+    struct crowd crowd = crowd_new(MOST, 10000 * SPEED);
+    for (unsigned i = 0; i < crowd.count; i++) {
+        struct actor *actor = crowd.actors[i];
+        ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
+        ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes, PLENTY, NULL, NULL),
+                         PLENTY);
+    }
+    size_t before = 0;
+    size_t after = 0;
+    crowd_turn(&crowd, 300);
+    berth_rate_set(crowd.rate, SLOW, AT_ONCE);
+    uint64_t begin = berth_loop_now(world_loop());
+    for (unsigned i = 0; i < crowd.count; i++)
+        before += crowd.actors[i]->written;
+    crowd_run(&crowd, 200, false);
+    for (unsigned i = 0; i < crowd.count; i++)
+        after += crowd.actors[i]->written;
+    ck_assert_uint_lt(before, MOST * PLENTY);
+    ck_assert_uint_gt(after, before);
+    uint64_t passed = berth_loop_now(world_loop()) + 1 - begin;
+    ck_assert_uint_le(after - before, AT_ONCE + SLOW * passed / 1000);
+}
+
 CASE(peer_that_does_not_read, "rate.h",
      "one whose peer does not read leaves the rate to the others")
 {

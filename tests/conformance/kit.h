@@ -115,6 +115,7 @@ void kit_receive_start(kit_stream *stream);
 void kit_receive_stop(kit_stream *stream);
 /* Sends some bytes, which lie in one chunk or in several. */
 void kit_send(kit_stream *stream, const void *data, size_t size);
+ptrdiff_t kit_await_room(kit_stream *stream);
 /* The first of the chunks that the bytes lie in, `count` of them or fewer; valid until the next
  * send of the stream. */
 const berth__chunk *kit_chunks(kit_stream *stream, const void *data, size_t size, unsigned count);

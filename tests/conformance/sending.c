@@ -65,6 +65,42 @@ CASE(send_is_parked_until_there_is_room, "6",
     free(bytes);
 }
 
+CASE(paced_send_does_not_wait, "6",
+     "without room a send of a paced stream ends with EAGAIN; await_room ends when there is some")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    enum {
+        SIZE = 200000
+    };
+    uint8_t *bytes = kit_pattern(SIZE, 10);
+    uint8_t *heard = malloc(SIZE);
+    stream->stream.ready.paced = true;
+    for (unsigned sends = 1; sends < 1000 && stream->sent != -EAGAIN; sends++) {
+        kit_send(stream, bytes, sends % 2 == 0 ? SIZE : 20000);
+        UNTIL(stream->sents == sends);
+    }
+    ck_assert_int_eq(stream->sent, -EAGAIN);
+    ck_assert_int_eq(kit_await_room(stream), 0);
+    unsigned before = stream->sents;
+    size_t sum = stream->sent_sum;
+    world_settle();
+    ck_assert_uint_eq(stream->sents, before);
+    ck_assert(stream->stream.sending);
+    for (int turns = 0; turns < WORLD_TURNS && stream->sents == before; turns++) {
+        peer_receive_some(peer, heard, SIZE);
+        world_turn();
+    }
+    ck_assert_uint_eq(stream->sents, before + 1);
+    ck_assert_int_eq(stream->sent, 0);
+    ck_assert_uint_eq(stream->sent_sum, sum);
+    kit_send(stream, bytes, SIZE);
+    UNTIL(stream->sents == before + 2);
+    ck_assert_int_gt(stream->sent, 0);
+    free(heard);
+    free(bytes);
+}
+
 CASE(send_is_taken_in_a_wait, "1", "a send that `taken` is content with is over: no sent follows")
 {
     struct peer *peer;
