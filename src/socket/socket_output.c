@@ -216,6 +216,8 @@ static size_t paced_size(berth_socket *socket)
                  !berth__socket_cannot_send(socket) && berth_socket_is_valid(socket);
     if (!sends || flow == NULL)
         return SIZE_MAX;
+    if (berth__socket_given(socket) > 0) /* for that are the tokens that are granted */
+        return 0;
     size_t output = berth__chain_size(&socket->output);
     size_t size = berth__flow_take(flow, output < MOST_GIVEN ? output : MOST_GIVEN);
     if (size > 0)
