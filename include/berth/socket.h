@@ -646,7 +646,8 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
  * By default no mark is set: a write accepts everything.
  *
  * @param low   bytes; less than `high`
- * @param high  bytes; 0 for no limit; more than UINT32_MAX (4 GiB - 1) count as that
+ * @param high  bytes; 0 for no limit, and then no low mark either: SIZE_MAX sets a low mark alone.
+ *              More than UINT32_MAX (4 GiB - 1) count as that
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 
