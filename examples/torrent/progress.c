@@ -1,8 +1,9 @@
 /*
  * The display: see progress.h.
  *
- * The bar stands for all pieces, in their order: a place is full, partly full or empty. Where the
- * output is a terminal the lines of the last time are overwritten.
+ * The bar shows all pieces, in their order: a place is full, partly full or empty. Where the
+ * output is a terminal the lines of the last time are overwritten; as many are drawn as it has, and
+ * as far as they fit.
  */
 #include "progress.h"
 
@@ -18,6 +19,7 @@
 #define PLAIN_EACH 10000
 #define MOST_BAR 40
 #define LEAST_BAR 10
+#define NAME_WIDTH 20
 
 static size_t drawn;        /* lines at the terminal */
 static uint64_t next_plain; /* time of the next plain line */
@@ -27,10 +29,13 @@ static bool at_terminal(void)
     return isatty(STDOUT_FILENO) == 1;
 }
 
-static int width_of_terminal(void)
+/* A line that is wrapped, or that has left at the top, cannot be drawn over. */
+static struct winsize size_of_terminal(void)
 {
     struct winsize size;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+        size = (struct winsize){.ws_row = 24, .ws_col = 80};
+    return size;
 }
 
 static void format_bytes(char *to, size_t size, uint64_t bytes)
@@ -107,22 +112,45 @@ static void describe(const torrent *self, uint64_t now, char *to, size_t size)
              self->peer_count, rest);
 }
 
-static void draw(const torrent *self, uint64_t now)
+/* Columns that a byte of UTF-8 begins, at most. */
+static int width_of(unsigned char byte)
+{
+    if ((byte & 0xc0) == 0x80)
+        return 0; /* it continues a character */
+    return byte < 0xe1 ? 1 : 2;
+}
+
+/* Prints as much as goes into NAME_WIDTH columns, and blanks behind less. */
+static void draw_name(const char *name)
+{
+    char text[4 * NAME_WIDTH + 1];
+    size_t used = 0;
+    int count = 0;
+    for (; name[used] && used + 1 < sizeof(text); used++) {
+        int width = width_of((unsigned char)name[used]);
+        if (width > 0 && count + width > NAME_WIDTH)
+            break;
+        count += width;
+        text[used] = name[used];
+    }
+    text[used] = '\0';
+    print_text(text);
+    printf("%*s", NAME_WIDTH - count + 1, "");
+}
+
+static void draw(const torrent *self, uint64_t now, int width)
 {
     char text[160];
-    char name[21];
-    int width = width_of_terminal();
     describe(self, now, text, sizeof(text));
-    int places = width - (int)strlen(text) - 24;
+    int places = width - (int)strlen(text) - NAME_WIDTH - 4;
+    int room = width - NAME_WIDTH - 2;
     places = places > MOST_BAR ? MOST_BAR : places;
-    snprintf(name, sizeof(name), "%s", self->info->name);
-    print_text(name);
-    printf("%*s", (int)(sizeof(name) - strlen(name)), "");
+    draw_name(self->info->name);
     if (places >= LEAST_BAR) {
         draw_bar(self, (uint32_t)places);
         putchar(' ');
     }
-    printf("%s\n", text);
+    printf("%.*s\n", room > 0 ? room : 0, text);
 }
 
 void progress_clear(const session *shared)
@@ -137,6 +165,7 @@ void progress_show(const session *shared, uint64_t now)
 {
     char text[160];
     bool terminal = at_terminal();
+    struct winsize size = size_of_terminal();
     if (!terminal && now < next_plain)
         return;
     next_plain = now + PLAIN_EACH;
@@ -145,10 +174,10 @@ void progress_show(const session *shared, uint64_t now)
         const torrent *it = shared->torrents[i];
         if (!it)
             continue;
-        if (terminal) {
-            draw(it, now);
+        if (terminal && drawn + 1 < size.ws_row) {
+            draw(it, now, size.ws_col);
             drawn++;
-        } else {
+        } else if (!terminal) {
             describe(it, now, text, sizeof(text));
             print_text(it->info->name);
             printf(": %s\n", text);

@@ -11,8 +11,12 @@
 
 void print_text(const char *text)
 {
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+    const unsigned char *at = (const unsigned char *)text;
+    for (; *at; at++) {
+        bool second = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0; /* of UTF-8, above ASCII */
+        at += second;
+        putchar(second || *at < ' ' || *at == 127 ? '?' : *at);
+    }
 }
 
 static void show(const metainfo *info)
