@@ -402,11 +402,15 @@ static size_t give(berth_socket *socket, const write_job *job, bool *ret_whole)
         return give_file(socket, ret_whole);
     if (job->count > PIECES && goes_through(socket, job))
         return give_many(socket, job, ret_whole);
-    for (; chunk != NULL && chunk->bytes != NULL && number < PIECES; chunk = chunk->next) {
-        pieces[number] = (berth_piece){chunk->bytes + chunk->start, chunk->end - chunk->start};
-        offered += pieces[number++].size;
+    for (; chunk != NULL && chunk->bytes != NULL && number < PIECES && offered < MOST_GIVEN;
+         chunk = chunk->next) {
+        size_t size = chunk->end - chunk->start;
+        size = size < MOST_GIVEN - offered ? size : MOST_GIVEN - offered;
+        pieces[number++] = (berth_piece){chunk->bytes + chunk->start, size};
+        offered += size;
     }
-    size_t left = job->size < MOST_GIVEN ? job->size : MOST_GIVEN;
+    size_t left = MOST_GIVEN - offered; /* none behind a part of a chunk */
+    left = job->size < left ? job->size : left;
     left = chunk == NULL ? left : 0;
     for (const berth_piece *piece = job->pieces; left > 0 && number < PIECES; piece++) {
         pieces[number] = *piece;
