@@ -26,7 +26,7 @@ enum {
     THROUGH = 16384,     /* bytes from which on a copy costs more than a system call of its own */
     PIECES = 64,         /* that the kernel is given in one call, */
     MANY_PIECES = 1024,  /* and of the program's where nothing precedes them: IOV_MAX */
-    LONG_PIECE = 512,    /* bytes from which on a copy costs more than a piece in such a call */
+    LONG_PIECE = 512,    /* bytes from which on a copy is thought to cost more, see 0094 */
     MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
