@@ -5,8 +5,9 @@
  * worker sleeps. Before a worker sleeps it puts itself into the list of the idle, under the lock
  * under which it found the queue empty. Who submits takes one out of the list and wakes it. A wake
  * is kept by the loop until its next wait, so that none is lost in between. The worker leaves the
- * list as soon as its wait has ended, whatever ended it: it may be long in a handler then. Workers
- * of a pool that has never had a job do nothing of this.
+ * list as soon as its wait has ended, whatever ended it: it may be long in a handler then. If it
+ * was taken out for a job just before, it wakes the next of the list in its stead. Workers of a
+ * pool that has never had a job do nothing of this.
  *
  * After a job its end is posted to its loop, where it is a task (loop/task.h); so many ends cost
  * one wake, and `done` runs among the posted tasks.
@@ -234,17 +235,33 @@ void berth__jobs_cancel_all(berth_workers *workers)
 
 /* ---- a worker -------------------------------------------------------------------------------- */
 
-/* The worker's wait has ended, and what comes may take long. */
+/* Whether handlers are called before the worker looks for jobs. */
+static bool has_handlers(berth_loop *loop)
+{
+    uint64_t next;
+    return loop->backend->ready.count > 0 || atomic_load(&loop->tasks_waiting) ||
+           (berth__deadlines_next(&loop->deadlines, &next) && next <= berth__loop_clock(loop));
+}
+
+/* The worker's wait has ended, and what comes may take long. If it was woken for a job too, another
+ * worker that sleeps takes the job. */
 static void awake(berth_loop *loop)
 {
     berth_worker *worker = loop->awake_user;
     berth_workers *workers = worker->workers;
+    berth__jobs *jobs = &workers->jobs;
+    berth_worker *other = NULL;
     if (!worker->asleep || is_copy(workers))
         return;
     worker->asleep = false;
-    pthread_mutex_lock(&workers->jobs.lock);
+    pthread_mutex_lock(&jobs->lock);
+    bool roused = worker->idle_link == NULL;
     rise(worker);
-    pthread_mutex_unlock(&workers->jobs.lock);
+    if (roused && jobs->first != NULL && jobs->idle != NULL && has_handlers(loop))
+        other = rouse(jobs);
+    pthread_mutex_unlock(&jobs->lock);
+    if (other != NULL)
+        wake(other);
 }
 
 void berth__jobs_join(berth_worker *worker)

@@ -198,6 +198,45 @@ CASE(job_does_not_wait_behind_a_handler, "workers.h", "the worker that still sle
     pool_ended(workers);
 }
 
+/* The worker that is woken for the next job, once both sleep and have had the time to do so in the
+ * kernel. */
+static unsigned next_woken(berth_workers *workers)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (;;) {
+        pthread_mutex_lock(&workers->jobs.lock);
+        const berth_worker *first = workers->jobs.idle;
+        const berth_worker *second = first != NULL ? first->next_idle : NULL;
+        pthread_mutex_unlock(&workers->jobs.lock);
+        (void)nanosleep(&pause, NULL);
+        if (second != NULL)
+            return (unsigned)berth_worker_number(first);
+    }
+}
+
+CASE(job_does_not_wait_behind_what_came_before, "workers.h",
+     "a worker that is woken for it, and has a handler to call first, leaves it to another")
+{
+    static const berth_workers_handlers handlers = {.started = note_loop};
+    real_kernel_only();
+    seen.loop_thread = pthread_self();
+    berth_workers *workers = berth_workers_new(2, &handlers, NULL);
+    ck_assert(berth_workers_start(workers));
+    submit(workers, 0); /* workers that have had a job look for the next */
+    UNTIL(seen.done == 1);
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned before = atomic_load(&seen.worked);
+        unsigned first = next_woken(workers);
+        atomic_store(&seen.gate, true);
+        ck_assert(berth_loop_post(loops_of_workers[first], wait_at_the_gate, NULL));
+        ck_assert_ptr_nonnull(berth_workers_submit(workers, world_loop(), pass_gate, NULL, NULL));
+        SOON(atomic_load(&seen.worked) == before + 1);
+        atomic_store(&seen.gate, false);
+        SOON(atomic_load(&seen.worked) == before + 2);
+    }
+    pool_ended(workers);
+}
+
 CASE(waiting_jobs_are_counted, "workers.h", "not those that run, nor those that were cancelled")
 {
     berth_workers *workers = pool_of(1);
