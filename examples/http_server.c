@@ -406,7 +406,7 @@ static void take(berth_server *server, void *user)
     *one = (connection){.service = user, .socket = socket};
     berth_socket_set_handlers(socket, &handlers, one);
     berth_socket_set_half_close(socket, true);
-    berth_socket_set_write_marks(socket, LOW, SIZE_MAX); /* an answer is never cut */
+    berth_socket_set_write_marks(socket, LOW, 0); /* an answer is never cut */
     serve(socket, one);
 }
 

@@ -114,7 +114,7 @@ static void on_new_connection(berth_server *server, void *user)
     berth_socket *socket;
     while ((socket = berth_server_next_pending_connection(server))) {
         berth_socket_set_handlers(socket, &connection_handlers, user);
-        berth_socket_set_write_marks(socket, LOW, SIZE_MAX); /* an answer is never cut */
+        berth_socket_set_write_marks(socket, LOW, 0); /* an answer is never cut */
         berth_socket_set_read_buffer_size(socket, HTTP_MOST_HEADER);
         serve(socket, user); /* what came before is not announced again */
     }

@@ -645,9 +645,9 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
  * announces them, so that a connection whose peer reads fast does not keep others from their turn.
  * By default no mark is set: a write accepts everything.
  *
- * @param low   bytes; less than `high`
- * @param high  bytes; 0 for no limit, and then no low mark either: SIZE_MAX sets a low mark alone.
- *              More than UINT32_MAX (4 GiB - 1) count as that
+ * @param low   bytes; less than `high` unless that is 0
+ * @param high  bytes; 0 for no limit, so that with a `low` above 0 there is a low mark alone. More
+ *              than UINT32_MAX (4 GiB - 1) count as that
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 

@@ -731,6 +731,8 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 {
     BERTH__OWN_THREAD(socket->object.loop);
+    if (high == 0 && low > 0) /* a low mark alone */
+        high = SIZE_MAX;
     socket->write_high = berth__socket_bounded(high);
     socket->write_low = low < socket->write_high ? (uint32_t)low
                         : high > 0               ? socket->write_high - 1

@@ -447,6 +447,25 @@ CASE(drained_without_a_cut, "S3.27 socket.h",
     ck_assert_uint_eq(drained, 2);
 }
 
+CASE(low_mark_alone, "S3.27 socket.h",
+     "a low mark without a high one cuts no write, and `drained` comes")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    static const berth_socket_handlers handlers = {.drained = count_drained};
+    unsigned drained = 0;
+    berth_socket_set_handlers(actor->socket, &handlers, &drained);
+    berth_socket_set_write_marks(actor->socket, 4, 0);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "1234", 4), 4);
+    ck_assert(peer_hears(peer, "1234"));
+    world_settle();
+    ck_assert_uint_eq(drained, 0);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "12345678", 8), 8);
+    ck_assert(peer_hears(peer, "12345678"));
+    UNTIL(drained == 1);
+}
+
 CASE(drained_after_marks_were_set, "S3.27 socket.h",
      "marks that are set below the output count as if it had risen above them")
 {
