@@ -350,12 +350,9 @@ static void serve(berth_socket *socket, void *user)
         }
     }
     bool busy = used > 0 && !one->last;
-    if (busy)
-        limit_time(one, one->service->limits.idle); /* which does not run in a pause */
-    else if (used == 0 && berth_socket_bytes_available(socket) > 0 && !one->limited)
-        limit_time(one, HEADER_TIME);
-    else if (one->limited && berth_socket_bytes_available(socket) == 0)
-        limit_time(one, 0);
+    bool begun = used == 0 && berth_socket_bytes_available(socket) > 0;
+    if (begun != one->limited)
+        limit_time(one, begun ? HEADER_TIME : 0);
     if (busy) /* `drained` calls this again */
         berth_socket_pause_reading(socket);
     else
@@ -364,15 +361,6 @@ static void serve(berth_socket *socket, void *user)
         berth_socket_reset(socket); /* also frees the connection */
     else if (!busy && (one->last || one->finished))
         berth_socket_disconnect_from_host(socket); /* this may free it too */
-}
-
-/* The client takes output while it is not read: its time begins anew. */
-static void extend(berth_socket *socket, size_t bytes, void *user)
-{
-    connection *one = user;
-    (void)bytes;
-    if (one->limited && berth_socket_is_reading_paused(socket))
-        limit_time(one, one->service->limits.idle);
 }
 
 static void finish(berth_socket *socket, void *user)
@@ -393,7 +381,6 @@ static void end(berth_socket *socket, void *user)
 static void take(berth_server *server, void *user)
 {
     static const berth_socket_handlers handlers = {.ready_read = serve,
-                                                   .bytes_written = extend,
                                                    .drained = serve,
                                                    .read_channel_finished = finish,
                                                    .disconnected = end};

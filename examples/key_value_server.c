@@ -95,27 +95,6 @@ static void run_held(client *self)
     self->held_size = self->held_room = 0;
 }
 
-/* The idle limit does not run in a pause. Meanwhile the lifetime is limited to the same time, which
- * begins anew when the kernel accepts output. */
-static void limit_pause(client *self, bool pause)
-{
-    berth_connection_limits limits = self->service->limits;
-    limits.lifetime = pause ? limits.idle : 0;
-    if (limits.idle > 0 && !berth_socket_set_limits(self->socket, &limits))
-        self->broken = true;
-}
-
-static void pause_reading(client *self, bool pause)
-{
-    if (pause == berth_socket_is_reading_paused(self->socket))
-        return;
-    if (pause)
-        berth_socket_pause_reading(self->socket);
-    else
-        berth_socket_resume_reading(self->socket);
-    limit_pause(self, pause);
-}
-
 static void serve(berth_socket *socket, void *user)
 {
     client *self = user;
@@ -136,7 +115,10 @@ static void serve(berth_socket *socket, void *user)
     }
     client_write_gathered(self);
     bool waits = !self->ending && full(self);
-    pause_reading(self, waits);
+    if (waits)
+        berth_socket_pause_reading(socket);
+    else
+        berth_socket_resume_reading(socket);
     if (self->broken)
         berth_socket_reset(socket); /* and frees the client */
     else if (self->ending || (self->finished && !waits))
@@ -149,13 +131,6 @@ static void finish(berth_socket *socket, void *user)
     self->finished = true;
     if (berth_socket_state(socket) == BERTH_STATE_CONNECTED)
         serve(socket, user);
-}
-
-static void extend(berth_socket *socket, size_t bytes, void *user)
-{
-    (void)bytes;
-    if (berth_socket_is_reading_paused(socket))
-        limit_pause(user, true);
 }
 
 static void end(berth_socket *socket, void *user)
@@ -175,11 +150,6 @@ static void take(berth_server *server, void *user)
                                                    .drained = serve,
                                                    .read_channel_finished = finish,
                                                    .disconnected = end};
-    static const berth_socket_handlers with_idle = {.ready_read = serve,
-                                                    .bytes_written = extend,
-                                                    .drained = serve,
-                                                    .read_channel_finished = finish,
-                                                    .disconnected = end};
     service *all = user;
     berth_socket *socket = berth_server_next_pending_connection(server);
     client *self = socket ? calloc(1, sizeof(*self)) : NULL;
@@ -189,7 +159,7 @@ static void take(berth_server *server, void *user)
     }
     *self = (client){.service = all, .socket = socket};
     all->clients++;
-    berth_socket_set_handlers(socket, all->limits.idle > 0 ? &with_idle : &handlers, self);
+    berth_socket_set_handlers(socket, &handlers, self);
     berth_socket_set_half_close(socket, true);
     berth_socket_set_write_marks(socket, LOW, MOST_OUTPUT);
     serve(socket, self);

@@ -10,7 +10,7 @@
  *
  * Any failure resets both connections of a pair (drop), since a graceful end would mean that
  * everything has arrived: a reset by either side, a target that cannot be reached, --idle seconds
- * without a byte, also while nobody reads and both sides are paused (limit_clogged).
+ * without a byte, also while nobody reads and both sides are paused.
  *
  * Ways to fail, each with one line on standard error and exit status 2: a wrong option, no target,
  * a loop that cannot be made, an address or port that cannot be listened on. A pair that fails is
@@ -65,7 +65,6 @@ typedef struct pair {
     struct pair **link;
     side client;
     side target;
-    bool clogged;                        /* a lifetime is set */
     char name[BERTH_ENDPOINT_TEXT_SIZE]; /* of the client, for the log */
 } pair;
 
@@ -100,20 +99,6 @@ static void drop(pair *self, const char *why)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* The idle limit does not run for a side in a pause. While both sides are in one, a lifetime of the
- * same length takes its place, which begins anew when either accepts output. */
-static void limit_clogged(pair *self)
-{
-    berth_connection_limits limits = self->service->limits;
-    bool clogged = berth_socket_is_reading_paused(self->client.socket) &&
-                   berth_socket_is_reading_paused(self->target.socket);
-    if (limits.idle == 0 || (!clogged && !self->clogged))
-        return;
-    limits.lifetime = clogged ? limits.idle : 0;
-    self->clogged = clogged;
-    berth_socket_set_limits(self->client.socket, &limits); /* it has some: this cannot fail */
-}
-
 /* Passes a side's input on, as far as the other side accepts it, and the end after it. May free
  * the pair. */
 static void pump(side *from)
@@ -133,12 +118,10 @@ static void pump(side *from)
         from->bytes += (size_t)taken;
         if ((size_t)taken < size) { /* `drained` goes on */
             berth_socket_pause_reading(from->socket);
-            limit_clogged(from->pair);
             return;
         }
     }
     berth_socket_resume_reading(from->socket);
-    limit_clogged(from->pair);
     if (from->finished && !from->passed) {
         from->passed = true;
         berth_socket_shutdown_send(to->socket); /* which may end it */
@@ -151,14 +134,6 @@ static void ready_read(berth_socket *socket, void *user)
 {
     (void)socket;
     pump(user);
-}
-
-static void bytes_written(berth_socket *socket, size_t bytes, void *user)
-{
-    side *self = user;
-    (void)socket;
-    (void)bytes;
-    limit_clogged(self->pair);
 }
 
 static void drained(berth_socket *socket, void *user)
@@ -236,7 +211,6 @@ static void set_up(side *self, side *other, pair *both)
 {
     static const berth_socket_handlers handlers = {
         .ready_read = ready_read,
-        .bytes_written = bytes_written,
         .drained = drained,
         .connected = connected,
         .read_channel_finished = input_finished,

@@ -70,15 +70,17 @@ typedef struct berth_connection_limits {
      * input. */
     uint32_t first_byte;
     /** Time in which no byte is transferred: neither delivered to the socket nor accepted by the
-     * kernel. While the socket does not receive, because its read buffer is full or reading is
-     * paused, the time runs only if output waits that the kernel does not accept; the connection
-     * ends within twice the time then. */
+     * kernel. While the socket does not receive because reading is paused, its read buffer is full
+     * or its rate has no tokens, the time runs only while output waits that the peer does not take.
+     * It then begins when output begins to wait, and again when receiving continues. It does not
+     * run while output waits for the tokens of a rate. */
     uint32_t idle;
     /** Time from the beginning of the connection, or from setting the limits, to its end. */
     uint32_t lifetime;
     /** Bytes per second, in both directions together, that must be transferred on average in each
      * rate_window. For streams that must not stall: a pause between two requests counts as too
-     * slow. A full read buffer restarts the window. 0: no limit. */
+     * slow. The window begins anew whenever the time of `idle` would not run; while the socket does
+     * not receive, output that waits is therefore judged alone. 0: no limit. */
     uint32_t minimum_rate;
     uint32_t rate_window; /**< milliseconds; 0 for BERTH_DEFAULT_RATE_WINDOW */
     /** Maximum number of bytes of output that the kernel has not accepted. A write that would

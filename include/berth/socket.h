@@ -485,11 +485,11 @@ BERTH_API size_t berth_socket_read_buffer_size(const berth_socket *socket);
 
 /**
  * Limits the unread input, inside ready_read too. At the limit the library stops receiving: further
- * bytes remain in the kernel, the peer has to wait, and the end of the connection is not noticed.
- * Receiving continues when there is room. Bytes that have been received are never dropped: after
- * the limit was lowered, or after berth_socket_unget, more bytes than the limit can be unread.
- * Small limits cause small deliveries. With io_uring a limited socket costs one system call for
- * each delivery.
+ * bytes remain in the kernel, the peer has to wait, and the end of the connection is not noticed,
+ * unless a write has failed. Receiving continues when there is room. Bytes that have been received
+ * are never dropped: after the limit was lowered, or after berth_socket_unget, more bytes than the
+ * limit can be unread. Small limits cause small deliveries. With io_uring a limited socket costs
+ * one system call for each delivery.
  *
  * @param bytes  0 for no limit; more than UINT32_MAX (4 GiB - 1) count as that
  */
@@ -508,9 +508,10 @@ BERTH_API void berth_socket_set_read_buffer_size(berth_socket *socket, size_t by
  * received to the input.
  *
  * During a pause the connection can end in all other ways: by this side, by a limit, or by an error
- * that a write finds. A reset by the peer may be noticed only by a write or after the pause. Limits
- * of the peer's activity (first byte, idle, minimum rate) do not run; the lifetime does, and so
- * does the idle time if output waits that the peer does not read.
+ * that a write finds, or has found before the pause; input that was not delivered by then is lost.
+ * A reset by the peer may be noticed only by a write or after the pause. Of the limits of time, the
+ * lifetime runs, idle and the minimum rate run only while output waits that the peer does not take,
+ * and the time for the first byte does not run.
  */
 BERTH_API void berth_socket_pause_reading(berth_socket *socket);
 
@@ -524,8 +525,8 @@ BERTH_API bool berth_socket_is_reading_paused(const berth_socket *socket);
  * Limits how fast bytes are received. While the socket waits for tokens the bytes remain in the
  * kernel, and the peer has to wait; the end of the connection is not noticed before the bytes in
  * front of it. ready_read is called more often, for fewer bytes each. The rate remains for later
- * connections of the socket. Limits of the peer's activity (first byte, idle, minimum rate) do not
- * run while it waits.
+ * connections of the socket. While it waits the limits run as during a pause
+ * (berth_socket_pause_reading).
  *
  * @param rate  of the socket's loop; shared by all that have it; NULL for none, which is the
  *              default

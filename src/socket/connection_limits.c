@@ -69,13 +69,11 @@ berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__l
                       [BERTH__LIMIT_IDLE] = NEVER,
                       [BERTH__LIMIT_LIFETIME] = NEVER,
                       [BERTH__LIMIT_RATE] = NEVER};
-    if (view->held_up) {
-        /* The time of the last wait may be before they were set. */
-        bool owes = view->owes && limits->owed == limits->active;
-        if (!owes)
-            limits->active = now > limits->active ? now : limits->active;
-        limits->owed = view->owes ? limits->active : 0;
+    /* The time of the last wait may be before they were set. */
+    if (view->held_up)
         limits->listens = now > limits->listens ? now : limits->listens;
+    if (view->stands) {
+        limits->active = now > limits->active ? now : limits->active;
         limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
     }

@@ -7,9 +7,6 @@
  * not touch the heap: they leave their time in the limits, and when the deadline comes it is
  * computed anew from that, and started again if it lies ahead.
  *
- * While this side does not take input, only the idle limit runs on, and only as long as the same
- * output waits for the peer: from the first look at it, so that no earlier time counts.
- *
  * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
  * are held against loop->time, when the kernel was last asked for news: bytes that came while a
  * handler was busy must have had their chance to be seen. For the same reason a connection that has
@@ -42,7 +39,6 @@ typedef struct berth__socket_limits {
     berth__deadline deadline;
     uint64_t began;                /* the connection, or the setting; nanoseconds, as those below */
     uint64_t active;               /* when a byte went last */
-    uint64_t owed;                 /* since when output has waited while input was held up; or 0 */
     uint64_t listens;              /* since when a first byte could come */
     uint64_t window;               /* when the present window of the rate began */
     uint64_t bytes;                /* that went in it */
@@ -56,14 +52,14 @@ typedef struct berth__socket_limits {
 typedef struct berth__limits_view {
     bool silent;  /* no byte has come, and the peer may still send one */
     bool held_up; /* nothing can come because this side does not take it */
-    bool owes;    /* output waits, and it is the peer who does not take it */
+    bool stands;  /* no byte can go either way because of this side */
 } berth__limits_view;
 
 const char *berth__limit_text(berth__limit limit);
 
 bool berth__limits_none(const berth_connection_limits *limits);
 
-/* The connection, or the setting, begins; input goes on after this side has held it up. */
+/* The connection, or the setting, begins; bytes may go again after this side has held them up. */
 void berth__limits_start(berth__socket_limits *limits, uint64_t now);
 void berth__limits_go_on(berth__socket_limits *limits, uint64_t now);
 

@@ -244,6 +244,13 @@ void berth__socket_taken(berth_socket *socket);
  * queue want it. Calls nothing. */
 void berth__socket_pace(berth_socket *socket);
 
+/* Whether input is received by and by, as far as tokens allow, and its end. */
+bool berth__socket_listens(const berth_socket *socket);
+
+/* Whether a send has failed, and then receiving was stopped. Nothing would report it, and the
+ * program may wait for room in the output, of which there will be none: the turn ends it. */
+bool berth__socket_is_cut_off(const berth_socket *socket);
+
 /* Bytes of a limited stream that may be delivered now; 0 if receiving was stopped for want of
  * tokens. */
 size_t berth__socket_input_room(berth__stream *stream);
@@ -322,8 +329,10 @@ void berth__limits_uncount(berth_socket *socket);
 berth__place berth__limits_take_place(berth_socket *socket);
 void berth__limits_end(berth_socket *socket);
 
-/* The socket takes input again; the socket is freed. It has limits. */
+/* The socket takes input again, or its output goes on; there was no output, and there will be; the
+ * socket is freed. It has limits. */
 void berth__limits_resume(berth_socket *socket);
+void berth__limits_output_begins(berth_socket *socket);
 void berth__limits_free(berth_socket *socket);
 
 /* Whether `size` more bytes of output are too many. */

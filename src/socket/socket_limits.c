@@ -62,17 +62,19 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
 
 /* ---- looking at them ------------------------------------------------------------------------- */
 
-static bool waits_for_tokens(const berth_socket *socket)
-{
-    return berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
-}
-
 /* Whether nothing can come because this side does not take it, which is not the peer's fault. */
 static bool is_held_up(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
-    return socket->end_held || waits_for_tokens(socket) ||
+    return socket->end_held || socket->paused ||
            (socket->state == BERTH_STATE_CONNECTED && !stream->receiving && !stream->ended);
+}
+
+/* Whether nothing can go either: output that waits is the peer's affair, but for want of tokens. */
+static bool is_standing(const berth_socket *socket)
+{
+    return berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT)) ||
+           (is_held_up(socket) && socket->output.first == NULL);
 }
 
 /* Whether a limit that is over waits for what is in the ready list: until that has run, once. */
@@ -96,10 +98,11 @@ static void look(berth__socket_limits *limits)
         berth__limits_close(socket, BERTH__LIMIT_LIFETIME);
         return;
     }
+    bool stands = is_standing(socket);
     berth__limits_view view = {
         .silent = !socket->heard && socket->state == BERTH_STATE_CONNECTED,
-        .held_up = is_held_up(socket),
-        .owes = socket->output.first != NULL && !waits_for_tokens(socket),
+        .held_up = stands || is_held_up(socket),
+        .stands = stands,
     };
     uint64_t due;
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);
@@ -187,6 +190,12 @@ bool berth__limits_set(berth_socket *socket, const berth_connection_limits *give
     limits->given = *given;
     berth__limits_begin(socket);
     return true;
+}
+
+void berth__limits_output_begins(berth_socket *socket)
+{
+    if (socket->stream != NULL && is_standing(socket))
+        berth__limits_resume(socket);
 }
 
 void berth__limits_resume(berth_socket *socket)

@@ -69,25 +69,43 @@ static void announce_output(berth_socket *socket, size_t bytes)
     socket->in_bytes_written = false;
 }
 
-static void send_failed(berth_socket *socket, int error)
+/* Whether a failed send means that the connection is over; else it is this side's own failure (no
+ * memory), of which the input knows nothing. */
+static bool is_over(int error)
 {
-    berth__stream *stream = socket->stream;
-    berth__socket_set_outcome(socket, BERTH__OUTCOME_BROKEN);
-    stream->ready.result = -error;
-    berth__chain_clear(&socket->output, &socket->object.loop->pool);
-    /* The input that came before, and then its end, will report it to the user; unless nobody
-     * listens for it, or the failure is this side's own (no memory), of which the input knows
-     * nothing. */
-    bool over = error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
-    if (over && stream->receiving && socket->state == BERTH_STATE_CONNECTED)
-        return;
+    return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
+}
+
+/* Ends the connection because a send has failed. */
+static void end_by_send(berth_socket *socket, int error)
+{
     socket->was_reset = berth__socket_is_reset(error);
     /* The peer's end was announced, and a failure of what was still to be sent is a part of it. */
-    if (over && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
+    if (is_over(error) && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
         berth__socket_end(socket);
         return;
     }
     berth__socket_end_by_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
+}
+
+/* The input that came before, and then its end, will report it to the user; unless this side does
+ * not receive it. */
+static void send_failed(berth_socket *socket, int error)
+{
+    berth__socket_set_outcome(socket, BERTH__OUTCOME_BROKEN);
+    socket->stream->ready.result = -error;
+    berth__chain_clear(&socket->output, &socket->object.loop->pool);
+    if (!is_over(error) || !berth__socket_listens(socket))
+        end_by_send(socket, error);
+}
+
+BERTH__RARE static void end_broken(berth_socket *socket)
+{
+    if (socket->stream == NULL || !berth__socket_is_cut_off(socket))
+        return;
+    berth__enter(&socket->object);
+    end_by_send(socket, -socket->stream->ready.result);
+    berth__leave(&socket->object);
 }
 
 /* After output was announced: starts what is to follow it. */
@@ -191,8 +209,11 @@ static inline void settle_up_to(berth_socket *socket, size_t most)
                                                                 : start_send(socket, most, ending);
     if (result == -EAGAIN)
         result = wait_for_room(socket);
-    if (result == 0 && others == 0)
+    if (result == 0 && others == 0) {
+        if (socket->outcome == BERTH__OUTCOME_BROKEN)
+            end_broken(socket);
         return;
+    }
     berth__enter(&socket->object);
     if (result < 0)
         send_failed(socket, (int)-result);
@@ -516,8 +537,11 @@ static bool may_write(berth_socket *socket)
 {
     if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WRITE))
         return false;
-    if (writable(socket))
+    if (writable(socket)) {
+        if (socket->limits != NULL && socket->output.first == NULL)
+            berth__limits_output_begins(socket);
         return true;
+    }
     int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
     berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
     return false;

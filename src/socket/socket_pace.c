@@ -62,9 +62,25 @@ static bool wants_input(const berth_socket *socket, size_t limit)
     return room && socket->state != BERTH_STATE_CLOSING && !socket->holed && !socket->paused;
 }
 
+bool berth__socket_listens(const berth_socket *socket)
+{
+    return socket->stream != NULL && !socket->stream->ended &&
+           wants_input(socket, read_limit(socket));
+}
+
+/* An end that is held back comes by itself, unless it waits for the end of a pause. */
+bool berth__socket_is_cut_off(const berth_socket *socket)
+{
+    return socket->outcome == BERTH__OUTCOME_BROKEN && socket->state == BERTH_STATE_CONNECTED &&
+           !berth__socket_listens(socket) && !socket->pending &&
+           (socket->paused || !socket->end_held);
+}
+
 void berth__socket_pace(berth_socket *socket)
 {
     berth__stream *stream = socket->stream;
+    if (stream != NULL && berth__socket_is_cut_off(socket))
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     if (stream == NULL || stream->ended)
         return;
     /* Bound, and not connected yet: the kernel would answer a receive with ENOTCONN. */

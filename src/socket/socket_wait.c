@@ -33,7 +33,8 @@ static uint64_t go_on(void *object)
     if (socket->object.freed)
         return UINT64_MAX;
     bool told = socket->end_held && !socket->awaited && !socket->paused;
-    if (berth__socket_has_output(socket) || told || socket->overflowed)
+    if (berth__socket_has_output(socket) || told || socket->overflowed ||
+        berth__socket_is_cut_off(socket))
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__limits_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);

@@ -255,6 +255,233 @@ CASE(output_unread_in_a_pause, "socket.h limits.h",
     free(much);
 }
 
+/* ---- output that waits in a pause ------------------------------------------------------------ */
+
+static uint64_t now(void)
+{
+    return berth_loop_now(world_loop());
+}
+
+static void pass(uint64_t milliseconds)
+{
+    uint64_t start = now();
+    while (now() - start < milliseconds)
+        world_turn();
+}
+
+static void say_much(const struct actor *actor)
+{
+    static const uint8_t block[1 << 16];
+    for (int i = 0; i < 400; i++)
+        ck_assert_int_eq(berth_socket_write(actor->socket, block, sizeof block), sizeof block);
+}
+
+static void expect_end(const struct actor *actor, uint64_t start, uint64_t milliseconds,
+                       const char *text)
+{
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_ge(now() - start + 1, milliseconds);
+    if (world_is_simulated())
+        ck_assert_uint_le(now() - start, milliseconds + BERTH_LIMIT_TICK + 100);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), text));
+}
+
+static void set_limits(const struct actor *actor, berth_connection_limits limits)
+{
+    ck_assert(berth_socket_set_limits(actor->socket, &limits));
+}
+
+CASE(deaf_peer_in_a_pause, "socket.h limits.h",
+     "a peer that takes nothing is idle, from when output begins to wait")
+{
+    struct peer *peer;
+    struct actor *actor = paused(&peer);
+    set_limits(actor, (berth_connection_limits){.idle = 300});
+    pass(550); /* the time that is being measured would end while output waits */
+    ck_assert_uint_eq(actor->disconnects, 0);
+    uint64_t start = now();
+    say_much(actor);
+    expect_end(actor, start, 300, "idle");
+}
+
+/* The peer reads until the kernel accepts more output. */
+static void take_some(const struct actor *actor, struct peer *peer)
+{
+    static uint8_t heard[1 << 16];
+    size_t before = actor->written;
+    for (int i = 0; i < 20 * WORLD_TURNS && actor->written == before; i++) {
+        (void)peer_receive_some(peer, heard, sizeof heard);
+        berth_loop_turn(world_loop(), 0);
+    }
+    ck_assert_uint_gt(actor->written, before);
+}
+
+CASE(slow_peer_in_a_pause, "socket.h limits.h", "each byte that it takes begins the time anew")
+{
+    struct peer *peer;
+    struct actor *actor = paused(&peer);
+    set_limits(actor, (berth_connection_limits){.idle = 1500});
+    say_much(actor);
+    uint64_t last = now();
+    for (int i = 0; i < 4; i++) {
+        pass(500);
+        last = now();
+        take_some(actor, peer);
+    }
+    ck_assert_uint_eq(actor->errors, 0);
+    expect_end(actor, last, 1500, "idle");
+}
+
+CASE(output_that_went_in_a_pause, "socket.h limits.h",
+     "when all output has gone the peer owes nothing again")
+{
+    struct peer *peer;
+    struct actor *actor = paused(&peer);
+    set_limits(actor,
+               (berth_connection_limits){.idle = 100, .minimum_rate = 1000, .rate_window = 100});
+    actor_say(actor, "hello");
+    ck_assert(peer_hears(peer, "hello"));
+    pass(500);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    uint64_t start = now();
+    berth_socket_resume_reading(actor->socket);
+    expect_end(actor, start, 100, "");
+}
+
+CASE(pause_while_output_waits, "socket.h limits.h", "a pause does not give it more time")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    set_limits(actor, (berth_connection_limits){.idle = 300});
+    uint64_t start = now();
+    say_much(actor);
+    pass(200);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    berth_socket_pause_reading(actor->socket);
+    expect_end(actor, start, 300, "idle");
+}
+
+CASE(too_slow_in_a_pause, "socket.h limits.h",
+     "the minimum rate is that of the output, while some waits")
+{
+    struct peer *peer;
+    struct actor *actor = paused(&peer);
+    set_limits(actor, (berth_connection_limits){.minimum_rate = 1 << 30, .rate_window = 200});
+    pass(500);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    uint64_t start = now();
+    say_much(actor);
+    expect_end(actor, start, 200, "minimum rate");
+}
+
+CASE(deaf_peer_of_a_full_socket, "socket.h limits.h",
+     "a full read buffer spares a peer that takes nothing no more than a pause does")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->reads = false;
+    berth_socket_set_read_buffer_size(actor->socket, 4);
+    set_limits(actor, (berth_connection_limits){.idle = 300});
+    peer_say(peer, "full");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 4);
+    pass(550);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    uint64_t start = now();
+    say_much(actor);
+    expect_end(actor, start, 300, "idle");
+}
+
+/* ---- a send that has failed ------------------------------------------------------------------ */
+
+static struct peer *gone;
+static actor_hook stop;
+
+/* Answers the first delivery by more than is copied, which the kernel refuses inside the call; and
+ * stops reading at the next, since nothing can be written any more. */
+static void answer_much(struct actor *actor)
+{
+    static const uint8_t block[1 << 16];
+    if (actor->ready_reads == 1) {
+        peer_reset(gone);
+        for (int i = 0; i < 400 && berth_socket_room(actor->socket) > 0; i++)
+            (void)berth_socket_write(actor->socket, block, sizeof block);
+    } else if (berth_socket_room(actor->socket) == 0 && stop != NULL) {
+        stop(actor);
+    }
+}
+
+/* With deliveries of at most so many bytes. */
+static struct actor *broken(actor_hook stops, size_t most, berth_rate *rate)
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &gone);
+    stop = stops;
+    berth_socket_set_read_buffer_size(actor->socket, most);
+    ck_assert(berth_socket_set_read_rate(actor->socket, rate));
+    actor->on_ready_read = answer_much;
+    peer_say(gone, "one!two!three!");
+    return actor;
+}
+
+static void expect_reset(const struct actor *actor, unsigned deliveries)
+{
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->ready_reads, deliveries);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+CASE(pause_after_a_failed_send, "socket.h",
+     "who pauses because nothing can be written is told of the end")
+{
+    struct actor *actor = broken(pause_it, 4, NULL);
+    expect_reset(actor, 2);
+    ck_assert(actor_has(actor, "one!two!"));
+}
+
+static void leave_unread(struct actor *actor)
+{
+    actor->reads = false;
+}
+
+CASE(full_after_a_failed_send, "socket.h", "so is who leaves input unread for that reason")
+{
+    struct actor *actor = broken(leave_unread, 4, NULL);
+    expect_reset(actor, 3);
+    ck_assert(actor_has(actor, "one!two!"));
+    ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 4);
+}
+
+CASE(all_is_read_after_a_failed_send, "socket.h", "who reads on gets all, and then the end")
+{
+    struct actor *actor = broken(NULL, 4, NULL);
+    expect_reset(actor, 4);
+    ck_assert(actor_has(actor, "one!two!three!"));
+}
+
+CASE(tokens_after_a_failed_send, "socket.h rate.h",
+     "input that waits for tokens is delivered before the end, unless there is a pause")
+{
+    for (int i = 0; i < 2; i++) {
+        berth_rate *rate = berth_rate_new(world_loop(), 100, 4);
+        struct actor *actor = broken(i == 0 ? NULL : pause_it, 0, rate);
+        UNTIL(actor->disconnects == 1);
+        ck_assert(berth_socket_was_reset(actor->socket));
+        ck_assert(i == 0 ? actor_has(actor, "one!two!three!") : actor->ready_reads == 2);
+    }
+}
+
+CASE(wait_after_a_failed_send, "socket.h", "a blocking wait finds the end likewise")
+{
+    struct actor *actor = broken(pause_it, 4, NULL);
+    while (actor->ready_reads < 2 && berth_socket_wait_for_ready_read(actor->socket, 5000))
+        continue;
+    (void)berth_socket_wait_for_disconnected(actor->socket, 5000);
+    expect_reset(actor, 2);
+}
+
 CASE(wait_in_a_pause, "socket.h", "a wait for input ends by its time, and finds it after the pause")
 {
     struct peer *peer;

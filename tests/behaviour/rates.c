@@ -394,8 +394,7 @@ CASE(rate_changes_at_once, "rate.h", "a change counts at once, for those that wa
     UNTIL(actor->written == 50005);
 }
 
-CASE(rate_and_a_graceful_end, "rate.h socket.h",
-     "the time that closing may take does not run while the output waits for tokens")
+static void wait_for_tokens(bool pauses)
 {
     struct crowd crowd = crowd_new(2, SPEED);
     struct actor *actor = crowd.actors[0];
@@ -407,12 +406,27 @@ CASE(rate_and_a_graceful_end, "rate.h socket.h",
     const berth_connection_limits limits = {.idle = limit};
     ck_assert(berth_socket_set_limits(actor->socket, &limits));
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 20000), 20000);
-    berth_socket_disconnect_from_host(actor->socket);
+    if (pauses)
+        berth_socket_pause_reading(actor->socket);
+    else
+        berth_socket_disconnect_from_host(actor->socket);
     for (int i = 0; i < 20 && crowd.moved[0] < 20000; i++)
         crowd_run(&crowd, 500, false);
     ck_assert_uint_eq(crowd.moved[0], 20000);
-    UNTIL(actor->disconnects == 1);
+    if (!pauses)
+        UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->errors, 0);
+}
+
+CASE(rate_and_a_graceful_end, "rate.h socket.h",
+     "the time that closing may take does not run while the output waits for tokens")
+{
+    wait_for_tokens(false);
+}
+
+CASE(rate_and_a_pause, "rate.h limits.h", "nor does a peer count as idle, in a pause or not")
+{
+    wait_for_tokens(true);
 }
 
 CASE(close_timeout_at_a_rate, "rate.h socket.h",

@@ -53,6 +53,8 @@ static void pause_or_resume(uint64_t word)
     else
         berth_socket_resume_reading(model->socket);
     sim_check(model->deliveries == before, "bytes are delivered by the end of a pause");
+    if (model->paused && !pauses)
+        sim_clock_resume(model);
     model->paused_at = pauses && model->paused ? model->paused_at : came_by_now(model);
     model->paused = pauses;
 }

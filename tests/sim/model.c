@@ -187,6 +187,8 @@ static void look_at_socket(struct socket_model *model)
     if (model->held && !held && model->state == BERTH_STATE_CONNECTED)
         model->moved = sim.looked;
     model->held = held;
+    if (model->paused && berth_socket_bytes_to_write(model->socket) == 0)
+        model->moved = sim.looked;
     const struct way *in = sim_way_in(model);
     sim_check(in == NULL || in->got + model->seen <= in->put, "more input than was sent");
     sim_clock_look(model);

@@ -118,6 +118,8 @@ struct sim_clock {
     uint64_t moved;
     uint64_t came; /* bytes in all, when they were last looked at */
     uint64_t went;
+    uint64_t waiting;  /* output, likewise */
+    bool stopped;      /* nothing was received, likewise */
     uint64_t progress; /* of the end: the kernel has taken some */
     uint64_t attempt;  /* to connect */
     uint32_t patience; /* of it */
@@ -467,6 +469,7 @@ void sim_time_waited(struct socket_model *model, const struct sim_stay *stay); /
 void sim_time_timer_ran(void);
 void sim_time_woken(void);                          /* the loop */
 void sim_clock_restart(struct socket_model *model); /* its limits have been set */
+void sim_clock_resume(struct socket_model *model);  /* a pause has ended */
 void sim_clock_state(struct socket_model *model, berth_state before);
 void sim_clock_close(struct socket_model *model, uint32_t milliseconds);
 void sim_clock_look(struct socket_model *model);

@@ -129,6 +129,13 @@ void sim_clock_restart(struct socket_model *model)
     clock->overdue = 0;
 }
 
+void sim_clock_resume(struct socket_model *model)
+{
+    struct sim_clock *clock = &model->clock;
+    clock->active = clock->window = clock->listens = berth_loop_now(sim.loop);
+    clock->moved = 0;
+}
+
 /* Sets it; what it has waited so far does not count any more. */
 void sim_clock_close(struct socket_model *model, uint32_t milliseconds)
 {
@@ -173,11 +180,15 @@ void sim_clock_look(struct socket_model *model)
         clock->progress = now;
     clock->heard = clock->heard || came > 0;
     size_t limit = berth_socket_read_buffer_size(model->socket);
-    /* What was read in an open transaction takes room still. */
-    bool full = limit > 0 && (model->seen >= limit || berth_socket_in_transaction(model->socket));
-    bool paced = model->paused || model->rates[0] != NULL || model->rates[1] != NULL;
-    bool held =
-        full || paced || model->finished || model->queued_in != NULL || (in != NULL && in->ended);
+    bool full = limit > 0 && model->seen >= limit;
+    /* What was read in an open transaction takes room still, how much is not known here. */
+    bool open = limit > 0 && berth_socket_in_transaction(model->socket);
+    bool stopped = full || model->paused;
+    bool paced = model->rates[0] != NULL || model->rates[1] != NULL;
+    /* Output that waits is the peer's affair, from when it begins to. */
+    bool held = (stopped && (rest == 0 || clock->waiting == 0)) || (clock->stopped && !stopped) ||
+                open || paced || model->finished || model->queued_in != NULL ||
+                (in != NULL && in->ended);
     bool moved = came != clock->came || went != clock->went;
     if (came > clock->came)
         clock->moved += came - clock->came;
@@ -187,7 +198,7 @@ void sim_clock_look(struct socket_model *model)
         clock->active = now;
         clock->overdue = 0;
     }
-    if (paced)
+    if (paced || model->paused)
         clock->listens = now;
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
@@ -200,6 +211,8 @@ void sim_clock_look(struct socket_model *model)
     }
     clock->came = came;
     clock->went = went;
+    clock->waiting = rest;
+    clock->stopped = stopped;
     clock->close_timeout = timeout;
 }
 
