@@ -296,12 +296,11 @@ int session_run(session *self)
         return 1;
     berth_timer_start(self->tick, TICK, TICK);
     progress_show(self, session_now(self));
-    int code = berth_loop_run(self->loop);
-    if (code == SIGNALLED) {
+    if (berth_loop_run(self->loop) == SIGNALLED) {
         session_say(self, "ending; a second signal ends at once");
         end_all(self);
         if (self->ended < self->torrent_count)
-            code = berth_loop_run(self->loop);
+            berth_loop_run(self->loop);
     }
     if (self->ended < self->torrent_count) /* the second signal: nothing is awaited any more */
         _exit(1);

@@ -104,7 +104,7 @@ static void destroy(tracker *self)
 {
     http_get_free(self->request);
     berth_timer_free(self->timer);
-    for (uint32_t i = 0; i < self->count; i++)
+    for (uint32_t i = 0; self->entries && i < self->count; i++)
         free(self->entries[i].id);
     free(self->entries);
     free(self);
