@@ -214,7 +214,8 @@ BERTH_API berth_job *berth_workers_submit(berth_workers *workers, berth_loop *lo
 BERTH_API bool berth_job_cancel(berth_job *job);
 
 /** Returns whether `work` should return early, if it can: the job was cancelled, its pool is being
- * stopped, or its loop freed. To be called in `work`. */
+ * stopped, or its loop freed. To be called in `work`. `done` gets `cancelled` false then, since
+ * `work` was called: what `work` has left undone it notes itself. */
 BERTH_API bool berth_job_cancel_requested(const berth_job *job);
 
 /** Returns the worker that runs the job, for example to get its user pointer. To be called in

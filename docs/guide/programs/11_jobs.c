@@ -21,6 +21,7 @@ typedef struct client {
     berth_job *job;       /* NULL: none */
     unsigned long number; /* from here on the job's, while there is one */
     unsigned long sum;
+    bool complete; /* the sum is whole */
 } client;
 
 static berth_workers *workers;
@@ -31,11 +32,13 @@ static void add_up(berth_job *job, void *user)
 {
     client *one = user;
     one->sum = 0;
+    one->complete = false;
     for (unsigned long i = 1; i <= one->number; i++) {
         if (i % 4096 == 0 && berth_job_cancel_requested(job))
-            return; /* nobody wants the answer any more */
+            return; /* nobody wants the answer any more, or the pool is being stopped */
         one->sum += i;
     }
+    one->complete = true;
 }
 
 /* ---- on the loop's thread -------------------------------------------------------------------- */
@@ -51,7 +54,7 @@ static void answer(berth_job *job, bool cancelled, void *user)
         free(one);
         return;
     }
-    if (cancelled) { /* the pool was stopped */
+    if (cancelled || !one->complete) { /* the pool was stopped */
         berth_socket_abort(one->socket);
         return;
     }
