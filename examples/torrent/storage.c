@@ -25,6 +25,7 @@
 
 typedef struct slot {
     int descriptor; /* -1: free */
+    int unwritable; /* errno of opening it for writing; 0: it can be written to */
     uint32_t file;
     uint32_t users;
     uint64_t used_at;
@@ -54,6 +55,21 @@ static int open_below(int folder, const char *path, int flags)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
+}
+
+/* Opens a file that is there, only to read it if that is all that may be done. `ret_unwritable`: as
+ * in a slot. */
+static int open_there(const storage *self, const char *path, int *ret_unwritable)
+{
+    int descriptor = -1;
+    *ret_unwritable = EBADF;
+    if (!self->read_only) {
+        descriptor = open_below(self->folder, path, O_RDWR);
+        *ret_unwritable = descriptor < 0 ? errno : 0;
+    }
+    if (self->read_only || *ret_unwritable == EROFS || *ret_unwritable == EACCES)
+        descriptor = open_below(self->folder, path, O_RDONLY);
+    return descriptor;
 }
 
 /* Makes the folders of a path, one after the other. */
@@ -101,7 +117,8 @@ static bool make_file(storage *self, uint32_t number, char *error, size_t error_
     struct stat status;
     if (file->pad)
         return true;
-    int descriptor = open_below(self->folder, file->path, O_RDWR);
+    int unwritable = 0;
+    int descriptor = open_there(self, file->path, &unwritable);
     if (descriptor < 0 && errno == ENOENT) {
         if (!make_folders(self->folder, file->path)) {
             describe(error, error_size, "make the folder of", file);
@@ -120,8 +137,11 @@ static bool make_file(storage *self, uint32_t number, char *error, size_t error_
         close(descriptor);
         return false;
     }
-    if (good && (uint64_t)status.st_size < file->length)
+    if (good && (uint64_t)status.st_size < file->length) {
         good = ftruncate(descriptor, (off_t)file->length) == 0;
+        if (!good && unwritable != 0)
+            errno = unwritable;
+    }
     if (good && status.st_size == 0)
         self->made[number] = true;
     if (!good)
@@ -229,11 +249,11 @@ static slot *open_slot(storage *self, uint32_t file)
         it = close_one(self);
     if (!it)
         return NULL;
-    int flags = self->read_only ? O_RDONLY : O_RDWR;
-    it->descriptor = open_below(self->folder, self->info->files[file].path, flags);
+    const char *path = self->info->files[file].path;
+    it->descriptor = open_there(self, path, &it->unwritable);
     /* The program's descriptors are used up: those here are the ones that can be spared. */
     while (it->descriptor < 0 && (errno == EMFILE || errno == ENFILE) && close_one(self))
-        it->descriptor = open_below(self->folder, self->info->files[file].path, flags);
+        it->descriptor = open_there(self, path, &it->unwritable);
     if (it->descriptor < 0)
         return it;
     it->file = file;
@@ -329,7 +349,11 @@ static const metainfo_file *move(storage *self, motion how, uint64_t offset, cha
             slot *it = hold(self, i, how != MOTION_READ_NOW);
             if (!it)
                 return file;
-            bool good = move_in_file(it->descriptor, how, inside, data, part);
+            bool good = false;
+            if (how == MOTION_WRITE && it->unwritable != 0)
+                errno = it->unwritable;
+            else
+                good = move_in_file(it->descriptor, how, inside, data, part);
             int kept = errno;
             give_back(self, it, how == MOTION_WRITE);
             errno = kept;

@@ -24,7 +24,7 @@ import tempfile
 import time
 
 import _swarm
-from _scenario import BUILD, Scenario, program, run, until
+from _scenario import BUILD, Scenario, run, until
 from _swarm import Data, Program, example
 
 FAULTY = os.path.join(BUILD, "tests/scenarios/libfaulty-disk.so")
@@ -147,7 +147,6 @@ class Mount:
 class Machine:
     def __init__(self, scenario):
         self.scenario, self.short = scenario, scenario.short
-        program("server")  # is built before the rest of this folder
         self.plain = Torrent("plain", [("first", 500000), ("inner/second", 400001), ("third", 1),
                                        ("inner/deeper/fourth", 300000), ("empty", 0)])
         self.plain.seed()
@@ -233,6 +232,16 @@ class Machine:
         self.figure("a read-only file system is refused with a line", "" if status == 1 and
                     "Read-only file system" in ours.log() else "status %s: %s" %
                     (status, ours.log()[-600:]))
+        disk.change("rw")
+        shutil.copytree(self.plain.folder, disk.folder, dirs_exist_ok=True)
+        disk.change("ro")
+        seeds, self.plain.seeds = self.plain.seeds, []
+        seed = self.plain.seed(disk.folder)
+        wrong = self.completes(self.plain, self.plain.room())
+        status = seed.stop(signal.SIGINT)
+        self.plain.seeds = seeds
+        self.figure("a seed on a read-only file system",
+                    wrong or ("" if status == 0 else "the seed ended with %s" % status))
         disk.unmount()
 
     # ---- files -------------------------------------------------------------------------------
