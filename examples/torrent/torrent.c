@@ -12,6 +12,7 @@
  */
 #include "torrent.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,7 @@ static void begin_check(torrent *self)
     self->checked = 0;
     if (!disk_check(self->disk, trusted.bytes ? &trusted : NULL, &self->have)) {
         say(self, "stopped, out of memory");
+        assert(self->disk_open); /* so that `self` is not freed here: the disk has to close */
         torrent_end(self);
     }
     bits_close(&trusted);

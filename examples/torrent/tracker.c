@@ -165,7 +165,7 @@ static void succeeded(tracker *self, announce_answer *answer, uint32_t peers)
              answer->warning);
     tell(self, true, text);
     if (self->closing) {
-        self->turn += strcmp(self->event, "stopped") == 0;
+        self->turn += self->event && strcmp(self->event, "stopped") == 0;
         say_farewell(self);
         return;
     }
