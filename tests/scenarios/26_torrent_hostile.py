@@ -9,6 +9,7 @@ much processor time. The full form also compares the rate of a download with and
 spec: S8.17 S8.18 S8.20
 """
 
+import os
 import re
 import socket
 import struct
@@ -18,10 +19,10 @@ import time
 
 import _hostile_items
 import _hostile_http
-import _swarm
-from _hostile import (BLOCK, INTERESTED, PIECE, REQUEST, UNCHOKE, Seed, Torrent, Victim, Wire,
-                      memory_counts)
-from _scenario import PATIENCE, Scenario, until
+from _hostile import (BITFIELD, BLOCK, CANCEL, INTERESTED, PIECE, REQUEST, UNCHOKE, Seed, Torrent,
+                      Victim, Wire, memory_counts)
+from _scenario import PATIENCE, Scenario, run, tool, until
+from _swarm import enter_net
 
 MIB = 1 << 20
 NOISE = 512 * 1024  # what the good download takes and gives back meanwhile
@@ -33,7 +34,7 @@ class World:
     def __init__(self, scenario):
         self.scenario = scenario
         self.torrent = Torrent("world", 32 * MIB)
-        self.pace = 0.03
+        self.pace = 0.03 if scenario.short else 0.1
         self.seed = Seed(self.torrent, pace=self.pace, hold=self.torrent.size // BLOCK * 2 // 5)
         self.victim = Victim(self.torrent.file, self.torrent.room(self.torrent.count // 2),
                              [*self.seed.option, "--no-tracker", "--seed-ratio", "0",
@@ -239,12 +240,77 @@ class Data:
         self.figure("a peer that takes requests and answers none", victim,
                     self.complete(victim, 20))
 
+    def after_cancel(self):
+        """It keeps its blocks until others have given them, and sends them in spite of that."""
+        torrent = Torrent("two", 65536 + BLOCK)
+        victim = Data(self.scenario, torrent).victim([])
+        victim.ready()
+        wire = Wire.dial(torrent, victim.port)
+        why = "" if wire.greet() else "no handshake"
+        wire.send(BITFIELD, b"\x80")
+        wire.send(UNCHOKE)
+        why = why or ("" if wire.wait_for(REQUEST) else "not asked")
+        half = Seed(torrent, spoil=lambda index, begin, block: block if index == 0 else None)
+        half.dial(victim.port)
+        cancelled = wire.wait_for(CANCEL) or b""
+        if not why and not cancelled:
+            why = "not cancelled"
+        begin = struct.unpack(">III", cancelled)[1] if cancelled else 0
+        wire.send(PIECE, struct.pack(">II", 0, begin) + torrent.block(0, begin, BLOCK))
+        wire.send(INTERESTED)
+        if not why and wire.wait_for(UNCHOKE) is None:
+            why = "closed"
+        good = Seed(torrent)
+        good.dial(victim.port)
+        why = why or self.complete(victim)
+        Data(self.scenario, torrent).figure("a block after its cancel", victim, why)
+
     def all(self):
+        self.after_cancel()
         self.one_liar()
         self.only_liars()
         self.slow_holder()
         self.all_gone()
         self.never_the_rest()
+
+
+# ---- a network of addresses ------------------------------------------------------------------
+
+
+def one_network(scenario):
+    """10,000 connections, each from another address of one IPv6 network."""
+    if os.geteuid() != 0:
+        scenario.note("no addresses of one IPv6 network without root")
+        return
+    enter_net()
+    run(tool("ip", "iproute2"), "-6", "route", "add", "local", "fd77::/64", "dev", "lo")
+    torrent = Torrent("network", MIB)
+    victim = Victim(torrent.file, torrent.room(), ["--no-tracker", "--seed-ratio", "0"], host=None)
+    victim.ready()
+    memory, alive, kept = victim.status("VmRSS"), 0, []
+    for number in range(10000):
+        connection = socket.socket(socket.AF_INET6)
+        connection.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
+        connection.bind(("fd77::%x:%x" % (1 + number // 65536, 1 + number % 65536), 0))
+        connection.connect(("::1", victim.port))
+        kept.append(connection)
+        if len(kept) > 500:
+            kept.pop(0).close()
+    time.sleep(0.5)
+    for connection in kept:
+        connection.setblocking(False)
+        try:
+            alive += connection.recv(1) != b""
+        except BlockingIOError:
+            alive += 1
+        except OSError:
+            pass
+    grown = victim.status("VmHWM") - memory
+    Seed(torrent).dial(victim.port)
+    good = until(lambda: victim.process.poll() is not None, 30) and victim.process.returncode == 0
+    scenario.figure("C 10,000 connections from one /64", "%d open at once, %d KiB more, %s" % (
+        alive, grown // 1024, "equal bytes" if torrent.data.has(victim.folder) else
+        "not the bytes"), alive <= 4 and grown <= MIB + NOISE and good)
 
 
 # ---- the rate of a download beside them ------------------------------------------------------
@@ -312,3 +378,5 @@ with Scenario(26, "hostile torrent peers",
         trackers.judge_slow()
     if not scenario.short and (not groups or "R" in groups):
         rate_beside(scenario)
+    if not scenario.short and (not groups or "N" in groups):
+        one_network(scenario)

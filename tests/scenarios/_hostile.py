@@ -139,8 +139,8 @@ class Wire:
         return self.hear_greeting()
 
     def greeting(self):
-        return b"\x13BitTorrent protocol" + bytes([0, 0, 0, 0, 0, 0x10, 0, 4 if self.fast else 0]) + \
-            self.hash + self.name
+        bits = bytes([0, 0, 0, 0, 0, 0x10, 0, 4 if self.fast else 0])
+        return b"\x13BitTorrent protocol" + bits + self.hash + self.name
 
     def hear_greeting(self):
         while len(self.input) < 68:

@@ -71,7 +71,8 @@ answer("10 GB by its length", "the answer is too long",
        b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n" + bytes(2 * MIB))
 for_ever("a body without end", "the answer is too long", b"HTTP/1.0 200 OK\r\n\r\n", bytes(65536))
 for_ever("chunks without end", "the answer is too long",
-         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + bytes(4096) + b"\r\n")
+         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+         b"1000\r\n" + bytes(4096) + b"\r\n")
 for_ever("chunk lines without end", "too long|not a number",
          b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n", b"\r\n" * 32768)
 for_ever("headers without end", "the headers of the answer are too long",
@@ -134,7 +135,8 @@ answer("nested 100,000 deep", "not one of a tracker", page(b"l" * 100000))
 answer("failure of 1 MB with control characters", r"refused: \\x1b\[2J",
        page(b"d14:failure reason1000000:" + b"\x1b[2J\x07" * 200000 + b"e"))
 answer("warning of 1 MB", r"it warns: \\x1b\[2J",
-       page(b"d8:intervali1800e5:peers0:15:warning message1000000:" + b"\x1b[2J\x07" * 200000 + b"e"))
+       page(b"d8:intervali1800e5:peers0:15:warning message1000000:" + b"\x1b[2J\x07" * 200000 +
+            b"e"))
 answer("status with control characters", "not one of HTTP", b"HTTP/1.1 \x1b[2J\r\n\r\n")
 answer("status 500", "status 500", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
 answer("compressed", "compressed", page(b"\x1f\x8b", b"Content-Encoding: gzip\r\n"))
@@ -177,7 +179,7 @@ class Meeting:
             return "said '%s'" % self.line()
         if re.search(r"[\x00-\x08\x0b-\x1a\x1c-\x1f]|\x1b\[2J", victim.log()):
             return "control characters were printed"
-        if len(self.tracker.requests.get(self.path, [])) > 8:  # 4 each, at the start and when complete
+        if len(self.tracker.requests.get(self.path, [])) > 8:  # 4 each, first and when complete
             return "asked %d times" % len(self.tracker.requests[self.path])
         if memory_counts() and victim.status("VmHWM") > memory + MOST_MEMORY + SIZE:
             return "memory grew by %d KiB" % ((victim.status("VmHWM") - memory) // 1024)
@@ -269,9 +271,10 @@ class OurTracker(Program):
 
 
 def announce(info_hash, port, keep=True, more=""):
-    return b"GET /announce?info_hash=%s&peer_id=%s&port=%d&left=1%s HTTP/1.1\r\nHost: t\r\n%s\r\n" % (
-        b"".join(b"%%%02x" % byte for byte in info_hash), b"x" * 20, port, more.encode(),
-        b"" if keep else b"Connection: close\r\n")
+    query = b"info_hash=%s&peer_id=%s&port=%d&left=1%s" % (
+        b"".join(b"%%%02x" % byte for byte in info_hash), b"x" * 20, port, more.encode())
+    return b"GET /announce?%s HTTP/1.1\r\nHost: t\r\n%s\r\n" % (
+        query, b"" if keep else b"Connection: close\r\n")
 
 
 BAD_QUERIES = [
@@ -390,7 +393,8 @@ def attack_tracker(scenario):
                                 query.encode())
             if b"failure reason" not in found and not re.match(rb"HTTP/1.1 4\d\d ", found):
                 return "%s: %s" % (query[:40], found[:80])
-        raw = [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n\r\n",
+        raw = [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+               b"\r\n\r\n\r\n\r\n",
                b"POST /announce HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
                b"GET /\x1b[2J HTTP/1.1\r\n\r\n", b"GET /announce HTTP/1.1\n\n",
                b"GET / HTTP/1.1\r\n: x\r\n\r\n"]

@@ -9,7 +9,7 @@ import time
 from _hostile import (ALLOWED_FAST, BITFIELD, BLOCK, CANCEL, CHOKE, EXTENDED, HAVE, HAVE_ALL,
                       HAVE_NONE, INTERESTED, NOT_INTERESTED, PIECE, REJECT, REQUEST, SUGGEST,
                       UNCHOKE, Wire, new_address)
-from _scenario import run, until
+from _scenario import until
 
 ITEMS = []
 LENGTHS = {CHOKE: {1}, UNCHOKE: {1}, INTERESTED: {1}, NOT_INTERESTED: {1}, HAVE: {5},
@@ -198,7 +198,8 @@ def _(world):
 @item("D message of 2^32-1 and of 200,001 bytes")
 def _(world):
     return each(world, [
-        ("a message that is too long", lambda wire, size=size: wire.raw(struct.pack(">IB", size, kind)))
+        ("a message that is too long", lambda wire, size=size, kind=kind: wire.raw(
+            struct.pack(">IB", size, kind)))
         for size in (0xffffffff, 200001, 0x80000000) for kind in (PIECE, 99)])
 
 
@@ -641,12 +642,13 @@ def _(world):
 # ---- all the time, for the rate beside them --------------------------------------------------
 
 
-def again_and_again(act):
+def again_and_again(act, one_address=False):
     """An attack that is made anew for as long as it may."""
     def attack(torrent, port, ending):
+        address = new_address()
         while not ending.is_set():
             try:
-                wire = Wire.dial(torrent, port)
+                wire = Wire.dial(torrent, port, address if one_address else None)
                 if wire.greet():
                     act(torrent, wire, ending)
                 wire.close()
@@ -697,4 +699,4 @@ ATTACKERS = [again_and_again(act) for act in (
     repeat(struct.pack(">IBIII", 13, REQUEST, 0, 0, BLOCK) * 100),
     repeat(struct.pack(">IB", 0xffffffff, PIECE)),
     repeat(extended(b"d1:pi9ee") * 100),
-    lie, lie, refuse, hold, hold)]
+    refuse, hold, hold)] + [again_and_again(lie, one_address=True)] * 2
