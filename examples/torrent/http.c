@@ -7,6 +7,7 @@
  */
 #include "http.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -154,6 +155,7 @@ static void finish(http_get *self, const char *format, ...)
     if (self->ended)
         return;
     if (self->beginning) {
+        assert(format); /* nothing succeeds so early */
         va_start(arguments, format);
         vsnprintf(self->early, sizeof(self->early), format, arguments);
         va_end(arguments);

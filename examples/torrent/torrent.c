@@ -12,7 +12,6 @@
  */
 #include "torrent.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #define WANTED_PEERS 50
 #define MOST_BANNED 8
 
+static void begin_end(torrent *self);
 static const disk_handlers disk_events;
 static const tracker_handlers tracker_events;
 
@@ -459,8 +459,7 @@ static void begin_check(torrent *self)
     self->checked = 0;
     if (!disk_check(self->disk, trusted.bytes ? &trusted : NULL, &self->have)) {
         say(self, "stopped, out of memory");
-        assert(self->disk_open); /* so that `self` is not freed here: the disk has to close */
-        torrent_end(self);
+        begin_end(self);
     }
     bits_close(&trusted);
 }
@@ -611,11 +610,10 @@ void torrent_tick(torrent *self, uint64_t now)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-void torrent_end(torrent *self)
+/* It is freed later, also if nothing is awaited. */
+static void begin_end(torrent *self)
 {
     torrent_state before = self->state;
-    if (before == TORRENT_ENDING)
-        return;
     self->state = TORRENT_ENDING;
     drop_peers(self, "the program ends");
     if (before != TORRENT_CHECKING && self->disk_open && self->changes != self->saved_changes)
@@ -624,8 +622,14 @@ void torrent_end(torrent *self)
         tracker_close(self->tracker, FAREWELL);
     if (self->disk_open)
         disk_close(self->disk);
-    else
-        torrent_maybe_ended(self);
+}
+
+void torrent_end(torrent *self)
+{
+    if (self->state == TORRENT_ENDING)
+        return;
+    begin_end(self);
+    torrent_maybe_ended(self);
 }
 
 void torrent_maybe_ended(torrent *self)
