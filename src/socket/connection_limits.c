@@ -72,8 +72,9 @@ berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__l
     /* The time of the last wait may be before they were set. */
     if (view->held_up)
         limits->listens = now > limits->listens ? now : limits->listens;
-    if (view->stands) {
+    if (view->stands || view->unsent)
         limits->active = now > limits->active ? now : limits->active;
+    if (view->stands) {
         limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
     }

@@ -53,6 +53,7 @@ typedef struct berth__limits_view {
     bool silent;  /* no byte has come, and the peer may still send one */
     bool held_up; /* nothing can come because this side does not take it */
     bool stands;  /* no byte can go either way because of this side */
+    bool unsent;  /* there is output that the kernel has not been offered yet */
 } berth__limits_view;
 
 const char *berth__limit_text(berth__limit limit);

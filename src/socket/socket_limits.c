@@ -103,6 +103,7 @@ static void look(berth__socket_limits *limits)
         .silent = !socket->heard && socket->state == BERTH_STATE_CONNECTED,
         .held_up = stands || is_held_up(socket),
         .stands = stands,
+        .unsent = berth__socket_unsent(socket),
     };
     uint64_t due;
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);

@@ -624,6 +624,43 @@ CASE(idle_after_a_long_pause, "D16",
     ck_assert(peer_hears(peer, "latelatelatelate"));
 }
 
+static void take_a_second(struct actor *actor)
+{
+    (void)actor;
+    berth__sim_advance(world_sim(), UINT64_C(1000000000));
+}
+
+CASE(idle_while_output_is_not_offered, "D16",
+     "the limit does not run out while a handler of another keeps output from the kernel")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct peer *other_peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    struct actor *other = host_connect(host, "o", &other_peer);
+    enum {
+        MUCH = 1 << 20
+    };
+    if (!world_is_simulated())
+        case_skip("needs a clock that stands still");
+    uint8_t *much = scene_pattern(MUCH, 1);
+    size_t got = 0;
+    actor->quiet = other->quiet = true;
+    other->on_written = take_a_second;
+    set(actor, (berth_connection_limits){.idle = 100});
+    ck_assert_int_eq(berth_socket_write(actor->socket, much, MUCH), MUCH);
+    actor_say(other, "x");
+    berth_loop_turn(world_loop(), 0);
+    other->on_written = NULL;
+    for (int turns = 0; turns < WORLD_TURNS && got < MUCH; turns++) {
+        berth_loop_turn(world_loop(), 0);
+        ck_assert_uint_eq(actor->disconnects, 0);
+        got += peer_receive_some(peer, much, MUCH);
+    }
+    ck_assert_uint_eq(got, MUCH);
+    free(much);
+}
+
 CASE(limits_set_after_a_long_pause, "D20",
      "they begin when they are set, also where input is held back, however long ago a turn was")
 {
