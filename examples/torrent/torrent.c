@@ -583,8 +583,10 @@ static void try_disk_again(torrent *self, uint64_t now)
 
 void torrent_tick(torrent *self, uint64_t now)
 {
-    if (self->state == TORRENT_BROKEN)
+    if (self->state == TORRENT_BROKEN) {
         try_disk_again(self, now);
+        return;
+    }
     if (self->state == TORRENT_ENDING && self->disk_open)
         disk_close(self->disk);
     if (self->state != TORRENT_ACTIVE)
