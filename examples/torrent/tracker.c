@@ -147,22 +147,22 @@ static void pass_on(void *user, berth_address address, uint16_t port)
     self->tracker->handlers->peer(self->tracker->user, address, port);
 }
 
-static void succeeded(tracker *self, announce_answer *answer, uint32_t peers)
+static void succeeded(tracker *self, announce_answer *given, uint32_t peers)
 {
     char text[300];
     uint64_t now = berth_loop_now(self->loop);
     entry *it = &self->entries[self->turn];
-    if (answer->tracker_id) {
+    if (given->tracker_id) {
         free(it->id);
-        it->id = answer->tracker_id;
+        it->id = given->tracker_id;
     }
     it->started = true;
     if (self->event && strcmp(self->event, "completed") == 0)
         self->completed = false;
     self->retry = FIRST_RETRY;
-    self->may_ask = now + (uint64_t)answer->minimum_interval * 1000;
-    snprintf(text, sizeof(text), "%u peers%s%s", peers, answer->warning[0] ? "; it warns: " : "",
-             answer->warning);
+    self->may_ask = now + (uint64_t)given->minimum_interval * 1000;
+    snprintf(text, sizeof(text), "%u peers%s%s", peers, given->warning[0] ? "; it warns: " : "",
+             given->warning);
     tell(self, true, text);
     if (self->closing) {
         self->turn += self->event && strcmp(self->event, "stopped") == 0;
@@ -171,7 +171,7 @@ static void succeeded(tracker *self, announce_answer *answer, uint32_t peers)
     }
     promote(self);
     self->turn = 0;
-    berth_timer_start(self->timer, self->completed ? 0 : (uint64_t)answer->interval * 1000, 0);
+    berth_timer_start(self->timer, self->completed ? 0 : (uint64_t)given->interval * 1000, 0);
 }
 
 static void on_answer(http_get *request, void *user, const void *body, size_t size,
