@@ -466,18 +466,6 @@ void picker_lost(picker *self, picker_block which)
     want_again(self, which);
 }
 
-void picker_restore(picker *self, uint32_t index)
-{
-    if (self->pieces[index].state != PIECE_UNTOUCHED)
-        return;
-    take_out(self, index);
-    self->pieces[index].state = PIECE_HAD;
-    self->left--;
-    self->begun += self->begun < RANDOM_PIECES;
-    self->unasked -= metainfo_block_count(self->info, index);
-    self->missing -= metainfo_piece_size(self->info, index);
-}
-
 bool picker_end_game(const picker *self)
 {
     return self->unasked == 0 && self->missing > 0;

@@ -75,8 +75,6 @@ bool picker_piece_complete(const picker *self, uint32_t index);
 void picker_piece_done(picker *self, uint32_t index, bool good);
 /* A block could not be stored: it is wanted again. */
 void picker_lost(picker *self, picker_block which);
-/* Blocks of a piece that are stored already (resume, start check). */
-void picker_restore(picker *self, uint32_t index);
 
 bool picker_end_game(const picker *self);    /* every missing block was asked for */
 uint64_t picker_missing(const picker *self); /* bytes not received yet */

@@ -75,10 +75,9 @@ typedef struct torrent {
 /* Takes over `info`. False with a line in `error`. */
 torrent *torrent_new(session *shared, metainfo *info, char *error, size_t error_size);
 void torrent_tick(torrent *self, uint64_t now);
-void torrent_resume_peers(torrent *self); /* the disk has room again */
-void torrent_end(torrent *self);          /* begins to end it */
-void torrent_abandon(torrent *self);      /* frees what is on this side at once: the program ends */
-void torrent_maybe_ended(torrent *self);  /* frees it if nothing is awaited */
+void torrent_resume_peers(torrent *self);   /* the disk has room again */
+void torrent_end(torrent *self);            /* begins to end it */
+void torrent_maybe_ended(torrent *self);    /* frees it if nothing is awaited */
 uint64_t torrent_left(const torrent *self); /* bytes of pieces that are missing */
 
 /* Whether peers are welcome. */

@@ -385,11 +385,6 @@ static void step_piece(uint32_t index)
     } else if (any(20) == 0 && pieces[index].started && pieces[index].blocks[block].stored) {
         picker_lost(self, (picker_block){index, block});
         pieces[index].blocks[block].stored = false;
-    } else if (any(400) == 0 && !pieces[index].started && !pieces[index].had) {
-        picker_restore(self, index);
-        bits_add(&have, index);
-        pieces[index].had = true;
-        begun++;
     }
 }
 
