@@ -69,18 +69,22 @@ typedef struct berth_connection_limits {
     /** Time from the beginning of the connection, or from setting the limits, to the first byte of
      * input. */
     uint32_t first_byte;
-    /** Time in which no byte is transferred: neither delivered to the socket nor accepted by the
-     * kernel. While the socket does not receive because reading is paused, its read buffer is full
-     * or its rate has no tokens, the time runs only while output waits that the peer does not take.
-     * It then begins when output begins to wait, and again when receiving continues. It does not
-     * run while output waits for the tokens of a rate. */
+    /** Time in which no byte is transferred: neither delivered to the socket, nor accepted by the
+     * kernel, nor acknowledged by the peer. The kernel is asked for acknowledgements only when the
+     * time is over, so a connection whose peer has not acknowledged all output by then ends within
+     * twice the time. While the socket does not receive because reading is paused, its read buffer
+     * is full or its rate has no tokens, the time runs only while output waits that the peer does
+     * not take. It then begins when output begins to wait, and again when receiving continues. It
+     * does not run while output waits for the tokens of a rate. */
     uint32_t idle;
     /** Time from the beginning of the connection, or from setting the limits, to its end. */
     uint32_t lifetime;
     /** Bytes per second, in both directions together, that must be transferred on average in each
-     * rate_window. For streams that must not stall: a pause between two requests counts as too
-     * slow. The window begins anew whenever the time of `idle` would not run; while the socket does
-     * not receive, output that waits is therefore judged alone. 0: no limit. */
+     * rate_window. Output is transferred when the kernel accepts it or when the peer acknowledges
+     * it, whichever is more in the window. For streams that must not stall: a pause between two
+     * requests counts as too slow. The window begins anew whenever the time of `idle` would not
+     * run; while the socket does not receive, output that waits is therefore judged alone. The
+     * first window after that may be granted twice. 0: no limit. */
     uint32_t minimum_rate;
     uint32_t rate_window; /**< milliseconds; 0 for BERTH_DEFAULT_RATE_WINDOW */
     /** Maximum number of bytes of output that the kernel has not accepted. A write that would

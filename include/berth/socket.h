@@ -17,7 +17,7 @@
  *        |      +------ abort --------------------------------------+ output sent, abort, limit
  *        +------------- adoption of a descriptor ----------------+
  *
- * CLOSING lasts until all output is sent, or until the peer has accepted none of it for
+ * CLOSING lasts until all output is sent, or until there is no progress for
  * berth_socket_close_timeout. When only one direction has ended (half-close), the state does not
  * change: see berth_socket_shutdown_send and berth_socket_set_half_close. However an established
  * connection ends, `disconnected` is called exactly once, and last. Afterwards the socket can be
@@ -765,12 +765,15 @@ BERTH_API void berth_socket_disconnect_from_host(berth_socket *socket);
 BERTH_API uint32_t berth_socket_close_timeout(const berth_socket *socket);
 
 /**
- * Limits CLOSING for peers that do not read. When the kernel has accepted no output for that long,
- * error_occurred is called with SOCKET_TIMEOUT and "cannot send the rest of the output to ...",
- * then state_changed (UNCONNECTED), read_channel_finished and `disconnected`; the output is lost.
- * Each byte that is accepted restarts the time, so a slow peer receives everything. The time is
- * checked in turns of the loop and in blocking waits for this socket. If there is no memory for the
- * timer, the connection ends at once with class SOCKET_RESOURCE.
+ * Limits CLOSING for peers that do not read. When for that long the kernel has accepted no output
+ * and the peer has acknowledged none, error_occurred is called with SOCKET_TIMEOUT and "cannot send
+ * the rest of the output to ...", then state_changed (UNCONNECTED), read_channel_finished and
+ * `disconnected`; the output is lost. Each byte that is accepted or acknowledged restarts the time,
+ * so a slow peer receives everything. The kernel is asked for acknowledgements only when the time
+ * is over: if it has accepted output in CLOSING, the connection of a peer that stops reading ends
+ * within twice the time. The time is checked in turns of the loop and in blocking waits for this
+ * socket. If there is no memory for the timer, the connection ends at once with class
+ * SOCKET_RESOURCE.
  *
  * When CLOSING the new time starts at once. It is kept for later connections.
  *

@@ -4,6 +4,7 @@
 #include "connection_limits.h"
 
 #define NEVER UINT64_MAX
+#define UNKNOWN UINT32_MAX
 
 const char *berth__limit_text(berth__limit limit)
 {
@@ -24,10 +25,17 @@ bool berth__limits_none(const berth_connection_limits *limits)
            limits->minimum_rate == 0 && limits->output == 0;
 }
 
-void berth__limits_start(berth__socket_limits *limits, uint64_t now)
+static uint32_t bounded(size_t transit)
+{
+    return transit < UNKNOWN ? (uint32_t)transit : UNKNOWN - 1;
+}
+
+void berth__limits_start(berth__socket_limits *limits, size_t transit, uint64_t now)
 {
     limits->began = limits->active = limits->listens = limits->window = now;
     limits->bytes = 0;
+    limits->transit = bounded(transit);
+    limits->looked = true;
     limits->spared = false;
 }
 
@@ -35,14 +43,58 @@ void berth__limits_go_on(berth__socket_limits *limits, uint64_t now)
 {
     limits->active = limits->listens = limits->window = now;
     limits->bytes = 0;
+    limits->transit = UNKNOWN;
+    limits->looked = false;
+}
+
+static uint64_t window_length(const berth__socket_limits *limits)
+{
+    uint64_t given = limits->given.rate_window;
+    return given > 0 ? given : (uint64_t)BERTH_DEFAULT_RATE_WINDOW;
+}
+
+static bool is_idle(const berth__socket_limits *limits, uint64_t now)
+{
+    return limits->given.idle > 0 && berth__after(limits->active, limits->given.idle) <= now;
+}
+
+static bool window_ends(const berth__socket_limits *limits, uint64_t now)
+{
+    return limits->given.minimum_rate > 0 &&
+           berth__after(limits->window, window_length(limits)) <= now;
+}
+
+bool berth__limits_asks(const berth__socket_limits *limits, const berth__limits_view *view,
+                        uint64_t now)
+{
+    return view->spoken && !view->stands && (is_idle(limits, now) || window_ends(limits, now));
+}
+
+void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *view,
+                        size_t transit, uint64_t now)
+{
+    bool known = limits->transit != UNKNOWN;
+    bool less = known && transit < limits->transit;
+    bool waits = is_idle(limits, now) && (transit > 0 || view->owes);
+    bool begins = limits->looked ? less : waits;
+    if (less)
+        limits->bytes += limits->transit - transit;
+    if (!known && window_ends(limits, now)) {
+        limits->window = now;
+        limits->bytes = 0;
+    }
+    limits->transit = bounded(transit);
+    if (!begins)
+        return;
+    limits->active = now > limits->active ? now : limits->active;
+    limits->looked = true;
 }
 
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
  * due: in the past if it has not. */
 static uint64_t rate_due(berth__socket_limits *limits, uint64_t now)
 {
-    uint64_t length = limits->given.rate_window > 0 ? limits->given.rate_window
-                                                    : (uint64_t)BERTH_DEFAULT_RATE_WINDOW;
+    uint64_t length = window_length(limits);
     uint64_t due = berth__after(limits->window, length);
     if (due > now || limits->bytes < (limits->given.minimum_rate * length + 999) / 1000)
         return due;
@@ -77,6 +129,8 @@ berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__l
     if (view->stands) {
         limits->window = now > limits->window ? now : limits->window;
         limits->bytes = 0;
+        limits->transit = UNKNOWN;
+        limits->looked = false;
     }
     if (given->first_byte > 0 && view->silent)
         due[BERTH__LIMIT_FIRST_BYTE] = berth__after(limits->listens, given->first_byte);

@@ -7,6 +7,12 @@
  * not touch the heap: they leave their time in the limits, and when the deadline comes it is
  * computed anew from that, and started again if it lies ahead.
  *
+ * The kernel accepts output again only when a third of its buffer is free, which takes a slow peer
+ * long. So it is asked how much the peer has not acknowledged, where bytes have gone at all: when
+ * the idle limit is due, and at each end of a window of the rate. Less than at the last look is
+ * progress. A look is good for the idle limit as long as nothing moves after it; where there is
+ * none, the time begins anew with this one.
+ *
  * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
  * are held against loop->time, when the kernel was last asked for news: bytes that came while a
  * handler was busy must have had their chance to be seen. For the same reason a connection that has
@@ -42,6 +48,8 @@ typedef struct berth__socket_limits {
     uint64_t listens;              /* since when a first byte could come */
     uint64_t window;               /* when the present window of the rate began */
     uint64_t bytes;                /* that went in it */
+    uint32_t transit;              /* bytes not acknowledged at the last look, or UNKNOWN */
+    bool looked;                   /* `active` is the time of that look: nothing has moved since */
     bool spared;                   /* a limit is over, but what is in the ready list may count */
     berth__address_count *address; /* of the socket's server; NULL if not counted by address */
     berth_socket **pending_link;   /* what points to the socket in a queue; NULL: not known */
@@ -54,18 +62,27 @@ typedef struct berth__limits_view {
     bool held_up; /* nothing can come because this side does not take it */
     bool stands;  /* no byte can go either way because of this side */
     bool unsent;  /* there is output that the kernel has not been offered yet */
+    bool owes;    /* output waits */
+    bool spoken;  /* bytes have gone */
 } berth__limits_view;
 
 const char *berth__limit_text(berth__limit limit);
 
 bool berth__limits_none(const berth_connection_limits *limits);
 
-/* The connection, or the setting, begins; bytes may go again after this side has held them up. */
-void berth__limits_start(berth__socket_limits *limits, uint64_t now);
+/* The connection, or the setting, begins; bytes may go again after this side has held them up.
+ * `transit`: bytes that the peer has not acknowledged by then. */
+void berth__limits_start(berth__socket_limits *limits, size_t transit, uint64_t now);
 void berth__limits_go_on(berth__socket_limits *limits, uint64_t now);
 
 /* When the lifetime is over; UINT64_MAX: never. */
 uint64_t berth__lifetime_due(const berth__socket_limits *limits);
+
+/* Whether it matters now how many bytes the peer has not acknowledged; and what they are. */
+bool berth__limits_asks(const berth__socket_limits *limits, const berth__limits_view *view,
+                        uint64_t now);
+void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *view,
+                        size_t transit, uint64_t now);
 
 /* The earliest limit and when it is due: NONE and UINT64_MAX if there is none. */
 berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__limits_view *view,

@@ -88,7 +88,9 @@ typedef struct berth__remote {
     struct berth_proxy_header *header; /* to be written in front of the output; NULL: none */
     berth__options *options;           /* set without a connection; NULL: none */
     uint16_t late_options;             /* bits: those that the attempts at hand may not have */
-    uint8_t *values;                   /* of the PROXY header that has come, or NULL */
+    bool looked; /* in CLOSING, nothing was accepted since the kernel was asked for `transit` */
+    uint32_t transit; /* bytes that the peer had not acknowledged then */
+    uint8_t *values;  /* of the PROXY header that has come, or NULL */
     size_t values_size;
     struct berth__connector *connector; /* while connecting */
     berth_socket *socket;               /* whose closing has a limit */
@@ -365,6 +367,7 @@ static inline void berth__limits_moved(berth_socket *socket, size_t bytes,
     if (limits->rates != NULL)
         berth__flow_spend(&limits->rates->flows[direction], bytes);
     limits->bytes += bytes;
+    limits->looked = false;
     /* Not the time of the last wait: since then a handler, or the program between two turns, may
      * have taken longer than the limit. */
     limits->active = berth__loop_clock(socket->object.loop);

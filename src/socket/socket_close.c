@@ -6,10 +6,17 @@
  * connection whose two directions have ended is over, whichever ended first.
  *
  * The limit. A socket that is CLOSING with output left waits for its peer to read. Its deadline is
- * set anew whenever the kernel has taken some, so that it measures stalling and not slowness. When
- * it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost. It is the
- * same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is promised must
- * hold.
+ * set anew whenever the kernel has taken some, so that it measures stalling and not slowness. A
+ * slow peer may take longer than that to make the third of the buffer free from which on the kernel
+ * takes more: so when the deadline expires, the kernel is asked how much the peer has not
+ * acknowledged. Less than at the last look is progress, and the time begins anew. So it does where
+ * no look precedes this one: the first is when the deadline is started while output waits for the
+ * kernel already, to keep a system call out of ends that wait for nothing; and it is void when the
+ * kernel takes more.
+ *
+ * Else, when it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost.
+ * It is the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is
+ * promised must hold.
  *
  * Most connections that close with output left have just got their only answer, which leaves in the
  * same turn; for them no deadline is started, see berth__socket_send_rest.
@@ -59,11 +66,35 @@ void berth__socket_stop_limit(berth_socket *socket)
     berth__deadlines_unreserve(deadlines);
 }
 
+static void begin_time(berth__remote *remote)
+{
+    berth_socket *socket = remote->socket;
+    berth_loop *loop = socket->object.loop;
+    berth__deadline_start(&loop->deadlines, &remote->limit,
+                          berth__after(berth__loop_clock(loop), socket->close_timeout));
+}
+
+/* Asks what the peer has not acknowledged. Returns whether it is less than at the last look, or
+ * there was none. */
+static bool look(berth__remote *remote)
+{
+    berth_socket *socket = remote->socket;
+    berth__backend *backend = socket->object.loop->backend;
+    size_t transit = backend->operations->in_transit(backend, socket->stream);
+    bool less = !remote->looked || transit < remote->transit;
+    remote->transit = berth__socket_bounded(transit);
+    remote->looked = true;
+    return less;
+}
+
 static void expired(berth__deadline *deadline)
 {
-    const berth__remote *remote =
-        (const berth__remote *)((char *)deadline - offsetof(berth__remote, limit));
+    berth__remote *remote = (berth__remote *)((char *)deadline - offsetof(berth__remote, limit));
     berth_socket *socket = remote->socket;
+    if (look(remote)) {
+        begin_time(remote);
+        return;
+    }
     berth__deadlines_unreserve(&socket->object.loop->deadlines);
     berth__enter(&socket->object);
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CLOSE);
@@ -77,12 +108,15 @@ static bool start_limit(berth_socket *socket)
     berth__remote *remote = berth__socket_remote(socket);
     if (remote == NULL)
         return false;
-    if (remote->limit.place == 0 && !berth__deadlines_reserve(&loop->deadlines))
+    bool starts = remote->limit.place == 0;
+    if (starts && !berth__deadlines_reserve(&loop->deadlines))
         return false;
     remote->socket = socket;
     remote->limit.expired = expired;
-    berth__deadline_start(&loop->deadlines, &remote->limit,
-                          berth__after(berth__loop_clock(loop), socket->close_timeout));
+    remote->looked = false;
+    if (starts && socket->stream->sending)
+        (void)look(remote);
+    begin_time(remote);
     return true;
 }
 

@@ -87,6 +87,13 @@ static bool spares(berth__socket_limits *limits)
     return true;
 }
 
+/* Bytes that the peer has not acknowledged. */
+static size_t in_transit(const berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    return socket->stream != NULL ? backend->operations->in_transit(backend, socket->stream) : 0;
+}
+
 /* Ends the connection if a limit is due, else sees to it that the next one is looked at. */
 static void look(berth__socket_limits *limits)
 {
@@ -104,7 +111,11 @@ static void look(berth__socket_limits *limits)
         .held_up = stands || is_held_up(socket),
         .stands = stands,
         .unsent = berth__socket_unsent(socket),
+        .owes = socket->output.first != NULL,
+        .spoken = socket->spoken,
     };
+    if (berth__limits_asks(limits, &view, loop->time))
+        berth__limits_look(limits, &view, in_transit(socket), loop->time);
     uint64_t due;
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);
     bool over = due <= loop->time;
@@ -178,7 +189,7 @@ void berth__limits_begin(berth_socket *socket)
     if (limits == NULL || !berth_socket_is_valid(socket))
         return;
     berth_loop *loop = socket->object.loop;
-    berth__limits_start(limits, berth__loop_clock(loop));
+    berth__limits_start(limits, socket->spoken ? in_transit(socket) : 0, berth__loop_clock(loop));
     berth__deadline_stop(&loop->deadlines, &limits->deadline);
     look(limits);
 }
