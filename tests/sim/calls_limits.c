@@ -319,6 +319,8 @@ bool sim_ended_by_limit(struct socket_model *model)
         found = found || strstr(text, texts[i]) != NULL;
     if (!found)
         return false;
+    sim_check(sim_clock_is_due(model, text), "a limit ends a connection whose peer reads: %s",
+              text);
     sim_check(is_due(model, text), "a limit ends a connection before it is due: %s", text);
     sim.limited++;
     sim_cut(model->connection);

@@ -142,6 +142,8 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
     bool limited = sim_ended_by_limit(model);
+    sim_check(sim_clock_is_due(model, berth_socket_error_string(socket)),
+              "closing ends for its time while the peer reads");
     sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling ||
                   (in != NULL && in->closed) || model->state == BERTH_STATE_CONNECTING ||
                   model->gave_up, /* to connect: all that wait ask at the same times, few get in */

@@ -120,9 +120,12 @@ struct sim_clock {
     uint64_t went;
     uint64_t waiting;  /* output, likewise */
     bool stopped;      /* nothing was received, likewise */
-    uint64_t progress; /* of the end: the kernel has taken some */
-    uint64_t attempt;  /* to connect */
-    uint32_t patience; /* of it */
+    uint64_t progress; /* of the end: the kernel has taken some, or the peer */
+    uint64_t owed;     /* bytes that the kernel had and the peer's had not, where that is known */
+    uint64_t taken;    /* not before then the peer's kernel took some of these, and not the last */
+    uint64_t taken_enough; /* and as many as a window of the rate asks for */
+    uint64_t attempt;      /* to connect */
+    uint32_t patience;     /* of it */
     uint32_t close_timeout;
     unsigned overdue; /* turns */
     bool heard;
@@ -473,6 +476,7 @@ void sim_clock_resume(struct socket_model *model);  /* a pause has ended */
 void sim_clock_state(struct socket_model *model, berth_state before);
 void sim_clock_close(struct socket_model *model, uint32_t milliseconds);
 void sim_clock_look(struct socket_model *model);
+bool sim_clock_is_due(const struct socket_model *model, const char *text);
 void sim_time_accept_error(struct server_model *model, berth_error error);
 
 /* handlers.c */

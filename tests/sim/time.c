@@ -15,6 +15,11 @@
  * after each step and each handler, which is never before they went: what is overdue here has been
  * so in the library.
  *
+ * Nor may they end a connection whose peer takes what the kernel has for it, within the time. How
+ * much that is can be seen in the simulated kernel only, and not whether it was taken, or lost by a
+ * reset, when nothing is left. The library looks when the time is over, so once bytes have gone an
+ * end may come within twice the time.
+ *
  * Accepting that fails stops with one accept_error, until a connection has come, or the program has
  * resumed; and is tried again less and less often.
  */
@@ -127,6 +132,7 @@ void sim_clock_restart(struct socket_model *model)
     clock->listens = clock->began;
     clock->moved = 0;
     clock->overdue = 0;
+    clock->owed = clock->taken = clock->taken_enough = 0;
 }
 
 void sim_clock_resume(struct socket_model *model)
@@ -161,6 +167,53 @@ void sim_clock_state(struct socket_model *model, berth_state before)
         return;
     sim_clock_restart(model);
     clock->heard = false;
+}
+
+static uint64_t window_of(const berth_connection_limits *limits)
+{
+    return limits->rate_window > 0 ? limits->rate_window : BERTH_DEFAULT_RATE_WINDOW;
+}
+
+static bool is_enough(const berth_connection_limits *limits, uint64_t bytes)
+{
+    return bytes * 1000 >= limits->minimum_rate * window_of(limits);
+}
+
+/* What the other side's kernel has taken of what the kernel had, since the last look. */
+static void look_at_taken(struct socket_model *model, const berth_connection_limits *limits)
+{
+    struct sim_clock *clock = &model->clock;
+    if (world->end_of == NULL || world->under_way == NULL)
+        return;
+    const struct end *end = world->end_of(berth_socket_descriptor(model->socket));
+    uint64_t owed = end != NULL ? world->under_way(end) : 0;
+    uint64_t taken = owed < clock->owed ? clock->owed - owed : 0;
+    clock->owed = owed;
+    if (taken == 0)
+        return;
+    clock->moved += taken;
+    clock->active = clock->progress = berth_loop_now(sim.loop);
+    if (owed > 0)
+        clock->taken = clock->looked;
+    if (owed > 0 && is_enough(limits, taken))
+        clock->taken_enough = clock->looked;
+}
+
+/* Whether the limit that the text names may be over, for what the peer has taken. */
+bool sim_clock_is_due(const struct socket_model *model, const char *text)
+{
+    const struct sim_clock *clock = &model->clock;
+    uint64_t now = berth_loop_now(sim.loop);
+    bool owes = clock->owed > 0 || berth_socket_bytes_to_write(model->socket) > 0;
+    if (clock->went == 0 || !owes)
+        return true;
+    if (strstr(text, "idle for") != NULL)
+        return now >= clock->taken + model->limits.idle;
+    if (strstr(text, "minimum rate") != NULL)
+        return now >= clock->taken_enough + window_of(&model->limits);
+    if (strstr(text, "cannot send the rest of the output") != NULL)
+        return now >= clock->taken + berth_socket_close_timeout(model->socket);
+    return true;
 }
 
 /* Bytes that have gone either way, and how long the end has stood still. */
@@ -202,10 +255,11 @@ void sim_clock_look(struct socket_model *model)
         clock->listens = now;
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
-    uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
-    bool unwatched = now >= clock->looked + window; /* one that nobody looked at is none */
+    look_at_taken(model, &limits);
+    /* One that nobody looked at is none. */
+    bool unwatched = now >= clock->looked + window_of(&limits);
     clock->looked = now;
-    if (held || unwatched || clock->moved * 1000 >= limits.minimum_rate * window) {
+    if (held || unwatched || is_enough(&limits, clock->moved)) {
         clock->window = now;
         clock->moved = 0;
     }
@@ -216,15 +270,34 @@ void sim_clock_look(struct socket_model *model)
     clock->close_timeout = timeout;
 }
 
+/* The later of that time and when the peer has read, after which its kernel may take more. */
+static uint64_t last_taken(const struct socket_model *model, uint64_t time)
+{
+    const struct connection *connection = model->connection;
+    uint64_t read_at = connection != NULL ? connection->way[model->side].read_at : 0;
+    return read_at > time ? read_at : time;
+}
+
+/* Whether closing has lasted for longer than it may at that time. */
+static bool closes_too_long(const struct socket_model *model, uint64_t now)
+{
+    const struct sim_clock *clock = &model->clock;
+    uint64_t timeout = clock->close_timeout;
+    return model->state == BERTH_STATE_CLOSING && timeout > 0 &&
+           berth_socket_bytes_to_write(model->socket) > 0 &&
+           last_taken(model, clock->progress) + 2 * timeout + 1 <= now;
+}
+
 /* Whether a limit that depends on bytes should have ended the connection by `now`. */
 static const char *overdue(const struct socket_model *model, uint64_t now)
 {
     const struct sim_clock *clock = &model->clock;
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
-    uint64_t window = limits.rate_window > 0 ? limits.rate_window : BERTH_DEFAULT_RATE_WINDOW;
+    uint64_t window = window_of(&limits);
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
-    if (limits.idle > 0 && clock->active + limits.idle <= late)
+    uint64_t times = clock->went > 0 ? 2 : 1;
+    if (limits.idle > 0 && last_taken(model, clock->active) + times * limits.idle <= late)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
         clock->listens + limits.first_byte <= late)
@@ -232,7 +305,7 @@ static const char *overdue(const struct socket_model *model, uint64_t now)
     /* One whole window is in any time that is as long as two; where they are shorter than a tick,
      * the library looks a tick later. */
     uint64_t least = window > BERTH_LIMIT_TICK ? window : BERTH_LIMIT_TICK;
-    if (limits.minimum_rate > 0 && clock->window + 2 * least <= late)
+    if (limits.minimum_rate > 0 && last_taken(model, clock->window) + (times + 1) * least <= late)
         return "minimum rate";
     return NULL;
 }
@@ -291,10 +364,7 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     if (!clock->handed || (clock->went == 0 && looks <= clock->handed_at + LOOKS))
         clock->progress = berth_loop_now(sim.loop);
     clock->handed = true;
-    sim_check(model->state != BERTH_STATE_CLOSING || clock->close_timeout == 0 ||
-                  berth_socket_bytes_to_write(model->socket) == 0 ||
-                  clock->progress + clock->close_timeout + 1 > start,
-              "socket %zu closes for longer than it may", number);
+    sim_check(!closes_too_long(model, start), "socket %zu closes for longer than it may", number);
     if (!is_valid(model))
         return;
     berth_connection_limits limits;
@@ -314,9 +384,7 @@ void sim_time_waited(struct socket_model *model, const struct sim_stay *stay)
     if (!is_valid(model) || is_ending(model) || berth_loop_now(sim.loop) < end)
         return;
     sim_clock_look(model);
-    sim_check(model->state != BERTH_STATE_CLOSING || clock->close_timeout == 0 || !clock->handed ||
-                  clock->went == 0 || berth_socket_bytes_to_write(model->socket) == 0 ||
-                  clock->progress + clock->close_timeout + 1 > end,
+    sim_check(!clock->handed || clock->went == 0 || !closes_too_long(model, end),
               "a wait for a socket that closes goes on for longer than that may take");
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
