@@ -122,6 +122,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_WAIT] = "wait for",
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
         [BERTH__ATTEMPT_RELEASE] = "release the descriptor of the connection to",
+        [BERTH__ATTEMPT_RATE] = "set a rate for the connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -158,6 +159,10 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
     const char *words = berth__reason_of(number);
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
         words = "no local address or port left"; /* EADDRNOTAVAIL is not about the target here */
+    if (socket->attempt == BERTH__ATTEMPT_RATE && number == EINVAL)
+        words = "the rate belongs to another loop";
+    if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EBUSY)
+        words = "output has not been sent";
     if (socket->attempt == BERTH__ATTEMPT_KEEP)
         snprintf(text, size, "%s", berth__limit_text((berth__limit)number));
     else if (berth__is_refusal(number))

@@ -38,6 +38,7 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_WAIT,
     BERTH__ATTEMPT_OPTION,
     BERTH__ATTEMPT_RELEASE,
+    BERTH__ATTEMPT_RATE,
     BERTH__ATTEMPT_CLOSE,
     BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;

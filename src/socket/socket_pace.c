@@ -227,7 +227,7 @@ static bool set_rate(berth_socket *socket, berth_rate *rate, berth__direction di
         error = ENOMEM;
     if (error != 0) {
         berth_error class = error == ENOMEM ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_OPERATION;
-        berth__socket_set_error(socket, class, error, BERTH__ATTEMPT_NOTHING);
+        berth__socket_set_error(socket, class, error, BERTH__ATTEMPT_RATE);
         return false;
     }
     bool sending =

@@ -134,6 +134,8 @@ CASE(release_with_output_left, "0064", "is refused, and the connection goes on")
     uint8_t *bytes = scene_pattern(size, 2);
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, size), (ptrdiff_t)size);
     ck_assert_int_eq(berth_socket_release(actor->socket), -1);
+    const char *text = berth_socket_error_string(actor->socket);
+    ck_assert_ptr_nonnull(strstr(text, "output has not been sent"));
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
     uint8_t *back = malloc(size);

@@ -497,5 +497,8 @@ CASE(rate_of_another_loop, "rate.h", "a rate and its sockets have one loop")
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
     ck_assert(!berth_socket_set_write_rate(actor->socket, rate));
     ck_assert_ptr_null(berth_socket_write_rate(actor->socket));
+    ck_assert_str_eq(berth_socket_error_string(actor->socket),
+                     "cannot set a rate for the connection to the peer: the rate belongs to "
+                     "another loop");
     berth_loop_free(other);
 }
