@@ -11,7 +11,7 @@
 /* ---- a clock and requests that are false ------------------------------------------------------
  */
 
-static uint64_t now;
+static uint64_t present;
 static uint64_t due; /* 0: the timer does not run */
 static berth_timer_handler expired;
 static void *expired_user;
@@ -28,7 +28,7 @@ static void false_timer_start(berth_timer *timer, uint64_t delay, uint64_t repea
 {
     (void)timer;
     ck_assert_uint_eq(repeat, 0);
-    due = now + delay;
+    due = present + delay;
 }
 
 static void false_timer_free(berth_timer *timer)
@@ -40,7 +40,7 @@ static void false_timer_free(berth_timer *timer)
 static uint64_t false_now(berth_loop *loop)
 {
     (void)loop;
-    return now;
+    return present;
 }
 
 #define berth_timer_new false_timer_new
@@ -151,7 +151,7 @@ static void open_tracker(const char *tiers)
         tier += end == '|';
         at += size + (end != '\0');
     }
-    now = 5000;
+    present = 5000;
     due = 0;
     asked = NULL;
     peer_count = lines = bad_lines = closings = 0;
@@ -163,7 +163,7 @@ static void open_tracker(const char *tiers)
 static void expire(void)
 {
     ck_assert_uint_ne(due, 0);
-    now = due > now ? due : now;
+    present = due > present ? due : present;
     due = 0;
     expired(NULL, expired_user);
 }
@@ -171,9 +171,9 @@ static void expire(void)
 /* Lets the timer expire, and returns after how many seconds it did. */
 static uint64_t wait_for_timer(void)
 {
-    uint64_t before = now;
+    uint64_t before = present;
     expire();
-    return (now - before) / 1000;
+    return (present - before) / 1000;
 }
 
 static bool is_asked(const char *tracker, const char *event)
@@ -367,7 +367,7 @@ START_TEST(the_wait_doubles_up_to_half_an_hour)
             refuse();
             ck_assert_ptr_null(asked);
             for (int second = 0; second < 5; second++) {
-                now += 1000;
+                present += 1000;
                 tracker_more(self); /* must not make it shorter */
             }
             ck_assert_uint_eq(wait_for_timer() + 5, waits[i]);
@@ -399,13 +399,13 @@ START_TEST(intervals)
         expire();
         tracker_more(self);
         reply(known[i].answer);
-        ck_assert_uint_eq(due, now + known[i].interval * 1000);
-        now += known[i].more * 1000 - 1;
+        ck_assert_uint_eq(due, present + known[i].interval * 1000);
+        present += known[i].more * 1000 - 1;
         tracker_more(self);
-        ck_assert_uint_ge(due, now + 1);
-        now += 1;
+        ck_assert_uint_ge(due, present + 1);
+        present += 1;
         tracker_more(self);
-        ck_assert_uint_eq(due, now);
+        ck_assert_uint_eq(due, present);
         close_tracker();
     }
 }
