@@ -278,14 +278,28 @@ static uint64_t last_taken(const struct socket_model *model, uint64_t time)
     return read_at > time ? read_at : time;
 }
 
-/* Whether closing has lasted for longer than it may at that time. */
-static bool closes_too_long(const struct socket_model *model, uint64_t now)
+/* When closing is due for the first time the peer's share is looked at, and the time begins anew:
+ * from then, which is later if the loop was busy. A wait or turn that is over began at `start`. */
+static uint64_t time_of_look(struct socket_model *model, uint64_t start)
 {
-    const struct sim_clock *clock = &model->clock;
-    uint64_t timeout = clock->close_timeout;
+    struct sim_clock *clock = &model->clock;
+    uint64_t due = last_taken(model, clock->progress) + clock->close_timeout;
+    if (clock->end_due != due) {
+        clock->end_due = due;
+        clock->end_looked = 0;
+    }
+    if (clock->end_looked == 0 && due <= start)
+        clock->end_looked = berth_loop_now(sim.loop);
+    return clock->end_looked > due ? clock->end_looked : due;
+}
+
+/* Whether closing has lasted for longer than it may at that time. */
+static bool closes_too_long(struct socket_model *model, uint64_t start, uint64_t now)
+{
+    uint64_t timeout = model->clock.close_timeout;
     return model->state == BERTH_STATE_CLOSING && timeout > 0 &&
            berth_socket_bytes_to_write(model->socket) > 0 &&
-           last_taken(model, clock->progress) + 2 * timeout + 1 <= now;
+           time_of_look(model, start) + timeout + 1 <= now;
 }
 
 /* Whether a limit that depends on bytes should have ended the connection by `now`. */
@@ -364,7 +378,8 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     if (!clock->handed || (clock->went == 0 && looks <= clock->handed_at + LOOKS))
         clock->progress = berth_loop_now(sim.loop);
     clock->handed = true;
-    sim_check(!closes_too_long(model, start), "socket %zu closes for longer than it may", number);
+    sim_check(!closes_too_long(model, start, start), "socket %zu closes for longer than it may",
+              number);
     if (!is_valid(model))
         return;
     berth_connection_limits limits;
@@ -379,12 +394,12 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
 /* A blocking wait for this socket, in which no timer ran, is over. */
 void sim_time_waited(struct socket_model *model, const struct sim_stay *stay)
 {
-    const struct sim_clock *clock = &model->clock;
+    struct sim_clock *clock = &model->clock;
     uint64_t end = stay->start + (uint64_t)stay->milliseconds;
     if (!is_valid(model) || is_ending(model) || berth_loop_now(sim.loop) < end)
         return;
     sim_clock_look(model);
-    sim_check(!clock->handed || clock->went == 0 || !closes_too_long(model, end),
+    sim_check(!clock->handed || clock->went == 0 || !closes_too_long(model, stay->start, end),
               "a wait for a socket that closes goes on for longer than that may take");
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
