@@ -77,7 +77,7 @@ static size_t on_the_way(const struct rate_model *rate)
     size_t sum = 0;
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         const struct socket_model *model = &sim.sockets[i];
-        if (model->socket == NULL)
+        if (model->socket == NULL || model->dying)
             continue;
         if (berth_socket_write_rate(model->socket) == rate->rate)
             sum += berth_socket_bytes_to_write(model->socket);

@@ -107,6 +107,13 @@ enum handler {
     HANDLERS
 };
 
+/* When a limit was due first, the peer's share is looked at, and the time begins anew: from then,
+ * which is later if the loop was busy. */
+struct sim_look {
+    uint64_t due;
+    uint64_t at; /* the first turn after that; 0: none */
+};
+
 /* What is known of the times of a socket: milliseconds of the loop, and never before what the
  * library has noted. See time.c. */
 struct sim_clock {
@@ -121,9 +128,9 @@ struct sim_clock {
     uint64_t waiting;  /* output, likewise */
     bool stopped;      /* nothing was received, likewise */
     uint64_t progress; /* of the end: the kernel has taken some, or the peer */
-    uint64_t end_due;  /* when the end was due first, without an earlier look at the peer's share */
-    uint64_t end_looked; /* time of the first turn after that, from which it counts anew; 0: none */
-    uint64_t owed;       /* bytes that the kernel had and the peer's had not, where that is known */
+    struct sim_look idle_look;
+    struct sim_look end_look;
+    uint64_t owed;  /* bytes that the kernel had and the peer's had not, where that is known */
     uint64_t taken; /* not before then the peer's kernel took some of these, and not the last */
     uint64_t taken_enough; /* and as many as a window of the rate asks for */
     uint64_t attempt;      /* to connect */

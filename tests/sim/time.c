@@ -278,40 +278,39 @@ static uint64_t last_taken(const struct socket_model *model, uint64_t time)
     return read_at > time ? read_at : time;
 }
 
-/* When closing is due for the first time the peer's share is looked at, and the time begins anew:
- * from then, which is later if the loop was busy. A wait or turn that is over began at `start`. */
-static uint64_t time_of_look(struct socket_model *model, uint64_t start)
+/* From when the time counts anew, in a turn or wait that began at `start` and is over. */
+static uint64_t time_of_look(struct sim_look *look, uint64_t due, uint64_t start)
 {
-    struct sim_clock *clock = &model->clock;
-    uint64_t due = last_taken(model, clock->progress) + clock->close_timeout;
-    if (clock->end_due != due) {
-        clock->end_due = due;
-        clock->end_looked = 0;
-    }
-    if (clock->end_looked == 0 && due <= start)
-        clock->end_looked = berth_loop_now(sim.loop);
-    return clock->end_looked > due ? clock->end_looked : due;
+    if (look->due != due)
+        *look = (struct sim_look){.due = due};
+    if (look->at == 0 && due <= start)
+        look->at = berth_loop_now(sim.loop);
+    return look->at > due ? look->at : due;
 }
 
 /* Whether closing has lasted for longer than it may at that time. */
 static bool closes_too_long(struct socket_model *model, uint64_t start, uint64_t now)
 {
-    uint64_t timeout = model->clock.close_timeout;
+    struct sim_clock *clock = &model->clock;
+    uint64_t timeout = clock->close_timeout;
     return model->state == BERTH_STATE_CLOSING && timeout > 0 &&
            berth_socket_bytes_to_write(model->socket) > 0 &&
-           time_of_look(model, start) + timeout + 1 <= now;
+           time_of_look(&clock->end_look, last_taken(model, clock->progress) + timeout, start) +
+                   timeout + 1 <=
+               now;
 }
 
 /* Whether a limit that depends on bytes should have ended the connection by `now`. */
-static const char *overdue(const struct socket_model *model, uint64_t now)
+static const char *overdue(struct socket_model *model, uint64_t now)
 {
-    const struct sim_clock *clock = &model->clock;
+    struct sim_clock *clock = &model->clock;
     berth_connection_limits limits;
     berth_socket_limits(model->socket, &limits);
     uint64_t window = window_of(&limits);
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
-    uint64_t times = clock->went > 0 ? 2 : 1;
-    if (limits.idle > 0 && last_taken(model, clock->active) + times * limits.idle <= late)
+    uint64_t due = last_taken(model, clock->active) + limits.idle;
+    uint64_t end = clock->went > 0 ? time_of_look(&clock->idle_look, due, now) + limits.idle : due;
+    if (limits.idle > 0 && end <= late)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
         clock->listens + limits.first_byte <= late)
@@ -319,7 +318,8 @@ static const char *overdue(const struct socket_model *model, uint64_t now)
     /* One whole window is in any time that is as long as two; where they are shorter than a tick,
      * the library looks a tick later. */
     uint64_t least = window > BERTH_LIMIT_TICK ? window : BERTH_LIMIT_TICK;
-    if (limits.minimum_rate > 0 && last_taken(model, clock->window) + (times + 1) * least <= late)
+    uint64_t windows = clock->went > 0 ? 3 : 2;
+    if (limits.minimum_rate > 0 && last_taken(model, clock->window) + windows * least <= late)
         return "minimum rate";
     return NULL;
 }
