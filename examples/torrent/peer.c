@@ -29,6 +29,8 @@
 
 static const berth_socket_handlers handlers;
 
+const char peer_no_memory[] = "out of memory";
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void leave_arrivals(peer *self)
@@ -80,13 +82,14 @@ void peer_read_done(peer *self, uint32_t index, uint32_t begin, uint32_t length,
         return;
     }
     peer_send_block(self, index, begin, length, data);
-    peer_go_on_uploading(
-        self); /* `drained` does not come if the output stayed below the low mark */
+    /* `drained` does not come if the output stayed below the low mark. */
+    peer_go_on_uploading(self);
 }
 
+/* A failure of this side is not held against the peer. */
 static void violate(peer *self, const char *why)
 {
-    if (self->torrent)
+    if (self->torrent && why != peer_no_memory)
         torrent_violation(self->torrent, self, why);
     peer_drop(self, why);
 }
@@ -200,7 +203,7 @@ static bool join(peer *self, const wire_handshake *handshake)
     self->torrent = owner;
     if (!torrent_add_peer(owner, self)) {
         self->torrent = NULL;
-        peer_drop(self, "out of memory");
+        peer_drop(self, peer_no_memory);
         return false;
     }
     return send_handshake(self);

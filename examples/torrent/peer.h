@@ -111,6 +111,9 @@ bool peer_is_useless(const peer *self, uint64_t now);
 
 /* peer_download.c */
 
+/* Why, where this side has no memory. */
+extern const char peer_no_memory[];
+
 /* Takes a message; the body of a piece, bit field or extended message is in the input. Returns why
  * it violates the protocol, or NULL. The peer may be gone afterwards. */
 const char *peer_message(peer *self, const wire_message *message);

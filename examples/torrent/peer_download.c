@@ -25,8 +25,6 @@
 #define MOST_UNASKED (16 * 1024 * 1024u)
 #define ASK_AT_ONCE 64
 
-static const char out_of_memory[] = "out of memory";
-
 /* ---- what it has ----------------------------------------------------------------------------- */
 
 void peer_update_interest(peer *self)
@@ -67,7 +65,7 @@ static const char *take_have(peer *self, uint32_t index)
     if (self->has_all)
         return NULL;
     if (!self->has.bytes && !bits_open(&self->has, self->torrent->info->piece_count))
-        return out_of_memory;
+        return peer_no_memory;
     if (bits_has(&self->has, index))
         return NULL;
     bits_add(&self->has, index);
@@ -100,7 +98,7 @@ static const char *take_bitfield(peer *self, uint32_t size)
         (!self->has.bytes && !self->has_all && !bits_open(&self->has, count))) {
         bits_close(&has);
         free(data);
-        return out_of_memory;
+        return peer_no_memory;
     }
     berth_socket_read(self->socket, data, size);
     if (!bits_read(&has, data, size))
@@ -138,7 +136,7 @@ static const char *take_extended(peer *self, const wire_message *message)
 {
     void *data = malloc(message->length + 1);
     if (!data)
-        return out_of_memory;
+        return peer_no_memory;
     berth_socket_read(self->socket, data, message->length);
     bool known = self->extension.port != 0; /* only the first port is believed */
     bool good = message->extension != EXTENSION_HANDSHAKE ||
@@ -152,7 +150,7 @@ static const char *take_extended(peer *self, const wire_message *message)
 static const char *take_allowed(peer *self, uint32_t index)
 {
     if (!self->allowed.bytes && !bits_open(&self->allowed, self->torrent->info->piece_count))
-        return out_of_memory;
+        return peer_no_memory;
     bits_add(&self->allowed, index);
     return NULL;
 }
@@ -230,7 +228,7 @@ static const char *store(peer *self, picker_block block, uint32_t size)
     torrent *owner = self->torrent;
     void *data = disk_block(owner->disk);
     if (!data)
-        return out_of_memory;
+        return peer_no_memory;
     berth_socket_read(self->socket, data, size);
     if (!blame_block(owner->blame, self->address, block.index, block.block))
         blame_old_blocks(owner->blame, block.index);

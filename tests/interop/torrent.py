@@ -219,6 +219,26 @@ def check_messages(seed):
         assert peer.message() == (REJECT, struct.pack(">III", 0, 0, 16384))
 
 
+def check_many_requests(folder):
+    """A peer that knows no bound gets every block, though it asks for more than may wait."""
+    size = 4096
+    wanted = [(number % 4, number * size % PIECE, size) for number in range(1500)]
+    with Torrent(folder) as seed:
+        seed.until("4 of 4 pieces")
+        with Peer(seed.port) as peer:
+            peer.shake()
+            assert peer.message()[0] == BITFIELD
+            peer.say(INTERESTED)
+            assert peer.message() == (UNCHOKE, b"")
+            peer.connection.sendall(b"".join(
+                struct.pack(">IBIII", 13, REQUEST, *block) for block in wanted))
+            for index, begin, _ in wanted:
+                at = index * PIECE + begin
+                assert peer.message() == (BLOCK, struct.pack(">II", index, begin) +
+                                          DATA[at:at + size])
+        assert seed.stop() == 0
+
+
 def check_violations(folder):
     """Each closes the connection; the third one of an address bans it."""
     with Torrent(folder, "--max-peers-per-address", 0) as seed:
@@ -328,6 +348,7 @@ def main():
             check_messages(seed)
             check_download(name, seed)
             assert seed.stop() == 0, seed.text()
+        check_many_requests(folder)
         check_violations(folder)
         check_most_peers(folder)
 
