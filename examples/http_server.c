@@ -342,16 +342,18 @@ static void serve(berth_socket *socket, void *user)
     connection *one = user;
     http_request asked;
     size_t used = 1;
+    bool answered = false;
     while (used > 0 && !one->last && !one->broken && berth_socket_bytes_to_write(socket) < HIGH) {
         used = next_request(socket, &asked);
         if (used > 0) {
             answer(one, &asked); /* its texts point into the input */
             berth_socket_skip(socket, used);
+            answered = true;
         }
     }
     bool busy = used > 0 && !one->last;
     bool begun = used == 0 && berth_socket_bytes_available(socket) > 0;
-    if (begun != one->limited)
+    if (begun != one->limited || (begun && answered)) /* each header has its own time */
         limit_time(one, begun ? HEADER_TIME : 0);
     if (busy) /* `drained` calls this again */
         berth_socket_pause_reading(socket);

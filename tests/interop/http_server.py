@@ -296,11 +296,20 @@ def check_load(server):
 
 
 def check_slow(server):
-    """A header that comes byte by byte has its time, and so has a peer that says nothing."""
+    """A header that comes byte by byte has its time, and so has a peer that says nothing; and each header
+    has its own, of a peer that always sends the end of one request with the beginning of the next."""
     begun = time.monotonic()
-    with connect(server) as slow, connect(server) as silent:
+    request = get(b"/")
+    with connect(server) as slow, connect(server) as silent, connect(server) as busy:
         slow.settimeout(0.5)
+        busy.sendall(request[:9])
+
+        def go_on():
+            busy.sendall(request[9:] + request[:9])
+            assert busy.recv(1 << 20), "a header has the time of the one before"
+
         while True:
+            go_on()
             try:
                 slow.sendall(b"G" if time.monotonic() - begun < 0.4 else b"E")
                 if not slow.recv(100):
@@ -312,6 +321,8 @@ def check_slow(server):
             assert time.monotonic() - begun < 40, "a slow header goes on"
         assert time.monotonic() - begun > 8
         assert silent.recv(100) == b""
+        time.sleep(0.5)
+        go_on()
     slow_ended.append(True)
 
 
