@@ -6,6 +6,8 @@
  *     loop.h        berth_loop: the event loop of one thread
  *     timer.h       berth_timer: calls a function later
  *     workers.h     berth_workers: a pool of threads that serve connections
+ *     inherited.h   listeners that another process has opened, by name
+ *     notify.h      telling systemd or another supervisor
  *     address.h     berth_address: a host address, a value
  *     subnet.h      berth_subnet: a block of addresses, a value
  *     proxy.h       berth_proxy: a proxy, a value
@@ -21,9 +23,11 @@
 
 #include <berth/address.h>
 #include <berth/error.h>
+#include <berth/inherited.h>
 #include <berth/limits.h>
 #include <berth/loop.h>
 #include <berth/memory.h>
+#include <berth/notify.h>
 #include <berth/proxy.h>
 #include <berth/rate.h>
 #include <berth/server.h>

@@ -11,6 +11,7 @@
 #include "world_side.h"
 
 #include "backend/sim.h"
+#include "daemon/inherited.h"
 #include "loop/loop.h"
 
 #include <errno.h>
@@ -128,6 +129,7 @@ void world_end(void)
     if (end_bare != NULL)
         end_bare();
     world_free_loop();
+    berth__inherited_forget();
 }
 
 void world_be_impatient(void)

@@ -1,0 +1,304 @@
+/*
+ * Descriptors that other processes have passed: the environment of systemd's protocol, the list,
+ * and servers that listen on what is in it. See inherited.h.
+ *
+ * LISTEN_FDS descriptors begin at 3. A descriptor that came through exec cannot be close-on-exec,
+ * and all that the library opens is; so one of those is not what was passed, but something that
+ * this process has opened since, in the place of one that was not open.
+ *
+ * The environment is read under a lock, once. It is left as it is if there is no memory for the
+ * list; the next call reads it then.
+ */
+#include "inherited.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    FIRST = 3
+};
+
+static const char unknown[] = "unknown";
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of reading the environment */
+static atomic_bool was_read;
+static const char *_Atomic complaint; /* about the environment; NULL for none */
+static _Atomic(berth__batch *) batches;
+
+/* ---- batches --------------------------------------------------------------------------------- */
+
+berth__batch *berth__batch_new(size_t count)
+{
+    berth__batch *batch = berth__allocate_zero(sizeof *batch + count * sizeof *batch->passed);
+    if (batch == NULL)
+        return NULL;
+    batch->count = count;
+    for (size_t i = 0; i < count; i++)
+        berth__batch_set(batch, i, -1, "", 0);
+    return batch;
+}
+
+void berth__batch_set(berth__batch *batch, size_t index, int descriptor, const char *name,
+                      size_t size)
+{
+    berth__passed *passed = &batch->passed[index];
+    atomic_store(&passed->descriptor, descriptor);
+    passed->number = descriptor;
+    memcpy(passed->name, name, size);
+    passed->name[size] = '\0';
+}
+
+void berth__batch_add(berth__batch *batch)
+{
+    _Atomic(berth__batch *) *place = &batches;
+    berth__batch *other = NULL;
+    while (!atomic_compare_exchange_strong(place, &other, batch)) {
+        place = &other->next;
+        other = NULL;
+    }
+}
+
+void berth__batch_close(berth__batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        int descriptor = atomic_exchange(&batch->passed[i].descriptor, -1);
+        if (descriptor >= 0)
+            (void)close(descriptor);
+    }
+}
+
+void berth__batch_drop(berth__batch *batch)
+{
+    if (batch == NULL)
+        return;
+    berth__batch_close(batch);
+    berth__release(batch);
+}
+
+/* ---- the environment ------------------------------------------------------------------------- */
+
+/* A number in decimal digits, up to `most`; 0 for anything else. */
+static unsigned long number_in(const char *text, unsigned long most)
+{
+    unsigned long number = 0;
+    for (; *text >= '0' && *text <= '9' && number <= most; text++)
+        number = number * 10 + (unsigned long)(*text - '0');
+    return *text == '\0' && number <= most ? number : 0;
+}
+
+/* Whether it was there when the program began; then it is close-on-exec. */
+static bool keep(int descriptor)
+{
+    int flags = fcntl(descriptor, F_GETFD);
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0 &&
+           fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) == 0;
+}
+
+/* Whether there are `count` names of good length. */
+static bool has_names(const char *names, size_t count)
+{
+    size_t found = 1;
+    for (size_t size; (size = strcspn(names, ":")) <= BERTH_MOST_INHERITED_NAME; found++) {
+        names += size;
+        if (*names++ == '\0')
+            return found == count;
+    }
+    return false;
+}
+
+static void fill(berth__batch *batch, const char *names)
+{
+    bool named = names != NULL && has_names(names, batch->count);
+    if (names != NULL && !named)
+        atomic_store(&complaint, "LISTEN_FDNAMES does not have a name for each descriptor");
+    for (size_t i = 0; i < batch->count; i++) {
+        int descriptor = FIRST + (int)i;
+        const char *name = named ? names : unknown;
+        size_t size = strcspn(name, ":");
+        berth__batch_set(batch, i, keep(descriptor) ? descriptor : -1, name, size);
+        if (named)
+            names += size + 1;
+    }
+}
+
+/* False when out of memory. */
+static bool read_environment(void)
+{
+    const char *process = secure_getenv("LISTEN_PID");
+    const char *count_text = secure_getenv("LISTEN_FDS");
+    if (process == NULL || count_text == NULL)
+        return true;
+    if (number_in(process, (unsigned long)getpid()) != (unsigned long)getpid()) {
+        atomic_store(&complaint, "LISTEN_PID is not this process");
+        return true;
+    }
+    size_t count = number_in(count_text, BERTH_MOST_INHERITED);
+    if (count == 0) {
+        atomic_store(&complaint, "LISTEN_FDS is no number of descriptors");
+        return true;
+    }
+    berth__batch *batch = berth__batch_new(count);
+    if (batch == NULL)
+        return false;
+    fill(batch, secure_getenv("LISTEN_FDNAMES"));
+    berth__batch_add(batch);
+    return true;
+}
+
+static void look(void)
+{
+    if (atomic_load(&was_read))
+        return;
+    pthread_mutex_lock(&lock);
+    if (!atomic_load(&was_read) && read_environment()) {
+        (void)unsetenv("LISTEN_PID");
+        (void)unsetenv("LISTEN_FDS");
+        (void)unsetenv("LISTEN_FDNAMES");
+        (void)unsetenv("LISTEN_PIDFDID");
+        atomic_store(&was_read, true);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+/* The next of the list after `index`; NULL at its end. */
+static berth__passed *passed_at(size_t index)
+{
+    berth__batch *batch = atomic_load(&batches);
+    for (; batch != NULL; batch = atomic_load(&batch->next)) {
+        if (index < batch->count)
+            return &batch->passed[index];
+        index -= batch->count;
+    }
+    return NULL;
+}
+
+static bool is_named(const berth__passed *passed, const char *name)
+{
+    return name == NULL || name[0] == '\0' || strcmp(passed->name, name) == 0;
+}
+
+berth__passed *berth__inherited_take(const char *name, int *ret_descriptor)
+{
+    look();
+    berth__batch *batch = atomic_load(&batches);
+    for (; batch != NULL; batch = atomic_load(&batch->next)) {
+        for (size_t i = 0; i < batch->count; i++) {
+            berth__passed *passed = &batch->passed[i];
+            if (!is_named(passed, name) || atomic_load(&passed->descriptor) < 0)
+                continue;
+            *ret_descriptor = atomic_exchange(&passed->descriptor, -1);
+            if (*ret_descriptor >= 0)
+                return passed;
+        }
+    }
+    return NULL;
+}
+
+void berth__inherited_put_back(berth__passed *passed, int descriptor)
+{
+    atomic_store(&passed->descriptor, descriptor);
+}
+
+const char *berth__inherited_reason(const char *name)
+{
+    bool open = false;
+    bool found = false;
+    berth__batch *batch = atomic_load(&batches);
+    for (; batch != NULL; batch = atomic_load(&batch->next)) {
+        for (size_t i = 0; i < batch->count; i++) {
+            found = found || is_named(&batch->passed[i], name);
+            open = open || (is_named(&batch->passed[i], name) && batch->passed[i].number >= 0);
+        }
+    }
+    if (open)
+        return "all of that name are in use";
+    if (found)
+        return "what was passed is not open";
+    const char *reason = atomic_load(&complaint);
+    if (reason != NULL)
+        return reason;
+    return atomic_load(&was_read) ? "none of that name was passed" : "out of memory";
+}
+
+void berth__inherited_forget(void)
+{
+    berth__batch *batch = atomic_exchange(&batches, NULL);
+    while (batch != NULL) {
+        berth__batch *next = atomic_load(&batch->next);
+        berth__batch_drop(batch);
+        batch = next;
+    }
+    atomic_store(&complaint, NULL);
+    atomic_store(&was_read, false);
+}
+
+size_t berth_inherited_count(void)
+{
+    look();
+    size_t count = 0;
+    berth__batch *batch = atomic_load(&batches);
+    for (; batch != NULL; batch = atomic_load(&batch->next))
+        count += batch->count;
+    return count;
+}
+
+const char *berth_inherited_name(size_t index)
+{
+    look();
+    const berth__passed *passed = passed_at(index);
+    return passed != NULL ? passed->name : NULL;
+}
+
+size_t berth_inherited_left(const char *name)
+{
+    look();
+    size_t left = 0;
+    berth__passed *passed;
+    for (size_t i = 0; (passed = passed_at(i)) != NULL; i++)
+        left += is_named(passed, name) && atomic_load(&passed->descriptor) >= 0;
+    return left;
+}
+
+int berth_inherited_take(const char *name)
+{
+    int descriptor;
+    if (berth__inherited_take(name, &descriptor) != NULL)
+        return descriptor;
+    errno = ENOENT;
+    return -1;
+}
+
+bool berth_server_listen_inherited(berth_server *server, const char *name)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.freed || berth__server_is_copy(server, "listen"))
+        return false;
+    int descriptor;
+    char shown[BERTH__SERVER_TEXT_SIZE / 4];
+    berth__passed *passed = berth__inherited_take(name, &descriptor);
+    if (passed == NULL) {
+        berth__escape(name != NULL ? name : "", shown, sizeof shown);
+        berth__server_set_error(server, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
+                                "cannot listen on the inherited \"%s\": %s", shown,
+                                berth__inherited_reason(name));
+        return false;
+    }
+    if (berth_server_set_descriptor(server, descriptor))
+        return true;
+    berth__inherited_put_back(passed, descriptor);
+    char text[BERTH__SERVER_TEXT_SIZE];
+    memcpy(text, server->text, sizeof text);
+    berth__escape(passed->name, shown, sizeof shown);
+    berth__server_set_error(server, server->error, "inherited \"%s\": %s", shown, text);
+    return false;
+}
