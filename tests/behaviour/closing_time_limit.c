@@ -9,17 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MUCH ((size_t)16 << 20) /* more than the kernel takes */
+#define MUCH WORLD_ZEROS /* more than the kernel takes */
 #define SECOND ((uint64_t)1000000000)
-
-static uint8_t much[MUCH];
 
 /* A connection with output that its peer does not read. */
 static struct actor *blocked(struct peer **ret_peer)
 {
     struct host *host = host_listening("h");
     struct actor *actor = host_connect(host, "s", ret_peer);
-    ck_assert_int_eq(berth_socket_write(actor->socket, much, MUCH), (ptrdiff_t)MUCH);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), MUCH), (ptrdiff_t)MUCH);
     world_settle();
     trace_clear();
     return actor;
@@ -140,12 +138,12 @@ CASE(slow_peer_gets_all_of_it, "Q24", "each piece of progress begins the time an
         case_skip("the time is virtual");
     struct peer *peer;
     struct actor *actor = blocked(&peer);
-    static uint8_t heard[MUCH];
+    static uint8_t heard[MUCH / 64];
     size_t received = 0;
     unsigned steps = 0;
     berth_socket_disconnect_from_host(actor->socket);
     while (received < MUCH && steps < 100000) {
-        size_t got = peer_receive_some(peer, heard, MUCH / 64);
+        size_t got = peer_receive_some(peer, heard, sizeof heard);
         received += got;
         steps += got > 0;
         world_settle();
@@ -180,7 +178,7 @@ CASE(long_only_answer_has_a_limit, "Q24",
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    ck_assert_int_eq(berth_socket_write(actor->socket, much, MUCH), (ptrdiff_t)MUCH);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), MUCH), (ptrdiff_t)MUCH);
     berth_socket_set_close_timeout(actor->socket, 20);
     berth_socket_disconnect_from_host(actor->socket);
     UNTIL(actor->disconnects == 1);

@@ -18,8 +18,6 @@
 #define PLENTY ((size_t)8 << 20)
 #define MOST 8u
 
-static uint8_t bytes[PLENTY];
-
 /* Connections of a server, all of one rate. */
 struct crowd {
     berth_rate *rate;
@@ -85,7 +83,7 @@ static void crowd_run(struct crowd *crowd, uint64_t milliseconds, bool reads)
     while (berth_loop_now(world_loop()) < end) {
         for (unsigned i = 0; i < crowd->count; i++) {
             if (reads)
-                (void)peer_send_some(crowd->peers[i], bytes, sizeof taken);
+                (void)peer_send_some(crowd->peers[i], world_zeros(), sizeof taken);
             else
                 crowd->moved[i] += peer_receive_some(crowd->peers[i], taken, sizeof taken);
         }
@@ -120,7 +118,7 @@ CASE(output_at_a_rate, "rate.h", "output goes as fast as its rate")
     ck_assert(berth_socket_set_write_rate(crowd.actors[0]->socket, crowd.rate));
     ck_assert_ptr_eq(berth_socket_write_rate(crowd.actors[0]->socket), crowd.rate);
     ck_assert_ptr_null(berth_socket_read_rate(crowd.actors[0]->socket));
-    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, bytes, PLENTY), PLENTY);
+    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, world_zeros(), PLENTY), PLENTY);
     crowd_run(&crowd, long_enough(), false);
     check_speed(crowd.moved[0], SPEED, long_enough());
 }
@@ -151,7 +149,8 @@ CASE(shared_output, "rate.h", "those that share a rate get the same of it, howev
     for (unsigned i = 0; i < crowd.count; i++) {
         size_t size = PLENTY >> i;
         ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
-        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, size), (ptrdiff_t)size);
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, world_zeros(), size),
+                         (ptrdiff_t)size);
     }
     world_turn();
     world_turn();
@@ -178,7 +177,7 @@ CASE(idle_ones_take_nothing, "rate.h", "only those that could move bytes share")
         ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
         ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
     }
-    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, bytes, PLENTY), PLENTY);
+    ck_assert_int_eq(berth_socket_write(crowd.actors[0]->socket, world_zeros(), PLENTY), PLENTY);
     crowd_run(&crowd, long_enough(), false);
     check_speed(crowd.moved[0], SPEED, long_enough());
 }
@@ -196,7 +195,7 @@ CASE(idle_ones_keep_nothing, "rate.h", "a turn that finds no input does not coun
     berth_rate_set(crowd.rate, FAST, AT_ONCE);
     for (unsigned i = 0; i < crowd.count; i++) {
         ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
-        peer_send(crowd.peers[i], bytes, 2 * TURN);
+        peer_send(crowd.peers[i], world_zeros(), 2 * TURN);
     }
     for (int i = 0; i < 100 && crowd_moved(&crowd) < expected; i++)
         crowd_turn(&crowd, 100);
@@ -204,7 +203,7 @@ CASE(idle_ones_keep_nothing, "rate.h", "a turn that finds no input does not coun
     crowd_turn(&crowd, 700); /* all who wait get their turn, and the burst is there again */
     uint64_t begin = berth_loop_now(world_loop());
     for (unsigned i = 0; i < crowd.count; i++)
-        peer_send(crowd.peers[i], bytes, TURN);
+        peer_send(crowd.peers[i], world_zeros(), TURN);
     for (int turns = 0; turns < 5; turns++)
         world_turn();
     crowd_count(&crowd);
@@ -224,8 +223,8 @@ CASE(blocked_ones_keep_nothing, "rate.h",
     for (unsigned i = 0; i < crowd.count; i++) {
         struct actor *actor = crowd.actors[i];
         ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
-        ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes, PLENTY, NULL, NULL),
-                         PLENTY);
+        ck_assert_int_eq(
+            berth_socket_write_borrowed(actor->socket, world_zeros(), PLENTY, NULL, NULL), PLENTY);
     }
     size_t after = 0;
     crowd_turn(&crowd, 300);
@@ -248,7 +247,8 @@ CASE(peer_that_does_not_read, "rate.h",
     struct crowd crowd = crowd_new(3, SPEED);
     for (unsigned i = 0; i < crowd.count; i++) {
         ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
-        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, PLENTY), PLENTY);
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, world_zeros(), PLENTY),
+                         PLENTY);
     }
     crowd.count = 2;
     crowd_run(&crowd, long_enough(), false);
@@ -292,8 +292,8 @@ CASE(rate_is_freed, "rate.h", "those that wait for a rate that is freed go on wi
     for (unsigned i = 0; i < crowd.count; i++) {
         ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
         ck_assert(berth_socket_set_read_rate(crowd.actors[i]->socket, crowd.rate));
-        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, 5000), 5000);
-        peer_send(crowd.peers[i], bytes, 5000);
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, world_zeros(), 5000), 5000);
+        peer_send(crowd.peers[i], world_zeros(), 5000);
     }
     world_settle();
     ck_assert_uint_lt(crowd.actors[0]->written, 5000);
@@ -318,12 +318,13 @@ CASE(tokens_for_all_before_a_file, "rate.h", "it is sent at once, though the fil
     struct actor *actor = crowd.actors[0];
     FILE *file = tmpfile();
     ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(bytes, 1, 100, file), 100);
+    ck_assert_uint_eq(fwrite(world_zeros(), 1, 100, file), 100);
     ck_assert_int_eq(fflush(file), 0);
     berth_rate_free(crowd.rate);
     ck_assert(berth_socket_set_write_rate(actor->socket, rate_new(1, 20000)));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 100), 100);
-    ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, bytes, 19900, NULL, NULL), 19900);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 100), 100);
+    ck_assert_int_eq(berth_socket_write_borrowed(actor->socket, world_zeros(), 19900, NULL, NULL),
+                     19900);
     ck_assert_int_eq(berth_socket_write_file(actor->socket, fileno(file), 0, 100), 100);
     ck_assert_int_eq(fclose(file), 0);
     UNTIL(actor->written == 20000);
@@ -337,7 +338,7 @@ static void check_writes_at_once(struct actor *actor)
 {
     const berth_connection_limits limits = {.output = 1000};
     ck_assert(berth_socket_set_limits(actor->socket, &limits));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 5000), 5000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 5000), 5000);
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_NONE);
     UNTIL(actor->written == 5000);
 }
@@ -359,7 +360,7 @@ CASE(sockets_are_freed, "rate.h", "one that is freed while it waits leaves its p
     struct crowd crowd = crowd_new(4, SPEED);
     for (unsigned i = 0; i < crowd.count; i++) {
         ck_assert(berth_socket_set_write_rate(crowd.actors[i]->socket, crowd.rate));
-        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, bytes, 40000), 40000);
+        ck_assert_int_eq(berth_socket_write(crowd.actors[i]->socket, world_zeros(), 40000), 40000);
     }
     world_turn();
     world_turn();
@@ -376,7 +377,7 @@ CASE(rate_changes_at_once, "rate.h", "a change counts at once, for those that wa
     struct crowd crowd = crowd_new(1, 10);
     struct actor *actor = crowd.actors[0];
     ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 50000), 50000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 50000), 50000);
     world_settle();
     ck_assert_uint_lt(actor->written, 5000);
     berth_rate_set(crowd.rate, 10 * SPEED, 1000);
@@ -405,7 +406,7 @@ static void wait_for_tokens(bool pauses)
     ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
     const berth_connection_limits limits = {.idle = limit};
     ck_assert(berth_socket_set_limits(actor->socket, &limits));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 20000), 20000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 20000), 20000);
     if (pauses)
         berth_socket_pause_reading(actor->socket);
     else
@@ -436,7 +437,7 @@ CASE(close_timeout_at_a_rate, "rate.h socket.h",
     struct actor *actor = crowd.actors[0];
     berth_socket_set_close_timeout(actor->socket, 50);
     ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, PLENTY), PLENTY);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), PLENTY), PLENTY);
     berth_socket_disconnect_from_host(actor->socket);
     for (int turns = 0; turns < 20 * WORLD_TURNS && actor->disconnects == 0; turns++)
         world_turn();
@@ -451,15 +452,15 @@ CASE(waits_at_a_rate, "rate.h", "blocking waits get tokens without timers")
     berth_rate_set(crowd.rate, SPEED, 1000);
     ck_assert(berth_socket_set_write_rate(actor->socket, crowd.rate));
     ck_assert(berth_socket_set_read_rate(actor->socket, crowd.rate));
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, 8000), 8000);
-    peer_send(crowd.peers[0], bytes, 8000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 8000), 8000);
+    peer_send(crowd.peers[0], world_zeros(), 8000);
     for (int waits = 0; waits < 100 && actor->written < 8000; waits++)
         ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 5000));
     for (int waits = 0; waits < 100 && actor->received < 8000; waits++)
         ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
     ck_assert_uint_eq(actor->written, 8000);
     ck_assert_uint_eq(actor->received, 8000);
-    peer_send(crowd.peers[0], bytes, 3000);
+    peer_send(crowd.peers[0], world_zeros(), 3000);
     peer_close(crowd.peers[0]);
     ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
 }
@@ -471,7 +472,7 @@ CASE(rate_and_a_read_limit, "rate.h socket.h", "the stricter of the two holds")
     actor->reads = false;
     ck_assert(berth_socket_set_read_rate(actor->socket, crowd.rate));
     berth_socket_set_read_buffer_size(actor->socket, 700);
-    peer_send(crowd.peers[0], bytes, 5000);
+    peer_send(crowd.peers[0], world_zeros(), 5000);
     size_t received = 0;
     for (int turns = 0; turns < 20 * WORLD_TURNS && received < 5000; turns++) {
         world_turn();

@@ -26,13 +26,26 @@
 static struct test_case *cases;
 static const struct test_case *chosen;
 
+/* In no particular order: each process registers a thousand cases, and most run one of them. */
 void case_register(struct test_case *test_case)
 {
-    struct test_case **link = &cases;
-    while (*link != NULL && strcmp((*link)->name, test_case->name) < 0)
-        link = &(*link)->next;
-    test_case->next = *link;
-    *link = test_case;
+    test_case->next = cases;
+    cases = test_case;
+}
+
+static void sort_cases(void)
+{
+    struct test_case *unsorted = cases;
+    cases = NULL;
+    while (unsorted != NULL) {
+        struct test_case *next = unsorted->next;
+        struct test_case **link = &cases;
+        while (*link != NULL && strcmp((*link)->name, unsorted->name) < 0)
+            link = &(*link)->next;
+        unsorted->next = *link;
+        *link = unsorted;
+        unsorted = next;
+    }
 }
 
 void case_skip(const char *reason)
@@ -160,6 +173,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--case") == 0)
         return run_case(argv[2]);
+    sort_cases();
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         for (const struct test_case *each = cases; each != NULL; each = each->next)
             printf("%-44s %-16s %s\n", each->name, each->covers, each->situation);

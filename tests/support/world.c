@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define SETTLE_TURNS 25
@@ -340,6 +341,15 @@ void world_unlisten(uint16_t port)
 uint16_t world_free_port(void)
 {
     return 1;
+}
+
+const uint8_t *world_zeros(void)
+{
+    static void *zeros = MAP_FAILED;
+    if (zeros == MAP_FAILED)
+        zeros = mmap(NULL, WORLD_ZEROS, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(zeros, MAP_FAILED);
+    return zeros;
 }
 
 /* ---- descriptors -------------------------------------------------------------------------------

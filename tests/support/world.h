@@ -122,6 +122,12 @@ struct peer *world_accept(
 void world_unlisten(uint16_t port);
 uint16_t world_free_port(void); /* that nobody listens on */
 
+/* WORLD_ZEROS bytes of zero, for big outputs. They are mapped when they are asked for: static ones
+ * would be searched for pointers at the end of every case, by the sanitizer that looks for leaks.
+ */
+#define WORLD_ZEROS ((size_t)16 << 20)
+const uint8_t *world_zeros(void);
+
 /* ---- descriptors -------------------------------------------------------------------------------
  */
 
