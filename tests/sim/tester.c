@@ -4,7 +4,8 @@
  *     sim-tester --first N --seeds N         runs that many
  *     sim-tester --seconds N [--first N]     runs as many as it can
  *     sim-tester --seed N                    runs one and prints every step
- *     sim-tester --find N                    succeeds if one of that many seeds fails
+ *     sim-tester --find N                    succeeds if one of that many seeds fails; on a real
+ *                                            kernel some processes look side by side
  *
  * `--kernel NAME` before them chooses the kernel: sim (the default), epoll or io_uring. The real
  * ones are run in a network of their own, where that is allowed; one that refuses its service ends
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -44,6 +46,7 @@
 #define REAL_PATIENCE_OF_A_CANDIDATE 5000 /* milliseconds */
 #define REAL_ATTEMPTS 3
 #define REAL_SECONDS_OF_SHRINKING 180
+#define REAL_FINDERS 8
 
 struct shared {
     uint64_t seed;
@@ -52,6 +55,7 @@ struct shared {
 
 static struct shared *shared;
 static const char *kernel = "sim";
+static uint64_t stride = 1; /* from one seed to the next */
 
 /* ---- one program in a process of its own ----------------------------------------------------- */
 
@@ -77,6 +81,15 @@ static struct failure wait_for(pid_t child)
     return failure;
 }
 
+static struct shared *share(void)
+{
+    void *memory =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        exit(2);
+    return memory;
+}
+
 /* A child that dies is expected here: it leaves no core, and is not let alone for ever. */
 static pid_t begin(void)
 {
@@ -85,6 +98,7 @@ static pid_t begin(void)
     pid_t child = fork();
     if (child != 0)
         return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     sim_program_report_to(&shared->verdict);
     return 0;
@@ -207,7 +221,8 @@ static struct failure run_batch(uint64_t first, uint64_t count)
 {
     pid_t child = begin();
     if (child == 0) {
-        for (uint64_t seed = first; seed < first + count; seed++) {
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t seed = first + i * stride;
             uint64_t words[SIM_PROGRAM_WORDS];
             shared->seed = seed;
             shared->verdict.step = 0;
@@ -226,7 +241,7 @@ static bool run_seeds(uint64_t first, uint64_t count, time_t seconds, bool quiet
     while (done < count && (seconds == 0 || time(NULL) < end)) {
         uint64_t batch = world->is_simulated ? BATCH : REAL_BATCH;
         uint64_t some = count - done < batch ? count - done : batch;
-        struct failure failure = run_batch(first + done, some);
+        struct failure failure = run_batch(first + done * stride, some);
         if (failure.text[0] != '\0') {
             bool endless = strcmp(failure.text, strsignal(SIGPROF)) == 0 ||
                            strcmp(failure.text, strsignal(SIGALRM)) == 0;
@@ -242,6 +257,46 @@ static bool run_seeds(uint64_t first, uint64_t count, time_t seconds, bool quiet
     printf("%llu seeds from %llu on: nothing found\n", (unsigned long long)done,
            (unsigned long long)first);
     return true;
+}
+
+/* Those on a real kernel mostly sleep. Each finder has a network of its own, so that none disturbs
+ * another's ports, and every REAL_FINDERS-th seed. */
+static _Noreturn void look(uint64_t first, uint64_t count)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    shared = share();
+    stride = REAL_FINDERS;
+    bool nothing = world_choose(kernel) && run_seeds(first, count / REAL_FINDERS, 0, true);
+    fflush(NULL);
+    _exit(nothing ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static bool find_one(uint64_t first, uint64_t count)
+{
+    sim_program_patience(REAL_PATIENCE_OF_A_CANDIDATE);
+    if (world->is_simulated)
+        return !run_seeds(first, count, 0, true);
+    pid_t finders[REAL_FINDERS];
+    for (unsigned i = 0; i < REAL_FINDERS; i++) {
+        fflush(NULL);
+        finders[i] = fork();
+        if (finders[i] == 0)
+            look(first + i, count);
+    }
+    bool found = false;
+    for (int status = 0; !found;) {
+        pid_t ended = wait(&status);
+        if (ended < 0)
+            break;
+        found = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE;
+        for (unsigned i = 0; i < REAL_FINDERS; i++)
+            finders[i] = finders[i] == ended ? 0 : finders[i];
+    }
+    for (unsigned i = 0; i < REAL_FINDERS; i++) {
+        if (finders[i] > 0)
+            kill(finders[i], SIGKILL);
+    }
+    return found;
 }
 
 static bool run_one(uint64_t seed)
@@ -276,9 +331,7 @@ int main(int count, char **arguments)
     uint64_t seeds = 0;
     uint64_t find = 0;
     time_t seconds = 0;
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
-        return 2;
+    shared = share();
     for (int i = 1; i + 1 < count; i += 2) {
         uint64_t value = strtoull(arguments[i + 1], NULL, 0);
         if (strcmp(arguments[i], "--kernel") == 0 && !choose_kernel(arguments[i + 1]))
@@ -295,9 +348,7 @@ int main(int count, char **arguments)
             find = value;
     }
     if (find > 0)
-        sim_program_patience(REAL_PATIENCE_OF_A_CANDIDATE);
-    if (find > 0)
-        return run_seeds(first, find, 0, true) ? 1 : 0;
+        return find_one(first, find) ? 0 : 1;
     if (seeds == 0)
         seeds = seconds > 0 ? UINT64_MAX : 10000;
     return run_seeds(first, seeds, seconds, false) ? 0 : 1;
