@@ -5,6 +5,8 @@
  *     socket.h      berth_socket: one TCP stream
  *     loop.h        berth_loop: the event loop of one thread
  *     timer.h       berth_timer: calls a function later
+ *     watch.h       berth_watch: a descriptor of the program's own
+ *     signal.h      berth_signal: a signal as an event of a loop
  *     workers.h     berth_workers: a pool of threads that serve connections
  *     inherited.h   listeners that another process has opened, by name
  *     notify.h      telling systemd or another supervisor
@@ -31,11 +33,13 @@
 #include <berth/proxy.h>
 #include <berth/rate.h>
 #include <berth/server.h>
+#include <berth/signal.h>
 #include <berth/socket.h>
 #include <berth/statistics.h>
 #include <berth/subnet.h>
 #include <berth/timer.h>
 #include <berth/version.h>
+#include <berth/watch.h>
 #include <berth/workers.h>
 
 #endif

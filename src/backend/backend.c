@@ -231,5 +231,7 @@ static berth__ready *sweep(berth__ready_list *list, berth__ready_line *line)
 berth__ready *berth__ready_sweep(berth__ready_list *list)
 {
     berth__ready *ready = sweep(list, &list->lines[BERTH__LINE_STREAMS]);
-    return ready != NULL ? ready : sweep(list, &list->lines[BERTH__LINE_OTHERS]);
+    if (ready == NULL)
+        ready = sweep(list, &list->lines[BERTH__LINE_OTHERS]);
+    return ready != NULL ? ready : sweep(list, &list->lines[BERTH__LINE_TURNS]);
 }

@@ -56,7 +56,9 @@
  *     that it listens no longer, since another holder has shut it down: reported whatever the
  *     credit is, as soon as the backend sees it, with the next credit at the latest.
  *  9. A watch ends once, when its descriptor is ready, and may be started again, in its own event
- *     too. A descriptor has one watch at a time, and none if it is a stream's or a listener's.
+ *     too. A descriptor has one watch at a time, and none if it is a stream's or a listener's. The
+ *     descriptor of a `kept` watch is open until watch_close: the backend may keep what it has of
+ *     it from one start to the next, and has nothing left of its file when watch_close returns.
  * 10. wake may be called from any thread and from a signal handler; it ends the present or the next
  *     wait.
  * 11. wait may return early with nothing to run: for a signal, a wake, an interrupted call, or the
@@ -126,13 +128,14 @@ typedef struct berth__ready {
     uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
-/* A list has three lines, so that a blocking wait finds what it runs without a walk past all that
- * is others': the streams of sockets, which know theirs; the listeners and watches that belong to
- * somebody, few in number; and what every wait runs. */
+/* A list has four lines, so that a blocking wait finds what it runs without a walk past all that is
+ * others': the streams of sockets, which know theirs; the listeners and watches that belong to
+ * somebody, few in number; what every wait runs; and the program's own watches, which none does. */
 typedef enum berth__ready_line_number {
     BERTH__LINE_STREAMS,
     BERTH__LINE_OTHERS,
     BERTH__LINE_SHARED,
+    BERTH__LINE_TURNS,
     BERTH__LINES
 } berth__ready_line_number;
 
@@ -235,6 +238,7 @@ struct berth__watch {
                   unsigned events); /* BERTH__WATCH_ bits; both on error or hang-up */
     void (*closed)(berth__watch *watch);
     void *core;
+    bool kept; /* the core's: see law 9 */
     /* backend part */
     int descriptor;
     unsigned events; /* asked for; then: found */
@@ -371,6 +375,11 @@ typedef struct berth__backend_operations {
     int (*watch_start)(berth__backend *backend, berth__watch *watch, int descriptor,
                        unsigned events);
     void (*watch_close)(berth__backend *backend, berth__watch *watch);
+
+    /* Opens a copy of a descriptor that is not the backend's, for a `kept` watch; a negative errno,
+     * EPERM for one of which the kernel never says that it is ready. It ends with close_copy. */
+    int (*copy)(berth__backend *backend, int descriptor);
+    void (*close_copy)(berth__backend *backend, int descriptor);
 
     void (*wake)(berth__backend *backend);
 

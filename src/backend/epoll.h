@@ -35,6 +35,11 @@ enum {
     ROOM = 1 << 11    /* what is PARKED is no send: it ends with 0 */
 };
 
+/* Flags of a watch: REGISTERED, and for which of BERTH__WATCH_ from this bit on. */
+enum {
+    WATCH_EVENTS = 16
+};
+
 typedef struct epoll_backend {
     berth__backend base;
     int epoll;
@@ -62,6 +67,12 @@ static inline int control(epoll_backend *epoll, int operation, int descriptor, u
     struct epoll_event event = {.events = events, .data.ptr = record};
     int failed = BERTH__SYSTEM("epoll_ctl", epoll_ctl(epoll->epoll, operation, descriptor, &event));
     return failed < 0 ? errno : 0;
+}
+
+/* Of a watch, in the set. */
+static inline uint32_t berth__epoll_watch_bits(const berth__watch *watch, unsigned events)
+{
+    return berth__common_poll_bits(events) | (watch->kept ? 0u : (uint32_t)EPOLLONESHOT);
 }
 
 static inline void descriptor_closed(berth__backend *backend)

@@ -35,9 +35,11 @@ static int register_all(epoll_backend *epoll)
             control(epoll, EPOLL_CTL_ADD, each->descriptor, each->credit > 0 ? EPOLLIN : 0u, each);
     }
     for (berth__watch *each = epoll->base.watches; each != NULL && error == 0; each = each->next) {
-        if (!each->active || !(each->flags & REGISTERED))
+        if (!each->active)
+            each->flags = 0; /* kept, and not in this set */
+        if (!(each->flags & REGISTERED))
             continue; /* it has fired, or closes */
-        uint32_t wanted = EPOLLONESHOT | berth__common_poll_bits(each->events);
+        uint32_t wanted = berth__epoll_watch_bits(each, each->flags >> WATCH_EVENTS);
         error = control(epoll, EPOLL_CTL_ADD, each->descriptor, wanted, each);
     }
     return error;

@@ -5,7 +5,8 @@
  * or the record still waits in the ready list because a blocking wait runs only others) the
  * interest is taken away, else wait would return for it for ever; credit or run give it back. A
  * hang-up cannot be masked: the listener is taken out of the set, and reported as dead. Watches are
- * registered for one event and then removed.
+ * registered for one event and then removed; those that are kept stay, level triggered as well, and
+ * are taken out when an event comes and nobody asks for it now.
  *
  * Failures: where the interest cannot be given back, the listener's next run reports that as a
  * failed accept.
@@ -139,14 +140,18 @@ int berth__epoll_watch_start(berth__backend *backend, berth__watch *watch, int d
                              unsigned events)
 {
     assert(!watch->active && !watch->closing);
-    uint32_t wanted = EPOLLONESHOT | berth__common_poll_bits(events);
-    int error = control(of(backend), EPOLL_CTL_ADD, descriptor, wanted, watch);
+    uint32_t flags = REGISTERED | events << WATCH_EVENTS;
+    int operation = watch->flags & REGISTERED ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int error = 0;
+    if (watch->flags != flags)
+        error = control(of(backend), operation, descriptor, berth__epoll_watch_bits(watch, events),
+                        watch);
     if (error != 0)
         return error;
     watch->descriptor = descriptor;
     watch->events = events;
     watch->active = true;
-    watch->flags = REGISTERED;
+    watch->flags = flags;
     berth__watch_enlist(backend, watch);
     return 0;
 }
@@ -174,12 +179,15 @@ void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)
 
 void berth__epoll_note_watch(epoll_backend *epoll, berth__watch *watch, uint32_t events)
 {
+    if (!watch->kept || !watch->active || watch->ready.queued)
+        unregister_watch(epoll, watch);
+    if (!watch->active || watch->ready.queued)
+        return;
     unsigned found = 0;
     found |= events & (EPOLLIN | EPOLLRDHUP) ? BERTH__WATCH_READ : 0u;
     found |= events & EPOLLOUT ? BERTH__WATCH_WRITE : 0u;
     if (events & (EPOLLERR | EPOLLHUP))
         found = BERTH__WATCH_READ | BERTH__WATCH_WRITE;
     watch->events = found;
-    unregister_watch(epoll, watch);
     berth__ready_add(&epoll->base.ready, &watch->ready, BERTH__READY_FIRED);
 }

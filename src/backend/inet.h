@@ -90,6 +90,7 @@ ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_p
 ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
                                  size_t size);
 int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
+int berth__inet_copy(berth__backend *backend, int descriptor);
 
 /* Of those bytes, what lies in so many chunks at most. Returns how many pieces it is. */
 enum {

@@ -260,6 +260,19 @@ static void watch_close(berth__backend *backend, berth__watch *watch)
     berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
 }
 
+static int copy(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    (void)descriptor;
+    return -ECHILD;
+}
+
+static void close_copy(berth__backend *backend, int descriptor)
+{
+    (void)backend;
+    (void)close(descriptor);
+}
+
 static void run(berth__backend *backend, berth__ready *ready)
 {
     (void)backend;
@@ -374,6 +387,8 @@ static const berth__backend_operations inherited_operations = {
     .release = release_stream,
     .watch_start = watch_start,
     .watch_close = watch_close,
+    .copy = copy,
+    .close_copy = close_copy,
     .dial = dial,
     .dialled = dialled,
     .take = take,

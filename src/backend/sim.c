@@ -774,6 +774,7 @@ static void sim_discard(berth__backend *backend, int descriptor)
 static void sim_destroy(berth__backend *backend)
 {
     berth__kernel *kernel = kernel_of(backend);
+    assert(kernel->copies == 0);
     for (size_t i = 0; i < kernel->entry_count; i++) {
         berth__kernel_entry *entry = &kernel->entries[i];
         assert(entry->kind != ENTRY_CLOSING && "every record was closed, and `closed` was called");
@@ -835,6 +836,8 @@ static const berth__backend_operations sim_operations = {
     .has_unsent = berth__sim_has_unsent,
     .option = berth__sim_option,
     .put_chunks = berth__sim_put_chunks,
+    .copy = berth__sim_copy,
+    .close_copy = berth__sim_close_copy,
     .open_file = berth__sim_open_file,
     .close_file = berth__sim_close_file,
     .discard = sim_discard,

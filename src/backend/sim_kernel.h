@@ -139,6 +139,7 @@ struct berth__kernel {
     berth__kernel_entry *entries;
     size_t entry_count;
     unsigned open;
+    unsigned copies; /* of descriptors, by `copy`: they have the same number here */
     berth__kernel_watch *watches;
     size_t watch_count;
     berth__kernel_candidate *candidates;
@@ -250,6 +251,8 @@ void berth__kernel_add_candidate(berth__kernel *kernel, berth__ready *ready, uns
 int berth__sim_watch_start(berth__backend *backend, berth__watch *watch, int descriptor,
                            unsigned events);
 void berth__sim_watch_close(berth__backend *backend, berth__watch *watch);
+int berth__sim_copy(berth__backend *backend, int descriptor);
+void berth__sim_close_copy(berth__backend *backend, int descriptor);
 void berth__kernel_run_watch(berth__watch *watch);
 void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest);
 

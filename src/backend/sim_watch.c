@@ -4,6 +4,7 @@
  */
 #include "sim_kernel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,27 @@ void berth__sim_watch_close(berth__backend *backend, berth__watch *watch)
     forget_watch(kernel_of(backend), watch);
     watch->ready.pending = 0;
     berth__ready_add(&backend->ready, &watch->ready, BERTH__READY_CLOSED);
+}
+
+int berth__sim_copy(berth__backend *backend, int descriptor)
+{
+    berth__kernel *kernel = kernel_of(backend);
+    if (berth__kernel_entry_of(kernel, descriptor) == NULL)
+        return -EBADF;
+    if (berth__kernel_at_limit(kernel))
+        return -EMFILE;
+    if (berth__fault_system("fcntl"))
+        return -errno;
+    kernel->copies++;
+    return descriptor;
+}
+
+void berth__sim_close_copy(berth__backend *backend, int descriptor)
+{
+    (void)descriptor;
+    assert(kernel_of(backend)->copies > 0);
+    kernel_of(backend)->copies--;
+    berth__kernel_tell_closed(kernel_of(backend));
 }
 
 void berth__kernel_run_watch(berth__watch *watch)

@@ -450,21 +450,22 @@ static bool find_completion(uring_backend *uring, uint64_t user_data)
     return false;
 }
 
-/* Only when its completion is seen has the kernel given up the poll's reference to the socket, and
- * with it, the port. */
-static void end_poll(uring_backend *uring, berth__listener *listener)
+/* Only when its completion is seen has the kernel given up the poll's reference to the file, and
+ * with a listener's, the port. Else the poll goes on: it is taken back by a later run, or its end
+ * is still to come. */
+static void end_poll(uring_backend *uring, berth__ready *ready, uint32_t *flags, unsigned operation)
 {
-    if (!(listener->flags & POLLED))
+    if (!(*flags & POLLED))
         return;
-    if (!berth__uring_cancel(uring, listener, OF_LISTENER)) {
-        berth__ready_add(&uring->base.ready, &listener->ready, READY_CANCEL);
+    if (!berth__uring_cancel(uring, ready, operation)) {
+        berth__ready_add(&uring->base.ready, ready, READY_CANCEL);
         return;
     }
     for (int attempt = 0; attempt < ROUNDS; attempt++) {
         (void)berth__ring_turn(&uring->ring);
-        if (!find_completion(uring, berth__uring_label(listener, OF_LISTENER)))
+        if (!find_completion(uring, berth__uring_label(ready, operation)))
             continue;
-        listener->flags &= ~(uint32_t)POLLED;
+        *flags &= ~(uint32_t)POLLED;
         return;
     }
 }
@@ -478,7 +479,7 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
     listener->credit = 0;
     listener->ready.pending = 0;
     starve(uring, listener, false);
-    end_poll(uring, listener);
+    end_poll(uring, &listener->ready, &listener->flags, OF_LISTENER);
     berth__inet_close(listener->descriptor, BERTH__CLOSE_COPY);
     listener->descriptor = -1;
     uring->closes++;
@@ -490,7 +491,7 @@ static void close_listener(berth__backend *backend, berth__listener *listener)
 static void run_listener(uring_backend *uring, berth__listener *listener)
 {
     if (berth__ready_take_bit(&listener->ready, READY_CANCEL) && (listener->flags & POLLED)) {
-        end_poll(uring, listener);
+        end_poll(uring, &listener->ready, &listener->flags, OF_LISTENER);
         if (!(listener->flags & POLLED))
             berth__ready_add(&uring->base.ready, &listener->ready, BERTH__READY_CLOSED);
         return;
@@ -520,7 +521,7 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
                        unsigned events)
 {
     assert(!watch->active && !watch->closing);
-    if (BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFD)) < 0)
+    if (!watch->kept && BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFD)) < 0)
         return errno;
     unsigned wanted = berth__common_poll_bits(events);
     if (!berth__uring_poll(of(backend), descriptor, wanted, watch, OF_WATCH))
@@ -535,9 +536,11 @@ static int watch_start(berth__backend *backend, berth__watch *watch, int descrip
 
 static void end_watch(uring_backend *uring, berth__watch *watch)
 {
+    if (watch->kept)
+        end_poll(uring, &watch->ready, &watch->flags, OF_WATCH);
     if (!(watch->flags & POLLED))
         berth__ready_add(&uring->base.ready, &watch->ready, BERTH__READY_CLOSED);
-    else if (!berth__uring_cancel(uring, watch, OF_WATCH))
+    else if (!watch->kept && !berth__uring_cancel(uring, watch, OF_WATCH))
         berth__ready_add(&uring->base.ready, &watch->ready, READY_CANCEL);
 }
 
@@ -554,8 +557,9 @@ static void watch_close(berth__backend *backend, berth__watch *watch)
 static void run_watch(uring_backend *uring, berth__watch *watch)
 {
     if (berth__ready_take_bit(&watch->ready, READY_CANCEL) && (watch->flags & POLLED))
-        end_watch(uring, watch);
-    berth__common_run_watch(watch);
+        end_watch(uring, watch); /* which may put it into the list again */
+    else
+        berth__common_run_watch(watch);
 }
 
 /* ---- running, waking, questions -------------------------------------------------------------- */
@@ -677,6 +681,8 @@ static const berth__backend_operations operations = {
     .release = berth__uring_release,
     .watch_start = watch_start,
     .watch_close = watch_close,
+    .copy = berth__inet_copy,
+    .close_copy = close_file,
     .dial = berth__inet_dial,
     .dialled = berth__inet_dialled,
     .take = berth__inet_take,

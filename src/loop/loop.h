@@ -112,6 +112,7 @@ struct berth_loop {
                                 it returns, without the list; NULL for none */
     berth__sources sources;
     struct berth__resolver *resolver;   /* made on first use */
+    struct berth__signals *signals;     /* likewise */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
     uint32_t linger_time; /* milliseconds that freeing the loop waits for them */

@@ -1,6 +1,6 @@
 /*
- * What servers, sockets, timers and rates have in common: a loop, a place in its owner's list, and
- * a safe death.
+ * What servers, sockets, timers, watches, signals and rates have in common: a loop, a place in its
+ * owner's list, and a safe death.
  *
  * Any handler may free any object, also the one that is being called. So freeing takes an object
  * out of everything at once, but its memory goes only when no frame on the stack can still touch
@@ -22,6 +22,8 @@
 
 enum {
     BERTH__KIND_TIMER,
+    BERTH__KIND_WATCH,
+    BERTH__KIND_SIGNAL,
     BERTH__KIND_SOCKET,
     BERTH__KIND_SERVER,
     BERTH__KIND_RATE,

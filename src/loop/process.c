@@ -12,6 +12,7 @@
  */
 #include "process.h"
 
+#include "disposition.h"
 #include "loop.h"
 #include "task.h"
 
@@ -63,6 +64,7 @@ static void before(void)
 {
     /* Not only when it is done: other threads end connections while the kernel copies. */
     berth__note_copies();
+    berth__dispositions_before_fork(take);
     locked = !holding && take(&lock);
     if (!locked)
         return;
@@ -86,6 +88,7 @@ static void release(berth_loop *loop)
 
 static void in_parent(void)
 {
+    berth__dispositions_in_parent();
     if (!locked)
         return;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop)
@@ -109,6 +112,7 @@ static void inherit(berth_loop *loop)
 
 static void in_child(void)
 {
+    berth__dispositions_in_child();
     forks++;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         inherit(loop);

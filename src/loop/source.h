@@ -1,6 +1,6 @@
 /*
  * What takes part in a loop's turns besides its backend and its timers, and is there only once it
- * is needed: the resolver, the streams that linger, and the blocks of output.
+ * is needed: the resolver, the streams that linger, the blocks of output, and signals.
  *
  * Each gives the loop a table of functions when it is first used, and keeps what it has in a member
  * of the loop. A slot may be NULL. The loop calls the tables one after the other, each function in
@@ -14,7 +14,7 @@
 
 struct berth_loop;
 
-#define BERTH__MOST_SOURCES 3u
+#define BERTH__MOST_SOURCES 4u
 
 typedef struct berth__source {
     /* Whether there is something to be run, so that the turn must not sleep. */
