@@ -617,6 +617,7 @@ static void begin_end(torrent *self)
 {
     torrent_state before = self->state;
     self->state = TORRENT_ENDING;
+    self->ended_broken = before == TORRENT_BROKEN;
     drop_peers(self, "the program ends");
     if (before != TORRENT_CHECKING && self->disk_open && self->changes != self->saved_changes)
         save(self, false);
@@ -639,7 +640,7 @@ void torrent_maybe_ended(torrent *self)
     if (self->state != TORRENT_ENDING || self->tracker_open || self->disk_open)
         return;
     session *shared = self->session;
-    bool complete = bits_full(&self->have);
+    bool complete = bits_full(&self->have) && !self->ended_broken;
     picker_free(self->picker);
     blame_free(self->blame);
     connector_free(self->connector);

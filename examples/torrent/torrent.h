@@ -60,6 +60,7 @@ typedef struct torrent {
     uint32_t checked;  /* pieces, while CHECKING */
     bool was_complete; /* at the start */
     bool end_game;     /* all were asked when it began */
+    bool ended_broken; /* it was BROKEN when it began to end: what it has cannot be believed */
     bool complete;     /* every piece is there */
     bool tracker_open;
     bool disk_open;
