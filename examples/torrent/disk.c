@@ -3,9 +3,10 @@
  *
  * Writing goes by pieces. The blocks of a piece that wait are taken together by one job, which
  * writes them, hashes those that continue what was hashed before, and comes back; meanwhile further
- * blocks wait, so that jobs become longer the more there is to do. A piece has one job at a time,
- * several pieces have several. So what a job uses of a piece is used by nobody else, and no lock is
- * needed but that of the storage.
+ * blocks wait, so that jobs become longer the more there is to do. A job for each block would cost
+ * as much as the block's hash, so a piece gathers some before its job starts; what is gathered in
+ * all pieces is bounded. A piece has one job at a time, several pieces have several. So what a job
+ * uses of a piece is used by nobody else, and no lock is needed but that of the storage.
  */
 #include "disk.h"
 
@@ -21,6 +22,8 @@
 
 #define BUCKETS 256
 #define WHY_SIZE 400
+#define GATHERED_PIECE (8 * BLOCK_SIZE)
+#define GATHERED_MOST (1024 * 1024u)
 
 typedef struct block {
     struct block *next;
@@ -36,8 +39,9 @@ typedef struct piece {
     uint32_t index;
     block *waiting; /* in the order in which they came */
     block **end;
-    block *taken; /* by the job */
-    bool busy;    /* a job has it */
+    uint32_t gathered; /* bytes of those, while no job is due */
+    block *taken;      /* by the job */
+    bool busy;         /* a job has it */
     bool hash_wanted;
     bool finishing; /* the job is to hash to the end */
     bool good;
@@ -217,16 +221,48 @@ static void work_on_piece(berth_job *job, void *user)
 
 static void piece_worked(berth_job *job, bool cancelled, void *user);
 
-/* False when out of memory: the caller has to dispose of what was `taken`. */
-static bool start_piece(piece *it)
+static uint32_t bytes_of(const block *at)
 {
-    if (it->busy || (!it->waiting && !it->hash_wanted))
-        return true;
+    uint32_t bytes = 0;
+    for (; at; at = at->next)
+        bytes += at->size;
+    return bytes;
+}
+
+/* Whether its blocks can wait for more of them. */
+static bool gather(piece *it)
+{
+    disk_queue *queue = it->disk->queue;
+    queue->gathered -= it->gathered;
+    it->gathered = bytes_of(it->waiting);
+    if (it->hash_wanted || it->disk->closing || it->gathered >= GATHERED_PIECE ||
+        queue->gathered + it->gathered > GATHERED_MOST)
+        it->gathered = 0;
+    queue->gathered += it->gathered;
+    return it->gathered > 0;
+}
+
+static void take_blocks(piece *it)
+{
     it->taken = it->waiting;
     it->waiting = NULL;
     it->end = &it->waiting;
+}
+
+/* False when out of memory: nothing has changed then. */
+static bool start_piece(piece *it)
+{
+    if (it->busy || (!it->waiting && !it->hash_wanted) || gather(it))
+        return true;
+    block **end = it->end;
+    take_blocks(it);
     it->finishing = it->hash_wanted;
     it->busy = submit(it->disk, work_on_piece, piece_worked, it);
+    if (!it->busy && it->taken) {
+        it->waiting = it->taken;
+        it->end = end;
+        it->taken = NULL;
+    }
     return it->busy;
 }
 
@@ -253,6 +289,18 @@ static void settle_blocks(disk *self, piece *it)
     }
 }
 
+/* Of one without a job. Its blocks are not reported. */
+static void drop_piece(disk *self, piece *it)
+{
+    self->queue->waiting -= bytes_of(it->waiting);
+    for (block *at = it->waiting; at; at = it->waiting) {
+        it->waiting = at->next;
+        free(at->data);
+        free(at);
+    }
+    forget_piece(self, it);
+}
+
 static void end_piece(piece *it, disk_verdict verdict)
 {
     disk *self = it->disk;
@@ -266,16 +314,17 @@ static void piece_worked(berth_job *job, bool cancelled, void *user)
     piece *it = user;
     disk *self = it->disk;
     (void)job;
-    it->busy = false;
     if (it->why[0]) /* otherwise another piece's job has failed, and comes back too */
         report(self, it->why);
     settle_blocks(self, it);
+    it->busy = false; /* not before: a handler may close the disk, which starts what waits */
     if (it->finishing) {
         end_piece(it, cancelled || atomic_load(&self->broken) ? DISK_UNKNOWN
                       : it->good                              ? DISK_GOOD
                                                               : DISK_BAD);
     } else if (!start_piece(it)) {
         report(self, "out of memory");
+        take_blocks(it);
         settle_blocks(self, it);
         if (it->finishing)
             end_piece(it, DISK_UNKNOWN);
@@ -308,10 +357,12 @@ bool disk_write(disk *self, uint32_t index, uint32_t number, void *data, uint32_
     at->number = number;
     at->data = data;
     at->size = size;
-    *it->end = at;
+    block **before = it->end;
+    *before = at;
     it->end = &at->next;
-    if (!start_piece(it)) { /* no job has the piece, so that no other block of it waits */
-        it->taken = NULL;
+    if (!start_piece(it)) { /* those that were gathered wait for the next */
+        *before = NULL;
+        it->end = before;
         free(data);
         free(at);
         return false;
@@ -330,7 +381,7 @@ bool disk_hash(disk *self, uint32_t index)
     it->hash_wanted = true;
     if (start_piece(it))
         return true;
-    forget_piece(self, it);
+    drop_piece(self, it);
     return false;
 }
 
@@ -549,6 +600,13 @@ void disk_close(disk *self)
     self->closing = true;
     if (self->check)
         check_cancel(self->check);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (piece *it = self->pieces[i], *next; it; it = next) {
+            next = it->next;
+            if (!start_piece(it))
+                drop_piece(self, it);
+        }
+    }
     /* `closed` is called at the end of the last job; without any, one is needed. */
     if (self->jobs == 0 && berth_loop_post(self->loop, closing_posted, self))
         self->jobs++;

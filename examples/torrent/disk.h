@@ -25,8 +25,9 @@ typedef struct disk disk;
 
 /* What the torrents of a session share. All zero at the beginning. */
 typedef struct disk_queue {
-    uint64_t waiting; /* bytes that are to be written */
-    bool full;        /* `relieved` is due, on any of the disks */
+    uint64_t waiting;  /* bytes that are to be written */
+    uint64_t gathered; /* of those, the bytes that no job has been submitted for */
+    bool full;         /* `relieved` is due, on any of the disks */
 } disk_queue;
 
 typedef enum disk_verdict {
@@ -71,11 +72,12 @@ void disk_close(disk *self);
 /* Memory for a block, to be filled and given to disk_write, or to disk_give_back; NULL when out of
  * memory. */
 void *disk_block(disk *self);
-/* Writes a block. The disk owns `data`, from disk_block, from now on. False when out of memory: the
+/* Writes a block, by itself or with others of its piece, at the latest when that is hashed or the
+ * disk closed. The disk owns `data`, from disk_block, from now on. False when out of memory: the
  * block is lost, and not reported. */
 bool disk_write(disk *self, uint32_t index, uint32_t block, void *data, uint32_t size);
 /* Hashes a piece whose blocks were all given to disk_write. False when out of memory: its blocks
- * must come again. */
+ * must come again, and those that have not been written are not reported. */
 bool disk_hash(disk *self, uint32_t index);
 /* Reads a part of a piece at once if that needs no device (preadv2 with RWF_NOWAIT); else NULL. The
  * receiver owns the bytes as those of `read`. */
