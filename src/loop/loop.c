@@ -13,6 +13,7 @@
 #include "loop.h"
 
 #include "base/memory.h"
+#include "base/probe.h"
 #include "base/system_error.h"
 #include "process.h"
 #include "task.h"
@@ -529,6 +530,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
         bool polls = loop->last_wait == BERTH__TURN_POLLS;
         wait_for_news(loop, polls ? 0 : until_next_timer(loop, timeout));
     }
+    BERTH__PROBE2(turn, loop, loop->backend->ready.count);
     if (loop->awake != NULL)
         loop->awake(loop);
     bool any = run_completions(loop);
@@ -537,6 +539,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     any = berth__tasks_run_waiting(loop) || any;
     any = flush_all(loop, whole) || any;
     run_marked(loop);
+    BERTH__PROBE1(turn_end, loop);
     loop->depth--;
     berth__collect(loop);
     return any;

@@ -10,6 +10,7 @@
 #include "server.h"
 
 #include "base/memory.h"
+#include "base/probe.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
 #include "proxy/proxy.h"
@@ -28,6 +29,7 @@ void berth__server_set_error(berth_server *server, berth_error error, const char
     va_start(arguments, format);
     vsnprintf(server->text, sizeof server->text, format, arguments);
     va_end(arguments);
+    BERTH__PROBE3(server_error, server, (int)error, server->text);
 }
 
 bool berth__server_is_copy(berth_server *server, const char *what)

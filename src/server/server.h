@@ -61,6 +61,7 @@ struct berth_server {
     bool paused;          /* by the user */
     bool paused_by_error; /* by an accept error that will not pass by itself */
     bool starved;         /* accepting has failed for a while: the retry timer is running */
+    bool accepts;         /* as the probe accept_pause has said last */
     bool in_episode;      /* that was announced, and nothing was accepted since */
     unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
     uint32_t events;      /* connections and announced errors; a wait compares them */
@@ -93,7 +94,7 @@ void berth__server_stop_listening(berth_server *server);
 /* Counts the error that is set, and calls accept_error. */
 void berth__server_announce_error(berth_server *server);
 /* A connection was taken out of the kernel: counts it. */
-void berth__server_came(berth_server *server);
+void berth__server_came(berth_server *server, int descriptor);
 /* It has all it needs: hands it over, announces it, and computes the credit anew. `accepted` is
  * NULL for one that has the names of its descriptor. To be called between enter and leave. */
 void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted);

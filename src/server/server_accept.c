@@ -19,6 +19,7 @@
  * berth__leave.
  */
 #include "base/memory.h"
+#include "base/probe.h"
 #include "base/system_error.h"
 #include "loop/lingering.h"
 #include "loop/loop.h"
@@ -65,11 +66,36 @@ static void starve(berth_server *server, int error)
     server->backoff = server->backoff * 2 < LAST_BACKOFF ? server->backoff * 2 : LAST_BACKOFF;
 }
 
+/* Why the server accepts nothing now; in the order of credit_of. */
+static int pause_of(const berth_server *server)
+{
+    if (!berth_server_is_listening(server))
+        return BERTH__PAUSE_NOT_LISTENING;
+    if (server->starved)
+        return BERTH__PAUSE_STARVED;
+    if (server->waits == 0 && server->paused)
+        return BERTH__PAUSE_BY_PROGRAM;
+    if (server->waits == 0 && server->paused_by_error)
+        return BERTH__PAUSE_BY_ERROR;
+    size_t queued = server->pending_count + server->awaiting;
+    bool room = server->limit > 0 && queued < (size_t)server->limit;
+    return room ? BERTH__PAUSE_RATE : BERTH__PAUSE_QUEUE_FULL;
+}
+
+BERTH__RARE static void note_pause(berth_server *server, bool accepts)
+{
+    int reason = accepts ? BERTH__PAUSE_NONE : pause_of(server);
+    server->accepts = accepts;
+    BERTH__PROBE2(accept_pause, server, reason);
+}
+
 void berth__server_pace(berth_server *server)
 {
     berth__listener *listener = server->listener;
     unsigned credit = credit_of(server);
     berth__mark_remove(&server->pacing);
+    if (server->accepts != (credit > 0))
+        note_pause(server, credit > 0);
     if (server->listens_through) {
         server->lack = berth__server_admit_through(server, credit > 0);
         if (server->lack != 0 && !server->starved)
@@ -352,8 +378,9 @@ static void deliver(berth_server *server, int descriptor)
         server->handlers->new_connection(server, server->user);
 }
 
-void berth__server_came(berth_server *server)
+void berth__server_came(berth_server *server, int descriptor)
 {
+    BERTH__PROBE3(accept, server, descriptor, server->pending_count);
     server->owner.counts.accepted++;
     server->object.loop->counts.accepted++;
     server->in_episode = false;
@@ -383,7 +410,7 @@ void berth__server_accepted(berth_server *server, int descriptor, const berth__a
 static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
-    berth__server_came(server);
+    berth__server_came(server, descriptor);
     if (server->trust != NULL && berth__server_is_awaiting(server, descriptor)) {
         if (server->limits.per_second > 0)
             berth__server_pace(server);

@@ -18,6 +18,7 @@
  *
  * A blocking wait runs no timers: berth__server_limits_step is what they would do.
  */
+#include "base/probe.h"
 #include "base/sized.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
@@ -83,6 +84,7 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__acc
         return true;
     }
     berth__address_counts_remove(&server->owner.roll->counts, entry);
+    BERTH__PROBE3(limit, (berth_socket *)NULL, descriptor, (int)BERTH__LIMIT_ADDRESS);
     refuse(server, descriptor, &server->owner.counts.rejected_address);
     return false;
 }

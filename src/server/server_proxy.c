@@ -163,7 +163,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
                           berth__after(berth__loop_clock(loop), LISTEN_LIMIT));
     int error = start(server);
     berth__enter(&server->object);
-    berth__server_came(server);
+    berth__server_came(server, descriptor);
     berth__server_accepted(server, descriptor, &accepted);
     if (!server->object.freed && error != 0 && server->listenings == listenings)
         end_listening(server, BERTH_ERROR_PROXY_CONNECTION_REFUSED, error);

@@ -15,6 +15,7 @@ const char *berth__limit_text(berth__limit limit)
         [BERTH__LIMIT_LIFETIME] = "maximum lifetime reached",
         [BERTH__LIMIT_RATE] = "slower than the minimum rate",
         [BERTH__LIMIT_OUTPUT] = "too much output waiting",
+        [BERTH__LIMIT_ADDRESS] = "too many connections of its address",
     };
     return texts[limit];
 }

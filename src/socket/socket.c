@@ -23,6 +23,7 @@
 #include "socket.h"
 
 #include "base/memory.h"
+#include "base/probe.h"
 #include "base/system_error.h"
 #include "base/text.h"
 #include "connecting.h"
@@ -72,6 +73,8 @@ void berth__socket_set_error(berth_socket *socket, berth_error error, int number
     socket->attempt = attempt & 15u;
     if (socket->remote != NULL)
         socket->remote->told = false;
+    if (error != BERTH_ERROR_NONE)
+        BERTH__PROBE3(error, socket, (int)error, number);
 }
 
 void berth__socket_fail(berth_socket *socket, berth_error error, int number, berth__attempt attempt)
@@ -389,8 +392,8 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__loop_flush_not(loop, &socket->flush);
     if (stream != NULL && stream->receiving)
         loop->backend->operations->receive_stop(loop->backend, stream);
-    if (stream != NULL)
-        loop->counts.bytes_out += berth__socket_given(socket); /* which is not announced */
+    if (stream != NULL && berth__socket_given(socket) > 0) /* which is not announced */
+        berth__socket_count_sent(socket, berth__socket_given(socket));
     if (socket->outcome != BERTH__OUTCOME_BROKEN)
         berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
     /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */
@@ -437,6 +440,7 @@ static void announce_end(berth_socket *socket, berth__stream *stream)
 {
     berth_loop *loop = socket->object.loop;
     berth__parting parting = {.outer = loop->partings, .owner = socket, .stream = stream};
+    BERTH__PROBE4(end, socket, stream->descriptor, (int)socket->error, (int)socket->was_reset);
     loop->partings = &parting;
     become_unconnected(socket);
     BERTH__CALL(socket, disconnected, socket);

@@ -20,6 +20,7 @@
 
 #include "backend/backend.h"
 #include "base/address_counts.h"
+#include "base/probe.h"
 #include "connection_limits.h"
 #include "loop/loop.h"
 #include "loop/object.h"
@@ -221,6 +222,13 @@ static inline size_t berth__socket_given(const berth_socket *socket)
 static inline bool berth__socket_cannot_send(const berth_socket *socket)
 {
     return socket->outcome >= BERTH__OUTCOME_FAILED;
+}
+
+/* Counts bytes of output that the kernel has taken. */
+static inline void berth__socket_count_sent(berth_socket *socket, size_t size)
+{
+    BERTH__PROBE3(send, socket, socket->stream->descriptor, size);
+    socket->object.loop->counts.bytes_out += size;
 }
 
 /* Output that was not announced yet: whether there is any; bytes. */

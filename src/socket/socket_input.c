@@ -10,6 +10,7 @@
 #include "socket.h"
 
 #include "base/memory.h"
+#include "base/probe.h"
 #include "base/system_error.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->ready.owner;
     uint32_t endings = socket->endings;
+    BERTH__PROBE3(delivery, socket, stream->descriptor, size);
     socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
     berth__limits_moved(socket, size, BERTH__FLOW_INPUT);

@@ -12,6 +12,7 @@
  */
 #include "socket.h"
 
+#include "base/probe.h"
 #include "base/sized.h"
 #include "connection_limits.h"
 
@@ -38,11 +39,17 @@ static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limi
     ++*slots[limit];
 }
 
+static int descriptor_of(const berth_socket *socket)
+{
+    return socket->stream != NULL ? socket->stream->descriptor : -1;
+}
+
 void berth__limits_close(berth_socket *socket, berth__limit limit)
 {
     berth__owner *queue = socket->pending ? socket->owner : NULL;
     berth_error class =
         limit == BERTH__LIMIT_OUTPUT ? BERTH_ERROR_SOCKET_RESOURCE : BERTH_ERROR_SOCKET_TIMEOUT;
+    BERTH__PROBE3(limit, socket, descriptor_of(socket), (int)limit);
     count_close(socket->object.loop, socket->owner, limit);
     berth__enter(&socket->object);
     uint32_t endings = socket->endings;

@@ -129,7 +129,7 @@ static void written(berth_socket *socket, size_t queued, size_t others)
 {
     uint32_t endings = socket->endings;
     socket->sent = socket->spoken = true;
-    socket->object.loop->counts.bytes_out += queued + others;
+    berth__socket_count_sent(socket, queued + others);
     berth__limits_moved(socket, queued + others, BERTH__FLOW_OUTPUT);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
     announce_output(socket, queued + others);
@@ -287,7 +287,7 @@ static inline void finish_plainly(berth_socket *socket, ptrdiff_t result)
 {
     berth_loop *loop = socket->object.loop;
     socket->sent = socket->spoken = true;
-    loop->counts.bytes_out += (size_t)result;
+    berth__socket_count_sent(socket, (size_t)result);
     berth__chain_consume(&socket->output, &loop->pool, (size_t)result);
 }
 
@@ -355,8 +355,8 @@ static bool writable(const berth_socket *socket)
 static size_t note_given(berth_socket *socket, ptrdiff_t result)
 {
     size_t before = berth__socket_given(socket);
-    if (result < 0)
-        socket->object.loop->counts.bytes_out += before; /* not announced any more */
+    if (result < 0 && before > 0)
+        berth__socket_count_sent(socket, before); /* not announced any more */
     berth__socket_set_outcome(socket, result < 0 ? BERTH__OUTCOME_FAILED : BERTH__OUTCOME_GIVEN);
     socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
     if (result < 0)
