@@ -20,7 +20,8 @@ typedef enum berth_address_family {
     BERTH_ADDRESS_FAMILY_NULL = 0, /**< no address */
     BERTH_ADDRESS_FAMILY_IPV4 = 1,
     BERTH_ADDRESS_FAMILY_IPV6 = 2,
-    BERTH_ADDRESS_FAMILY_ANY = 3 /**< the wildcard of both families */
+    BERTH_ADDRESS_FAMILY_ANY = 3,  /**< the wildcard of both families */
+    BERTH_ADDRESS_FAMILY_LOCAL = 4 /**< a Unix-domain socket, without bytes: see local.h */
 } berth_address_family;
 
 /** Size of a scope in bytes, terminator included: the name of an interface, or its index in
@@ -100,7 +101,8 @@ BERTH_API bool berth_address_parse(const char *text, berth_address *ret_address)
 
 /**
  * Formats an address: the null address as "", the wildcard of both families as "0.0.0.0", IPv6 in
- * lower case with its longest run of zero groups shortened, IPv4-mapped IPv6 with a dotted tail.
+ * lower case with its longest run of zero groups shortened, IPv4-mapped IPv6 with a dotted tail,
+ * that of a Unix socket as "local".
  *
  * @param text  the buffer; always terminated if size > 0
  * @param size  size of the buffer in bytes; BERTH_ADDRESS_TEXT_SIZE is always enough
@@ -109,7 +111,8 @@ BERTH_API bool berth_address_parse(const char *text, berth_address *ret_address)
 BERTH_API char *berth_address_format(berth_address address, char *text, size_t size);
 
 /**
- * Formats an address and a port: "127.0.0.1:80", "[::1]:80".
+ * Formats an address and a port: "127.0.0.1:80", "[::1]:80"; without the port for a Unix socket:
+ * "local".
  *
  * @param text  the buffer; always terminated if size > 0
  * @param size  size of the buffer in bytes; BERTH_ENDPOINT_TEXT_SIZE is always enough
@@ -120,7 +123,8 @@ BERTH_API char *berth_endpoint_format(berth_address address, uint16_t port, char
 
 /**
  * Returns whether two addresses have the same family and the same bytes. 127.0.0.1, its IPv4-mapped
- * form and ::1 all differ, and so do the three wildcards. Scopes are ignored.
+ * form and ::1 all differ, and so do the three wildcards. Scopes are ignored. All addresses of
+ * Unix sockets are equal.
  */
 BERTH_API bool berth_address_equal(berth_address a, berth_address b);
 
@@ -149,7 +153,8 @@ BERTH_API bool berth_address_is_null(berth_address address);
  * @name Kinds
  *
  * An IPv4-mapped IPv6 address is of the same kind as its IPv4 address. The null address, the
- * wildcards, the rest of 0/8, and 240/4 without the broadcast address are of no kind.
+ * wildcards, those of Unix sockets, the rest of 0/8, and 240/4 without the broadcast address are of
+ * no kind.
  *
  * @{
  */

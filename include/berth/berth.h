@@ -10,6 +10,7 @@
  *     workers.h     berth_workers: a pool of threads that serve connections
  *     inherited.h   listeners that another process has opened, by name
  *     notify.h      telling systemd or another supervisor
+ *     local.h       Unix-domain sockets
  *     address.h     berth_address: a host address, a value
  *     subnet.h      berth_subnet: a block of addresses, a value
  *     proxy.h       berth_proxy: a proxy, a value
@@ -27,6 +28,7 @@
 #include <berth/error.h>
 #include <berth/inherited.h>
 #include <berth/limits.h>
+#include <berth/local.h>
 #include <berth/loop.h>
 #include <berth/memory.h>
 #include <berth/notify.h>

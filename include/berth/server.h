@@ -196,9 +196,9 @@ BERTH_API int berth_server_descriptor(const berth_server *server);
  * process. On success the server owns it.
  *
  * @return false on failure, with class and text set; the caller still owns the descriptor then.
- *         UNSUPPORTED_OPERATION: not an open, listening stream socket of IPv4 or IPv6. OPERATION:
- *         already listening, or a server or socket of the same loop uses the descriptor.
- *         SOCKET_RESOURCE: out of memory.
+ *         UNSUPPORTED_OPERATION: not an open, listening stream socket of IPv4, IPv6 or Unix
+ *         (local.h). OPERATION: already listening, or a server or socket of the same loop uses the
+ * descriptor. SOCKET_RESOURCE: out of memory.
  */
 BERTH_API bool berth_server_set_descriptor(berth_server *server, int descriptor);
 

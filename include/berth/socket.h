@@ -201,11 +201,10 @@ BERTH_API void berth_socket_detach(berth_socket *socket);
  * connection of the socket is dropped with its buffers, without handlers.
  *
  * @return false on failure, with class and text set; the caller still owns the descriptor and the
- *         socket is unchanged. UNSUPPORTED_OPERATION: not an open, connected stream socket of IPv4
- *         or IPv6. OPERATION: a socket or server of the same loop, possibly this one, uses the
- *         descriptor. SOCKET_RESOURCE: out of memory.
- *         Also false if state_changed frees the socket; then the descriptor was adopted and is
- *         closed with the socket.
+ *         socket is unchanged. UNSUPPORTED_OPERATION: not an open, connected stream socket of
+ *         IPv4, IPv6 or Unix (local.h). OPERATION: a socket or server of the same loop, possibly
+ * this one, uses the descriptor. SOCKET_RESOURCE: out of memory. Also false if state_changed frees
+ * the socket; then the descriptor was adopted and is closed with the socket.
  */
 BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor);
 

@@ -78,9 +78,11 @@
 #include <stdint.h>
 
 #include <berth/address.h>
+#include <berth/local.h>
 #include <berth/socket.h>
 
 #include "base/buffer.h"
+#include "base/local_name.h"
 
 #define BERTH__RECEIVE_BUDGET ((size_t)65536)
 #define BERTH__RECEIVE_CALLS 32u /* a handler may take long, and a peer send byte by byte */
@@ -125,6 +127,9 @@ typedef struct berth__ready {
     bool addressed : 1; /* the backend's, of a stream: its peer had sent bytes before adopt, not
                            accepted. Here because there is room, as is: */
     bool paced : 1;     /* the core's, of a stream: see law 6 */
+    bool local : 1;     /* of a stream: its socket is a Unix socket. Set by adopt, and by the core
+                           for one that was accepted or that it connects */
+    bool parcelled : 1; /* likewise: a receive may end before the bytes that there are */
     uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
@@ -215,6 +220,8 @@ struct berth__listener {
     bool lingers; /* the core's: SO_LINGER is on, and connections inherit it */
     bool asked;   /* likewise: a program has asked for the descriptor, and may have set that */
     /* backend part */
+    bool local;     /* it is a Unix socket */
+    bool parcelled; /* and so are its connections: see berth__ready */
     int descriptor;
     unsigned credit; /* connections that may still be taken */
     unsigned batch;  /* connections that the next run expects to find */
@@ -275,6 +282,33 @@ typedef struct berth__listen_options {
     bool reuse_port; /* other listeners that ask for it too may have the same address and port */
 } berth__listen_options;
 
+/* How to make a listener of a name. */
+typedef struct berth__local_listen {
+    berth__local_name name;
+    int backlog;
+    berth_local_options options;
+} berth__local_listen;
+
+/* A file that was made, to be known again. All zero: none. */
+typedef struct berth__local_file {
+    uint64_t device;
+    uint64_t inode;
+} berth__local_file;
+
+/* Which step of that has failed. */
+typedef enum berth__local_step {
+    BERTH__LOCAL_CREATE,
+    BERTH__LOCAL_LOCK,
+    BERTH__LOCAL_BIND,   /* EADDRINUSE: there is something, and it is not to be replaced */
+    BERTH__LOCAL_PLACE,  /* what is there; EEXIST: it is no socket */
+    BERTH__LOCAL_PROBE,  /* EADDRINUSE: somebody listens there */
+    BERTH__LOCAL_REMOVE, /* EADDRINUSE: it was replaced meanwhile */
+    BERTH__LOCAL_GROUP,
+    BERTH__LOCAL_MODE,
+    BERTH__LOCAL_LISTEN,
+    BERTH__LOCAL_ATTACH
+} berth__local_step;
+
 /* Which step of listening has failed: decides the error's class and text. */
 typedef enum berth__listen_step {
     BERTH__LISTEN_CREATE,
@@ -307,7 +341,7 @@ typedef enum berth__send_hint {
 /* The first two reach the peer also where another process holds a copy of the descriptor. */
 typedef enum berth__close_mode {
     BERTH__CLOSE_NORMAL, /* an end for the peer; a reset if bytes of it were not delivered */
-    BERTH__CLOSE_RESET,  /* always a reset */
+    BERTH__CLOSE_RESET,  /* always a reset; of a Unix socket, which has none, the same */
     BERTH__CLOSE_COPY    /* no more than the descriptor: the peer has been shown an end already, or
                             the connection is another process's */
 } berth__close_mode;
@@ -324,6 +358,13 @@ typedef struct berth__backend_operations {
     int (*listen)(berth__backend *backend, berth__listener *listener,
                   const berth__listen_options *options, berth__listen_step *ret_step);
     int (*adopt_listener)(berth__backend *backend, berth__listener *listener, int descriptor);
+    /* The same as listen, on a Unix socket; *ret_file is none for an abstract name. */
+    int (*listen_local)(berth__backend *backend, berth__listener *listener,
+                        const berth__local_listen *options, berth__local_file *ret_file,
+                        berth__local_step *ret_step);
+    /* Removes the file of a name, if it is still that one. */
+    void (*remove_local)(berth__backend *backend, const berth__local_name *name,
+                         const berth__local_file *file);
     void (*accept_credit)(berth__backend *backend, berth__listener *listener, unsigned credit);
     void (*close_listener)(berth__backend *backend, berth__listener *listener);
 
@@ -344,6 +385,9 @@ typedef struct berth__backend_operations {
      * here. */
     int (*connect)(berth__backend *backend, berth__stream *stream, const berth_address *address,
                    uint16_t port, const berth__options *options);
+    /* The same, to a name. EAGAIN: the backlog there is full, and nobody tells when it is not. */
+    int (*connect_local)(berth__backend *backend, berth__stream *stream,
+                         const berth__local_name *name, const berth__options *options);
     void (*receive_start)(berth__backend *backend, berth__stream *stream);
     void (*receive_stop)(berth__backend *backend, berth__stream *stream);
 
@@ -417,6 +461,9 @@ typedef struct berth__backend_operations {
     int (*descriptor)(berth__backend *backend); /* pollable; -1 if there is none */
     int (*name_of)(berth__backend *backend, int descriptor, berth__side side,
                    berth_address *ret_address, uint16_t *ret_port);
+    /* Of a Unix socket: its own name, and who the peer is; an errno. */
+    int (*local_name)(berth__backend *backend, int descriptor, berth__local_name *ret_name);
+    int (*credentials)(berth__backend *backend, int descriptor, berth_credentials *ret_credentials);
     /* Whether bytes of the peer are there that were not delivered. */
     bool (*has_input)(berth__backend *backend, const berth__stream *stream);
     /* Bytes that were sent and that the peer's kernel has not acknowledged; to be asked after

@@ -77,12 +77,10 @@ int berth__common_adopt(berth__backend *backend, berth__stream *stream, int desc
                         bool accepted)
 {
     (void)backend;
-    bool addressed = false;
-    int error = accepted ? 0 : berth__inet_check_stream(descriptor, &addressed);
+    int error = accepted ? 0 : berth__inet_check_stream(descriptor, stream);
     if (error != 0)
         return error;
     stream->descriptor = descriptor;
-    stream->ready.addressed = addressed;
     stream->lingers = !accepted; /* for all that is known */
     return 0;
 }

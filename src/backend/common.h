@@ -62,6 +62,15 @@ int berth__common_bind(berth__backend *backend, berth__stream *stream, const ber
 uint64_t berth__common_now(berth__backend *backend);
 int berth__common_name_of(berth__backend *backend, int descriptor, berth__side side,
                           berth_address *ret_address, uint16_t *ret_port);
+int berth__common_local_name(berth__backend *backend, int descriptor, berth__local_name *ret_name);
+int berth__common_credentials(berth__backend *backend, int descriptor,
+                              berth_credentials *ret_credentials);
+/* Makes the descriptor of listen_local, and notes in the listener what it is. */
+int berth__common_listen_local(berth__listener *listener, const berth__local_listen *options,
+                               int *ret_descriptor, berth__local_file *ret_file,
+                               berth__local_step *ret_step);
+void berth__common_remove_local(berth__backend *backend, const berth__local_name *name,
+                                const berth__local_file *file);
 int berth__common_option(berth__backend *backend, int descriptor, berth_socket_option which,
                          int *value, bool set);
 size_t berth__common_in_transit(berth__backend *backend, const berth__stream *stream);

@@ -15,8 +15,8 @@
  * Listeners and watches are in epoll_listen.c.
  *
  * Failures: a registration that fails ends the receive or the send it was for with its errno. A
- * short read does not mean "drained" when the peer has ended or sent urgent data; then reading goes
- * on until the kernel says so (PAST_SHORT).
+ * short read does not mean "drained" when the peer has ended or sent urgent data, nor where what it
+ * sends comes in parcels; then reading goes on until the kernel says so (PAST_SHORT).
  *
  * Inside events everything may be called, nested turns too. The buffer may then be in use; the
  * inner run takes another. Records may be freed in `closed` by an inner run while an outer one is
@@ -136,6 +136,28 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     stream->descriptor = -1;
     stream->flags = 0;
     return error;
+}
+
+static int adopt(berth__backend *backend, berth__stream *stream, int descriptor, bool accepted)
+{
+    int error = berth__common_adopt(backend, stream, descriptor, accepted);
+    if (stream->ready.parcelled)
+        stream->flags |= PAST_SHORT;
+    return error;
+}
+
+/* It is connected at once, or not at all. */
+static int connect_local(berth__backend *backend, berth__stream *stream,
+                         const berth__local_name *name, const berth__options *options)
+{
+    bool parcelled = false;
+    int error = berth__inet_connect_local(name, options, &stream->descriptor, &parcelled);
+    if (error != 0)
+        return error;
+    stream->ready.parcelled = parcelled;
+    stream->flags |= parcelled ? CONNECTING | PAST_SHORT : CONNECTING;
+    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CONNECTED);
+    return 0;
 }
 
 static void receive_start(berth__backend *backend, berth__stream *stream)
@@ -319,7 +341,9 @@ static void receive_into(epoll_backend *epoll, berth__stream *stream, const bert
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == EAGAIN) {
-            stream->flags &= (uint16_t) ~(READABLE | PAST_SHORT);
+            stream->flags &= (uint16_t)~READABLE;
+            if (!stream->ready.parcelled)
+                stream->flags &= (uint16_t)~PAST_SHORT;
             berth__stream_room_unused(stream);
             return;
         }
@@ -572,11 +596,14 @@ static const berth__backend_operations operations = {
     .destroy = destroy,
     .listen = berth__epoll_listen,
     .adopt_listener = berth__epoll_adopt_listener,
+    .listen_local = berth__epoll_listen_local,
+    .remove_local = berth__common_remove_local,
     .accept_credit = berth__epoll_accept_credit,
     .close_listener = berth__epoll_close_listener,
-    .adopt = berth__common_adopt,
+    .adopt = adopt,
     .bind = berth__common_bind,
     .connect = connect_stream,
+    .connect_local = connect_local,
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
@@ -600,6 +627,8 @@ static const berth__backend_operations operations = {
     .now = berth__common_now,
     .descriptor = descriptor_of,
     .name_of = berth__common_name_of,
+    .local_name = berth__common_local_name,
+    .credentials = berth__common_credentials,
     .has_input = has_input,
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,

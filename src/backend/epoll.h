@@ -96,6 +96,9 @@ void berth__epoll_await_break(epoll_backend *epoll, berth__stream *stream);
 
 int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
                         const berth__listen_options *options, berth__listen_step *ret_step);
+int berth__epoll_listen_local(berth__backend *backend, berth__listener *listener,
+                              const berth__local_listen *options, berth__local_file *ret_file,
+                              berth__local_step *ret_step);
 int berth__epoll_adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor);
 void berth__epoll_accept_credit(berth__backend *backend, berth__listener *listener,
                                 unsigned credit);

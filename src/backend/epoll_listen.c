@@ -47,8 +47,25 @@ int berth__epoll_listen(berth__backend *backend, berth__listener *listener,
 
 int berth__epoll_adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
 {
-    int error = berth__inet_check_listener(descriptor);
+    int error = berth__inet_check_listener(descriptor, listener);
     return error != 0 ? error : attach_listener(of(backend), listener, descriptor);
+}
+
+int berth__epoll_listen_local(berth__backend *backend, berth__listener *listener,
+                              const berth__local_listen *options, berth__local_file *ret_file,
+                              berth__local_step *ret_step)
+{
+    int descriptor;
+    int error = berth__common_listen_local(listener, options, &descriptor, ret_file, ret_step);
+    if (error != 0)
+        return error;
+    error = attach_listener(of(backend), listener, descriptor);
+    if (error == 0)
+        return 0;
+    *ret_step = BERTH__LOCAL_ATTACH;
+    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
+    berth__common_remove_local(backend, &options->name, ret_file);
+    return error;
 }
 
 /* Has the next run report a failure. */

@@ -108,6 +108,12 @@ bool berth__inet_from_sockaddr(const struct sockaddr_storage *storage, berth_add
         *ret_port = ntohs(ipv4->sin_port);
         return true;
     }
+    if (storage->ss_family == AF_UNIX) {
+        address.family = BERTH_ADDRESS_FAMILY_LOCAL;
+        *ret_address = address;
+        *ret_port = 0;
+        return true;
+    }
     if (storage->ss_family != AF_INET6)
         return false;
     const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)storage;
@@ -271,36 +277,59 @@ static int look_at(int descriptor, struct facts *ret_facts)
     return errno == EBADF || errno == ENOTSOCK ? errno : EOPNOTSUPP;
 }
 
-int berth__inet_check_listener(int descriptor)
+/* The same of a Unix stream socket, which is not asked for more than what it is for. */
+BERTH__RARE static int look_at_local(int descriptor, struct facts *ret_facts)
+{
+    int type = 0, listens = 0;
+    if (!berth__inet_is_local(descriptor) || option(descriptor, SOL_SOCKET, SO_TYPE, &type) < 0 ||
+        type != SOCK_STREAM || option(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens) < 0)
+        return EOPNOTSUPP;
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    int connected = -1;
+    if (!listens)
+        connected = BERTH__SYSTEM("getpeername",
+                                  getpeername(descriptor, (struct sockaddr *)&peer, &length));
+    ret_facts->state = listens ? TCP_LISTEN : connected == 0 ? TCP_ESTABLISHED : TCP_CLOSE;
+    ret_facts->bytes_received = 1; /* for all that can be known */
+    return 0;
+}
+
+int berth__inet_check_listener(int descriptor, berth__listener *listener)
 {
     struct facts facts;
     int error = look_at(descriptor, &facts);
-    if (error != 0)
+    listener->local = error == EOPNOTSUPP && look_at_local(descriptor, &facts) == 0;
+    if (error != 0 && !listener->local)
         return error;
     if (facts.state != TCP_LISTEN)
         return EINVAL;
+    listener->parcelled = listener->local && berth__inet_is_parcelled(descriptor);
     (void)berth__inet_tame_linger(descriptor); /* which its connections would have too */
     return set_blocking(descriptor, false);
 }
 
-int berth__inet_check_stream(int descriptor, bool *ret_addressed)
+int berth__inet_check_stream(int descriptor, berth__stream *stream)
 {
     struct facts facts;
     int error = look_at(descriptor, &facts);
-    if (error != 0)
+    bool local = error == EOPNOTSUPP && look_at_local(descriptor, &facts) == 0;
+    if (error != 0 && !local)
         return error;
     uint8_t state = facts.state;
     if (state == TCP_LISTEN)
         return EINVAL;
-    *ret_addressed = facts.bytes_received > 0;
     /* A peer that has reset the connection meanwhile has still a name: the stream ends by that. */
     struct sockaddr_storage peer;
     if (state == TCP_SYN_SENT || (state == TCP_CLOSE && peer_of_dead(descriptor, &peer) != 0))
         return ENOTCONN;
+    stream->ready.local = local;
+    stream->ready.parcelled = local && berth__inet_is_parcelled(descriptor);
+    stream->ready.addressed = facts.bytes_received > 0;
     return set_blocking(descriptor, true);
 }
 
-static int set_options(int descriptor, const berth__options *options)
+int berth__inet_set_options(int descriptor, const berth__options *options)
 {
     int error = 0;
     for (unsigned which = 0; options != NULL && which < BERTH__OPTIONS && error == 0; which++) {
@@ -318,7 +347,7 @@ static int open_stream(int family, const berth__options *options, int *ret_descr
     if (descriptor < 0)
         return errno;
     (void)set_option(descriptor, SOL_SOCKET, SO_OOBINLINE, 1);
-    int error = set_options(descriptor, options);
+    int error = berth__inet_set_options(descriptor, options);
     if (error != 0) {
         close_quietly(descriptor);
         return error;
@@ -425,12 +454,19 @@ int berth__inet_connect(const berth_address *address, uint16_t port, const berth
 }
 
 /* Disconnecting resets the connection itself; closing with a linger of 0 would only do so with the
- * last copy of the descriptor. */
-static void reset(int descriptor)
+ * last copy of the descriptor. A Unix socket has no reset. Its last close is one for the peer if
+ * there is input, and must not be seen as an end before; but where copies may be left, the end has
+ * to be shown. */
+static void reset(int descriptor, bool known)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     if (BERTH__SYSTEM("connect", connect(descriptor, &nobody, sizeof nobody)) == 0)
         return;
+    if (errno == EINVAL && berth__inet_is_local(descriptor)) {
+        if (known || berth__copies_exist())
+            (void)BERTH__SYSTEM("shutdown", shutdown(descriptor, SHUT_RDWR));
+        return;
+    }
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     (void)BERTH__SYSTEM("setsockopt",
                         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once));
@@ -444,7 +480,7 @@ void berth__inet_end(int descriptor, berth__close_mode mode, bool lingers)
     if (resets)
         mode = BERTH__CLOSE_RESET;
     if (mode == BERTH__CLOSE_RESET || berth__inet_has_input(descriptor))
-        reset(descriptor);
+        reset(descriptor, lingers);
     else
         (void)BERTH__SYSTEM("shutdown", shutdown(descriptor, SHUT_RDWR));
 }
@@ -512,6 +548,8 @@ bool berth__inet_accept_batch(berth__listener *listener)
         if (error == EAGAIN) {
             listener->batch = found > 1 ? found : 1;
             listener->passing = 0;
+            if (listener->local && found == 0 && berth__inet_was_shut(listener->descriptor))
+                return berth__inet_accept_failed(listener, EINVAL);
             return false;
         }
         if (berth__is_passing(error) && ++listener->passing < BERTH__ACCEPT_BUDGET)

@@ -20,7 +20,7 @@
 int berth__inet_to_sockaddr(const berth_address *address, uint16_t port,
                             struct sockaddr_storage *ret_storage, socklen_t *ret_length);
 
-/* The other way; false for a family that is not IPv4 or IPv6. */
+/* The other way; false for a family that is not IPv4, IPv6 or Unix. */
 bool berth__inet_from_sockaddr(const struct sockaddr_storage *storage, berth_address *ret_address,
                                uint16_t *ret_port);
 
@@ -29,10 +29,11 @@ bool berth__inet_from_sockaddr(const struct sockaddr_storage *storage, berth_add
 int berth__inet_listen(const berth__listen_options *options, int *ret_descriptor,
                        berth__listen_step *ret_step);
 
-/* Errno unless the descriptor is an open stream socket of IPv4 or IPv6 that listens, resp. is
- * connected. The second says too whether its peer has sent bytes. */
-int berth__inet_check_listener(int descriptor);
-int berth__inet_check_stream(int descriptor, bool *ret_addressed);
+/* Errno unless the descriptor, which is to be the record's, is an open stream socket of IPv4, IPv6
+ * or Unix that listens, resp. is connected. They note what it is, and the second whether its peer
+ * has sent bytes, as far as that can be known. */
+int berth__inet_check_listener(int descriptor, berth__listener *listener);
+int berth__inet_check_stream(int descriptor, berth__stream *stream);
 
 /* Makes a descriptor with a local name, or, given one that was bound with port 0, has its port
  * chosen. Returns an errno; nothing that was made stays open then. */
@@ -43,6 +44,26 @@ int berth__inet_bind(const berth_address *address, uint16_t port, const berth__o
  * (connected at once), EINPROGRESS, or an errno; a new descriptor is closed then. */
 int berth__inet_connect(const berth_address *address, uint16_t port, const berth__options *options,
                         int *descriptor);
+
+/* Unix sockets, in inet_local.c. Whether it is one; whether receives from it may end before the
+ * bytes that there are. */
+bool berth__inet_is_local(int descriptor);
+bool berth__inet_is_parcelled(int descriptor);
+
+/* Connects, or fails: an errno. *ret_descriptor is written on success only. */
+int berth__inet_connect_local(const berth__local_name *name, const berth__options *options,
+                              int *ret_descriptor, bool *ret_parcelled);
+
+/* A send has failed with EPIPE. Of a Unix socket the input may go on all the same: it is ended, so
+ * that the end is found behind what has come. */
+void berth__inet_cut_input(int descriptor);
+
+/* Whether the listener, in which no connection was found, is one that was shut down from outside.
+ */
+bool berth__inet_was_shut(int descriptor);
+
+/* Sets options of a new descriptor; an errno. */
+int berth__inet_set_options(int descriptor, const berth__options *options);
 
 /* Sets or gets an option of a connection; an errno. */
 int berth__inet_option(int descriptor, berth_socket_option which, int *value, bool set);

@@ -21,13 +21,22 @@
 #include "base/memory.h"
 #include "system.h"
 
+/* Errno, negative, of a send. */
+BERTH__RARE static ptrdiff_t failure(int descriptor)
+{
+    int error = errno;
+    if (error == EPIPE)
+        berth__inet_cut_input(descriptor);
+    return -error;
+}
+
 static inline ptrdiff_t send_bytes(int descriptor, const void *data, size_t size, int flags)
 {
     ssize_t count;
     do {
         count = BERTH__SYSTEM("send", send(descriptor, data, size, flags));
     } while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : count;
+    return count < 0 ? failure(descriptor) : count;
 }
 
 static ptrdiff_t send_pieces(int descriptor, struct iovec *pieces, size_t number, int flags)
@@ -37,7 +46,7 @@ static ptrdiff_t send_pieces(int descriptor, struct iovec *pieces, size_t number
     do {
         count = BERTH__SYSTEM("sendmsg", sendmsg(descriptor, &message, flags));
     } while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : count;
+    return count < 0 ? failure(descriptor) : count;
 }
 
 unsigned berth__inet_pieces(const berth__chunk *first, size_t size,
@@ -108,6 +117,8 @@ static ptrdiff_t send_file(int descriptor, const berth__chunk *chunk, size_t siz
         count = send_file_quietly(descriptor, chunk->file, &offset, here);
     } while (count < 0 && errno == EINTR);
     int error = count < 0 ? errno : ENODATA;
+    if (error == EPIPE)
+        berth__inet_cut_input(descriptor);
     if (waits)
         (void)BERTH__SYSTEM("fcntl", fcntl(descriptor, F_SETFL, modes));
     /* It is open for writing only, or of a kind that sendfile cannot read. */

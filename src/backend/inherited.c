@@ -50,6 +50,27 @@ static int adopt_listener(berth__backend *backend, berth__listener *listener, in
     return ECHILD;
 }
 
+static int listen_local(berth__backend *backend, berth__listener *listener,
+                        const berth__local_listen *options, berth__local_file *ret_file,
+                        berth__local_step *ret_step)
+{
+    (void)backend;
+    (void)listener;
+    (void)options;
+    *ret_file = (berth__local_file){0};
+    *ret_step = BERTH__LOCAL_CREATE;
+    return ECHILD;
+}
+
+/* It is the parent's. */
+static void remove_local(berth__backend *backend, const berth__local_name *name,
+                         const berth__local_file *file)
+{
+    (void)backend;
+    (void)name;
+    (void)file;
+}
+
 static void accept_credit(berth__backend *backend, berth__listener *listener, unsigned credit)
 {
     (void)backend;
@@ -73,6 +94,16 @@ static int begin(berth__backend *backend, berth__stream *stream, const berth_add
     (void)stream;
     (void)address;
     (void)port;
+    return ECHILD;
+}
+
+static int connect_local(berth__backend *backend, berth__stream *stream,
+                         const berth__local_name *name, const berth__options *options)
+{
+    (void)backend;
+    (void)stream;
+    (void)name;
+    (void)options;
     return ECHILD;
 }
 
@@ -332,6 +363,16 @@ static int name_of(berth__backend *backend, int descriptor, berth__side side,
     return backend->inherited->name_of(backend, descriptor, side, ret_address, ret_port);
 }
 
+static int local_name(berth__backend *backend, int descriptor, berth__local_name *ret_name)
+{
+    return backend->inherited->local_name(backend, descriptor, ret_name);
+}
+
+static int credentials(berth__backend *backend, int descriptor, berth_credentials *ret_credentials)
+{
+    return backend->inherited->credentials(backend, descriptor, ret_credentials);
+}
+
 static int release_stream(berth__backend *backend, berth__stream *stream, berth__chain *input)
 {
     (void)backend;
@@ -372,11 +413,14 @@ static const berth__backend_operations inherited_operations = {
     .destroy = destroy,
     .listen = listen_on,
     .adopt_listener = adopt_listener,
+    .listen_local = listen_local,
+    .remove_local = remove_local,
     .accept_credit = accept_credit,
     .close_listener = close_listener,
     .adopt = adopt,
     .bind = begin,
     .connect = begin,
+    .connect_local = connect_local,
     .receive_start = receive_start,
     .receive_stop = receive_stop,
     .send = send_stream,
@@ -400,6 +444,8 @@ static const berth__backend_operations inherited_operations = {
     .now = now,
     .descriptor = no_descriptor,
     .name_of = name_of,
+    .local_name = local_name,
+    .credentials = credentials,
     .has_input = has_input,
     .in_transit = in_transit,
     .has_unsent = has_unsent,

@@ -35,7 +35,7 @@
 #define TICK 1000u /* nanoseconds that every wait takes */
 #define BEGINNING 1000000000u
 #define WAIT_STEPS 1000000u
-#define CONNECTING 1u /* in stream->flags */
+#define CONNECTING BERTH__SIM_CONNECTING
 #define READY_BROKEN BERTH__READY_PRIVATE
 
 static _Thread_local berth__kernel *newest;
@@ -95,6 +95,7 @@ static int sim_adopt_listener(berth__backend *backend, berth__listener *listener
     if (entry->kind != ENTRY_PORT || entry->of.port->listener != NULL)
         return EINVAL;
     entry->of.port->listener = listener;
+    listener->local = entry->of.port->address.family == BERTH_ADDRESS_FAMILY_LOCAL;
     listener->own = entry->of.port;
     listener->descriptor = descriptor;
     return 0;
@@ -204,7 +205,8 @@ static int sim_adopt(berth__backend *backend, berth__stream *stream, int descrip
     if (!entry->of.end->established)
         return ENOTCONN;
     attach(entry, stream, entry->of.end, descriptor);
-    stream->ready.addressed = !accepted && entry->of.end->addressed;
+    stream->ready.addressed = !accepted && (entry->of.end->addressed || entry->of.end->local);
+    stream->ready.local = entry->of.end->local;
     return 0;
 }
 
@@ -380,8 +382,7 @@ static int sim_shutdown_send(berth__backend *backend, berth__stream *stream)
     berth__kernel_operate(kernel_of(backend));
     berth__sim_end *end = stream->own.connection;
     assert(!stream->sending);
-    if (stream->closing || end == NULL || end->dead || end->error != 0 ||
-        berth__kernel_is_over(end))
+    if (stream->closing || end == NULL || !berth__kernel_can_end_output(end))
         return ENOTCONN;
     berth__kernel_end_output(end);
     return 0;
@@ -785,6 +786,7 @@ static void sim_destroy(berth__backend *backend)
     }
     while (kernel->ports != NULL)
         berth__kernel_close_port(kernel, kernel->ports);
+    berth__kernel_forget_names(kernel);
     while (kernel->ends != NULL)
         berth__kernel_free_end(kernel->ends);
     for (berth__kernel **link = &newest; *link != NULL; link = &(*link)->older) {
@@ -805,11 +807,14 @@ static const berth__backend_operations sim_operations = {
     .destroy = sim_destroy,
     .listen = sim_listen,
     .adopt_listener = sim_adopt_listener,
+    .listen_local = berth__sim_listen_local,
+    .remove_local = berth__sim_remove_local,
     .accept_credit = sim_accept_credit,
     .close_listener = sim_close_listener,
     .adopt = sim_adopt,
     .bind = sim_bind,
     .connect = sim_connect,
+    .connect_local = berth__sim_connect_local_stream,
     .receive_start = sim_receive_start,
     .receive_stop = sim_receive_stop,
     .send = sim_send,
@@ -831,6 +836,8 @@ static const berth__backend_operations sim_operations = {
     .now = sim_now,
     .descriptor = sim_descriptor,
     .name_of = berth__sim_name_of,
+    .local_name = berth__sim_local_name,
+    .credentials = berth__sim_credentials,
     .has_input = berth__sim_has_input,
     .in_transit = berth__sim_in_transit,
     .has_unsent = berth__sim_has_unsent,

@@ -127,6 +127,33 @@ berth__sim_end *berth__sim_accept(berth__backend *backend,
                                   uint16_t port); /* NULL if nobody waits */
 void berth__sim_unlisten(berth__backend *backend, uint16_t port);
 
+/* ---- Unix sockets ---------------------------------------------------------------------------- */
+
+/* What is at a path. One that is gone from under a socket leaves that without a name. */
+typedef enum berth__sim_file {
+    BERTH__SIM_NOTHING,
+    BERTH__SIM_SOCKET,
+    BERTH__SIM_PLAIN,
+    BERTH__SIM_FOLDER,
+    BERTH__SIM_LINK
+} berth__sim_file;
+
+/* As those of the same names without `local`. A peer is of that user. */
+berth__sim_end *berth__sim_connect_local(berth__backend *backend, const char *path, uint32_t uid,
+                                         int *ret_error);
+int berth__sim_open_local(berth__backend *backend, const char *path, int backlog);
+berth__sim_end *berth__sim_accept_local(berth__backend *backend, const char *path);
+void berth__sim_unlisten_local(berth__backend *backend, const char *path); /* the file stays */
+int berth__sim_local_listener_descriptor(berth__backend *backend, const char *path);
+/* Both ends of a connection without a name, as of socketpair. */
+berth__sim_end *berth__sim_local_pair(berth__backend *backend, int *ret_descriptor);
+
+/* Puts a file into the place of whatever is there, or takes that away; asks what is there; has
+ * another starter hold the lock beside it. */
+void berth__sim_put_file(berth__backend *backend, const char *path, berth__sim_file kind);
+berth__sim_file berth__sim_file_at(berth__backend *backend, const char *path, uint32_t *ret_mode);
+void berth__sim_lock_file(berth__backend *backend, const char *path);
+
 /* ---- descriptors for adoption and watching --------------------------------------------------- */
 
 /* Each returns a simulated descriptor that no record holds, or a negative errno. The first makes a

@@ -221,6 +221,9 @@ int berth__sim_option(berth__backend *backend, int descriptor, berth_socket_opti
     if ((unsigned)which >= BERTH__OPTIONS || (set && *value < 0 && which != BERTH_OPTION_LINGER))
         return EINVAL;
     berth__sim_end *end = entry->of.end;
+    if (end->local && which != BERTH_OPTION_KEEP_ALIVE && which != BERTH_OPTION_SEND_BUFFER_SIZE &&
+        which != BERTH_OPTION_RECEIVE_BUFFER_SIZE && which != BERTH_OPTION_LINGER)
+        return EOPNOTSUPP;
     if (set)
         berth__kernel_set_option(end, which, *value);
     else

@@ -250,6 +250,17 @@ berth__kernel_port *berth__kernel_open_port(berth__kernel *kernel, const berth_a
     return port;
 }
 
+static void drop_queue(berth__kernel_port *port)
+{
+    while (port->queue != NULL) {
+        berth__sim_end *end = port->queue;
+        unqueue(end);
+        if (end->local && end->other != NULL)
+            end->other->error = ECONNRESET;
+        berth__kernel_close_end(end, true);
+    }
+}
+
 void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
 {
     for (berth__kernel_port **link = &kernel->ports; *link != NULL; link = &(*link)->next) {
@@ -258,11 +269,8 @@ void berth__kernel_close_port(berth__kernel *kernel, berth__kernel_port *gone)
         *link = gone->next;
         break;
     }
-    while (gone->queue != NULL) {
-        berth__sim_end *end = gone->queue;
-        unqueue(end);
-        berth__kernel_close_end(end, true);
-    }
+    drop_queue(gone);
+    berth__kernel_port_closed(kernel, gone);
     free(gone);
 }
 
@@ -302,8 +310,7 @@ void berth__sim_shut_listener(berth__backend *backend, int descriptor)
 {
     berth__kernel_port *port = berth__kernel_entry_of(kernel_of(backend), descriptor)->of.port;
     port->shut = true;
-    while (port->queue != NULL)
-        berth__kernel_close_end(berth__kernel_dequeue(port), true);
+    drop_queue(port);
 }
 
 void berth__sim_fail_accept(berth__backend *backend, int error, unsigned times)

@@ -23,6 +23,7 @@
 
 typedef struct berth__kernel berth__kernel;
 typedef struct berth__kernel_port berth__kernel_port;
+typedef struct berth__kernel_name berth__kernel_name;
 typedef struct berth__kernel_frame berth__kernel_frame;
 typedef struct berth__kernel_cursor berth__kernel_cursor;
 
@@ -45,6 +46,7 @@ struct berth__sim_end {
     berth__kernel_port *queued; /* whose backlog it waits in */
     uint64_t retry_at;          /* an attempt: when it asks again; 0: it is none */
     unsigned segments;          /* that it has sent */
+    bool local;                 /* of a Unix socket */
     bool established;
     bool addressed;    /* bytes of the other one have come */
     bool input_ended;  /* the end of the other one's output has come */
@@ -60,6 +62,7 @@ struct berth__sim_end {
     bool parted;       /* the last send was not taken whole */
     bool more;         /* its hint */
     int options[BERTH__OPTIONS];
+    berth_credentials peer_credentials; /* of a local one */
     berth_address local_address;
     berth_address peer_address;
     uint16_t local_port;
@@ -78,9 +81,10 @@ struct berth__kernel_port {
     size_t backlog;
     const uint8_t *greeting; /* bytes that whoever connects finds waiting */
     size_t greeting_size;
-    bool shared; /* with others that want to share it */
-    bool shut;   /* listens no longer */
-    bool told;   /* and the listener knows */
+    bool shared;              /* with others that want to share it */
+    bool shut;                /* listens no longer */
+    bool told;                /* and the listener knows */
+    berth__kernel_name *name; /* of a Unix socket, while it is in the file system; or NULL */
     berth__sim_end *queue;
     size_t queued;
 };
@@ -145,6 +149,8 @@ struct berth__kernel {
     berth__kernel_candidate *candidates;
     size_t candidate_count;
     berth__kernel_port *ports;
+    berth__kernel_name *names; /* of Unix sockets, and what else is in the file system */
+    uint64_t inodes;           /* so far */
     berth__sim_end *ends;
     unsigned next_port;
     int accept_error;
@@ -203,6 +209,8 @@ int berth__kernel_take_error(berth__sim_end *end);
 /* What send(2) says, with MSG_MORE or without: a count or a negative errno, EAGAIN included. */
 ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size, bool more);
 void berth__kernel_end_output(berth__sim_end *end);
+/* Whether shutdown(2) finds a connection. */
+bool berth__kernel_can_end_output(const berth__sim_end *end);
 bool berth__kernel_is_over(const berth__sim_end *end); /* ended both ways, and both have arrived */
 void berth__kernel_set_option(berth__sim_end *end, berth_socket_option which, int value);
 void berth__kernel_copy_options(berth__sim_end *end, const berth__sim_end *from);
@@ -255,6 +263,21 @@ int berth__sim_copy(berth__backend *backend, int descriptor);
 void berth__sim_close_copy(berth__backend *backend, int descriptor);
 void berth__kernel_run_watch(berth__watch *watch);
 void berth__kernel_look_at_watches(berth__kernel *kernel, uint64_t *earliest);
+
+/* In sim_local.c: a port has gone, and so has the kernel; then operations. */
+#define BERTH__SIM_CONNECTING 1u /* in stream->flags */
+void berth__kernel_port_closed(berth__kernel *kernel, berth__kernel_port *port);
+void berth__kernel_forget_names(berth__kernel *kernel);
+int berth__sim_connect_local_stream(berth__backend *backend, berth__stream *stream,
+                                    const berth__local_name *name, const berth__options *options);
+int berth__sim_listen_local(berth__backend *backend, berth__listener *listener,
+                            const berth__local_listen *options, berth__local_file *ret_file,
+                            berth__local_step *ret_step);
+void berth__sim_remove_local(berth__backend *backend, const berth__local_name *name,
+                             const berth__local_file *file);
+int berth__sim_local_name(berth__backend *backend, int descriptor, berth__local_name *ret_name);
+int berth__sim_credentials(berth__backend *backend, int descriptor,
+                           berth_credentials *ret_credentials);
 
 /* The operations of the same names, in sim_bare.c. */
 void berth__kernel_set_options(berth__sim_end *end, const berth__options *options);

@@ -24,7 +24,18 @@
  *  - A full buffer is writable again from a third of it free.
  *  - A buffer has the size that was set, and is said to have twice that, within bounds.
  *
- * tests/conformance/transport.c and ends.c show each on every backend.
+ * What is written to a Unix socket lies in the input of the other end at once, up to the writer's
+ * send buffer; the other's receive buffer and MORE have no effect. As seen by programs:
+ *
+ *  - An end that goes leaves what it has written; nothing it does destroys that, and there is no
+ *    reset. The other one reads ECONNRESET behind it, once, if the one that has gone left input
+ *    unread or was never accepted; and the end behind that.
+ *  - The other one cannot write from that moment on (EPIPE).
+ *  - The end of an output can be given at any time.
+ *  - A full buffer is writable again from three quarters of it free.
+ *  - What the other end has not read is in transit, and nothing is unsent.
+ *
+ * tests/conformance/transport.c, ends.c and local.c show each on every backend.
  *
  * What is simpler here: no window probes, no Nagle algorithm, no rule against silly windows. An end
  * needs no room, and a reset no time.
@@ -300,8 +311,16 @@ bool berth__kernel_readable(const berth__sim_end *end)
            berth__kernel_unconnected(end);
 }
 
+/* Bytes that a local end has written, and that were not read. */
+static size_t unread(const berth__sim_end *end)
+{
+    return end->other != NULL ? end->other->input.size : 0;
+}
+
 bool berth__kernel_writable(const berth__sim_end *end)
 {
+    if (end->local)
+        return end->other == NULL || end->output_ended || 4 * unread(end) <= end->output.limit;
     return end->error != 0 || end->dead || end->output_ended ||
            2 * room(&end->output) >= end->output.size;
 }
@@ -317,7 +336,7 @@ int berth__kernel_take_error(berth__sim_end *end)
 
 int berth__kernel_end_of_input(berth__sim_end *end)
 {
-    if (end->input_ended)
+    if (end->input_ended && !end->local)
         return 0;
     int error = berth__kernel_take_error(end);
     return error == 0 && berth__kernel_unconnected(end) ? ENOTCONN : error;
@@ -336,10 +355,29 @@ void berth__kernel_look(const berth__sim_end *end, uint8_t *data, size_t size)
     memcpy(data, end->input.bytes + end->input.start, size);
 }
 
+static ptrdiff_t write_local(berth__sim_end *end, const void *data, size_t size)
+{
+    if (end->other == NULL || end->output_ended)
+        return -EPIPE;
+    size_t used = unread(end);
+    size_t free = used < end->output.limit ? end->output.limit - used : 0;
+    size_t some = berth__kernel_portion(end->kernel, free < size ? free : size);
+    if (some == 0)
+        return -EAGAIN;
+    end->whole += some == size && size < BERTH__SIM_LITTLE && !end->parted;
+    end->parted = some < size;
+    put(&end->other->input, data, some);
+    end->other->addressed = true;
+    end->kernel->barren = 0;
+    return (ptrdiff_t)some;
+}
+
 ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size, bool more)
 {
     if (berth__kernel_unconnected(end))
         return -EPIPE;
+    if (end->local)
+        return write_local(end, data, size);
     int error = berth__kernel_take_error(end);
     if (error != 0)
         return -error;
@@ -364,6 +402,8 @@ ptrdiff_t berth__kernel_write(berth__sim_end *end, const void *data, size_t size
 void berth__kernel_end_output(berth__sim_end *end)
 {
     end->output_ended = true;
+    if (end->local && end->other != NULL)
+        end->other->input_ended = true;
     end->held_until = 0;
     berth__kernel_push(end);
 }
@@ -374,9 +414,30 @@ bool berth__kernel_is_over(const berth__sim_end *end)
     return end->input_ended && end->output_ended && end->output.size == 0 && arrived;
 }
 
+bool berth__kernel_can_end_output(const berth__sim_end *end)
+{
+    return end->local || (!end->dead && end->error == 0 && !berth__kernel_is_over(end));
+}
+
+static void close_local(berth__sim_end *end)
+{
+    berth__sim_end *other = end->other;
+    end->kernel->barren = 0;
+    if (other != NULL) {
+        other->input_ended = true;
+        if (end->input.size > 0)
+            other->error = ECONNRESET;
+    }
+    berth__kernel_free_end(end);
+}
+
 void berth__kernel_close_end(berth__sim_end *end, bool reset)
 {
     berth__sim_end *other = end->other;
+    if (end->local) {
+        close_local(end);
+        return;
+    }
     if (other == NULL) {
         berth__kernel_free_end(end);
     } else if (reset || end->input.size > 0 || end->options[BERTH_OPTION_LINGER] == 0) {
@@ -421,6 +482,8 @@ size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *strea
 {
     (void)backend;
     const berth__sim_end *end = stream->own.connection;
+    if (end != NULL && end->local)
+        return unread(end);
     return end != NULL ? end->output.size + end->lost : 0;
 }
 
@@ -428,6 +491,8 @@ bool berth__sim_has_unsent(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
     const berth__sim_end *end = stream->own.connection;
+    if (end != NULL && end->local)
+        return false;
     if (end == NULL || end->other == NULL)
         return end != NULL && end->lost_unsent;
     return end->output.size > room(&end->other->input);

@@ -329,6 +329,19 @@ static int connect_stream(berth__backend *backend, berth__stream *stream,
     return ENOMEM;
 }
 
+/* It is connected at once, or not at all. */
+static int connect_local(berth__backend *backend, berth__stream *stream,
+                         const berth__local_name *name, const berth__options *options)
+{
+    bool parcelled = false; /* a receive goes on until there is no more in any case */
+    int error = berth__inet_connect_local(name, options, &stream->descriptor, &parcelled);
+    if (error != 0)
+        return error;
+    berth__uring_set_input(stream, INPUT_CONNECTING);
+    berth__ready_add(&backend->ready, &stream->ready, BERTH__READY_CONNECTED);
+    return 0;
+}
+
 /* ---- streams: runs --------------------------------------------------------------------------- */
 
 static void run_connected(uring_backend *uring, berth__stream *stream)
@@ -410,9 +423,20 @@ static int listen_on(berth__backend *backend, berth__listener *listener,
     return error;
 }
 
+static int listen_local(berth__backend *backend, berth__listener *listener,
+                        const berth__local_listen *options, berth__local_file *ret_file,
+                        berth__local_step *ret_step)
+{
+    int error =
+        berth__common_listen_local(listener, options, &listener->descriptor, ret_file, ret_step);
+    if (error == 0)
+        berth__listener_enlist(backend, listener);
+    return error;
+}
+
 static int adopt_listener(berth__backend *backend, berth__listener *listener, int descriptor)
 {
-    int error = berth__inet_check_listener(descriptor);
+    int error = berth__inet_check_listener(descriptor, listener);
     if (error != 0)
         return error;
     listener->descriptor = descriptor;
@@ -666,11 +690,14 @@ static const berth__backend_operations operations = {
     .destroy = destroy,
     .listen = listen_on,
     .adopt_listener = adopt_listener,
+    .listen_local = listen_local,
+    .remove_local = berth__common_remove_local,
     .accept_credit = accept_credit,
     .close_listener = close_listener,
     .adopt = berth__common_adopt,
     .bind = berth__common_bind,
     .connect = connect_stream,
+    .connect_local = connect_local,
     .receive_start = berth__uring_receive_start,
     .receive_stop = berth__uring_receive_stop,
     .send = berth__uring_send,
@@ -694,6 +721,8 @@ static const berth__backend_operations operations = {
     .now = berth__common_now,
     .descriptor = descriptor_of,
     .name_of = berth__common_name_of,
+    .local_name = berth__common_local_name,
+    .credentials = berth__common_credentials,
     .has_input = has_input,
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,

@@ -39,6 +39,7 @@
 #include <sys/socket.h>
 
 #include "base/memory.h"
+#include "inet.h"
 #include "system.h"
 
 #define HELD_LIMIT ((size_t)65536)
@@ -404,6 +405,8 @@ static void receive_anew(uring_backend *uring, berth__stream *stream)
 
 void berth__uring_send_failed(uring_backend *uring, berth__stream *stream)
 {
+    if (stream->ready.local && !stream->closing)
+        berth__inet_cut_input(stream->descriptor);
     receive_anew(uring, stream);
 }
 

@@ -383,6 +383,9 @@ static void put_address(output *out, const berth_address *address)
     case BERTH_ADDRESS_FAMILY_ANY:
         put_text(out, "0.0.0.0", 7);
         break;
+    case BERTH_ADDRESS_FAMILY_LOCAL:
+        put_text(out, "local", 5);
+        break;
     default:
         break;
     }
@@ -410,6 +413,8 @@ char *berth_endpoint_format(berth_address address, uint16_t port, char *text, si
     put_address(&out, &address);
     if (brackets)
         put_char(&out, ']');
+    if (address.family == BERTH_ADDRESS_FAMILY_LOCAL)
+        return text;
     put_char(&out, ':');
     put_number(&out, port, 10);
     return text;
@@ -426,7 +431,8 @@ static size_t significant_bytes(uint8_t family)
 
 bool berth_address_is_null(berth_address address)
 {
-    return address.family == BERTH_ADDRESS_FAMILY_NULL || address.family > BERTH_ADDRESS_FAMILY_ANY;
+    return address.family == BERTH_ADDRESS_FAMILY_NULL ||
+           address.family > BERTH_ADDRESS_FAMILY_LOCAL;
 }
 
 bool berth_address_equal(berth_address a, berth_address b)

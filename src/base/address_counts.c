@@ -45,6 +45,8 @@ static berth__address_count key_of(berth_address address, uint8_t ipv4_prefix, u
     }
     if (key.family == BERTH_ADDRESS_FAMILY_IPV4)
         key.prefix = ipv4_prefix;
+    else if (key.family == BERTH_ADDRESS_FAMILY_LOCAL)
+        key.prefix = 32; /* the whole number of a user */
     for (unsigned bit = key.prefix; bit < 8 * sizeof key.key; bit++)
         key.key[bit / 8] = (uint8_t)(key.key[bit / 8] & ~(0x80u >> bit % 8));
     return key;

@@ -1,7 +1,8 @@
 /*
  * How many connections each address has: a hash table of counts, for berth_accept_limits.
  *
- * An address is counted by its leading bits, so that a whole network can be one. Entries come with
+ * An address is counted by its leading bits, so that a whole network can be one; that of a Unix
+ * socket has the number of the peer's user in its first four bytes. Entries come with
  * the first connection of an address and go with its last.
  *
  * A server's table is in its roll, which connections that have ended and linger share: they keep

@@ -1,5 +1,5 @@
 /*
- * Why a handshake has failed, as one number: a class and words for each.
+ * Why a handshake or a connect has failed, as one number: a class and words for each.
  *
  * The numbers are used where an errno could be (they are greater than every errno), so that whoever
  * keeps the errno of a failure keeps these in the same place. Answers with a code of their own, the
@@ -37,7 +37,15 @@
     X(HEADER_SIZE, PROXY_PROTOCOL, "the PROXY header is too long")                                 \
     X(HEADER_CHECKSUM, PROXY_PROTOCOL, "the checksum of the PROXY header is wrong")                \
     X(HEADER_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its PROXY header")           \
-    X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")
+    X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")                              \
+    X(LOCAL_ADDRESS, UNSUPPORTED_OPERATION, "a Unix socket is reached by its path only")           \
+    X(LOCAL_BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect to a path")               \
+    X(LOCAL_PROXY, UNSUPPORTED_OPERATION, "no proxy leads to a Unix socket")                       \
+    X(LOCAL_OPTION, UNSUPPORTED_OPERATION, "a Unix socket has no such option")                     \
+    X(LOCAL_TCP_OPTION, UNSUPPORTED_OPERATION,                                                     \
+      "an option is set that a Unix socket does not have")                                         \
+    X(LOCAL_EMPTY, UNSUPPORTED_OPERATION, "the path is empty")                                     \
+    X(LOCAL_LENGTH, ADDRESS_NOT_AVAILABLE, "the path has more than 107 bytes")
 
 enum {
     BERTH__REFUSAL_FIRST = 1 << 12, /* behind every errno; all fit 16 bits */

@@ -51,7 +51,8 @@ bool berth__met_itself(berth_loop *loop, int descriptor, uint16_t port, berth_ad
     *ret_local = BERTH_ADDRESS_NULL;
     if (operations->name_of(loop->backend, descriptor, BERTH__LOCAL, ret_local, ret_port) != 0)
         *ret_local = BERTH_ADDRESS_NULL;
-    if (berth_address_is_null(*ret_local) || *ret_port != port)
+    if (berth_address_is_null(*ret_local) || *ret_port != port ||
+        ret_local->family == BERTH_ADDRESS_FAMILY_LOCAL)
         return false;
     return operations->name_of(loop->backend, descriptor, BERTH__PEER, &peer, &peer_port) == 0 &&
            peer_port == port && berth_address_equal(peer, *ret_local);

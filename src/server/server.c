@@ -172,10 +172,15 @@ static bool may_listen(berth_server *server, berth_address address, const char *
                                 "cannot listen: the address is null");
         return false;
     }
+    if (address.family == BERTH_ADDRESS_FAMILY_LOCAL) {
+        berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
+                                "cannot listen: a Unix socket is listened on by its path");
+        return false;
+    }
     return true;
 }
 
-static berth__listener *new_listener(berth_server *server)
+berth__listener *berth__server_new_listener(berth_server *server)
 {
     berth__listener *listener = berth__allocate(sizeof *listener);
     if (listener != NULL)
@@ -183,10 +188,11 @@ static berth__listener *new_listener(berth_server *server)
     return listener;
 }
 
-/* Takes over a listener that the backend has opened. */
-static void begin(berth_server *server, berth__listener *listener)
+void berth__server_begin(berth_server *server, berth__listener *listener)
 {
     server->listener = listener;
+    server->owner.local = listener->local;
+    server->owner.parcelled = listener->parcelled;
     berth__numbers_add(&server->object.loop->numbers, listener->descriptor);
     server->listenings++;
     server->object.loop->live++;
@@ -230,7 +236,7 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
                                      .backlog = server->backlog,
                                      .reuse_port = server->reuse_port};
     berth__listen_step step = BERTH__LISTEN_CREATE;
-    berth__listener *listener = new_listener(server);
+    berth__listener *listener = berth__server_new_listener(server);
     int error = ENOMEM;
     if (listener != NULL)
         error = backend->operations->listen(backend, listener, &options, &step);
@@ -240,7 +246,7 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
                                 reason_of(error, step));
         return false;
     }
-    begin(server, listener);
+    berth__server_begin(server, listener);
     error = look_up_name(server, listener);
     if (error != 0 && port == 0) {
         berth__server_stop_listening(server); /* nobody would know where to connect to */
@@ -269,7 +275,7 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     }
     berth__backend *backend = server->object.loop->backend;
     bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
-    berth__listener *listener = in_use ? NULL : new_listener(server);
+    berth__listener *listener = in_use ? NULL : berth__server_new_listener(server);
     int error = in_use ? EEXIST : ENOMEM;
     if (listener != NULL)
         error = backend->operations->adopt_listener(backend, listener, descriptor);
@@ -280,8 +286,10 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
                                 error == EINVAL ? "not listening" : berth__reason_of(error));
         return false;
     }
-    begin(server, listener);
+    berth__server_begin(server, listener);
     (void)look_up_name(server, listener);
+    if (listener->local)
+        berth__server_note_local(server);
     return true;
 }
 
@@ -293,6 +301,8 @@ void berth__server_stop_listening(berth_server *server)
     berth_loop *loop = server->object.loop;
     server->listener = NULL;
     server->listenings++;
+    if (server->local != NULL)
+        berth__server_end_local(server);
     berth__server_drop_awaiting(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;

@@ -23,6 +23,7 @@
 
 typedef struct berth__bind berth__bind;
 typedef struct berth__trust berth__trust;
+typedef struct berth__local berth__local;
 
 /* A connection on its way to incoming_connection, whose names are not those of its descriptor
  * (unless they are null). */
@@ -48,6 +49,7 @@ struct berth_server {
     berth__trust *trust;             /* whose PROXY headers are read, or NULL */
     size_t awaiting;                 /* connections whose PROXY header has not come yet */
     const berth__accepted *accepted; /* that incoming_connection is being called for, or NULL */
+    berth__local *local;             /* the Unix socket that is listened on; NULL: none */
     berth_address address;
     uint16_t port;
     int backlog;
@@ -118,6 +120,21 @@ bool berth__server_shed(berth_server *server, int error);
 uint64_t berth__server_limits_step(berth_server *server);
 void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* From server.c: takes over a listener that the backend has opened. */
+berth__listener *berth__server_new_listener(berth_server *server);
+void berth__server_begin(berth_server *server, berth__listener *listener);
+
+/* From server_local.c: the Unix socket that is listened on. Notes the name of one that was adopted;
+ * and what is listened on has ended: its file is removed, if that is this server's. */
+void berth__server_note_local(berth_server *server);
+void berth__server_end_local(berth_server *server);
+
+/* What is listened on, for texts: a path, or an address and a port. Returns `text`. */
+enum {
+    BERTH__SERVER_PLACE_SIZE = BERTH__LOCAL_ESCAPED_SIZE
+};
+const char *berth__server_place(const berth_server *server, char text[BERTH__SERVER_PLACE_SIZE]);
 
 /* From server_proxy.c: listening through a proxy. Sets the error. */
 struct berth__proxy;

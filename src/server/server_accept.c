@@ -166,10 +166,9 @@ void berth__server_announce_error(berth_server *server)
 
 static void announce_error(berth_server *server, int error)
 {
-    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
-    berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+    char place[BERTH__SERVER_PLACE_SIZE];
     berth__server_set_error(server, berth__class_of(error), "cannot accept a connection on %s: %s",
-                            endpoint, berth__reason_of(error));
+                            berth__server_place(server, place), berth__reason_of(error));
     berth__server_announce_error(server);
 }
 
@@ -196,11 +195,10 @@ static void retry(berth__deadline *deadline)
 /* Another holder has shut the listener down: nothing can come of it any more. */
 static void end_listening(berth_server *server)
 {
-    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
-    berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+    char place[BERTH__SERVER_PLACE_SIZE];
     berth__server_set_error(server, berth__class_of(EINVAL),
                             "no longer listening on %s: the socket was shut down from outside",
-                            endpoint);
+                            berth__server_place(server, place));
     berth__server_stop_listening(server);
     berth__server_announce_error(server);
 }
@@ -629,10 +627,10 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
     if (!server->object.freed) {
         berth__server_pace(server);
         if (!done && !berth__server_is_copy(server, "wait for a connection")) {
-            char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
-            berth_endpoint_format(server->address, server->port, endpoint, sizeof endpoint);
+            char place[BERTH__SERVER_PLACE_SIZE];
             berth__server_set_error(server, BERTH_ERROR_SOCKET_TIMEOUT,
-                                    "no new connection on %s: the wait timed out", endpoint);
+                                    "no new connection on %s: the wait timed out",
+                                    berth__server_place(server, place));
         }
     }
     if (ret_timed_out != NULL)

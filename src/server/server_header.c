@@ -49,6 +49,7 @@ struct berth__trust {
     berth_server *server;
     berth_subnet *subnets;
     size_t count;
+    bool local;               /* Unix sockets begin with a header */
     uint32_t patience;        /* milliseconds */
     awaiting_list silent;     /* first to be due, first in the list */
     awaiting_list held;       /* whose watch has fired in a pause */
@@ -292,6 +293,8 @@ static bool is_trusted(const berth_server *server, int descriptor)
     const berth__trust *trust = server->trust;
     berth_address address;
     uint16_t port;
+    if (server->owner.local)
+        return trust->local;
     if (trust->count == 0 || backend_of(server)->operations->name_of(
                                  backend_of(server), descriptor, BERTH__PEER, &address, &port) != 0)
         return false;
@@ -365,6 +368,28 @@ static void set_patience(berth__trust *trust, uint32_t milliseconds)
     set_deadline(trust);
 }
 
+static bool no_memory(berth_server *server)
+{
+    berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
+                            "cannot set the peers whose PROXY headers are read: %s",
+                            berth__reason_of(ENOMEM));
+    return false;
+}
+
+bool berth_server_set_local_proxy_protocol(berth_server *server, bool expected,
+                                           uint32_t milliseconds)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    if (server->object.freed || (!expected && server->trust == NULL))
+        return !server->object.freed;
+    berth__trust *trust = trust_of(server);
+    if (trust == NULL)
+        return no_memory(server);
+    trust->local = expected;
+    set_patience(trust, milliseconds > 0 ? milliseconds : BERTH_DEFAULT_PROXY_HEADER_TIMEOUT);
+    return true;
+}
+
 bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *trusted,
                                      size_t count, uint32_t milliseconds)
 {
@@ -377,10 +402,7 @@ bool berth_server_set_proxy_protocol(berth_server *server, const berth_subnet *t
     berth__trust *trust = count == 0 || subnets != NULL ? trust_of(server) : NULL;
     if (trust == NULL) {
         berth__release(subnets);
-        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
-                                "cannot set the peers whose PROXY headers are read: %s",
-                                berth__reason_of(ENOMEM));
-        return false;
+        return no_memory(server);
     }
     if (count > 0)
         memcpy(subnets, trusted, count * sizeof *subnets);

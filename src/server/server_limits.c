@@ -27,6 +27,7 @@
 #include "socket/socket.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define SECOND UINT64_C(1000000000)
 /* Of one call: a flood could go on for ever. */
@@ -48,6 +49,17 @@ static void refuse(berth_server *server, int descriptor, uint64_t *counter)
     backend->operations->discard(backend, descriptor);
 }
 
+/* A peer without an address of the network counts by its user. */
+static bool add_user(const berth_server *server, int descriptor, berth_address *address)
+{
+    berth__backend *backend = server->object.loop->backend;
+    berth_credentials peer;
+    if (backend->operations->credentials(backend, descriptor, &peer) != 0)
+        return false;
+    memcpy(address->bytes, &peer.uid, sizeof peer.uid);
+    return true;
+}
+
 /* What berth_socket_peer_address will say; false if there is none. */
 static bool address_of(berth_server *server, int descriptor, const berth__accepted *accepted,
                        berth_address *ret_address)
@@ -67,6 +79,8 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__acc
     berth_address address;
     /* A peer that has gone has no address any more, and takes nobody's place. */
     if (!address_of(server, descriptor, accepted, &address))
+        return true;
+    if (address.family == BERTH_ADDRESS_FAMILY_LOCAL && !add_user(server, descriptor, &address))
         return true;
     berth__address_count *entry =
         berth__address_counts_add(&server->owner.roll->counts, address,

@@ -18,6 +18,9 @@
  * proxy connection (proxy_connection.c) leads through it. A target given by name is then never
  * looked up here, so that it is not announced as found.
  *
+ * A Unix socket has one attempt at a time. One that finds the backlog full is made again, after
+ * 1 ms, doubling to 32 ms, since nobody tells when there is room.
+ *
  * Ways to fail: a name that is not found (HOST_NOT_FOUND), every address failing (class of the
  * last), the deadline (SOCKET_TIMEOUT), no memory. What fails inside the call that began it is
  * reported there, unless the owner reports later: see fail_inside_call. Of the events only
@@ -37,6 +40,9 @@
 
 #include <errno.h>
 #include <string.h>
+
+#define FIRST_AGAIN UINT64_C(1) /* milliseconds */
+#define LAST_AGAIN UINT64_C(32)
 
 typedef enum connecting_state {
     START,
@@ -64,6 +70,8 @@ struct berth__connector {
     berth__proxy_connection *connection; /* NULL when it is not running */
     const char *name;                    /* of the target, for the proxy; NULL: `target` */
     berth_address target;
+    berth__local_name local; /* of a Unix socket; or none */
+    uint64_t again;          /* milliseconds until the next attempt there */
     berth__stream *greeting; /* connected, and sending its PROXY header; or NULL */
     berth__chain header;
     size_t count;
@@ -338,8 +346,13 @@ static int start_attempt(berth__connector *connector, size_t index)
     bool bound = number >= 0;
     stream->events = &attempt_events;
     stream->ready.owner = connector;
-    error = loop->backend->operations->connect(loop->backend, stream, &connector->addresses[index],
-                                               connector->port, *connector->options);
+    stream->ready.local = connector->local.size > 0;
+    error = stream->ready.local
+                ? loop->backend->operations->connect_local(loop->backend, stream, &connector->local,
+                                                           *connector->options)
+                : loop->backend->operations->connect(loop->backend, stream,
+                                                     &connector->addresses[index], connector->port,
+                                                     *connector->options);
     if (error != 0) {
         berth__numbers_remove(&loop->numbers, number); /* the backend may have closed it */
         if (bound)
@@ -363,8 +376,10 @@ static berth_error class_of_connect(int error)
         return BERTH_ERROR_NETWORK;
     case ECONNRESET:
         return BERTH_ERROR_CONNECTION_REFUSED;
+    case ENOENT: /* of a path */
+        return BERTH_ERROR_HOST_NOT_FOUND;
     default:
-        return berth__class_of(error);
+        return berth__local_class_of(error);
     }
 }
 
@@ -429,6 +444,18 @@ static void go_through(berth__connector *connector)
 
 /* ---- going on -------------------------------------------------------------------------------- */
 
+/* The backlog of a Unix socket is full. */
+static void try_again(berth__connector *connector)
+{
+    berth_loop *loop = connector->loop;
+    connector->next--;
+    berth__deadline_start(&loop->deadlines, &connector->stagger,
+                          berth__after(berth__loop_clock(loop), connector->again));
+    if (connector->again < LAST_AGAIN)
+        connector->again *= 2;
+    berth__loop_touch(loop);
+}
+
 /* Starts the next attempt, passing over those that fail at once. Ends in failure when none is left.
  */
 static void go_on(berth__connector *connector)
@@ -447,6 +474,10 @@ static void go_on(berth__connector *connector)
                 berth__deadline_start(&loop->deadlines, &connector->stagger,
                                       berth__after(berth__loop_clock(loop), BERTH__STAGGER));
             berth__loop_touch(loop);
+            return;
+        }
+        if (error == EAGAIN && connector->local.size > 0) {
+            try_again(connector);
             return;
         }
         connector->error = error;
@@ -628,6 +659,9 @@ berth__connector *berth__connect_start(berth_loop *loop, const berth__connect_pl
     connector->port = plan->port;
     connector->options = plan->options;
     connector->wanted_header = plan->header;
+    if (plan->local != NULL)
+        connector->local = *plan->local;
+    connector->again = FIRST_AGAIN;
     const char *name = plan->name;
     *ret_error = plan->proxy != NULL ? set_proxy(connector, plan) : 0;
     if (connector->proxy != NULL)

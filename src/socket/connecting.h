@@ -51,9 +51,10 @@ typedef struct berth__connect_plan {
     const char *name; /* of the target: to be looked up, or left to the proxy; NULL: `address` */
     berth_address address; /* of the target */
     uint16_t port;
-    uint32_t timeout;                  /* milliseconds for all of it; 0: none */
-    const berth_proxy *proxy;          /* copied with its texts; NULL: connects directly */
-    berth__options *const *options;    /* of each attempt; NULL there: none */
+    const berth__local_name *local; /* of a Unix socket, copied, instead of an address; or NULL */
+    uint32_t timeout;               /* milliseconds for all of it; 0: none */
+    const berth_proxy *proxy;       /* copied with its texts; NULL: connects directly */
+    berth__options *const *options; /* of each attempt; NULL there: none */
     berth_proxy_header *const *header; /* to be sent first; NULL there: none */
 } berth__connect_plan;
 

@@ -126,6 +126,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_OPTION] = "use an option of the connection to",
         [BERTH__ATTEMPT_RELEASE] = "release the descriptor of the connection to",
         [BERTH__ATTEMPT_RATE] = "set a rate for the connection to",
+        [BERTH__ATTEMPT_CREDENTIALS] = "get the credentials of",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -147,7 +148,13 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
         port = remote->port[BERTH__PEER];
     }
     char name[LONGEST_NAME + 1];
-    if (target && !berth_address_parse(remote->target, &address))
+    if (target && remote->by_path)
+        snprintf(text, size, "%s",
+                 remote->target[0] != '\0' ? berth__escape(remote->target, name, sizeof name)
+                                           : "a Unix socket");
+    else if (address.family == BERTH_ADDRESS_FAMILY_LOCAL)
+        snprintf(text, size, "the peer of a Unix socket");
+    else if (target && !berth_address_parse(remote->target, &address))
         snprintf(text, size, "%s:%u", berth__escape(remote->target, name, sizeof name),
                  (unsigned)port);
     else if (!berth_address_is_null(address))
@@ -160,6 +167,9 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
 {
     int number = socket->error_number;
     const char *words = berth__reason_of(number);
+    if (socket->attempt == BERTH__ATTEMPT_CONNECT && socket->remote != NULL &&
+        socket->remote->by_path)
+        words = berth__local_reason_of(number);
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
         words = "no local address or port left"; /* EADDRNOTAVAIL is not about the target here */
     if (socket->attempt == BERTH__ATTEMPT_RATE && number == EINVAL)

@@ -41,6 +41,7 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_RELEASE,
     BERTH__ATTEMPT_RATE,
     BERTH__ATTEMPT_CLOSE,
+    BERTH__ATTEMPT_CREDENTIALS,
     BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;
 
@@ -69,6 +70,8 @@ typedef struct berth__owner {
     /* Takes a socket out of the queue that was freed or ended by a limit while it waited. */
     void (*left_queue)(struct berth__owner *owner, berth_socket *socket);
     size_t pending_read_limit;                 /* bytes of each in the queue; 0: none */
+    bool local;                                /* those that are accepted are Unix sockets */
+    bool parcelled;                            /* likewise: see berth__ready */
     berth_connection_limits connection_limits; /* of those that are accepted */
     bool limits_connections;                   /* these are not all zero */
     berth__roll *roll;                         /* its connections by address */
@@ -83,6 +86,7 @@ typedef struct berth__remote {
     bool known[2];
     bool told;    /* the peer's name is that of the connection that the last error has ended */
     bool bound;   /* the local name was asked for with berth_socket_bind */
+    bool by_path; /* `target` is that of a Unix socket */
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
     char *through;                     /* the proxy of that attempt, for texts; NULL for none */
@@ -285,6 +289,8 @@ bool berth__socket_is_held_back(const berth_socket *socket);
             (socket)->handlers->slot(__VA_ARGS__, (socket)->user);          \
     } while (0)
 
+/* Whether a Unix socket has the option. */
+bool berth__socket_is_local_option(unsigned which);
 extern const berth__stream_events berth__socket_events;
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list); /* NULL: no memory */
 void berth__socket_set_error(berth_socket *socket, berth_error error, int number,

@@ -61,8 +61,10 @@ static void refuse(berth_socket *socket, berth_error error, int number, berth__a
 
 /* ---- accepting and adopting ------------------------------------------------------------------ */
 
-/* A stream that has taken over the descriptor, or NULL with an errno. */
-static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted, int *ret_error)
+/* A stream that has taken over the descriptor, or NULL with an errno. `owner`: of one that the
+ * backend has just accepted; or NULL. */
+static berth__stream *adopt(berth_socket *socket, int descriptor, const berth__owner *owner,
+                            int *ret_error)
 {
     berth_loop *loop = socket->object.loop;
     *ret_error = EEXIST;
@@ -72,7 +74,11 @@ static berth__stream *adopt(berth_socket *socket, int descriptor, bool accepted,
     *ret_error = ENOMEM;
     if (stream == NULL)
         return NULL;
-    *ret_error = loop->backend->operations->adopt(loop->backend, stream, descriptor, accepted);
+    if (owner != NULL) {
+        stream->ready.local = owner->local;
+        stream->ready.parcelled = owner->parcelled;
+    }
+    *ret_error = loop->backend->operations->adopt(loop->backend, stream, descriptor, owner != NULL);
     if (*ret_error == 0) {
         berth__numbers_add(&loop->numbers, descriptor);
         return stream;
@@ -94,7 +100,7 @@ berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool acc
         berth_socket_free(socket);
         return NULL;
     }
-    socket->stream = adopt(socket, descriptor, accepted, ret_error);
+    socket->stream = adopt(socket, descriptor, accepted ? owner : NULL, ret_error);
     if (socket->stream == NULL) {
         berth_socket_free(socket);
         return NULL;
@@ -117,7 +123,7 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_ADOPT))
         return false;
     int error;
-    berth__stream *stream = adopt(socket, descriptor, false, &error);
+    berth__stream *stream = adopt(socket, descriptor, NULL, &error);
     if (stream == NULL) {
         berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_ADOPT);
         return false;
@@ -181,7 +187,8 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
         error = EISCONN;
     } else {
         begin(socket);
-        error = berth_address_is_null(address) ? EINVAL : bind_stream(socket, address, port);
+        bool none = berth_address_is_null(address) || address.family == BERTH_ADDRESS_FAMILY_LOCAL;
+        error = none ? EINVAL : bind_stream(socket, address, port);
         if (error != 0) {
             refuse(socket, berth__class_of(error), error, BERTH__ATTEMPT_BIND);
         } else {
@@ -351,6 +358,7 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
         return false;
     }
     berth__release(remote->target);
+    remote->by_path = false;
     remote->target = copy;
     remote->target_port = port;
     return true;
@@ -374,14 +382,28 @@ static int choose_proxy(berth_socket *socket, const char *name, berth_address ad
     return remote->through != NULL ? 0 : ENOMEM;
 }
 
-/* A connector for the target, by its name (of the socket's own) or address. Returns an errno or a
- * refusal. */
+/* A connector for what the plan says of the target. Returns an errno. */
+static int start_connector(berth_socket *socket, berth__connect_plan *plan)
+{
+    berth__remote *remote = socket->remote;
+    int error = 0;
+    plan->timeout = socket->connect_timeout;
+    plan->options = &remote->options;
+    plan->header = &remote->header;
+    remote->late_options = 0; /* the attempts begin with all of them */
+    remote->connector =
+        berth__connect_start(socket->object.loop, plan, &connect_events, socket, &error);
+    return error;
+}
+
+/* The same for a name (of the socket's own) or an address. Returns an errno or a refusal. */
 static int start_connect(berth_socket *socket, const char *name, berth_address address,
                          uint16_t port)
 {
-    berth__remote *remote = socket->remote;
     berth__proxy proxy;
     bool through;
+    if (name == NULL && address.family == BERTH_ADDRESS_FAMILY_LOCAL)
+        return BERTH__REFUSAL_LOCAL_ADDRESS;
     int error = choose_proxy(socket, name, address, &proxy, &through);
     if (error != 0)
         return error;
@@ -389,15 +411,35 @@ static int start_connect(berth_socket *socket, const char *name, berth_address a
         .name = name,
         .address = address,
         .port = port,
-        .timeout = socket->connect_timeout,
         .proxy = through ? &proxy.value : NULL,
-        .options = &remote->options,
-        .header = &remote->header,
     };
-    remote->late_options = 0; /* the attempts begin with all of them */
-    remote->connector =
-        berth__connect_start(socket->object.loop, &plan, &connect_events, socket, &error);
-    return error;
+    return start_connector(socket, &plan);
+}
+
+/* The same for a path. What a proxy, a bound address or an option was set for cannot be had. */
+static int start_connect_to_path(berth_socket *socket, const char *path)
+{
+    berth__remote *remote = socket->remote;
+    berth__local_name name;
+    remote->by_path = true;
+    int error = berth__local_name_read(path, &name);
+    if (error != 0)
+        return error == EINVAL ? BERTH__REFUSAL_LOCAL_EMPTY : BERTH__REFUSAL_LOCAL_LENGTH;
+    if (remote->bound)
+        return BERTH__REFUSAL_LOCAL_BOUND;
+    if (remote->proxy != NULL && remote->proxy->value.type != BERTH_PROXY_NONE)
+        return BERTH__REFUSAL_LOCAL_PROXY;
+    for (unsigned which = 0; remote->options != NULL && which < BERTH__OPTIONS; which++) {
+        if ((remote->options->set >> which & 1) != 0 && !berth__socket_is_local_option(which))
+            return BERTH__REFUSAL_LOCAL_TCP_OPTION;
+    }
+    berth__release(remote->through);
+    remote->through = NULL;
+    berth__connect_plan plan = {
+        .address = {.family = BERTH_ADDRESS_FAMILY_LOCAL},
+        .local = &name,
+    };
+    return start_connector(socket, &plan);
 }
 
 /* After the state has changed, and unless a handler has ended it, the attempts begin. */
@@ -445,5 +487,18 @@ bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16
         may_connect(socket, host, port) &&
         look_up_or_begin(
             socket, start_connect(socket, numeric ? NULL : socket->remote->target, address, port));
+    return berth__leave(&socket->object) && begun;
+}
+
+bool berth_socket_connect_to_local(berth_socket *socket, const char *path)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (socket->object.freed || berth__socket_is_copy(socket, BERTH__ATTEMPT_CONNECT))
+        return false;
+    if (path == NULL)
+        path = "";
+    berth__enter(&socket->object);
+    bool begun = may_connect(socket, path, 0) &&
+                 look_up_or_begin(socket, start_connect_to_path(socket, path));
     return berth__leave(&socket->object) && begun;
 }

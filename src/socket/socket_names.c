@@ -9,8 +9,10 @@
 #include "socket.h"
 
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
+#include "handshake/refusal.h"
 #include "proxy/proxy.h"
 
 #include <errno.h>
@@ -148,6 +150,23 @@ uint16_t berth_socket_transport_peer_port(const berth_socket *socket)
     return port;
 }
 
+bool berth_socket_peer_credentials_sized(berth_socket *socket, berth_credentials *ret_credentials,
+                                         size_t size)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    berth__backend *backend = socket->object.loop->backend;
+    const berth__stream *stream = named_stream(socket);
+    berth_credentials found;
+    bool has = stream != NULL && stream->descriptor >= 0;
+    int error =
+        has ? backend->operations->credentials(backend, stream->descriptor, &found) : ENOTCONN;
+    if (error == 0)
+        berth__sized_put(ret_credentials, size, &found, sizeof found);
+    else
+        berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_CREDENTIALS);
+    return error == 0;
+}
+
 const char *berth_socket_peer_name(const berth_socket *socket)
 {
     BERTH__OWN_THREAD(socket->object.loop);
@@ -249,6 +268,13 @@ bool berth_socket_set_proxy_header(berth_socket *socket, const berth_proxy_heade
 
 /* ---- options --------------------------------------------------------------------------------- */
 
+/* The kernel takes two others, which do nothing. */
+bool berth__socket_is_local_option(unsigned which)
+{
+    return which == BERTH_OPTION_SEND_BUFFER_SIZE || which == BERTH_OPTION_RECEIVE_BUFFER_SIZE ||
+           which >= BERTH__OPTIONS; /* which is no option at all */
+}
+
 /* What may be set. The kernel takes some values beyond these for others, without a word. */
 static bool in_range(berth_socket_option which, int value)
 {
@@ -301,6 +327,13 @@ static int kept_option(const berth_socket *socket, berth_socket_option which, in
     return 0;
 }
 
+static void option_failed(berth_socket *socket, int error)
+{
+    berth_error class =
+        berth__is_refusal(error) ? berth__refusal_class(error) : berth__class_of(error);
+    berth__socket_set_error(socket, class, error, BERTH__ATTEMPT_OPTION);
+}
+
 void berth__socket_set_late_options(berth_socket *socket)
 {
     berth__backend *backend = socket->object.loop->backend;
@@ -311,10 +344,12 @@ void berth__socket_set_late_options(berth_socket *socket)
         remote->late_options &= (uint16_t) ~(1u << which);
         if (!late)
             continue;
-        int error = backend->operations->option(backend, socket->stream->descriptor,
+        int error = BERTH__REFUSAL_LOCAL_OPTION;
+        if (!socket->stream->ready.local || berth__socket_is_local_option(which))
+            error = backend->operations->option(backend, socket->stream->descriptor,
                                                 (berth_socket_option)which, &value, true);
         if (error != 0)
-            berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_OPTION);
+            option_failed(socket, error);
     }
 }
 
@@ -325,10 +360,12 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
     berth__stream *stream = socket->stream;
     bool has = stream != NULL && stream->descriptor >= 0;
     int error = set && !in_range(which, *value) ? EINVAL : has ? 0 : ENOTCONN;
+    if (has && stream->ready.local && !berth__socket_is_local_option(which))
+        error = BERTH__REFUSAL_LOCAL_OPTION;
     if (error == 0)
         error =
             loop->backend->operations->option(loop->backend, stream->descriptor, which, value, set);
-    else if (!set)
+    else if (!set && !has)
         error = kept_option(socket, which, value);
     if (error == 0 && set && which == BERTH_OPTION_LINGER)
         stream->lingers = *value >= 0;
@@ -336,7 +373,7 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
         error = keep_option(socket, which, *value);
     if (error == 0)
         return true;
-    berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_OPTION);
+    option_failed(socket, error);
     return false;
 }
 

@@ -85,7 +85,7 @@ CASE(incoming_is_no_connection, "S5.8 Q7",
     UNTIL(actor_has(actor, "hello"));
 }
 
-CASE(incoming_is_a_pipe, "S5.8 Q7", "or a socket without a connection, or of another family")
+CASE(incoming_is_a_pipe, "S5.8 Q7", "or a socket without a connection, or of packets")
 {
     int ends[2];
     real_kernel_only();
@@ -93,7 +93,7 @@ CASE(incoming_is_a_pipe, "S5.8 Q7", "or a socket without a connection, or of ano
     base_refuses(ends[0]);
     close(ends[1]);
     base_refuses(world_unconnected_descriptor());
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     base_refuses(ends[0]);
     close(ends[1]);
 }
@@ -137,17 +137,18 @@ CASE(udp_socket_is_refused, "Q7 S1.60", "a datagram socket")
     ck_assert_int_eq(close(descriptor), 0);
 }
 
-CASE(unix_socket_is_refused, "Q7 S1.60", "sockets of the Unix domain, connected and listening")
+CASE(unix_packets_are_refused, "Q7 S1.60",
+     "sockets of the Unix domain that are no streams, connected and listening")
 {
     real_kernel_only();
     int ends[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     world_note(ends[0]);
     world_note(ends[1]);
     both_refuse(ends[0]);
     close(ends[0]);
     close(ends[1]);
-    int listening = world_note(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int listening = world_note(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     ck_assert_int_eq(bind(listening, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)),
                      0);
     ck_assert_int_eq(listen(listening, 1), 0);

@@ -106,12 +106,12 @@ CASE(udp_is_not_adopted, "adopt", "a datagram socket is refused, connected or no
     ck_assert_int_eq(close(descriptor), 0);
 }
 
-CASE(unix_socket_is_not_adopted, "adopt", "a connected socket of the Unix domain is refused")
+CASE(unix_packets_are_not_adopted, "adopt", "a connected Unix socket that is no stream is refused")
 {
     skip_in_simulation();
     int ends[2];
     kit();
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     ck_assert_int_ne(adopt_stream(ends[0]), 0);
     ck_assert_int_ne(adopt_listener(ends[0]), 0);
     ck_assert_int_eq(close(ends[0]), 0);
