@@ -7,7 +7,8 @@
  * of servers and sockets go on, and the handler is called in the next turn after them.
  *
  * As in the kernel, signals of one number that come before the handler is called count as one. One
- * number may have several handlers, in one loop or in the loops of several threads; each is called.
+ * number may have several handlers, in one loop or in the loops of several threads; each is called
+ * for signals that come after it was made.
  * The kernel delivers a signal on any thread that has not blocked it: none of Berth's threads
  * blocks one, and a number that all threads have blocked never comes.
  *

@@ -154,8 +154,10 @@ berth_signal *berth_signal_new(berth_loop *loop, int number, berth_signal_handle
         return NULL;
     berth_signal *signal = berth__allocate_zero(sizeof *signal);
     int error = signal == NULL || !make_all(loop) ? ENOMEM : 0;
-    if (error == 0)
+    if (error == 0) {
+        note_due(loop->signals); /* what has come before is not for this one */
         error = berth__inbox_want(&loop->signals->inbox, number);
+    }
     if (error != 0) {
         berth__release(signal);
         errno = error;

@@ -118,6 +118,17 @@ CASE(signals_have_several_handlers, "signal.h", "in the order in which they were
     assert_trace("0, 1, 2, 1");
 }
 
+CASE(signal_came_before_its_handler, "signal.h", "it is another handler's only")
+{
+    struct catcher a = {0};
+    struct catcher b = {0};
+    catch (&a, "a", SIGUSR1);
+    raise(SIGUSR1);
+    catch (&b, "b", SIGUSR1);
+    world_settle();
+    assert_trace("a");
+}
+
 static void free_both(struct catcher *self)
 {
     let_go(self);

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -141,6 +142,148 @@ CASE(watch_closes_inside_its_event, "7 9", "close inside fired: closed follows")
     ck_assert_uint_eq(watch->fires, 1);
     world_close_descriptor(event);
 }
+
+/* ---- watches that are kept ------------------------------------------------------------------- */
+
+static kit_watch *kept_watch(int descriptor)
+{
+    kit_watch *watch = kit_watch_new(NULL);
+    watch->watch.kept = true;
+    again_on = kit()->operations->copy(kit(), descriptor);
+    ck_assert_int_ge(again_on, 0);
+    return watch;
+}
+
+/* Its end, in whichever state it is. */
+static void end_kept(kit_watch *watch)
+{
+    kit_watch_close(watch);
+    kit()->operations->close_copy(kit(), again_on);
+    unsigned fires = watch->fires;
+    UNTIL(watch->closed);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, fires);
+}
+
+CASE(kept_watch_goes_on, "9", "started again and again, it fires as often, and not by itself")
+{
+    int event = world_event_descriptor();
+    kit_watch *watch = kept_watch(event);
+    watch->inside_fired = start_again;
+    world_raise(event, BERTH__WATCH_READ);
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+    UNTIL(watch->fires == 5);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 5);
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+    UNTIL(watch->fires == 6);
+    world_raise(event, 0);
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+    world_settle();
+    ck_assert_uint_eq(watch->fires, 6);
+    world_raise(event, BERTH__WATCH_READ);
+    UNTIL(watch->fires == 7);
+    end_kept(watch);
+    world_close_descriptor(event);
+}
+
+CASE(kept_watch_waits_for_other_events, "9", "each start says what for")
+{
+    struct peer *peer;
+    kit();
+    int descriptor = world_stream_descriptor(&peer);
+    kit_watch *watch = kept_watch(descriptor);
+    for (unsigned i = 1; i <= 3; i++) {
+        ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_WRITE), 0);
+        UNTIL(watch->fires == 2 * i - 1);
+        ck_assert_uint_eq(watch->found, BERTH__WATCH_WRITE);
+        ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+        world_settle();
+        ck_assert_uint_eq(watch->fires, 2 * i - 1);
+        peer_send_some(peer, "x", 1);
+        UNTIL(watch->fires == 2 * i);
+        ck_assert_uint_eq(watch->found, BERTH__WATCH_READ);
+        char byte;
+        ck_assert_int_eq(kit()->operations->take(kit(), descriptor, &byte, 1, false), 1);
+    }
+    end_kept(watch);
+    world_close_descriptor(descriptor);
+}
+
+CASE(kept_watch_closes_in_each_state, "7 9", "under way, fired but not run, and after its event")
+{
+    for (int state = 0; state < 4; state++) {
+        int event = world_event_descriptor();
+        kit_watch *watch = kept_watch(event);
+        if (state > 0)
+            ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+        kit_turn(1);
+        if (state > 1)
+            world_raise(event, BERTH__WATCH_READ);
+        if (state == 2)
+            ck_assert_int_eq(kit_wait(50), 0);
+        if (state == 3)
+            UNTIL(watch->fires == 1);
+        end_kept(watch);
+        world_close_descriptor(event);
+    }
+}
+
+CASE(kept_watch_waits_in_the_list, "2 9",
+     "a wait for others does not return again and again for it")
+{
+    int event = world_event_descriptor();
+    kit_watch *watch = kept_watch(event);
+    world_raise(event, BERTH__WATCH_READ);
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_READ), 0);
+    for (int i = 0; i < 10 && kit()->ready.count == 0; i++)
+        ck_assert_int_eq(kit_wait(10), 0);
+    unsigned early = 0;
+    for (int i = 0; i < 5; i++) {
+        uint64_t before = kit()->operations->now(kit());
+        ck_assert_int_eq(kit_wait(10), 0);
+        early += kit()->operations->now(kit()) - before < 9000000;
+    }
+    ck_assert_uint_le(early, 2);
+    ck_assert_uint_gt(kit_run_ready(NULL), 0);
+    ck_assert_uint_eq(watch->fires, 1);
+    end_kept(watch);
+    world_close_descriptor(event);
+}
+
+CASE(kept_watch_holds_no_file, "9",
+     "when it is closed, what is closed after it has its end at once")
+{
+    if (world_is_simulated())
+        case_skip("its descriptors are no files");
+    int ends[2];
+    char bytes[4096] = {0};
+    kit();
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    kit_watch *watch = kept_watch(ends[1]);
+    while (write(ends[1], bytes, sizeof bytes) > 0)
+        continue;
+    ck_assert_int_eq(kit_watch_start(watch, again_on, BERTH__WATCH_WRITE), 0);
+    kit_turn(1);
+    kit_watch_close(watch);
+    kit()->operations->close_copy(kit(), again_on);
+    close(ends[1]);
+    ssize_t got;
+    while ((got = read(ends[0], bytes, sizeof bytes)) > 0)
+        continue;
+    ck_assert_int_eq(got, 0);
+    close(ends[0]);
+    UNTIL(watch->closed);
+}
+
+CASE(copies_refused, "9", "what is not open has no copy")
+{
+    kit();
+    ck_assert_int_eq(kit()->operations->copy(kit(), -1), -EBADF);
+    ck_assert_int_eq(kit()->operations->copy(kit(), 1 << 30), -EBADF);
+}
+
+/* ---- wakes and the rest ---------------------------------------------------------------------- */
 
 CASE(wake_before_the_wait, "10", "a wake is kept for the next wait, once")
 {

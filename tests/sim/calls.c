@@ -754,7 +754,8 @@ static void run(uint64_t word)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-/* Headers have a half of their programs, in which the rest is as it is in the others. */
+/* Headers have a half of their programs, in which the rest is as it is in the others; watches and
+ * signals three quarters of theirs. */
 static void call_of_a_topic(uint64_t word)
 {
     static void (*const topics[TOPIC_HEADERS])(uint64_t word) = {
@@ -765,6 +766,10 @@ static void call_of_a_topic(uint64_t word)
     };
     if ((sim.topics >> TOPIC_HEADERS & 1) != 0 && sim_choose(&word, 2) == 0) {
         sim_call_of_headers(word);
+        return;
+    }
+    if ((sim.topics >> TOPIC_WATCHES & 1) != 0 && sim_choose(&word, 4) != 0) {
+        sim_call_of_watches(word);
         return;
     }
     uint32_t first = sim_choose(&word, TOPIC_HEADERS);

@@ -54,6 +54,12 @@ void sim_call_of_proxies(uint64_t word);          /* calls_proxy.c */
 void sim_call_of_headers(uint64_t word);          /* calls_headers.c */
 void sim_limit_accepting(uint64_t word);          /* calls_limits.c */
 
+/* calls_watches.c */
+void sim_call_of_watches(uint64_t word);
+void sim_watches_be_kind(void);
+void sim_watches_free(void);
+void sim_watches_end(void); /* the loop has been freed */
+
 /* calls_loops.c: runs the loop until a task stops it. */
 void sim_run(int code);
 

@@ -211,5 +211,6 @@ void sim_look(void)
                       berth_timer_is_active(model->timer) == model->active,
                   "timer %zu does not know whether it runs", i);
     }
+    sim_watches_look();
     sim_ends_look();
 }

@@ -315,7 +315,8 @@ enum topic {
     TOPIC_TIME,
     TOPIC_PROXIES,
     TOPIC_PACE,
-    TOPIC_HEADERS /* the last */
+    TOPIC_HEADERS, /* these two are chosen after all else */
+    TOPIC_WATCHES
 };
 
 /* What the innermost handler was called for. */
@@ -479,6 +480,13 @@ bool sim_anybody_waits(void); /* in the kernel, for a server that would take it 
 void sim_time_handler(void);  /* one has been called */
 void sim_time_waited(struct socket_model *model, const struct sim_stay *stay); /* for it alone */
 void sim_time_timer_ran(void);
+
+/* calls_watches.c: watches and signals. */
+#define SIM_SIGNALS 3u
+void sim_watches_begin(void);
+void sim_watches_look(void);
+void sim_signals_raised(unsigned long ret_raised[SIM_SIGNALS]);
+void sim_signals_check(const unsigned long raised[SIM_SIGNALS]);
 void sim_time_woken(void);                          /* the loop */
 void sim_clock_restart(struct socket_model *model); /* its limits have been set */
 void sim_clock_resume(struct socket_model *model);  /* a pause has ended */

@@ -196,6 +196,7 @@ static void set_up(uint64_t word)
             terms.max_transfer, terms.buffer_size, (unsigned long long)terms.max_delay);
     terms.seed = word;
     sim.topics |= (unsigned)(sim_choose(&word, 4) == 0) << TOPIC_HEADERS;
+    sim.topics |= (unsigned)(sim_choose(&word, 8) == 0) << TOPIC_WATCHES;
     sim.loop = world->begin(&terms);
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
@@ -205,6 +206,7 @@ static void set_up(uint64_t word)
     sim_proxies_begin();
     sim_meanwhile_begin();
     sim_pace_begin();
+    sim_watches_begin();
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -249,6 +251,7 @@ static void be_kind(void)
         berth_server_set_connection_limits(model->server, NULL);
         model->limits = (berth_connection_limits){0};
     }
+    sim_watches_be_kind();
 }
 
 /* One round: everybody takes what there is. */
@@ -474,6 +477,7 @@ static void free_all(void)
     }
     world->unlisten(sim.port);
     sim_proxies_end();
+    sim_watches_free();
     for (unsigned turns = 0; turns < REST_ROUNDS && world->open_descriptors() > 0; turns++)
         berth_loop_turn(sim.loop, world->is_simulated ? 100 : 10);
     sim_check(world->open_descriptors() == 0, "%u descriptors are left open",
@@ -503,6 +507,7 @@ void sim_program_run(const struct sim_program *program)
     sim.leaving = true;
     berth_loop_free(sim.loop);
     sim_outputs_end();
+    sim_watches_end();
     world->end();
     sim_check(sim.ran == sim.posted, "%lu of %lu tasks were run", sim.ran, sim.posted);
     sim_check(blocks == 0, "%ld blocks of memory are left", blocks);

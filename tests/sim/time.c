@@ -524,6 +524,8 @@ void sim_turn(int milliseconds)
     uint64_t events = world->events();
     unsigned long posted = sim.posted;
     unsigned long ran = sim.ran + timers_ran;
+    unsigned long raised[SIM_SIGNALS];
+    sim_signals_raised(raised);
     int next = berth_loop_timeout(sim.loop);
     struct sim_stay stay;
     sim_stay_begin(&stay, milliseconds, false);
@@ -532,6 +534,7 @@ void sim_turn(int milliseconds)
     if (sim.leaving)
         return;
     sim_check(sim.ran >= posted, "a task was not run in the turn after it was posted");
+    sim_signals_check(raised);
     look_at_timers(start);
     for (size_t i = 0; i < SIM_SOCKETS; i++)
         look_at_limits(&sim.sockets[i], start);

@@ -93,6 +93,11 @@ struct world {
     int (*listener_descriptor)(uint16_t *ret_port);
     int (*stream_descriptor)(struct end *end);
 
+    /* An event to be watched, not raised; a negative number: there is none. */
+    int (*event_descriptor)(void);
+    void (*raise_event)(int descriptor, bool raised);
+    void (*close_event)(int descriptor);
+
     /* How many sends of less than LITTLE bytes, rests not counted, were made on a descriptor. NULL
      * if that cannot be known. */
     unsigned (*whole_sends)(int descriptor);

@@ -31,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -136,6 +137,19 @@ static unsigned opened(void)
 static void close_descriptor(int descriptor)
 {
     sim_check(close(descriptor) == 0, "descriptor %d cannot be closed", descriptor);
+}
+
+static int event_descriptor(void)
+{
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+static void raise_event(int descriptor, bool raised)
+{
+    uint64_t count = 1;
+    ssize_t moved =
+        raised ? write(descriptor, &count, sizeof count) : read(descriptor, &count, sizeof count);
+    sim_check(moved == sizeof count, "an event cannot be raised or lowered");
 }
 
 /* As in a process that is full: what is closed below can be opened again. */
@@ -491,6 +505,9 @@ static const struct world real_world = {
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
+    .event_descriptor = event_descriptor,
+    .raise_event = raise_event,
+    .close_event = close_descriptor,
     .open_descriptors = open_descriptors,
     .leave_descriptors = leave_descriptors,
     .fail_accept = fail_accept,

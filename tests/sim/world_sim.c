@@ -13,6 +13,7 @@
 #define LOOKS 8u
 
 static berth__backend *backend;
+static unsigned open_events; /* of the test, to be watched */
 
 static berth__sim_end *inner(struct end *end)
 {
@@ -30,6 +31,7 @@ static berth_loop *begin(const struct terms *terms)
     if (loop == NULL)
         return NULL;
     backend = berth__sim_last();
+    open_events = 0;
     berth__sim_settings *settings = berth__sim_settings_of(backend);
     settings->patience = 0;
     settings->max_transfer = terms->max_transfer;
@@ -190,13 +192,13 @@ static unsigned whole_sends(int descriptor)
 
 static unsigned open_descriptors(void)
 {
-    return berth__sim_open_descriptors(backend);
+    return berth__sim_open_descriptors(backend) - open_events;
 }
 
 static void leave_descriptors(unsigned left)
 {
     berth__sim_settings_of(backend)->descriptor_limit =
-        left == UINT_MAX ? UINT_MAX : open_descriptors() + left;
+        left == UINT_MAX ? UINT_MAX : berth__sim_open_descriptors(backend) + left;
 }
 
 static void fail_accept(int error, unsigned times)
@@ -248,6 +250,23 @@ static uint64_t accepts_failed(void)
     return berth__sim_accepts_failed(backend);
 }
 
+static int event_descriptor(void)
+{
+    open_events++;
+    return berth__sim_event_descriptor(backend);
+}
+
+static void close_event(int descriptor)
+{
+    open_events--;
+    berth__sim_close_descriptor(backend, descriptor);
+}
+
+static void raise_event(int descriptor, bool raised)
+{
+    berth__sim_raise(backend, descriptor, raised ? BERTH__WATCH_READ : 0u);
+}
+
 static uint64_t allowance(void)
 {
     return berth__sim_settings_of(backend)->max_delay / 4 * LOOKS / 1000000 + 1;
@@ -292,6 +311,9 @@ const struct world simulated_world = {
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
+    .event_descriptor = event_descriptor,
+    .raise_event = raise_event,
+    .close_event = close_event,
     .whole_sends = whole_sends,
     .open_descriptors = open_descriptors,
     .leave_descriptors = leave_descriptors,
