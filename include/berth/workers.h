@@ -5,8 +5,9 @@
  *
  * - A server accepts, and its incoming_connection hands each descriptor to the worker with the
  *   fewest connections (berth_workers_hand_over). This distributes connections evenly.
- * - Every worker listens on the same port (berth_workers_listen), and the kernel distributes the
- *   connections. This accepts on all threads.
+ * - Every worker listens: on the same port (berth_workers_listen), or on listening sockets made
+ *   elsewhere (berth_workers_set_descriptors). The kernel distributes the connections. This accepts
+ *   on all threads.
  *
  * In both cases `connection` is called on the worker's thread with a connected socket of the
  * worker's loop. Stopping the pool ends the connections and joins the threads.
@@ -41,12 +42,14 @@
  * The loop of a worker is its thread's own loop, so NULL means that loop there. The pool runs and
  * frees it. berth_loop_stop ends only a berth_loop_run that a handler called there; stopping the
  * pool ends it too. All signals are blocked on the threads of workers, so that the program's other
- * threads receive them.
+ * threads receive them. The threads are named "berth-0", "berth-1" and so on, by the number of the
+ * worker, for ps, top and debuggers; `started` may name its thread otherwise.
  *
  * A pool does not belong to a loop. Functions of a pool may be called on any one thread at a time
  * that is not a worker's; those described with "any thread" may be called on all threads at the
- * same time. Starting, listening, stopping and freeing on a thread of a worker of the same pool
- * would wait for that thread itself: there these functions do nothing and set errno to EDEADLK.
+ * same time. Starting, listening, closing, stopping and freeing on a thread of a worker of the same
+ * pool would wait for that thread itself: there these functions do nothing and set errno to
+ * EDEADLK.
  * Functions of a worker must be called on the worker's thread.
  */
 #ifndef BERTH_WORKERS_H
@@ -62,6 +65,7 @@
 #include <berth/loop.h>
 #include <berth/server.h>
 #include <berth/socket.h>
+#include <berth/statistics.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -144,8 +148,51 @@ BERTH_API bool berth_workers_start(berth_workers *workers);
  */
 BERTH_API bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port);
 
-/** Returns the port of berth_workers_listen; 0 if the pool does not listen. */
+/**
+ * Makes the pool listen on sockets that were made elsewhere, for example by systemd, a parent
+ * process, or the process that this one replaces. Waits as berth_workers_listen does. On success
+ * the pool owns the descriptors: each worker listens on copies, and the descriptors passed are
+ * closed.
+ *
+ * Every socket is accepted from, so that no connection of any backlog is lost. If there are fewer
+ * sockets than workers, workers share them: a connection may then wake several workers, of which
+ * one gets it, and a busy pool accepts better on a socket for each worker (SO_REUSEPORT). If there
+ * are more, a worker's server accepts from several: berth_server_port and berth_server_descriptor
+ * return the first, and its limits on accepting apply to all of them together.
+ *
+ * @param descriptors  listening stream sockets, as for berth_server_set_descriptor
+ * @param count        how many
+ * @return false on failure, with class and text set, and no worker listening. The caller still owns
+ *         all descriptors then, and their backlogs are as they were. OPERATION: not started,
+ *         listening already, a count of 0, or a descriptor passed twice. Otherwise as
+ *         berth_server_set_descriptor.
+ */
+BERTH_API bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptors,
+                                             size_t count);
+
+/** Returns the port that the pool listens on, of descriptors passed to it the first one's; 0 if it
+ * does not listen. */
 BERTH_API uint16_t berth_workers_port(const berth_workers *workers);
+
+/**
+ * Copies the descriptors that the workers' servers listen on, one for each socket, to pass them to
+ * another process. All must be passed on: connections that wait in the backlog of one are served by
+ * whoever accepts from that. Any thread.
+ *
+ * @param ret_descriptors  receives the copies, which are close-on-exec; the caller closes them. May
+ *                         be NULL if `size` is 0.
+ * @param size             number of elements
+ * @param ret_count        receives the number of sockets, also if that is more than `size`
+ * @return false with errno set, and no copies: ERANGE (`size` is too small), EMFILE, ENFILE, ENOMEM
+ *         or ECHILD (the pool belongs to the parent)
+ */
+BERTH_API bool berth_workers_descriptors(const berth_workers *workers, int *ret_descriptors,
+                                         size_t size, size_t *ret_count);
+
+/** Stops listening on all workers, as berth_server_close does, and waits until all have. They
+ * continue to serve their connections, and those that are handed over. The pool may listen again.
+ * No effect if no worker listens. */
+BERTH_API void berth_workers_close(berth_workers *workers);
 
 /**
  * Hands a connection to the worker with the fewest connections. Any thread, workers' included.
@@ -242,6 +289,22 @@ BERTH_API int berth_workers_count(const berth_workers *workers);
  * @param number  of the worker, from 0; for an invalid number the result is 0
  */
 BERTH_API size_t berth_workers_connections(const berth_workers *workers, int number);
+
+/**
+ * Gets the sum of the counts of the workers' servers: see statistics.h. They include the servers of
+ * earlier starts of the pool, also after it has stopped. Does not wait for a worker. Any thread.
+ *
+ * While workers serve connections, each count is read at a moment of its own, so that connections
+ * on their way may appear on one side of the balance only. In a child of fork all are 0.
+ *
+ * @param ret_counts  berth_server_counts *
+ */
+#define berth_workers_statistics(workers, ret_counts) \
+    berth_workers_statistics_sized((workers), (ret_counts), sizeof(berth_server_counts))
+
+/** The function behind berth_workers_statistics. Writes `size` bytes. */
+BERTH_API void berth_workers_statistics_sized(const berth_workers *workers,
+                                              berth_server_counts *ret_counts, size_t size);
 
 /** Returns the class of the last error of a function of the pool. Success does not clear it. */
 BERTH_API berth_error berth_workers_error(const berth_workers *workers);

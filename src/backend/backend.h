@@ -219,6 +219,7 @@ struct berth__listener {
     void *core;
     bool lingers; /* the core's: SO_LINGER is on, and connections inherit it */
     bool asked;   /* likewise: a program has asked for the descriptor, and may have set that */
+    berth__listener *other; /* likewise: the next one of the same server; NULL for none */
     /* backend part */
     bool local;     /* it is a Unix socket */
     bool parcelled; /* and so are its connections: see berth__ready */

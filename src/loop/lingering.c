@@ -8,6 +8,7 @@
  */
 #include "lingering.h"
 
+#include "base/count.h"
 #include "base/memory.h"
 #include "loop.h"
 #include "source.h"
@@ -58,7 +59,7 @@ static void finish(berth__lingering *lingering, berth__close_mode mode)
     berth__release(lingering);
     loop->counts.lingering--;
     if (place.roll != NULL)
-        place.roll->lingering--;
+        BERTH__UNCOUNT(place.roll->lingering);
     berth__place_give_up(place);
     berth__loop_close_stream(loop, stream, NULL, mode);
 }
@@ -193,7 +194,7 @@ void berth__linger(berth_loop *loop, berth__stream *stream, berth__place place)
     lingering->place = place;
     loop->counts.lingering++;
     if (place.roll != NULL)
-        place.roll->lingering++;
+        BERTH__COUNT(place.roll->lingering);
     lingering->stream = stream;
     lingering->transit = SIZE_MAX;
     lingering->deadline.expired = expired;

@@ -83,7 +83,9 @@ static void destroy(berth__object *object)
 
 static void renew(berth__object *object)
 {
-    berth__objects_renew(((berth_server *)object)->owner.children);
+    berth_server *server = (berth_server *)object;
+    server->guard = NULL; /* the pool is the parent's */
+    berth__objects_renew(server->owner.children);
 }
 
 static const berth__kind server_kind = {
@@ -188,18 +190,56 @@ berth__listener *berth__server_new_listener(berth_server *server)
     return listener;
 }
 
+/* In a child of fork a thread that is no more may hold it. */
+static pthread_mutex_t *lock_guard(berth_server *server)
+{
+    pthread_mutex_t *guard = server->object.loop->inherited ? NULL : server->guard;
+    if (guard != NULL)
+        pthread_mutex_lock(guard);
+    return guard;
+}
+
+static void unlock_guard(pthread_mutex_t *guard)
+{
+    if (guard != NULL)
+        pthread_mutex_unlock(guard);
+}
+
 void berth__server_begin(berth_server *server, berth__listener *listener)
 {
-    server->listener = listener;
-    server->owner.local = listener->local;
-    server->owner.parcelled = listener->parcelled;
+    berth__listener **end = &server->listener;
+    if (*end == NULL) {
+        server->owner.local = listener->local;
+        server->owner.parcelled = listener->parcelled;
+        server->listenings++;
+        server->paused_by_error = false;
+    }
+    pthread_mutex_t *guard = lock_guard(server);
+    while (*end != NULL)
+        end = &(*end)->other;
+    *end = listener;
+    unlock_guard(guard);
     berth__numbers_add(&server->object.loop->numbers, listener->descriptor);
-    server->listenings++;
     server->object.loop->live++;
-    server->paused_by_error = false;
     berth__server_keep_spare(server);
     berth__server_pace(server);
     berth__loop_touch(server->object.loop);
+}
+
+/* Lets go of a listener, which goes on alone until it is closed; its core is the loop then. */
+static void let_go(berth_server *server, berth__listener **link)
+{
+    berth__listener *listener = *link;
+    berth_loop *loop = server->object.loop;
+    pthread_mutex_t *guard = lock_guard(server);
+    *link = listener->other;
+    listener->other = NULL;
+    listener->core = loop;
+    berth__ready_share(&listener->ready);
+    berth__numbers_remove(&loop->numbers, listener->descriptor);
+    loop->backend->operations->close_listener(loop->backend, listener);
+    unlock_guard(guard);
+    berth__loop_touch(loop);
 }
 
 /* Returns an errno. */
@@ -263,6 +303,33 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     return true;
 }
 
+/* Those of its first listener, which was adopted. */
+static void note_names(berth_server *server)
+{
+    (void)look_up_name(server, server->listener);
+    if (server->listener->local)
+        berth__server_note_local(server);
+}
+
+int berth__server_adopt_listener(berth_server *server, int descriptor)
+{
+    berth__backend *backend = server->object.loop->backend;
+    if (berth__numbers_have(&server->object.loop->numbers, descriptor))
+        return EEXIST;
+    berth__listener *listener = berth__server_new_listener(server);
+    if (listener == NULL)
+        return ENOMEM;
+    int error = backend->operations->adopt_listener(backend, listener, descriptor);
+    if (error != 0) {
+        berth__release(listener);
+        return error;
+    }
+    berth__server_begin(server, listener);
+    if (server->listener == listener)
+        note_names(server);
+    return 0;
+}
+
 bool berth_server_set_descriptor(berth_server *server, int descriptor)
 {
     BERTH__OWN_THREAD(server->object.loop);
@@ -273,51 +340,46 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
                                 "cannot listen on descriptor %d: already listening", descriptor);
         return false;
     }
-    berth__backend *backend = server->object.loop->backend;
-    bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
-    berth__listener *listener = in_use ? NULL : berth__server_new_listener(server);
-    int error = in_use ? EEXIST : ENOMEM;
-    if (listener != NULL)
-        error = backend->operations->adopt_listener(backend, listener, descriptor);
-    if (error != 0) {
-        berth__release(listener);
+    int error = berth__server_adopt_listener(server, descriptor);
+    if (error != 0)
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot listen on descriptor %d: %s", descriptor,
                                 error == EINVAL ? "not listening" : berth__reason_of(error));
-        return false;
-    }
-    berth__server_begin(server, listener);
-    (void)look_up_name(server, listener);
-    if (listener->local)
-        berth__server_note_local(server);
-    return true;
+    return error == 0;
 }
 
 void berth__server_stop_listening(berth_server *server)
 {
-    berth__listener *listener = server->listener;
-    if (listener == NULL && server->bind == NULL)
+    if (server->listener == NULL && server->bind == NULL)
         return;
-    berth_loop *loop = server->object.loop;
-    server->listener = NULL;
+    berth__server_end_starving(server);
+    while (server->listener != NULL)
+        let_go(server, &server->listener);
     server->listenings++;
     if (server->local != NULL)
         berth__server_end_local(server);
     berth__server_drop_awaiting(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
-    berth__server_end_starving(server);
-    berth__deadline_stop(&loop->deadlines, &server->refill);
+    berth__deadline_stop(&server->object.loop->deadlines, &server->refill);
     berth__server_unbind(server);
     berth__server_keep_spare(server);
-    if (listener == NULL)
-        return;
-    /* The record goes on alone until it is closed; its core is the loop then. */
-    listener->core = loop;
-    berth__ready_share(&listener->ready);
-    berth__numbers_remove(&loop->numbers, listener->descriptor);
-    loop->backend->operations->close_listener(loop->backend, listener);
-    berth__loop_touch(loop);
+}
+
+bool berth__server_drop_listener(berth_server *server, berth__listener *listener)
+{
+    berth__listener **link = &server->listener;
+    if (server->listener == listener && listener->other == NULL)
+        return false;
+    while (*link != listener)
+        link = &(*link)->other;
+    bool first = link == &server->listener;
+    let_go(server, link);
+    if (first && server->local != NULL)
+        berth__server_end_local(server);
+    if (first)
+        note_names(server);
+    return true;
 }
 
 void berth_server_close(berth_server *server)

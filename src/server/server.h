@@ -19,6 +19,8 @@
 #include "loop/object.h"
 #include "socket/socket.h"
 
+#include <pthread.h>
+
 #define BERTH__SERVER_TEXT_SIZE 256
 
 typedef struct berth__bind berth__bind;
@@ -42,7 +44,10 @@ struct berth_server {
     const berth_server_handlers *handlers;
     void *user;
     berth__owner owner;              /* of its connections */
-    berth__listener *listener;       /* NULL when not listening, or through a proxy */
+    berth__listener *listener;       /* NULL when not listening, or through a proxy; the first of
+                                        several in a worker with more of them */
+    pthread_mutex_t *guard;          /* of the worker whose server it is, held while listeners come
+                                        or go, since the pool looks at them; or NULL */
     berth__bind *bind;               /* through a proxy, from the beginning of listening on */
     bool listens_through;            /* and it listens */
     uint32_t listenings;             /* times that listening began or ended; a wait compares them */
@@ -60,6 +65,7 @@ struct berth_server {
     size_t pending_count;
     int limit;
 
+    bool withheld;        /* by its pool, which is not listening with all workers yet */
     bool paused;          /* by the user */
     bool paused_by_error; /* by an accept error that will not pass by itself */
     bool starved;         /* accepting has failed for a while: the retry timer is running */
@@ -93,6 +99,13 @@ bool berth__server_is_copy(berth_server *server, const char *what);
 
 extern const berth__listener_events berth__server_events;
 void berth__server_stop_listening(berth_server *server);
+/* Listens on a descriptor too, beside those that it listens on already. Returns an errno, and then
+ * the descriptor is the caller's. */
+int berth__server_adopt_listener(berth_server *server, int descriptor);
+/* Closes one of several listeners. False, and nothing, if it is the only one. */
+bool berth__server_drop_listener(berth_server *server, berth__listener *listener);
+/* The counts as they are now. On any thread while the server exists. */
+void berth__server_count(const berth_server *server, berth_server_counts *ret_counts);
 /* Counts the error that is set, and calls accept_error. */
 void berth__server_announce_error(berth_server *server);
 /* A connection was taken out of the kernel: counts it. */
@@ -121,7 +134,7 @@ uint64_t berth__server_limits_step(berth_server *server);
 void berth__server_set_error(berth_server *server, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* From server.c: takes over a listener that the backend has opened. */
+/* From server.c: takes over a listener that the backend has opened, the first or one more. */
 berth__listener *berth__server_new_listener(berth_server *server);
 void berth__server_begin(berth_server *server, berth__listener *listener);
 

@@ -18,6 +18,7 @@
  * it. Any handler may close or free the server; nothing is touched afterwards but through
  * berth__leave.
  */
+#include "base/count.h"
 #include "base/memory.h"
 #include "base/probe.h"
 #include "base/system_error.h"
@@ -42,7 +43,7 @@ static unsigned credit_of(berth_server *server)
     bool paused = server->paused || server->paused_by_error;
     if (!berth_server_is_listening(server)) /* lest a timer be left that wants to accept */
         return 0;
-    if (server->starved || (paused && server->waits == 0) || server->limit <= 0)
+    if (server->starved || server->withheld || (paused && server->waits == 0) || server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
     size_t taken = server->pending_count + server->awaiting;
@@ -103,11 +104,13 @@ void berth__server_pace(berth_server *server)
     }
     if (server->awaiting > 0)
         berth__server_wake_awaiting(server);
-    if (listener == NULL || credit == listener->credit)
-        return;
-    berth__backend *backend = server->object.loop->backend;
-    backend->operations->accept_credit(backend, listener, credit);
-    berth__loop_touch(server->object.loop);
+    for (; listener != NULL; listener = listener->other) {
+        if (credit == listener->credit)
+            continue;
+        berth__backend *backend = server->object.loop->backend;
+        backend->operations->accept_credit(backend, listener, credit);
+        berth__loop_touch(server->object.loop);
+    }
 }
 
 void berth_server_pause_accepting(berth_server *server)
@@ -176,7 +179,8 @@ static void announce_lack(berth_server *server, int error)
 {
     bool first = !server->in_episode;
     server->in_episode = true;
-    server->owner.counts.exhaustions += first && berth__is_exhaustion(error);
+    if (first && berth__is_exhaustion(error))
+        BERTH__COUNT(server->owner.counts.exhaustions);
     if (first)
         announce_error(server, error);
 }
@@ -192,14 +196,16 @@ static void retry(berth__deadline *deadline)
     berth__leave(&server->object);
 }
 
-/* Another holder has shut the listener down: nothing can come of it any more. */
-static void end_listening(berth_server *server)
+/* Another holder has shut the listener down: nothing can come of it any more. If the server has
+ * others they go on. */
+static void end_listening(berth_server *server, berth__listener *listener)
 {
     char place[BERTH__SERVER_PLACE_SIZE];
     berth__server_set_error(server, berth__class_of(EINVAL),
                             "no longer listening on %s: the socket was shut down from outside",
                             berth__server_place(server, place));
-    berth__server_stop_listening(server);
+    if (!berth__server_drop_listener(server, listener))
+        berth__server_stop_listening(server);
     berth__server_announce_error(server);
 }
 
@@ -218,13 +224,13 @@ static void accept_failed(berth__listener *listener, int error)
 {
     berth_server *server = listener->core;
     berth__enter(&server->object);
-    server->owner.counts.accept_failures++;
+    BERTH__COUNT(server->owner.counts.accept_failures);
     if (relieve(server, error)) {
         berth__leave(&server->object);
         return;
     }
     if (error == EINVAL) {
-        end_listening(server);
+        end_listening(server, listener);
     } else if (!berth__is_exhaustion(error) && !berth__is_passing(error)) {
         server->paused_by_error = true;
         announce_error(server, error);
@@ -288,19 +294,18 @@ static bool is_open(berth__backend *backend, int descriptor)
 static bool may_linger(const berth_server *server)
 {
     berth__backend *backend = server->object.loop->backend;
-    berth__listener *listener = server->listener;
-    if (SLOT(server, incoming_connection) != NULL)
-        return true;
-    if (listener == NULL)
-        return false;
-    if (listener->asked) {
-        int seconds = -1;
-        (void)backend->operations->option(backend, listener->descriptor, BERTH_OPTION_LINGER,
-                                          &seconds, false);
-        listener->lingers = seconds >= 0;
-        listener->asked = false;
+    bool may = SLOT(server, incoming_connection) != NULL;
+    for (berth__listener *one = may ? NULL : server->listener; one != NULL; one = one->other) {
+        if (one->asked) {
+            int seconds = -1;
+            (void)backend->operations->option(backend, one->descriptor, BERTH_OPTION_LINGER,
+                                              &seconds, false);
+            one->lingers = seconds >= 0;
+            one->asked = false;
+        }
+        may |= one->lingers;
     }
-    return listener->lingers;
+    return may;
 }
 
 /* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
@@ -321,7 +326,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
     if (socket != NULL && !keep_names(server, socket, descriptor)) {
         socket->handlers = NULL;
         berth_socket_free(socket);
-        server->owner.counts.failed++;
+        BERTH__COUNT(server->owner.counts.failed);
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot serve an accepted connection: %s",
                                 berth__reason_of(ENOMEM));
@@ -332,7 +337,7 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
          * has is its own, also if that has adopted the one at hand. */
         if (!in_use && (at_hand || is_open(backend, descriptor)))
             backend->operations->discard(backend, descriptor);
-        server->owner.counts.failed++;
+        BERTH__COUNT(server->owner.counts.failed);
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));
         return;
@@ -348,9 +353,9 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     bool at_hand = descriptor >= 0 && descriptor == server->accepted_descriptor;
     if (at_hand) {
         server->accepted_descriptor = -1;
-        server->owner.counts.at_hand--;
+        BERTH__UNCOUNT(server->owner.counts.at_hand);
     } else {
-        server->owner.counts.added++;
+        BERTH__COUNT(server->owner.counts.added);
     }
     serve(server, descriptor, at_hand);
 }
@@ -361,11 +366,11 @@ static void deliver(berth_server *server, int descriptor)
     if (SLOT(server, incoming_connection) != NULL) {
         int outer = server->accepted_descriptor; /* of a turn around this one */
         server->accepted_descriptor = descriptor;
-        server->owner.counts.at_hand++;
+        BERTH__COUNT(server->owner.counts.at_hand);
         server->handlers->incoming_connection(server, descriptor, server->user);
         if (server->accepted_descriptor == descriptor) { /* the base behaviour did not take it */
-            server->owner.counts.at_hand--;
-            server->owner.counts.handed_over++;
+            BERTH__UNCOUNT(server->owner.counts.at_hand);
+            BERTH__COUNT(server->owner.counts.handed_over);
         }
         server->accepted_descriptor = outer;
     } else {
@@ -379,7 +384,7 @@ static void deliver(berth_server *server, int descriptor)
 void berth__server_came(berth_server *server, int descriptor)
 {
     BERTH__PROBE3(accept, server, descriptor, server->pending_count);
-    server->owner.counts.accepted++;
+    BERTH__COUNT(server->owner.counts.accepted);
     server->object.loop->counts.accepted++;
     server->in_episode = false;
     server->backoff = FIRST_BACKOFF;
@@ -408,6 +413,8 @@ void berth__server_accepted(berth_server *server, int descriptor, const berth__a
 static void accepted(berth__listener *listener, int descriptor)
 {
     berth_server *server = listener->core;
+    server->owner.local = listener->local; /* a server may have listeners of both kinds */
+    server->owner.parcelled = listener->parcelled;
     berth__server_came(server, descriptor);
     if (server->trust != NULL && berth__server_is_awaiting(server, descriptor)) {
         if (server->limits.per_second > 0)
@@ -457,7 +464,7 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
                                 why);
         return;
     }
-    server->owner.counts.added++;
+    BERTH__COUNT(server->owner.counts.added);
     enqueue(server, socket);
 }
 
@@ -472,7 +479,7 @@ static void enqueue(berth_server *server, berth_socket *socket)
         socket->limits->pending_link = server->pending_end;
     *server->pending_end = socket;
     server->pending_end = &socket->pending_next;
-    server->pending_count++;
+    BERTH__COUNT(server->pending_count);
     if (socket->limits != NULL && socket->limits->deadline.place != 0 &&
         socket->limits->deadline.time < server->pending_due)
         server->pending_due = socket->limits->deadline.time;
@@ -506,7 +513,7 @@ static void forget(berth_server *server, berth_socket *socket)
     socket->pending = false;
     if (!socket->counted)
         socket->owner = NULL;
-    server->pending_count--;
+    BERTH__UNCOUNT(server->pending_count);
 }
 
 static void left_queue(berth__owner *owner, berth_socket *socket)
@@ -539,7 +546,7 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
     berth_socket *socket = server->pending;
     if (socket == NULL || berth__server_is_copy(server, "take a connection"))
         return NULL;
-    server->owner.counts.taken++;
+    BERTH__COUNT(server->owner.counts.taken);
     forget(server, socket);
     berth__server_pace(server);
     berth__socket_taken(socket);

@@ -15,6 +15,7 @@
  * one. All have the same patience: those whose header is missing are in the order in which they are
  * due, and those that wait for the end of a pause are in a list of their own.
  */
+#include "base/count.h"
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
@@ -39,6 +40,8 @@ struct awaiting {
     awaiting *next;
     awaiting **link;
     int descriptor;
+    bool local; /* as of the listener that it came by */
+    bool parcelled;
     uint64_t due;
     berth__proxy_header header;
 };
@@ -95,7 +98,7 @@ static int see_off(awaiting *gone)
 {
     berth_server *server = gone->server;
     take_out(gone);
-    server->awaiting--;
+    BERTH__UNCOUNT(server->awaiting);
     gone->server = NULL;
     berth__ready_share(&gone->watch.ready);
     backend_of(server)->operations->watch_close(backend_of(server), &gone->watch);
@@ -115,9 +118,9 @@ static void turn_away(awaiting *gone, int number)
     char reason[BERTH__REFUSAL_TEXT_SIZE];
     bool refusal = berth__is_refusal(number);
     if (!refusal && berth__is_exhaustion(number))
-        server->owner.counts.failed++;
+        BERTH__COUNT(server->owner.counts.failed);
     else
-        server->owner.counts.rejected_header++;
+        BERTH__COUNT(server->owner.counts.rejected_header);
     berth__server_set_error(
         server, refusal ? berth__refusal_class(number) : berth__class_of(number),
         "cannot accept a connection behind a balancer: %s",
@@ -132,7 +135,7 @@ void berth__server_drop_awaiting(berth_server *server)
     if (trust == NULL)
         return;
     for (awaiting *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
-        server->owner.counts.dropped++;
+        BERTH__COUNT(server->owner.counts.dropped);
         drop(one);
     }
     berth__deadline_stop(&server->object.loop->deadlines, &trust->deadline);
@@ -208,6 +211,8 @@ static void hand_over(awaiting *one)
         .values_size = size,
     };
     berth__trust *trust = server->trust;
+    server->owner.local = one->local;
+    server->owner.parcelled = one->parcelled;
     accepted.descriptor = see_off(one);
     set_deadline(trust);
     berth__server_accepted(server, accepted.descriptor, &accepted);
@@ -316,7 +321,7 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot accept a connection behind a balancer: %s",
                                 berth__reason_of(ENOMEM));
-        server->owner.counts.failed++;
+        BERTH__COUNT(server->owner.counts.failed);
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return true;
     }
@@ -325,10 +330,12 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
     one->watch.closed = closed;
     one->server = server;
     one->descriptor = descriptor;
+    one->local = server->owner.local;
+    one->parcelled = server->owner.parcelled;
     one->due = berth__after(berth__loop_clock(loop), trust->patience);
     berth__proxy_header_begin(&one->header);
     append(&trust->silent, one);
-    server->awaiting++;
+    BERTH__COUNT(server->awaiting);
     loop->live++;
     int error = watch(one);
     if (error != 0)

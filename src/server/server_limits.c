@@ -18,6 +18,7 @@
  *
  * A blocking wait runs no timers: berth__server_limits_step is what they would do.
  */
+#include "base/count.h"
 #include "base/probe.h"
 #include "base/sized.h"
 #include "base/system_error.h"
@@ -42,10 +43,11 @@ static uint8_t prefix(uint8_t wanted, uint8_t standard, uint8_t longest)
     return wanted < longest ? wanted : longest;
 }
 
-static void refuse(berth_server *server, int descriptor, uint64_t *counter)
+static void refuse(berth_server *server, int descriptor,
+                   uint64_t *counter) /* NOLINT(readability-non-const-parameter) */
 {
     berth__backend *backend = server->object.loop->backend;
-    ++*counter;
+    BERTH__COUNT(*counter);
     backend->operations->discard(backend, descriptor);
 }
 
@@ -128,7 +130,7 @@ unsigned berth__server_allowance(berth_server *server)
     if (allowance > 0)
         return allowance < UINT32_MAX ? (unsigned)allowance : UINT32_MAX;
     if (server->refill.place == 0) {
-        server->owner.counts.paced++;
+        BERTH__COUNT(server->owner.counts.paced);
         berth__deadline_start(&loop->deadlines, &server->refill, due + step - ahead);
         berth__loop_touch(loop);
     }
@@ -162,14 +164,16 @@ void berth__server_keep_spare(berth_server *server)
     backend->operations->discard(backend, spare);
 }
 
-static size_t reject(berth_server *server, size_t most, berth__close_mode mode, uint64_t *counter)
+static size_t reject(berth_server *server, size_t most, berth__close_mode mode,
+                     uint64_t *counter) /* NOLINT(readability-non-const-parameter) */
 {
     berth__backend *backend = server->object.loop->backend;
-    size_t count =
-        backend->operations->reject(backend, server->listener, most, mode, &server->spare);
-    server->owner.counts.accepted += count;
+    size_t count = 0;
+    for (berth__listener *one = server->listener; one != NULL && count < most; one = one->other)
+        count += backend->operations->reject(backend, one, most - count, mode, &server->spare);
+    BERTH__COUNT_MANY(server->owner.counts.accepted, count);
     server->object.loop->counts.accepted += count;
-    *counter += count;
+    BERTH__COUNT_MANY(*counter, count);
     return count;
 }
 

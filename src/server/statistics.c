@@ -4,18 +4,29 @@
  */
 #include <berth/statistics.h>
 
+#include "base/count.h"
 #include "base/sized.h"
 #include "loop/loop.h"
 #include "server.h"
+
+void berth__server_count(const berth_server *server, berth_server_counts *ret_counts)
+{
+    const uint64_t *from = (const uint64_t *)&server->owner.counts;
+    uint64_t *to = (uint64_t *)ret_counts;
+    /* The first count what came: so no more seems to have become of it. */
+    for (size_t i = sizeof *ret_counts / sizeof *to; i-- > 0;)
+        to[i] = BERTH__COUNTED(from[i]);
+    ret_counts->pending = BERTH__COUNTED(server->pending_count);
+    ret_counts->awaiting_header = BERTH__COUNTED(server->awaiting);
+    ret_counts->lingering = BERTH__COUNTED(server->owner.roll->lingering);
+}
 
 void berth_server_statistics_sized(const berth_server *server, berth_server_counts *ret_counts,
                                    size_t size)
 {
     BERTH__OWN_THREAD(server->object.loop);
-    berth_server_counts counts = server->owner.counts;
-    counts.pending = server->pending_count;
-    counts.awaiting_header = server->awaiting;
-    counts.lingering = server->owner.roll->lingering;
+    berth_server_counts counts;
+    berth__server_count(server, &counts);
     berth__sized_put(ret_counts, size, &counts, sizeof counts);
 }
 

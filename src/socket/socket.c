@@ -22,6 +22,7 @@
  */
 #include "socket.h"
 
+#include "base/count.h"
 #include "base/memory.h"
 #include "base/probe.h"
 #include "base/system_error.h"
@@ -340,7 +341,7 @@ static void leave_queue(berth_socket *socket)
 {
     if (!socket->pending)
         return;
-    socket->owner->counts.dropped++;
+    BERTH__COUNT(socket->owner->counts.dropped);
     socket->owner->left_queue(socket->owner, socket);
 }
 

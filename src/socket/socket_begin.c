@@ -12,6 +12,7 @@
  */
 #include "socket.h"
 
+#include "base/count.h"
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "connecting.h"
@@ -108,7 +109,7 @@ berth_socket *berth__socket_accept(berth__owner *owner, int descriptor, bool acc
     socket->state = BERTH_STATE_CONNECTED;
     socket->owner = owner;
     socket->counted = true;
-    owner->counts.live++;
+    BERTH__COUNT(owner->counts.live);
     if (socket->limits != NULL) {
         socket->limits->address = address;
         berth__limits_begin(socket);

@@ -12,6 +12,7 @@
  */
 #include "socket.h"
 
+#include "base/count.h"
 #include "base/probe.h"
 #include "base/sized.h"
 #include "connection_limits.h"
@@ -36,7 +37,7 @@ static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limi
         [BERTH__LIMIT_RATE] = &counts->closed_rate,
         [BERTH__LIMIT_OUTPUT] = &counts->closed_output,
     };
-    ++*slots[limit];
+    BERTH__COUNT(*slots[limit]);
 }
 
 static int descriptor_of(const berth_socket *socket)
@@ -54,7 +55,7 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
     berth__enter(&socket->object);
     uint32_t endings = socket->endings;
     if (queue != NULL) {
-        queue->counts.closed_pending++;
+        BERTH__COUNT(queue->counts.closed_pending);
         queue->left_queue(queue, socket);
     }
     berth__socket_note_peer(socket);
@@ -227,7 +228,7 @@ void berth__limits_uncount(berth_socket *socket)
     berth__owner *owner = socket->owner;
     if (!socket->counted)
         return;
-    owner->counts.live--;
+    BERTH__UNCOUNT(owner->counts.live);
     if (socket->limits != NULL && socket->limits->address != NULL) {
         berth__address_counts_remove(&owner->roll->counts, socket->limits->address);
         socket->limits->address = NULL;

@@ -37,10 +37,7 @@
 #define SLOT(workers, slot) \
     BERTH__SLOT((workers)->handlers, (workers)->handlers_size, berth_workers_handlers, slot)
 
-static void set_error(berth_workers *workers, berth_error error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void set_error(berth_workers *workers, berth_error error, const char *format, ...)
+void berth__workers_set_error(berth_workers *workers, berth_error error, const char *format, ...)
 {
     workers->error = error;
     va_list arguments;
@@ -49,11 +46,15 @@ static void set_error(berth_workers *workers, berth_error error, const char *for
     va_end(arguments);
 }
 
-/* The worker whose thread this is, or NULL. */
 static _Thread_local const berth_worker *worker_here;
 
-/* A worker cannot wait for itself. The error is the pool's thread's, which may be reading it. */
-static bool is_own_thread(const berth_workers *workers)
+const berth_worker *berth__worker_here(void)
+{
+    return worker_here;
+}
+
+/* The error of the pool is left alone: the pool's thread may be reading it. */
+bool berth__workers_is_own_thread(const berth_workers *workers)
 {
     if (worker_here == NULL || worker_here->workers != workers)
         return false;
@@ -71,13 +72,13 @@ const char *berth_workers_error_string(const berth_workers *workers)
     return workers->text;
 }
 
-/* Whether a fork has copied the pool. Its threads are not in this process, and whatever they had in
- * their hands is out of reach. */
-static bool is_copy(berth_workers *workers, const char *what)
+/* The threads of a copy are not in this process, and whatever they had in their hands is out of
+ * reach. */
+bool berth__workers_is_copy(berth_workers *workers, const char *what)
 {
     if (workers->forks == berth__process_forks())
         return false;
-    set_error(
+    berth__workers_set_error(
         workers, berth__class_of(ECHILD),
         "cannot %s: after fork they belong to the parent, and their threads do not exist here",
         what);
@@ -87,15 +88,10 @@ static bool is_copy(berth_workers *workers, const char *what)
 
 /* ---- state and counters ---------------------------------------------------------------------- */
 
-static berth__worker_state state_of(const berth_worker *worker)
-{
-    return (berth__worker_state)atomic_load_explicit(&worker->state, memory_order_relaxed);
-}
-
 /* Under the lock, or while there is no thread. */
 static void move_on(berth_worker *worker, berth__worker_state state)
 {
-    berth__worker_state from = state_of(worker);
+    berth__worker_state from = berth__worker_state_of(worker);
     assert(state == BERTH__WORKER_IDLE
                ? from == BERTH__WORKER_ENDED || from == BERTH__WORKER_STARTING
                : state > from);
@@ -253,7 +249,7 @@ static int give(berth_worker *worker, int descriptor)
 {
     int error = 0;
     pthread_mutex_lock(&worker->lock);
-    if (state_of(worker) != BERTH__WORKER_READY) {
+    if (berth__worker_state_of(worker) != BERTH__WORKER_READY) {
         error = ESHUTDOWN;
     } else if (!inbox_put(&worker->inbox, descriptor)) {
         error = ENOMEM;
@@ -274,7 +270,7 @@ static berth_worker *least_busy(berth_workers *workers)
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
         size_t connections = connections_of(worker);
-        if (connections < fewest && state_of(worker) == BERTH__WORKER_READY) {
+        if (connections < fewest && berth__worker_state_of(worker) == BERTH__WORKER_READY) {
             chosen = worker;
             fewest = connections;
         }
@@ -284,7 +280,7 @@ static berth_worker *least_busy(berth_workers *workers)
 
 bool berth_workers_hand_over(berth_workers *workers, int descriptor)
 {
-    if (is_copy(workers, "hand over to the workers"))
+    if (berth__workers_is_copy(workers, "hand over to the workers"))
         return false;
     int error = descriptor < 0 ? EBADF : ESHUTDOWN;
     while (error == ESHUTDOWN) {
@@ -317,6 +313,10 @@ static int set_up(berth_worker *worker)
     worker->server = berth_server_new(worker->loop, &server_handlers, worker);
     if (worker->server == NULL)
         return errno;
+    pthread_mutex_lock(&worker->lock);
+    worker->server->guard = &worker->lock;
+    worker->counted = worker->server;
+    pthread_mutex_unlock(&worker->lock);
     berth__jobs_join(worker);
     bool (*started)(berth_worker *, void *) = SLOT(worker->workers, started);
     return started == NULL || started(worker, worker->user) ? 0 : ECANCELED;
@@ -344,37 +344,29 @@ static void tear_down(berth_worker *worker)
 {
     berth_server *server = worker->server;
     worker->server = NULL;
-    berth_server_free(server);
+    if (server != NULL) {
+        berth__enter(&server->object);
+        berth_server_free(server);
+        berth__worker_keep_counts(worker);
+        berth__leave(&server->object);
+    }
     berth_loop_free(worker->loop);
     worker->loop = NULL;
 }
 
-/* Does what berth_workers_listen asks for, between two turns or in a task: a handler may be running
- * a loop of its own. Without the lock, since listening through a proxy waits, and handlers that
- * hand over run meanwhile; one of them may come here again. */
-static void answer(void *user)
+/* For tools that list threads; without a name it works as well. */
+static void name_thread(const berth_worker *worker)
 {
-    berth_worker *worker = user;
-    if (worker->answering)
-        return;
-    pthread_mutex_lock(&worker->lock);
-    void (*request)(berth_worker *) = worker->request;
-    pthread_mutex_unlock(&worker->lock);
-    if (request == NULL)
-        return;
-    worker->answering = true;
-    request(worker);
-    worker->answering = false;
-    pthread_mutex_lock(&worker->lock);
-    worker->request = NULL;
-    pthread_cond_broadcast(&worker->changed);
-    pthread_mutex_unlock(&worker->lock);
+    char name[24];
+    snprintf(name, sizeof name, "berth-%d", worker->number);
+    (void)pthread_setname_np(pthread_self(), name);
 }
 
 static void *work(void *argument)
 {
     berth_worker *worker = argument;
     worker_here = worker;
+    name_thread(worker);
     worker->start_error = set_up(worker);
     if (worker->start_error != 0) {
         if (worker->server != NULL)
@@ -387,7 +379,7 @@ static void *work(void *argument)
     while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken &&
            !worker->loop->inherited) {
         berth_loop_turn(worker->loop, berth__jobs_run(worker));
-        answer(worker);
+        berth__worker_answer(worker);
     }
     if (worker->loop->inherited)
         return NULL; /* a handler has forked, and this is the child's only thread */
@@ -450,11 +442,11 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
 
 void berth_workers_free(berth_workers *workers)
 {
-    bool copy = workers != NULL && is_copy(workers, "free the workers");
-    if (workers == NULL || (!copy && is_own_thread(workers)))
+    bool copy = workers != NULL && berth__workers_is_copy(workers, "free the workers");
+    if (workers == NULL || (!copy && berth__workers_is_own_thread(workers)))
         return;
     berth_workers_stop(workers);
-    if (copy && is_own_thread(workers))
+    if (copy && berth__workers_is_own_thread(workers))
         return; /* the handler that has forked returns into the worker */
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
@@ -486,7 +478,7 @@ static int start_thread(berth_worker *worker)
         return error;
     }
     pthread_mutex_lock(&worker->lock);
-    while (state_of(worker) == BERTH__WORKER_STARTING)
+    while (berth__worker_state_of(worker) == BERTH__WORKER_STARTING)
         pthread_cond_wait(&worker->changed, &worker->lock);
     pthread_mutex_unlock(&worker->lock);
     return worker->start_error;
@@ -501,10 +493,12 @@ static berth_error class_of_start(int error)
 
 bool berth_workers_start(berth_workers *workers)
 {
-    if (is_copy(workers, "start the workers") || is_own_thread(workers))
+    if (berth__workers_is_copy(workers, "start the workers") ||
+        berth__workers_is_own_thread(workers))
         return false;
     if (workers->started) {
-        set_error(workers, BERTH_ERROR_OPERATION, "cannot start the workers: already started");
+        berth__workers_set_error(workers, BERTH_ERROR_OPERATION,
+                                 "cannot start the workers: already started");
         errno = EALREADY;
         return false;
     }
@@ -514,9 +508,10 @@ bool berth_workers_start(berth_workers *workers)
         int error = start_thread(workers->workers[i]);
         if (error == 0)
             continue;
-        set_error(workers, class_of_start(error), "cannot start worker %d of %d: %s", i + 1,
-                  workers->count,
-                  error == ECANCELED ? "`started` returned false" : berth__reason_of(error));
+        berth__workers_set_error(workers, class_of_start(error), "cannot start worker %d of %d: %s",
+                                 i + 1, workers->count,
+                                 error == ECANCELED ? "`started` returned false"
+                                                    : berth__reason_of(error));
         berth_workers_stop(workers);
         errno = error;
         return false;
@@ -528,40 +523,20 @@ bool berth_workers_start(berth_workers *workers)
 static void tell_to_leave(berth_worker *worker)
 {
     pthread_mutex_lock(&worker->lock);
-    if (state_of(worker) == BERTH__WORKER_READY) {
+    if (berth__worker_state_of(worker) == BERTH__WORKER_READY) {
         atomic_store(&worker->loop->quitting, true);
         berth_loop_stop(worker->loop, 0);
     }
     pthread_mutex_unlock(&worker->lock);
 }
 
-/* In a child: a listener that was left open would go on to be given connections. The servers of the
- * threads that are not there may have been anywhere: each is asked for its descriptor once, and
- * never touched. */
-static void close_copies(berth_workers *workers)
-{
-    for (int i = 0; i < workers->count; i++) {
-        berth_worker *worker = workers->workers[i];
-        const berth_server *server = worker->server;
-        if (worker == worker_here && server != NULL) {
-            if (worker->loop->inherited)
-                berth_server_close(worker->server);
-            continue;
-        }
-        if (server != NULL && server->listener != NULL && server->listener->descriptor >= 0)
-            (void)close(server->listener->descriptor);
-        worker->server = NULL;
-    }
-    workers->port = 0;
-}
-
 void berth_workers_stop(berth_workers *workers)
 {
-    if (is_copy(workers, "stop the workers")) {
-        close_copies(workers);
+    if (berth__workers_is_copy(workers, "stop the workers")) {
+        berth__workers_close_copies(workers);
         return;
     }
-    if (is_own_thread(workers))
+    if (berth__workers_is_own_thread(workers))
         return;
     atomic_store(&workers->leaving, true);
     berth__jobs_cancel_all(workers);
@@ -569,85 +544,12 @@ void berth_workers_stop(berth_workers *workers)
         tell_to_leave(workers->workers[i]);
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
-        if (state_of(worker) == BERTH__WORKER_IDLE)
+        if (berth__worker_state_of(worker) == BERTH__WORKER_IDLE)
             continue;
         pthread_join(worker->thread, NULL);
         move_on(worker, BERTH__WORKER_IDLE);
     }
     workers->started = false;
+    workers->listening = false;
     workers->port = 0;
-}
-
-/* ---- listening ------------------------------------------------------------------------------- */
-
-/* Leaves the port, or the error, in the pool: its thread waits meanwhile. */
-static void listen_there(berth_worker *worker)
-{
-    berth_server *server = worker->server;
-    berth_workers *workers = worker->workers;
-    berth_server_set_reuse_port(server, true);
-    if (berth_server_listen(server, workers->address, workers->wanted)) {
-        workers->wanted = berth_server_port(server);
-        return;
-    }
-    workers->failed = true;
-    set_error(workers, berth_server_error(server), "%s", berth_server_error_string(server));
-}
-
-static void close_there(berth_worker *worker)
-{
-    berth_server_close(worker->server);
-}
-
-/* Has it done on the worker's thread, and waits for that. False if the worker has ended. Needs no
- * memory, so that listening can always be undone: without it the task is missing, and a handler
- * that turns the loop has to return first. */
-static bool ask(berth_worker *worker, void (*what)(berth_worker *worker))
-{
-    pthread_mutex_lock(&worker->lock);
-    worker->request = what;
-    if (state_of(worker) == BERTH__WORKER_READY && !berth_loop_post(worker->loop, answer, worker))
-        berth_loop_wake(worker->loop);
-    while (worker->request != NULL && state_of(worker) == BERTH__WORKER_READY)
-        pthread_cond_wait(&worker->changed, &worker->lock);
-    bool done = worker->request == NULL;
-    worker->request = NULL;
-    pthread_mutex_unlock(&worker->lock);
-    return done;
-}
-
-static void close_everywhere(berth_workers *workers)
-{
-    for (int i = 0; i < workers->count; i++)
-        ask(workers->workers[i], close_there);
-    workers->port = 0;
-}
-
-bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port)
-{
-    if (is_copy(workers, "listen with the workers") || is_own_thread(workers))
-        return false;
-    if (!workers->started || workers->port != 0) {
-        set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",
-                  workers->started ? "already listening" : "the workers are not started");
-        return false;
-    }
-    workers->address = address;
-    workers->wanted = port;
-    workers->failed = false;
-    for (int i = 0; i < workers->count; i++) {
-        if (ask(workers->workers[i], listen_there) && !workers->failed)
-            continue;
-        if (!workers->failed)
-            set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: worker %d has ended", i + 1);
-        close_everywhere(workers);
-        return false;
-    }
-    workers->port = workers->wanted;
-    return true;
-}
-
-uint16_t berth_workers_port(const berth_workers *workers)
-{
-    return workers->port;
 }

@@ -61,6 +61,8 @@ struct berth_worker {
     pthread_cond_t changed; /* the state, or the request */
     atomic_int state;       /* berth__worker_state */
     berth__inbox inbox;
+    const berth_server *counted; /* the server, from when it is made to when it is freed; or NULL */
+    berth_server_counts past;    /* of the servers before: a pool can be started again */
     void (*request)(berth_worker *worker); /* to be done on its thread; NULL: nothing */
 
     /* Written by the worker's thread. */
@@ -113,16 +115,47 @@ struct berth_workers {
 
     berth__jobs jobs;
     unsigned forks; /* of the process that made it; see process.h */
-    uint16_t port;  /* listened on; 0 for none */
+    bool listening;
+    uint16_t port; /* listened on; 0 for none */
 
-    /* For the workers too, each in its turn, while berth_workers_listen waits for it. */
+    /* For the workers too, each in its turn, while listening waits for it. */
     berth_address address;
     uint16_t wanted;
+    const int *passed; /* descriptors to listen on */
+    size_t passed_count;
     bool failed; /* one of them could not listen */
     berth_error error;
     char text[320];
     berth_worker *workers[]; /* count of them */
 };
+
+/* Sets the error of the pool, on its thread or while that waits. */
+void berth__workers_set_error(berth_workers *workers, berth_error error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The worker whose thread this is, or NULL. */
+const berth_worker *berth__worker_here(void);
+
+/* Whether this is the thread of one of its workers, which cannot wait for itself; sets errno. */
+bool berth__workers_is_own_thread(const berth_workers *workers);
+
+/* Whether a fork has copied the pool; sets the error. */
+bool berth__workers_is_copy(berth_workers *workers, const char *what);
+
+static inline berth__worker_state berth__worker_state_of(const berth_worker *worker)
+{
+    return (berth__worker_state)atomic_load_explicit(&worker->state, memory_order_relaxed);
+}
+
+/* A task of a worker, its user: does what the pool's thread has asked for. */
+void berth__worker_answer(void *user);
+
+/* Closes the child's copies of the listeners after fork. */
+void berth__workers_close_copies(berth_workers *workers);
+
+/* The server will be freed, and its counts are to be kept. To be called when it has no more
+ * connections, on the worker's thread. */
+void berth__worker_keep_counts(berth_worker *worker);
 
 /* ---- jobs -------------------------------------------------------------------------------------
  */

@@ -1,0 +1,21 @@
+/*
+ * Numbers that one thread changes and others may read: the counts of servers, which the pool whose
+ * worker a server belongs to adds up on any thread.
+ *
+ * The thread that changes them is the only one, so it reads them as they are, and needs no locked
+ * instruction. Others get each number whole, and as it is at some moment; two numbers are not from
+ * the same one.
+ */
+#ifndef BERTH_SRC_COUNT_H
+#define BERTH_SRC_COUNT_H
+
+/* One more, one less, and so many more; on the number's own thread. */
+#define BERTH__COUNT(number) BERTH__COUNT_MANY(number, 1u)
+#define BERTH__UNCOUNT(number) __atomic_store_n(&(number), (number)-1u, __ATOMIC_RELAXED)
+#define BERTH__COUNT_MANY(number, many) \
+    __atomic_store_n(&(number), (number) + (many), __ATOMIC_RELAXED)
+
+/* Reads it, on any thread. */
+#define BERTH__COUNTED(number) __atomic_load_n(&(number), __ATOMIC_RELAXED)
+
+#endif
