@@ -127,6 +127,7 @@ void world_end(void)
         peer_close(peers);
     world_relieve();
     side()->unlisten_all();
+    world_end_local();
     if (end_bare != NULL)
         end_bare();
     world_free_loop();

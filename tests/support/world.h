@@ -128,6 +128,31 @@ uint16_t world_free_port(void); /* that nobody listens on */
 #define WORLD_ZEROS ((size_t)16 << 20)
 const uint8_t *world_zeros(void);
 
+/* ---- Unix sockets ------------------------------------------------------------------------------
+ */
+
+enum world_file {
+    WORLD_NOTHING,
+    WORLD_SOCKET,
+    WORLD_PLAIN,
+    WORLD_FOLDER,
+    WORLD_LINK
+};
+
+const char *world_path(const char *name); /* where nothing is, and no other case comes */
+/* Puts a file there, in the place of what there is: a socket is one that nobody has any more. */
+void world_put_file(const char *path, enum world_file kind);
+enum world_file world_file_at(const char *path);
+unsigned world_mode_of(const char *path);
+
+struct peer *world_connect_local(const char *path); /* fails the case if it is refused */
+struct peer *world_try_local(const char *path);     /* NULL with errno set if it is refused */
+void world_listen_local(const char *path, int backlog);
+struct peer *world_accept_local(const char *path);
+void world_unlisten_local(const char *path); /* the file stays */
+int world_local_listener_descriptor(const char *path);
+int world_local_descriptor(struct peer **ret_peer); /* as of socketpair */
+
 /* ---- descriptors -------------------------------------------------------------------------------
  */
 

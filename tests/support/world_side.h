@@ -47,6 +47,7 @@ struct side {
 };
 
 struct peer *world_new_peer(void);
+void world_end_local(void);
 
 extern const struct side real_side;
 extern const struct side simulated_side;
