@@ -9,6 +9,7 @@
  *     signal.h      berth_signal: a signal as an event of a loop
  *     workers.h     berth_workers: a pool of threads that serve connections
  *     inherited.h   listeners that another process has opened, by name
+ *     handover.h    berth_handover: hot restart
  *     notify.h      telling systemd or another supervisor
  *     local.h       Unix-domain sockets
  *     address.h     berth_address: a host address, a value
@@ -26,6 +27,7 @@
 
 #include <berth/address.h>
 #include <berth/error.h>
+#include <berth/handover.h>
 #include <berth/inherited.h>
 #include <berth/limits.h>
 #include <berth/local.h>

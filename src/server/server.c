@@ -141,11 +141,33 @@ void berth_server_free(berth_server *server)
         berth_server_close(server);
         berth__server_distrust(server);
         berth__mark_remove(&server->pacing);
+        while (server->refs != NULL)
+            berth__server_forget(server->refs);
         berth__deadlines_unreserve(&server->object.loop->deadlines);
         berth__deadlines_unreserve(&server->object.loop->deadlines);
         berth__discard(&server->object);
     }
     berth__leave(&server->object);
+}
+
+void berth__server_remember(berth__server_ref *ref, berth_server *server)
+{
+    ref->server = server;
+    ref->next = server->refs;
+    ref->link = &server->refs;
+    if (ref->next != NULL)
+        ref->next->link = &ref->next;
+    server->refs = ref;
+}
+
+void berth__server_forget(berth__server_ref *ref)
+{
+    if (ref->server == NULL)
+        return;
+    *ref->link = ref->next;
+    if (ref->next != NULL)
+        ref->next->link = ref->link;
+    ref->server = NULL;
 }
 
 void *berth_server_user(const berth_server *server)
@@ -211,6 +233,7 @@ void berth__server_begin(berth_server *server, berth__listener *listener)
     if (*end == NULL) {
         server->owner.local = listener->local;
         server->owner.parcelled = listener->parcelled;
+        server->handed_over = false;
         server->listenings++;
         server->paused_by_error = false;
     }

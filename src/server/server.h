@@ -39,6 +39,13 @@ typedef struct berth__accepted {
     size_t values_size;
 } berth__accepted;
 
+/* Somebody else's pointer to a server, which becomes NULL when that is freed. Embedded there. */
+typedef struct berth__server_ref {
+    berth_server *server;
+    struct berth__server_ref *next;
+    struct berth__server_ref **link;
+} berth__server_ref;
+
 struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
@@ -59,6 +66,7 @@ struct berth_server {
     uint16_t port;
     int backlog;
     bool reuse_port;
+    bool handed_over; /* another process has the listener too, and goes on with it */
 
     berth_socket *pending; /* the queue, first to last */
     berth_socket **pending_end;
@@ -89,10 +97,15 @@ struct berth_server {
     berth__address_count *accepted_address;
 
     struct berth__proxy *proxy; /* NULL: the default one */
+    berth__server_ref *refs;
 
     berth_error error;
     char text[BERTH__SERVER_TEXT_SIZE];
 };
+
+/* Sets a pointer to a server that has none, and unsets one, if it is set. */
+void berth__server_remember(berth__server_ref *ref, berth_server *server);
+void berth__server_forget(berth__server_ref *ref);
 
 /* Whether it is a copy that fork has made, which cannot do that; the error says so. */
 bool berth__server_is_copy(berth_server *server, const char *what);

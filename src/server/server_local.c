@@ -52,7 +52,7 @@ void berth__server_end_local(berth_server *server)
     berth__backend *backend = server->object.loop->backend;
     berth__local *local = server->local;
     server->local = NULL;
-    if (local->file.inode != 0 && local->forks == berth__process_forks())
+    if (local->file.inode != 0 && !server->handed_over && local->forks == berth__process_forks())
         backend->operations->remove_local(backend, &local->name, &local->file);
     berth__release(local);
 }

@@ -1,0 +1,144 @@
+/*
+ * What is put together for a successor: copies of the descriptors that servers and pools listen on
+ * at that moment, and the bytes of all blobs. See handover.h.
+ *
+ * Copies are made because pools listen on threads of their own: their descriptors may be closed
+ * while the successor is asking for its next message. Each copy is closed as soon as it is on its
+ * way, and all are when the successor fails.
+ */
+#include "handover.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* ---- listeners ------------------------------------------------------------------------------- */
+
+/* Copies what one listens on behind those that are in the batch already, if there is one; counts it
+ * in any case. Returns an errno. */
+static int pack_server(const berth__offered *offered, berth__batch *batch, size_t *count)
+{
+    const berth_server *server = offered->server.server;
+    if (server == NULL || server->listener == NULL)
+        return 0;
+    if (batch != NULL) {
+        int copy = fcntl(server->listener->descriptor, F_DUPFD_CLOEXEC, 0);
+        if (copy < 0)
+            return errno;
+        berth__batch_set(batch, *count, copy, offered->name, strlen(offered->name));
+    }
+    ++*count;
+    return 0;
+}
+
+/* Returns an errno. */
+static int pack_all(const berth_handover *handover, berth__batch *batch, size_t *ret_count)
+{
+    *ret_count = 0;
+    int error = 0;
+    const berth__offered *offered = handover->offered;
+    for (; offered != NULL && error == 0; offered = offered->next)
+        error = pack_server(offered, batch, ret_count);
+    return error;
+}
+
+static int pack_listeners(berth__parcel *parcel, const berth_handover *handover)
+{
+    size_t count;
+    int error = pack_all(handover, NULL, &count);
+    if (error != 0)
+        return error;
+    if (count > BERTH_MOST_INHERITED)
+        return E2BIG;
+    parcel->listeners = berth__batch_new(count);
+    if (parcel->listeners == NULL)
+        return ENOMEM;
+    return pack_all(handover, parcel->listeners, &count);
+}
+
+/* ---- blobs ----------------------------------------------------------------------------------- */
+
+static int pack_blobs(berth__parcel *parcel, const berth_handover *handover)
+{
+    size_t size = 0;
+    for (const berth__blob *blob = handover->blobs; blob != NULL; blob = blob->next)
+        size += BERTH__BLOB_HEAD + strlen(blob->name) + blob->size;
+    if (size == 0)
+        return 0;
+    parcel->bytes = berth__allocate(size);
+    if (parcel->bytes == NULL)
+        return ENOMEM;
+    parcel->size = size;
+    uint8_t *place = parcel->bytes;
+    for (const berth__blob *blob = handover->blobs; blob != NULL; blob = blob->next)
+        place = berth__blob_put(place, blob->name, blob->bytes, blob->size);
+    return 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+int berth__parcel_pack(berth__parcel *parcel, const berth_handover *handover)
+{
+    berth__parcel_clear(parcel);
+    int error = pack_listeners(parcel, handover);
+    if (error == 0)
+        error = pack_blobs(parcel, handover);
+    if (error != 0)
+        berth__parcel_clear(parcel);
+    return error;
+}
+
+void berth__parcel_clear(berth__parcel *parcel)
+{
+    berth__batch_drop(parcel->listeners);
+    berth__release_secret(parcel->bytes, parcel->size);
+    *parcel = (berth__parcel){0};
+}
+
+static int send_listeners(berth__parcel *parcel, int connection)
+{
+    berth__batch *batch = parcel->listeners;
+    berth__head head = berth__handover_head(BERTH__MESSAGE_LISTENERS);
+    char *names = berth__allocate(BERTH__HANDOVER_MOST_DATA);
+    if (names == NULL)
+        return ENOMEM;
+    int descriptors[BERTH__HANDOVER_MOST_PASSED];
+    size_t size = 0;
+    size_t index = parcel->passed;
+    while (index < batch->count && head.listeners < BERTH__HANDOVER_MOST_PASSED) {
+        const berth__passed *passed = &batch->passed[index++];
+        descriptors[head.listeners++] = passed->number;
+        size_t more = strlen(passed->name) + 1;
+        memcpy(names + size, passed->name, more);
+        size += more;
+    }
+    int error = berth__handover_pass(connection, &head, names, size, descriptors);
+    berth__release(names);
+    if (error != 0)
+        return error;
+    parcel->passed = index;
+    if (index == batch->count)
+        berth__batch_close(batch);
+    return 0;
+}
+
+static int send_bytes(berth__parcel *parcel, int connection)
+{
+    berth__head head = berth__handover_head(BERTH__MESSAGE_BLOBS);
+    size_t left = parcel->size - parcel->sent;
+    size_t size = left < BERTH__HANDOVER_PIECE ? left : BERTH__HANDOVER_PIECE;
+    int error = berth__handover_send(connection, &head, parcel->bytes + parcel->sent, size);
+    if (error == 0)
+        parcel->sent += size;
+    return error;
+}
+
+int berth__parcel_send(berth__parcel *parcel, int connection)
+{
+    if (berth__parcel_is_empty(parcel))
+        return ENODATA;
+    return parcel->passed < parcel->listeners->count ? send_listeners(parcel, connection)
+                                                     : send_bytes(parcel, connection);
+}

@@ -1,0 +1,130 @@
+/*
+ * The place of an offer: a listening SOCK_SEQPACKET socket with a file or an abstract name.
+ *
+ * The socket gets its mode before it has a file, which the file then has from the beginning, and
+ * nobody can connect before it listens. In the place of the file there may be
+ *
+ *     nothing               -> it is made
+ *     no socket             -> EADDRINUSE, whatever it is
+ *     a socket that answers -> EADDRINUSE
+ *     one that does not     -> it is removed, under a lock, and the file is made
+ *
+ * Two that find the same dead socket exclude each other by the lock; without it the second could
+ * remove the file of the first. At the end the file is removed only if it still is the one that was
+ * made: its device and number are compared.
+ */
+#include "handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 8
+};
+
+static int open_socket(void)
+{
+    return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Returns an errno. */
+static int bind_there(berth__offer_place *place)
+{
+    return bind(place->listener, (const struct sockaddr *)&place->name, place->name_size) != 0
+               ? errno
+               : 0;
+}
+
+/* Whether the file is a socket to which nobody answers. */
+static bool is_stale(const berth__offer_place *place, struct stat *ret_file)
+{
+    if (lstat(place->name.sun_path, ret_file) != 0 || !S_ISSOCK(ret_file->st_mode))
+        return false;
+    int probe = open_socket();
+    if (probe < 0)
+        return false;
+    bool refused = connect(probe, (const struct sockaddr *)&place->name, place->name_size) != 0 &&
+                   errno == ECONNREFUSED;
+    (void)close(probe);
+    return refused;
+}
+
+/* A locked file beside it; -1 if somebody else has it, or it cannot be made. */
+static int lock_place(const berth__offer_place *place)
+{
+    char path[sizeof place->name.sun_path + sizeof ".lock"];
+    snprintf(path, sizeof path, "%s.lock", place->name.sun_path);
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        (void)close(lock);
+        return -1;
+    }
+    return lock;
+}
+
+/* Returns an errno. */
+static int replace(berth__offer_place *place)
+{
+    struct stat file;
+    struct stat again;
+    int lock = lock_place(place);
+    if (lock < 0)
+        return EADDRINUSE;
+    int error = EADDRINUSE;
+    if (is_stale(place, &file) && lstat(place->name.sun_path, &again) == 0 &&
+        file.st_dev == again.st_dev && file.st_ino == again.st_ino)
+        error = unlink(place->name.sun_path) == 0 ? bind_there(place) : errno;
+    (void)close(lock);
+    return error;
+}
+
+/* Returns an errno. */
+static int begin(berth__offer_place *place)
+{
+    struct stat file;
+    bool abstract = place->name.sun_path[0] == '\0';
+    if (!abstract && fchmod(place->listener, 0600) != 0)
+        return errno;
+    int error = bind_there(place);
+    if (error == EADDRINUSE && !abstract && is_stale(place, &file))
+        error = replace(place);
+    if (error != 0)
+        return error;
+    place->has_file = !abstract && lstat(place->name.sun_path, &file) == 0;
+    if (place->has_file) {
+        place->device = file.st_dev;
+        place->inode = file.st_ino;
+    }
+    return listen(place->listener, BACKLOG) != 0 ? errno : 0;
+}
+
+int berth__offer_place_open(berth__offer_place *place, const char *path)
+{
+    place->listener = -1;
+    place->has_file = false;
+    int error = berth__handover_name(path, &place->name, &place->name_size);
+    if (error != 0)
+        return error;
+    place->listener = open_socket();
+    error = place->listener < 0 ? errno : begin(place);
+    if (error != 0)
+        berth__offer_place_close(place, true);
+    return error;
+}
+
+void berth__offer_place_close(berth__offer_place *place, bool removes)
+{
+    struct stat file;
+    if (place->has_file && removes && lstat(place->name.sun_path, &file) == 0 &&
+        S_ISSOCK(file.st_mode) && file.st_dev == place->device && file.st_ino == place->inode)
+        (void)unlink(place->name.sun_path);
+    place->has_file = false;
+    if (place->listener >= 0)
+        (void)close(place->listener);
+    place->listener = -1;
+}

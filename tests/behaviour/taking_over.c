@@ -1,0 +1,476 @@
+/*
+ * The process that takes over, from one that lies, stalls or dies, or where there is none; and the
+ * place of an offer among other files.
+ *
+ * The old process is a child that speaks the protocol by hand.
+ */
+#include "children.h"
+#include "handover_talk.h"
+#include "scene.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static char text[256];
+
+static berth_inheritance *take(int milliseconds)
+{
+    return berth_handover_take(talk_place(), milliseconds, text, sizeof text);
+}
+
+static void assert_refused(int error, const char *reason)
+{
+    ck_assert_int_eq(errno, error);
+    ck_assert_msg(strstr(text, reason) != NULL, "\"%s\" in place of \"%s\"", text, reason);
+    ck_assert_uint_eq(berth_inherited_count(), 0);
+}
+
+/* ---- an old process by hand ------------------------------------------------------------------ */
+
+static int listener;
+
+/* Listens before the fork, so that nobody comes too early. */
+static pid_t begin_old(void)
+{
+    real_kernel_only();
+    listener = talk_listen(talk_place());
+    ck_assert_int_ge(listener, 0);
+    pid_t child = begin_child();
+    if (child != 0)
+        close(listener);
+    return child;
+}
+
+static int accept_one(void)
+{
+    int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    MUST(connection >= 0);
+    MUST(talk_hears(connection, BERTH__MESSAGE_HELLO, NULL));
+    return connection;
+}
+
+static void say_contents(int connection, uint32_t listeners, uint32_t bytes)
+{
+    berth__head head = berth__handover_head(BERTH__MESSAGE_CONTENTS);
+    head.listeners = listeners;
+    head.bytes = bytes;
+    MUST(talk_send(connection, &head, sizeof head));
+}
+
+/* A message with descriptors and names, each of which may be wrong. */
+static void say_listeners(int connection, uint32_t said, size_t count, const char *names,
+                          size_t size)
+{
+    struct {
+        berth__head head;
+        char names[600];
+    } message = {.head = berth__handover_head(BERTH__MESSAGE_LISTENERS)};
+    message.head.listeners = said;
+    memcpy(message.names, names, size);
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int descriptors[2] = {nothing, nothing};
+    MUST(talk_hears(connection, BERTH__MESSAGE_NEXT, NULL));
+    if (count > 0)
+        MUST(talk_pass(connection, &message, sizeof message.head + size, descriptors, count));
+    else
+        MUST(talk_send(connection, &message, sizeof message.head + size));
+    close(nothing);
+}
+
+static void say_blobs(int connection, const void *bytes, size_t size)
+{
+    struct {
+        berth__head head;
+        char bytes[600];
+    } message = {.head = berth__handover_head(BERTH__MESSAGE_BLOBS)};
+    memcpy(message.bytes, bytes, size);
+    MUST(talk_hears(connection, BERTH__MESSAGE_NEXT, NULL));
+    MUST(talk_send(connection, &message, sizeof message.head + size));
+}
+
+static const char long_name[300] = "a name that is never closed by a zero";
+
+/* Lies about listeners. */
+static void lie_in_names(int connection, int which)
+{
+    static const struct {
+        uint32_t promised;
+        uint32_t said;
+        size_t passed;
+        const char *names;
+        size_t size;
+    } lies[] = {
+        {2, 2, 1, "a\0b", 4},                   /* fewer than it says */
+        {1, 2, 2, "a\0b", 4},                   /* more than it has promised */
+        {1, 0, 0, "", 0},                       /* none */
+        {2, 2, 2, "a", 2},                      /* fewer names */
+        {1, 1, 1, "abc", 3},                    /* a name without an end */
+        {1, 1, 1, long_name, sizeof long_name}, /* too long */
+        {1, 1, 1, "a\0b", 4},                   /* more names */
+    };
+    say_contents(connection, lies[which].promised, 0);
+    say_listeners(connection, lies[which].said, lies[which].passed, lies[which].names,
+                  lies[which].size);
+}
+
+static void lie(int which)
+{
+    int connection = accept_one();
+    static const uint32_t blob[] = {4, 1000, 0x61616161}; /* that would go on behind the end */
+    if (which < 7)
+        lie_in_names(connection, which);
+    if (which == 7)
+        say_contents(connection, BERTH_MOST_INHERITED + 1, 0);
+    if (which == 8)
+        say_contents(connection, 0, BERTH_MOST_HANDOVER_BYTES + 1);
+    if (which == 9)
+        say_contents(connection, UINT32_MAX, UINT32_MAX);
+    if (which == 10 || which == 11) { /* more bytes than it has promised, and none */
+        say_contents(connection, 0, 3);
+        say_blobs(connection, "abcd", which == 10 ? 4 : 0);
+    }
+    if (which == 12) { /* as many, which are no blobs */
+        say_contents(connection, 0, 5);
+        say_blobs(connection, "abc", 3);
+        say_blobs(connection, "de", 2);
+    }
+    if (which == 13) {
+        say_contents(connection, 0, sizeof blob);
+        say_blobs(connection, blob, sizeof blob);
+    }
+    if (which == 14)
+        MUST(talk_say(connection, BERTH__MESSAGE_DONE));
+    if (which == 15)
+        MUST(talk_send(connection, "nonsense", 8));
+    if (which == 16)
+        MUST(talk_send(connection, long_name, sizeof long_name));
+    MUST(talk_ends(connection));
+}
+
+CASE(predecessor_lies, "0104", "whatever it sends, nothing of it stays")
+{
+    real_kernel_only();
+    for (int which = 0; which <= 16; which++) {
+        pid_t child = begin_old();
+        if (child == 0) {
+            lie(which);
+            _exit(0);
+        }
+        ck_assert_msg(take(PATIENCE * 1000) == NULL, "lie %d was believed", which);
+        assert_refused(EPROTO, "");
+        end_child(child);
+    }
+}
+
+static void die_after(int steps)
+{
+    int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (steps >= 1)
+        MUST(talk_hears(connection, BERTH__MESSAGE_HELLO, NULL));
+    if (steps >= 2)
+        say_contents(connection, 2, 20);
+    if (steps >= 3)
+        say_listeners(connection, 1, 1, "a", 2);
+    if (steps >= 4)
+        say_listeners(connection, 1, 1, "b", 2);
+    if (steps >= 5)
+        say_blobs(connection, "abc", 3);
+}
+
+CASE(predecessor_dies_half_way, "0104", "what had come is closed, and nothing is taken")
+{
+    real_kernel_only();
+    for (int steps = 0; steps <= 5; steps++) {
+        pid_t child = begin_old();
+        if (child == 0) {
+            die_after(steps);
+            _exit(0);
+        }
+        ck_assert_ptr_null(take(PATIENCE * 1000));
+        assert_refused(ECONNRESET, "the old process has ended");
+        end_child(child);
+    }
+}
+
+static void stall(int steps)
+{
+    int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (steps >= 1)
+        MUST(talk_hears(connection, BERTH__MESSAGE_HELLO, NULL));
+    if (steps >= 2)
+        say_contents(connection, 2, 20);
+    if (steps >= 3)
+        say_listeners(connection, 1, 1, "a", 2);
+    char byte;
+    while (recv(connection, &byte, 1, 0) > 0) {
+    }
+}
+
+CASE(predecessor_stalls, "0104", "taking ends when its time is over")
+{
+    real_kernel_only();
+    for (int steps = 0; steps <= 3; steps++) {
+        pid_t child = begin_old();
+        if (child == 0) {
+            stall(steps);
+            _exit(0);
+        }
+        ck_assert_ptr_null(take(30));
+        assert_refused(ETIMEDOUT, "did not answer in time");
+        end_child(child);
+    }
+    /* One that does not even accept: its queue is full. */
+    int full = talk_listen("@berth-full");
+    ck_assert_int_ge(full, 0);
+    int waiting[64];
+    int count = 0;
+    struct sockaddr_un name;
+    socklen_t size;
+    ck_assert_int_eq(berth__handover_name("@berth-full", &name, &size), 0);
+    for (int error = 0; error == 0 && count < 64; count += error == 0) {
+        waiting[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        error = connect(waiting[count], (struct sockaddr *)&name, size);
+        if (error != 0)
+            close(waiting[count]);
+    }
+    ck_assert_ptr_null(berth_handover_take("@berth-full", 30, text, sizeof text));
+    assert_refused(ETIMEDOUT, "");
+    while (count > 0)
+        close(waiting[--count]);
+    close(full);
+}
+
+/* Everything is there, and it says `answer`, or ends, or says nothing. */
+static void answer_ready(berth__message_kind answer)
+{
+    int connection = accept_one();
+    say_contents(connection, 1, 0);
+    say_listeners(connection, 1, 1, "a", 2);
+    MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
+    if (answer == BERTH__MESSAGE_HELLO)
+        return;
+    if (answer != BERTH__MESSAGE_NEXT)
+        MUST(talk_say(connection, answer));
+    MUST(talk_ends(connection));
+}
+
+static void assert_ready(berth__message_kind answer, bool ready)
+{
+    pid_t child = begin_old();
+    if (child == 0) {
+        answer_ready(answer);
+        _exit(0);
+    }
+    berth_inheritance *inheritance = take(200);
+    ck_assert_msg(inheritance != NULL, "%s", text);
+    ck_assert_str_eq(text, "");
+    ck_assert_uint_eq(berth_inherited_left("a"), 1);
+    ck_assert_int_eq(berth_handover_ready(inheritance), ready);
+    ck_assert_int_eq(berth_inheritance_error_string(inheritance)[0] == '\0', ready);
+    ck_assert_uint_eq(berth_inherited_left("a"), ready ? 0 : 1);
+    berth_inheritance_free(inheritance);
+    ck_assert_uint_eq(berth_inherited_left("a"), 0);
+    end_child(child);
+    berth__inherited_forget();
+}
+
+CASE(predecessor_at_the_end, "0104",
+     "one that has ended or hangs does not serve; one that refuses does")
+{
+    real_kernel_only();
+    assert_ready(BERTH__MESSAGE_DONE, true);
+    assert_ready(BERTH__MESSAGE_HELLO, true); /* it ends */
+    assert_ready(BERTH__MESSAGE_NEXT, true);  /* it hangs */
+    assert_ready(BERTH__MESSAGE_REFUSED, false);
+    assert_ready(BERTH__MESSAGE_CONTENTS, false);
+}
+
+/* ---- the place ------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/berth-place-XXXXXX";
+static char place[64];
+static char target[64];
+
+static void make_folder(void)
+{
+    real_kernel_only();
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(place, sizeof place, "%s/place", folder);
+    snprintf(target, sizeof target, "%s/target", folder);
+}
+
+static void remove_folder(void)
+{
+    char lock[80];
+    snprintf(lock, sizeof lock, "%s.lock", place);
+    unlink(lock);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+CASE(nobody_offers, "0104", "a text says so; so for whatever is no offer")
+{
+    real_kernel_only();
+    ck_assert_ptr_null(take(PATIENCE * 1000));
+    assert_refused(ECONNREFUSED, "no process offers a hand-over there");
+    ck_assert_ptr_null(berth_handover_take("/nowhere/at/all", -1, text, sizeof text));
+    assert_refused(ENOENT, "no process offers a hand-over there");
+    ck_assert_ptr_null(berth_handover_take("/dev/null", 0, NULL, 0));
+    ck_assert_int_eq(errno, ECONNREFUSED);
+    ck_assert_ptr_null(berth_handover_take("", 0, text, sizeof text));
+    assert_refused(EINVAL, "the path is empty");
+    ck_assert_ptr_null(berth_handover_take("@", 0, text, sizeof text));
+    assert_refused(EINVAL, "");
+    ck_assert_ptr_null(berth_handover_take(NULL, 0, text, sizeof text));
+    assert_refused(EINVAL, "");
+    char path[109];
+    memset(path, 'x', sizeof path);
+    path[0] = '/';
+    path[108] = '\0';
+    ck_assert_ptr_null(berth_handover_take(path, 0, text, sizeof text));
+    assert_refused(ENAMETOOLONG, "the path is too long");
+    make_folder();
+    struct sockaddr_un name;
+    socklen_t size;
+    ck_assert_int_eq(berth__handover_name(place, &name, &size), 0);
+    int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(stream, (struct sockaddr *)&name, size), 0);
+    ck_assert_int_eq(listen(stream, 4), 0);
+    ck_assert_ptr_null(berth_handover_take(place, PATIENCE * 1000, text, sizeof text));
+    assert_refused(EPROTO, "what listens there offers no hand-over");
+    close(stream);
+    ck_assert_ptr_null(berth_handover_take(place, PATIENCE * 1000, text, sizeof text));
+    assert_refused(ECONNREFUSED, "no process offers a hand-over there");
+    unlink(place);
+    remove_folder();
+}
+
+static berth_handover *offer(void)
+{
+    return berth_handover_offer(world_loop(), place, NULL, NULL);
+}
+
+static bool is_there(const char *path, mode_t type)
+{
+    struct stat file;
+    return lstat(path, &file) == 0 && (file.st_mode & S_IFMT) == type;
+}
+
+CASE(place_of_an_offer, "0104", "a file of mode 0600, removed at the end; two cannot have it")
+{
+    make_folder();
+    mode_t mask = umask(0);
+    berth_handover *handover = offer();
+    umask(mask);
+    ck_assert_ptr_nonnull(handover);
+    struct stat file;
+    ck_assert_int_eq(lstat(place, &file), 0);
+    ck_assert_uint_eq(file.st_mode, S_IFSOCK | 0600);
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert(is_there(place, S_IFSOCK));
+    world_settle(); /* whoever only looked is no successor */
+    ck_assert_int_eq(berth_handover_current_state(handover), BERTH_HANDOVER_OFFERED);
+    berth_handover_free(handover);
+    ck_assert(!is_there(place, S_IFSOCK));
+    handover = offer();
+    ck_assert_ptr_nonnull(handover);
+    world_free_loop();
+    ck_assert(!is_there(place, S_IFSOCK));
+    remove_folder();
+}
+
+CASE(place_of_a_dead_one, "0104", "is taken; but not while somebody else is about to take it")
+{
+    make_folder();
+    close(talk_listen(place));
+    ck_assert(is_there(place, S_IFSOCK));
+    berth_handover *handover = offer();
+    ck_assert_ptr_nonnull(handover);
+    berth_handover_free(handover);
+    ck_assert(!is_there(place, S_IFSOCK));
+    close(talk_listen(place));
+    char path[80];
+    snprintf(path, sizeof path, "%s.lock", place);
+    int lock = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(lock, 0);
+    ck_assert_int_eq(flock(lock, LOCK_EX), 0);
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert(is_there(place, S_IFSOCK));
+    close(lock);
+    handover = offer();
+    ck_assert_ptr_nonnull(handover);
+    berth_handover_free(handover);
+    remove_folder();
+}
+
+static void assert_left_alone(mode_t type)
+{
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert(is_there(place, type));
+}
+
+CASE(place_that_is_taken, "0104", "nothing but a dead socket is ever removed")
+{
+    make_folder();
+    close(open(place, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_left_alone(S_IFREG);
+    unlink(place);
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    assert_left_alone(S_IFDIR);
+    rmdir(place);
+    ck_assert_int_eq(symlink(target, place), 0);
+    assert_left_alone(S_IFLNK);
+    close(talk_listen(target)); /* a dead socket behind the link */
+    assert_left_alone(S_IFLNK);
+    ck_assert(is_there(target, S_IFSOCK));
+    unlink(place);
+    unlink(target);
+    ck_assert_int_eq(mkfifo(place, 0600), 0);
+    assert_left_alone(S_IFIFO);
+    unlink(place);
+    int other = talk_listen(place);
+    assert_left_alone(S_IFSOCK);
+    close(other);
+    unlink(place);
+    /* And at the end, not what somebody has put in the place meanwhile. */
+    berth_handover *handover = offer();
+    ck_assert_ptr_nonnull(handover);
+    unlink(place);
+    other = talk_listen(place);
+    berth_handover_free(handover);
+    ck_assert(is_there(place, S_IFSOCK));
+    close(other);
+    unlink(place);
+    remove_folder();
+}
+
+CASE(place_at_the_bounds, "0104", "107 bytes are a place, 108 are not, and neither are none")
+{
+    make_folder();
+    char path[120];
+    memset(path, 'x', sizeof path);
+    memcpy(path, folder, strlen(folder));
+    path[strlen(folder)] = '/';
+    path[108] = '\0';
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), path, NULL, NULL));
+    ck_assert_int_eq(errno, ENAMETOOLONG);
+    path[107] = '\0';
+    berth_handover *handover = berth_handover_offer(world_loop(), path, NULL, NULL);
+    ck_assert_ptr_nonnull(handover);
+    berth_handover_free(handover);
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), "", NULL, NULL));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), NULL, NULL, NULL));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), "/nowhere/at/all", NULL, NULL));
+    ck_assert_int_eq(errno, ENOENT);
+    remove_folder();
+}
