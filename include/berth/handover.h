@@ -147,6 +147,17 @@ BERTH_API void *berth_handover_user(const berth_handover *handover);
 BERTH_API bool berth_handover_add(berth_handover *handover, const char *name, berth_server *server);
 
 /**
+ * Adds all listeners of a pool, under one name. The successor's pool takes them with
+ * berth_workers_listen_inherited, whatever its number of workers is.
+ *
+ * @param name     as berth_handover_add
+ * @param workers  must not be freed before the hand-over
+ * @return as berth_handover_add
+ */
+BERTH_API bool berth_handover_add_workers(berth_handover *handover, const char *name,
+                                          berth_workers *workers);
+
+/**
  * Adds bytes that the successor needs: keys of session tickets, for example. They are copied, and
  * the copy is overwritten with zeros before it is freed. Bytes that were added under the same name
  * are replaced.

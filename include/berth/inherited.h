@@ -45,6 +45,7 @@
 
 #include <berth/export.h>
 #include <berth/server.h>
+#include <berth/workers.h>
 
 BERTH_BEGIN_DECLARATIONS
 
@@ -92,6 +93,17 @@ BERTH_API int berth_inherited_take(const char *name);
  *         berth_server_set_descriptor.
  */
 BERTH_API bool berth_server_listen_inherited(berth_server *server, const char *name);
+
+/**
+ * Makes a pool listen on all descriptors of a name that are left, as berth_workers_set_descriptors
+ * does. On success the pool owns them.
+ *
+ * @param name  "" or NULL for all of any name
+ * @return false on failure, with class and text set; the descriptors can still be taken then.
+ *         ADDRESS_NOT_AVAILABLE: there is none of this name, or all have been taken.
+ * SOCKET_RESOURCE: out of memory. Otherwise as berth_workers_set_descriptors.
+ */
+BERTH_API bool berth_workers_listen_inherited(berth_workers *workers, const char *name);
 
 BERTH_END_DECLARATIONS
 

@@ -77,6 +77,15 @@ static void fail(berth_handover *handover, const char *format, ...)
     berth__leave(&handover->object);
 }
 
+/* An errno of what is done here. */
+static void fail_by(berth_handover *handover, int error)
+{
+    fail(handover, "cannot be served: %s",
+         error == EAGAIN  ? "a pool has changed its listeners meanwhile"
+         : error == E2BIG ? "there are too many listeners"
+                          : berth__reason_of(error));
+}
+
 static void too_late(berth_timer *timer, void *user)
 {
     (void)timer;
@@ -127,7 +136,7 @@ static void answer_hello(berth_handover *handover, const berth__head *hello)
         error = berth__handover_send(handover->connection, &head, NULL, 0);
     }
     if (error != 0)
-        fail(handover, "cannot be served: %s", berth__reason_of(error));
+        fail_by(handover, error);
     else
         note_progress(handover);
 }
@@ -145,7 +154,9 @@ static void stop_offering(berth_handover *handover, bool removes)
 static void leave_backlogs(berth_handover *handover)
 {
     for (berth__offered *offered = handover->offered; offered != NULL; offered = offered->next) {
-        if (offered->server.server != NULL)
+        if (offered->workers != NULL)
+            berth__workers_leave_backlogs(offered->workers);
+        else if (offered->server.server != NULL)
             offered->server.server->handed_over = true;
     }
 }
@@ -191,7 +202,7 @@ static void answer(berth_handover *handover, const berth__head *head)
     if (error == ENODATA)
         fail(handover, "broke the protocol: it asked for more than there is");
     else if (error != 0)
-        fail(handover, "cannot be served: %s", berth__reason_of(error));
+        fail_by(handover, error);
     else
         note_progress(handover);
 }
@@ -248,7 +259,7 @@ static void begin(berth_handover *handover, int connection, int64_t process)
         berth_timer_start(handover->timer, handover->transfer_limit, 0);
     }
     if (handover->watch == NULL || !berth_watch_start(handover->watch, BERTH_WATCH_READ))
-        fail(handover, "cannot be served: %s", berth__reason_of(errno));
+        fail_by(handover, errno);
 }
 
 /* One at a time: the watch fires again if more have come. */
@@ -435,6 +446,15 @@ bool berth_handover_add(berth_handover *handover, const char *name, berth_server
         (server == NULL || server->object.loop != handover->object.loop || server->object.freed))
         error = EINVAL;
     return succeeds(error != 0 ? error : add(handover, name, server, NULL));
+}
+
+bool berth_handover_add_workers(berth_handover *handover, const char *name, berth_workers *workers)
+{
+    BERTH__OWN_THREAD(handover->object.loop);
+    int error = refusal_of(handover, name);
+    if (error == 0 && workers == NULL)
+        error = EINVAL;
+    return succeeds(error != 0 ? error : add(handover, name, NULL, workers));
 }
 
 static size_t size_of_blobs(const berth_handover *handover)

@@ -36,6 +36,7 @@
 
 #include "loop/object.h"
 #include "server/server.h"
+#include "workers/workers.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -16,21 +16,42 @@
 
 /* ---- listeners ------------------------------------------------------------------------------- */
 
-/* Copies what one listens on behind those that are in the batch already, if there is one; counts it
- * in any case. Returns an errno. */
+/* Each copies what is listened on behind what is in the batch already, if there is one, and counts
+ * it in any case; returns an errno. */
 static int pack_server(const berth__offered *offered, berth__batch *batch, size_t *count)
 {
     const berth_server *server = offered->server.server;
-    if (server == NULL || server->listener == NULL)
-        return 0;
-    if (batch != NULL) {
-        int copy = fcntl(server->listener->descriptor, F_DUPFD_CLOEXEC, 0);
-        if (copy < 0)
-            return errno;
-        berth__batch_set(batch, *count, copy, offered->name, strlen(offered->name));
+    const berth__listener *listener = server != NULL ? server->listener : NULL;
+    for (; listener != NULL; listener = listener->other) {
+        if (batch != NULL) {
+            int copy = fcntl(listener->descriptor, F_DUPFD_CLOEXEC, 0);
+            if (copy < 0)
+                return errno;
+            berth__batch_set(batch, *count, copy, offered->name, strlen(offered->name));
+        }
+        ++*count;
     }
-    ++*count;
     return 0;
+}
+
+/* Its workers may begin or end to listen between counting and copying; then the successor is to try
+ * again. */
+static int pack_workers(const berth__offered *offered, berth__batch *batch, size_t *count)
+{
+    size_t room = batch != NULL ? batch->count - *count : 0;
+    size_t found = 0;
+    int *copies = berth__allocate((room > 0 ? room : 1) * sizeof *copies);
+    if (copies == NULL)
+        return ENOMEM;
+    bool copied = berth_workers_descriptors(offered->workers, copies, room, &found);
+    int error = copied ? 0 : errno;
+    if (batch == NULL && error == ERANGE)
+        error = 0;
+    for (size_t i = 0; copied && i < found && batch != NULL; i++)
+        berth__batch_set(batch, *count + i, copies[i], offered->name, strlen(offered->name));
+    berth__release(copies);
+    *count += found;
+    return error == ERANGE ? EAGAIN : error;
 }
 
 /* Returns an errno. */
@@ -40,7 +61,8 @@ static int pack_all(const berth_handover *handover, berth__batch *batch, size_t 
     int error = 0;
     const berth__offered *offered = handover->offered;
     for (; offered != NULL && error == 0; offered = offered->next)
-        error = pack_server(offered, batch, ret_count);
+        error = offered->workers != NULL ? pack_workers(offered, batch, ret_count)
+                                         : pack_server(offered, batch, ret_count);
     return error;
 }
 
@@ -55,7 +77,10 @@ static int pack_listeners(berth__parcel *parcel, const berth_handover *handover)
     parcel->listeners = berth__batch_new(count);
     if (parcel->listeners == NULL)
         return ENOMEM;
-    return pack_all(handover, parcel->listeners, &count);
+    error = pack_all(handover, parcel->listeners, &count);
+    if (error == 0)
+        parcel->listeners->count = count;
+    return error;
 }
 
 /* ---- blobs ----------------------------------------------------------------------------------- */

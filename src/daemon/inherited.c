@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "server/server.h"
+#include "workers/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -301,4 +302,59 @@ bool berth_server_listen_inherited(berth_server *server, const char *name)
     berth__escape(passed->name, shown, sizeof shown);
     berth__server_set_error(server, server->error, "inherited \"%s\": %s", shown, text);
     return false;
+}
+
+/* Those that were taken for a pool. */
+typedef struct taken {
+    berth__passed *passed;
+    int descriptor;
+} taken;
+
+static void put_back(const taken *all, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        berth__inherited_put_back(all[i].passed, all[i].descriptor);
+}
+
+/* Takes up to `most` of them, and notes the descriptors once more by themselves. */
+static size_t take_all(const char *name, taken *all, int *descriptors, size_t most)
+{
+    size_t count = 0;
+    while (count < most) {
+        all[count].passed = berth__inherited_take(name, &all[count].descriptor);
+        if (all[count].passed == NULL)
+            break;
+        descriptors[count] = all[count].descriptor;
+        count++;
+    }
+    return count;
+}
+
+bool berth_workers_listen_inherited(berth_workers *workers, const char *name)
+{
+    if (berth__workers_is_copy(workers, "listen with the workers") ||
+        berth__workers_is_own_thread(workers))
+        return false;
+    size_t most = berth_inherited_left(name);
+    char shown[64];
+    if (most == 0) {
+        berth__escape(name != NULL ? name : "", shown, sizeof shown);
+        berth__workers_set_error(workers, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
+                                 "cannot listen on the inherited \"%s\": %s", shown,
+                                 berth__inherited_reason(name));
+        return false;
+    }
+    taken *all = berth__allocate(most * (sizeof *all + sizeof(int)));
+    if (all == NULL) {
+        berth__workers_set_error(workers, BERTH_ERROR_SOCKET_RESOURCE,
+                                 "cannot listen on what is inherited: out of memory");
+        return false;
+    }
+    int *descriptors = (int *)(all + most);
+    size_t count = take_all(name, all, descriptors, most);
+    bool listens = berth_workers_set_descriptors(workers, descriptors, count);
+    if (!listens)
+        put_back(all, count);
+    berth__release(all);
+    return listens;
 }

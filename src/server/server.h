@@ -19,6 +19,8 @@
 #include "loop/object.h"
 #include "socket/socket.h"
 
+#include <stdatomic.h>
+
 #include <pthread.h>
 
 #define BERTH__SERVER_TEXT_SIZE 256
@@ -66,7 +68,8 @@ struct berth_server {
     uint16_t port;
     int backlog;
     bool reuse_port;
-    bool handed_over; /* another process has the listener too, and goes on with it */
+    /* Another process has the listeners too, and goes on with them. Set on any thread. */
+    atomic_bool handed_over;
 
     berth_socket *pending; /* the queue, first to last */
     berth_socket **pending_end;

@@ -349,3 +349,14 @@ bool berth_workers_descriptors(const berth_workers *workers,
         errno = error;
     return error == 0;
 }
+
+void berth__workers_leave_backlogs(berth_workers *workers)
+{
+    for (int i = 0; i < workers->count; i++) {
+        berth_worker *worker = workers->workers[i];
+        pthread_mutex_lock(&worker->lock);
+        if (worker->counted != NULL)
+            worker->counted->handed_over = true;
+        pthread_mutex_unlock(&worker->lock);
+    }
+}

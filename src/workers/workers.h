@@ -61,7 +61,7 @@ struct berth_worker {
     pthread_cond_t changed; /* the state, or the request */
     atomic_int state;       /* berth__worker_state */
     berth__inbox inbox;
-    const berth_server *counted; /* the server, from when it is made to when it is freed; or NULL */
+    berth_server *counted; /* the server, from when it is made to when it is freed; or NULL */
     berth_server_counts past;    /* of the servers before: a pool can be started again */
     void (*request)(berth_worker *worker); /* to be done on its thread; NULL: nothing */
 
@@ -149,6 +149,9 @@ static inline berth__worker_state berth__worker_state_of(const berth_worker *wor
 
 /* A task of a worker, its user: does what the pool's thread has asked for. */
 void berth__worker_answer(void *user);
+
+/* Another process goes on with the listeners: sets handed_over of the servers. Any thread. */
+void berth__workers_leave_backlogs(berth_workers *workers);
 
 /* Closes the child's copies of the listeners after fork. */
 void berth__workers_close_copies(berth_workers *workers);

@@ -1,0 +1,139 @@
+/*
+ * Pools of workers that listen on what was passed to the process, and that hand it over.
+ */
+#include "children.h"
+#include "handover_talk.h"
+#include "scene.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Greets by the user pointer, and ends. */
+static void greet(berth_worker *worker, berth_socket *socket, void *user)
+{
+    (void)worker;
+    berth_socket_write(socket, user, strlen(user));
+    berth_socket_disconnect_from_host(socket);
+}
+
+static const berth_workers_handlers greeters = {.connection = greet};
+
+static berth_workers *pool_new(int count, const char *greeting)
+{
+    berth_workers *workers = berth_workers_new(count, &greeters, (void *)greeting);
+    if (workers != NULL && !berth_workers_start(workers))
+        fprintf(stderr, "%s\n", berth_workers_error_string(workers));
+    return workers;
+}
+
+static void assert_greeted(uint16_t port, const char *greeting)
+{
+    int client = dial(port);
+    ck_assert(hears(client, greeting));
+    close(client);
+}
+
+static void pass(size_t count, uint16_t *ports)
+{
+    berth__batch *batch = berth__batch_new(count);
+    ck_assert_ptr_nonnull(batch);
+    for (size_t i = 0; i < count; i++)
+        berth__batch_set(batch, i, world_listener_descriptor(&ports[i]), "http", 4);
+    berth__batch_add(batch);
+}
+
+CASE(pool_on_inherited_listeners, "0103", "all of a name, whatever the number of workers is")
+{
+    real_kernel_only();
+    uint16_t ports[3];
+    for (int count = 1; count <= 4; count += 3) {
+        berth_workers *workers = berth_workers_new(count, &greeters, "hello");
+        ck_assert(!berth_workers_listen_inherited(workers, "http"));
+        ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_ADDRESS_NOT_AVAILABLE);
+        pass(3, ports);
+        ck_assert(!berth_workers_listen_inherited(workers, "http")); /* it is not started */
+        ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_OPERATION);
+        ck_assert_uint_eq(berth_inherited_left("http"), 3);
+        ck_assert(berth_workers_start(workers));
+        ck_assert(berth_workers_listen_inherited(workers, "http"));
+        ck_assert_uint_eq(berth_inherited_left(""), 0);
+        for (int i = 0; i < 3; i++)
+            assert_greeted(ports[i], "hello");
+        berth_workers_free(workers);
+        berth__inherited_forget();
+    }
+}
+
+static void be_successor(uint16_t port)
+{
+    char text[256];
+    berth_inheritance *inheritance =
+        berth_handover_take(talk_place(), PATIENCE * 1000, text, sizeof text);
+    MUST(inheritance != NULL);
+    MUST(berth_inherited_left("http") == 2 && berth_inherited_left("admin") == 1);
+    berth_workers *workers = pool_new(3, "new");
+    MUST(berth_workers_listen_inherited(workers, "http"));
+    MUST(berth_workers_port(workers) == port);
+    MUST(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    berth_server_counts counts;
+    for (int i = 0; i < 20000; i++) {
+        berth_workers_statistics(workers, &counts);
+        if (counts.accepted == 4)
+            break;
+        usleep(1000);
+    }
+    MUST(counts.accepted == 4);
+    berth_workers_free(workers);
+}
+
+static bool succeeded;
+
+static void on_succeeded(berth_handover *handover, void *user)
+{
+    (void)handover;
+    succeeded = true;
+    berth_workers_close(user);
+}
+
+CASE(pool_hands_over, "0104", "each worker's listener, and none of their connections is lost")
+{
+    real_kernel_only();
+    static const berth_handover_handlers handlers = {.succeeded = on_succeeded};
+    talk_place();
+    /* Before there are threads. */
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = begin_child();
+    if (child == 0) {
+        uint16_t port;
+        MUST(read(ends[0], &port, sizeof port) == sizeof port);
+        be_successor(port);
+        _exit(0);
+    }
+    berth_workers *workers = pool_new(2, "old");
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_workers_port(workers);
+    struct host *admin = host_listening("a");
+    berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), &handlers, workers);
+    ck_assert_ptr_nonnull(handover);
+    ck_assert(berth_handover_add_workers(handover, "http", workers));
+    ck_assert(!berth_handover_add_workers(handover, "again", workers));
+    ck_assert_int_eq(errno, EEXIST);
+    ck_assert(!berth_handover_add_workers(handover, "none", NULL));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert(berth_handover_add(handover, "admin", admin->server));
+    assert_greeted(port, "old");
+    ck_assert_int_eq(write(ends[1], &port, sizeof port), sizeof port);
+    UNTIL(succeeded);
+    for (int i = 0; i < 4; i++)
+        assert_greeted(port, "new");
+    end_child(child);
+    berth_server_counts counts;
+    berth_workers_statistics(workers, &counts);
+    scene_assert_balance(&counts);
+    berth_handover_free(handover);
+    berth_workers_free(workers);
+    close(ends[0]);
+    close(ends[1]);
+}
