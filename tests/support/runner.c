@@ -13,10 +13,14 @@
 
 #include <berth/loop.h>
 
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SKIPPED 77
@@ -128,6 +132,22 @@ static int run_tests(const TTest *const *tests, int count, enum print_output out
     return failed;
 }
 
+/* If the build asks for it: others' ports come and go. Where it is refused, the case shares them.
+ */
+static void take_own_network(void)
+{
+    if (getenv("BERTH_OWN_NETWORK") == NULL)
+        return;
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return;
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || ioctl(descriptor, SIOCSIFFLAGS, &loopback) < 0)
+        perror("the loopback of a network of its own");
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 static void require_backend(void)
 {
     const char *backend = getenv("BERTH_BACKEND");
@@ -148,6 +168,7 @@ static int run_case(const char *name)
         fprintf(stderr, "no case is called %s\n", name);
         return EXIT_FAILURE;
     }
+    take_own_network();
     require_backend();
 
     const TTest *tests[] = {run_chosen};
