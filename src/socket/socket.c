@@ -449,6 +449,7 @@ static void forget_names(berth_socket *socket)
 /* Calls the handlers of the end, for a socket that has let go of its stream. */
 static void announce_end(berth_socket *socket, berth__stream *stream)
 {
+    assert(stream != NULL);
     berth_loop *loop = socket->object.loop;
     berth__parting parting = {.outer = loop->partings, .owner = socket, .stream = stream};
     BERTH__PROBE4(end, socket, stream->descriptor, (int)socket->error, (int)socket->was_reset);
