@@ -61,8 +61,8 @@ struct berth_worker {
     pthread_cond_t changed; /* the state, or the request */
     atomic_int state;       /* berth__worker_state */
     berth__inbox inbox;
-    berth_server *counted; /* the server, from when it is made to when it is freed; or NULL */
-    berth_server_counts past;    /* of the servers before: a pool can be started again */
+    berth_server *counted;    /* the server, from when it is made to when it is freed; or NULL */
+    berth_server_counts past; /* of the servers before: a pool can be started again */
     void (*request)(berth_worker *worker); /* to be done on its thread; NULL: nothing */
 
     /* Written by the worker's thread. */
