@@ -36,6 +36,8 @@
  * Further limits are off by default: see limits.h for limits on connections and statistics.h for
  * what became of each of them.
  *
+ * A server that is to end is drained first: see berth_server_drain.
+ *
  * A server owns the sockets that it makes, whether they have been taken or not. Freeing the server
  * frees them; berth_socket_detach removes one from its ownership.
  *
@@ -66,8 +68,9 @@ typedef struct berth_server berth_server;
 
 /**
  * Handlers of a server, called on the thread of its loop. Every slot may be NULL. For the first two
- * that means that nothing is called; for the others it means the base behaviour. The struct is not
- * copied and must live as long as the server: make it static const. Slots may be added at the end.
+ * and the last that means that nothing is called; for the others it means the base behaviour. The
+ * struct is not copied and must live as long as the server: make it static const. Slots may be
+ * added at the end.
  */
 typedef struct berth_server_handlers {
     /** A connection was accepted. Called once for each, after incoming_connection and whatever that
@@ -89,6 +92,11 @@ typedef struct berth_server_handlers {
     /** Called by berth_server_next_pending_connection for its result. NULL:
      * berth_server_base_next_pending_connection. */
     berth_socket *(*next_pending_connection)(berth_server *server, void *user);
+
+    /** The drain that berth_server_drain began is over: the server has no connection any more.
+     * `forced` is whether the deadline had to end one. Called once for each drain, unless the
+     * program closes or frees the server before. NULL: nothing is called. */
+    void (*emptied)(berth_server *server, bool forced, void *user);
 } berth_server_handlers;
 
 /** Default of berth_server_max_pending_connections, in connections. */
@@ -145,9 +153,9 @@ BERTH_API berth_loop *berth_server_loop(const berth_server *server);
  *                 other than BERTH_ADDRESS_ANY accept IPv6 peers only. The null address is refused.
  * @param port     0 to have the system choose a free port
  * @return false on failure, with class and text set; the server is not listening then, unless it
- *         was before. OPERATION: already listening, nothing changes. ADDRESS_IN_USE.
- *         ADDRESS_NOT_AVAILABLE: not an address of this host. SOCKET_ACCESS: privileged port.
- *         SOCKET_RESOURCE: no descriptor or memory left, or none to find out which port the system
+ *         was before. OPERATION: already listening, or being drained, nothing changes.
+ * ADDRESS_IN_USE. ADDRESS_NOT_AVAILABLE: not an address of this host. SOCKET_ACCESS: privileged
+ * port. SOCKET_RESOURCE: no descriptor or memory left, or none to find out which port the system
  *         chose. UNSUPPORTED_OPERATION: null address, family not available, scope unknown or
  *         missing, or a proxy that cannot listen. Failures of the proxy as for
  *         berth_socket_set_proxy.
@@ -157,8 +165,9 @@ BERTH_API bool berth_server_listen(berth_server *server, berth_address address, 
 /**
  * Stops listening, closes the descriptor, and frees the pending sockets; their peers see the
  * connection end. Connections that await their PROXY header are closed. Sockets that were taken are
- * not affected. Limits, backlog size, proxy, a pause by the user, and the last error are kept. No
- * effect on a server that is not listening and has no pending connections.
+ * not affected. Limits, backlog size, proxy, a pause by the user, and the last error are kept. A
+ * drain ends without a call of `emptied`. No effect on a server that is not listening, has no
+ * pending connections and is not drained.
  */
 BERTH_API void berth_server_close(berth_server *server);
 
@@ -175,6 +184,87 @@ BERTH_API void berth_server_close(berth_server *server);
  *         is this process's own, copies cannot be distinguished from other connections.
  */
 BERTH_API bool berth_server_drop_copies(berth_server *server);
+
+/** Default of berth_drain.idle, in milliseconds. */
+#define BERTH_DEFAULT_DRAIN_IDLE 1000
+
+/** How a server is drained. Times are milliseconds. A zeroed value has no grace and no deadline.
+ * Slots may be added at the end. */
+typedef struct berth_drain {
+    /** How long the server goes on accepting, so that balancers notice that it wants to end: see
+     * BERTH_DRAIN_GRACE. */
+    uint32_t grace;
+    /** Time from the call of berth_server_drain, the grace included, after which connections that
+     * are left are reset. 0: no deadline. */
+    uint32_t deadline;
+    /** How long a connection without the handler `draining` must have received nothing to be
+     * disconnected; at most a quarter longer. 0: BERTH_DEFAULT_DRAIN_IDLE. */
+    uint32_t idle;
+} berth_drain;
+
+/** How far the drain of a server has come. */
+typedef enum berth_drain_state {
+    BERTH_DRAIN_NONE = 0,     /**< it is not drained */
+    BERTH_DRAIN_GRACE = 1,    /**< it still accepts; answer probes of readiness with no */
+    BERTH_DRAIN_DRAINING = 2, /**< it no longer listens; connections are left */
+    BERTH_DRAIN_EMPTY = 3     /**< no connection is left */
+} berth_drain_state;
+
+/**
+ * Ends serving without breaking connections: the server stops accepting, its connections end as
+ * soon as they can, and `emptied` is called when the last has gone. Nothing happens inside the
+ * call; the loop does it, and berth_server_wait_for_new_connection.
+ *
+ * 1. GRACE: the server accepts as before for berth_drain.grace. Connections that the kernel has
+ *    completed by then are accepted too, even if accepting is paused, as far as limits and the
+ *    queue allow within one second. Then the server stops listening, as if it had been closed, but
+ *    pending connections can still be taken, and those that await their PROXY header go on.
+ * 2. DRAINING: the socket handler `draining` is called for each connection. A connection without it
+ *    is disconnected gracefully once it has no unread input, no output, and has received nothing
+ *    for berth_drain.idle, counted from the call of this function at the earliest. Those that have
+ *    been told, and pending ones, are left to the program.
+ * 3. At the deadline each connection that is left is reset, pending ones included: error_occurred
+ *    is called with SOCKET_TIMEOUT, then `disconnected`. They count as `closed_drain`.
+ * 4. EMPTY: `emptied` is called. The server may listen again; that or berth_server_close sets the
+ *    state to NONE.
+ *
+ * Connections count that were accepted by the server, or passed to
+ * berth_server_base_incoming_connection, and that are open on sockets that the server owns; and
+ * those in its queue. Descriptors that the handler incoming_connection keeps and detached sockets
+ * do not count, and neither do connections that have ended gracefully and linger: berth_loop_free
+ * waits for these.
+ *
+ * A call while the server is being drained can only make times shorter. There a deadline or idle
+ * time of 0 changes nothing; a deadline of 1 ends all at once. A call in state EMPTY has no effect.
+ *
+ * A server that is not listening can be drained too.
+ *
+ * @param plan  const berth_drain *, copied; NULL for a zeroed one
+ * @return false in a child of fork before berth_loop_after_fork: class OPERATION and text are set
+ */
+#define berth_server_drain(server, plan) \
+    berth_server_drain_sized((server), (plan), sizeof(berth_drain))
+
+/** The function behind berth_server_drain. `size` is the size of the struct that the caller was
+ * compiled with. */
+BERTH_API bool berth_server_drain_sized(berth_server *server, const berth_drain *plan, size_t size);
+
+/** Returns how far the drain of the server has come. */
+BERTH_API berth_drain_state berth_server_drain_state(const berth_server *server);
+
+/** Called by berth_server_each_socket for each socket. May do anything a handler may. */
+typedef void (*berth_socket_visitor)(berth_socket *socket, void *user);
+
+/**
+ * Calls a function for each socket that the server owns and that has been taken, in no particular
+ * order, inside the call. Sockets whose connection has ended are among them until they are freed;
+ * pending ones are not. Sockets that are made or taken meanwhile may be left out. Those that are
+ * freed or detached meanwhile are. Ends when the server is freed.
+ *
+ * @param visitor  called with each socket and `user`
+ */
+BERTH_API void berth_server_each_socket(berth_server *server, berth_socket_visitor visitor,
+                                        void *user);
 
 /** Returns whether the server is listening. */
 BERTH_API bool berth_server_is_listening(const berth_server *server);
@@ -197,8 +287,8 @@ BERTH_API int berth_server_descriptor(const berth_server *server);
  *
  * @return false on failure, with class and text set; the caller still owns the descriptor then.
  *         UNSUPPORTED_OPERATION: not an open, listening stream socket of IPv4, IPv6 or Unix
- *         (local.h). OPERATION: already listening, or a server or socket of the same loop uses the
- * descriptor. SOCKET_RESOURCE: out of memory.
+ *         (local.h). OPERATION: already listening, being drained, or a server or socket of the same
+ *         loop uses the descriptor. SOCKET_RESOURCE: out of memory.
  */
 BERTH_API bool berth_server_set_descriptor(berth_server *server, int descriptor);
 

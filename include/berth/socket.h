@@ -132,6 +132,13 @@ typedef struct berth_socket_handlers {
     /** The output was above the low mark, and has fallen to it: see
      * berth_socket_set_write_marks. */
     void (*drained)(berth_socket *socket, void *user);
+
+    /** The server of this connection is drained and no longer accepts: see berth_server_drain. End
+     * the connection as soon as the protocol allows, for example after the present request, or with
+     * a farewell and berth_socket_disconnect_from_host. Called once for each connection that is
+     * CONNECTED then or is taken later, by the loop. NULL: the server disconnects the connection
+     * when it is idle. */
+    void (*draining)(berth_socket *socket, void *user);
 } berth_socket_handlers;
 
 /**

@@ -13,7 +13,8 @@
  *
  * The left side counts connections that came, the right side what became of them. What became of a
  * connection after it was taken is up to the program; closed_first_byte to closed_output count the
- * connections that limits ended, in the queue or after they were taken.
+ * connections that limits ended, in the queue or after they were taken, and closed_drain those that
+ * the end of a drain reset.
  */
 #ifndef BERTH_STATISTICS_H
 #define BERTH_STATISTICS_H
@@ -38,8 +39,8 @@ typedef struct berth_server_counts {
     uint64_t rejected_call;    /**< closed by berth_server_reject */
     uint64_t rejected_shed;    /**< closed by berth_accept_limits.shed: no descriptor was left */
     uint64_t failed; /**< closed because memory was short, or the descriptor was invalid */
-    /** left the queue because of berth_server_close or berth_socket_free; or awaited their PROXY
-     * header when the server was closed; or were closed by berth_server_drop_copies */
+    /** left the queue because of berth_server_close, berth_socket_free or the deadline of a drain;
+     * or awaited their PROXY header at such an end; or were closed by berth_server_drop_copies */
     uint64_t dropped;
     uint64_t closed_pending; /**< ended by a limit in the queue; also counted in the next five */
 
@@ -58,6 +59,7 @@ typedef struct berth_server_counts {
     uint64_t rejected_header; /**< closed because no valid PROXY header came in time */
     uint64_t at_hand;         /**< passed to incoming_connection now, which has not decided yet */
     uint64_t lingering;       /**< ended gracefully, and lingering now: see BERTH_MOST_LINGERING */
+    uint64_t closed_drain;    /**< reset at the deadline of a drain: see berth_server_drain */
 } berth_server_counts;
 
 /** Counts of a loop. */

@@ -465,6 +465,8 @@ typedef struct berth__backend_operations {
     /* Of a Unix socket: its own name, and who the peer is; an errno. */
     int (*local_name)(berth__backend *backend, int descriptor, berth__local_name *ret_name);
     int (*credentials)(berth__backend *backend, int descriptor, berth_credentials *ret_credentials);
+    /* Whether a connection waits to be accepted. */
+    bool (*has_connection)(berth__backend *backend, const berth__listener *listener);
     /* Whether bytes of the peer are there that were not delivered. */
     bool (*has_input)(berth__backend *backend, const berth__stream *stream);
     /* Bytes that were sent and that the peer's kernel has not acknowledged; to be asked after

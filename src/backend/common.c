@@ -120,6 +120,12 @@ size_t berth__common_in_transit(berth__backend *backend, const berth__stream *st
     return berth__inet_in_transit(stream->descriptor);
 }
 
+bool berth__common_has_connection(berth__backend *backend, const berth__listener *listener)
+{
+    (void)backend;
+    return berth__inet_has_connection(listener->descriptor);
+}
+
 bool berth__common_has_unsent(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;

@@ -74,6 +74,7 @@ void berth__common_remove_local(berth__backend *backend, const berth__local_name
 int berth__common_option(berth__backend *backend, int descriptor, berth_socket_option which,
                          int *value, bool set);
 size_t berth__common_in_transit(berth__backend *backend, const berth__stream *stream);
+bool berth__common_has_connection(berth__backend *backend, const berth__listener *listener);
 bool berth__common_has_unsent(berth__backend *backend, const berth__stream *stream);
 int berth__common_reserve(berth__backend *backend);
 size_t berth__common_reject(berth__backend *backend, berth__listener *listener, size_t most,

@@ -71,7 +71,8 @@ int berth__inet_option(int descriptor, berth_socket_option which, int *value, bo
 /* The error that the kernel holds for a connection, which is then forgotten there; an errno. */
 int berth__inet_error_of(int descriptor);
 
-/* Whether the kernel holds bytes of the peer. */
+/* Whether a connection waits at a listener; whether the kernel holds bytes of the peer. */
+bool berth__inet_has_connection(int descriptor);
 bool berth__inet_has_input(int descriptor);
 
 /* Bytes of output that the peer's kernel has not acknowledged, once the direction was ended. */

@@ -13,6 +13,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -95,6 +96,12 @@ int berth__inet_option(int descriptor, berth_socket_option which, int *value, bo
     if (set)
         return set_int(descriptor, places[which].level, places[which].name, *value);
     return get_int(descriptor, places[which].level, places[which].name, value);
+}
+
+bool berth__inet_has_connection(int descriptor)
+{
+    struct pollfd listener = {.fd = descriptor, .events = POLLIN};
+    return BERTH__SYSTEM("poll", poll(&listener, 1, 0)) == 1 && (listener.revents & POLLIN);
 }
 
 bool berth__inet_has_input(int descriptor)

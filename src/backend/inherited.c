@@ -395,6 +395,13 @@ static bool has_unsent(berth__backend *backend, const berth__stream *stream)
     return false;
 }
 
+static bool has_connection(berth__backend *backend, const berth__listener *listener)
+{
+    (void)backend;
+    (void)listener;
+    return false;
+}
+
 static bool has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
@@ -446,6 +453,7 @@ static const berth__backend_operations inherited_operations = {
     .name_of = name_of,
     .local_name = local_name,
     .credentials = credentials,
+    .has_connection = has_connection,
     .has_input = has_input,
     .in_transit = in_transit,
     .has_unsent = has_unsent,

@@ -19,6 +19,7 @@
  */
 #include "sim_kernel.h"
 
+#include "system.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -28,8 +29,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "system.h"
 
 #define NEVER UINT64_MAX
 #define TICK 1000u /* nanoseconds that every wait takes */
@@ -838,6 +837,7 @@ static const berth__backend_operations sim_operations = {
     .name_of = berth__sim_name_of,
     .local_name = berth__sim_local_name,
     .credentials = berth__sim_credentials,
+    .has_connection = berth__sim_has_connection,
     .has_input = berth__sim_has_input,
     .in_transit = berth__sim_in_transit,
     .has_unsent = berth__sim_has_unsent,

@@ -471,6 +471,12 @@ bool berth__sim_is_abandoned(const berth__sim_end *end)
     return berth__sim_is_behind(end) && end->other->orphan;
 }
 
+bool berth__sim_has_connection(berth__backend *backend, const berth__listener *listener)
+{
+    (void)backend;
+    return ((const berth__kernel_port *)listener->own)->queue != NULL;
+}
+
 bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;

@@ -723,6 +723,7 @@ static const berth__backend_operations operations = {
     .name_of = berth__common_name_of,
     .local_name = berth__common_local_name,
     .credentials = berth__common_credentials,
+    .has_connection = berth__common_has_connection,
     .has_input = has_input,
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,

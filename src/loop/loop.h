@@ -90,6 +90,7 @@ struct berth_loop {
     const berth__kind *kinds[BERTH__KINDS]; /* of those there are objects of */
     berth__object *objects;                 /* those that no other object owns */
     berth__object *garbage;
+    berth__walk *walks;         /* through lists of objects */
     unsigned depth;             /* turns and waits on the stack */
     berth__turn_wait last_wait; /* of the last turn */
     bool embedded;              /* lives inside another event loop */

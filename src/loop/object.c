@@ -3,6 +3,7 @@
  */
 #include "object.h"
 
+#include "base/memory.h"
 #include "loop.h"
 
 #include <assert.h>
@@ -16,8 +17,19 @@ static void insert(berth__object *object, berth__object **list)
     *list = object;
 }
 
+/* The walks whose next object leaves its list go on with the one behind it. */
+BERTH__RARE static void lead_past(berth__walk *walks, const berth__object *object)
+{
+    for (berth__walk *walk = walks; walk != NULL; walk = walk->next) {
+        if (walk->object == object)
+            walk->object = object->next;
+    }
+}
+
 static void take_out(berth__object *object)
 {
+    if (object->loop->walks != NULL)
+        lead_past(object->loop->walks, object);
     *object->link = object->next;
     if (object->next != NULL)
         object->next->link = object->link;
@@ -34,7 +46,8 @@ void berth__object_init(berth__object *object, const berth__kind *kind, berth_lo
                         berth__object **list)
 {
     object->loop = loop;
-    object->kind = kind->number;
+    object->kind = kind->number & 15u;
+    object->own = 0;
     loop->kinds[kind->number] = kind;
     object->frames = 0;
     object->freed = false;
@@ -94,6 +107,39 @@ void berth__objects_renew(berth__object *list)
         if (kind_of(object)->renew != NULL)
             kind_of(object)->renew(object);
     }
+}
+
+/* ---- walks ----------------------------------------------------------------------------------- */
+
+void berth__walk_begin(berth__walk *walk, berth_loop *loop, berth__object *list)
+{
+    berth__walk_end(walk);
+    walk->object = list;
+    walk->next = loop->walks;
+    walk->link = &loop->walks;
+    if (walk->next != NULL)
+        walk->next->link = &walk->next;
+    loop->walks = walk;
+}
+
+void berth__walk_end(berth__walk *walk)
+{
+    if (walk->link == NULL)
+        return;
+    *walk->link = walk->next;
+    if (walk->next != NULL)
+        walk->next->link = walk->link;
+    walk->link = NULL;
+}
+
+berth__object *berth__walk_on(berth__walk *walk)
+{
+    berth__object *object = walk->link != NULL ? walk->object : NULL;
+    if (object == NULL)
+        berth__walk_end(walk);
+    else
+        walk->object = object->next;
+    return object;
 }
 
 /* ---- marks ----------------------------------------------------------------------------------- */

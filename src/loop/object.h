@@ -49,7 +49,8 @@ struct berth__object {
     berth__object **link;
     uint32_t frames;        /* on the stack that use it */
     uint16_t handlers_size; /* bytes of its handlers that the program knows */
-    uint8_t kind;           /* its number */
+    uint8_t kind : 4;       /* its number */
+    uint8_t own : 4;        /* bits for its kind to use; 0 at first */
     bool freed;
 };
 
@@ -69,6 +70,20 @@ void berth__discard(berth__object *object);
 
 /* Gives away all garbage that no frame uses. */
 void berth__collect(berth_loop *loop);
+
+/* A walk through a list of objects, which goes on whatever becomes of them meanwhile, and over
+ * several turns if need be. What is put into the list meanwhile is not come by. */
+typedef struct berth__walk {
+    struct berth__walk *next;  /* of the loop's */
+    struct berth__walk **link; /* NULL: it is over, or has not begun */
+    berth__object *object;     /* the next */
+} berth__walk;
+
+void berth__walk_begin(berth__walk *walk, berth_loop *loop, berth__object *list);
+void berth__walk_end(berth__walk *walk); /* allowed when it is over */
+
+/* The next object; NULL at the end, and the walk is over. */
+berth__object *berth__walk_on(berth__walk *walk);
 
 /* Frees or renews, by the function of its kind, each object of a list: in the first there may be
  * more of them meanwhile. */

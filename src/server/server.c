@@ -55,15 +55,24 @@ const char *berth_server_error_string(const berth_server *server)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* Two: to retry for want of descriptors, and for the rate of accepting. */
+/* To retry for want of descriptors, for the rate of accepting, and for a drain. */
+#define DEADLINES 3
+
+static void unreserve_deadlines(berth_loop *loop, unsigned count)
+{
+    while (count-- > 0)
+        berth__deadlines_unreserve(&loop->deadlines);
+}
+
 static bool reserve_deadlines(berth_loop *loop)
 {
-    if (!berth__deadlines_reserve(&loop->deadlines))
+    for (unsigned count = 0; count < DEADLINES; count++) {
+        if (berth__deadlines_reserve(&loop->deadlines))
+            continue;
+        unreserve_deadlines(loop, count);
         return false;
-    if (berth__deadlines_reserve(&loop->deadlines))
-        return true;
-    berth__deadlines_unreserve(&loop->deadlines);
-    return false;
+    }
+    return true;
 }
 
 static void free_server(berth__object *object)
@@ -75,7 +84,8 @@ static void destroy(berth__object *object)
 {
     berth_server *server = (berth_server *)object;
     assert(server->listener == NULL && server->pending == NULL && server->owner.children == NULL);
-    assert(server->trust == NULL);
+    assert(server->trust == NULL && server->drain.fresh == NULL);
+    assert(server->drain.walk.link == NULL);
     berth__roll_release(server->owner.roll);
     berth__release(server->proxy);
     berth__release(server);
@@ -120,6 +130,7 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->owner.loop = loop;
     berth__server_init_accepting(server);
     berth__server_init_limits(server);
+    berth__drain_init(server);
     berth__object_init(&server->object, &server_kind, loop, &loop->objects);
     return server;
 }
@@ -143,8 +154,7 @@ void berth_server_free(berth_server *server)
         berth__mark_remove(&server->pacing);
         while (server->refs != NULL)
             berth__server_forget(server->refs);
-        berth__deadlines_unreserve(&server->object.loop->deadlines);
-        berth__deadlines_unreserve(&server->object.loop->deadlines);
+        unreserve_deadlines(server->object.loop, DEADLINES);
         berth__discard(&server->object);
     }
     berth__leave(&server->object);
@@ -191,6 +201,11 @@ static bool may_listen(berth_server *server, berth_address address, const char *
                                 "cannot listen on %s: already listening", endpoint);
         return false;
     }
+    if (berth__drain_forbids(server)) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION,
+                                "cannot listen on %s: the server is being drained", endpoint);
+        return false;
+    }
     if (berth_address_is_null(address)) {
         berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
                                 "cannot listen: the address is null");
@@ -231,6 +246,7 @@ void berth__server_begin(berth_server *server, berth__listener *listener)
 {
     berth__listener **end = &server->listener;
     if (*end == NULL) {
+        berth__drain_forget(server);
         server->owner.local = listener->local;
         server->owner.parcelled = listener->parcelled;
         server->handed_over = false;
@@ -358,9 +374,11 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     BERTH__OWN_THREAD(server->object.loop);
     if (server->object.freed || berth__server_is_copy(server, "listen"))
         return false;
-    if (server->listener != NULL || server->bind != NULL) {
-        berth__server_set_error(server, BERTH_ERROR_OPERATION,
-                                "cannot listen on descriptor %d: already listening", descriptor);
+    bool drained = berth__drain_forbids(server);
+    if (drained || server->listener != NULL || server->bind != NULL) {
+        berth__server_set_error(server, BERTH_ERROR_OPERATION, "cannot listen on descriptor %d: %s",
+                                descriptor,
+                                drained ? "the server is being drained" : "already listening");
         return false;
     }
     int error = berth__server_adopt_listener(server, descriptor);
@@ -371,7 +389,7 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     return error == 0;
 }
 
-void berth__server_stop_listening(berth_server *server)
+void berth__server_stop_accepting(berth_server *server)
 {
     if (server->listener == NULL && server->bind == NULL)
         return;
@@ -381,7 +399,6 @@ void berth__server_stop_listening(berth_server *server)
     server->listenings++;
     if (server->local != NULL)
         berth__server_end_local(server);
-    berth__server_drop_awaiting(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__deadline_stop(&server->object.loop->deadlines, &server->refill);
@@ -405,12 +422,19 @@ bool berth__server_drop_listener(berth_server *server, berth__listener *listener
     return true;
 }
 
+void berth__server_stop_listening(berth_server *server)
+{
+    berth__server_stop_accepting(server);
+    berth__server_drop_awaiting(server);
+}
+
 void berth_server_close(berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);
     if (server->object.freed || server->object.loop->abandoned)
         return;
     berth__enter(&server->object);
+    berth__drain_stop(server);
     berth__server_stop_listening(server);
     while (server->pending != NULL)
         berth_socket_free(server->pending);

@@ -48,6 +48,51 @@ typedef struct berth__server_ref {
     struct berth__server_ref **link;
 } berth__server_ref;
 
+/*
+ * The drain of a server (berth_server_drain): the way from accepting to having no connection.
+ *
+ *     OFF -> LOOKING -> GRACE -> LAST -> LEAVING -> FORCING -> OVER
+ *                          \______^         \__________________^
+ *
+ * LOOKING notes for each connection that nothing has come from now on; GRACE is the rest of that
+ * time; LAST accepts what the kernel has completed by then. Then the listener is closed. LEAVING
+ * tells the connections, and disconnects idle ones; FORCING resets those that are left at the
+ * deadline. OVER lasts until the server listens again. Closing the server leads to OFF from
+ * everywhere.
+ *
+ * All of it is done by one deadline of the loop, in runs of about a millisecond: there may be many
+ * connections, and others want their turns. LOOKING, LEAVING and FORCING walk through the sockets
+ * of the server, LEAVING again and again in quarters of the idle time, as long as there are
+ * connections that only time can judge.
+ */
+typedef enum berth__drain_phase {
+    BERTH__DRAIN_OFF,
+    BERTH__DRAIN_LOOKING,
+    BERTH__DRAIN_GRACE,
+    BERTH__DRAIN_LAST,
+    BERTH__DRAIN_LEAVING,
+    BERTH__DRAIN_FORCING,
+    BERTH__DRAIN_OVER
+} berth__drain_phase;
+
+typedef struct berth__drain {
+    berth__drain_phase phase;
+    uint32_t number;  /* changes when a drain begins or ends: shows a caller of handlers whether its
+                         own still goes on */
+    bool forced;      /* the deadline has ended a connection */
+    uint64_t closes;  /* when the grace is over; nanoseconds, as those below */
+    uint64_t ends;    /* the deadline; UINT64_MAX: none */
+    uint64_t quarter; /* of the idle time */
+    uint64_t next;    /* walk of LEAVING; UINT64_MAX: none */
+    uint64_t looked;  /* when the last walk ended */
+    uint64_t last;    /* when LAST began */
+    uint64_t accepted; /* connections by then */
+    berth__walk walk;
+    berth_socket *fresh; /* taken in LEAVING and not told yet, first to last */
+    berth_socket **fresh_end;
+    berth__deadline timer;
+} berth__drain;
+
 struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
@@ -95,6 +140,7 @@ struct berth_server {
     berth__mark starving;    /* while it lacks a descriptor or memory */
     berth__mark pacing;      /* something below has made room for accepting */
 
+    berth__drain drain;
     berth_accept_limits limits;
     /* The entry of the connection at hand, if it is counted. */
     berth__address_count *accepted_address;
@@ -122,6 +168,8 @@ int berth__server_adopt_listener(berth_server *server, int descriptor);
 bool berth__server_drop_listener(berth_server *server, berth__listener *listener);
 /* The counts as they are now. On any thread while the server exists. */
 void berth__server_count(const berth_server *server, berth_server_counts *ret_counts);
+/* The same, but connections that await their PROXY header go on. */
+void berth__server_stop_accepting(berth_server *server);
 /* Counts the error that is set, and calls accept_error. */
 void berth__server_announce_error(berth_server *server);
 /* A connection was taken out of the kernel: counts it. */
@@ -131,6 +179,11 @@ void berth__server_came(berth_server *server, int descriptor);
 void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
+/* Whether accepting is paused for those that have come already. */
+bool berth__server_is_paused(const berth_server *server);
+/* Appends a socket to the queue or another list by `pending_next`, and takes it out. */
+void berth__server_append(berth_socket ***end, berth_socket *socket);
+void berth__server_unlink(berth_socket **first, berth_socket ***end, berth_socket *socket);
 void berth__server_end_starving(berth_server *server);
 void berth__server_init_limits(berth_server *server);
 /* Whether there may be one more connection of the peer, which is the client where there is a proxy
@@ -184,5 +237,26 @@ void berth__server_drop_awaiting(berth_server *server);
 void berth__server_distrust(berth_server *server);
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
 uint64_t berth__server_awaiting_step(berth_server *server);
+
+/* From drain.c. */
+void berth__drain_init(berth_server *server);
+
+/* Whether the server must not listen. */
+bool berth__drain_forbids(const berth_server *server);
+
+/* The server begins to listen: a drain that is over is forgotten. It is closed: one that goes on
+ * ends. */
+void berth__drain_forget(berth_server *server);
+void berth__drain_stop(berth_server *server);
+
+/* Something has changed that the drain may have waited for. */
+void berth__drain_look(berth_server *server);
+
+/* A counted socket was taken; one that the server has is being put into a queue again. */
+void berth__drain_taken(berth_server *server, berth_socket *socket);
+void berth__drain_requeued(berth_server *server, berth_socket *socket);
+
+/* In a blocking wait: does what is due; returns when it wants to be called again. */
+uint64_t berth__drain_step(berth_server *server);
 
 #endif

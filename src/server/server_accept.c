@@ -38,12 +38,18 @@
 
 /* ---- credit ---------------------------------------------------------------------------------- */
 
+bool berth__server_is_paused(const berth_server *server)
+{
+    bool last = server->drain.phase >= BERTH__DRAIN_LAST; /* to accept: whatever was paused */
+    return (server->paused || server->paused_by_error) && server->waits == 0 && !last;
+}
+
 static unsigned credit_of(berth_server *server)
 {
-    bool paused = server->paused || server->paused_by_error;
     if (!berth_server_is_listening(server)) /* lest a timer be left that wants to accept */
         return 0;
-    if (server->starved || server->withheld || (paused && server->waits == 0) || server->limit <= 0)
+    if (server->starved || server->withheld || berth__server_is_paused(server) ||
+        server->limit <= 0)
         return 0;
     size_t limit = (size_t)server->limit;
     size_t taken = server->pending_count + server->awaiting;
@@ -104,6 +110,8 @@ void berth__server_pace(berth_server *server)
     }
     if (server->awaiting > 0)
         berth__server_wake_awaiting(server);
+    if (server->drain.phase != BERTH__DRAIN_OFF)
+        berth__drain_look(server);
     for (; listener != NULL; listener = listener->other) {
         if (credit == listener->credit)
             continue;
@@ -295,6 +303,8 @@ static bool may_linger(const berth_server *server)
 {
     berth__backend *backend = server->object.loop->backend;
     bool may = SLOT(server, incoming_connection) != NULL;
+    if (server->listener == NULL) /* it was closed by a drain, or there was none */
+        return may || server->drain.phase >= BERTH__DRAIN_LEAVING;
     for (berth__listener *one = may ? NULL : server->listener; one != NULL; one = one->other) {
         if (one->asked) {
             int seconds = -1;
@@ -468,17 +478,24 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
     enqueue(server, socket);
 }
 
+void berth__server_append(berth_socket ***end, berth_socket *socket)
+{
+    socket->pending_next = NULL;
+    if (socket->limits != NULL)
+        socket->limits->pending_link = *end;
+    **end = socket;
+    *end = &socket->pending_next;
+}
+
 static void enqueue(berth_server *server, berth_socket *socket)
 {
     if (socket->owner != &server->owner)
         berth__limits_uncount(socket); /* by the server that it comes from */
+    else if (socket->counted && server->drain.phase != BERTH__DRAIN_OFF)
+        berth__drain_requeued(server, socket);
     socket->owner = &server->owner;
     socket->pending = true;
-    socket->pending_next = NULL;
-    if (socket->limits != NULL)
-        socket->limits->pending_link = server->pending_end;
-    *server->pending_end = socket;
-    server->pending_end = &socket->pending_next;
+    berth__server_append(&server->pending_end, socket);
     BERTH__COUNT(server->pending_count);
     if (socket->limits != NULL && socket->limits->deadline.place != 0 &&
         socket->limits->deadline.time < server->pending_due)
@@ -489,27 +506,32 @@ static void enqueue(berth_server *server, berth_socket *socket)
 
 /* What points to a socket of the queue. Those that a limit can end, wherever they are in it, know:
  * there may be many of them. */
-static berth_socket **link_of(berth_server *server, berth_socket *socket)
+static berth_socket **link_of(berth_socket **first, berth_socket *socket)
 {
     if (socket->limits != NULL && socket->limits->pending_link != NULL)
         return socket->limits->pending_link;
-    berth_socket **link = &server->pending;
+    berth_socket **link = first;
     while (*link != socket)
         link = &(*link)->pending_next;
     return link;
 }
 
-static void forget(berth_server *server, berth_socket *socket)
+void berth__server_unlink(berth_socket **first, berth_socket ***end, berth_socket *socket)
 {
-    berth_socket **link = link_of(server, socket);
+    berth_socket **link = link_of(first, socket);
     *link = socket->pending_next;
     if (socket->pending_next == NULL)
-        server->pending_end = link;
+        *end = link;
     else if (socket->pending_next->limits != NULL)
         socket->pending_next->limits->pending_link = link;
     if (socket->limits != NULL)
         socket->limits->pending_link = NULL;
     socket->pending_next = NULL;
+}
+
+static void forget(berth_server *server, berth_socket *socket)
+{
+    berth__server_unlink(&server->pending, &server->pending_end, socket);
     socket->pending = false;
     if (!socket->counted)
         socket->owner = NULL;
@@ -550,6 +572,8 @@ berth_socket *berth_server_base_next_pending_connection(berth_server *server)
     forget(server, socket);
     berth__server_pace(server);
     berth__socket_taken(socket);
+    if (socket->counted && server->drain.phase == BERTH__DRAIN_LEAVING)
+        berth__drain_taken(server, socket);
     return socket;
 }
 
@@ -587,9 +611,11 @@ static uint64_t retry_when_due(void *object)
     berth_server *server = waiting->server;
     if (server->object.freed)
         return UINT64_MAX;
-    uint64_t again = berth__server_bind_step(server);
+    uint64_t drain = berth__drain_step(server);
+    uint64_t again = server->object.freed ? UINT64_MAX : berth__server_bind_step(server);
     if (server->object.freed)
         return UINT64_MAX;
+    again = drain < again ? drain : again;
     uint64_t awaiting = berth__server_awaiting_step(server);
     again = awaiting < again ? awaiting : again;
     uint64_t limits = berth__server_limits_step(server);

@@ -239,11 +239,6 @@ static int take_header(awaiting *one)
     return one->header.step == BERTH__HANDSHAKE_REFUSED ? one->header.refusal : 0;
 }
 
-static bool is_paused(const berth_server *server)
-{
-    return (server->paused || server->paused_by_error) && server->waits == 0;
-}
-
 static int watch(awaiting *one)
 {
     berth__backend *backend = backend_of(one->server);
@@ -256,7 +251,7 @@ static void fired(berth__watch *which, unsigned events)
     awaiting *one = (awaiting *)which;
     berth_server *server = one->server;
     (void)events;
-    if (is_paused(server)) {
+    if (berth__server_is_paused(server)) {
         take_out(one);
         append(&server->trust->held, one);
         set_deadline(server->trust);
@@ -277,7 +272,8 @@ static void fired(berth__watch *which, unsigned events)
 
 void berth__server_wake_awaiting(berth_server *server)
 {
-    if (server->trust == NULL || server->trust->held.first == NULL || is_paused(server))
+    if (server->trust == NULL || server->trust->held.first == NULL ||
+        berth__server_is_paused(server))
         return;
     berth__trust *trust = server->trust;
     uint64_t due = berth__after(berth__loop_clock(server->object.loop), trust->patience);

@@ -126,8 +126,9 @@ static bool may_listen(berth_server *server, const char *path, const char *place
                        berth__local_name *ret_name)
 {
     berth_error class = BERTH_ERROR_OPERATION;
-    const char *reason = "already listening";
-    if (server->listener == NULL && server->bind == NULL) {
+    bool drained = berth__drain_forbids(server);
+    const char *reason = drained ? "the server is being drained" : "already listening";
+    if (!drained && server->listener == NULL && server->bind == NULL) {
         int error = berth__local_name_read(path, ret_name);
         bool proxied = server->proxy != NULL && server->proxy->value.type != BERTH_PROXY_NONE;
         if (error == 0 && !proxied)

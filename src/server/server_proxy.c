@@ -131,6 +131,7 @@ static void bound(void *owner, berth_address address, uint16_t port)
     bind->bound = true;
     berth__deadline_stop(&server->object.loop->deadlines, &bind->limit);
     if (!server->listens_through) {
+        berth__drain_forget(server);
         server->listens_through = true;
         server->listenings++;
         server->address = address;

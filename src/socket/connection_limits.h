@@ -37,7 +37,8 @@ typedef enum berth__limit {
     BERTH__LIMIT_LIFETIME,
     BERTH__LIMIT_RATE,
     BERTH__LIMIT_OUTPUT,
-    BERTH__LIMIT_ADDRESS /* of the server's: such a connection has no socket */
+    BERTH__LIMIT_ADDRESS, /* of the server's: such a connection has no socket */
+    BERTH__LIMIT_DRAIN    /* the deadline of its server's drain */
 } berth__limit;
 
 typedef struct berth__socket_limits {

@@ -69,6 +69,8 @@ typedef struct berth__owner {
     berth__object *children; /* the sockets it owns */
     /* Takes a socket out of the queue that was freed or ended by a limit while it waited. */
     void (*left_queue)(struct berth__owner *owner, berth_socket *socket);
+    /* While the owner is drained, else NULL: one of its connections is not counted any more. */
+    void (*left)(struct berth__owner *owner, berth_socket *socket);
     size_t pending_read_limit;                 /* bytes of each in the queue; 0: none */
     bool local;                                /* those that are accepted are Unix sockets */
     bool parcelled;                            /* likewise: see berth__ready */

@@ -26,7 +26,7 @@
 
 static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limit)
 {
-    loop->counts.limits_ended++;
+    loop->counts.limits_ended += limit != BERTH__LIMIT_DRAIN;
     if (owner == NULL)
         return;
     berth_server_counts *counts = &owner->counts;
@@ -36,6 +36,7 @@ static void count_close(berth_loop *loop, berth__owner *owner, berth__limit limi
         [BERTH__LIMIT_LIFETIME] = &counts->closed_lifetime,
         [BERTH__LIMIT_RATE] = &counts->closed_rate,
         [BERTH__LIMIT_OUTPUT] = &counts->closed_output,
+        [BERTH__LIMIT_DRAIN] = &counts->closed_drain,
     };
     BERTH__COUNT(*slots[limit]);
 }
@@ -55,14 +56,16 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
     berth__enter(&socket->object);
     uint32_t endings = socket->endings;
     if (queue != NULL) {
-        BERTH__COUNT(queue->counts.closed_pending);
+        uint64_t *why =
+            limit == BERTH__LIMIT_DRAIN ? &queue->counts.dropped : &queue->counts.closed_pending;
+        BERTH__COUNT(*why);
         queue->left_queue(queue, socket);
     }
     berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
+    bool resets = socket->output.first != NULL || limit == BERTH__LIMIT_DRAIN;
     if (socket->endings == endings)
-        berth__socket_drop(socket,
-                           socket->output.first != NULL ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
+        berth__socket_drop(socket, resets ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
     if (queue != NULL)
         berth_socket_free(socket);
     berth__leave(&socket->object);
@@ -236,6 +239,8 @@ void berth__limits_uncount(berth_socket *socket)
     socket->counted = false;
     if (!socket->pending)
         socket->owner = NULL;
+    if (owner->left != NULL)
+        owner->left(owner, socket);
 }
 
 berth__place berth__limits_take_place(berth_socket *socket)

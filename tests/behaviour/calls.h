@@ -1,11 +1,11 @@
 /*
  * Every public call of servers and sockets, as a table that is walked.
  *
- * calls.c has a CALL for each function that server.h and socket.h declare; scripts/check-calls
- * holds that none is missing. A call is made on the stage's server or socket with arguments that
- * are allowed, checks that what it returns is defined, and ignores whether it succeeded: the state
- * decides that. The function itself is called before any other of the library's, for
- * foreign_threads.c.
+ * calls.c and calls_servers.c have a CALL for each function that server.h and socket.h declare;
+ * scripts/check-calls holds that none is missing. A call is made on the stage's server or socket
+ * with arguments that are allowed, checks that what it returns is defined, and ignores whether it
+ * succeeded: the state decides that. The function itself is called before any other of the
+ * library's, for foreign_threads.c.
  */
 #ifndef BERTH_TESTS_CALLS_H
 #define BERTH_TESTS_CALLS_H
@@ -35,6 +35,16 @@ struct call {
 };
 
 extern struct call *all_calls;
+void call_register(struct call *call);
+
+#define CALL(name)                                                 \
+    static void call_##name(void);                                 \
+    static struct call entry_##name = {#name, call_##name, NULL};  \
+    __attribute__((constructor)) static void register_##name(void) \
+    {                                                              \
+        call_register(&entry_##name);                              \
+    }                                                              \
+    static void call_##name(void)
 
 /* Makes one call, if the stage has what it is made on, and looks at both objects afterwards. */
 void call_make(const struct call *call);

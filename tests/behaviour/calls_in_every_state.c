@@ -21,6 +21,9 @@ enum moment {
     SERVER_FULL,
     SERVER_FAILED,
     SERVER_CLOSED,
+    SERVER_DRAINING,
+    IN_EMPTIED,
+    IN_DRAINING,
     IN_INCOMING,
     IN_NEW_CONNECTION,
     IN_ACCEPT_ERROR,
@@ -173,6 +176,15 @@ static void on_drained(berth_socket *socket, void *user)
     in_socket(socket, IN_DRAINED);
 }
 
+static bool told; /* that the server is drained, or has been */
+
+static void on_draining(berth_socket *socket, void *user)
+{
+    (void)user;
+    told = true;
+    in_socket(socket, IN_DRAINING);
+}
+
 static const berth_socket_handlers socket_handlers = {
     .ready_read = on_ready_read,
     .bytes_written = on_bytes_written,
@@ -183,6 +195,7 @@ static const berth_socket_handlers socket_handlers = {
     .read_channel_finished = on_finished,
     .host_found = on_found,
     .drained = on_drained,
+    .draining = on_draining,
 };
 
 static void in_server(berth_server *server, enum moment moment)
@@ -249,12 +262,21 @@ static berth_socket *on_next_pending(berth_server *server, void *user)
     return next;
 }
 
+static void on_emptied(berth_server *server, bool forced, void *user)
+{
+    (void)user;
+    (void)forced;
+    told = true;
+    in_server(server, IN_EMPTIED);
+}
+
 static const berth_server_handlers server_handlers = {
     .new_connection = on_new_connection,
     .accept_error = on_accept_error,
     .incoming_connection = on_incoming,
     .has_pending_connections = on_has_pending,
     .next_pending_connection = on_next_pending,
+    .emptied = on_emptied,
 };
 
 /* ---- steps of a life ------------------------------------------------------------------------- */
@@ -431,6 +453,24 @@ static void end_by_closing(struct peer *peer)
     at(SOCKET_CLOSING);
 }
 
+static bool was_told(void)
+{
+    return told;
+}
+
+static void end_by_drain(struct peer *peer)
+{
+    (void)peer;
+    if (has_server())
+        berth_server_drain(stage.server, NULL);
+    turns_until(was_told);
+    at(SERVER_DRAINING);
+    if (has_socket())
+        berth_socket_abort(stage.socket);
+    told = false;
+    turns_until(was_told);
+}
+
 static void end_by_abort(struct peer *peer)
 {
     (void)peer;
@@ -545,7 +585,7 @@ typedef void (*ending)(struct peer *peer);
 static void play(bool of_server, ending end)
 {
     memset(&stage, 0, sizeof stage);
-    acted = waiting = false;
+    acted = waiting = told = false;
     questions = 0;
     if (of_server)
         life_of_a_server(end);
@@ -635,6 +675,21 @@ CASE(calls_on_a_full_server, "S1.55", "a server with a full queue")
 CASE(calls_on_a_closed_server, "S1.29", "after close")
 {
     calls_at(SERVER_CLOSED, true, end_by_peer);
+}
+
+CASE(calls_on_a_draining_server, "drain", "a server whose sockets have been told")
+{
+    calls_at(SERVER_DRAINING, true, end_by_drain);
+}
+
+CASE(calls_inside_draining, "drain", "inside draining")
+{
+    calls_in(IN_DRAINING, true, end_by_drain);
+}
+
+CASE(calls_inside_emptied, "drain", "inside emptied")
+{
+    calls_in(IN_EMPTIED, true, end_by_drain);
 }
 
 CASE(calls_inside_incoming_connection, "Q8 S1.31", "inside incoming_connection")
@@ -820,11 +875,12 @@ CASE(calls_inside_a_wait_of_a_socket, "S4.19", "inside the handlers of a blockin
 
 static void random_lives(bool of_server)
 {
-    static const ending endings[] = {end_by_peer, end_half_closed, end_by_closing, end_by_abort};
+    static const ending endings[] = {end_by_peer, end_half_closed, end_by_closing, end_by_abort,
+                                     end_by_drain};
     unsigned descriptors = balance_descriptors();
     for (uint32_t seed = 1; seed <= 30; seed++) {
         random_state = seed;
-        play(of_server, endings[seed % 4]);
+        play(of_server, endings[seed % 5]);
         ck_assert_msg(balance_blocks() == 0, "seed %u leaves memory", seed);
         ck_assert_msg(balance_descriptors() == descriptors, "seed %u leaves descriptors", seed);
     }

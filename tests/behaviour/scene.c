@@ -160,6 +160,32 @@ static const berth_socket_handlers actor_handlers = {
     .read_channel_finished = on_read_channel_finished,
 };
 
+static void on_draining(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->tellings++;
+    say(self, "draining", NULL);
+    if (self->on_draining != NULL)
+        self->on_draining(self);
+}
+
+static const berth_socket_handlers told_handlers = {
+    .ready_read = on_ready_read,
+    .bytes_written = on_bytes_written,
+    .connected = on_connected,
+    .disconnected = on_disconnected,
+    .error_occurred = on_error_occurred,
+    .state_changed = on_state_changed,
+    .read_channel_finished = on_read_channel_finished,
+    .draining = on_draining,
+};
+
+void actor_be_told(struct actor *actor)
+{
+    berth_socket_set_handlers(actor->socket, &told_handlers, actor);
+}
+
 static struct actor *fresh_actor(const char *name)
 {
     ck_assert_uint_lt(actor_count, MOST_ACTORS);
@@ -252,9 +278,22 @@ static void on_accept_error(berth_server *server, berth_error error, void *user)
         self->on_accept_error(self);
 }
 
+static void on_emptied(berth_server *server, bool forced, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    ck_assert_int_eq(berth_server_drain_state(server), BERTH_DRAIN_EMPTY);
+    self->emptied++;
+    self->forced = forced;
+    trace("%s emptied", self->name);
+    if (self->on_emptied != NULL)
+        self->on_emptied(self);
+}
+
 static const berth_server_handlers host_handlers = {
     .new_connection = on_new_connection,
     .accept_error = on_accept_error,
+    .emptied = on_emptied,
 };
 
 struct host *host_new(const char *name)

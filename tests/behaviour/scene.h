@@ -42,6 +42,7 @@ struct actor {
     unsigned errors;
     berth_error error; /* the last one */
     unsigned finishes;
+    unsigned tellings; /* that its server is drained, if it is an actor that is told */
     berth_state state; /* the last one announced */
     actor_hook on_ready_read;
     actor_hook on_written;
@@ -50,6 +51,7 @@ struct actor {
     actor_hook on_error;
     actor_hook on_state;
     actor_hook on_finished;
+    actor_hook on_draining;
 };
 
 #define HOST_MOST 64
@@ -62,10 +64,13 @@ struct host {
     unsigned new_connections;
     unsigned accept_errors;
     berth_error error;
+    unsigned emptied;
+    bool forced;
     struct actor *taken[HOST_MOST];
     unsigned count; /* of taken */
     host_hook on_new_connection;
     host_hook on_accept_error;
+    host_hook on_emptied;
 };
 
 /* A server that does not listen yet, and one that listens on 127.0.0.1 with a port of the kernel's
@@ -84,6 +89,7 @@ struct actor *host_connect(struct host *host, const char *name, struct peer **re
 struct actor *actor_new(const char *name); /* with an unconnected socket */
 struct actor *actor_on(const char *name,
                        berth_socket *socket); /* takes over the socket's handlers */
+void actor_be_told(struct actor *actor);      /* that its server is drained */
 struct actor *actor_connected(
     const char *name, struct peer **ret_peer); /* to a peer of the test, by its own connect */
 bool actor_has(const struct actor *actor, const char *text); /* whether exactly that was received */
