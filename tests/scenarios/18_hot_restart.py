@@ -1,0 +1,259 @@
+"""Hot restarts under load: by a hand-over, and beside it what else is done.
+
+Visitors connect, ask for a page and read it, again and again, while the server is replaced. Each
+visit that is refused, reset or ended without its page is a loss. The same visitors come to servers
+that share the port by SO_REUSEPORT, where the backlog of one that closes is lost, and of one that
+drains almost never; to nginx, which is replaced by USR2 and QUIT; and to HAProxy, which gets its
+listeners by -x and ends the old one by -sf. Those are only reported.
+
+At the end a connection is left open in the middle of a request: the old process has to be gone soon
+after the deadline of its drain.
+"""
+
+import array
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from _scenario import PATIENCE, Scenario, Server, percentile, program, until
+
+REFUSED, RESET, ENDED, OTHER = range(1, 5)
+DEADLINE = 2000  # milliseconds, of a drain
+LAST_DEADLINE = 500
+WINDOW = 50000  # microseconds before and after the moment of a hand-over
+
+
+class Visitors:
+    def __init__(self, port, folder, threads=4):
+        self.file = os.path.join(folder, "visits")
+        self.process = subprocess.Popen([program("visitor"), str(port), str(threads), self.file],
+                                        stdin=subprocess.PIPE)
+
+    def stop(self):
+        """(begun, took, result) of each visit."""
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        with open(self.file, "rb") as file:
+            data = file.read()
+        begun = array.array("q", data)[::2]
+        rest = array.array("i", data)
+        return list(zip(begun, rest[2::4], rest[3::4]))
+
+
+def losses(visits):
+    results = [result for _, _, result in visits]
+    return "%d refused, %d reset, %d ended early, %d other, of %d" % (
+        results.count(REFUSED), results.count(RESET), results.count(ENDED), results.count(OTHER),
+        len(results))
+
+
+def lost(visits):
+    return sum(1 for _, _, result in visits if result != 0)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def visit_while(scenario, port, folder, count, replace):
+    """Has visitors come while `replace` is called `count` times; returns the visits, and the
+    moments that it returns."""
+    visitors = Visitors(port, folder)
+    time.sleep(0.2 if scenario.short else 3)
+    moments = []
+    for _ in range(count):
+        moments.append(replace())
+        time.sleep(0.02 if scenario.short else 0.1)
+    time.sleep(0.1 if scenario.short else 1)
+    return visitors.stop(), moments
+
+
+# ---- ours ----
+
+
+class Successors:
+    """A server and those that replace it, one after the other."""
+
+    def __init__(self, scenario, mode, folder, farewell=None):
+        self.scenario, self.mode, self.farewell = scenario, mode, farewell
+        self.environment = {"PLACE": os.path.join(folder, "place")}
+        self.port = 0 if mode == "handover" else free_port()
+        self.gone = []
+        self.server = self.begin()
+        self.port = self.server.port
+
+    def begin(self, deadline=DEADLINE):
+        return self.scenario.server(self.mode, program_name="successor", port=self.port,
+                                    deadline=deadline, environment=self.environment)
+
+    def replace(self, deadline=DEADLINE):
+        """Returns when the new one said that it serves."""
+        old, self.server = self.server, self.begin(deadline)
+        if self.farewell:
+            old.process.stdin.write(self.farewell)
+            old.process.stdin.flush()
+        old.process.wait(PATIENCE)
+        final = old.stop()
+        self.gone.append((final["at"] - final["drained_at"]) * 1000)
+        return self.server.hello["at"] * 1e6
+
+
+def judge_times(scenario, visits, moments):
+    begin = moments[0] - 10 * WINDOW
+    quiet = [took for begun, took, _ in visits if begun < begin]
+    busy = [took for begun, took, _ in visits
+            if any(abs(begun - moment) < WINDOW for moment in moments)]
+    p99 = percentile(busy, 0.99) / 1000
+    floor = percentile(quiet, 0.99) / 1000
+    scenario.figure("p99 within 50 ms of a hand-over", "%.2f ms, quiet %.2f ms" % (p99, floor),
+                    p99 <= 2 * floor, timing=True)
+    scenario.figure("longest visit", "%.1f ms" % (max(took for _, took, _ in visits) / 1000))
+
+
+def end_at_the_deadline(scenario, successors):
+    """A peer in the middle of a request is there until the deadline."""
+    successors.replace(deadline=LAST_DEADLINE)
+    with socket.create_connection(("127.0.0.1", successors.port), timeout=PATIENCE) as peer:
+        peer.sendall(b"GET / HTTP/1.0\r\n")
+        until(lambda: False, 0.1)
+        successors.replace()
+        gone = successors.gone[-1]
+        scenario.figure("old process with an open connection gone after",
+                        "%.0f ms of %d ms" % (gone, LAST_DEADLINE),
+                        LAST_DEADLINE <= gone <= LAST_DEADLINE + 100, timing=True)
+
+
+# ---- others ----
+
+
+def nginx(scenario, folder, count):
+    nginx_path = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if not nginx_path:
+        scenario.note("nginx is not installed")
+        return
+    port, pid_file = free_port(), os.path.join(folder, "nginx.pid")
+    config = os.path.join(folder, "nginx.conf")
+    with open(config, "w") as file:
+        file.write("pid %s; error_log %s/error.log; worker_processes 1;\n"
+                   "events { worker_connections 1024; }\n"
+                   "http { access_log off; client_body_temp_path %s/b; proxy_temp_path %s/p;\n"
+                   "fastcgi_temp_path %s/f; uwsgi_temp_path %s/u; scgi_temp_path %s/s;\n"
+                   "server { listen 127.0.0.1:%d backlog=1024; return 200 ok; } }\n"
+                   % (pid_file, *[folder] * 6, port))
+
+    def pid():
+        try:
+            with open(pid_file) as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return 0
+
+    def alive(process):
+        """Or dead, and not yet waited for by whoever inherits orphans here."""
+        try:
+            with open("/proc/%d/stat" % process) as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    def has_worker(process):
+        try:
+            with open("/proc/%d/task/%d/children" % (process, process)) as children:
+                return bool(children.read().split())
+        except OSError:
+            return False
+
+    def replace():
+        old = pid()
+        os.kill(old, signal.SIGUSR2)
+        until(lambda: pid() not in (0, old) and has_worker(pid()), 10)
+        moment = time.monotonic() * 1e6
+        os.kill(old, signal.SIGQUIT)
+        until(lambda: not alive(old), 10)
+        return moment
+
+    subprocess.run([nginx_path, "-c", config, "-p", folder], check=True, timeout=PATIENCE,
+                   stderr=subprocess.DEVNULL)
+    until(lambda: pid() and has_worker(pid()), 10)
+    try:
+        visits, _ = visit_while(scenario, port, folder, count, replace)
+        scenario.figure("nginx by USR2, %d restarts" % count, losses(visits))
+    finally:
+        os.kill(pid(), signal.SIGTERM)
+
+
+def haproxy(scenario, folder, count):
+    path = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if not path:
+        scenario.note("HAProxy is not installed")
+        return
+    port, place = free_port(), os.path.join(folder, "haproxy.sock")
+    config = os.path.join(folder, "haproxy.cfg")
+    with open(config, "w") as file:
+        file.write("global\n    stats socket %s mode 600 level admin expose-fd listeners\n"
+                   "    nbthread 1\n    hard-stop-after 2s\n"
+                   "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n"
+                   "    timeout connect 5s\n"
+                   "frontend f\n    bind 127.0.0.1:%d backlog 1024\n"
+                   "    http-request return status 200 content-type text/plain string ok\n"
+                   % (place, port))
+    running = [None]
+
+    def begin(*more):
+        return subprocess.Popen([path, "-db", "-f", config, *more], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
+    def answers():
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def replace():
+        old = running[0]
+        running[0] = begin("-x", place, "-sf", str(old.pid))
+        old.wait(PATIENCE)
+        return time.monotonic() * 1e6
+
+    running[0] = begin()
+    try:
+        if not until(answers, 10):
+            scenario.note("HAProxy does not begin")
+            return
+        visits, _ = visit_while(scenario, port, folder, count, replace)
+        scenario.figure("HAProxy by -x and -sf, %d restarts" % count, losses(visits))
+    finally:
+        running[0].terminate()
+        running[0].wait(PATIENCE)
+
+
+with Scenario(18, "hot restart",
+              "100 restarts under load: 0 refused, 0 reset; old process gone <= deadline + 100 ms;"
+              " p99 of a hand-over <= 2x quiet") as scenario, \
+        tempfile.TemporaryDirectory() as folder:
+    rounds = 5 if scenario.short else 100
+    successors = Successors(scenario, "handover", folder)
+    visits, moments = visit_while(scenario, successors.port, folder, rounds, successors.replace)
+    scenario.figure("hand-overs under load", "%d of %d" % (len(moments), rounds),
+                    len(moments) == rounds)
+    scenario.figure("visits", losses(visits), lost(visits) == 0 and len(visits) > 50 * rounds / 5)
+    judge_times(scenario, visits, moments)
+    scenario.figure("old process gone after at most", "%.0f ms" % max(successors.gone),
+                    max(successors.gone) <= DEADLINE + 100, timing=True)
+    end_at_the_deadline(scenario, successors)
+    successors.server.stop()
+    others = 2 if scenario.short else 100
+    for how, farewell in (("closed", b"close\n"), ("drained", b"drain\n")):
+        shared = Successors(scenario, "reuse_port", folder, farewell)
+        visits, _ = visit_while(scenario, shared.port, folder, others, shared.replace)
+        shared.server.stop()
+        scenario.figure("SO_REUSEPORT, %s, %d restarts" % (how, others), losses(visits))
+    nginx(scenario, folder, 1 if scenario.short else 100)
+    haproxy(scenario, folder, 1 if scenario.short else 100)
