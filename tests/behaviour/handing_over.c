@@ -228,6 +228,53 @@ CASE(handover_from_end_to_end, "0104",
     close(pipe_ends[1]);
 }
 
+static void accept_what_waits(void)
+{
+    berth_inheritance *inheritance = berth_handover_take(talk_place(), PATIENCE * 1000, NULL, 0);
+    MUST(inheritance != NULL);
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_server *server = berth_server_new(loop, NULL, NULL);
+    MUST(berth_server_listen_inherited(server, "http"));
+    MUST(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    MUST(berth_server_wait_for_new_connection(server, PATIENCE * 1000, NULL));
+    berth_socket *socket = berth_server_next_pending_connection(server);
+    berth_socket_write(socket, "new", 3);
+    berth_socket_disconnect_from_host(socket);
+    MUST(berth_socket_wait_for_disconnected(socket, PATIENCE * 1000));
+    berth_loop_free(loop);
+}
+
+static void drain_host(void)
+{
+    if (seen.succeeded == 1)
+        ck_assert(berth_server_drain(closing->server, NULL));
+}
+
+CASE(handover_leaves_the_backlog, "0104", "whoever waits there is the successor's, also in a drain")
+{
+    struct host *host = offer_host();
+    closing = host;
+    seen.on_event = drain_host;
+    berth_server_pause_accepting(host->server);
+    pid_t child = begin_child();
+    if (child == 0) {
+        accept_what_waits();
+        _exit(0);
+    }
+    int client = dial(host->port);
+    UNTIL(seen.succeeded == 1);
+    UNTIL(berth_server_drain_state(host->server) == BERTH_DRAIN_EMPTY);
+    ck_assert(!berth_server_is_listening(host->server));
+    ck_assert(hears(client, "new"));
+    close(client);
+    end_child(child);
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    ck_assert_uint_eq(counts.accepted, 0);
+    scene_assert_balance(&counts);
+}
+
 static void take_what_is_there(void)
 {
     berth_inheritance *inheritance = berth_handover_take(talk_place(), PATIENCE * 1000, NULL, 0);
