@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 
-from _scenario import PATIENCE, Scenario, Server, percentile, program, until
+from _scenario import PATIENCE, Scenario, hurry, percentile, program, until
 
 REFUSED, RESET, ENDED, OTHER = range(1, 5)
 DEADLINE = 2000  # milliseconds, of a drain
@@ -28,10 +28,11 @@ WINDOW = 50000  # microseconds before and after the moment of a hand-over
 
 
 class Visitors:
-    def __init__(self, port, folder, threads=4):
+    def __init__(self, scenario, port, folder, threads=4):
         self.file = os.path.join(folder, "visits")
         self.process = subprocess.Popen([program("visitor"), str(port), str(threads), self.file],
-                                        stdin=subprocess.PIPE)
+                                        stdin=subprocess.PIPE,
+                                        preexec_fn=hurry if scenario.timed else None)
 
     def stop(self):
         """(begun, took, result) of each visit."""
@@ -64,7 +65,7 @@ def free_port():
 def visit_while(scenario, port, folder, count, replace):
     """Has visitors come while `replace` is called `count` times; returns the visits, and the
     moments that it returns."""
-    visitors = Visitors(port, folder)
+    visitors = Visitors(scenario, port, folder)
     time.sleep(0.2 if scenario.short else 3)
     moments = []
     for _ in range(count):
@@ -90,7 +91,8 @@ class Successors:
 
     def begin(self, deadline=DEADLINE):
         return self.scenario.server(self.mode, program_name="successor", port=self.port,
-                                    deadline=deadline, environment=self.environment)
+                                    deadline=deadline, environment=self.environment,
+                                    nofile=1024, urgent=True)
 
     def replace(self, deadline=DEADLINE):
         """Returns when the new one said that it serves."""
