@@ -739,6 +739,45 @@ CASE(successor_without_descriptors, "0104", "what has come is closed; the old on
     assert_fails(child, host, "has ended before it was ready");
 }
 
+static void be_unserved(void)
+{
+    char text[256];
+    MUST(berth_handover_take(talk_place(), PATIENCE * 1000, text, sizeof text) == NULL);
+    MUST(errno == EBUSY && strstr(text, "no file descriptor left") != NULL);
+}
+
+CASE(handover_without_descriptors, "0104",
+     "a process that has none left says so to its successor, or lets it wait")
+{
+    struct host *host = offer_host();
+    for (unsigned left = 1; left <= 2; left++) {
+        pid_t child = begin_child();
+        if (child == 0) {
+            be_unserved();
+            _exit(0);
+        }
+        world_exhaust(left);
+        UNTIL(seen.failed == left);
+        world_relieve();
+        end_child(child);
+        ck_assert_ptr_nonnull(strstr(seen.text, "no file descriptor left"));
+        assert_serves(host);
+    }
+    pid_t child = begin_child();
+    if (child == 0) {
+        succeed_now();
+        _exit(0);
+    }
+    world_exhaust(0);
+    for (int i = 0; i < 20; i++)
+        world_turn();
+    ck_assert_uint_eq(seen.succeeded + seen.taking,
+                      1); /* of the one whose listener was not copied */
+    world_relieve();
+    UNTIL(seen.succeeded == 1);
+    end_child(child);
+}
+
 /* ---- the program, inside handlers ------------------------------------------------------------ */
 
 static void free_handover(void)
