@@ -143,8 +143,8 @@ BERTH_API bool berth_workers_start(berth_workers *workers);
  * @param address  as berth_server_listen
  * @param port     0 to have the system choose one port for all
  * @return false on failure, with class and text set, and no worker listening. OPERATION: not
- *         started, or listening already. SOCKET_RESOURCE: out of memory. Otherwise as
- *         berth_server_listen.
+ *         started, being drained, or listening already. SOCKET_RESOURCE: out of memory. Otherwise
+ * as berth_server_listen.
  */
 BERTH_API bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port);
 
@@ -164,14 +164,14 @@ BERTH_API bool berth_workers_listen(berth_workers *workers, berth_address addres
  * @param count        how many
  * @return false on failure, with class and text set, and no worker listening. The caller still owns
  *         all descriptors then, and their backlogs are as they were. OPERATION: not started,
- *         listening already, a count of 0, or a descriptor passed twice. Otherwise as
- *         berth_server_set_descriptor.
+ *         being drained, listening already, a count of 0, or a descriptor passed twice. Otherwise
+ * as berth_server_set_descriptor.
  */
 BERTH_API bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptors,
                                              size_t count);
 
 /** Returns the port that the pool listens on, of descriptors passed to it the first one's; 0 if it
- * does not listen. */
+ * does not listen, or no longer because it is being drained. */
 BERTH_API uint16_t berth_workers_port(const berth_workers *workers);
 
 /**
@@ -201,8 +201,9 @@ BERTH_API void berth_workers_close(berth_workers *workers);
  *                    owns it: it is served, or closed exactly once, also if the pool is stopped
  *                    before. The worker checks it as berth_socket_set_descriptor does; if it is not
  *                    a connection, it is closed and `failed` is called.
- * @return false with errno set: ESHUTDOWN (no worker is running), ENOMEM, or EBADF (negative). The
- *         caller still owns the descriptor then.
+ * @return false with errno set: ESHUTDOWN (no worker is running, or the pool was drained and has
+ *         no connection any more), ENOMEM, or EBADF (negative). The caller still owns the
+ *         descriptor then.
  */
 BERTH_API bool berth_workers_hand_over(berth_workers *workers, int descriptor);
 
@@ -278,6 +279,59 @@ BERTH_API size_t berth_workers_waiting_jobs(const berth_workers *workers);
  * over and is not served yet, and frees its sockets as berth_server_free does. No effect if the
  * pool is not started. */
 BERTH_API void berth_workers_stop(berth_workers *workers);
+
+/**
+ * The end of a pool's drain: no worker has a connection any more. Called on the thread of the loop
+ * that berth_workers_drain was given, as a posted task is. It may stop and free the pool.
+ *
+ * @param forced  whether the deadline had to end a connection
+ * @param user    as given to berth_workers_drain
+ */
+typedef void (*berth_workers_drained)(berth_workers *workers, bool forced, void *user);
+
+/**
+ * Ends serving without breaking connections: each worker's server is drained as by
+ * berth_server_drain, with the same times for all, and `drained` is called once when the last
+ * connection of the last worker has gone. The pool can then be stopped without cutting anything
+ * off, but its threads run until that. The call does not wait. Any thread, workers' included.
+ *
+ * - What is handed over while the pool is being drained is served, and drained like the rest, so
+ *   that a server that accepts for the pool can be drained at the same time. After the last
+ *   connection berth_workers_hand_over fails with ESHUTDOWN. A worker that has none left gets no
+ *   further ones even before that.
+ * - Detached sockets do not count: berth_workers_stop ends them.
+ * - Jobs are not affected. They may be submitted, run, and may outlast the drain; stopping the pool
+ *   then cancels those that wait. A worker that runs a job, or is in a handler, reaches its
+ *   connections when that has returned: they may then end later than the deadline.
+ * - A further call can only make times shorter, as for a server. Its `loop`, `drained` and `user`
+ *   are ignored; so it has no effect when the last connection has gone.
+ * - The pool cannot listen from then on. berth_workers_close and berth_server_close of a worker's
+ *   server stop listening at once, and the drain continues.
+ * - Stopping or freeing the pool ends the drain, and `drained` is not called then, nor if its loop
+ *   is freed, nor in a child of fork. A pool that is started again is not being drained.
+ *
+ * @param plan     const berth_drain *, copied; NULL for a zeroed one
+ * @param loop     the loop that calls `drained`; NULL for the calling thread's own. On the loop of
+ *                 one of the pool's workers the pool cannot be stopped.
+ * @param drained  NULL for nothing; `loop` is not used then
+ * @param user     passed to `drained`
+ * @return false with errno set, and nothing happens: ESHUTDOWN (the pool is not started, or is
+ *         being stopped), ECHILD (the pool or the loop belongs to the parent), or why the thread's
+ *         own loop cannot be made
+ */
+#define berth_workers_drain(workers, plan, loop, drained, user) \
+    berth_workers_drain_sized((workers), (plan), sizeof(berth_drain), (loop), (drained), (user))
+
+/** The function behind berth_workers_drain. `size` is the size of the plan that the caller was
+ * compiled with. */
+BERTH_API bool berth_workers_drain_sized(berth_workers *workers, const berth_drain *plan,
+                                         size_t size, berth_loop *loop,
+                                         berth_workers_drained drained, void *user);
+
+/** Returns how far the drain of the pool has come, for probes of readiness: NONE before it and
+ * after the pool was stopped; GRACE until the grace is over; EMPTY when all workers' servers are.
+ * Any thread. */
+BERTH_API berth_drain_state berth_workers_drain_state(const berth_workers *workers);
 
 /** Returns the number of workers. Any thread. */
 BERTH_API int berth_workers_count(const berth_workers *workers);

@@ -168,11 +168,13 @@ static bool may_listen(berth_workers *workers)
     if (berth__workers_is_copy(workers, "listen with the workers") ||
         berth__workers_is_own_thread(workers))
         return false;
-    if (workers->started && !workers->listening)
+    const char *reason = !workers->started                    ? "the workers are not started"
+                         : atomic_load(&workers->drain.begun) ? "the workers are being drained"
+                         : workers->listening                 ? "already listening"
+                                                              : NULL;
+    if (reason == NULL)
         return true;
-    berth__workers_set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s",
-                             workers->started ? "already listening"
-                                              : "the workers are not started");
+    berth__workers_set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s", reason);
     return false;
 }
 
@@ -238,7 +240,7 @@ void berth_workers_close(berth_workers *workers)
 
 uint16_t berth_workers_port(const berth_workers *workers)
 {
-    return workers->port;
+    return berth_workers_drain_state(workers) <= BERTH_DRAIN_GRACE ? workers->port : 0;
 }
 
 /* A listener that was left open in a child would go on to be given connections. The servers of the

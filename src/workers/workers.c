@@ -249,7 +249,7 @@ static int give(berth_worker *worker, int descriptor)
 {
     int error = 0;
     pthread_mutex_lock(&worker->lock);
-    if (berth__worker_state_of(worker) != BERTH__WORKER_READY) {
+    if (berth__worker_state_of(worker) != BERTH__WORKER_READY || atomic_load(&worker->emptied)) {
         error = ESHUTDOWN;
     } else if (!inbox_put(&worker->inbox, descriptor)) {
         error = ENOMEM;
@@ -270,7 +270,8 @@ static berth_worker *least_busy(berth_workers *workers)
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
         size_t connections = connections_of(worker);
-        if (connections < fewest && berth__worker_state_of(worker) == BERTH__WORKER_READY) {
+        if (connections < fewest && berth__worker_state_of(worker) == BERTH__WORKER_READY &&
+            !atomic_load_explicit(&worker->emptied, memory_order_relaxed)) {
             chosen = worker;
             fewest = connections;
         }
@@ -300,12 +301,15 @@ bool berth_workers_hand_over(berth_workers *workers, int descriptor)
 static const berth_server_handlers server_handlers = {
     .new_connection = accepted,
     .accept_error = accept_failed,
+    .emptied = berth__worker_emptied,
 };
 
 /* Returns an errno. */
 static int set_up(berth_worker *worker)
 {
     worker->user = worker->workers->user;
+    worker->drains = worker->forced = false;
+    worker->drain_round = atomic_load(&worker->workers->drain.round);
     worker->loop = berth_loop_current();
     if (worker->loop == NULL)
         return errno;
@@ -380,6 +384,7 @@ static void *work(void *argument)
            !worker->loop->inherited) {
         berth_loop_turn(worker->loop, berth__jobs_run(worker));
         berth__worker_answer(worker);
+        berth__worker_drain(worker);
     }
     if (worker->loop->inherited)
         return NULL; /* a handler has forked, and this is the child's only thread */
@@ -392,6 +397,7 @@ static void *work(void *argument)
     if (SLOT(worker->workers, stopping) != NULL)
         worker->workers->handlers->stopping(worker, worker->user);
     tear_down(worker);
+    berth__worker_drained(worker); /* or it would be waited for, if it has ended by itself */
     return NULL;
 }
 
@@ -428,6 +434,7 @@ berth_workers *berth_workers_new_sized(int count, const berth_workers_handlers *
     workers->user = user;
     workers->forks = berth__process_forks();
     berth__jobs_init(&workers->jobs);
+    berth__pool_drain_init(workers);
     for (; workers->count < count; workers->count++) {
         berth_worker *worker = new_worker(workers, workers->count);
         if (worker == NULL) {
@@ -459,6 +466,7 @@ void berth_workers_free(berth_workers *workers)
         berth__release(worker);
     }
     berth__jobs_clear(&workers->jobs, copy);
+    berth__pool_drain_clear(workers, copy);
     berth__release(workers);
 }
 
@@ -502,6 +510,13 @@ bool berth_workers_start(berth_workers *workers)
         errno = EALREADY;
         return false;
     }
+    berth__drain_end *end = berth__pool_drain_new_end(workers);
+    if (end == NULL) {
+        berth__workers_set_error(workers, BERTH_ERROR_SOCKET_RESOURCE,
+                                 "cannot start the workers: %s", berth__reason_of(ENOMEM));
+        errno = ENOMEM;
+        return false;
+    }
     workers->started = true;
     atomic_store(&workers->leaving, false);
     for (int i = 0; i < workers->count; i++) {
@@ -513,9 +528,11 @@ bool berth_workers_start(berth_workers *workers)
                                  error == ECANCELED ? "`started` returned false"
                                                     : berth__reason_of(error));
         berth_workers_stop(workers);
+        berth__release(end);
         errno = error;
         return false;
     }
+    berth__pool_drain_allow(workers, end);
     return true;
 }
 
@@ -538,6 +555,7 @@ void berth_workers_stop(berth_workers *workers)
     }
     if (berth__workers_is_own_thread(workers))
         return;
+    berth__pool_drain_abandon(workers);
     atomic_store(&workers->leaving, true);
     berth__jobs_cancel_all(workers);
     for (int i = 0; i < workers->count; i++)
@@ -549,6 +567,7 @@ void berth_workers_stop(berth_workers *workers)
         pthread_join(worker->thread, NULL);
         move_on(worker, BERTH__WORKER_IDLE);
     }
+    berth__pool_drain_reset(workers);
     workers->started = false;
     workers->listening = false;
     workers->port = 0;

@@ -72,14 +72,20 @@ struct berth_worker {
     berth_loop *loop;
     berth_server *server;
     void *user;
-    int start_error; /* errno */
-    bool asleep;     /* it has put itself among the idle */
-    bool answering;  /* the request is being done */
+    int start_error;      /* errno */
+    bool asleep;          /* it has put itself among the idle */
+    bool answering;       /* the request is being done */
+    bool drains;          /* its server is drained, and it owes the end of that */
+    bool forced;          /* that has ended a connection */
+    unsigned drain_round; /* the one it knows of */
     char after_ended[BERTH__LINE];
 
     /* Under the lock of the pool's jobs. */
     berth_worker *next_idle;
     berth_worker **idle_link; /* NULL: it is not among the idle */
+
+    bool owes;           /* under the lock of the pool's drain: the end of its own */
+    atomic_bool emptied; /* changed under its lock: in a drain, nothing is handed over any more */
 };
 
 struct berth_job {
@@ -105,6 +111,23 @@ typedef struct berth__jobs {
     atomic_bool used;      /* there has been a job: workers look for them before they sleep */
 } berth__jobs;
 
+/* The drain of a pool; see draining.c. Times are nanoseconds of the monotonic clock. */
+typedef struct berth__drain_end berth__drain_end;
+
+typedef struct berth__pool_drain {
+    pthread_mutex_t lock;  /* taken before a worker's and a loop's */
+    berth__drain_end *end; /* NULL: the pool cannot be drained */
+    uint64_t closes;       /* when the grace is over */
+    uint64_t ends;         /* the deadline; UINT64_MAX: none */
+    uint32_t idle;         /* milliseconds */
+    int owed;              /* ends of workers */
+    bool forced;
+    atomic_uint round; /* grows with each call */
+    atomic_bool begun;
+    atomic_bool over;
+    _Atomic uint64_t accepts_until;
+} berth__pool_drain;
+
 struct berth_workers {
     const berth_workers_handlers *handlers;
     size_t handlers_size;
@@ -115,6 +138,7 @@ struct berth_workers {
 
     berth__jobs jobs;
     unsigned forks; /* of the process that made it; see process.h */
+    berth__pool_drain drain;
     bool listening;
     uint16_t port; /* listened on; 0 for none */
 
@@ -159,6 +183,30 @@ void berth__workers_close_copies(berth_workers *workers);
 /* The server will be freed, and its counts are to be kept. To be called when it has no more
  * connections, on the worker's thread. */
 void berth__worker_keep_counts(berth_worker *worker);
+
+/* ---- draining ---------------------------------------------------------------------------------
+ */
+
+void berth__pool_drain_init(berth_workers *workers);
+void berth__pool_drain_clear(berth_workers *workers, bool copy);
+
+/* What announces the end of a drain, NULL when out of memory; and drains are possible from now on.
+ */
+berth__drain_end *berth__pool_drain_new_end(berth_workers *workers);
+void berth__pool_drain_allow(berth_workers *workers, berth__drain_end *end);
+
+/* The pool stops: the end of a drain will not be announced. And it has stopped. */
+void berth__pool_drain_abandon(berth_workers *workers);
+void berth__pool_drain_reset(berth_workers *workers);
+
+/* A task of a worker, its user, also run between two turns: drains its server if that is wanted. */
+void berth__worker_drain(void *user);
+
+/* A handler of its server. */
+void berth__worker_emptied(berth_server *server, bool forced, void *user);
+
+/* The worker has no connection, and will have none. */
+void berth__worker_drained(berth_worker *worker);
 
 /* ---- jobs -------------------------------------------------------------------------------------
  */

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* ---- counts ---------------------------------------------------------------------------------- */
@@ -222,6 +224,42 @@ CASE(more_listeners_than_workers, "S1.26 workers.h",
      "a worker accepts from several, and what waits in each backlog is served")
 {
     serve_passed(MOST_PASSED);
+}
+
+/* Listens on an abstract name, or connects to it. */
+static int local_end(int number, bool listens)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "berth-test-%d-%d",
+                          (int)getpid(), number);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+    int end = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listens) {
+        ck_assert_int_eq(bind(end, (struct sockaddr *)&name, size), 0);
+        ck_assert_int_eq(listen(end, 8), 0);
+    } else {
+        ck_assert_int_eq(connect(end, (struct sockaddr *)&name, size), 0);
+    }
+    return end;
+}
+
+CASE(listeners_of_both_kinds, "workers.h local.h",
+     "a worker accepts from TCP and from Unix sockets, each connection as what it is")
+{
+    berth_workers *workers = pool_new();
+    int descriptors[4] = {local_end(0, true), local_end(1, true)};
+    uint16_t ports[2];
+    for (int i = 0; i < 2; i++)
+        descriptors[2 + i] = pool_listener(&ports[i]);
+    ck_assert(berth_workers_set_descriptors(workers, descriptors, 4));
+    for (int i = 0; i < 8; i++) {
+        int client = i % 4 < 2 ? local_end(i % 2, false) : pool_client(ports[i % 2]);
+        pool_assert_echo(client);
+        shutdown(client, SHUT_WR);
+        pool_assert_end(client);
+    }
+    ck_assert_uint_eq(pool_served(), 8);
+    pool_end(workers);
 }
 
 static bool limit_pending(berth_worker *worker, void *user)
