@@ -84,7 +84,7 @@ class Successors:
     def __init__(self, scenario, mode, folder, farewell=None):
         self.scenario, self.mode, self.farewell = scenario, mode, farewell
         self.environment = {"PLACE": os.path.join(folder, "place")}
-        self.port = 0 if mode == "handover" else free_port()
+        self.port = 0
         self.gone = []
         self.server = self.begin()
         self.port = self.server.port
@@ -180,14 +180,17 @@ def nginx(scenario, folder, count):
         until(lambda: not alive(old), 10)
         return moment
 
-    subprocess.run([nginx_path, "-c", config, "-p", folder], check=True, timeout=PATIENCE,
-                   stderr=subprocess.DEVNULL)
-    until(lambda: pid() and has_worker(pid()), 10)
+    begun = subprocess.run([nginx_path, "-c", config, "-p", folder], timeout=PATIENCE,
+                           stderr=subprocess.DEVNULL)
     try:
+        if begun.returncode != 0 or not until(lambda: pid() and has_worker(pid()), 10):
+            scenario.note("nginx does not begin")
+            return
         visits, _ = visit_while(scenario, port, folder, count, replace)
         scenario.figure("nginx by USR2, %d restarts" % count, losses(visits))
     finally:
-        os.kill(pid(), signal.SIGTERM)
+        if pid():
+            os.kill(pid(), signal.SIGTERM)
 
 
 def haproxy(scenario, folder, count):
@@ -246,7 +249,8 @@ with Scenario(18, "hot restart",
     scenario.figure("hand-overs under load", "%d of %d" % (len(moments), rounds),
                     len(moments) == rounds)
     scenario.figure("visits", losses(visits), lost(visits) == 0 and len(visits) > 50 * rounds / 5)
-    judge_times(scenario, visits, moments)
+    if not scenario.short:
+        judge_times(scenario, visits, moments)
     scenario.figure("old process gone after at most", "%.0f ms" % max(successors.gone),
                     max(successors.gone) <= DEADLINE + 100, timing=True)
     end_at_the_deadline(scenario, successors)
@@ -257,5 +261,6 @@ with Scenario(18, "hot restart",
         visits, _ = visit_while(scenario, shared.port, folder, others, shared.replace)
         shared.server.stop()
         scenario.figure("SO_REUSEPORT, %s, %d restarts" % (how, others), losses(visits))
-    nginx(scenario, folder, 1 if scenario.short else 100)
-    haproxy(scenario, folder, 1 if scenario.short else 100)
+    if not scenario.sanitized:  # where there is nothing of ours to be seen
+        nginx(scenario, folder, 1 if scenario.short else 100)
+        haproxy(scenario, folder, 1 if scenario.short else 100)
