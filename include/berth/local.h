@@ -118,6 +118,24 @@ BERTH_API const char *berth_server_local_path(const berth_server *server);
  */
 BERTH_API bool berth_socket_connect_to_local(berth_socket *socket, const char *path);
 
+/**
+ * Makes the workers of a pool listen on a path or an abstract name, as berth_workers_listen does on
+ * a port. They share one socket: a connection may wake several workers, of which one gets it. The
+ * file is removed as that of a server is, when the pool stops listening.
+ *
+ * @param path     as berth_server_listen_local
+ * @param options  const berth_local_options *, copied; NULL for the default
+ * @return false on failure, with class and text set, and no worker listening. OPERATION: not
+ *         started, or listening already. Otherwise as berth_server_listen_local.
+ */
+#define berth_workers_listen_local(workers, path, options) \
+    berth_workers_listen_local_sized((workers), (path), (options), sizeof(berth_local_options))
+
+/** The function behind berth_workers_listen_local. `size` is the size of the struct that the caller
+ * was compiled with. */
+BERTH_API bool berth_workers_listen_local_sized(berth_workers *workers, const char *path,
+                                                const berth_local_options *options, size_t size);
+
 /** The peer of a Unix socket. Slots may be added at the end. */
 typedef struct berth_credentials {
     int32_t pid;  /**< process; 0 if it is not visible from this one's namespace */

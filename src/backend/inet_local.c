@@ -300,7 +300,7 @@ static int dress_open(int file, const berth_local_options *options, berth__local
     return options->mode != 0 ? set_mode(file, options->mode) : 0;
 }
 
-/* Gives the file that bind has made its group and mode. */
+/* Gives the file that bind has made its group and mode, and notes which it is. */
 static int dress(const char *path, const berth_local_options *options, berth__local_file *ret_file,
                  berth__local_step *ret_step)
 {
@@ -321,7 +321,9 @@ static int bind_to(int descriptor, const place *target)
     return BERTH__SYSTEM("bind", bind(descriptor, name, target->length)) < 0 ? errno : 0;
 }
 
-static int bind_and_listen(int descriptor, const berth__local_listen *options,
+/* Binds, and gives up `spare`, if there is one: from then on a descriptor is needed to know the
+ * file, and without it nobody could remove that. */
+static int bind_and_listen(int descriptor, int spare, const berth__local_listen *options,
                            berth__local_file *ret_file, berth__local_step *ret_step)
 {
     place target = place_of(&options->name);
@@ -330,11 +332,13 @@ static int bind_and_listen(int descriptor, const berth__local_listen *options,
     int error = bind_to(descriptor, &target);
     if (error == EADDRINUSE && path && options->options.replace_stale) {
         error = clear_place(&target, ret_step);
-        if (error != 0)
-            return error;
-        *ret_step = BERTH__LOCAL_BIND;
-        error = bind_to(descriptor, &target);
+        if (error == 0) {
+            *ret_step = BERTH__LOCAL_BIND;
+            error = bind_to(descriptor, &target);
+        }
     }
+    if (spare >= 0)
+        drop(spare);
     if (error == 0 && path)
         error = dress(target.address.sun_path, &options->options, ret_file, ret_step);
     if (error != 0)
@@ -358,7 +362,13 @@ int berth__common_listen_local(berth__listener *listener, const berth__local_lis
         return error;
     *ret_step = BERTH__LOCAL_CREATE;
     int descriptor = open_socket(&listener->parcelled);
-    error = descriptor < 0 ? errno : bind_and_listen(descriptor, options, ret_file, ret_step);
+    int spare = descriptor;
+    if (descriptor >= 0 && path)
+        spare = BERTH__SYSTEM("fcntl", fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+    if (spare < 0)
+        error = errno;
+    else
+        error = bind_and_listen(descriptor, path ? spare : -1, options, ret_file, ret_step);
     if (error != 0 && descriptor >= 0) {
         drop(descriptor);
         berth__common_remove_local(NULL, &options->name, ret_file);

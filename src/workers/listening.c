@@ -1,6 +1,6 @@
 /*
- * The listeners of a pool: one port that all workers listen on, or listening sockets that were
- * passed to it.
+ * The listeners of a pool: one port that all workers listen on, a Unix socket that they share, or
+ * listening sockets that were passed to it.
  *
  * What a worker's server does it does on the worker's thread. Whoever wants it puts a request there
  * and waits (ask); so listening and closing return when each worker has done it.
@@ -19,6 +19,7 @@
 #include "workers.h"
 
 #include "base/memory.h"
+#include "base/sized.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
 #include "loop/process.h"
@@ -81,6 +82,26 @@ static void adopt_there(berth_worker *worker)
     }
     if (worker->number == 0)
         workers->wanted = berth_server_port(server);
+}
+
+/* The first worker makes the socket, and owns its file; the others share it. */
+static void listen_local_there(berth_worker *worker)
+{
+    berth_workers *workers = worker->workers;
+    berth_server *server = worker->server;
+    if (worker->number > 0) {
+        adopt_there(worker);
+        return;
+    }
+    server->withheld = true;
+    if (berth_server_listen_local(server, workers->path, &workers->local_options)) {
+        workers->made = server->listener->descriptor;
+        workers->wanted = 0;
+        return;
+    }
+    workers->failed = true;
+    berth__workers_set_error(workers, berth_server_error(server), "%s",
+                             berth_server_error_string(server));
 }
 
 static void accept_there(berth_worker *worker)
@@ -225,6 +246,23 @@ bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptor
         ask(workers->workers[i], accept_there);
     for (size_t i = 0; listens && i < count; i++)
         (void)close(descriptors[i]);
+    return listens;
+}
+
+bool berth_workers_listen_local_sized(berth_workers *workers, const char *path,
+                                      const berth_local_options *options, size_t size)
+{
+    if (!may_listen(workers))
+        return false;
+    berth__sized_get(&workers->local_options, sizeof workers->local_options, options, size);
+    workers->path = path;
+    workers->passed = &workers->made;
+    workers->passed_count = 1;
+    bool listens = listen_everywhere(workers, listen_local_there);
+    workers->passed = NULL;
+    workers->path = NULL;
+    for (int i = 0; listens && i < workers->count; i++)
+        ask(workers->workers[i], accept_there);
     return listens;
 }
 

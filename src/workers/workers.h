@@ -23,6 +23,7 @@
 #ifndef BERTH_SRC_WORKERS_H
 #define BERTH_SRC_WORKERS_H
 
+#include <berth/local.h>
 #include <berth/workers.h>
 
 #include "loop/task.h"
@@ -147,6 +148,9 @@ struct berth_workers {
     uint16_t wanted;
     const int *passed; /* descriptors to listen on */
     size_t passed_count;
+    const char *path; /* of the Unix socket to listen on */
+    berth_local_options local_options;
+    int made;    /* the first worker's descriptor of it */
     bool failed; /* one of them could not listen */
     berth_error error;
     char text[320];
