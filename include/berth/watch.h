@@ -17,8 +17,9 @@
  * process). So several watches, in one loop or in several, may have the same descriptor, and a
  * descriptor that is closed too early confuses nothing. But its file stays open as long as there is
  * a copy: the other end of a pipe sees the end only then. So stop or free the watch first, and
- * close the descriptor afterwards. Inside the handler of a watch that was started once, and after
- * berth_watch_stop or berth_watch_free has returned, there is no copy.
+ * close the descriptor, or give it to a socket or server, afterwards. Inside the handler of a watch
+ * that was started once, and after berth_watch_stop or berth_watch_free has returned, there is no
+ * copy.
  *
  * All functions must be called on the loop's thread. In a child of fork the watches of a loop
  * continue when it has been taken over by berth_loop_after_fork; before that they can only be

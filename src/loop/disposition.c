@@ -66,10 +66,15 @@ static bool deliver(int number, bool rings)
     return wanted;
 }
 
-/* As if nothing had been installed. The signal is blocked until its handler returns. */
-static void act_by_default(int number)
+static bool is_ours(const struct sigaction *action, unsigned which);
+
+/* As if nothing had been installed: not for one that the program has covered, since whoever calls
+ * that has handled the signal. It is blocked until its handler returns. */
+static void act_by_default(int number, unsigned which)
 {
     struct sigaction action;
+    if (sigaction(number, NULL, &action) < 0 || !is_ours(&action, which))
+        return;
     switch (number) {
     case SIGCHLD:
     case SIGCONT:
@@ -103,7 +108,7 @@ static void handle(int number, siginfo_t *information, void *context, unsigned w
     else if (plain != SIG_DFL && plain != SIG_IGN)
         plain(number);
     else if (plain == SIG_DFL && !wanted)
-        act_by_default(number);
+        act_by_default(number, which);
     errno = kept;
 }
 
@@ -153,9 +158,8 @@ static void replace(level *mine, const struct sigaction *replaced)
 /* With the flags that a chained handler was installed with, as far as others notice them. */
 static int flags_for(int number, const struct sigaction *replaced)
 {
-    int flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    if (is_function(replaced) && (replaced->sa_flags & SA_RESTART) == 0)
-        flags &= ~SA_RESTART;
+    const int others = SA_ONSTACK | SA_RESTART;
+    int flags = SA_SIGINFO | (is_function(replaced) ? replaced->sa_flags & others : others);
     flags |= replaced->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
     if (number == SIGCHLD && !is_function(replaced) && replaced->sa_handler == SIG_IGN)
         flags |= SA_NOCLDWAIT; /* ignored, it leaves no zombies */

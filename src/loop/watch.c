@@ -229,11 +229,13 @@ static int start(berth_watch *watch, unsigned events, bool once)
         return EINVAL;
     if (berth__numbers_have(&loop->numbers, watch->descriptor))
         return EEXIST;
-    /* Inside its handler the record is at hand. */
-    if (watch->record != NULL && watch->record->watch.active)
+    bool active = watch->record != NULL && watch->record->watch.active;
+    watch->once = once;
+    if (active && events == watch->events)
+        return 0;
+    if (active) /* inside its handler it is not, and the record is at hand */
         let_go(watch);
     watch->events = events;
-    watch->once = once;
     if (watch->record == NULL)
         watch->record = new_record(watch);
     return watch->record != NULL ? arm(watch) : errno;

@@ -347,6 +347,27 @@ CASE(signal_handlers_cover_each_other, "signal.h",
     let_go(&a);
 }
 
+static struct sigaction covered;
+
+static void call_the_covered(int number, siginfo_t *information, void *context)
+{
+    chained++;
+    covered.sa_sigaction(number, information, context);
+}
+
+CASE(covered_signal_handler_outlives, "signal.h",
+     "called when the last handler is freed: whoever calls it has handled the signal")
+{
+    struct catcher a = {0};
+    const struct sigaction action = {.sa_sigaction = call_the_covered, .sa_flags = SA_SIGINFO};
+    catch (&a, "a", SIGUSR1);
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, &covered), 0);
+    world_free_loop();
+    raise(SIGUSR1); /* its default action would end the process */
+    ck_assert_int_eq(chained, 1);
+    ck_assert_uint_eq(a.count, 0);
+}
+
 CASE(signal_is_used_up, "signal.h", "replaced by the program again and again: EBUSY, not a circle")
 {
     struct catcher a = {0};
