@@ -311,7 +311,8 @@ static unsigned covers;
 static void cover(int number, siginfo_t *information, void *context)
 {
     static volatile sig_atomic_t depth;
-    ck_assert_int_lt(depth, 8);
+    if (depth >= 8)
+        _exit(1); /* a circle */
     chained++;
     const struct sigaction *next = &beneath[covers - 1 - (unsigned)depth];
     depth++;

@@ -99,9 +99,10 @@ static void *come_and_go(void *unused)
 {
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
-        berth_loop *loop = berth_loop_new(NULL);
-        if (loop == NULL)
-            continue; /* of locked memory there may be none */
+        /* Not rings: the thread sanitizer does not see that the kernel gives their memory to the
+         * next. */
+        berth_loop *loop = berth_loop_new(&(berth_loop_options){.backend = "epoll"});
+        ck_assert_ptr_nonnull(loop);
         berth_signal *signals[2];
         for (int j = 0; j < 2; j++)
             signals[j] = berth_signal_new(loop, SIGUSR1, count, NULL);
