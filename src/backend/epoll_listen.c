@@ -180,7 +180,10 @@ static void unregister_watch(epoll_backend *epoll, berth__watch *watch)
     if (!(watch->flags & REGISTERED))
         return;
     watch->flags = 0;
-    (void)control(epoll, EPOLL_CTL_DEL, watch->descriptor, 0, NULL);
+    /* Not by way of `control`, where a test has it fail: of one that is kept it cannot, and the
+     * record may go at once. */
+    struct epoll_event none = {0};
+    (void)epoll_ctl(epoll->epoll, EPOLL_CTL_DEL, watch->descriptor, &none);
 }
 
 void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)

@@ -172,10 +172,14 @@ CASE(signals_of_two_loops, "signal.h", "each loop calls its own")
 {
     struct catcher a = {0};
     struct catcher b = {0};
+    catch (&a, "a", SIGUSR1);
     berth_loop *other = berth_loop_new(NULL);
     ck_assert_ptr_nonnull(other);
-    catch (&a, "a", SIGUSR1);
-    catch_on(&b, "b", other, SIGUSR1);
+    b.signal = berth_signal_new(other, SIGUSR1, caught, &b);
+    b.name = "b";
+    if (b.signal == NULL)
+        berth_loop_free(other); /* where memory fails */
+    ck_assert_ptr_nonnull(b.signal);
     raise(SIGUSR1);
     world_settle();
     assert_trace("a");

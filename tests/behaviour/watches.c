@@ -435,6 +435,13 @@ static void drain(struct watcher *self)
         berth_watch_stop(self->watch); /* its end */
 }
 
+static void make_pipe(int ends[2])
+{
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    world_note(ends[0]);
+    world_note(ends[1]);
+}
+
 static void watch_kind(int descriptor, const char *name)
 {
     struct watcher a = {.hook = drain};
@@ -451,13 +458,13 @@ CASE(watches_of_each_kind, "watch.h", "timerfd, eventfd, inotify, signalfd, a pi
 {
     real_kernel_only();
     const struct itimerspec soon = {.it_value.tv_nsec = 1000000};
-    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    int timer = world_note(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK));
     ck_assert_int_eq(timerfd_settime(timer, 0, &soon, NULL), 0);
     watch_kind(timer, "timerfd");
     watch_kind(eventfd(1, EFD_NONBLOCK), "eventfd");
     char folder[] = "/tmp/berth-watch-XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    int notes = inotify_init1(IN_NONBLOCK);
+    int notes = world_note(inotify_init1(IN_NONBLOCK));
     ck_assert_int_ge(inotify_add_watch(notes, folder, IN_DELETE_SELF), 0);
     ck_assert_int_eq(rmdir(folder), 0);
     watch_kind(notes, "inotify");
@@ -468,10 +475,10 @@ CASE(watches_of_each_kind, "watch.h", "timerfd, eventfd, inotify, signalfd, a pi
     raise(SIGUSR2);
     watch_kind(signalfd(-1, &set, SFD_NONBLOCK), "signalfd");
     int ends[2];
-    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    make_pipe(ends);
     ck_assert_int_eq(write(ends[1], "x", 1), 1);
     struct watcher a = {.hook = drain};
-    make(&a, "pipe", world_note(ends[0]));
+    make(&a, "pipe", ends[0]);
     start(&a, BERTH_WATCH_READ);
     UNTIL(a.count == 1);
     close(ends[1]);
@@ -487,7 +494,7 @@ CASE(stopped_watch_holds_nothing, "watch.h", "what is closed after a stop has it
     real_kernel_only();
     int ends[2];
     struct watcher a = {0};
-    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    make_pipe(ends);
     make(&a, "a", ends[1]);
     while (write(ends[1], "0123456789", 10) > 0)
         continue;
@@ -511,8 +518,8 @@ CASE(watched_descriptor_is_closed, "watch.h",
     int others[2];
     struct watcher old = {0};
     struct watcher new = {0};
-    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
-    ck_assert_int_eq(pipe2(others, O_NONBLOCK), 0);
+    make_pipe(ends);
+    make_pipe(others);
     make(&old, "old", ends[0]);
     start(&old, BERTH_WATCH_READ);
     world_turn();
@@ -538,8 +545,8 @@ CASE(watched_number_becomes_a_socket, "watch.h",
     struct peer *peer;
     struct watcher old = {0};
     struct host *host = host_listening("h");
-    int lower = eventfd(0, 0); /* the peer's number */
-    int event = eventfd(0, EFD_NONBLOCK);
+    int lower = world_note(eventfd(0, 0)); /* the peer's number */
+    int event = world_note(eventfd(0, EFD_NONBLOCK));
     make(&old, "old", event);
     start(&old, BERTH_WATCH_READ);
     world_turn();
@@ -561,6 +568,7 @@ CASE(number_of_a_watch_is_taken, "watch.h",
     int stream = world_stream_descriptor(&peer);
     make(&a, "a", stream);
     berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(socket);
     ck_assert(berth_socket_set_descriptor(socket, stream));
     ck_assert(!berth_watch_start(a.watch, BERTH_WATCH_READ));
     ck_assert_int_eq(errno, EEXIST);
