@@ -83,8 +83,8 @@ typedef enum berth_handover_state {
  */
 typedef struct berth_handover_handlers {
     /** The successor is ready. The servers that were handed over still listen: drain them
-     * (berth_server_drain), without a grace. That leaves the backlog to the successor. The path is
-     * free for the successor's own offer already. */
+     * (berth_server_drain, berth_workers_drain), without a grace. That leaves the backlog to the
+     * successor. The path is free for the successor's own offer already. */
     void (*succeeded)(berth_handover *handover, void *user);
 
     /** A successor has failed: it has ended, said nothing within the limits, or broken the

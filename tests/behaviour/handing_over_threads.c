@@ -93,7 +93,7 @@ static void on_succeeded(berth_handover *handover, void *user)
 {
     (void)handover;
     succeeded = true;
-    berth_workers_close(user);
+    ck_assert(berth_workers_drain(user, NULL, NULL, NULL, NULL));
 }
 
 CASE(pool_hands_over, "0104", "each worker's listener, and none of their connections is lost")
@@ -126,6 +126,7 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
     assert_greeted(port, "old");
     ck_assert_int_eq(write(ends[1], &port, sizeof port), sizeof port);
     UNTIL(succeeded);
+    UNTIL(berth_workers_drain_state(workers) == BERTH_DRAIN_EMPTY);
     for (int i = 0; i < 4; i++)
         assert_greeted(port, "new");
     end_child(child);
