@@ -1,11 +1,11 @@
 /*
  * A server that is told what to do by signals: SIGHUP has it read its settings again, SIGTERM has
- * it shut down gracefully, and a second SIGTERM at once. The settings are what a command prints; a
- * watch reads them from the command's pipe while connections are served.
+ * it drain, and a second SIGTERM ends it at once. The settings are what a command prints; a watch
+ * reads them from the command's pipe while connections are served.
  *
- * The program is its own operator and its own client: it asks for the greeting until that is the
- * new one, sends itself SIGTERM, and asks once more on the connection that is still open. The exit
- * status is 0 if all answers were right and the shutdown was not forced.
+ * The program is its own operator and its own client. It asks for the greeting until that is the
+ * new one, sends itself SIGTERM, and asks once more when it has been told goodbye. The exit status
+ * is 0 if all answers were right and no end was forced.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -23,10 +23,7 @@ typedef struct service {
     berth_signal *reload;
     FILE *command; /* that prints the settings, while it runs */
     berth_watch *output;
-    berth_timer *deadline;
     char greeting[64];
-    unsigned connections;
-    bool ending;
 } service;
 
 /* ---- the settings ---------------------------------------------------------------------------- */
@@ -77,54 +74,50 @@ static void answer(berth_socket *socket, void *user)
     }
 }
 
-static void leave(berth_socket *socket, void *user)
+/* The server drains. This protocol has a word for that; the client ends the connection. */
+static void say_goodbye(berth_socket *socket, void *user)
 {
-    service *all = user;
-    berth_socket_free(socket);
-    if (--all->connections == 0 && all->ending)
-        berth_loop_stop(NULL, 0);
+    (void)user;
+    berth_socket_write(socket, "goodbye\n", 8);
 }
 
 static void welcome(berth_server *server, void *user)
 {
-    static const berth_socket_handlers handlers = {.ready_read = answer, .disconnected = leave};
-    service *all = user;
+    static const berth_socket_handlers handlers = {.ready_read = answer,
+                                                   .disconnected = berth_socket_free_in_handler,
+                                                   .draining = say_goodbye};
     berth_socket *socket;
-    while ((socket = berth_server_next_pending_connection(server)) != NULL) {
-        all->connections++;
-        berth_socket_set_handlers(socket, &handlers, all);
-    }
+    while ((socket = berth_server_next_pending_connection(server)) != NULL)
+        berth_socket_set_handlers(socket, &handlers, user);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void give_up(berth_timer *timer, void *user)
+static void emptied(berth_server *server, bool forced, void *user)
 {
-    (void)timer;
+    (void)server;
     (void)user;
-    fprintf(stderr, "some connections are ended by force\n");
-    berth_loop_stop(NULL, 1);
+    printf("the last connection has ended%s\n", forced ? ", by force" : "");
+    berth_loop_stop(NULL, forced);
 }
 
 static void shut_down(berth_signal *signal, void *user)
 {
+    static const berth_drain plan = {.deadline = DEADLINE};
     service *all = user;
-    printf("signal %d, with %u connections\n", berth_signal_number(signal), all->connections);
-    if (all->ending || all->connections == 0) {
-        berth_loop_stop(NULL, all->connections != 0);
-        return;
-    }
-    all->ending = true;
-    berth_server_close(all->server); /* those that are open stay */
-    berth_timer_start(all->deadline, DEADLINE, 0);
+    printf("signal %d\n", berth_signal_number(signal));
+    if (berth_server_drain_state(all->server) == BERTH_DRAIN_NONE)
+        berth_server_drain(all->server, &plan);
+    else
+        berth_loop_stop(NULL, 1); /* the operator does not want to wait */
 }
 
 /* ---- a client, who is the operator too ------------------------------------------------------- */
 
 typedef struct client {
-    unsigned answers[3]; /* of the old greeting, of the new one, and after SIGTERM */
-    bool reloads;
-    bool terminates;
+    unsigned old_answers;
+    unsigned new_answers;
+    bool leaves; /* it was told goodbye */
 } client;
 
 static void ask(berth_socket *socket, void *user)
@@ -137,34 +130,34 @@ static void judge(berth_socket *socket, void *user)
 {
     client *self = user;
     char text[64];
-    if (!berth_socket_can_read_line(socket))
-        return;
-    berth_socket_read_line(socket, text, sizeof(text));
-    bool is_new = strcmp(text, "welcome back\n") == 0;
-    self->answers[self->terminates ? 2 : is_new]++;
-    if (self->terminates) {
-        berth_socket_disconnect_from_host(socket);
-        return;
+    while (berth_socket_can_read_line(socket)) {
+        berth_socket_read_line(socket, text, sizeof(text));
+        if (strcmp(text, "goodbye\n") == 0) {
+            self->leaves = true;
+            ask(socket, user); /* which is still answered */
+        } else if (strcmp(text, "welcome back\n") != 0) {
+            if (self->old_answers++ == 0)
+                kill(getpid(), SIGHUP);
+            ask(socket, user);
+        } else {
+            self->new_answers++;
+            if (self->leaves)
+                berth_socket_disconnect_from_host(socket);
+            else
+                kill(getpid(), SIGTERM);
+        }
     }
-    if (!self->reloads)
-        kill(getpid(), SIGHUP);
-    self->reloads = true;
-    self->terminates = is_new;
-    if (is_new)
-        kill(getpid(), SIGTERM);
-    ask(socket, user);
 }
 
 int main(void)
 {
-    static const berth_server_handlers handlers = {.new_connection = welcome};
+    static const berth_server_handlers handlers = {.new_connection = welcome, .emptied = emptied};
     static const berth_socket_handlers client_handlers = {.connected = ask, .ready_read = judge};
     service all = {.greeting = "welcome\n"};
     client guest = {0};
     all.server = berth_server_new(NULL, &handlers, &all);
     all.terminate = berth_signal_new(NULL, SIGTERM, shut_down, &all);
     all.reload = berth_signal_new(NULL, SIGHUP, begin_reload, &all);
-    all.deadline = berth_timer_new(NULL, give_up, &all);
     if (all.terminate == NULL || all.reload == NULL) {
         perror("cannot handle signals");
         return 1;
@@ -176,10 +169,9 @@ int main(void)
     berth_socket *socket = berth_socket_new(NULL, &client_handlers, &guest);
     berth_socket_connect_to_address(socket, BERTH_ADDRESS_LOOPBACK, berth_server_port(all.server));
     int result = berth_loop_run(NULL);
-    printf("answers: %u before, %u new, %u while shutting down\n", guest.answers[0],
-           guest.answers[1], guest.answers[2]);
+    printf("answers: %u before, %u afterwards\n", guest.old_answers, guest.new_answers);
     if (all.command != NULL)
         pclose(all.command);
     berth_loop_free(berth_loop_current());
-    return result != 0 || guest.answers[0] == 0 || guest.answers[1] != 1 || guest.answers[2] != 1;
+    return result != 0 || guest.old_answers == 0 || guest.new_answers != 2 || !guest.leaves;
 }
