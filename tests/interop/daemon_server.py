@@ -1,0 +1,116 @@
+"""daemon_server: statistics, reload, drain, and what it refuses."""
+
+import os
+import signal
+import socket
+import tempfile
+import time
+
+import _support
+from _daemon import Daemon, Load, UnixConnection, connect, get, until, write
+
+folder = tempfile.mkdtemp()
+limits = os.path.join(folder, "limits")
+
+
+def the_unix_socket_answers():
+    write(limits, "# none\n")
+    local = os.path.join(folder, "web.sock")
+    with Daemon(folder, "--listen", "web=127.0.0.1:0", "--listen", "side=" + local, "--listen",
+                "hidden=@berth-%d" % os.getpid(), "--limits", limits, "--threads", 1) as daemon:
+        assert daemon.pid() == daemon.process.pid
+        assert daemon.web() == (200, "process %d, port web, client 127.0.0.1\n" % daemon.process.pid)
+        for path in (local, "@berth-%d" % os.getpid()):
+            status, body = get(UnixConnection(path), "/any")
+            assert (status, body.split(",")[2]) == (200, " client local\n"), body
+        assert daemon.ask("/ready") == (200, "ready\n")
+        assert daemon.ask("/nothing")[0] == 404
+        assert os.stat(daemon.admin).st_mode & 0o777 == 0o600
+
+        # Who says nothing gets the statistics; who does not read them does not matter.
+        with socket.socket(socket.AF_UNIX) as watcher, socket.socket(socket.AF_UNIX) as deaf:
+            deaf.connect(daemon.admin)
+            watcher.settimeout(_support.PATIENCE)
+            watcher.connect(daemon.admin)
+            seen = b""
+            while b"daemon_draining 0\n" not in seen:
+                seen += watcher.recv(65536)
+            assert b'daemon_answers_total{port="web"} 1\n' in seen, seen
+            assert b"# TYPE berth_live gauge\n" in seen, seen
+        assert daemon.metric("daemon_answers_total", "side") == 1
+
+        # SIGHUP: a wrong file changes nothing, a right one counts for those who come.
+        with connect(daemon.ports["web"]) as first:
+            for text, word in (("per-adress 1\n", "line 1"), ("# a\nidle\n", "line 2"),
+                               ("idle -1\n", "line 1"), ("idle 1 2\n", "line 1")):
+                write(limits, text)
+                daemon.signal(signal.SIGHUP)
+                daemon.said(word)
+            assert daemon.web()[0] == 200
+            write(limits, "per-address 1\n")
+            daemon.signal(signal.SIGHUP)
+            daemon.said("new limits")
+            with connect(daemon.ports["web"]), connect(daemon.ports["web"]) as third:
+                assert third.recv(1) == b"", "more than one of an address"
+            until(lambda: daemon.metric("berth_rejected_address_total") == 1, "statistics")
+            first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert first.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(_support.PATIENCE) == 0
+    assert not os.path.exists(local) and not os.path.exists(daemon.admin)
+
+
+def drains():
+    write(limits, "grace 300\nquiet 100\ndeadline 10000\n")
+    with Daemon(folder, "--limits", limits) as daemon, \
+            Load(daemon.ports["web"], refusable=True) as load, \
+            connect(daemon.ports["web"]) as quiet:
+        load.more()
+        daemon.signal(signal.SIGTERM)
+        until(lambda: daemon.ask("/ready") == (503, "draining\n"), "readiness to end")
+        connect(daemon.ports["web"]).close() # still accepted
+        assert daemon.process.wait(_support.PATIENCE) == 0
+        assert quiet.recv(1) == b""
+        load.stop()
+
+
+def a_drain_has_an_end():
+    write(limits, "deadline 200\n")
+    for twice in (False, True):
+        if twice:
+            write(limits, "deadline 60000\n")
+        with Daemon(folder, "--limits", limits) as daemon, connect(daemon.ports["web"]) as greedy:
+            greedy.sendall(b"GET / HTTP/1.1\r\n") # and never more: this request has begun
+            daemon.signal(signal.SIGTERM)
+            if twice:
+                until(lambda: daemon.ask("/ready")[0] == 503, "readiness to end")
+                daemon.signal(signal.SIGTERM)
+            begin = time.monotonic()
+            assert daemon.process.wait(_support.PATIENCE) == 1
+            assert time.monotonic() - begin < 10
+
+
+def refuses():
+    program = "daemon_server"
+    busy = socket.create_server(("127.0.0.1", 0))
+    for options, words in (
+            (["--listen", "web"], ["NAME=WHERE"]), (["--listen", "=80"], ["NAME=WHERE"]),
+            (["--listen", "web=80000"], ["port"]), (["--listen", "web=nowhere:80"], ["nowhere"]),
+            (["--listen", "web=127.0.0.1:%d" % busy.getsockname()[1]], ["web", "in use"]),
+            (["--listen", "web=/nowhere/at/all"], ["/nowhere/at/all"]),
+            (["--proxied", "web"], ["web"]), (["--threads", "0"], ["threads"]),
+            (["--limits", "/nowhere"], ["/nowhere"]), (["--user", "nobody-at-all"], ["user"]),
+            (["--admin", folder], [folder]), (["--restart", "/nowhere/at/all"], ["/nowhere/at/all"]),
+            (["--wrong"], ["--wrong"]), (["left"], ["left"])):
+        result = _support.run(program, *options)
+        assert result.returncode == 2, (options, result)
+        message = result.stderr.decode().splitlines()
+        assert len(message) == 1 and message[0].startswith(program + ": "), (options, message)
+        assert all(word in message[0] for word in words), (options, message)
+    assert b"usage: " in _support.run(program, "--help").stdout
+
+
+the_unix_socket_answers()
+drains()
+a_drain_has_an_end()
+refuses()
