@@ -9,7 +9,7 @@ import os
 import subprocess
 
 from _faults import walk
-from _scenario import HERE, Scenario, program
+from _scenario import BACKEND, HERE, Scenario, program
 
 ERRORS = ("EINTR", "ENOMEM", "EMFILE")
 
@@ -25,15 +25,16 @@ with Scenario(14, "n-th system call fails",
         number = getattr(errno, name)
         walk(scenario, name, "BERTH_FAULT_SYSTEM", lambda n: "%d:%d" % (n, number), "system_failed",
              step=40 if scenario.short else 1)
-    runs = failed = 0
-    for case in cases("big_transfers.c") + cases("writing.c"):
-        for seed in range(2 if scenario.short else 20):
-            done = subprocess.run([program("behaviour"), "--case", case], timeout=240,
-                                  env={**os.environ, "BERTH_BACKEND": "sim",
-                                       "BERTH_SIM_SEED": str(seed)},
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            runs += 1
-            failed += done.returncode not in (0, 77)
-    scenario.figure("short reads and writes, simulated", "%d of %d runs pass" % (runs - failed,
-                                                                                 runs),
-                    runs > 0 and failed == 0)
+    # The simulated kernel is the same for both backends; the short form tries it with one of them.
+    if not scenario.short or BACKEND == "epoll":
+        runs = failed = 0
+        for case in cases("big_transfers.c") + cases("writing.c"):
+            for seed in range(2 if scenario.short else 20):
+                done = subprocess.run([program("behaviour"), "--case", case], timeout=240,
+                                      env={**os.environ, "BERTH_BACKEND": "sim",
+                                           "BERTH_SIM_SEED": str(seed)},
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                runs += 1
+                failed += done.returncode not in (0, 77)
+        scenario.figure("short reads and writes, simulated",
+                        "%d of %d runs pass" % (runs - failed, runs), runs > 0 and failed == 0)
