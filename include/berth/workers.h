@@ -303,8 +303,9 @@ typedef void (*berth_workers_drained)(berth_workers *workers, bool forced, void 
  * - Jobs are not affected. They may be submitted, run, and may outlast the drain; stopping the pool
  *   then cancels those that wait. A worker that runs a job, or is in a handler, reaches its
  *   connections when that has returned: they may then end later than the deadline.
- * - A further call can only make times shorter, as for a server. Its `loop`, `drained` and `user`
- *   are ignored; so it has no effect when the last connection has gone.
+ * - A further call can only make times shorter, as for a server, and has no effect when the last
+ *   connection has gone. `drained`, `loop` and `user` of the first call that has a `drained` count;
+ *   those of others are ignored.
  * - The pool cannot listen from then on. berth_workers_close and berth_server_close of a worker's
  *   server stop listening at once, and the drain continues.
  * - Stopping or freeing the pool ends the drain, and `drained` is not called then, nor if its loop

@@ -248,13 +248,13 @@ static int drain_pool(berth_workers *workers, const berth_drain *plan, berth_loo
     bool can = drain->end != NULL;
     if (can && first) {
         begin(workers);
+        atomic_store(&drain->begun, true);
+    }
+    if (can && !atomic_load(&drain->over) && drained != NULL && drain->end->drained == NULL) {
         drain->end->drained = drained;
         drain->end->user = user;
-        if (drained != NULL) {
-            atomic_fetch_add(&drain->end->holders, 1);
-            berth__await(loop, &drain->end->awaited);
-        }
-        atomic_store(&drain->begun, true);
+        atomic_fetch_add(&drain->end->holders, 1);
+        berth__await(loop, &drain->end->awaited);
     }
     if (can && !atomic_load(&drain->over))
         shorten(drain, plan, first);

@@ -8,6 +8,7 @@
 #include "scene.h"
 
 #include "base/fault.h"
+#include "loop/loop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -524,6 +525,7 @@ CASE(threads_drain_a_pool, "workers.h", "several at once, beside whoever waits f
     pthread_t threads[3];
     int client;
     ck_assert(berth_workers_hand_over(workers, pool_pair(&client)));
+    ck_assert(berth_workers_drain(workers, NULL, NULL, NULL, NULL)); /* nobody is to be told yet */
     ck_assert(drain(workers, 0, 0, 0));
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, drain_again_and_again, workers), 0);
@@ -532,6 +534,44 @@ CASE(threads_drain_a_pool, "workers.h", "several at once, beside whoever waits f
     await_end(workers, false);
     pool_assert_end(client);
     end_pool(workers, 1);
+}
+
+static berth_loop *loops[POOL_WORKERS];
+
+static bool starting_with_loop(berth_worker *worker, void *user)
+{
+    loops[berth_worker_number(worker)] = berth_worker_loop(worker);
+    return pool_starting(worker, user);
+}
+
+static void break_loop(void *user)
+{
+    berth_loop *loop = user;
+    loop->broken = true;
+}
+
+CASE(worker_ends_by_itself_while_a_pool_drains, "workers.h",
+     "since its loop is broken: it is not waited for, before and after the drain began")
+{
+    static const berth_workers_handlers breaking = {
+        .started = starting_with_loop, .stopping = pool_stopping, .connection = pool_connection};
+    for (int before = 0; before < 2; before++) {
+        berth_workers *workers = pool_of(&breaking);
+        unsigned stopped = atomic_load(&pool_seen.stopped);
+        int client;
+        told.times = 0;
+        ck_assert(before || drain(workers, FOREVER, 0, FOREVER));
+        ck_assert(berth_loop_post(loops[0], break_loop, loops[0]));
+        SOON(atomic_load(&pool_seen.stopped) == stopped + 1);
+        ck_assert(!before || drain(workers, FOREVER, 0, FOREVER));
+        ck_assert(berth_workers_hand_over(workers, pool_pair(&client)));
+        pool_assert_echo(client);
+        ck_assert(drain(workers, 0, 0, 0));
+        ck_assert_uint_eq(told.times, 0);
+        close(client);
+        await_end(workers, false);
+        end_pool(workers, 1);
+    }
 }
 
 /* ---- jobs, memory, fork ---------------------------------------------------------------------- */
