@@ -125,6 +125,7 @@ static bool make_file(storage *self, uint32_t number, char *error, size_t error_
             return false;
         }
         descriptor = open_below(self->folder, file->path, O_RDWR | O_CREAT | O_EXCL);
+        unwritable = 0;
         self->made[number] = true;
     }
     if (descriptor < 0) {

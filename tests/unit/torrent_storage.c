@@ -4,6 +4,7 @@
  * a file.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +224,15 @@ START_TEST(no_file_in_its_place)
 }
 END_TEST
 
+START_TEST(larger_than_a_file_may_be)
+{
+    struct rlimit limit = {50, 50};
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    expect_refusal("cannot set the length of 't/in/last': File too large");
+}
+END_TEST
+
 /* ---- slots ----------------------------------------------------------------------------------- */
 
 static metainfo_file many[MANY];
@@ -345,6 +355,7 @@ int main(void)
     tcase_add_test(tests, synced_files);
     tcase_add_loop_test(tests, links_at_each_level, 0, 6);
     tcase_add_test(tests, no_file_in_its_place);
+    tcase_add_test(tests, larger_than_a_file_may_be);
     tcase_add_test(tests, more_files_than_slots);
     tcase_add_loop_test(tests, few_descriptors, 0, 3);
     tcase_add_test(tests, no_descriptor_left);
