@@ -26,6 +26,7 @@
 typedef struct slot {
     int descriptor; /* -1: free */
     int unwritable; /* errno of opening it for writing; 0: it can be written to */
+    bool fits;      /* it has no more than its length; known once it was written to */
     uint32_t file;
     uint32_t users;
     uint64_t used_at;
@@ -110,7 +111,8 @@ static void describe(char *to, size_t size, const char *what, const metainfo_fil
     snprintf(to, size, "cannot %s '%s': %s", what, file->path, strerror(errno));
 }
 
-/* Makes a file, or gives it its length. Longer ones keep what is behind: it may be the user's. */
+/* Makes a file, or gives it its length. A longer one is cut when it is first written to: as long as
+ * nothing else in it is wrong, what is behind may be the user's. */
 static bool make_file(storage *self, uint32_t number, char *error, size_t error_size)
 {
     const metainfo_file *file = &self->info->files[number];
@@ -259,6 +261,7 @@ static slot *open_slot(storage *self, uint32_t file)
         return it;
     it->file = file;
     it->users = 0;
+    it->fits = false;
     self->slot_of[file] = (uint8_t)(it - self->slots);
     return it;
 }
@@ -271,9 +274,22 @@ static slot *slot_for(storage *self, uint32_t file)
     return number != NO_SLOT ? &self->slots[number] : open_slot(self, file);
 }
 
+/* Cuts what another version of the file has left behind. */
+static bool make_fit(storage *self, slot *it)
+{
+    struct stat status;
+    uint64_t length = self->info->files[it->file].length;
+    if (it->fits)
+        return true;
+    it->fits =
+        fstat(it->descriptor, &status) == 0 &&
+        ((uint64_t)status.st_size <= length || ftruncate(it->descriptor, (off_t)length) == 0);
+    return it->fits;
+}
+
 /* Holds the slot of a file; NULL with errno set if it cannot be opened, or, unless it may `wait`,
  * if all slots are being used. */
-static slot *hold(storage *self, uint32_t file, bool wait)
+static slot *hold(storage *self, uint32_t file, bool wait, bool write)
 {
     slot *it;
     pthread_mutex_lock(&self->lock);
@@ -281,7 +297,7 @@ static slot *hold(storage *self, uint32_t file, bool wait)
         pthread_cond_wait(&self->freed, &self->lock);
     if (!it)
         errno = EAGAIN;
-    else if (it->descriptor < 0)
+    else if (it->descriptor < 0 || (write && it->unwritable == 0 && !make_fit(self, it)))
         it = NULL;
     if (it) {
         it->users++;
@@ -347,7 +363,7 @@ static const metainfo_file *move(storage *self, motion how, uint64_t offset, cha
             if (how != MOTION_WRITE)
                 memset(data, 0, part);
         } else {
-            slot *it = hold(self, i, how != MOTION_READ_NOW);
+            slot *it = hold(self, i, how != MOTION_READ_NOW, how == MOTION_WRITE);
             if (!it)
                 return file;
             bool good = false;
@@ -399,7 +415,7 @@ bool storage_sync(storage *self, uint32_t file)
     pthread_mutex_unlock(&self->lock);
     if (!dirty)
         return true;
-    slot *it = hold(self, file, true);
+    slot *it = hold(self, file, true, false);
     if (!it)
         return false;
     bool good = fdatasync(it->descriptor) == 0;

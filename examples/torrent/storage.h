@@ -6,7 +6,9 @@
  * name in a torrent and no link that somebody has planted leads elsewhere. At most
  * STORAGE_MOST_OPEN files are open at a time, those used last; and never more than an eighth of
  * what the process may open, since its connections need descriptors too. Files that may only be
- * read, as on a read-only file system, can be served if they have their length.
+ * read, as on a read-only file system, can be served if they have their length. A file that is
+ * longer is cut when the first byte is written to it: it is another version, whose rest nobody
+ * wants.
  *
  * storage_read, storage_write and storage_read_now may be called on all threads at the same time.
  * Pad files are not stored: they read as zeros, and what is written to them is dropped.

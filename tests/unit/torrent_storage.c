@@ -116,7 +116,7 @@ END_TEST
 START_TEST(what_is_new_and_what_is_not)
 {
     ck_assert_int_eq(mkdir(path_of("t"), 0700), 0);
-    put_file("t/a", 14); /* longer than it should be: what is behind is kept */
+    put_file("t/a", 14); /* longer than it should be */
     open_files();
     ck_assert(!storage_is_new(files, 0, 11));
     ck_assert(!storage_is_new(files, 9, 1));
@@ -160,6 +160,24 @@ START_TEST(files_that_change_while_open)
     storage_stamps(files, stamps);
     ck_assert_uint_eq(stamps[0].length, UINT64_MAX);
     ck_assert_uint_eq(stamps[6].length, 50);
+}
+END_TEST
+
+/* Such as an older version of it that is there. */
+START_TEST(a_longer_file_is_cut_when_it_is_written_to)
+{
+    uint8_t byte = 1;
+    struct stat status;
+    ck_assert_int_eq(mkdir(path_of("t"), 0700), 0);
+    put_file("t/a", 14);
+    open_files();
+    ck_assert(storage_read(files, 3, &byte, 1, error, sizeof(error)));
+    ck_assert(storage_write(files, 10, &byte, 1, error, sizeof(error))); /* in another file */
+    ck_assert_int_eq(stat(path_of("t/a"), &status), 0);
+    ck_assert_int_eq(status.st_size, 14);
+    ck_assert(storage_write(files, 3, &byte, 1, error, sizeof(error)));
+    ck_assert_int_eq(stat(path_of("t/a"), &status), 0);
+    ck_assert_int_eq(status.st_size, 10);
 }
 END_TEST
 
@@ -352,6 +370,7 @@ int main(void)
     tcase_add_test(tests, what_is_new_and_what_is_not);
     tcase_add_test(tests, read_only_makes_nothing);
     tcase_add_test(tests, files_that_change_while_open);
+    tcase_add_test(tests, a_longer_file_is_cut_when_it_is_written_to);
     tcase_add_test(tests, synced_files);
     tcase_add_loop_test(tests, links_at_each_level, 0, 6);
     tcase_add_test(tests, no_file_in_its_place);
