@@ -6,8 +6,8 @@
  * one answers when it knows the torrent, that is after 48 bytes.
  *
  * Ways to end, all by peer_drop: the peer or the network ended the connection; no handshake within
- * 20 s; silence for 120 s (limits of the library); a violation of the protocol, which counts
- * against the address; a peer that is ourselves, that is connected already, or that is of no use.
+ * 20 s; silence for 120 s; a violation of the protocol, which counts against the address; a peer
+ * that is ourselves, that is connected already, or that is of no use.
  *
  * A first byte other than 19 is the beginning of an encrypted handshake, usually: the connection is
  * closed at once, since such peers come back in plain.
@@ -21,7 +21,7 @@
 
 #define DIAL_TIME 10000
 #define SHAKE_TIME 20000
-#define SILENCE 120000
+#define SILENCE 120000 /* the library's limit ends at it too, if the peer takes no bytes either */
 #define KEEP_ALIVE 100000
 #define USELESS 60000 /* neither side interested for so long: may go if places are few */
 #define MOST_OUTPUT (1024 * 1024u) /* of a peer that makes us write and does not read */
@@ -276,6 +276,7 @@ static bool receive_one(peer *self)
 
 void peer_receive(peer *self)
 {
+    self->heard_at = session_now(self->session);
     if (self->state == PEER_SHAKING && !shake(self))
         return;
     while (self->state == PEER_TALKING) {
@@ -441,6 +442,13 @@ void peer_tick(peer *self, uint64_t now)
     uint8_t bytes[WIRE_SMALL];
     if (self->state != PEER_TALKING)
         return;
+    /* Our keep-alives are bytes that are transferred: the limit does not see that it is gone. */
+    if (self->paused || self->crowded)
+        self->heard_at = now;
+    if (now - self->heard_at >= SILENCE) {
+        peer_drop(self, "it has said nothing for long");
+        return;
+    }
     if (now - self->spoken_at >= KEEP_ALIVE && !peer_write(self, bytes, wire_keep_alive(bytes)))
         return;
     if (self->interests_us || self->choking.interested)

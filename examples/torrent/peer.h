@@ -90,6 +90,7 @@ typedef struct peer {
 
     uint64_t useful_at; /* when either side was last interested */
     uint64_t spoken_at; /* when we last wrote something */
+    uint64_t heard_at;  /* when bytes last came, or could not be taken */
 } peer;
 
 /* A peer that the server has accepted. Closes the socket when out of memory. */

@@ -274,6 +274,35 @@ class Data:
         self.never_the_rest()
 
 
+# ---- silence ---------------------------------------------------------------------------------
+
+
+class Silence:
+    """Two peers that have nothing to say; one of them keeps its connection alive."""
+
+    def __init__(self, scenario):
+        torrent = Torrent("silent", BLOCK)
+        self.scenario = scenario
+        self.victim = Victim(torrent.file, torrent.room(1), ["--no-tracker"])
+        self.victim.ready()
+        self.begun = time.monotonic()
+        self.silent, self.alive = (Wire.dial(torrent, self.victim.port) for _ in range(2))
+        self.greeted = self.silent.greet() and self.alive.greet()
+        threading.Thread(target=self.keep_alive, daemon=True).start()
+
+    def keep_alive(self):
+        while self.alive.raw(bytes(4)):
+            time.sleep(30)
+
+    def judge(self):
+        ended = self.silent.ended(max(1, self.begun + 130 - time.monotonic()))
+        kept = not self.alive.ended(1)
+        self.scenario.figure("D nothing after the handshake, for 120 s", "%s; with keep-alives %s" % (
+            "closed" if ended else "kept", "kept" if kept else "closed"),
+                             self.greeted and ended and kept)
+        self.victim.end()
+
+
 # ---- a network of addresses ------------------------------------------------------------------
 
 
@@ -356,7 +385,9 @@ with Scenario(26, "hostile torrent peers",
               "no crash, hang or spin; 1 MiB a hostile peer at most; the good download beside them "
               "completes with equal bytes, in the full form at 0.8 of its rate") as scenario:
     groups = [part[8:] for part in sys.argv if part.startswith("--group=")]
-    trackers = world = None
+    trackers = world = silence = None
+    if not scenario.short and (not groups or "S" in groups):
+        silence = Silence(scenario)
     if not groups or "B" in groups:
         trackers = _hostile_http.Trackers(scenario)
     if not groups or "C" in groups or "D" in groups:
@@ -376,6 +407,8 @@ with Scenario(26, "hostile torrent peers",
         Data(scenario, Torrent("small", 4 * MIB)).all()
     if trackers:
         trackers.judge_slow()
+    if silence:
+        silence.judge()
     if not scenario.short and (not groups or "R" in groups):
         rate_beside(scenario)
     if not scenario.short and (not groups or "N" in groups):
