@@ -252,8 +252,11 @@ void session_open(session *self, const settings *given)
     if (!is_wildcard(given->address))
         self->way.from = given->address;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction before;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* not for nohup */
+        sigaction(SIGHUP, &action, NULL);
     set_limits(self);
     make_peer_id(self);
     self->threads = berth_workers_new(given->threads, NULL, NULL);
@@ -312,6 +315,7 @@ void session_close(session *self)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGINT, &ignore, NULL); /* the handler uses the loop, which goes now */
     sigaction(SIGTERM, &ignore, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
     while (self->arrivals)
         peer_drop(self->arrivals, "the program ends");
     bury(self);

@@ -4,12 +4,12 @@
  *
  * The normal course: session_open listens and makes the threads; each torrent is added and checks
  * its files; session_run runs the loop until every torrent has ended: it is complete and has seeded
- * enough, or SIGINT or SIGTERM has come, and the trackers know (5 s at most). A second signal ends
- * the program at once.
+ * enough, or SIGINT, SIGTERM or SIGHUP has come, and the trackers know (5 s at most). A second
+ * signal ends the program at once.
  *
- * A tick each second does what is not urgent, for all peers: choking, keep-alives, peers that
- * deliver nothing, dials that are due, the resume file, the display. The library ends silent
- * connections; trackers have a timer of their own.
+ * A tick each second does what is not urgent, for all peers: choking, keep-alives, peers that are
+ * silent or deliver nothing, dials that are due, the resume file, the display. Trackers have a
+ * timer of their own.
  */
 #ifndef TORRENT_SESSION_H
 #define TORRENT_SESSION_H

@@ -414,6 +414,21 @@ class Machine:
                     % kept, wrong)
         data.stop()
 
+    def hung_up(self):
+        """Its terminal goes away."""
+        data = Torrent("hung", [("a", 2000000)], piece=15)
+        data.seed()
+        folder = data.room()
+        ours = Ours([data], folder, options=["--download-limit", "500000"])
+        ours.says("pieces are there")
+        time.sleep(1)
+        ours.process.send_signal(signal.SIGHUP)
+        status = ours.ends()
+        stored = glob.glob(folder + "/.berth-torrent-*")
+        self.figure("SIGHUP ends as SIGINT does", "" if status == 1 and stored else
+                    "status %s, stored %s" % (status, stored))
+        data.stop()
+
     # ---- memory ------------------------------------------------------------------------------
 
     def slow_disk(self):
@@ -476,5 +491,6 @@ with Scenario(27, "torrent and machine",
     machine.links_later()
     machine.not_a_file()
     machine.killed()
+    machine.hung_up()
     statuses = set(machine.plain.stop() + machine.many.stop())
     scenario.figure("the seeds ended with", statuses, statuses == {0})
