@@ -539,6 +539,11 @@ void disk_stamps(const disk *self, disk_stamp *ret_stamps)
     storage_stamps(self->storage, ret_stamps);
 }
 
+void disk_own_stamps(const disk *self, disk_stamp *ret_stamps)
+{
+    storage_own_stamps(self->storage, ret_stamps);
+}
+
 /* ---- the start check ------------------------------------------------------------------------- */
 
 static void on_checked(void *user, uint32_t done)

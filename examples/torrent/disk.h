@@ -54,8 +54,8 @@ typedef struct disk_handlers {
     /* The start check: after each run of pieces, and at its end. */
     void (*checked)(void *user, uint32_t done, uint32_t of);
     void (*check_ended)(void *user, bool ok);
-    /* disk_close has finished: the last call. The disk is freed after it; in it, disk_stamps may
-     * still be called. */
+    /* disk_close has finished: the last call. The disk is freed after it; in it, stamps may still
+     * be asked for. */
     void (*closed)(void *user);
 } disk_handlers;
 
@@ -106,5 +106,7 @@ typedef struct disk_stamp {
     int64_t nanoseconds;
 } disk_stamp;
 void disk_stamps(const disk *self, disk_stamp *ret_stamps); /* file_count of them */
+/* Those that the resume file may vouch for: see storage_own_stamps. */
+void disk_own_stamps(const disk *self, disk_stamp *ret_stamps);
 
 #endif

@@ -32,10 +32,19 @@ typedef struct slot {
     uint64_t used_at;
 } slot;
 
+/* What is known of the last change of a file. */
+typedef struct change {
+    disk_stamp stamp; /* at the last call of storage_own_stamps */
+    bool seen;        /* there was one */
+    bool written;     /* by us, since then */
+    bool foreign;     /* once it had changed without us */
+} change;
+
 struct storage {
     const metainfo *info;
     int folder;
     bool read_only;
+    change *changes;  /* for each file */
     bool *made;       /* by storage_new, for each file */
     bool *dirty;      /* written to since storage_sync */
     uint8_t *slot_of; /* for each file; NO_SLOT */
@@ -179,13 +188,14 @@ storage *storage_new(const metainfo *info, const char *folder, bool read_only, c
     for (size_t i = 0; i < STORAGE_MOST_OPEN; i++)
         self->slots[i].descriptor = -1;
     self->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    self->changes = calloc(info->file_count, sizeof(*self->changes));
     self->made = calloc(info->file_count, sizeof(*self->made));
     self->dirty = calloc(info->file_count, sizeof(*self->dirty));
     self->slot_of = malloc(info->file_count);
     if (self->folder < 0) {
         snprintf(error, error_size, "cannot open the folder '%s': %s", folder, strerror(errno));
         good = false;
-    } else if (!self->made || !self->dirty || !self->slot_of) {
+    } else if (!self->changes || !self->made || !self->dirty || !self->slot_of) {
         snprintf(error, error_size, "out of memory");
         good = false;
     } else {
@@ -210,6 +220,7 @@ void storage_free(storage *self)
         close(self->folder);
     pthread_cond_destroy(&self->freed);
     pthread_mutex_destroy(&self->lock);
+    free(self->changes);
     free(self->made);
     free(self->dirty);
     free(self->slot_of);
@@ -302,6 +313,8 @@ static slot *hold(storage *self, uint32_t file, bool wait, bool write)
     if (it) {
         it->users++;
         it->used_at = ++self->clock;
+        if (write) /* and again in give_back: storage_own_stamps may come in between */
+            self->changes[file].written = true;
     }
     pthread_mutex_unlock(&self->lock);
     return it;
@@ -311,8 +324,10 @@ static void give_back(storage *self, slot *it, bool written)
 {
     pthread_mutex_lock(&self->lock);
     it->users--;
-    if (written)
+    if (written) {
         self->dirty[it->file] = true;
+        self->changes[it->file].written = true;
+    }
     if (it->users == 0)
         pthread_cond_signal(&self->freed);
     pthread_mutex_unlock(&self->lock);
@@ -433,17 +448,39 @@ bool storage_is_new(const storage *self, uint64_t offset, uint64_t size)
     return true;
 }
 
+static disk_stamp stamp_of(const storage *self, uint32_t number)
+{
+    const metainfo_file *file = &self->info->files[number];
+    struct stat status;
+    if (file->pad || fstatat(self->folder, file->path, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(status.st_mode))
+        return (disk_stamp){.length = UINT64_MAX};
+    return (disk_stamp){.length = (uint64_t)status.st_size,
+                        .seconds = status.st_mtim.tv_sec,
+                        .nanoseconds = status.st_mtim.tv_nsec};
+}
+
 void storage_stamps(storage *self, disk_stamp *ret_stamps)
 {
+    for (uint32_t i = 0; i < self->info->file_count; i++)
+        ret_stamps[i] = stamp_of(self, i);
+}
+
+void storage_own_stamps(storage *self, disk_stamp *ret_stamps)
+{
     for (uint32_t i = 0; i < self->info->file_count; i++) {
-        const metainfo_file *file = &self->info->files[i];
-        struct stat status;
-        ret_stamps[i] = (disk_stamp){.length = UINT64_MAX};
-        if (file->pad || fstatat(self->folder, file->path, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-            !S_ISREG(status.st_mode))
-            continue;
-        ret_stamps[i] = (disk_stamp){.length = (uint64_t)status.st_size,
-                                     .seconds = status.st_mtim.tv_sec,
-                                     .nanoseconds = status.st_mtim.tv_nsec};
+        change *it = &self->changes[i];
+        pthread_mutex_lock(&self->lock);
+        bool written = it->written;
+        it->written = false; /* before the look: a write that it does not see is of the next one */
+        pthread_mutex_unlock(&self->lock);
+        disk_stamp now = stamp_of(self, i);
+        if (it->seen && !written &&
+            (now.length != it->stamp.length || now.seconds != it->stamp.seconds ||
+             now.nanoseconds != it->stamp.nanoseconds))
+            it->foreign = true;
+        it->seen = true;
+        it->stamp = now;
+        ret_stamps[i] = it->foreign ? (disk_stamp){.length = UINT64_MAX} : now;
     }
 }

@@ -45,6 +45,10 @@ bool storage_is_new(const storage *self, uint64_t offset, uint64_t size);
 /* Waits until the device has what was written to a file before. Any thread. */
 bool storage_sync(storage *self, uint32_t file);
 
+/* Of files that are not there, and of pads, the length is UINT64_MAX. */
 void storage_stamps(storage *self, disk_stamp *ret_stamps);
+/* As that, for the resume file: also of each file that has changed after the first call, though
+ * nothing was written to it by storage_write. One thread. */
+void storage_own_stamps(storage *self, disk_stamp *ret_stamps);
 
 #endif

@@ -339,7 +339,7 @@ static void *encode(torrent *self, size_t *ret_size)
     disk_stamp *stamps = calloc(self->info->file_count, sizeof(*stamps));
     if (!stamps)
         return NULL;
-    disk_stamps(self->disk, stamps);
+    disk_own_stamps(self->disk, stamps);
     void *data = resume_encode(self->info, &self->have, stamps, &self->totals, ret_size);
     free(stamps);
     return data;
@@ -443,7 +443,7 @@ static void begin_check(torrent *self)
     disk_stamp *stamps = calloc(self->info->file_count, sizeof(*stamps));
     bits trusted = {0};
     if (!given->check_only && stamps && bits_open(&trusted, self->info->piece_count)) {
-        disk_stamps(self->disk, stamps);
+        disk_own_stamps(self->disk, stamps);
         if (self->known)
             resume_decode(self->info, self->known, self->known_size, stamps, &trusted,
                           &self->totals);

@@ -181,6 +181,30 @@ START_TEST(a_longer_file_is_cut_when_it_is_written_to)
 }
 END_TEST
 
+/* The resume file shall not vouch for bytes that somebody else has written. */
+START_TEST(files_that_others_change)
+{
+    uint8_t byte = 1;
+    disk_stamp stamps[8];
+    struct timespec times[2] = {{1, 2}, {3, 4}};
+    open_files();
+    storage_own_stamps(files, stamps);
+    ck_assert_uint_eq(stamps[0].length, 10);
+    ck_assert(storage_write(files, 0, &byte, 1, error, sizeof(error)));
+    ck_assert_int_eq(utimensat(AT_FDCWD, path_of("t/a"), times, 0), 0); /* as a write a day ago */
+    ck_assert_int_eq(utimensat(AT_FDCWD, path_of("t/in/b"), times, 0), 0);
+    storage_own_stamps(files, stamps);
+    ck_assert_uint_eq(stamps[0].length, 10); /* written to by us */
+    ck_assert_uint_eq(stamps[2].length, UINT64_MAX);
+    ck_assert_uint_eq(stamps[6].length, 100); /* not changed */
+    ck_assert(storage_write(files, 10, &byte, 1, error, sizeof(error)));
+    storage_own_stamps(files, stamps);
+    ck_assert_uint_eq(stamps[2].length, UINT64_MAX); /* once it has happened */
+    storage_stamps(files, stamps);
+    ck_assert_uint_eq(stamps[2].length, 7);
+}
+END_TEST
+
 START_TEST(synced_files)
 {
     uint8_t byte = 1;
@@ -371,6 +395,7 @@ int main(void)
     tcase_add_test(tests, read_only_makes_nothing);
     tcase_add_test(tests, files_that_change_while_open);
     tcase_add_test(tests, a_longer_file_is_cut_when_it_is_written_to);
+    tcase_add_test(tests, files_that_others_change);
     tcase_add_test(tests, synced_files);
     tcase_add_loop_test(tests, links_at_each_level, 0, 6);
     tcase_add_test(tests, no_file_in_its_place);
