@@ -53,12 +53,10 @@ static const berth_server_handlers handlers = {
 void listener_open(session *self)
 {
     const settings *given = self->settings;
-    berth_accept_limits limits = {.per_address = given->most_per_address};
     bool listens = false;
     self->server = berth_server_new(self->loop, &handlers, self);
     if (!self->server)
         fail(given->program, "out of memory");
-    berth_server_set_accept_limits(self->server, &limits);
     if (given->proxy && given->proxy->type == BERTH_PROXY_SOCKS5)
         berth_server_set_proxy(self->server, given->proxy);
     if (given->port != 0)
@@ -68,6 +66,18 @@ void listener_open(session *self)
     if (!listens)
         fail(given->program, "%s", berth_server_error_string(self->server));
     self->port = berth_server_port(self->server);
+}
+
+/* Two programs with many torrents have a connection for each: the limit of an address is that of a
+ * torrent, and all of them together take a quarter of the places at most. */
+void listener_limit(session *self)
+{
+    uint32_t each = self->settings->most_per_address;
+    uint32_t most = self->most_peers / 4;
+    berth_accept_limits limits = {.per_address = each * (uint32_t)self->torrent_count};
+    if (limits.per_address > most)
+        limits.per_address = most > each ? most : each;
+    berth_server_set_accept_limits(self->server, &limits);
 }
 
 void listener_close(session *self)

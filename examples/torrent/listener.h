@@ -2,8 +2,9 @@
  * The port that all torrents share: connections are accepted here, and go to a torrent by the hash
  * in their handshake (peer.h).
  *
- * The library limits connections by address (--max-peers-per-address; of IPv6 by /64). When all
- * places are taken, a peer of no use makes room; if there is none, the connection is closed.
+ * The library limits connections by address (of IPv6 by /64): --max-peers-per-address for each
+ * torrent, and a quarter of all places for all of them. When all places are taken, a peer of no use
+ * makes room; if there is none, the connection is closed.
  */
 #ifndef TORRENT_LISTENER_H
 #define TORRENT_LISTENER_H
@@ -12,6 +13,8 @@
 
 /* Listens; on failure prints a line and exits. */
 void listener_open(session *session);
+/* Sets the limit of an address, now that the number of torrents is known. */
+void listener_limit(session *session);
 void listener_close(session *session);
 
 #endif

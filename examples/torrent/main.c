@@ -32,7 +32,7 @@ static const char help[] =
     "  --download-limit N         bytes a second, 0 for none (default)\n"
     "  --upload-limit N           likewise\n"
     "  --max-peers N              connections at most (default: 200)\n"
-    "  --max-peers-per-address N  of one address (default: 4)\n"
+    "  --max-peers-per-address N  of one address, in each torrent (default: 4)\n"
     "  --connecting N             attempts at once (default: 20)\n"
     "  --upload-slots N           peers that are served at once, and one more (default: 4)\n"
     "  --check                    check the files and exit\n"

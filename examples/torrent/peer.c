@@ -199,6 +199,10 @@ static bool join(peer *self, const wire_handshake *handshake)
         peer_drop(self, "its address is banned");
         return false;
     }
+    if (torrent_is_crowded(owner, self->address)) {
+        peer_drop(self, "its address has as many connections as it may have");
+        return false;
+    }
     leave_arrivals(self);
     self->torrent = owner;
     if (!torrent_add_peer(owner, self)) {

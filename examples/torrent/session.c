@@ -297,6 +297,8 @@ int session_run(session *self)
 {
     if (self->torrent_count == 0)
         return 1;
+    if (!self->settings->check_only)
+        listener_limit(self);
     berth_timer_start(self->tick, TICK, TICK);
     progress_show(self, session_now(self));
     if (berth_loop_run(self->loop) == SIGNALLED) {

@@ -93,6 +93,17 @@ peer *torrent_twin(const torrent *self, const peer *it)
     return NULL;
 }
 
+bool torrent_is_crowded(const torrent *self, berth_address address)
+{
+    uint32_t most = self->session->settings->most_per_address;
+    uint32_t count = 0;
+    for (uint32_t i = 0; most != 0 && i < self->peer_room; i++) {
+        const peer *it = self->peers[i];
+        count += it && it->place == PEER_NO_PLACE && berth_address_equal(it->address, address);
+    }
+    return most != 0 && count >= most;
+}
+
 static void drop_peers(torrent *self, const char *why)
 {
     for (uint32_t i = 0; i < self->peer_room; i++)

@@ -91,6 +91,8 @@ bool torrent_add_peer(torrent *self, peer *peer);
 void torrent_remove_peer(torrent *self, peer *peer);
 /* Another peer with this id; NULL if there is none. */
 peer *torrent_twin(const torrent *self, const peer *peer);
+/* Whether as many peers of an address were accepted as may be. */
+bool torrent_is_crowded(const torrent *self, berth_address address);
 /* A peer's interest in us has changed, or it has left: a slot may be free. */
 void torrent_fill_slots(torrent *self);
 /* Whole blocks have come: hash what is complete. */

@@ -414,6 +414,25 @@ class Machine:
                     % kept, wrong)
         data.stop()
 
+    def many_between_two(self):
+        """Two programs with many torrents, each on one address: more than one may have in one."""
+        every = [Torrent("each%d" % number, [("a", 20000)]) for number in range(20)]
+        common = every[0].room()
+        for torrent in every:
+            shutil.copytree(torrent.folder, common, dirs_exist_ok=True)
+        seed = Ours(every, common, seed=True)
+        for torrent in every:
+            seed.says("%s: . of . pieces are there" % torrent.name)
+        every[0].seeds.append(seed)
+        folder = every[0].room()
+        ours = Ours(every, folder)
+        status = ours.ends(20)
+        there = sum(torrent.has(folder) for torrent in every)
+        self.figure("20 torrents between two programs, within 20 s",
+                    "" if status == 0 and there == 20 else "status %s, %d are there" % (
+                        status, there))
+        seed.stop(signal.SIGINT)
+
     def hung_up(self):
         """Its terminal goes away."""
         data = Torrent("hung", [("a", 2000000)], piece=15)
@@ -492,5 +511,6 @@ with Scenario(27, "torrent and machine",
     machine.not_a_file()
     machine.killed()
     machine.hung_up()
+    machine.many_between_two()
     statuses = set(machine.plain.stop() + machine.many.stop())
     scenario.figure("the seeds ended with", statuses, statuses == {0})
