@@ -8,6 +8,7 @@
 #include "progress.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,12 @@ static uint64_t next_plain; /* time of the next plain line */
 static bool at_terminal(void)
 {
     return isatty(STDOUT_FILENO) == 1;
+}
+
+bool progress_may_print(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&output, 1, 0) != 0; /* an error is that of the write */
 }
 
 /* A line that is wrapped, or that has left at the top, cannot be drawn over. */
@@ -166,11 +173,11 @@ void progress_show(const session *shared, uint64_t now)
     char text[160];
     bool terminal = at_terminal();
     struct winsize size = size_of_terminal();
-    if (!terminal && now < next_plain)
+    if ((!terminal && now < next_plain) || !progress_may_print())
         return;
     next_plain = now + PLAIN_EACH;
     progress_clear(shared);
-    for (size_t i = 0; i < shared->torrent_count; i++) {
+    for (size_t i = 0; i < shared->torrent_count && progress_may_print(); i++) {
         const torrent *it = shared->torrents[i];
         if (!it)
             continue;
@@ -182,6 +189,6 @@ void progress_show(const session *shared, uint64_t now)
             print_text(it->info->name);
             printf(": %s\n", text);
         }
+        fflush(stdout);
     }
-    fflush(stdout);
 }

@@ -28,6 +28,7 @@
 #define ALL_ENDED 101
 
 static berth_loop *signalled_loop; /* the handler has to find it */
+static unsigned long unprinted;    /* lines, since the output took none */
 
 static void on_signal(int number)
 {
@@ -49,7 +50,14 @@ void session_say(const session *self, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    if (!progress_may_print()) {
+        unprinted++;
+        return;
+    }
     progress_clear(self);
+    if (unprinted > 0)
+        printf("%lu lines could not be printed\n", unprinted);
+    unprinted = 0;
     print_text(line);
     putchar('\n');
     fflush(stdout);

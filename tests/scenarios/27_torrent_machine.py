@@ -10,6 +10,7 @@ spec: S8.25 S8.27
 
 import ctypes
 import errno
+import fcntl
 import glob
 import hashlib
 import os
@@ -433,6 +434,31 @@ class Machine:
                         status, there))
         seed.stop(signal.SIGINT)
 
+    def nobody_reads(self):
+        """Its output is a pipe that is full: it has to serve others all the same."""
+        data = Torrent("unread", [("a", 200000)], piece=15)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = "127.0.0.1", free.getsockname()[1]
+        listen = "%s:%d" % address
+        seed = subprocess.Popen([example("berth-torrent"), "--directory", data.folder, "--log",
+                                 "--no-tracker", "--listen", listen, data.path],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        while b"pieces are there" not in seed.stdout.readline():
+            pass
+        fcntl.fcntl(seed.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(200):  # each is a line of the log, of more than 40 bytes
+            with socket.create_connection(address, 10) as stranger:
+                stranger.sendall(b"x" * 20)
+                stranger.settimeout(0.2)
+                try:
+                    stranger.recv(1)
+                except OSError:
+                    pass
+        wrong = self.completes(data, data.room(), options=["--peer", listen])
+        self.figure("a seed whose output nobody reads", wrong)
+        seed.kill()
+        seed.wait()
+
     def hung_up(self):
         """Its terminal goes away."""
         data = Torrent("hung", [("a", 2000000)], piece=15)
@@ -510,6 +536,7 @@ with Scenario(27, "torrent and machine",
     machine.links_later()
     machine.not_a_file()
     machine.killed()
+    machine.nobody_reads()
     machine.hung_up()
     machine.many_between_two()
     statuses = set(machine.plain.stop() + machine.many.stop())
