@@ -50,6 +50,21 @@ static const berth_server_handlers handlers = {
     .accept_error = on_accept_error,
 };
 
+/* Many SOCKS5 servers only connect: they say so, or close. Peers can be dialled through them. */
+static bool only_connects(const session *self)
+{
+    if (!self->settings->proxy || self->settings->port != 0)
+        return false;
+    switch (berth_server_error(self->server)) {
+    case BERTH_ERROR_UNSUPPORTED_OPERATION:
+    case BERTH_ERROR_SOCKET_ACCESS:
+    case BERTH_ERROR_PROXY_CONNECTION_CLOSED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void listener_open(session *self)
 {
     const settings *given = self->settings;
@@ -63,9 +78,11 @@ void listener_open(session *self)
         listens = berth_server_listen(self->server, given->address, given->port);
     for (uint16_t port = FIRST_PORT; given->port == 0 && !listens && port <= LAST_PORT; port++)
         listens = berth_server_listen(self->server, given->address, port);
-    if (!listens)
+    if (!listens && !only_connects(self))
         fail(given->program, "%s", berth_server_error_string(self->server));
-    self->port = berth_server_port(self->server);
+    if (!listens)
+        session_say(self, "%s; no peer can connect", berth_server_error_string(self->server));
+    self->port = listens ? berth_server_port(self->server) : FIRST_PORT; /* trackers want one */
 }
 
 /* Two programs with many torrents have a connection for each: the limit of an address is that of a

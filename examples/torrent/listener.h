@@ -11,7 +11,7 @@
 
 #include "session.h"
 
-/* Listens; on failure prints a line and exits. */
+/* Listens; on failure prints a line and exits. Through a proxy that only connects, it goes on. */
 void listener_open(session *session);
 /* Sets the limit of an address, now that the number of torrents is known. */
 void listener_limit(session *session);

@@ -25,7 +25,7 @@ import tempfile
 import time
 
 import _swarm
-from _scenario import BUILD, Scenario, run, until
+from _scenario import BUILD, Scenario, run, tool, until
 from _swarm import Data, Program, example
 
 FAULTY = os.path.join(BUILD, "tests/scenarios/libfaulty-disk.so")
@@ -459,6 +459,26 @@ class Machine:
         seed.kill()
         seed.wait()
 
+    def only_connects(self):
+        """Through a SOCKS5 server that has no BIND, as microsocks, ssh and Tor."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        proxy = Program([tool("microsocks"), "-i", "127.0.0.1", "-p", port])
+        data = Torrent("proxied", [("a", 200000)], piece=15)
+        folder = data.room()
+        options = ["--proxy", "socks5://127.0.0.1:%d" % port, "--seed-ratio", "0", "--no-tracker"]
+        peer = "127.0.0.1:%d" % data.seed().port
+        ours = Program([example("berth-torrent"), "--directory", folder, *options, "--peer", peer,
+                        data.path])
+        try:
+            status = ours.process.wait(20)
+        except subprocess.TimeoutExpired:
+            status = "none"
+        self.figure("a proxy that only connects", "" if status == 0 and data.has(folder) else
+                    "status %s: %s" % (status, ours.log()[-300:]))
+        proxy.kill()
+        data.stop()
+
     def hung_up(self):
         """Its terminal goes away."""
         data = Torrent("hung", [("a", 2000000)], piece=15)
@@ -537,6 +557,10 @@ with Scenario(27, "torrent and machine",
     machine.not_a_file()
     machine.killed()
     machine.nobody_reads()
+    if shutil.which("microsocks"):
+        machine.only_connects()
+    else:
+        scenario.note("microsocks is not installed")
     machine.hung_up()
     machine.many_between_two()
     statuses = set(machine.plain.stop() + machine.many.stop())
