@@ -296,11 +296,24 @@ static bool is_url(bencode text)
     return text.size > 0 && text.size <= URL_LONGEST;
 }
 
+/* People paste URLs with blanks and line ends around them. */
+static bencode trimmed(bencode text)
+{
+    for (; text.size > 0 && text.data[0] <= ' '; text.size--)
+        text.data++;
+    while (text.size > 0 && text.data[text.size - 1] <= ' ')
+        text.size--;
+    return text;
+}
+
 static bool add_tracker(parser *self, bencode value, uint32_t tier)
 {
     metainfo *info = self->info;
     bencode url;
-    if (!bencode_string(value, &url) || !is_url(url) || info->tracker_count == TRACKERS_MOST)
+    if (!bencode_string(value, &url))
+        return true;
+    url = trimmed(url);
+    if (!is_url(url) || info->tracker_count == TRACKERS_MOST)
         return true;
     char *copy = malloc(url.size + 1);
     if (!copy)
