@@ -66,6 +66,7 @@ typedef struct page {
 typedef struct service {
     berth_address address; /* to listen on */
     uint16_t port;
+    const char *path; /* of the Unix socket to listen on instead; or NULL */
     int root;
     bool log;
     uint64_t keep; /* milliseconds that a page is cached */
@@ -403,12 +404,13 @@ static void take(berth_server *server, void *user)
 
 static _Noreturn void help(void)
 {
-    puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--idle SECONDS] [--keep MS]\n"
-         "       [--log] FOLDER\n"
+    puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--local PATH] [--idle SECONDS]\n"
+         "       [--keep MS] [--log] FOLDER\n"
          "Serves the files of a folder over HTTP.\n"
          "\n"
          "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: all addresses)\n"
          "  --port PORT        listen on this port, 0 to 65535 (default: 0, a free port)\n"
+         "  --local PATH       listen on this Unix socket instead\n"
          "  --idle SECONDS     close connections that are idle this long (default: 60; 0: never)\n"
          "  --keep MS          cache short files for this many milliseconds (default: 1000)\n"
          "  --log              print a line for each request\n"
@@ -424,6 +426,7 @@ static const char *parse(int argc, char **argv, service *self)
 {
     static const struct option known[] = {{"address", required_argument, NULL, 'a'},
                                           {"port", required_argument, NULL, 'p'},
+                                          {"local", required_argument, NULL, 'u'},
                                           {"idle", required_argument, NULL, 'i'},
                                           {"keep", required_argument, NULL, 'k'},
                                           {"log", no_argument, NULL, 'l'},
@@ -436,6 +439,8 @@ static const char *parse(int argc, char **argv, service *self)
             self->address = address_from(PROGRAM, optarg);
         } else if (option == 'p') {
             self->port = (uint16_t)number_from(PROGRAM, "the port", optarg, 0, 65535);
+        } else if (option == 'u') {
+            self->path = optarg;
         } else if (option == 'i') {
             self->limits.idle =
                 1000 * (uint32_t)number_from(PROGRAM, "the idle time", optarg, 0, 86400);
@@ -474,7 +479,10 @@ int main(int argc, char **argv)
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_connection_limits(server, &self.limits);
-    main_loop_listen(PROGRAM, "HTTP server", server, self.address, self.port);
+    if (self.path)
+        main_loop_listen_local(PROGRAM, "HTTP server", server, self.path);
+    else
+        main_loop_listen(PROGRAM, "HTTP server", server, self.address, self.port);
     main_loop_run(PROGRAM);
     main_loop_close(server);
     printf("answered %lu requests\n", self.served);

@@ -41,7 +41,10 @@ void main_loop_announce(const char *name, const berth_server *server)
 {
     char address[BERTH_ADDRESS_TEXT_SIZE];
     berth_address_format(berth_server_address(server), address, sizeof(address));
-    printf("%s listening on %s port %u\n", name, address, berth_server_port(server));
+    if (berth_server_local_path(server)[0] != '\0')
+        printf("%s listening on %s\n", name, berth_server_local_path(server));
+    else
+        printf("%s listening on %s port %u\n", name, address, berth_server_port(server));
     printf("backend %s: %s\n", berth_loop_backend_name(loop), berth_loop_backend_reason(loop));
     fflush(stdout);
 }
@@ -50,6 +53,15 @@ void main_loop_listen(const char *program, const char *name, berth_server *serve
                       berth_address address, uint16_t port)
 {
     if (!berth_server_listen(server, address, port))
+        fail(program, "%s", berth_server_error_string(server));
+    main_loop_announce(name, server);
+}
+
+void main_loop_listen_local(const char *program, const char *name, berth_server *server,
+                            const char *path)
+{
+    berth_local_options options = {.replace_stale = true};
+    if (!berth_server_listen_local(server, path, &options))
         fail(program, "%s", berth_server_error_string(server));
     main_loop_announce(name, server);
 }

@@ -20,6 +20,10 @@ void main_loop_announce(const char *name, const berth_server *server);
 void main_loop_listen(const char *program, const char *name, berth_server *server,
                       berth_address address, uint16_t port);
 
+/* The same on a Unix socket; one that nobody listens at any more is replaced. */
+void main_loop_listen_local(const char *program, const char *name, berth_server *server,
+                            const char *path);
+
 /* An accept_error handler: prints the error on standard error; the server continues. */
 void main_loop_report(berth_server *server, berth_error error, void *user);
 

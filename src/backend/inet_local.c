@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,10 @@
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* from Linux 6.16 on */
 #endif
+
+enum {
+    MOMENT = 200 /* milliseconds */
+};
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
@@ -209,18 +214,43 @@ static void give_lock(int lock)
     (void)close(lock);
 }
 
-/* Whether somebody listens there: EADDRINUSE; 0 if not; or why that is not known. */
-static int probe(const place *target)
+/* A ring lets go of a listener a moment after its process has ended (6.18): it still takes
+ * connections, and resets them then. Waits for that if whoever began to listen exists no longer. */
+static bool is_dying(int descriptor)
+{
+    struct pollfd asked = {.fd = descriptor};
+    berth_credentials who;
+    if (berth__common_credentials(NULL, descriptor, &who) != 0 ||
+        (who.pid > 0 && (kill(who.pid, 0) == 0 || errno != ESRCH)))
+        return false;
+    return BERTH__SYSTEM("poll", poll(&asked, 1, MOMENT)) > 0 &&
+           berth__inet_error_of(descriptor) == ECONNRESET;
+}
+
+/* Connects there. Returns an errno; EINPROGRESS if there is to be another look. */
+static int try_to_connect(const place *target)
 {
     bool parcelled;
     int descriptor = open_socket(&parcelled);
     if (descriptor < 0)
         return errno;
     int error = connect_to(descriptor, target);
+    if (error == 0 && is_dying(descriptor))
+        error = EINPROGRESS;
     drop(descriptor);
+    return error;
+}
+
+/* Whether somebody listens there: EADDRINUSE; 0 if not; or why that is not known. */
+static int probe(const place *target)
+{
+    int error = try_to_connect(target);
+    if (error == EINPROGRESS)
+        error = try_to_connect(target);
     if (error == ECONNREFUSED)
         return 0;
-    return error == 0 || error == EAGAIN || error == EPROTOTYPE ? EADDRINUSE : error;
+    bool listens = error == 0 || error == EINPROGRESS || error == EAGAIN || error == EPROTOTYPE;
+    return listens ? EADDRINUSE : error;
 }
 
 static int look_at(const char *path, struct stat *ret_status)

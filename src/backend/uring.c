@@ -136,7 +136,7 @@ void berth__uring_on_completion(uring_backend *uring, const struct io_uring_cqe 
         on_send(uring, record, cqe->res);
         return;
     case OF_CONNECT:
-        if (((berth__stream *)record)->ended)
+        if (((berth__stream *)record)->ended || ((berth__stream *)record)->ready.local)
             berth__uring_on_break(uring, record, cqe);
         else
             on_connect(uring, record);

@@ -65,7 +65,7 @@ enum uring_input {
 enum {
     LISTED = 1 << 3,     /* in the list that the next wait goes through */
     ARMED_ONCE = 1 << 4, /* has been in flight before, or was deferred */
-    POLLED = 1 << 5,     /* a poll is in flight: of a stream for connecting, or for a reset */
+    POLLED = 1 << 5,     /* a poll is in flight: of a stream for connecting, an end or a reset */
     VIEW = 1 << 6,       /* `data` and `size` are the first of the views not yet run */
     END = 1 << 7,        /* the input has ended with `error`; not yet reported */
     UNCHECKED = 1 << 8,  /* has a place among the unchecked */
@@ -217,6 +217,9 @@ static inline void berth__uring_finish(uring_backend *uring, berth__stream *stre
 /* The input has ended without error, and the stream stays: looks out for a reset. */
 void berth__uring_await_break(uring_backend *uring, berth__stream *stream);
 
+/* Looks out for the end of the input of a Unix socket, and for a reset. */
+void berth__uring_await_end(uring_backend *uring, berth__stream *stream);
+
 /* Takes a completion of that; runs what it has found. */
 void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
                            const struct io_uring_cqe *cqe);
@@ -282,6 +285,9 @@ void berth__uring_check(uring_backend *uring);
 
 /* No longer unchecked: a send begins, whose end would show it, or the stream ends. */
 void berth__uring_checked(uring_backend *uring, berth__stream *stream);
+
+/* Ends the receive, so that it is begun anew, and looks first. */
+void berth__uring_receive_anew(uring_backend *uring, berth__stream *stream);
 
 /* A send has reported a reset: the receive has to look for it. */
 void berth__uring_send_failed(uring_backend *uring, berth__stream *stream);

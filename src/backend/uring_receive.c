@@ -25,6 +25,12 @@
  * such streams when nothing has come for 20 ms, or after 16 sleeps; one that has an error is
  * received from anew, which looks first.
  *
+ * Of a Unix socket it forgets an end that is there, behind bytes, when the receive begins: it
+ * believes the socket, which says that no more bytes are left (from 6.17 on), and waits for news.
+ * That cannot be left to a look now and then, since whoever has ended its direction waits for the
+ * answer. So each has a poll in flight for the end of its input beside the receive, which is begun
+ * anew when that has found it.
+ *
  * Failures: where there is no memory to hold bytes, or no entry to begin with, the stream ends with
  * ENOMEM. Inside `received` everything may be called: the view is the run's own then, so that
  * nested waits and runs find the record free.
@@ -235,6 +241,8 @@ static void arm(uring_backend *uring, berth__stream *stream)
     stream->flags |= ARMED_ONCE;
     berth__uring_set_input(stream, INPUT_ARMED);
     stream->in_flight++;
+    if (stream->ready.local)
+        berth__uring_await_end(uring, stream);
 }
 
 /* The same for a limited stream. */
@@ -394,8 +402,7 @@ static void uncheck(uring_backend *uring, berth__stream *stream)
     uring->unchecked_live++;
 }
 
-/* Ends the receive, so that it is begun anew. */
-static void receive_anew(uring_backend *uring, berth__stream *stream)
+void berth__uring_receive_anew(uring_backend *uring, berth__stream *stream)
 {
     if (!berth__uring_goes_on(stream) || stream->closing)
         return;
@@ -407,7 +414,7 @@ void berth__uring_send_failed(uring_backend *uring, berth__stream *stream)
 {
     if (stream->ready.local && !stream->closing)
         berth__inet_cut_input(stream->descriptor);
-    receive_anew(uring, stream);
+    berth__uring_receive_anew(uring, stream);
 }
 
 void berth__uring_check(uring_backend *uring)
@@ -434,7 +441,7 @@ void berth__uring_check(uring_backend *uring)
         if (!all && set[i].revents == 0)
             continue;
         uring->base.counts.resets_found += !all;
-        receive_anew(uring, uring->unchecked[i]);
+        berth__uring_receive_anew(uring, uring->unchecked[i]);
     }
 }
 

@@ -43,17 +43,27 @@ void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream)
 
 /* ---- resets behind an end -------------------------------------------------------------------- */
 
-void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
+static void await_events(uring_backend *uring, berth__stream *stream, unsigned events)
 {
     if (stream->closing || (stream->flags & POLLED))
         return;
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
         return; /* the next send reports it */
-    io_uring_prep_poll_multishot(sqe, stream->descriptor, POLLERR);
+    io_uring_prep_poll_multishot(sqe, stream->descriptor, events);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_BREAK));
     stream->flags |= POLLED;
     stream->in_flight++;
+}
+
+void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
+{
+    await_events(uring, stream, POLLERR);
+}
+
+void berth__uring_await_end(uring_backend *uring, berth__stream *stream)
+{
+    await_events(uring, stream, POLLRDHUP);
 }
 
 void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
@@ -65,6 +75,8 @@ void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
     }
     if (stream->closing)
         berth__uring_finish(uring, stream);
+    else if (!stream->ended && cqe->res > 0)
+        berth__uring_receive_anew(uring, stream);
     else if (cqe->res > 0 && (cqe->res & POLLERR))
         berth__uring_announce(uring, &stream->ready, READY_BROKEN);
 }

@@ -280,6 +280,30 @@ CASE(local_peer_leaves_input_unread, "4", "all that it sent comes, then the rese
     ck_assert_int_eq(send_now(stream, "x", 1), -EPIPE);
 }
 
+CASE(local_bytes_and_end_at_once, "4", "both come before the next wait: the end too is reported")
+{
+    for (int i = 0; i < 4; i++) {
+        struct peer *peer;
+        kit_stream *stream = pair(&peer);
+        bool unread = i % 2 == 1, late = i >= 2;
+        if (unread)
+            ck_assert_int_eq(send_now(stream, "unread", 6), 6);
+        if (!late)
+            kit_receive_start(stream);
+        world_settle();
+        peer_say(peer, "last words");
+        if (unread)
+            peer_close(peer);
+        else
+            peer_shutdown(peer);
+        if (late)
+            kit_receive_start(stream);
+        UNTIL(stream->ends == 1);
+        ck_assert_uint_eq(stream->received, 10);
+        ck_assert_int_eq(stream->end_error, unread ? ECONNRESET : 0);
+    }
+}
+
 CASE(local_send_to_nobody, "4", "it fails, and the input ends behind what had come")
 {
     struct peer *peer;

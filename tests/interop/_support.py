@@ -105,7 +105,7 @@ class Listening:
             if BACKEND == "io_uring" and "cannot make an event loop" in self.error_text():
                 skip("io_uring is refused here: " + self.error_text().strip())
             raise AssertionError("no line from %s: %s" % (name, self.error_text()))
-        self.port = int(self.output[0].split(" port ")[1])
+        self.port = int(self.output[0].split(" port ")[1]) if " port " in self.output[0] else 0
 
     def _read(self):
         for line in self.process.stdout:
