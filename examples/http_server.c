@@ -424,14 +424,11 @@ static _Noreturn void help(void)
 /* Parses the options, and returns the folder. */
 static const char *parse(int argc, char **argv, service *self)
 {
-    static const struct option known[] = {{"address", required_argument, NULL, 'a'},
-                                          {"port", required_argument, NULL, 'p'},
-                                          {"local", required_argument, NULL, 'u'},
-                                          {"idle", required_argument, NULL, 'i'},
-                                          {"keep", required_argument, NULL, 'k'},
-                                          {"log", no_argument, NULL, 'l'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option known[] = {
+        {"address", required_argument, NULL, 'a'}, {"port", required_argument, NULL, 'p'},
+        {"local", required_argument, NULL, 'u'},   {"idle", required_argument, NULL, 'i'},
+        {"keep", required_argument, NULL, 'k'},    {"log", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     int option;
     opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
