@@ -10,7 +10,7 @@ install(DIRECTORY include/berth DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MA
 
 # The sources of the examples, built or not.
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
-    FILES_MATCHING PATTERN "*.[ch]" PATTERN fortunes)
+    FILES_MATCHING PATTERN "*.[ch]" PATTERN fortunes REGEX "/deploy/")
 
 # Two export sets, since only a program that links statically needs liburing on its machine.
 install(TARGETS berth EXPORT BerthTargets

@@ -15,9 +15,9 @@ static char text[16384]; /* the statistics */
 static size_t text_size;
 static void (*when_drained)(bool forced);
 
-/* The user pointer of a connection says what it has come for. One that is silent for a second
- * watches. */
-static char comes, watches, asks;
+/* The user pointer of a connection says what it has come for. One that is silent for a second, or
+ * two, watches. */
+static char comes, waits, watches, asks;
 
 static daemon_answer inform(berth_socket *socket, const char *path, void *user)
 {
@@ -66,10 +66,11 @@ static void admit(berth_server *from, void *user)
 static void show(berth_socket *socket, void *user)
 {
     (void)user;
-    if (berth_socket_user(socket) == &watches)
+    const char *state = berth_socket_user(socket);
+    if (state == &waits || state == &watches)
         berth_socket_write(socket, text, text_size);
-    else if (berth_socket_user(socket) == &comes)
-        berth_socket_set_handlers(socket, &visitor_handlers, &watches);
+    if (state == &comes || state == &waits)
+        berth_socket_set_handlers(socket, &visitor_handlers, state == &comes ? &waits : &watches);
 }
 
 /* Those who watch are ended by force, which is no fault. */

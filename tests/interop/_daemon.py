@@ -58,7 +58,7 @@ class Daemon:
 
     def __init__(self, folder, *options, before=(), environment=None):
         self.admin = os.path.join(folder, "admin.sock")
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile("a+b") # it is read while the others write
         command = [*before, _support.program("daemon_server"), "--admin", self.admin, *map(str, options)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors, env={**os.environ, **(environment or {})})
