@@ -142,7 +142,7 @@ static const char help[] = "Usage: berth-tracker [OPTION]...\n"
                            "  --max-peers N              in all torrents (default: 100000)\n"
                            "  --max-torrents N           default: 10000\n"
                            "  --max-peers-per-address N  default: 64\n"
-                           "  --max-connections-per-address N  at once (default: 32)\n"
+                           "  --max-connections-per-address N  at once (default: 64)\n"
                            "  --log                      a line for each request\n"
                            "  --help\n";
 
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
     tracker_options options = {.address = BERTH_ADDRESS_ANY,
                                .port = 6969,
                                .limits = {100000, 10000, 64},
-                               .connections = 32};
+                               .connections = 64};
     berth_connection_limits limits = {.first_byte = 10000, .idle = 20000, .lifetime = 120000};
     service state = {0};
     uint64_t seed;

@@ -341,7 +341,7 @@ def attack_tracker(scenario):
     address = new_address()
 
     def slow_headers():
-        for _ in range(40):
+        for _ in range(80):
             connection = tracker.connect(address)
             connection.sendall(b"GET /announce HTTP/1.1\r\nX: ")
             drips.append(connection)
@@ -355,7 +355,7 @@ def attack_tracker(scenario):
                 pass
             except OSError:
                 drips.remove(connection)
-        return "" if len(drips) == 32 else "%d of one address" % len(drips)
+        return "" if len(drips) == 64 else "%d of one address" % len(drips)
 
     def slow_ends():
         """A byte a second does not help: they end 120 s after their beginning."""
@@ -428,7 +428,7 @@ def attack_tracker(scenario):
         return "" if taken == 60 * count else "%d were taken" % taken
 
     begun = time.monotonic()
-    meet("headers that come slowly, 40 of one address", slow_headers)
+    meet("headers that come slowly, 80 of one address", slow_headers)
     meet("headers of 16 KiB and more", long_header)
     meet("bad queries", bad_queries)
     meet("%d announces of one address" % small, one_address, cpu=20)
