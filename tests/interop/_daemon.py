@@ -58,7 +58,7 @@ class Daemon:
 
     def __init__(self, folder, *options, before=(), environment=None):
         self.admin = os.path.join(folder, "admin.sock")
-        self.errors = tempfile.TemporaryFile("a+b") # it is read while the others write
+        self.errors = tempfile.TemporaryFile()
         command = [*before, _support.program("daemon_server"), "--admin", self.admin, *map(str, options)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors, env={**os.environ, **(environment or {})})
@@ -102,8 +102,9 @@ class Daemon:
         self.heard = self.error_text().index(text, self.heard) + len(text)
 
     def error_text(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        # The program writes where the file's one position is, so this must not move it.
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), size, 0).decode(errors="replace")
 
     def __enter__(self):
         return self.wait_until_ready()

@@ -121,8 +121,9 @@ class Listening:
         self.process.stdout.close()
 
     def error_text(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        # The program writes where the file's one position is, so this must not move it.
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), size, 0).decode(errors="replace")
 
     def stop(self, number=signal.SIGTERM):
         """Sends a signal; returns the exit status. Standard output is complete afterwards."""

@@ -13,6 +13,16 @@ folder = tempfile.mkdtemp()
 limits = os.path.join(folder, "limits")
 
 
+def one_too_many(port):
+    """Whether the second of two connections is closed at once."""
+    with connect(port), connect(port) as second:
+        second.settimeout(0.2)
+        try:
+            return second.recv(1) == b""
+        except TimeoutError:
+            return False
+
+
 def the_unix_socket_answers():
     write(limits, "# none\n")
     local = os.path.join(folder, "web.sock")
@@ -50,9 +60,8 @@ def the_unix_socket_answers():
             write(limits, "per-address 1\n")
             daemon.signal(signal.SIGHUP)
             daemon.said("new limits")
-            with connect(daemon.ports["web"]), connect(daemon.ports["web"]) as third:
-                assert third.recv(1) == b"", "more than one of an address"
-            until(lambda: daemon.metric("berth_rejected_address_total") == 1, "statistics")
+            until(lambda: one_too_many(daemon.ports["web"]), "a limit of one for an address")
+            until(lambda: daemon.metric("berth_rejected_address_total") > 0, "statistics")
             first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert first.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         daemon.signal(signal.SIGTERM)
