@@ -16,19 +16,19 @@ static const struct {
     const char *help;
 } metrics[] = {
     {"daemon_answers_total", OF(answers), "requests that were answered"},
-    {"berth_accepted_total", OF(counts.accepted), "connections accepted from the kernel"},
-    {"berth_live", OF(counts.live), "connections that are open"},
-    {"berth_pending", OF(counts.pending), "connections in the queue"},
-    {"berth_lingering", OF(counts.lingering), "connections that have ended and linger"},
-    {"berth_awaiting_header", OF(counts.awaiting_header), "connections without PROXY header yet"},
-    {"berth_rejected_address_total", OF(counts.rejected_address), "too many of one address"},
-    {"berth_rejected_header_total", OF(counts.rejected_header), "no valid PROXY header"},
-    {"berth_closed_first_byte_total", OF(counts.closed_first_byte), "no first byte in time"},
-    {"berth_closed_idle_total", OF(counts.closed_idle), "idle for too long"},
-    {"berth_closed_lifetime_total", OF(counts.closed_lifetime), "at the end of their lifetime"},
-    {"berth_failed_total", OF(counts.failed), "closed for want of memory"},
-    {"berth_paced_total", OF(counts.paced), "pauses of accepting because of its rate"},
-    {"berth_exhaustions_total", OF(counts.exhaustions), "times without descriptors or memory"},
+    {"daemon_accepted_total", OF(counts.accepted), "connections accepted from the kernel"},
+    {"daemon_live", OF(counts.live), "connections that are open"},
+    {"daemon_pending", OF(counts.pending), "connections in the queue"},
+    {"daemon_lingering", OF(counts.lingering), "connections that have ended and linger"},
+    {"daemon_awaiting_header", OF(counts.awaiting_header), "connections without PROXY header yet"},
+    {"daemon_rejected_address_total", OF(counts.rejected_address), "too many of one address"},
+    {"daemon_rejected_header_total", OF(counts.rejected_header), "no valid PROXY header"},
+    {"daemon_closed_first_byte_total", OF(counts.closed_first_byte), "no first byte in time"},
+    {"daemon_closed_idle_total", OF(counts.closed_idle), "idle for too long"},
+    {"daemon_closed_lifetime_total", OF(counts.closed_lifetime), "at the end of their lifetime"},
+    {"daemon_failed_total", OF(counts.failed), "closed for want of memory"},
+    {"daemon_paced_total", OF(counts.paced), "pauses of accepting because of its rate"},
+    {"daemon_exhaustions_total", OF(counts.exhaustions), "times without descriptors or memory"},
 };
 
 typedef struct writer {

@@ -74,7 +74,7 @@ with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as othe
                         "process %d, port local, client 127.0.0.2\n" % second,
                         "process %d, port local, client 127.0.0.2\n" % third}
             assert load.bodies == expected, (load.bodies, expected)
-            assert by_unix.metric("berth_rejected_header_total", "local") == 0
+            assert by_unix.metric("daemon_rejected_header_total", "local") == 0
 
             # Without a header nobody is served.
             with socket.socket(socket.AF_UNIX) as plain:
@@ -85,7 +85,7 @@ with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as othe
                     assert plain.recv(1) == b""
                 except ConnectionResetError:
                     pass # what it has sent was not read
-            until(lambda: by_unix.metric("berth_rejected_header_total", "local") == 1, "the count")
+            until(lambda: by_unix.metric("daemon_rejected_header_total", "local") == 1, "the count")
         finally:
             balancer.kill()
             balancer.wait(_support.PATIENCE)

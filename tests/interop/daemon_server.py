@@ -46,7 +46,7 @@ def the_unix_socket_answers():
             while b"daemon_draining 0\n" not in seen:
                 seen += watcher.recv(65536)
             assert b'daemon_answers_total{port="web"} 1\n' in seen, seen
-            assert b"# TYPE berth_live gauge\n" in seen, seen
+            assert b"# TYPE daemon_live gauge\n" in seen, seen
         assert daemon.metric("daemon_answers_total", "side") == 1
 
         # SIGHUP: a wrong file changes nothing, a right one counts for those who come.
@@ -61,7 +61,7 @@ def the_unix_socket_answers():
             daemon.signal(signal.SIGHUP)
             daemon.said("new limits")
             until(lambda: one_too_many(daemon.ports["web"]), "a limit of one for an address")
-            until(lambda: daemon.metric("berth_rejected_address_total") > 0, "statistics")
+            until(lambda: daemon.metric("daemon_rejected_address_total") > 0, "statistics")
             first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert first.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         daemon.signal(signal.SIGTERM)
