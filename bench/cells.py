@@ -30,6 +30,8 @@ def _answer(size, connections, more=""):
 CELLS = {
     "echo-1": Cell("64-byte ping-pong, 1 connection", "echo", CONNECTIONS + "1"),
     "echo-64": Cell("64-byte ping-pong, 64 connections", "echo", CONNECTIONS + "64"),
+    "local-64": Cell("64-byte ping-pong on a Unix socket, 64 connections (libuv: a pipe)", "local",
+                     CONNECTIONS + "64 --family unix"),
     "echo-1000": Cell("64-byte ping-pong, 1000 connections", "echo", CONNECTIONS + "1000"),
     "echo-10000": Cell("64-byte ping-pong, 10,000 connections", "echo", CONNECTIONS + "10000",
                        every=2),
@@ -106,7 +108,7 @@ GROUPS = {
     "Programs": ["http-keep-alive", "http-pipelined", "http-connections", "kv-50",
                  "kv-50-pipelined", "kv-500", "kv-16k", "relay"],
     "Messages and connections": ["echo-1", "echo-64", "echo-1000", "echo-10000",
-                                 "echo-64-pipelined", "echo-64-paced", "echo-16k", "greet"],
+                                 "echo-64-pipelined", "echo-64-paced", "echo-16k", "greet", "local-64"],
     "Streams, threads, memory": ["sink-1", "sink-16", "source-1", "source-16", "wait", "handover",
                                  "mixed", "workers", "workers-greet", "idle"],
 }
@@ -114,22 +116,23 @@ GROUPS = {
 ONE_THREAD = {"echo", "greet", "sink", "source"}
 OTHERWISE = {"wait", "handover"}
 PIECES = {"burst-100x1500", "burst-1000x1000", "header-body"}
-EVERYTHING = ONE_THREAD | OTHERWISE | PIECES | {"fan-out", "file", "shared", "shared-greet"}
+EVERYTHING = (ONE_THREAD | OTHERWISE | PIECES |
+              {"local", "fan-out", "file", "shared", "shared-greet"})
 
 EPOLL, URING = {"BERTH_BACKEND": "epoll"}, {"BERTH_BACKEND": "io_uring"}
 # Contestant: benchmark server, further arguments, further environment, what it may be told. A whole
 # program has no benchmark server, and programs.py knows how it is started.
 SERVERS = {
-    "raw-epoll": ("bench_raw_epoll", [], {}, ONE_THREAD | PIECES | {"fan-out", "file"}),
+    "raw-epoll": ("bench_raw_epoll", [], {}, ONE_THREAD | PIECES | {"local", "fan-out", "file"}),
     "raw-copy": ("bench_raw_epoll", ["--copy"], {}, {"file"}),
     "raw-epoll-copy": ("bench_raw_epoll", ["--copy"], {}, PIECES - {"header-body"}),
-    "raw-uring": ("bench_raw_uring", [], {}, ONE_THREAD | PIECES | {"fan-out"}),
+    "raw-uring": ("bench_raw_uring", [], {}, ONE_THREAD | PIECES | {"local", "fan-out"}),
     "raw-uring-copy": ("bench_raw_uring", ["--copy"], {}, PIECES - {"header-body"}),
-    "raw-uring-bundle": ("bench_raw_uring", ["--bundle"], {}, {"echo", "sink"}),
+    "raw-uring-bundle": ("bench_raw_uring", ["--bundle"], {}, {"echo", "local", "sink"}),
     "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
     "raw-relay": (None, [], {}, {"relay"}),
-    "libuv": ("bench_libuv", [], {}, ONE_THREAD | PIECES | {"fan-out"}),
+    "libuv": ("bench_libuv", [], {}, ONE_THREAD | PIECES | {"local", "fan-out"}),
     "libuv-gathered": ("bench_libuv", ["--gathered"], {}, PIECES),
     "libevent": ("bench_libevent", [], {}, ONE_THREAD),
     "asio": ("bench_asio", [], {}, ONE_THREAD),

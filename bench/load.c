@@ -9,7 +9,9 @@
  *
  * Cells:
  *   echo    each connection keeps --pipeline messages of --size bytes in flight; an operation is
- *           one message back, and every byte is compared with the byte that was sent. With --idle N
+ *           one message back, and every byte is compared with the byte that was sent. With
+ *           --family unix the server's port is the number of a Unix socket (servers/common.h). With
+ *           --idle N
  *           the server holds N more connections, over which nothing is sent. With --rate N messages
  *           are sent when they are due, N a second over all connections, at intervals as chance
  *           would have them (the same in each measurement), whether others have come back or not;
@@ -62,6 +64,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -107,6 +110,7 @@ struct options {
     const char *http;
     uint16_t target_port;
     double warmup, seconds, rate;
+    bool local; /* a Unix socket */
 };
 
 struct connection {
@@ -142,9 +146,21 @@ static _Noreturn void fail(const char *what, int error)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
+static int connect_socket(int fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!options.local)
+        return connect(fd, (const struct sockaddr *)&options.server, sizeof(options.server));
+    snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/berth-bench-%u",
+             ntohs(options.server.sin_port));
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address));
+}
+
 static int open_socket(unsigned index, int flags)
 {
     int on = 1;
+    if (options.local)
+        return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
     struct sockaddr_in source = {.sin_family = AF_INET};
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index % SOURCES);
     struct linger reset = {.l_onoff = 1};
@@ -188,7 +204,7 @@ static void connect_all(void)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        if (connect(fd, (const struct sockaddr *)&options.server, sizeof(options.server)) < 0)
+        if (connect_socket(fd) < 0)
             fail("cannot connect", errno);
         connections[i].fd = fd;
         if (base && i % 256 == 255 && i > LAG && !server_caught_up(base + i - LAG))
@@ -688,7 +704,7 @@ static _Noreturn void usage(const char *option)
             "            [--address 127.x.x.x] [--answer BYTES] [--http PATH] [--target-port N]\n"
             "            [--connections N] [--size BYTES] [--pipeline N] [--warmup SECONDS]\n"
             "            [--seconds SECONDS] [--server-pid PID] [--idle N] [--echoes N]\n"
-            "            [--rate MESSAGES-PER-SECOND]\n",
+            "            [--rate MESSAGES-PER-SECOND] [--family inet|unix]\n",
             option);
     exit(2);
 }
@@ -713,6 +729,10 @@ static void set_option(const char *option, const char *value)
     } else if (strcmp(option, "--cell") == 0) {
         while (options.cell < CELLS && strcmp(value, cell_names[options.cell]) != 0)
             options.cell = (enum cell)(options.cell + 1);
+    } else if (strcmp(option, "--family") == 0) {
+        options.local = strcmp(value, "unix") == 0;
+        if (!options.local && strcmp(value, "inet") != 0)
+            usage("--family (inet or unix)");
     } else if (strcmp(option, "--connections") == 0) {
         options.connections = (unsigned)number(option, value, 1, MAX_CONNECTIONS);
     } else if (strcmp(option, "--size") == 0) {

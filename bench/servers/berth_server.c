@@ -340,7 +340,12 @@ static berth_server *listen_here(berth_loop *loop, const berth_server_handlers *
     if (!server)
         server_fail("cannot make a server", errno);
     berth_server_set_listen_backlog_size(server, SERVER_BACKLOG);
-    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, (uint16_t)options->port)) {
+    if (options->local && berth_server_listen_local(server, server_path(options), NULL)) {
+        ready(server_port_of(-1), berth_loop_backend_name(loop));
+        return server;
+    }
+    if (options->local ||
+        !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, (uint16_t)options->port)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         exit(1);
     }

@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 const char server_greeting[SERVER_GREETING + 1] =
@@ -149,6 +150,8 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
         const char *value = i + 1 < argc ? argv[++i] : NULL;
         if (strcmp(option, "--port") == 0)
             options->port = number(option, value, 65535);
+        else if (strcmp(option, "--cell") == 0 && value && strcmp(value, "local") == 0)
+            options->local = true; /* and CELL_ECHO, which is the first */
         else if (strcmp(option, "--cell") == 0)
             options->cell = (enum server_cell)choice_of(option, value, cells);
         else if (strcmp(option, "--file") == 0 && value)
@@ -174,8 +177,32 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
         open_file(options->file);
 }
 
+static char path[64];
+static unsigned port_of_path;
+
+const char *server_path(const struct server_options *options)
+{
+    port_of_path = options->port ? options->port : (unsigned)getpid() & 0xffff;
+    snprintf(path, sizeof(path), "/tmp/berth-bench-%u", port_of_path);
+    unlink(path);
+    return path;
+}
+
+static int listen_local(const struct server_options *options, int flags)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", server_path(options));
+    if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(listener, SERVER_BACKLOG) < 0)
+        server_fail("cannot listen on a Unix socket", errno);
+    return listener;
+}
+
 int server_listen(const struct server_options *options, bool nonblocking)
 {
+    if (options->local)
+        return listen_local(options, nonblocking ? SOCK_NONBLOCK : 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)options->port),
                                   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
@@ -198,6 +225,8 @@ unsigned server_port_of(int listener)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof(address);
+    if (path[0])
+        return port_of_path;
     if (getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         server_fail("cannot read the port of the listening socket", errno);
     return ntohs(address.sin_port);
@@ -206,6 +235,8 @@ unsigned server_port_of(int listener)
 static void on_term(int number_of_signal)
 {
     (void)number_of_signal;
+    if (path[0])
+        unlink(path);
     _exit(0);
 }
 

@@ -9,8 +9,9 @@
  * descriptor, which would be work that the floors exist not to do.
  *
  * Command line, the same for every server: --port N (0 lets the kernel choose), --cell
- * echo|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|handover|
- * handover-greet|shared|shared-greet, of which a server may know only some; for the cell file,
+ * echo|local|greet|sink|source|burst-100x1500|burst-1000x1000|header-body|fan-out|file|wait|
+ * handover|handover-greet|shared|shared-greet, of which a server may know only some; for the cell
+ * file,
  * --file PATH, and --copy if it is to be read and written, which for an answer says that a floor
  * is to copy its pieces together first; --gathered if the pieces of an answer are to be written by
  * one call; --borrowed if an answer or a file is to be written from where it lies in memory; for a
@@ -18,11 +19,12 @@
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
- * The cells, as a server sees them: echo writes back what it reads; greet writes a line to whoever
- * connects, and closes; sink reads; source writes; burst-100x1500, burst-1000x1000 and header-body
- * answer each request of 64 bytes by pieces, so many of so many bytes, or a header of 200 and a
- * body of 16 KiB; file answers it by the whole file; fan-out writes each line of 64 bytes to all
- * connections, as a line of its own; wait is greet without an event loop, by blocking
+ * The cells, as a server sees them: echo writes back what it reads; local is echo on a Unix socket,
+ * /tmp/berth-bench-N for the port N, which is the process's number if that is 0; greet writes a
+ * line to whoever connects, and closes; sink reads; source writes; burst-100x1500, burst-1000x1000
+ * and header-body answer each request of 64 bytes by pieces, so many of so many bytes, or a header
+ * of 200 and a body of 16 KiB; file answers it by the whole file; fan-out writes each line of 64
+ * bytes to all connections, as a line of its own; wait is greet without an event loop, by blocking
  * calls, one connection after the other; handover accepts on one thread, and echoes on another;
  * handover-greet accepts on one thread, and greets on another; shared and shared-greet do both on
  * each of some threads, which listen on one port.
@@ -99,6 +101,7 @@ enum server_accept {
 struct server_options {
     unsigned port;
     enum server_cell cell;
+    bool local;           /* CELL_ECHO, on a Unix socket */
     unsigned workers;     /* threads of the pool */
     unsigned buffers;     /* 0: the server's own choice */
     unsigned buffer_size; /* bytes, 0: the server's own choice */
@@ -135,6 +138,9 @@ const char *server_copy_pieces(void);
 
 /* Ends the process unless the cell is one of the set `served`; the first of them is the default. */
 void server_parse(int argc, char **argv, unsigned served, struct server_options *options);
+/* The path of a Unix socket, where nothing is any more. */
+const char *server_path(const struct server_options *options);
+
 int server_listen(const struct server_options *options, bool nonblocking);
 void server_ready(unsigned port);
 unsigned server_port_of(int listener);

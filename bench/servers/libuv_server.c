@@ -36,7 +36,10 @@ struct request {
 
 /* A connection: a request that is not complete, and in fan-out its place in the list of guests. */
 struct client {
-    uv_tcp_t tcp;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
     unsigned asked, place;
 };
 
@@ -193,7 +196,9 @@ static void on_connection(uv_stream_t *listener, int status)
     client->place = guest_count;
     if (cell == CELL_FAN_OUT)
         guests[guest_count++] = client;
-    check("cannot open a handle", uv_tcp_init(listener->loop, &client->tcp));
+    check("cannot open a handle", listener->type == UV_NAMED_PIPE
+                                      ? uv_pipe_init(listener->loop, &client->pipe, 0)
+                                      : uv_tcp_init(listener->loop, &client->tcp));
     uv_stream_t *stream = (uv_stream_t *)client;
     if (uv_accept(listener, stream) < 0) {
         drop(stream);
@@ -210,6 +215,16 @@ static void on_connection(uv_stream_t *listener, int status)
     }
 }
 
+static int serve_locally(uv_loop_t *loop, const struct server_options *all)
+{
+    uv_pipe_t listener;
+    check("cannot open a handle", uv_pipe_init(loop, &listener, 0));
+    check("cannot bind", uv_pipe_bind(&listener, server_path(all)));
+    check("cannot listen", uv_listen((uv_stream_t *)&listener, SERVER_BACKLOG, on_connection));
+    server_ready(server_port_of(-1));
+    return uv_run(loop, UV_RUN_DEFAULT);
+}
+
 int main(int argc, char **argv)
 {
     struct server_options options;
@@ -221,6 +236,8 @@ int main(int argc, char **argv)
     struct sockaddr_in address;
     int length = sizeof(address);
     check("cannot open a loop", uv_loop_init(&loop));
+    if (options.local)
+        return serve_locally(&loop, &options);
     check("cannot open a handle", uv_tcp_init(&loop, &listener));
     check("cannot read the address", uv_ip4_addr("127.0.0.1", (int)options.port, &address));
     check("cannot bind", uv_tcp_bind(&listener, (const struct sockaddr *)&address, 0));
