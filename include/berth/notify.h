@@ -5,8 +5,8 @@
  * do nothing, so a program calls them in any case:
  *
  *     berth_notify("READY=1");                              after listening
- *     berth_notify_reloading();                             SIGHUP: before reading the
- * configuration berth_notify("READY=1\nSTATUS=3 sites");              and after it
+ *     berth_notify_reloading();                             SIGHUP: before reloading,
+ *     berth_notify("READY=1\nSTATUS=3 sites");              and afterwards
  *     berth_notify("STOPPING=1\nSTATUS=draining");          SIGTERM
  *
  * A unit with Type=notify is started when READY=1 has come. A process that was started by the old

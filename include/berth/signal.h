@@ -9,8 +9,8 @@
  * As in the kernel, signals of one number that come before the handler is called count as one. One
  * number may have several handlers, in one loop or in the loops of several threads; each is called
  * for signals that come after it was made.
- * The kernel delivers a signal on any thread that has not blocked it: none of Berth's threads
- * blocks one, and a number that all threads have blocked never comes.
+ * The kernel delivers a signal on any thread that has not blocked it. The threads of workers block
+ * all, so a number that the program's other threads have blocked never comes.
  *
  * With the first handler of a number Berth installs a signal handler with sigaction(2). One that
  * the program had installed before is called too, at once, as if it were alone: chained. When the
