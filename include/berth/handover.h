@@ -200,9 +200,9 @@ BERTH_API const char *berth_handover_error_string(const berth_handover *handover
  * @param size          of ret_text
  * @return the inheritance, to be freed with berth_inheritance_free; NULL with errno set: ENOENT or
  *         ECONNREFUSED (nobody offers there), ETIMEDOUT, EBUSY (refused: another process is taking,
- *         or the versions differ; or withdrawn), EPERM or EACCES (the offer is another user's), EPROTO
- *         (not this protocol), ECONNRESET (the other process has ended), EMFILE (there are not
- *         enough descriptors), ENOMEM, EINVAL or ENAMETOOLONG (the path)
+ *         or the versions differ; or withdrawn), EPERM or EACCES (the offer is another user's),
+ *         EPROTO (not this protocol), ECONNRESET (the other process has ended), EMFILE (there are
+ *         not enough descriptors), ENOMEM, EINVAL or ENAMETOOLONG (the path)
  */
 BERTH_API berth_inheritance *berth_handover_take(const char *path, int milliseconds, char *ret_text,
                                                  size_t size);
