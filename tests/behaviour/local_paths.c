@@ -34,7 +34,7 @@ static void refuses(struct host *host, const char *path, const berth_local_optio
 
 CASE(lengths_of_paths, "Unix", "107 bytes are a path, 108 are none; an abstract name has one more")
 {
-    char text[BERTH_LOCAL_PATH_SIZE + 2];
+    char text[BERTH_LOCAL_PATH_SIZE + sizeof ".lock"];
     struct host *host = host_new("h");
     struct actor *actor = actor_new("c");
     const char *path = world_path("");
