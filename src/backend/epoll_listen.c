@@ -63,8 +63,8 @@ int berth__epoll_listen_local(berth__backend *backend, berth__listener *listener
     if (error == 0)
         return 0;
     *ret_step = BERTH__LOCAL_ATTACH;
-    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
     berth__common_remove_local(backend, &options->name, ret_file);
+    berth__inet_close(descriptor, BERTH__CLOSE_COPY);
     return error;
 }
 

@@ -400,8 +400,8 @@ int berth__common_listen_local(berth__listener *listener, const berth__local_lis
     else
         error = bind_and_listen(descriptor, path ? spare : -1, options, ret_file, ret_step);
     if (error != 0 && descriptor >= 0) {
+        berth__common_remove_local(NULL, &options->name, ret_file); /* first: see server_local.c */
         drop(descriptor);
-        berth__common_remove_local(NULL, &options->name, ret_file);
     }
     give_lock(lock);
     if (error != 0)

@@ -394,11 +394,11 @@ void berth__server_stop_accepting(berth_server *server)
     if (server->listener == NULL && server->bind == NULL)
         return;
     berth__server_end_starving(server);
+    if (server->local != NULL)
+        berth__server_end_local(server);
     while (server->listener != NULL)
         let_go(server, &server->listener);
     server->listenings++;
-    if (server->local != NULL)
-        berth__server_end_local(server);
     server->address = berth_address_special(BERTH_SPECIAL_NULL);
     server->port = 0;
     berth__deadline_stop(&server->object.loop->deadlines, &server->refill);
@@ -414,9 +414,9 @@ bool berth__server_drop_listener(berth_server *server, berth__listener *listener
     while (*link != listener)
         link = &(*link)->other;
     bool first = link == &server->listener;
-    let_go(server, link);
     if (first && server->local != NULL)
         berth__server_end_local(server);
+    let_go(server, link);
     if (first)
         note_names(server);
     return true;

@@ -4,7 +4,9 @@
  * What is listened on is noted beside the server as long as it listens, whether the listener was
  * made here or adopted. A file that was made here is removed when the listening ends, if it is
  * still the same one, and unless the program wants it kept, the listener has been handed over, or
- * this is a child of the process that made it: then others may listen on.
+ * this is a child of the process that made it: then others may listen on. It is removed before the
+ * listener is closed, which keeps others from taking the place, and the file system from giving its
+ * number to a file of theirs.
  *
  * A failing step of listening leaves nothing open and no file: class and text are stored.
  */

@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +210,41 @@ CASE(file_of_an_adopted_listener, "Unix", "is somebody else's")
     UNTIL(actor_has(actor, "hello"));
     berth_server_close(host->server);
     ck_assert_int_eq(world_file_at(path), WORLD_SOCKET);
+}
+
+/* In place of the C library's: notes whether somebody listens at the path until then. */
+static struct {
+    bool looks;
+    unsigned calls;
+    unsigned alive;
+} removals;
+
+int unlink(const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int probe = removals.looks ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (probe >= 0) {
+        snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
+        removals.calls++;
+        removals.alive += connect(probe, (struct sockaddr *)&name, sizeof name) == 0;
+        close(probe);
+    }
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+CASE(file_goes_before_its_listener, "Unix",
+     "else another could take the place between, and its file get the number of the one before")
+{
+    real_kernel_only();
+    const char *path = world_path("a");
+    struct host *host = host_new("h");
+    ck_assert(berth_server_listen_local(host->server, path, &replacing));
+    removals.looks = true;
+    berth_server_close(host->server);
+    removals.looks = false;
+    ck_assert_uint_eq(removals.calls, 1);
+    ck_assert_uint_eq(removals.alive, 1);
+    ck_assert_int_eq(world_file_at(path), WORLD_NOTHING);
 }
 
 CASE(listener_of_a_path_is_shut, "Unix", "by another holder: one error, and listening again works")
