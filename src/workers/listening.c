@@ -65,17 +65,20 @@ static void adopt_there(berth_worker *worker)
     berth_server *server = worker->server;
     size_t step = (size_t)workers->count;
     size_t most = workers->passed_count > step ? workers->passed_count : step;
+    bool drained = berth__drain_forbids(server); /* begun by the program, or since the call */
     bool own = server->listener != NULL || server->bind != NULL;
     server->withheld = true;
     for (size_t i = (size_t)worker->number; i < most; i += step) {
         int passed = workers->passed[i % workers->passed_count];
-        int error = own ? EALREADY : adopt_copy(server, passed);
+        int error = drained || own ? EALREADY : adopt_copy(server, passed);
         if (error == 0)
             continue;
         workers->failed = true;
-        berth__workers_set_error(workers, own ? BERTH_ERROR_OPERATION : berth__class_of(error),
+        berth__workers_set_error(workers,
+                                 error == EALREADY ? BERTH_ERROR_OPERATION : berth__class_of(error),
                                  "cannot listen on descriptor %d: %s", passed,
-                                 own               ? "the worker is already listening"
+                                 drained           ? "the server is being drained"
+                                 : own             ? "the worker is already listening"
                                  : error == EINVAL ? "not listening"
                                                    : berth__reason_of(error));
         return;

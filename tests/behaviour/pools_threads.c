@@ -377,6 +377,30 @@ CASE(passed_descriptors_of_other_kinds, "workers.h",
     berth_workers_free(workers);
 }
 
+static bool drain_the_second(berth_worker *worker, void *user)
+{
+    const berth_drain plan = {.grace = 600000};
+    bool drained =
+        berth_worker_number(worker) == 0 || berth_server_drain(berth_worker_server(worker), &plan);
+    return pool_starting(worker, user) && drained;
+}
+
+CASE(descriptors_for_a_drained_worker, "workers.h server.h",
+     "are refused, whether the pool or the program drains it, and closing ends the drain")
+{
+    static const berth_workers_handlers draining = {
+        .started = drain_the_second, .stopping = pool_stopping, .connection = pool_connection};
+    berth_workers *workers = pool_of(&draining);
+    uint16_t port;
+    int listener = pool_listener(&port);
+    int client = pool_client(port);
+    refuse(workers, &listener, 1, BERTH_ERROR_OPERATION, "the server is being drained");
+    ck_assert(berth_workers_set_descriptors(workers, &listener, 1));
+    pool_assert_echo(client);
+    close(client);
+    pool_end(workers);
+}
+
 /* ---- passing listening sockets on ------------------------------------------------------------ */
 
 CASE(descriptors_of_a_pool, "workers.h",
