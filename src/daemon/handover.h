@@ -47,6 +47,7 @@ enum {
     BERTH__HANDOVER_MOST_PASSED = 253, /* of one message: the kernel's limit */
     BERTH__HANDOVER_MOST_DATA = BERTH__HANDOVER_MOST_PASSED * (BERTH_MOST_INHERITED_NAME + 1),
     BERTH__HANDOVER_PIECE = 32768,        /* of blobs, in one message */
+    BERTH__HANDOVER_MOMENT = 200,         /* milliseconds that a ring outlives its process by */
     BERTH__HANDOVER_TRANSFER_LIMIT = 5000 /* milliseconds */
 };
 
@@ -97,6 +98,10 @@ int berth__handover_name(const char *path, struct sockaddr_un *ret_name, socklen
 
 /* The other side. False if it cannot be asked. */
 bool berth__handover_peer(int connection, struct ucred *ret_peer);
+
+/* Whether nobody has taken the connection, or ever will. Waits for up to so many milliseconds, but
+ * only if the other process seems to exist no longer. */
+bool berth__handover_is_dead(int connection, int milliseconds);
 
 /* Puts a blob where there is room for all of it; returns its end. And steps to the next one: NULL
  * at the end, or, with *ret_bad, if the rest is none. */

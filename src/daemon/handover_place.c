@@ -48,10 +48,11 @@ static bool is_stale(const berth__offer_place *place, struct stat *ret_file)
     int probe = open_socket();
     if (probe < 0)
         return false;
-    bool refused = connect(probe, (const struct sockaddr *)&place->name, place->name_size) != 0 &&
-                   errno == ECONNREFUSED;
+    bool connected = connect(probe, (const struct sockaddr *)&place->name, place->name_size) == 0;
+    bool nobody =
+        connected ? berth__handover_is_dead(probe, BERTH__HANDOVER_MOMENT) : errno == ECONNREFUSED;
     (void)close(probe);
-    return refused;
+    return nobody;
 }
 
 /* A locked file beside it; -1 if somebody else has it, or it cannot be made. */

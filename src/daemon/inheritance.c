@@ -260,19 +260,15 @@ static int take_all(transfer *taking)
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
-static int connect_to(berth_inheritance *inheritance, const char *path)
+/* Returns an errno, with a text. */
+static int connect_once(berth_inheritance *inheritance, const struct sockaddr_un *name,
+                        socklen_t size)
 {
-    struct sockaddr_un name;
-    socklen_t size;
-    int error = berth__handover_name(path, &name, &size);
-    if (error != 0)
-        return fail(inheritance, error, "%s",
-                    error == EINVAL ? "the path is empty" : "the path is too long");
     inheritance->connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (inheritance->connection < 0)
         return fail_by_system(inheritance, errno, "make a socket");
-    while (connect(inheritance->connection, (const struct sockaddr *)&name, size) != 0) {
-        error = errno;
+    while (connect(inheritance->connection, (const struct sockaddr *)name, size) != 0) {
+        int error = errno;
         if (error == EINTR)
             continue;
         if (error == EAGAIN && time_left(inheritance) != 0) {
@@ -286,6 +282,27 @@ static int connect_to(berth_inheritance *inheritance, const char *path)
         error = error == EAGAIN ? ETIMEDOUT : error;
         return fail_by_system(inheritance, error, "connect to the old process");
     }
+    return 0;
+}
+
+/* Once more if what has answered is a process that was killed. */
+static int connect_to(berth_inheritance *inheritance, const char *path)
+{
+    struct sockaddr_un name;
+    socklen_t size;
+    int error = berth__handover_name(path, &name, &size);
+    if (error != 0)
+        return fail(inheritance, error, "%s",
+                    error == EINVAL ? "the path is empty" : "the path is too long");
+    error = connect_once(inheritance, &name, size);
+    int left = time_left(inheritance);
+    int moment = left >= 0 && left < BERTH__HANDOVER_MOMENT ? left : BERTH__HANDOVER_MOMENT;
+    if (error == 0 && berth__handover_is_dead(inheritance->connection, moment)) {
+        (void)close(inheritance->connection);
+        error = connect_once(inheritance, &name, size);
+    }
+    if (error != 0)
+        return error;
     struct ucred peer;
     if (!berth__handover_peer(inheritance->connection, &peer) || peer.uid != geteuid())
         return fail(inheritance, EPERM, "the process that offers is another user's");

@@ -410,6 +410,45 @@ CASE(place_of_a_dead_one, "0104", "is taken; but not while somebody else is abou
     remove_folder();
 }
 
+/* Offers in a child, which is killed then. A ring outlives its process by a moment. */
+static void kill_one_that_offers(void)
+{
+    int ends[2];
+    char byte;
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = begin_child();
+    if (child == 0) {
+        berth_loop *loop = berth_loop_new(NULL);
+        MUST(loop != NULL);
+        MUST(berth_handover_offer(loop, place, NULL, NULL) != NULL);
+        (void)berth_loop_turn(loop, 0);
+        MUST(write(ends[1], "x", 1) == 1);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    kill_child(child);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+CASE(place_of_a_killed_one, "0104", "at once nobody offers there, and the place is taken")
+{
+    make_folder();
+    world_loop();
+    for (int i = 0; i < 8; i++) {
+        kill_one_that_offers();
+        berth_handover *handover = offer();
+        ck_assert_msg(handover != NULL, "try %d: %s", i, strerror(errno));
+        berth_handover_free(handover);
+        kill_one_that_offers();
+        ck_assert_ptr_null(berth_handover_take(place, PATIENCE * 1000, text, sizeof text));
+        assert_refused(ECONNREFUSED, "no process offers a hand-over there");
+        unlink(place);
+    }
+    remove_folder();
+}
+
 static void assert_left_alone(mode_t type)
 {
     ck_assert_ptr_null(offer());
