@@ -59,7 +59,7 @@ typedef struct berth_server_counts {
     uint64_t rejected_header; /**< closed because no valid PROXY header came in time */
     uint64_t at_hand;         /**< passed to incoming_connection now, which has not decided yet */
     uint64_t lingering;       /**< ended gracefully, and lingering now: see BERTH_MOST_LINGERING */
-    uint64_t closed_drain;    /**< reset at the deadline of a drain: see berth_server_drain */
+    uint64_t closed_drain;    /**< ended by the deadline of a drain, also in the queue */
 } berth_server_counts;
 
 /** Counts of a loop. */

@@ -20,6 +20,7 @@
  *
  * Nothing here can fail.
  */
+#include "base/count.h"
 #include "base/sized.h"
 #include "loop/loop.h"
 #include "server.h"
@@ -208,6 +209,8 @@ static void see_off(berth_server *server, berth_socket *socket)
 static void greet(berth_server *server, berth_socket *socket)
 {
     forget_fresh(server, socket);
+    if (socket->state != BERTH_STATE_CONNECTED)
+        return; /* it is being ended already */
     if (!tell(socket) && server->drain.next == NEVER)
         set_next(server, clock_of(server)); /* that walk comes by for the first time */
 }
@@ -217,10 +220,12 @@ static void force(berth_server *server, berth_socket *socket)
     if (socket->owner != &server->owner)
         return; /* neither counted nor in the queue, or in another's */
     server->drain.forced = true;
-    if (berth_socket_is_valid(socket))
+    if (berth_socket_is_valid(socket)) {
         berth__limits_close(socket, BERTH__LIMIT_DRAIN);
-    else
-        berth_socket_free(socket); /* in the queue, and without a connection */
+        return;
+    }
+    BERTH__COUNT(server->owner.counts.closed_drain);
+    berth_socket_free(socket); /* in the queue, and without a connection */
 }
 
 /* ---- the steps: whether another may follow at once ------------------------------------------- */
@@ -344,6 +349,7 @@ static bool force_next(berth_server *server)
     }
     if (server->awaiting > 0) {
         server->drain.forced = true;
+        BERTH__COUNT_MANY(server->owner.counts.closed_drain, server->awaiting);
         berth__server_drop_awaiting(server);
         return true;
     }

@@ -40,8 +40,10 @@
 
 bool berth__server_is_paused(const berth_server *server)
 {
-    bool last = server->drain.phase >= BERTH__DRAIN_LAST; /* to accept: whatever was paused */
-    return (server->paused || server->paused_by_error) && server->waits == 0 && !last;
+    /* The last are accepted whatever the user has paused; those that have come already go on. */
+    bool paused = server->paused && server->drain.phase < BERTH__DRAIN_LAST;
+    bool failed = server->paused_by_error && server->drain.phase < BERTH__DRAIN_LEAVING;
+    return (paused || failed) && server->waits == 0;
 }
 
 static unsigned credit_of(berth_server *server)

@@ -39,25 +39,13 @@ static void check_growth(const void *before, const void *now, const struct slot 
 /* ---- servers --------------------------------------------------------------------------------- */
 
 static const struct slot growing_of_server[] = {
-    OF_SERVER(accepted),
-    OF_SERVER(added),
-    OF_SERVER(taken),
-    OF_SERVER(handed_over),
-    OF_SERVER(rejected_call),
-    OF_SERVER(rejected_shed),
-    OF_SERVER(rejected_address),
-    OF_SERVER(failed),
-    OF_SERVER(dropped),
-    OF_SERVER(closed_pending),
-    OF_SERVER(closed_idle),
-    OF_SERVER(closed_first_byte),
-    OF_SERVER(closed_lifetime),
-    OF_SERVER(closed_rate),
-    OF_SERVER(closed_output),
-    OF_SERVER(paced),
-    OF_SERVER(exhaustions),
-    OF_SERVER(accept_failures),
-    OF_SERVER(rejected_header),
+    OF_SERVER(accepted),         OF_SERVER(added),           OF_SERVER(taken),
+    OF_SERVER(handed_over),      OF_SERVER(rejected_call),   OF_SERVER(rejected_shed),
+    OF_SERVER(rejected_address), OF_SERVER(failed),          OF_SERVER(dropped),
+    OF_SERVER(closed_pending),   OF_SERVER(closed_idle),     OF_SERVER(closed_first_byte),
+    OF_SERVER(closed_lifetime),  OF_SERVER(closed_rate),     OF_SERVER(closed_output),
+    OF_SERVER(closed_drain),     OF_SERVER(paced),           OF_SERVER(exhaustions),
+    OF_SERVER(accept_failures),  OF_SERVER(rejected_header),
 };
 
 static uint64_t turned_away(const berth_server_counts *counts)
@@ -116,7 +104,7 @@ static void check_live(const struct server_model *model, const berth_server_coun
     }
     for (size_t i = 0; i < model->queued; i++)
         live += model->queue[i].socket == NULL;
-    live -= model->counts.closed_pending - model->settled;
+    live -= sim_lost_in_queue(model);
     sim_check(counts->live == live || sim.depth + sim.inside > 0 || model->has_trusted ||
                   sim_lossy(),
               "%llu connections of a server are counted, not %llu",
@@ -159,7 +147,8 @@ unsigned long sim_lost_in_queue(const struct server_model *model)
 {
     berth_server_counts counts;
     berth_server_statistics(model->server, &counts);
-    return (unsigned long)counts.closed_pending - model->settled;
+    uint64_t drained = counts.closed_drain - model->drain_heard; /* in the queue */
+    return (unsigned long)(counts.closed_pending + drained) - model->settled;
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */

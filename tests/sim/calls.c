@@ -112,6 +112,7 @@ static void listen_again(uint64_t word)
         done = listen_anywhere(model);
     }
     sim_check(!done || !before, "a server listens twice");
+    sim_check(!done || !model->drain.on, "a server listens while it is drained");
     model->stopped = model->stopped && !done;
     sim_check(done || before || berth_server_error(model->server) != BERTH_ERROR_NONE,
               "listen fails without an error");
@@ -191,6 +192,7 @@ static void close_server(uint64_t word)
         return;
     sim_say("server %zu closes, with %zu in its queue", sim_index_of(model), model->queued);
     begin_going(model, false);
+    sim_drain_forget(model);
     berth_server_close(model->server);
     end_going(model);
     model->through = false;
@@ -200,6 +202,7 @@ static void close_server(uint64_t word)
 void sim_free_server(struct server_model *model)
 {
     begin_going(model, true);
+    sim_drain_forget(model);
     sim_server_goes(model);
     berth_server_free(model->server);
     model->server = NULL;
@@ -352,7 +355,8 @@ static void give_back(uint64_t word)
     struct server_model *model = sim_some_server(&word);
     struct socket_model *socket = sim_some_socket(&word);
     if (model == NULL || socket == NULL || socket->queued_in != NULL || socket->calls > 0 ||
-        model->queued == SIM_QUEUE || sim_is_limited(&socket->limits))
+        model->queued == SIM_QUEUE || sim_is_limited(&socket->limits) ||
+        sim_drain_has_deadline(model))
         return;
     sim_say("socket %zu goes into the queue of server %zu", sim_number_of(socket),
             sim_index_of(model));
@@ -755,7 +759,7 @@ static void run(uint64_t word)
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* Headers have a half of their programs, in which the rest is as it is in the others; watches and
- * signals three quarters of theirs. */
+ * signals three quarters of theirs, drains one. */
 static void call_of_a_topic(uint64_t word)
 {
     static void (*const topics[TOPIC_HEADERS])(uint64_t word) = {
@@ -770,6 +774,10 @@ static void call_of_a_topic(uint64_t word)
     }
     if ((sim.topics >> TOPIC_WATCHES & 1) != 0 && sim_choose(&word, 4) != 0) {
         sim_call_of_watches(word);
+        return;
+    }
+    if ((sim.topics >> TOPIC_DRAIN & 1) != 0 && sim_choose(&word, 4) == 0) {
+        sim_call_of_drain(word);
         return;
     }
     uint32_t first = sim_choose(&word, TOPIC_HEADERS);

@@ -54,6 +54,8 @@ void sim_call_of_proxies(uint64_t word);          /* calls_proxy.c */
 void sim_call_of_headers(uint64_t word);          /* calls_headers.c */
 void sim_limit_accepting(uint64_t word);          /* calls_limits.c */
 
+void sim_call_of_drain(uint64_t word); /* calls_drain.c */
+
 /* calls_watches.c */
 void sim_call_of_watches(uint64_t word);
 void sim_watches_be_kind(void);

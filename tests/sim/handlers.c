@@ -141,8 +141,10 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     /* But for a socket at the other side that is closing too: neither reads then, and what both
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
-    bool limited = sim_ended_by_limit(model);
-    sim_check(sim_clock_is_due(model, berth_socket_error_string(socket)),
+    bool limited = sim_ended_by_limit(model) || sim_ended_by_drain(model);
+    /* There may be no memory for that time, which ends it at once. */
+    sim_check(error == BERTH_ERROR_SOCKET_RESOURCE ||
+                  sim_clock_is_due(model, berth_socket_error_string(socket)),
               "closing ends for its time while the peer reads");
     sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling ||
                   (in != NULL && in->closed) || model->state == BERTH_STATE_CONNECTING ||
@@ -286,6 +288,7 @@ const berth_socket_handlers sim_socket_handlers = {
     .read_channel_finished = on_finished,
     .host_found = on_found,
     .drained = on_drained,
+    .draining = sim_on_draining,
 };
 
 /* ---- servers --------------------------------------------------------------------------------- */
@@ -356,7 +359,8 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
 {
     struct server_model *model = asked(server, user, IN_INCOMING);
     int limit = berth_server_max_pending_connections(server);
-    sim_check(!model->paused || model->waits > 0, "a connection is accepted in spite of a pause");
+    sim_check(!model->paused || model->waits > 0 || model->drain.on,
+              "a connection is accepted in spite of a pause");
     model->asked++;
     sim_check(model->has_trusted ||
                   (limit > 0 && model->queued - sim_lost_in_queue(model) < (size_t)limit),
@@ -379,7 +383,8 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
         connection->accepted_by = berth_loop_now(sim.loop);
         model->accepted++;
         if (queue_of(server) > before) {
-            connection->way[0].at_risk = sim_is_limited(&model->limits);
+            connection->way[0].at_risk =
+                sim_is_limited(&model->limits) || sim_drain_has_deadline(model);
             connection->way[1].at_risk = connection->way[0].at_risk;
             queue(model, connection);
         } else {
@@ -399,6 +404,7 @@ const berth_server_handlers sim_server_handlers = {
     .new_connection = on_new_connection,
     .accept_error = on_accept_error,
     .incoming_connection = on_incoming,
+    .emptied = sim_on_emptied,
 };
 
 /* ---- timers and tasks ------------------------------------------------------------------------ */

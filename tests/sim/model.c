@@ -28,6 +28,8 @@ struct connection *sim_connection(uint16_t port, uint16_t to)
     *connection = (struct connection){.port = port, .to = to};
     connection->way[0].key = ++sim.keys;
     connection->way[1].key = ++sim.keys;
+    if (sim_drain_covers(to))
+        sim_cut(connection);
     return connection;
 }
 
@@ -139,6 +141,7 @@ static void look_at_server(struct server_model *model)
 {
     if (model->server == NULL || model->closing > 0)
         return;
+    sim_drain_look(model);
     size_t given = 0;
     bool sure = true; /* a socket that goes with its server leaves the queue of another one */
     for (size_t i = 0; i < model->queued; i++) {

@@ -182,6 +182,8 @@ struct socket_model {
     bool drains_later;  /* but a mark was raised meanwhile: with what is announced next */
     unsigned low_turns; /* that it has not come in, although the output was at the low mark */
     bool counted;       /* is a live connection of its server */
+    unsigned told;      /* in the drain of that number that it has to go */
+    unsigned visited;   /* in the round of that number */
     bool overflowed;    /* has written more than its limit: the end is due */
     bool heard;         /* input has come */
     bool held;          /* no more of it is taken */
@@ -260,16 +262,28 @@ struct server_model {
     bool limited_address;  /* these three: now or before */
     bool limited_rate;
     bool sheds;
-    bool through;             /* listens through a proxy */
-    bool trusts;              /* reads headers, while it listens at this port */
-    bool has_trusted;         /* now or before */
-    uint32_t patience;        /* the least that it has had for a header, in milliseconds */
-    uint32_t most_patience;   /* likewise */
-    unsigned long doubted;    /* those that may be turned away for their header */
-    uint64_t accepted_before; /* at the last look */
-    uint64_t awaited_since;   /* headers, not before this time */
-    bool was_odd;             /* at the last look no time ran for headers */
-    uint64_t refused_before;  /* likewise, for their headers or for want of memory */
+    bool through;              /* listens through a proxy */
+    bool trusts;               /* reads headers, while it listens at this port */
+    bool has_trusted;          /* now or before */
+    uint32_t patience;         /* the least that it has had for a header, in milliseconds */
+    uint32_t most_patience;    /* likewise */
+    unsigned long doubted;     /* those that may be turned away for their header */
+    uint64_t accepted_before;  /* at the last look */
+    uint64_t awaited_since;    /* headers, not before this time */
+    bool was_odd;              /* at the last look no time ran for headers */
+    uint64_t refused_before;   /* likewise, for their headers or for want of memory */
+    unsigned visits;           /* rounds through its sockets */
+    unsigned long drain_heard; /* ends by the deadline of a drain, in error_occurred */
+    struct sim_drain {
+        bool on; /* it is drained, and `emptied` is owed */
+        unsigned number;
+        uint16_t port; /* that it has listened on */
+        bool listened;
+        berth_drain_state state; /* at the last look */
+        uint64_t closes;         /* when the grace is over, at the earliest */
+        uint64_t ends;           /* the deadline; 0: none */
+        uint64_t closed_before;
+    } drain;
 };
 
 struct peer_model {
@@ -315,8 +329,9 @@ enum topic {
     TOPIC_TIME,
     TOPIC_PROXIES,
     TOPIC_PACE,
-    TOPIC_HEADERS, /* these two are chosen after all else */
-    TOPIC_WATCHES
+    TOPIC_HEADERS, /* these three are chosen after all else */
+    TOPIC_WATCHES,
+    TOPIC_DRAIN
 };
 
 /* What the innermost handler was called for. */
@@ -520,6 +535,16 @@ bool sim_take(struct server_model *model);
 void sim_read(struct socket_model *model, size_t size);
 void sim_free_server(struct server_model *model);
 void sim_free_socket(struct socket_model *model);
+
+/* calls_drain.c */
+void sim_on_draining(berth_socket *socket, void *user);
+void sim_on_emptied(berth_server *server, bool forced, void *user);
+bool sim_ended_by_drain(struct socket_model *model); /* in error_occurred */
+void sim_drain_forget(struct server_model *model);   /* it is closed, or gone */
+bool sim_drain_covers(uint16_t port);                /* that a server is about to give up */
+bool sim_drain_has_deadline(const struct server_model *model);
+void sim_drain_look(struct server_model *model);
+void sim_drain_rests(struct server_model *model);
 
 /* meanwhile.c: what peers do in the middle of calls. */
 uint64_t sim_now(void); /* milliseconds of the loop, at any moment */

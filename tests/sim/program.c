@@ -197,6 +197,7 @@ static void set_up(uint64_t word)
     terms.seed = word;
     sim.topics |= (unsigned)(sim_choose(&word, 4) == 0) << TOPIC_HEADERS;
     sim.topics |= (unsigned)(sim_choose(&word, 8) == 0) << TOPIC_WATCHES;
+    sim.topics |= (unsigned)(sim_choose(&word, 6) == 0) << TOPIC_DRAIN;
     sim.loop = world->begin(&terms);
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
@@ -501,6 +502,8 @@ void sim_program_run(const struct sim_program *program)
         else
             rest_real();
         all_rest(true);
+        for (size_t i = 0; i < SIM_SERVERS; i++)
+            sim_drain_rests(&sim.servers[i]);
         sim_ends_rest();
         free_all();
     }
