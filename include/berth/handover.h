@@ -101,8 +101,8 @@ typedef struct berth_handover_handlers {
 
 /**
  * Offers a hand-over at a path. The file is made with mode 0600; one that a process has left there
- * which no longer listens is replaced, and nothing else ever is. To replace it the file PATH.lock
- * is made, locked, and left there.
+ * which no longer listens is replaced, and nothing else ever is. Processes that begin to offer
+ * exclude each other by a lock on an empty file PATH.lock, which is made and left there.
  *
  * @param loop      the loop that it belongs to; NULL for the calling thread's own
  * @param path      1 to 107 bytes, or '@' and an abstract name of up to 107 bytes. A relative path

@@ -7,11 +7,13 @@
  *     nothing               -> it is made
  *     no socket             -> EADDRINUSE, whatever it is
  *     a socket that answers -> EADDRINUSE
- *     one that does not     -> it is removed, under a lock, and the file is made
+ *     one that does not     -> it is removed, and the file is made
  *
- * Two that find the same dead socket exclude each other by the lock; without it the second could
- * remove the file of the first. At the end the file is removed only if it still is the one that was
- * made: its device and number are compared.
+ * A socket that is bound and does not listen yet does not answer either. That is why starters
+ * exclude each other, from before bind until after listen, by a lock on a file beside it; without
+ * it the second could remove the file of the first. The lock file is left there: whoever removed it
+ * would take it from somebody else. At the end the file is removed only if it still is the one that
+ * was made: its device and number are compared.
  */
 #include "handover.h"
 
@@ -55,17 +57,29 @@ static bool is_stale(const berth__offer_place *place, struct stat *ret_file)
     return nobody;
 }
 
-/* A locked file beside it; -1 if somebody else has it, or it cannot be made. */
-static int lock_place(const berth__offer_place *place)
+/* A locked file beside it. Returns an errno; EADDRINUSE: somebody else has it, or it is none. */
+static int take_lock(const berth__offer_place *place, int *ret_lock)
 {
     char path[sizeof place->name.sun_path + sizeof ".lock"];
     snprintf(path, sizeof path, "%s.lock", place->name.sun_path);
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    int error = 0;
+    if (lock < 0)
+        error = errno == ELOOP || errno == EISDIR ? EADDRINUSE : errno;
+    else if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+    if (error == 0)
+        *ret_lock = lock;
+    else if (lock >= 0)
         (void)close(lock);
-        return -1;
-    }
-    return lock;
+    return error;
+}
+
+/* Unlocked first: a child that was forked meanwhile may have a copy of the descriptor. */
+static void give_lock(int lock)
+{
+    (void)flock(lock, LOCK_UN);
+    (void)close(lock);
 }
 
 /* Returns an errno. */
@@ -73,35 +87,51 @@ static int replace(berth__offer_place *place)
 {
     struct stat file;
     struct stat again;
-    int lock = lock_place(place);
-    if (lock < 0)
+    if (!is_stale(place, &file) || lstat(place->name.sun_path, &again) != 0 ||
+        file.st_dev != again.st_dev || file.st_ino != again.st_ino)
         return EADDRINUSE;
-    int error = EADDRINUSE;
-    if (is_stale(place, &file) && lstat(place->name.sun_path, &again) == 0 &&
-        file.st_dev == again.st_dev && file.st_ino == again.st_ino)
-        error = unlink(place->name.sun_path) == 0 ? bind_there(place) : errno;
-    (void)close(lock);
-    return error;
+    return unlink(place->name.sun_path) == 0 ? bind_there(place) : errno;
+}
+
+static int listen_there(const berth__offer_place *place)
+{
+    return listen(place->listener, BACKLOG) != 0 ? errno : 0;
+}
+
+/* Under the lock. Returns an errno. */
+static int begin_file(berth__offer_place *place)
+{
+    struct stat file;
+    if (fchmod(place->listener, 0600) != 0)
+        return errno;
+    int error = bind_there(place);
+    if (error == EADDRINUSE)
+        error = replace(place);
+    if (error != 0)
+        return error;
+    place->has_file = lstat(place->name.sun_path, &file) == 0;
+    if (place->has_file) {
+        place->device = file.st_dev;
+        place->inode = file.st_ino;
+    }
+    return listen_there(place);
 }
 
 /* Returns an errno. */
 static int begin(berth__offer_place *place)
 {
-    struct stat file;
-    bool abstract = place->name.sun_path[0] == '\0';
-    if (!abstract && fchmod(place->listener, 0600) != 0)
-        return errno;
-    int error = bind_there(place);
-    if (error == EADDRINUSE && !abstract && is_stale(place, &file))
-        error = replace(place);
+    int lock;
+    int error;
+    if (place->name.sun_path[0] == '\0') {
+        error = bind_there(place);
+        return error != 0 ? error : listen_there(place);
+    }
+    error = take_lock(place, &lock);
     if (error != 0)
         return error;
-    place->has_file = !abstract && lstat(place->name.sun_path, &file) == 0;
-    if (place->has_file) {
-        place->device = file.st_dev;
-        place->inode = file.st_ino;
-    }
-    return listen(place->listener, BACKLOG) != 0 ? errno : 0;
+    error = begin_file(place);
+    give_lock(lock);
+    return error;
 }
 
 int berth__offer_place_open(berth__offer_place *place, const char *path)

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 static char text[256];
@@ -449,6 +450,34 @@ CASE(place_of_a_killed_one, "0104", "at once nobody offers there, and the place 
     remove_folder();
 }
 
+/* In place of the C library's: somebody else begins to offer at the same place just before. */
+static bool looks;
+
+int listen(int descriptor, int backlog)
+{
+    if (looks) {
+        looks = false;
+        ck_assert_ptr_null(offer());
+        ck_assert_int_eq(errno, EADDRINUSE);
+    }
+    return (int)syscall(SYS_listen, descriptor, backlog);
+}
+
+CASE(place_of_one_that_begins, "0104", "is bound and does not answer yet: it is not removed")
+{
+    make_folder();
+    looks = true;
+    berth_handover *handover = offer();
+    ck_assert_ptr_nonnull(handover);
+    ck_assert(!looks);
+    int connection = talk_connect(place);
+    ck_assert_int_ge(connection, 0);
+    close(connection);
+    berth_handover_free(handover);
+    ck_assert(!is_there(place, S_IFSOCK));
+    remove_folder();
+}
+
 static void assert_left_alone(mode_t type)
 {
     ck_assert_ptr_null(offer());
@@ -505,6 +534,8 @@ CASE(place_at_the_bounds, "0104", "107 bytes are a place, 108 are not, and neith
     berth_handover *handover = berth_handover_offer(world_loop(), path, NULL, NULL);
     ck_assert_ptr_nonnull(handover);
     berth_handover_free(handover);
+    strcat(path, ".lock");
+    ck_assert_int_eq(unlink(path), 0);
     ck_assert_ptr_null(berth_handover_offer(world_loop(), "", NULL, NULL));
     ck_assert_int_eq(errno, EINVAL);
     ck_assert_ptr_null(berth_handover_offer(world_loop(), NULL, NULL, NULL));
