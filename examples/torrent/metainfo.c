@@ -466,6 +466,32 @@ void metainfo_free(metainfo *self)
     free(self);
 }
 
+static size_t add_paths(const metainfo *self, const char **paths, size_t count)
+{
+    for (uint32_t i = 0; i < self->file_count; i++)
+        if (!self->files[i].pad)
+            paths[count++] = self->files[i].path;
+    return count;
+}
+
+bool metainfo_apart(const metainfo *one, const metainfo *other, char *error, size_t error_size)
+{
+    const char *shared = NULL;
+    if (strcmp(one->name, other->name) != 0)
+        return true; /* every path begins with the name */
+    const char **paths = calloc((size_t)one->file_count + other->file_count, sizeof(*paths));
+    if (!paths) {
+        snprintf(error, error_size, "out of memory");
+        return false;
+    }
+    size_t count = add_paths(other, paths, add_paths(one, paths, 0));
+    bool apart = names_compare(paths, count, &shared) == NAMES_CLEAR;
+    if (!apart)
+        snprintf(error, error_size, "'%.200s' belongs to another torrent of this run too", shared);
+    free(paths);
+    return apart;
+}
+
 /* ---- questions ------------------------------------------------------------------------------- */
 
 uint32_t metainfo_piece_size(const metainfo *self, uint32_t index)

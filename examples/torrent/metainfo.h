@@ -51,6 +51,10 @@ metainfo *metainfo_load(const char *path, char *error, size_t error_size);
 
 void metainfo_free(metainfo *self);
 
+/* Whether two torrents can be stored in one folder: none has a file that the other one has too, or
+ * has a folder of that name. If not, a line. */
+bool metainfo_apart(const metainfo *one, const metainfo *other, char *error, size_t error_size);
+
 /* Bytes of a piece, and its blocks. `index` is below piece_count. */
 uint32_t metainfo_piece_size(const metainfo *self, uint32_t index);
 uint32_t metainfo_block_count(const metainfo *self, uint32_t index);

@@ -279,17 +279,32 @@ void session_open(session *self, const settings *given)
         listener_open(self);
 }
 
+/* False with a line: another one is the same, or has the same file. */
+static bool is_apart(const session *self, const metainfo *info, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < self->torrent_count; i++) {
+        const metainfo *other = self->torrents[i] ? self->torrents[i]->info : NULL;
+        if (!other)
+            continue;
+        if (memcmp(other->hash, info->hash, HASH_SIZE) == 0) {
+            snprintf(error, error_size, "the same torrent as one before");
+            return false;
+        }
+        if (!metainfo_apart(other, info, error, error_size))
+            return false;
+    }
+    return true;
+}
+
 void session_add(session *self, const char *path)
 {
     char error[512] = "";
+    char why[400];
     metainfo *info = metainfo_load(path, error, sizeof(error));
-    for (size_t i = 0; info && i < self->torrent_count; i++) {
-        if (self->torrents[i] &&
-            memcmp(self->torrents[i]->info->hash, info->hash, HASH_SIZE) == 0) {
-            snprintf(error, sizeof(error), "%s is the same torrent as one before", path);
-            metainfo_free(info);
-            info = NULL;
-        }
+    if (info && !is_apart(self, info, why, sizeof(why))) {
+        snprintf(error, sizeof(error), "%.100s: %s", path, why);
+        metainfo_free(info);
+        info = NULL;
     }
     torrent *it = info ? torrent_new(self, info, error, sizeof(error)) : NULL;
     if (it) {

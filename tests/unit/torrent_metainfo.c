@@ -566,6 +566,24 @@ START_TEST(of_other_programs)
 }
 END_TEST
 
+/* Two that are stored in one folder. */
+START_TEST(with_files_of_each_other)
+{
+    metainfo *one = metainfo_load(TORRENT_FILES "/mktorrent.torrent", error, sizeof(error));
+    metainfo *same = metainfo_load(TORRENT_FILES "/libtorrent_v1.torrent", error, sizeof(error));
+    metainfo *other =
+        metainfo_load(TORRENT_FILES "/mktorrent_single.torrent", error, sizeof(error));
+    ck_assert(one && same && other);
+    ck_assert_str_eq(one->name, same->name);
+    ck_assert(!metainfo_apart(one, same, error, sizeof(error)));
+    ck_assert_ptr_nonnull(strstr(error, "' belongs to another torrent of this run too"));
+    ck_assert(metainfo_apart(one, other, error, sizeof(error)));
+    metainfo_free(one);
+    metainfo_free(same);
+    metainfo_free(other);
+}
+END_TEST
+
 START_TEST(each_allocation_fails_once)
 {
     char path[1024];
@@ -611,6 +629,7 @@ int main(void)
     tcase_add_test(tests, more_than_64_MiB);
     tcase_add_test(tests, dense_ones);
     tcase_add_test(tests, files_that_cannot_be_read);
+    tcase_add_test(tests, with_files_of_each_other);
     tcase_add_test(tests, each_allocation_fails_once);
     tcase_add_loop_test(tests, of_other_programs, 0, (int)(sizeof(real) / sizeof(real[0])));
     suite_add_tcase(suite, tests);
