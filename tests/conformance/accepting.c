@@ -29,6 +29,20 @@ CASE(no_credit_no_connection, "8", "without credit connections stay in the kerne
     UNTIL(listener->count == 3);
 }
 
+CASE(connection_that_waits, "has_connection", "told whether one waits to be accepted")
+{
+    kit_listener *listener = kit_listen("l");
+    ck_assert(!kit()->operations->has_connection(kit(), &listener->listener));
+    connect_many(listener->port, 2);
+    world_settle();
+    for (unsigned expected = 1; expected <= 2; expected++) {
+        ck_assert(kit()->operations->has_connection(kit(), &listener->listener));
+        kit_credit(listener, 1);
+        UNTIL(listener->count == expected);
+    }
+    ck_assert(!kit()->operations->has_connection(kit(), &listener->listener));
+}
+
 CASE(credit_of_one, "8", "credit 1 gives one connection, however many wait")
 {
     kit_listener *listener = kit_listen("l");
