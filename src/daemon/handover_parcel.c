@@ -24,6 +24,8 @@ static int pack_server(const berth__offered *offered, berth__batch *batch, size_
     const berth__listener *listener = server != NULL ? server->listener : NULL;
     for (; listener != NULL; listener = listener->other) {
         if (batch != NULL) {
+            if (*count == batch->count)
+                return EAGAIN; /* a pool before it has taken the room */
             int copy = fcntl(listener->descriptor, F_DUPFD_CLOEXEC, 0);
             if (copy < 0)
                 return errno;

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* Greets by the user pointer, and ends. */
 static void greet(berth_worker *worker, berth_socket *socket, void *user)
@@ -137,4 +139,39 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
     berth_workers_free(workers);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* In place of the C library's: when it has been called so often, the pool begins to listen. */
+static berth_workers *late;
+static int calls_left;
+
+int fstat(int descriptor, struct stat *ret_facts)
+{
+    if (calls_left > 0 && --calls_left == 0)
+        ck_assert(berth_workers_listen(late, BERTH_ADDRESS_LOOPBACK, 0));
+    return (int)syscall(SYS_fstat, descriptor, ret_facts);
+}
+
+CASE(pool_begins_to_listen_while_packed, "0104",
+     "between counting and copying: what is behind it has no room, and the successor tries again")
+{
+    real_kernel_only();
+    berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+    berth_workers *early = pool_new(1, "early");
+    late = pool_new(1, "late");
+    struct host *host = host_listening("h");
+    ck_assert_ptr_nonnull(handover);
+    ck_assert(berth_workers_listen(early, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert(berth_handover_add_workers(handover, "early", early));
+    ck_assert(berth_handover_add_workers(handover, "late", late));
+    ck_assert(berth_handover_add(handover, "server", host->server));
+    berth__parcel parcel = {0};
+    calls_left = 2; /* the early one's listener is looked at once for each */
+    ck_assert_int_eq(berth__parcel_pack(&parcel, handover), EAGAIN);
+    ck_assert_int_eq(calls_left, 0);
+    ck_assert_int_eq(berth__parcel_pack(&parcel, handover), 0);
+    ck_assert_uint_eq(parcel.listeners->count, 3);
+    berth__parcel_clear(&parcel);
+    berth_workers_free(late);
+    berth_workers_free(early);
 }
