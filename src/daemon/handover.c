@@ -122,10 +122,12 @@ static void answer_hello(berth_handover *handover, const berth__head *hello)
     }
     void (*taking)(berth_handover *, void *) = SLOT(handover, taking);
     if (taking != NULL) {
+        unsigned number = handover->successors;
         berth__enter(&handover->object);
         taking(handover, handover->user);
-        /* It may have turned the loop, in which the successor may have failed. */
-        if (!berth__leave(&handover->object) || !handover->greeted)
+        /* It may have turned the loop, in which the successor may have failed, and another come. */
+        if (!berth__leave(&handover->object) || !handover->greeted ||
+            handover->successors != number)
             return;
     }
     int error = berth__parcel_pack(&handover->parcel, handover);
@@ -252,6 +254,7 @@ static void begin(berth_handover *handover, int connection, int64_t process)
 {
     handover->connection = connection;
     handover->process = process;
+    handover->successors++;
     handover->state = BERTH_HANDOVER_TAKING;
     handover->watch = berth_watch_new(handover->object.loop, connection, hear, handover);
     if (handover->watch != NULL) {

@@ -181,6 +181,7 @@ struct berth_handover {
     berth_watch *watch;
     berth_timer *timer; /* of its limits */
     int64_t process;
+    unsigned successors; /* that have connected: a handler may turn the loop, and another come */
     bool greeted;
     berth__parcel parcel;
     char text[BERTH__HANDOVER_TEXT_SIZE];

@@ -544,3 +544,43 @@ CASE(place_at_the_bounds, "0104", "107 bytes are a place, 108 are not, and neith
     ck_assert_int_eq(errno, ENOENT);
     remove_folder();
 }
+
+/* ---- a turn inside `taking` ------------------------------------------------------------------ */
+
+static pid_t successors[2];
+
+static pid_t begin_successor(void)
+{
+    pid_t child = begin_child();
+    if (child != 0)
+        return child;
+    berth_inheritance *inheritance = take(PATIENCE * 1000);
+    MUST(inheritance != NULL);
+    MUST(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    _exit(0);
+}
+
+static void turn_while_taking(berth_handover *handover, void *user)
+{
+    (void)user;
+    if (successors[1] != 0)
+        return;
+    kill_child(successors[0]);
+    UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_OFFERED);
+    successors[1] = begin_successor();
+    UNTIL(berth_handover_current_state(handover) >= BERTH_HANDOVER_TAKEN);
+}
+
+CASE(successor_changes_while_taking, "0104",
+     "in a turn inside the handler: the second is answered once, and succeeds")
+{
+    static const berth_handover_handlers handlers = {.taking = turn_while_taking};
+    real_kernel_only();
+    berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), &handlers, NULL);
+    ck_assert_ptr_nonnull(handover);
+    handover->transfer_limit = 50;
+    successors[0] = begin_successor();
+    UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_SUCCEEDED);
+    end_child(successors[1]);
+}
