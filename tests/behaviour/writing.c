@@ -227,17 +227,16 @@ CASE(output_beyond_the_kernel, "S3.27", "output has no limit; it goes as the pee
     struct host *host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    enum {
-        SIZE = 8 << 20
-    };
-    uint8_t *bytes = scene_pattern(SIZE, 2);
-    uint8_t *heard = malloc(SIZE);
-    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, SIZE), SIZE);
+    /* The simulated one keeps less, and may move a few bytes at a time. */
+    const size_t size = (size_t)(world_is_simulated() ? 1 : 8) << 20;
+    uint8_t *bytes = scene_pattern(size, 2);
+    uint8_t *heard = malloc(size);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, size), (ptrdiff_t)size);
     world_settle();
     ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
-    ck_assert_uint_eq(peer_receive(peer, heard, SIZE), SIZE);
-    ck_assert_mem_eq(heard, bytes, SIZE);
-    UNTIL(actor->written == SIZE);
+    ck_assert_uint_eq(peer_receive(peer, heard, size), size);
+    ck_assert_mem_eq(heard, bytes, size);
+    UNTIL(actor->written == size);
     ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
     free(bytes);
     free(heard);
