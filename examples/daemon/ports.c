@@ -147,6 +147,8 @@ static bool listen_on(const char *program, port *self)
         const berth_local_options options = {.mode = 0666, .replace_stale = true};
         return berth_workers_listen_local(self->workers, self->where, &options);
     }
+    if (bracket && colon != bracket + 1)
+        fail(program, "'%s' has no port", self->where);
     if (colon) {
         *(bracket ? bracket : colon) = '\0';
         address = address_from(program, self->where + (bracket ? 1 : 0));

@@ -105,6 +105,7 @@ def refuses():
     for options, words in (
             (["--listen", "web"], ["NAME=WHERE"]), (["--listen", "=80"], ["NAME=WHERE"]),
             (["--listen", "web=80000"], ["port"]), (["--listen", "web=nowhere:80"], ["nowhere"]),
+            (["--listen", "web=[::1]"], ["[::1]", "port"]),
             (["--listen", "web=127.0.0.1:%d" % busy.getsockname()[1]], ["web", "in use"]),
             (["--listen", "web=/nowhere/at/all"], ["/nowhere/at/all"]),
             (["--proxied", "web"], ["web"]), (["--threads", "0"], ["threads"]),
