@@ -123,9 +123,14 @@ BERTH_API berth_handover *berth_handover_offer_sized(berth_loop *loop, const cha
                                                      const berth_handover_handlers *handlers,
                                                      size_t size, void *user);
 
-/** Ends the offer and frees it. A successor that is not ready yet is told so, and fails. No handler
- * is called. The file is removed if it is still the one that was made. Allowed inside any handler.
- * NULL is ignored. */
+/**
+ * Ends the offer and frees it. A successor that is not ready yet is told so, and fails, if this
+ * process goes on to serve: if a server or pool that was added listens and does not drain.
+ * Otherwise the successor may become ready: it finds that this process has ended.
+ *
+ * No handler is called. The file is removed if it is still the one that was made. Allowed inside
+ * any handler. NULL is ignored. Freeing the loop does the same, and ends its servers.
+ */
 BERTH_API void berth_handover_free(berth_handover *handover);
 
 /** Returns the user pointer that was given with the handlers. */
@@ -213,10 +218,11 @@ BERTH_API berth_inheritance *berth_handover_take(const char *path, int milliseco
  *
  * On success, listeners that were handed over and that nobody has taken are closed: connections
  * that wait there are reset once the old process has closed them too. If the old process has ended
- * by itself, or does not answer in time, the result is true as well, since nobody else serves.
+ * by itself, was killed or does not answer in time, the result is true as well, since nobody else
+ * serves. So it is if it has drained and freed its offer or its loop.
  *
  * @return false if the old process does not want this one any more, and continues to serve: the
- * time limit of berth_handover_set_time_limit is over, or the offer was withdrawn.
+ *         time limit of berth_handover_set_time_limit is over, or the offer was withdrawn.
  *         berth_inheritance_error_string returns the reason. This process should end then.
  */
 BERTH_API bool berth_handover_ready(berth_inheritance *inheritance);

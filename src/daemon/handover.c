@@ -163,6 +163,33 @@ static void leave_backlogs(berth_handover *handover)
     }
 }
 
+/* Whether it goes on to serve: with the loop its servers end, and what drains has said that it
+ * does. */
+static bool still_listens(const berth__offered *offered, bool loop_ends)
+{
+    const berth_server *server = offered->server.server;
+    if (offered->workers == NULL)
+        return server != NULL && server->listener != NULL && !loop_ends &&
+               server->drain.phase == BERTH__DRAIN_OFF;
+    size_t count = 0;
+    (void)berth_workers_descriptors(offered->workers, NULL, 0, &count);
+    return count > 0 && berth_workers_drain_state(offered->workers) == BERTH_DRAIN_NONE;
+}
+
+/* A successor is wanted no longer only if this process serves. Else the end of the connection tells
+ * it that nobody does, and what it has is its own. */
+static void dismiss(berth_handover *handover)
+{
+    bool loop_ends = handover->object.loop->life == BERTH__LOOP_ENDING;
+    const berth__offered *offered = handover->offered;
+    while (offered != NULL && !still_listens(offered, loop_ends))
+        offered = offered->next;
+    if (offered != NULL)
+        refuse(handover->connection, "the old process has withdrawn its offer");
+    else if (handover->state == BERTH_HANDOVER_TAKEN)
+        leave_backlogs(handover);
+}
+
 static void succeed(berth_handover *handover)
 {
     char nothing;
@@ -396,7 +423,7 @@ void berth_handover_free(berth_handover *handover)
     if (handover->object.loop->abandoned)
         return;
     if (handover->connection >= 0 && !handover->object.loop->inherited)
-        refuse(handover->connection, "the old process has withdrawn its offer");
+        dismiss(handover);
     tear_down(handover);
     berth__discard(&handover->object);
 }

@@ -1,0 +1,129 @@
+/*
+ * Offers that end while a successor has everything and is not ready yet: it is told to go only if
+ * the old process goes on to serve. Else nobody would.
+ */
+#include "children.h"
+#include "handover_talk.h"
+#include "scene.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static struct {
+    berth_handover *handover;
+    int words[2]; /* to the successor */
+    pid_t child;
+} seen;
+
+static struct host *offer_host(void)
+{
+    real_kernel_only();
+    struct host *host = host_listening("h");
+    seen.handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    ck_assert(berth_handover_add(seen.handover, "http", host->server));
+    return host;
+}
+
+/* In the child: takes everything, is ready after a word, and then serves one if it is wanted. */
+static void be_successor(bool wanted)
+{
+    berth_inheritance *inheritance = berth_handover_take(talk_place(), PATIENCE * 1000, NULL, 0);
+    MUST(inheritance != NULL);
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_server *server = berth_server_new(loop, NULL, NULL);
+    MUST(berth_server_listen_inherited(server, "http"));
+    char word;
+    MUST(read(seen.words[0], &word, 1) == 1);
+    MUST(berth_handover_ready(inheritance) == wanted);
+    MUST((berth_inheritance_error_string(inheritance)[0] == '\0') == wanted);
+    berth_inheritance_free(inheritance);
+    if (wanted) {
+        MUST(berth_server_wait_for_new_connection(server, PATIENCE * 1000, NULL));
+        berth_socket *socket = berth_server_next_pending_connection(server);
+        berth_socket_write(socket, "new", 3);
+        berth_socket_disconnect_from_host(socket);
+        MUST(berth_socket_wait_for_disconnected(socket, PATIENCE * 1000));
+    }
+    berth_loop_free(loop);
+}
+
+/* Until it has taken everything. */
+static void begin_successor(berth_loop *loop, bool wanted)
+{
+    ck_assert_int_eq(pipe2(seen.words, O_CLOEXEC), 0);
+    seen.child = begin_child();
+    if (seen.child == 0) {
+        be_successor(wanted);
+        _exit(0);
+    }
+    while (berth_handover_current_state(seen.handover) != BERTH_HANDOVER_TAKEN)
+        berth_loop_turn(loop, 1000);
+}
+
+static void let_successor_be_ready(void)
+{
+    ck_assert_int_eq(write(seen.words[1], "w", 1), 1);
+    close(seen.words[0]);
+    close(seen.words[1]);
+}
+
+static void assert_successor_serves(uint16_t port)
+{
+    let_successor_be_ready();
+    int client = dial(port);
+    ck_assert(hears(client, "new"));
+    close(client);
+    end_child(seen.child);
+}
+
+CASE(offer_withdrawn_while_serving, "0104", "the successor is not wanted; the old one serves on")
+{
+    struct host *host = offer_host();
+    begin_successor(world_loop(), false);
+    berth_handover_free(seen.handover);
+    let_successor_be_ready();
+    end_child(seen.child);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    peer_say(peer, "hello");
+    UNTIL(actor_has(actor, "hello"));
+    peer_close(peer);
+}
+
+CASE(offer_freed_after_a_drain, "0104", "nobody else serves, so the successor is ready")
+{
+    struct host *host = offer_host();
+    begin_successor(world_loop(), true);
+    ck_assert(berth_server_drain(host->server, NULL));
+    UNTIL(berth_server_drain_state(host->server) == BERTH_DRAIN_EMPTY);
+    berth_handover_free(seen.handover);
+    assert_successor_serves(host->port);
+}
+
+CASE(offer_freed_in_the_grace, "0104", "who drains does not go on, though it still listens")
+{
+    static const berth_drain plan = {.grace = 60000};
+    struct host *host = offer_host();
+    begin_successor(world_loop(), true);
+    ck_assert(berth_server_drain(host->server, &plan));
+    ck_assert(berth_server_is_listening(host->server));
+    berth_handover_free(seen.handover);
+    berth_server_close(host->server);
+    assert_successor_serves(host->port);
+}
+
+CASE(offer_freed_with_its_loop, "0104", "its servers end with it, so the successor is ready")
+{
+    real_kernel_only();
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_server *server = berth_server_new(loop, NULL, NULL);
+    ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_server_port(server);
+    seen.handover = berth_handover_offer(loop, talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    ck_assert(berth_handover_add(seen.handover, "http", server));
+    begin_successor(loop, true);
+    berth_loop_free(loop);
+    assert_successor_serves(port);
+}
