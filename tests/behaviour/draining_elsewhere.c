@@ -257,7 +257,7 @@ CASE(freed_between_taking_and_telling, "drain", "a socket that was just taken ma
 
 /* ---- waits, numbers, processes --------------------------------------------------------------- */
 
-CASE(drain_in_blocking_waits, "drain S4",
+CASE(drain_in_blocking_waits, "drain",
      "a program without a loop that runs is served by its waits for connections")
 {
     host = host_listening("h");
