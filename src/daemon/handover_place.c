@@ -78,6 +78,8 @@ static int take_lock(const berth__offer_place *place, int *ret_lock)
 /* Unlocked first: a child that was forked meanwhile may have a copy of the descriptor. */
 static void give_lock(int lock)
 {
+    if (lock < 0)
+        return;
     (void)flock(lock, LOCK_UN);
     (void)close(lock);
 }
@@ -98,14 +100,14 @@ static int listen_there(const berth__offer_place *place)
     return listen(place->listener, BACKLOG) != 0 ? errno : 0;
 }
 
-/* Under the lock. Returns an errno. */
-static int begin_file(berth__offer_place *place)
+/* Under the lock, if there is one: else nothing is removed. Returns an errno. */
+static int begin_file(berth__offer_place *place, bool locked)
 {
     struct stat file;
     if (fchmod(place->listener, 0600) != 0)
         return errno;
     int error = bind_there(place);
-    if (error == EADDRINUSE)
+    if (error == EADDRINUSE && locked)
         error = replace(place);
     if (error != 0)
         return error;
@@ -120,16 +122,16 @@ static int begin_file(berth__offer_place *place)
 /* Returns an errno. */
 static int begin(berth__offer_place *place)
 {
-    int lock;
+    int lock = -1;
     int error;
     if (place->name.sun_path[0] == '\0') {
         error = bind_there(place);
         return error != 0 ? error : listen_there(place);
     }
     error = take_lock(place, &lock);
-    if (error != 0)
+    if (error != 0 && error != EACCES) /* one of another user, who has offered here before */
         return error;
-    error = begin_file(place);
+    error = begin_file(place, lock >= 0);
     give_lock(lock);
     return error;
 }
