@@ -124,14 +124,15 @@ void berth__handover_close_received(berth__message *message)
 int berth__handover_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_size)
 {
     size_t size = path != NULL ? strlen(path) : 0;
-    if (size == 0 || (path[0] == '@' && size == 1))
+    bool abstract = size > 0 && path[0] == '@';
+    if (size == 0 || (abstract && size == 1))
         return EINVAL;
-    if (size >= sizeof ret_name->sun_path)
+    /* A path has a zero behind it, an abstract name one in place of the '@'. */
+    if (size + (abstract ? 0 : 1) > sizeof ret_name->sun_path)
         return ENAMETOOLONG;
     memset(ret_name, 0, sizeof *ret_name);
     ret_name->sun_family = AF_UNIX;
     memcpy(ret_name->sun_path, path, size);
-    bool abstract = path[0] == '@';
     if (abstract)
         ret_name->sun_path[0] = '\0';
     *ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));

@@ -584,3 +584,39 @@ CASE(successor_changes_while_taking, "0104",
     UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_SUCCEEDED);
     end_child(successors[1]);
 }
+
+static char abstract[120];
+
+static void take_by_that_name(void)
+{
+    char said[256];
+    berth_inheritance *inheritance =
+        berth_handover_take(abstract, PATIENCE * 1000, said, sizeof said);
+    MUST(inheritance != NULL);
+    MUST(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+}
+
+CASE(abstract_place_at_the_bounds, "0104", "'@' and 107 bytes are one, 108 are not")
+{
+    real_kernel_only();
+    memset(abstract, 'x', sizeof abstract);
+    abstract[0] = '@';
+    abstract[109] = '\0';
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), abstract, NULL, NULL));
+    ck_assert_int_eq(errno, ENAMETOOLONG);
+    ck_assert_ptr_null(berth_handover_take(abstract, 0, NULL, 0));
+    ck_assert_int_eq(errno, ENAMETOOLONG);
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), "@", NULL, NULL));
+    ck_assert_int_eq(errno, EINVAL);
+    snprintf(abstract + 1, sizeof abstract - 1, "%0107d", (int)getpid());
+    berth_handover *handover = berth_handover_offer(world_loop(), abstract, NULL, NULL);
+    ck_assert_msg(handover != NULL, "%s", strerror(errno));
+    pid_t child = begin_child();
+    if (child == 0) {
+        take_by_that_name();
+        _exit(0);
+    }
+    UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_SUCCEEDED);
+    end_child(child);
+}
