@@ -191,12 +191,10 @@ static int take_lock(const berth__local_name *name, int *ret_lock)
     int lock = BERTH__SYSTEM("open", open(path, flags, 0600));
     if (lock < 0)
         return errno;
-    int error = 0;
-    if (BERTH__SYSTEM("fstat", fstat(lock, &status)) < 0)
-        error = errno;
-    else if (!S_ISREG(status.st_mode))
+    int error = BERTH__SYSTEM("fstat", fstat(lock, &status)) < 0 ? errno : 0;
+    if (error == 0 && !S_ISREG(status.st_mode))
         error = EEXIST;
-    else if (BERTH__SYSTEM("flock", flock(lock, LOCK_EX | LOCK_NB)) < 0)
+    if (error == 0 && BERTH__SYSTEM("flock", flock(lock, LOCK_EX | LOCK_NB)) < 0)
         error = errno;
     if (error == 0)
         *ret_lock = lock;

@@ -26,8 +26,11 @@ int berth__local_name_read(const char *text, berth__local_name *ret_name)
 
 char *berth__local_name_write(const berth__local_name *name, char text[BERTH__LOCAL_TEXT_SIZE])
 {
-    for (size_t i = 0; i < name->size; i++)
-        text[i] = name->bytes[i] != '\0' ? name->bytes[i] : '@';
+    memcpy(text, name->bytes, name->size);
+    for (size_t i = 0; i < name->size; i++) {
+        if (text[i] == '\0')
+            text[i] = '@';
+    }
     text[name->size] = '\0';
     return text;
 }
