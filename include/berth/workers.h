@@ -202,8 +202,8 @@ BERTH_API void berth_workers_close(berth_workers *workers);
  *                    before. The worker checks it as berth_socket_set_descriptor does; if it is not
  *                    a connection, it is closed and `failed` is called.
  * @return false with errno set: ESHUTDOWN (no worker is running, or the pool was drained and has
- *         no connection any more), ENOMEM, or EBADF (negative). The caller still owns the
- *         descriptor then.
+ *         no connection any more, or the deadline of that is over), ENOMEM, or EBADF (negative).
+ *         The caller still owns the descriptor then.
  */
 BERTH_API bool berth_workers_hand_over(berth_workers *workers, int descriptor);
 
@@ -297,8 +297,10 @@ typedef void (*berth_workers_drained)(berth_workers *workers, bool forced, void 
  *
  * - What is handed over while the pool is being drained is served, and drained like the rest, so
  *   that a server that accepts for the pool can be drained at the same time. After the last
- *   connection berth_workers_hand_over fails with ESHUTDOWN. A worker that has none left gets no
- *   further ones even before that.
+ *   connection, and from the deadline on, berth_workers_hand_over fails with ESHUTDOWN. A worker
+ *   that has none left gets no further ones even before that.
+ * - What was handed over before the deadline, and comes to its worker after it, is reset without a
+ *   call of `connection`, and counts as `closed_drain`.
  * - Detached sockets do not count: berth_workers_stop ends them.
  * - Jobs are not affected. They may be submitted, run, and may outlast the drain; stopping the pool
  *   then cancels those that wait. A worker that runs a job, or is in a handler, reaches its

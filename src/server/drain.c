@@ -228,6 +228,14 @@ static void force(berth_server *server, berth_socket *socket)
     berth_socket_free(socket); /* in the queue, and without a connection */
 }
 
+bool berth__drain_force_pending(berth_server *server)
+{
+    berth_socket *first = server->pending;
+    if (first != NULL)
+        force(server, first);
+    return first != NULL;
+}
+
 /* ---- the steps: whether another may follow at once ------------------------------------------- */
 
 static void begin_walk(berth_server *server)

@@ -256,6 +256,9 @@ void berth__drain_look(berth_server *server);
 void berth__drain_taken(berth_server *server, berth_socket *socket);
 void berth__drain_requeued(berth_server *server, berth_socket *socket);
 
+/* Ends the first of the queue as the deadline does. False if there is none. */
+bool berth__drain_force_pending(berth_server *server);
+
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
 uint64_t berth__drain_step(berth_server *server);
 

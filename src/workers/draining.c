@@ -9,7 +9,9 @@
  * busy meanwhile has less time, not more.
  *
  * A worker owes its end until its server is empty and nothing is in its inbox; from then on nothing
- * can be handed over to it. What is handed over in between is drained as what came before. If the
+ * can be handed over to it. What is handed over in between is drained as what came before; but
+ * from the deadline on it is refused, and what is in an inbox then is reset as it comes out: else
+ * more could come in each turn than the drain's share of it can reset, without an end. If the
  * program closes the server, and thereby ends the server's drain, that is drained again. A worker
  * whose loop breaks owes nothing any more.
  *
@@ -214,7 +216,8 @@ static void wake(berth_worker *worker)
 static void begin(berth_workers *workers)
 {
     berth__pool_drain *drain = &workers->drain;
-    drain->closes = drain->ends = NEVER;
+    drain->closes = NEVER;
+    atomic_store(&drain->ends, NEVER);
     drain->idle = BERTH_DEFAULT_DRAIN_IDLE;
     drain->forced = false;
     drain->owed = 1;
@@ -231,7 +234,7 @@ static void shorten(berth__pool_drain *drain, const berth_drain *plan, bool firs
     uint64_t from = now();
     drain->closes = earlier(drain->closes, after(from, plan->grace));
     if (plan->deadline > 0)
-        drain->ends = earlier(drain->ends, after(from, plan->deadline));
+        atomic_store(&drain->ends, earlier(drain->ends, after(from, plan->deadline)));
     if (plan->idle > 0 && (first || plan->idle < drain->idle))
         drain->idle = plan->idle;
     atomic_store(&drain->accepts_until, earlier(drain->closes, drain->ends));
@@ -292,6 +295,12 @@ berth_drain_state berth_workers_drain_state(const berth_workers *workers)
     if (atomic_load(&drain->over))
         return BERTH_DRAIN_EMPTY;
     return now() < atomic_load(&drain->accepts_until) ? BERTH_DRAIN_GRACE : BERTH_DRAIN_DRAINING;
+}
+
+bool berth__pool_drain_is_late(const berth_workers *workers)
+{
+    const berth__pool_drain *drain = &workers->drain;
+    return atomic_load(&drain->begun) && now() >= atomic_load(&drain->ends);
 }
 
 /* ---- life of the pool ------------------------------------------------------------------------ */

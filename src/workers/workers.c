@@ -191,6 +191,11 @@ static void accept_failed(berth_server *server, berth_error error, void *user)
 static void adopt(berth_worker *worker, int descriptor)
 {
     berth_server_base_incoming_connection(worker->server, descriptor);
+    if (berth__pool_drain_is_late(worker->workers) && berth__drain_force_pending(worker->server)) {
+        worker->forced = true; /* the server's own drain may begin later, or anew */
+        count_ended(worker);
+        return;
+    }
     berth_socket *socket = berth_server_base_next_pending_connection(worker->server);
     if (socket != NULL) {
         serve(worker, socket);
@@ -284,7 +289,7 @@ bool berth_workers_hand_over(berth_workers *workers, int descriptor)
     if (berth__workers_is_copy(workers, "hand over to the workers"))
         return false;
     int error = descriptor < 0 ? EBADF : ESHUTDOWN;
-    while (error == ESHUTDOWN) {
+    while (error == ESHUTDOWN && !berth__pool_drain_is_late(workers)) {
         berth_worker *worker = least_busy(workers);
         if (worker == NULL)
             break;

@@ -119,11 +119,11 @@ typedef struct berth__pool_drain {
     pthread_mutex_t lock;  /* taken before a worker's and a loop's */
     berth__drain_end *end; /* NULL: the pool cannot be drained */
     uint64_t closes;       /* when the grace is over */
-    uint64_t ends;         /* the deadline; UINT64_MAX: none */
     uint32_t idle;         /* milliseconds */
     int owed;              /* ends of workers */
     bool forced;
-    atomic_uint round; /* grows with each call */
+    _Atomic uint64_t ends; /* the deadline; UINT64_MAX: none. Counts once `begun` is set */
+    atomic_uint round;     /* grows with each call */
     atomic_bool begun;
     atomic_bool over;
     _Atomic uint64_t accepts_until;
@@ -202,6 +202,9 @@ void berth__pool_drain_allow(berth_workers *workers, berth__drain_end *end);
 /* The pool stops: the end of a drain will not be announced. And it has stopped. */
 void berth__pool_drain_abandon(berth_workers *workers);
 void berth__pool_drain_reset(berth_workers *workers);
+
+/* Whether the deadline is over: nothing is handed over any more. Any thread. */
+bool berth__pool_drain_is_late(const berth_workers *workers);
 
 /* A task of a worker, its user, also run between two turns: drains its server if that is wanted. */
 void berth__worker_drain(void *user);

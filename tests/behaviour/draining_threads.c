@@ -339,6 +339,109 @@ CASE(threads_hand_over_while_a_pool_drains, "workers.h",
     end_pool(workers, 1);
 }
 
+static atomic_bool may_go_on;
+
+static void connection_that_takes_long(berth_worker *worker, berth_socket *socket, void *user)
+{
+    pool_connection(worker, socket, user);
+    SOON(atomic_load(&may_go_on));
+}
+
+CASE(hand_over_past_the_deadline_of_a_pool, "workers.h",
+     "is refused though there are connections; what has not come to its worker by then is reset")
+{
+    static const berth_workers_handlers slow = {.started = pool_starting,
+                                                .stopping = pool_stopping,
+                                                .connection = connection_that_takes_long};
+    berth_workers *workers = pool_of(&slow);
+    int clients[10];
+    for (int i = 0; i < 10; i++) {
+        ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[i])));
+        SOON(i >= POOL_WORKERS || pool_served() == (unsigned)i + 1);
+    }
+    uint64_t begin = milliseconds();
+    ck_assert(drain(workers, 0, 20, FOREVER));
+    SOON(milliseconds() > begin + 20);
+    refused(workers);
+    ck_assert_uint_eq(told.times, 0);
+    atomic_store(&may_go_on, true);
+    await_end(workers, true);
+    ck_assert_uint_eq(pool_served(), POOL_WORKERS);
+    ck_assert_uint_eq(pool_connections(workers), 0);
+    berth_server_counts counts = pool_counts(workers);
+    ck_assert_uint_eq(counts.added, 10);
+    ck_assert_uint_eq(counts.closed_drain, 10);
+    ck_assert_uint_eq(counts.dropped, 10 - POOL_WORKERS);
+    for (int i = 0; i < 10; i++) {
+        char byte;
+        ck_assert_int_eq(recv(clients[i], &byte, 1, 0), -1);
+        ck_assert_int_eq(errno, ECONNRESET);
+        close(clients[i]);
+    }
+    /* Started again it is not late. */
+    berth_workers_stop(workers);
+    ck_assert(berth_workers_start(workers));
+    ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[0])));
+    pool_assert_echo(clients[0]);
+    close(clients[0]);
+    end_pool(workers, 1);
+}
+
+/* Peers that go at once: more come in a turn than a drain resets in it. */
+static void *flood_until_refused(void *user)
+{
+    struct giver *self = user;
+    for (;;) {
+        int ends[2];
+        pthread_mutex_lock(&making);
+        bool made = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0;
+        pthread_mutex_unlock(&making);
+        if (!made) {
+            pool_must(errno == EMFILE); /* so many are in the inboxes */
+            sched_yield();
+            continue;
+        }
+        pool_must(close(ends[1]) == 0);
+        if (!berth_workers_hand_over(self->workers, ends[0])) {
+            pool_must(errno == ESHUTDOWN);
+            pool_must(close(ends[0]) == 0);
+            return NULL;
+        }
+        self->given++;
+    }
+}
+
+CASE(flood_of_a_pool_that_drains, "workers.h",
+     "ends at the deadline, for those who hand over and for the pool")
+{
+    berth_workers *workers = pool_new();
+    struct giver givers[GIVERS] = {0};
+    int first[POOL_WORKERS]; /* so that no worker is empty before */
+    for (int i = 0; i < POOL_WORKERS; i++) {
+        ck_assert(berth_workers_hand_over(workers, pool_pair(&first[i])));
+        pool_assert_echo(first[i]);
+    }
+    for (int i = 0; i < GIVERS; i++) {
+        givers[i].workers = workers;
+        ck_assert_int_eq(pthread_create(&givers[i].thread, NULL, flood_until_refused, &givers[i]),
+                         0);
+    }
+    ck_assert(drain(workers, 0, 50, FOREVER));
+    for (int i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_join(givers[i].thread, NULL), 0);
+    await_end(workers, true);
+    uint64_t given = POOL_WORKERS;
+    for (int i = 0; i < GIVERS; i++)
+        given += givers[i].given;
+    berth_server_counts counts = pool_counts(workers);
+    ck_assert_uint_eq(counts.added, given);
+    ck_assert_uint_eq(counts.taken + counts.dropped + counts.failed, given);
+    ck_assert_uint_eq(pool_connections(workers), 0);
+    for (int i = 0; i < POOL_WORKERS; i++)
+        close(first[i]);
+    end_pool(workers, 1);
+}
+
 static void connection_detached(berth_worker *worker, berth_socket *socket, void *user)
 {
     berth_socket_detach(socket);
