@@ -10,8 +10,10 @@
  *
  * Handlers are called in the completion phase of a turn (see loop.h), and not in blocking waits.
  * Readiness is a level: while the descriptor is ready and the watch is active, the handler is
- * called in each turn. A handler therefore reads until there is nothing more, or as much as it
- * wants, and is called again for the rest. The descriptor should be non-blocking.
+ * called again and again, in each turn as a rule. A handler therefore reads until there is nothing
+ * more, or as much as it wants, and is called again for the rest. The descriptor should be
+ * non-blocking. Do not count turns: after a watch was stopped, or started for other events, a turn
+ * may return at once without having called it, and the next one calls it.
  *
  * While a watch is active Berth holds a copy of the descriptor (one more descriptor of the
  * process). So several watches, in one loop or in several, may have the same descriptor, and a
