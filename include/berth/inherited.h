@@ -101,7 +101,7 @@ BERTH_API bool berth_server_listen_inherited(berth_server *server, const char *n
  * @param name  "" or NULL for all of any name
  * @return false on failure, with class and text set; the descriptors can still be taken then.
  *         ADDRESS_NOT_AVAILABLE: there is none of this name, or all have been taken.
- * SOCKET_RESOURCE: out of memory. Otherwise as berth_workers_set_descriptors.
+ *         SOCKET_RESOURCE: out of memory. Otherwise as berth_workers_set_descriptors.
  */
 BERTH_API bool berth_workers_listen_inherited(berth_workers *workers, const char *name);
 

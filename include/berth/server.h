@@ -154,10 +154,10 @@ BERTH_API berth_loop *berth_server_loop(const berth_server *server);
  * @param port     0 to have the system choose a free port
  * @return false on failure, with class and text set; the server is not listening then, unless it
  *         was before. OPERATION: already listening, or being drained, nothing changes.
- * ADDRESS_IN_USE. ADDRESS_NOT_AVAILABLE: not an address of this host. SOCKET_ACCESS: privileged
- * port. SOCKET_RESOURCE: no descriptor or memory left, or none to find out which port the system
- *         chose. UNSUPPORTED_OPERATION: null address, family not available, scope unknown or
- *         missing, or a proxy that cannot listen. Failures of the proxy as for
+ *         ADDRESS_IN_USE. ADDRESS_NOT_AVAILABLE: not an address of this host. SOCKET_ACCESS:
+ *         privileged port. SOCKET_RESOURCE: no descriptor or memory left, or none to find out which
+ *         port the system chose. UNSUPPORTED_OPERATION: null address, family not available, scope
+ *         unknown or missing, or a proxy that cannot listen. Failures of the proxy as for
  *         berth_socket_set_proxy.
  */
 BERTH_API bool berth_server_listen(berth_server *server, berth_address address, uint16_t port);

@@ -48,10 +48,11 @@ typedef void (*berth_signal_handler)(berth_signal *signal, void *user);
  * @param handler  called when it has come; NULL for none, which only prevents the default action
  * @param user     passed to the handler
  * @return the object. Free it with berth_signal_free; freeing the loop frees it too. NULL with
- * errno set: EINVAL (no such signal; SIGKILL and SIGSTOP, which cannot be handled; SIGABRT, SIGBUS,
- * SIGFPE, SIGILL, SIGSEGV, SIGSYS and SIGTRAP, after which the program cannot go on), EBUSY (the
- * program has replaced Berth's signal handler too often), ENOMEM, ECHILD (the loop is the parent's,
- * see berth_loop_after_fork), or that of the thread's own loop, which cannot be made.
+ *         errno set: EINVAL (no such signal; SIGKILL and SIGSTOP, which cannot be handled; SIGABRT,
+ *         SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS and SIGTRAP, after which the program cannot go
+ *         on), EBUSY (the program has replaced Berth's signal handler too often), ENOMEM, ECHILD
+ *         (the loop is the parent's, see berth_loop_after_fork), or that of the thread's own loop,
+ *         which cannot be made.
  */
 BERTH_API berth_signal *berth_signal_new(berth_loop *loop, int number, berth_signal_handler handler,
                                          void *user);

@@ -208,10 +208,10 @@ BERTH_API void berth_socket_detach(berth_socket *socket);
  * connection of the socket is dropped with its buffers, without handlers.
  *
  * @return false on failure, with class and text set; the caller still owns the descriptor and the
- *         socket is unchanged. UNSUPPORTED_OPERATION: not an open, connected stream socket of
- *         IPv4, IPv6 or Unix (local.h). OPERATION: a socket or server of the same loop, possibly
- * this one, uses the descriptor. SOCKET_RESOURCE: out of memory. Also false if state_changed frees
- * the socket; then the descriptor was adopted and is closed with the socket.
+ *         socket is unchanged. UNSUPPORTED_OPERATION: not an open, connected stream socket of IPv4,
+ *         IPv6 or Unix (local.h). OPERATION: a socket or server of the same loop, possibly this
+ *         one, uses the descriptor. SOCKET_RESOURCE: out of memory. Also false if state_changed
+ *         frees the socket; then the descriptor was adopted and is closed with the socket.
  */
 BERTH_API bool berth_socket_set_descriptor(berth_socket *socket, int descriptor);
 
@@ -570,8 +570,9 @@ BERTH_API berth_rate *berth_socket_write_rate(const berth_socket *socket);
  * @return the number of bytes accepted: `size`; or less, possibly 0, if a high mark is set and
  *         reached; or less if memory ran out after the kernel had accepted some (class
  *         SOCKET_RESOURCE). -1 if nothing was accepted: the state does not allow it or this side
- * has ended its direction (class OPERATION), out of memory (class SOCKET_RESOURCE), or the limit of
- * output (berth_connection_limits.output) would be exceeded (class SOCKET_RESOURCE).
+ *         has ended its direction (class OPERATION), out of memory (class SOCKET_RESOURCE), or the
+ *         limit of output (berth_connection_limits.output) would be exceeded (class
+ *         SOCKET_RESOURCE).
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 

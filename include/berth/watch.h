@@ -70,8 +70,8 @@ typedef void (*berth_watch_handler)(berth_watch *watch, unsigned events, void *u
  *         set: EBADF (not open), EPERM (it is always ready: a regular file or a directory), EEXIST
  *         (a server or socket of this loop has it), EINVAL (no handler, or it is the one of
  *         berth_loop_descriptor), EMFILE or ENFILE (no descriptor left), ENOMEM, ECHILD (the loop
- * is the parent's, see berth_loop_after_fork), or that of the thread's own loop, which cannot be
- * made.
+ *         is the parent's, see berth_loop_after_fork), or that of the thread's own loop, which
+ *         cannot be made.
  */
 BERTH_API berth_watch *berth_watch_new(berth_loop *loop, int descriptor,
                                        berth_watch_handler handler, void *user);

@@ -144,7 +144,7 @@ BERTH_API bool berth_workers_start(berth_workers *workers);
  * @param port     0 to have the system choose one port for all
  * @return false on failure, with class and text set, and no worker listening. OPERATION: not
  *         started, being drained, or listening already. SOCKET_RESOURCE: out of memory. Otherwise
- * as berth_server_listen.
+ *         as berth_server_listen.
  */
 BERTH_API bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port);
 
@@ -163,9 +163,9 @@ BERTH_API bool berth_workers_listen(berth_workers *workers, berth_address addres
  * @param descriptors  listening stream sockets, as for berth_server_set_descriptor
  * @param count        how many
  * @return false on failure, with class and text set, and no worker listening. The caller still owns
- *         all descriptors then, and their backlogs are as they were. OPERATION: not started,
- *         being drained, listening already, a count of 0, or a descriptor passed twice. Otherwise
- * as berth_server_set_descriptor.
+ *         all descriptors then, and their backlogs are as they were. OPERATION: not started, being
+ *         drained, listening already, a count of 0, or a descriptor passed twice. Otherwise as
+ *         berth_server_set_descriptor.
  */
 BERTH_API bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptors,
                                              size_t count);

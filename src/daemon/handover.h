@@ -5,9 +5,9 @@
  * data. The successor asks for each message, and gets one answer:
  *
  *     HELLO -> CONTENTS      how many listeners, and how many bytes of blobs
- *     NEXT  -> LISTENERS     some of them, in SCM_RIGHTS, and their names, each with a zero behind
- * it NEXT  -> BLOBS         when all listeners are through: some of the bytes READY -> DONE when
- * all is through
+ *     NEXT  -> LISTENERS     some of them, in SCM_RIGHTS, and their names, each ended by a zero
+ *     NEXT  -> BLOBS         when all listeners are through: some of the bytes
+ *     READY -> DONE          when all is through
  *
  * REFUSED, with a text, can come in place of each answer, and by itself; it is the last message.
  * Since there is never more than one answer on its way, the offering process does not have to wait
@@ -121,8 +121,7 @@ bool berth__blob_at(const uint8_t *place, const uint8_t *end, berth__blob_view *
 /* Overwrites it, and releases it. */
 void berth__release_secret(void *bytes, size_t size);
 
-/* ---- the place of an offer: handover_place.c --------------------------------------------------
- */
+/* ---- the place of an offer: handover_place.c ------------------------------------------------- */
 
 typedef struct berth__offer_place {
     struct sockaddr_un name;
