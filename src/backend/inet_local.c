@@ -185,7 +185,7 @@ int berth__inet_connect_local(const berth__local_name *name, const berth__option
 static int take_lock(const berth__local_name *name, int *ret_lock)
 {
     char path[BERTH__LOCAL_NAME_SIZE + sizeof ".lock"];
-    struct stat status;
+    struct stat status = {0};
     (void)snprintf(path, sizeof path, "%.*s.lock", (int)name->size, name->bytes);
     int flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     int lock = BERTH__SYSTEM("open", open(path, flags, 0600));
@@ -217,7 +217,7 @@ static void give_lock(int lock)
 static bool is_dying(int descriptor)
 {
     struct pollfd asked = {.fd = descriptor};
-    berth_credentials who;
+    berth_credentials who = {0};
     if (berth__common_credentials(NULL, descriptor, &who) != 0 ||
         (who.pid > 0 && (kill(who.pid, 0) == 0 || errno != ESRCH)))
         return false;
@@ -272,7 +272,7 @@ static berth__local_file file_of(const struct stat *status)
 static int clear_place(const place *target, berth__local_step *ret_step)
 {
     const char *path = target->address.sun_path;
-    struct stat status;
+    struct stat status = {0};
     *ret_step = BERTH__LOCAL_PLACE;
     int error = look_at(path, &status);
     if (error == 0 && !S_ISSOCK(status.st_mode))
@@ -298,7 +298,7 @@ void berth__common_remove_local(berth__backend *backend, const berth__local_name
 {
     (void)backend;
     place made = place_of(name);
-    struct stat status;
+    struct stat status = {0};
     if (file->inode != 0 && look_at(made.address.sun_path, &status) == 0 && is_same(&status, file))
         (void)BERTH__SYSTEM("unlink", unlink(made.address.sun_path));
 }
@@ -314,7 +314,7 @@ static int set_mode(int file, uint32_t mode)
 static int dress_open(int file, const berth_local_options *options, berth__local_file *ret_file,
                       berth__local_step *ret_step)
 {
-    struct stat status;
+    struct stat status = {0};
     if (BERTH__SYSTEM("fstat", fstat(file, &status)) < 0)
         return errno;
     if (!S_ISSOCK(status.st_mode))
