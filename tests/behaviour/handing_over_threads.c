@@ -145,7 +145,8 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
 static berth_workers *late;
 static int calls_left;
 
-int fstat(int descriptor, struct stat *ret_facts)
+int fstat(int descriptor, /* NOLINT(readability-inconsistent-declaration-parameter-name) */
+          struct stat *ret_facts)
 {
     if (calls_left > 0 && --calls_left == 0)
         ck_assert(berth_workers_listen(late, BERTH_ADDRESS_LOOPBACK, 0));

@@ -219,7 +219,7 @@ static struct {
     unsigned alive;
 } removals;
 
-int unlink(const char *path)
+int unlink(const char *path) /* NOLINT(readability-inconsistent-declaration-parameter-name) */
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int probe = removals.looks ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;

@@ -453,7 +453,8 @@ CASE(place_of_a_killed_one, "0104", "at once nobody offers there, and the place 
 /* In place of the C library's: somebody else begins to offer at the same place just before. */
 static bool looks;
 
-int listen(int descriptor, int backlog)
+int listen(int descriptor, /* NOLINT(readability-inconsistent-declaration-parameter-name) */
+           int backlog)
 {
     if (looks) {
         looks = false;
