@@ -299,20 +299,16 @@ static bool is_apart(const session *self, const metainfo *info, char *error, siz
 void session_add(session *self, const char *path)
 {
     char error[512] = "";
-    char why[400];
     metainfo *info = metainfo_load(path, error, sizeof(error));
-    if (info && !is_apart(self, info, why, sizeof(why))) {
-        snprintf(error, sizeof(error), "%.100s: %s", path, why);
-        metainfo_free(info);
-        info = NULL;
-    }
-    torrent *it = info ? torrent_new(self, info, error, sizeof(error)) : NULL;
+    bool apart = !info || is_apart(self, info, error, sizeof(error));
+    torrent *it = info && apart ? torrent_new(self, info, error, sizeof(error)) : NULL;
     if (it) {
         self->torrents[self->torrent_count++] = it;
         return;
     }
     metainfo_free(info);
-    fprintf(stderr, "%s: %s\n", self->settings->program, error);
+    fprintf(stderr, "%s: %s%s%s\n", self->settings->program, apart ? "" : path, apart ? "" : ": ",
+            error);
     self->failed = true;
 }
 

@@ -338,8 +338,26 @@ def check_options():
     assert helped.returncode == 0 and b"--upload-limit" in helped.stdout
 
 
+def check_shared_files():
+    """Two torrents of one file, with other bytes: the second is refused with a line that names it."""
+    other = DATA[::-1]
+    pieces = b"".join(hashlib.sha1(other[at:at + PIECE]).digest()
+                      for at in range(0, len(other), PIECE))
+    info = bencode({"name": "data", "length": len(other), "piece length": PIECE, "pieces": pieces})
+    with folder_with(DATA) as folder:
+        paths = [os.path.join(folder, name + ".torrent") for name in ("one", "other")]
+        for path, content in zip(paths, (INFO, info)):
+            with open(path, "wb") as file:
+                file.write(b"d4:info%se" % content)
+        said = _support.run("berth-torrent", "--check", "--directory", folder, *paths)
+        assert said.returncode == 1, said
+        line = "%s: 'data' belongs to another torrent of this run too" % paths[1]
+        assert line.encode() in said.stderr and b"4 of 4 pieces" in said.stdout, said
+
+
 def main():
     check_options()
+    check_shared_files()
     check_port()
     with folder_with(DATA) as folder:
         with Torrent(folder, "--max-peers-per-address", 0, "--upload-limit", 1000000) as seed:
