@@ -41,7 +41,7 @@ typedef struct piece {
     block **end;
     uint32_t gathered; /* bytes of those, while no job is due */
     block *taken;      /* by the job */
-    bool busy;         /* a job has it */
+    bool busy;         /* a job has it, or its end is being reported */
     bool hash_wanted;
     bool finishing; /* the job is to hash to the end */
     bool good;
@@ -249,7 +249,7 @@ static void take_blocks(piece *it)
     it->end = &it->waiting;
 }
 
-/* False when out of memory: nothing has changed then. */
+/* False when out of memory: its blocks still wait then, and do not count as gathered. */
 static bool start_piece(piece *it)
 {
     if (it->busy || (!it->waiting && !it->hash_wanted) || gather(it))
@@ -323,9 +323,11 @@ static void piece_worked(berth_job *job, bool cancelled, void *user)
                       : it->good                              ? DISK_GOOD
                                                               : DISK_BAD);
     } else if (!start_piece(it)) {
-        report(self, "out of memory");
         take_blocks(it);
+        it->busy = true; /* likewise: its end is here */
+        report(self, "out of memory");
         settle_blocks(self, it);
+        it->busy = false;
         if (it->finishing)
             end_piece(it, DISK_UNKNOWN);
     }

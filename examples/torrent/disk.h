@@ -26,7 +26,7 @@ typedef struct disk disk;
 /* What the torrents of a session share. All zero at the beginning. */
 typedef struct disk_queue {
     uint64_t waiting;  /* bytes that are to be written */
-    uint64_t gathered; /* of those, the bytes that no job has been submitted for */
+    uint64_t gathered; /* of those, the bytes that wait for more of their piece */
     bool full;         /* `relieved` is due, on any of the disks */
 } disk_queue;
 

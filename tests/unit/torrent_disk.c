@@ -14,15 +14,19 @@
 
 #include <berth/berth.h>
 
-static uint32_t submits_left = UINT32_MAX; /* before one fails, and all after it */
+static uint32_t submits_left = UINT32_MAX; /* before one fails */
+static uint32_t submits_fail = UINT32_MAX; /* so many then */
 static bool posts_fail;
 
 static berth_job *submit_or_fail(berth_workers *threads, berth_loop *loop, berth_job_work work,
                                  berth_job_done done, void *user)
 {
-    if (submits_left == 0)
+    if (submits_left == 0 && submits_fail > 0) {
+        submits_fail--;
         return NULL;
-    submits_left--;
+    }
+    if (submits_left > 0)
+        submits_left--;
     return berth_workers_submit(threads, loop, work, done, user);
 }
 
@@ -463,6 +467,31 @@ START_TEST(no_job)
 }
 END_TEST
 
+/* The job that takes what came meanwhile cannot be had, and the handler that hears of it closes the
+ * disk, which tries again: in vain, or (second run) not. */
+START_TEST(no_second_job)
+{
+    start_pool(1);
+    open_disk(&first);
+    first.close_when_failed = true;
+    close_gate();
+    for (uint32_t i = 0; i < 8; i++) /* the eighth starts the first job */
+        ck_assert(write_block(&first, 1, i % 3, false));
+    ck_assert_uint_eq(queue.gathered, 0);
+    ck_assert(write_block(&first, 1, 0, false));
+    ck_assert(disk_hash(first.disk, 1));
+    submits_left = 0;
+    submits_fail = _i == 0 ? UINT32_MAX : 1;
+    atomic_store(&gate_open, true);
+    AWAIT(first.closed);
+    ck_assert_uint_eq(first.failures, 1);
+    ck_assert_str_eq(first.why, "out of memory");
+    ck_assert_uint_eq(first.stored, 8);
+    ck_assert_uint_eq(first.lost, 1);
+    ck_assert_uint_eq(first.verdicts[DISK_UNKNOWN], 1);
+}
+END_TEST
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 START_TEST(closed_while_blocks_wait)
@@ -620,6 +649,7 @@ int main(void)
     tcase_add_loop_test(tests, a_failure_is_reported_once, 0, 2);
     tcase_add_test(tests, a_read_that_fails);
     tcase_add_loop_test(tests, no_job, 0, 2 * PIECES + 3);
+    tcase_add_loop_test(tests, no_second_job, 0, 2);
     tcase_add_test(tests, closed_while_blocks_wait);
     tcase_add_test(tests, closed_without_memory);
     tcase_add_test(tests, the_pool_stops);
