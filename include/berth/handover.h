@@ -140,8 +140,8 @@ BERTH_API void *berth_handover_user(const berth_handover *handover);
  * Adds the listener of a server, under the name by which the successor asks for it. What the server
  * listens on when a successor comes is handed over, so it may close and listen again meanwhile; if
  * it does not listen then, or through a proxy, nothing is. A server that is freed is left out. The
- * file of a Unix socket that was handed over is never removed: what listens there anew some day
- * needs berth_local_options.replace_stale.
+ * file of a Unix socket is not removed while a successor has the listener, nor after a hand-over:
+ * what listens there anew some day needs berth_local_options.replace_stale.
  *
  * @param name    up to BERTH_MOST_INHERITED_NAME bytes; several may have the same
  * @param server  of the same loop

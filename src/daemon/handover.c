@@ -32,6 +32,34 @@ enum {
     PAUSE = 100 /* milliseconds without accepting, for want of a descriptor */
 };
 
+/* ---- what a successor has -------------------------------------------------------------------- */
+
+/* Of those that were `from`, which excludes what has begun to listen since it was packed. */
+static void move_listeners(berth_handover *handover, berth__succession from, berth__succession to)
+{
+    for (berth__offered *offered = handover->offered; offered != NULL; offered = offered->next) {
+        if (offered->workers != NULL)
+            berth__workers_succeed(offered->workers, from, to);
+        else if (offered->server.server != NULL)
+            berth__server_succeed(offered->server.server, from, to);
+    }
+}
+
+static void share_listeners(berth_handover *handover)
+{
+    move_listeners(handover, BERTH__LISTENERS_OWN, BERTH__LISTENERS_SHARED);
+}
+
+static void take_back_listeners(berth_handover *handover)
+{
+    move_listeners(handover, BERTH__LISTENERS_SHARED, BERTH__LISTENERS_OWN);
+}
+
+static void leave_listeners(berth_handover *handover)
+{
+    move_listeners(handover, BERTH__LISTENERS_SHARED, BERTH__LISTENERS_HANDED_OVER);
+}
+
 /* ---- the end of a successor ------------------------------------------------------------------ */
 
 static void refuse(int connection, const char *text)
@@ -68,6 +96,7 @@ static void fail(berth_handover *handover, const char *format, ...)
              reason);
     refuse(handover->connection, handover->text);
     end_connection(handover);
+    take_back_listeners(handover);
     handover->state = BERTH_HANDOVER_OFFERED;
     void (*failed)(berth_handover *, const char *, void *) = SLOT(handover, failed);
     if (failed == NULL)
@@ -132,6 +161,7 @@ static void answer_hello(berth_handover *handover, const berth__head *hello)
     }
     int error = berth__parcel_pack(&handover->parcel, handover);
     if (error == 0) {
+        share_listeners(handover);
         berth__head head = berth__handover_head(BERTH__MESSAGE_CONTENTS);
         head.listeners = (uint32_t)handover->parcel.listeners->count;
         head.bytes = (uint32_t)handover->parcel.size;
@@ -151,16 +181,6 @@ static void stop_offering(berth_handover *handover, bool removes)
     if (handover->pause != NULL)
         berth_timer_stop(handover->pause);
     berth__offer_place_close(&handover->place, removes);
-}
-
-static void leave_backlogs(berth_handover *handover)
-{
-    for (berth__offered *offered = handover->offered; offered != NULL; offered = offered->next) {
-        if (offered->workers != NULL)
-            berth__workers_leave_backlogs(offered->workers);
-        else if (offered->server.server != NULL)
-            offered->server.server->handed_over = true;
-    }
 }
 
 /* Whether it goes on to serve: with the loop its servers end, and what drains has said that it
@@ -184,10 +204,13 @@ static void dismiss(berth_handover *handover)
     const berth__offered *offered = handover->offered;
     while (offered != NULL && !still_listens(offered, loop_ends))
         offered = offered->next;
+    if (offered == NULL && handover->state == BERTH_HANDOVER_TAKEN) {
+        leave_listeners(handover);
+        return;
+    }
+    take_back_listeners(handover);
     if (offered != NULL)
         refuse(handover->connection, "the old process has withdrawn its offer");
-    else if (handover->state == BERTH_HANDOVER_TAKEN)
-        leave_backlogs(handover);
 }
 
 static void succeed(berth_handover *handover)
@@ -198,7 +221,7 @@ static void succeed(berth_handover *handover)
         return;
     }
     handover->state = BERTH_HANDOVER_SUCCEEDED;
-    leave_backlogs(handover);
+    leave_listeners(handover);
     /* Before the successor hears of it, so that it can offer at the same place. */
     stop_offering(handover, true);
     berth__head head = berth__handover_head(BERTH__MESSAGE_DONE);

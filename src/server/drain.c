@@ -277,7 +277,8 @@ static bool grace_is_over(berth_server *server)
     uint64_t now = clock_of(server);
     if (now < drain->closes && now < drain->ends)
         return false;
-    if (server->listener == NULL || server->handed_over || server->paused_by_error) {
+    bool handed_over = atomic_load(&server->succession) == BERTH__LISTENERS_HANDED_OVER;
+    if (server->listener == NULL || handed_over || server->paused_by_error) {
         leave(server);
         return true;
     }

@@ -170,6 +170,13 @@ void berth__server_remember(berth__server_ref *ref, berth_server *server)
     server->refs = ref;
 }
 
+void berth__server_succeed(berth_server *server, berth__succession from, berth__succession to)
+{
+    assert(from == BERTH__LISTENERS_SHARED || to == BERTH__LISTENERS_SHARED);
+    int expected = (int)from;
+    (void)atomic_compare_exchange_strong(&server->succession, &expected, (int)to);
+}
+
 void berth__server_forget(berth__server_ref *ref)
 {
     if (ref->server == NULL)
@@ -249,7 +256,7 @@ void berth__server_begin(berth_server *server, berth__listener *listener)
         berth__drain_forget(server);
         server->owner.local = listener->local;
         server->owner.parcelled = listener->parcelled;
-        server->handed_over = false;
+        atomic_store(&server->succession, BERTH__LISTENERS_OWN);
         server->listenings++;
         server->paused_by_error = false;
     }

@@ -49,6 +49,22 @@ typedef struct berth__server_ref {
 } berth__server_ref;
 
 /*
+ * Who has the listeners of a server, in a hand-over:
+ *
+ *     OWN -> SHARED -> HANDED_OVER
+ *       \______/            its successor has failed
+ *
+ * From SHARED on a successor has copies of them, and may listen already, so the file of a Unix
+ * socket is its own too; from HANDED_OVER on it is ready, and the backlog is left to it. Listening
+ * anew leads to OWN from anywhere.
+ */
+typedef enum berth__succession {
+    BERTH__LISTENERS_OWN,
+    BERTH__LISTENERS_SHARED,
+    BERTH__LISTENERS_HANDED_OVER
+} berth__succession;
+
+/*
  * The drain of a server (berth_server_drain): the way from accepting to having no connection.
  *
  *     OFF -> LOOKING -> GRACE -> LAST -> LEAVING -> FORCING -> OVER
@@ -113,8 +129,7 @@ struct berth_server {
     uint16_t port;
     int backlog;
     bool reuse_port;
-    /* Another process has the listeners too, and goes on with them. Set on any thread. */
-    atomic_bool handed_over;
+    atomic_int succession; /* berth__succession; changed on any thread */
 
     berth_socket *pending; /* the queue, first to last */
     berth_socket **pending_end;
@@ -155,6 +170,9 @@ struct berth_server {
 /* Sets a pointer to a server that has none, and unsets one, if it is set. */
 void berth__server_remember(berth__server_ref *ref, berth_server *server);
 void berth__server_forget(berth__server_ref *ref);
+
+/* Moves the listeners on, or back, if they are `from`. On any thread while the server exists. */
+void berth__server_succeed(berth_server *server, berth__succession from, berth__succession to);
 
 /* Whether it is a copy that fork has made, which cannot do that; the error says so. */
 bool berth__server_is_copy(berth_server *server, const char *what);

@@ -3,8 +3,8 @@
  *
  * What is listened on is noted beside the server as long as it listens, whether the listener was
  * made here or adopted. A file that was made here is removed when the listening ends, if it is
- * still the same one, and unless the program wants it kept, the listener has been handed over, or
- * this is a child of the process that made it: then others may listen on. It is removed before the
+ * still the same one, and unless the program wants it kept, a successor has the listener, or this
+ * is a child of the process that made it: then others may listen on. It is removed before the
  * listener is closed, which keeps others from taking the place, and the file system from giving its
  * number to a file of theirs.
  *
@@ -54,7 +54,8 @@ void berth__server_end_local(berth_server *server)
     berth__backend *backend = server->object.loop->backend;
     berth__local *local = server->local;
     server->local = NULL;
-    if (local->file.inode != 0 && !server->handed_over && local->forks == berth__process_forks())
+    if (local->file.inode != 0 && atomic_load(&server->succession) == BERTH__LISTENERS_OWN &&
+        local->forks == berth__process_forks())
         backend->operations->remove_local(backend, &local->name, &local->file);
     berth__release(local);
 }

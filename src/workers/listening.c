@@ -393,13 +393,13 @@ bool berth_workers_descriptors(const berth_workers *workers,
     return error == 0;
 }
 
-void berth__workers_leave_backlogs(berth_workers *workers)
+void berth__workers_succeed(berth_workers *workers, berth__succession from, berth__succession to)
 {
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
         pthread_mutex_lock(&worker->lock);
         if (worker->counted != NULL)
-            worker->counted->handed_over = true;
+            berth__server_succeed(worker->counted, from, to);
         pthread_mutex_unlock(&worker->lock);
     }
 }

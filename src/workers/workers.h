@@ -27,6 +27,7 @@
 #include <berth/workers.h>
 
 #include "loop/task.h"
+#include "server/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -178,8 +179,8 @@ static inline berth__worker_state berth__worker_state_of(const berth_worker *wor
 /* A task of a worker, its user: does what the pool's thread has asked for. */
 void berth__worker_answer(void *user);
 
-/* Another process goes on with the listeners: sets handed_over of the servers. Any thread. */
-void berth__workers_leave_backlogs(berth_workers *workers);
+/* berth__server_succeed for all servers. Any thread. */
+void berth__workers_succeed(berth_workers *workers, berth__succession from, berth__succession to);
 
 /* Closes the child's copies of the listeners after fork. */
 void berth__workers_close_copies(berth_workers *workers);

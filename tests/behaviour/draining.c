@@ -243,7 +243,7 @@ CASE(backlog_that_was_handed_over, "drain", "is left to the successor, who has t
     berth_server_pause_accepting(host->server);
     world_connect(host->port);
     world_settle();
-    host->server->handed_over = true;
+    host->server->succession = BERTH__LISTENERS_HANDED_OVER;
     drain((berth_drain){0});
     UNTIL(host->emptied == 1);
     ck_assert_uint_eq(host->new_connections, 0);

@@ -5,6 +5,8 @@
 #include "handover_talk.h"
 #include "scene.h"
 
+#include <berth/local.h>
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,6 +141,28 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
     berth_workers_free(workers);
     close(ends[0]);
     close(ends[1]);
+}
+
+CASE(pool_is_drained_before_the_successor_is_ready, "0104", "the file of its Unix socket stays")
+{
+    real_kernel_only();
+    const char *path = world_path("a");
+    berth_workers *workers = pool_new(2, "old");
+    ck_assert(berth_workers_listen_local(workers, path, NULL));
+    berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(handover);
+    ck_assert(berth_handover_add_workers(handover, "http", workers));
+    int connection = talk_connect(talk_place());
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_TAKEN);
+    ck_assert(berth_workers_drain(workers, NULL, NULL, NULL, NULL));
+    UNTIL(berth_workers_drain_state(workers) == BERTH_DRAIN_EMPTY);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    berth_handover_free(handover);
+    close(connection);
+    berth_workers_free(workers);
+    ck_assert_int_eq(unlink(path), 0);
 }
 
 /* In place of the C library's: when it has been called so often, the pool begins to listen. */

@@ -1,10 +1,13 @@
 /*
- * Offers that end while a successor has everything and is not ready yet: it is told to go only if
- * the old process goes on to serve. Else nobody would.
+ * A process that ends, its offer, its server or both, while a successor has everything and is not
+ * ready yet. The successor is told to go only if the old process goes on to serve; else nobody
+ * would. The file of a Unix socket stays as long as the successor may listen on it.
  */
 #include "children.h"
 #include "handover_talk.h"
 #include "scene.h"
+
+#include <berth/local.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -126,4 +129,88 @@ CASE(offer_freed_with_its_loop, "0104", "its servers end with it, so the success
     begin_successor(loop, true);
     berth_loop_free(loop);
     assert_successor_serves(port);
+}
+
+/* ---- files of Unix sockets ------------------------------------------------------------------- */
+
+static struct host *offer_local_host(const char *path)
+{
+    real_kernel_only();
+    struct host *host = host_new("h");
+    ck_assert(berth_server_listen_local(host->server, path, NULL));
+    seen.handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    ck_assert(berth_handover_add(seen.handover, "http", host->server));
+    return host;
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* A successor by hand that does not listen; it has everything. */
+static int take_all(void)
+{
+    int connection = talk_connect(talk_place());
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN);
+    return connection;
+}
+
+CASE(unix_socket_is_drained_before_the_successor_is_ready, "0104",
+     "its file stays, and the successor is reached through it")
+{
+    const char *path = world_path("a");
+    struct host *host = offer_local_host(path);
+    begin_successor(world_loop(), true);
+    ck_assert(berth_server_drain(host->server, NULL));
+    UNTIL(berth_server_drain_state(host->server) == BERTH_DRAIN_EMPTY);
+    berth_handover_free(seen.handover);
+    let_successor_be_ready();
+    struct peer *peer = world_connect_local(path);
+    ck_assert(peer_hears(peer, "new"));
+    peer_close(peer);
+    end_child(seen.child);
+    ck_assert_int_eq(unlink(path), 0);
+}
+
+CASE(unix_socket_of_a_successor_that_fails, "0104", "its file is the old process's alone again")
+{
+    const char *path = world_path("a");
+    struct host *host = offer_local_host(path);
+    close(take_all());
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_OFFERED);
+    berth_server_close(host->server);
+    ck_assert(!is_there(path));
+}
+
+CASE(unix_socket_of_a_withdrawn_offer, "0104", "its file is the old process's alone again")
+{
+    const char *path = world_path("a");
+    struct host *host = offer_local_host(path);
+    int connection = take_all();
+    berth_handover_free(seen.handover);
+    berth_server_close(host->server);
+    ck_assert(!is_there(path));
+    close(connection);
+}
+
+CASE(unix_socket_that_came_too_late, "0104", "the successor does not have it, so its file goes")
+{
+    const char *path = world_path("a");
+    const char *second = world_path("b");
+    struct host *host = offer_local_host(path);
+    struct host *late = host_new("l");
+    int connection = take_all();
+    ck_assert(berth_server_listen_local(late->server, second, NULL));
+    ck_assert(berth_handover_add(seen.handover, "late", late->server));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_SUCCEEDED);
+    berth_server_close(host->server);
+    berth_server_close(late->server);
+    ck_assert(is_there(path) && !is_there(second));
+    close(connection);
+    ck_assert_int_eq(unlink(path), 0);
 }
