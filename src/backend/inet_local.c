@@ -124,10 +124,8 @@ typedef struct place {
 
 static place place_of(const berth__local_name *name)
 {
-    place made = {.address.sun_family = AF_UNIX};
-    memcpy(made.address.sun_path, name->bytes, name->size);
-    bool path = !berth__local_is_abstract(name);
-    made.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + name->size + (path ? 1 : 0));
+    place made;
+    made.length = berth__local_name_address(name, &made.address);
     return made;
 }
 

@@ -7,6 +7,7 @@
 #include "system_error.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 int berth__local_name_read(const char *text, berth__local_name *ret_name)
@@ -33,6 +34,25 @@ char *berth__local_name_write(const berth__local_name *name, char text[BERTH__LO
     }
     text[name->size] = '\0';
     return text;
+}
+
+/* A path has a zero behind it, an abstract name none. */
+socklen_t berth__local_name_address(const berth__local_name *name, struct sockaddr_un *ret_address)
+{
+    _Static_assert(sizeof ret_address->sun_path == BERTH__LOCAL_NAME_SIZE, "it holds each name");
+    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(ret_address->sun_path, name->bytes, name->size);
+    size_t zero = berth__local_is_abstract(name) ? 0 : 1;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + name->size + zero);
+}
+
+int berth__local_address(const char *text, struct sockaddr_un *ret_address, socklen_t *ret_size)
+{
+    berth__local_name name;
+    int error = berth__local_name_read(text, &name);
+    if (error == 0)
+        *ret_size = berth__local_name_address(&name, ret_address);
+    return error;
 }
 
 /* What the file system says, and what the same number means elsewhere. */

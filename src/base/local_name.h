@@ -14,6 +14,9 @@
 
 #include <berth/error.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 enum {
     BERTH__LOCAL_NAME_SIZE = 108,
     BERTH__LOCAL_TEXT_SIZE = BERTH__LOCAL_NAME_SIZE + 1,
@@ -30,6 +33,12 @@ int berth__local_name_read(const char *text, berth__local_name *ret_name);
 
 /* Writes it in the same form; a zero byte inside an abstract name becomes '@' too. */
 char *berth__local_name_write(const berth__local_name *name, char text[BERTH__LOCAL_TEXT_SIZE]);
+
+/* Its address, for the system; returns the size of that. */
+socklen_t berth__local_name_address(const berth__local_name *name, struct sockaddr_un *ret_address);
+
+/* The address of "PATH" or "@NAME"; an errno as berth__local_name_read. */
+int berth__local_address(const char *text, struct sockaddr_un *ret_address, socklen_t *ret_size);
 
 static inline bool berth__local_is_abstract(const berth__local_name *name)
 {

@@ -93,9 +93,6 @@ void berth__handover_close_received(berth__message *message);
 berth__head berth__handover_head(berth__message_kind kind);
 bool berth__handover_is_head(const berth__head *head);
 
-/* The name of a path, or of '@' and an abstract name; an errno. */
-int berth__handover_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_size);
-
 /* The other side. False if it cannot be asked. */
 bool berth__handover_peer(int connection, struct ucred *ret_peer);
 

@@ -1,6 +1,6 @@
 /*
- * Messages of a hand-over, and what both sides need to speak: names of sockets, who the peer is,
- * and blobs in their form on the way. See handover.h.
+ * Messages of a hand-over, and what both sides need to speak: who the peer is, and blobs in their
+ * form on the way. See handover.h.
  *
  * Nothing here waits: all descriptors are non-blocking. A message is sent whole or not at all, and
  * received whole; one that is longer than any of ours is cut by the kernel, which says so.
@@ -119,25 +119,7 @@ void berth__handover_close_received(berth__message *message)
         (void)close(message->descriptors[--message->count]);
 }
 
-/* ---- names and peers ------------------------------------------------------------------------- */
-
-int berth__handover_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_size)
-{
-    size_t size = path != NULL ? strlen(path) : 0;
-    bool abstract = size > 0 && path[0] == '@';
-    if (size == 0 || (abstract && size == 1))
-        return EINVAL;
-    /* A path has a zero behind it, an abstract name one in place of the '@'. */
-    if (size + (abstract ? 0 : 1) > sizeof ret_name->sun_path)
-        return ENAMETOOLONG;
-    memset(ret_name, 0, sizeof *ret_name);
-    ret_name->sun_family = AF_UNIX;
-    memcpy(ret_name->sun_path, path, size);
-    if (abstract)
-        ret_name->sun_path[0] = '\0';
-    *ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));
-    return 0;
-}
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 bool berth__handover_peer(int connection, struct ucred *ret_peer)
 {

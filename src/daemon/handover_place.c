@@ -17,6 +17,8 @@
  */
 #include "handover.h"
 
+#include "base/local_name.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -140,7 +142,7 @@ int berth__offer_place_open(berth__offer_place *place, const char *path)
 {
     place->listener = -1;
     place->has_file = false;
-    int error = berth__handover_name(path, &place->name, &place->name_size);
+    int error = berth__local_address(path, &place->name, &place->name_size);
     if (error != 0)
         return error;
     place->listener = open_socket();

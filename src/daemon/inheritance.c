@@ -13,6 +13,7 @@
  */
 #include "handover.h"
 
+#include "base/local_name.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -290,7 +291,7 @@ static int connect_to(berth_inheritance *inheritance, const char *path)
 {
     struct sockaddr_un name;
     socklen_t size;
-    int error = berth__handover_name(path, &name, &size);
+    int error = berth__local_address(path, &name, &size);
     if (error != 0)
         return fail(inheritance, error, "%s",
                     error == EINVAL ? "the path is empty" : "the path is too long");

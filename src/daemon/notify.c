@@ -7,9 +7,10 @@
  */
 #include <berth/notify.h>
 
+#include "base/local_name.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,23 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Returns an errno. */
+/* Only an absolute path or an abstract name. Returns an errno. */
 static int address_of(const char *path, struct sockaddr_un *ret_address, socklen_t *ret_size)
 {
-    size_t size = strlen(path);
-    bool abstract = path[0] == '@';
-    if ((path[0] != '/' && !abstract) || size < 2)
+    if ((path[0] != '/' && path[0] != '@') || path[1] == '\0')
         return EINVAL;
-    /* A path keeps its last byte for the zero; an abstract name has none. */
-    if (size + (abstract ? 0 : 1) > sizeof ret_address->sun_path)
-        return ENAMETOOLONG;
-    memset(ret_address, 0, sizeof *ret_address);
-    ret_address->sun_family = AF_UNIX;
-    memcpy(ret_address->sun_path, path, size);
-    if (abstract)
-        ret_address->sun_path[0] = '\0';
-    *ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (abstract ? 0 : 1));
-    return 0;
+    return berth__local_address(path, ret_address, ret_size);
 }
 
 bool berth_notify(const char *state)

@@ -1,5 +1,7 @@
 #include "handover_talk.h"
 
+#include "base/local_name.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@ const char *talk_place(void)
 
 static int open_socket(const char *place, struct sockaddr_un *ret_name, socklen_t *ret_size)
 {
-    if (berth__handover_name(place, ret_name, ret_size) != 0)
+    if (berth__local_address(place, ret_name, ret_size) != 0)
         return -1;
     return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 }

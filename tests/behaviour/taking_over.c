@@ -8,6 +8,8 @@
 #include "handover_talk.h"
 #include "scene.h"
 
+#include "base/local_name.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -233,7 +235,7 @@ CASE(predecessor_stalls, "0104", "taking ends when its time is over")
     int count = 0;
     struct sockaddr_un name;
     socklen_t size;
-    ck_assert_int_eq(berth__handover_name("@berth-full", &name, &size), 0);
+    ck_assert_int_eq(berth__local_address("@berth-full", &name, &size), 0);
     for (int error = 0; error == 0 && count < 64; count += error == 0) {
         waiting[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         error = connect(waiting[count], (struct sockaddr *)&name, size);
@@ -338,7 +340,7 @@ CASE(nobody_offers, "0104", "a text says so; so for whatever is no offer")
     make_folder();
     struct sockaddr_un name;
     socklen_t size;
-    ck_assert_int_eq(berth__handover_name(place, &name, &size), 0);
+    ck_assert_int_eq(berth__local_address(place, &name, &size), 0);
     int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(stream, (struct sockaddr *)&name, size), 0);
     ck_assert_int_eq(listen(stream, 4), 0);
