@@ -510,14 +510,6 @@ bool berth_handover_add_workers(berth_handover *handover, const char *name, bert
     return succeeds(error != 0 ? error : add(handover, name, NULL, workers));
 }
 
-static size_t size_of_blobs(const berth_handover *handover)
-{
-    size_t size = 0;
-    for (const berth__blob *blob = handover->blobs; blob != NULL; blob = blob->next)
-        size += BERTH__BLOB_HEAD + strlen(blob->name) + blob->size;
-    return size;
-}
-
 static berth__blob **find_blob(berth_handover *handover, const char *name)
 {
     berth__blob **place = &handover->blobs;
@@ -530,7 +522,7 @@ static berth__blob **find_blob(berth_handover *handover, const char *name)
 static int add_blob(berth_handover *handover, const char *name, const void *bytes, size_t size)
 {
     berth__blob **place = find_blob(handover, name);
-    size_t others = size_of_blobs(handover) - (*place != NULL ? (*place)->size : 0);
+    size_t others = berth__blobs_size(handover->blobs) - (*place != NULL ? (*place)->size : 0);
     size_t own = *place != NULL ? 0 : BERTH__BLOB_HEAD + strlen(name);
     if (size > BERTH_MOST_HANDOVER_BYTES || others + own + size > BERTH_MOST_HANDOVER_BYTES)
         return EMSGSIZE;

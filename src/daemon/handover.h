@@ -150,6 +150,9 @@ typedef struct berth__blob {
     char name[BERTH_MOST_INHERITED_NAME + 1];
 } berth__blob;
 
+/* What they count in a parcel, in bytes. */
+size_t berth__blobs_size(const berth__blob *first);
+
 /* What has been put together for the successor at hand. */
 typedef struct berth__parcel {
     berth__batch *listeners; /* copies, which are closed as soon as they are sent */

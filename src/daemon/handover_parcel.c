@@ -87,11 +87,17 @@ static int pack_listeners(berth__parcel *parcel, const berth_handover *handover)
 
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
-static int pack_blobs(berth__parcel *parcel, const berth_handover *handover)
+size_t berth__blobs_size(const berth__blob *first)
 {
     size_t size = 0;
-    for (const berth__blob *blob = handover->blobs; blob != NULL; blob = blob->next)
+    for (const berth__blob *blob = first; blob != NULL; blob = blob->next)
         size += BERTH__BLOB_HEAD + strlen(blob->name) + blob->size;
+    return size;
+}
+
+static int pack_blobs(berth__parcel *parcel, const berth_handover *handover)
+{
+    size_t size = berth__blobs_size(handover->blobs);
     if (size == 0)
         return 0;
     parcel->bytes = berth__allocate(size);
