@@ -130,17 +130,23 @@ static void succeed_now(void)
     berth_inheritance_free(inheritance);
 }
 
-/* And whoever comes next takes over. */
-static void assert_next_succeeds(void)
+/* A child that does this takes over. */
+static void assert_succeeds(void (*part)(void))
 {
     talk_place();
     pid_t child = begin_child();
     if (child == 0) {
-        succeed_now();
+        part();
         _exit(0);
     }
     UNTIL(seen.succeeded == 1);
     end_child(child);
+}
+
+/* And whoever comes next takes over. */
+static void assert_next_succeeds(void)
+{
+    assert_succeeds(succeed_now);
 }
 
 /* ---- as it should be ------------------------------------------------------------------------- */
@@ -304,21 +310,18 @@ CASE(handover_of_what_listens_then, "0104", "not what was freed, closed, or neve
     berth_server_close(closed->server);
     berth_server_close(again->server);
     host_listen(again);
-    talk_place();
-    pid_t child = begin_child();
-    if (child == 0) {
-        take_what_is_there();
-        _exit(0);
-    }
-    UNTIL(seen.succeeded == 1);
-    end_child(child);
+    assert_succeeds(take_what_is_there);
 }
 
-static void take_many(unsigned count)
+enum {
+    MANY = BERTH__HANDOVER_MOST_PASSED + 7
+};
+
+static void take_many(void)
 {
     berth_inheritance *inheritance = berth_handover_take(talk_place(), PATIENCE * 1000, NULL, 0);
     MUST(inheritance != NULL);
-    MUST(berth_inherited_left("many") == count);
+    MUST(berth_inherited_left("many") == MANY);
     MUST(berth_handover_ready(inheritance));
     berth_inheritance_free(inheritance);
 }
@@ -326,19 +329,12 @@ static void take_many(unsigned count)
 CASE(handover_of_many, "0104", "more listeners than one message takes come in several")
 {
     offer();
-    unsigned count = BERTH__HANDOVER_MOST_PASSED + 7;
-    for (unsigned i = 0; i < count; i++) {
+    for (int i = 0; i < MANY; i++) {
         berth_server *server = berth_server_new(world_loop(), NULL, NULL);
         ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
         ck_assert(berth_handover_add(seen.handover, "many", server));
     }
-    pid_t child = begin_child();
-    if (child == 0) {
-        take_many(count);
-        _exit(0);
-    }
-    UNTIL(seen.succeeded == 1);
-    end_child(child);
+    assert_succeeds(take_many);
 }
 
 enum {
@@ -379,14 +375,7 @@ CASE(handover_of_blobs, "0104", "up to the bound, empty ones and empty names, th
     ck_assert(!berth_handover_add_blob(seen.handover, "x", "", 0));
     ck_assert_int_eq(errno, EMSGSIZE);
     free(pattern);
-    talk_place();
-    pid_t child = begin_child();
-    if (child == 0) {
-        take_blobs();
-        _exit(0);
-    }
-    UNTIL(seen.succeeded == 1);
-    end_child(child);
+    assert_succeeds(take_blobs);
 }
 
 static const char *local_path;

@@ -38,15 +38,19 @@ static void assert_refused(int error, const char *reason)
 
 static int listener;
 
-/* Listens before the fork, so that nobody comes too early. */
-static pid_t begin_old(void)
+/* A child that does its part in one of its ways. It listens before the fork, so that nobody comes
+ * too early. */
+static pid_t begin_old(void (*part)(int way), int way)
 {
     real_kernel_only();
     listener = talk_listen(talk_place());
     ck_assert_int_ge(listener, 0);
     pid_t child = begin_child();
-    if (child != 0)
-        close(listener);
+    if (child == 0) {
+        part(way);
+        _exit(0);
+    }
+    close(listener);
     return child;
 }
 
@@ -160,11 +164,7 @@ CASE(predecessor_lies, "0104", "whatever it sends, nothing of it stays")
 {
     real_kernel_only();
     for (int which = 0; which <= 16; which++) {
-        pid_t child = begin_old();
-        if (child == 0) {
-            lie(which);
-            _exit(0);
-        }
+        pid_t child = begin_old(lie, which);
         ck_assert_msg(take(PATIENCE * 1000) == NULL, "lie %d was believed", which);
         assert_refused(EPROTO, "");
         end_child(child);
@@ -190,11 +190,7 @@ CASE(predecessor_dies_half_way, "0104", "what had come is closed, and nothing is
 {
     real_kernel_only();
     for (int steps = 0; steps <= 5; steps++) {
-        pid_t child = begin_old();
-        if (child == 0) {
-            die_after(steps);
-            _exit(0);
-        }
+        pid_t child = begin_old(die_after, steps);
         ck_assert_ptr_null(take(PATIENCE * 1000));
         assert_refused(ECONNRESET, "the old process has ended");
         end_child(child);
@@ -219,11 +215,7 @@ CASE(predecessor_stalls, "0104", "taking ends when its time is over")
 {
     real_kernel_only();
     for (int steps = 0; steps <= 3; steps++) {
-        pid_t child = begin_old();
-        if (child == 0) {
-            stall(steps);
-            _exit(0);
-        }
+        pid_t child = begin_old(stall, steps);
         ck_assert_ptr_null(take(30));
         assert_refused(ETIMEDOUT, "did not answer in time");
         end_child(child);
@@ -249,9 +241,10 @@ CASE(predecessor_stalls, "0104", "taking ends when its time is over")
     close(full);
 }
 
-/* Everything is there, and it says `answer`, or ends, or says nothing. */
-static void answer_ready(berth__message_kind answer)
+/* Everything is there, and it says this, or ends, or says nothing. */
+static void answer_ready(int way)
 {
+    berth__message_kind answer = (berth__message_kind)way;
     int connection = accept_one();
     say_contents(connection, 1, 0);
     say_listeners(connection, 1, 1, "a", 2);
@@ -265,11 +258,7 @@ static void answer_ready(berth__message_kind answer)
 
 static void assert_ready(berth__message_kind answer, bool ready)
 {
-    pid_t child = begin_old();
-    if (child == 0) {
-        answer_ready(answer);
-        _exit(0);
-    }
+    pid_t child = begin_old(answer_ready, (int)answer);
     berth_inheritance *inheritance = take(200);
     ck_assert_msg(inheritance != NULL, "%s", text);
     ck_assert_str_eq(text, "");
