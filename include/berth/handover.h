@@ -201,7 +201,7 @@ BERTH_API const char *berth_handover_error_string(const berth_handover *handover
  *
  * @param path          as berth_handover_offer
  * @param milliseconds  time limit, also for berth_handover_ready; negative for none
- * @param ret_text      receives the reason on failure, and "" on success; NULL if not wanted
+ * @param ret_text      receives what was tried and why it failed, "" on success; NULL if not wanted
  * @param size          of ret_text
  * @return the inheritance, to be freed with berth_inheritance_free; NULL with errno set: ENOENT or
  *         ECONNREFUSED (nobody offers there), ETIMEDOUT, EBUSY (refused: another process is taking,

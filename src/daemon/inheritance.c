@@ -65,9 +65,7 @@ static int fail(berth_inheritance *inheritance, int error, const char *format, .
 
 static int fail_by_system(berth_inheritance *inheritance, int error, const char *what)
 {
-    char reason[96];
-    return fail(inheritance, error, "cannot %s: %s", what,
-                strerror_r(error, reason, sizeof reason));
+    return fail(inheritance, error, "cannot %s: %s", what, berth__local_reason_of(error));
 }
 
 static int64_t now(void)
@@ -333,26 +331,34 @@ static int take(berth_inheritance *inheritance, const char *path)
     return error;
 }
 
+static void explain(const char *path, const char *reason, char *ret_text, size_t size)
+{
+    char place[BERTH__LOCAL_ESCAPED_SIZE];
+    bool empty = path == NULL || path[0] == '\0';
+    if (ret_text != NULL && size > 0)
+        snprintf(ret_text, size, "cannot take over at %s: %s",
+                 berth__escape(empty ? "a Unix socket" : path, place, sizeof place), reason);
+}
+
 berth_inheritance *berth_handover_take(const char *path, int milliseconds, char *ret_text,
                                        size_t size)
 {
     berth_inheritance *inheritance = berth__allocate_zero(sizeof *inheritance);
     int error = ENOMEM;
-    if (ret_text != NULL && size > 0)
-        snprintf(ret_text, size, "%s", inheritance == NULL ? "out of memory" : "");
     if (inheritance != NULL) {
         inheritance->connection = -1;
         inheritance->limit = milliseconds;
         begin_limit(inheritance);
         error = take(inheritance, path);
-        if (error != 0 && ret_text != NULL && size > 0)
-            snprintf(ret_text, size, "%s", inheritance->text);
     }
     if (error == 0) {
+        if (ret_text != NULL && size > 0)
+            ret_text[0] = '\0';
         (void)berth_inherited_count(); /* what the parent has passed comes first */
         berth__batch_add(inheritance->batch);
         return inheritance;
     }
+    explain(path, inheritance != NULL ? inheritance->text : "out of memory", ret_text, size);
     if (inheritance != NULL) {
         berth__batch_drop(inheritance->batch);
         drop(inheritance);

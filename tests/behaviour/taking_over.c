@@ -311,7 +311,8 @@ CASE(nobody_offers, "0104", "a text says so; so for whatever is no offer")
     ck_assert_ptr_null(take(PATIENCE * 1000));
     assert_refused(ECONNREFUSED, "no process offers a hand-over there");
     ck_assert_ptr_null(berth_handover_take("/nowhere/at/all", -1, text, sizeof text));
-    assert_refused(ENOENT, "no process offers a hand-over there");
+    assert_refused(ENOENT,
+                   "cannot take over at /nowhere/at/all: no process offers a hand-over there");
     ck_assert_ptr_null(berth_handover_take("/dev/null", 0, NULL, 0));
     ck_assert_int_eq(errno, ECONNREFUSED);
     ck_assert_ptr_null(berth_handover_take("", 0, text, sizeof text));
