@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_LINE 128
-
 daemon_settings daemon_settings_standard(void)
 {
     return (daemon_settings){
@@ -58,22 +56,24 @@ static bool take_line(daemon_settings *settings, char *line)
 bool daemon_settings_read(daemon_settings *settings, const char *path, char *ret_text, size_t size)
 {
     daemon_settings made = daemon_settings_standard();
-    char line[MOST_LINE];
+    char *line = NULL;
+    size_t room = 0;
     FILE *file = fopen(path, "re");
     if (!file) {
         snprintf(ret_text, size, "cannot read %s: %s", path, strerror(errno));
         return false;
     }
     bool right = true;
-    for (int number = 1; right && fgets(line, sizeof line, file); number++) {
+    for (int number = 1; right && getline(&line, &room, file) >= 0; number++) {
         right = take_line(&made, line);
         if (!right)
             snprintf(ret_text, size, "%s, line %d: expected a name and a number", path, number);
     }
-    if (right && ferror(file)) {
+    if (right && !feof(file)) {
         snprintf(ret_text, size, "cannot read %s: %s", path, strerror(errno));
         right = false;
     }
+    free(line);
     fclose(file);
     if (right)
         *settings = made;

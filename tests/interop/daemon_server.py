@@ -24,7 +24,7 @@ def one_too_many(port):
 
 
 def the_unix_socket_answers():
-    write(limits, "# none\n")
+    write(limits, "# none, " + 200 * "x" + " y\n")
     local = os.path.join(folder, "web.sock")
     with Daemon(folder, "--listen", "web=127.0.0.1:0", "--listen", "side=" + local, "--listen",
                 "hidden=@berth-%d" % os.getpid(), "--limits", limits, "--threads", 1) as daemon:
