@@ -155,7 +155,7 @@ size_t berth__blobs_size(const berth__blob *first);
 
 /* What has been put together for the successor at hand. */
 typedef struct berth__parcel {
-    berth__batch *listeners; /* copies, which are closed as soon as they are sent */
+    berth__batch *listeners; /* copies, which are closed when all are sent */
     size_t passed;           /* of them */
     uint8_t *bytes;
     size_t size;

@@ -3,8 +3,8 @@
  * at that moment, and the bytes of all blobs. See handover.h.
  *
  * Copies are made because pools listen on threads of their own: their descriptors may be closed
- * while the successor is asking for its next message. Each copy is closed as soon as it is on its
- * way, and all are when the successor fails.
+ * while the successor is asking for its next message. They are closed when the last one is on its
+ * way, or when the successor fails.
  */
 #include "handover.h"
 

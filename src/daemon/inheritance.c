@@ -250,10 +250,11 @@ static int take_all(transfer *taking)
                                                                            : keep_bytes(taking);
         berth__handover_close_received(taking->message);
         if (!good)
-            return fail(inheritance, EPROTO, "the old process sent other than it has promised");
+            return fail(inheritance, EPROTO,
+                        "the old process sent something other than it promised");
     }
     if (error == 0 && !are_blobs(inheritance))
-        return fail(inheritance, EPROTO, "the old process sent blobs that are none");
+        return fail(inheritance, EPROTO, "the old process sent malformed blobs");
     return error;
 }
 

@@ -143,7 +143,7 @@ static bool read_environment(void)
     }
     size_t count = number_in(count_text, BERTH_MOST_INHERITED);
     if (count == 0) {
-        atomic_store(&complaint, "LISTEN_FDS is no number of descriptors");
+        atomic_store(&complaint, "LISTEN_FDS is not a number of descriptors");
         return true;
     }
     berth__batch *batch = berth__batch_new(count);

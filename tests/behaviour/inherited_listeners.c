@@ -218,7 +218,7 @@ static void refuse_numbers(void)
         MUST(berth_inherited_count() == 0);
         assert_unset();
         MUST(!berth_server_listen_inherited(server, "http"));
-        MUST(strstr(berth_server_error_string(server), "LISTEN_FDS is no number of") != NULL);
+        MUST(strstr(berth_server_error_string(server), "LISTEN_FDS is not a number of") != NULL);
         berth__inherited_forget();
     }
     static const char *const processes[] = {"1", "0", "", "x", "-1", "99999999999999999999"};
