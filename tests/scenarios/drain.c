@@ -7,8 +7,7 @@
  * disconnect them by itself; with `told` the handler `draining` does nothing, so that the deadline
  * has to reset them. The one line of output is JSON: what the server counted, what the clients saw,
  * and times in microseconds: `processor` from the call to `emptied`, `first` and `last` when the
- * first and the last connection ended, after they were due, and `turn`, the longest between two
- * ticks of a timer of 5 ms meanwhile.
+ * first and the last connection ended, after they were due.
  */
 #include <berth/berth.h>
 
@@ -32,7 +31,7 @@ enum {
 static berth_server *server;
 static bool told;
 static unsigned long wanted, echoed, tellings, ends;
-static uint64_t due, first, last, begun, used, ticked, turn;
+static uint64_t due, first, last, used;
 
 static uint64_t microseconds(struct timespec time)
 {
@@ -89,22 +88,11 @@ static _Noreturn void be_clients(uint16_t port, int report)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-static void tick(berth_timer *timer, void *user)
-{
-    (void)timer;
-    (void)user;
-    uint64_t time = now();
-    if (begun > 0 && ticked > 0 && time - ticked > turn)
-        turn = time - ticked;
-    ticked = begun > 0 ? time : 0;
-}
-
 static void begin_drain(void *user)
 {
     (void)user;
     berth_drain plan = {.deadline = told ? DEADLINE : 60000, .idle = IDLE};
-    begun = now();
-    due = begun + (uint64_t)(told ? DEADLINE : IDLE) * 1000;
+    due = now() + (uint64_t)(told ? DEADLINE : IDLE) * 1000;
     used = processor();
     (void)berth_server_drain(server, &plan);
 }
@@ -152,9 +140,9 @@ static void new_connection(berth_server *which, void *user)
 
 static void emptied(berth_server *which, bool forced, void *user)
 {
+    (void)forced;
     (void)user;
     used = processor() - used;
-    told = told && forced;
     berth_loop_stop(berth_server_loop(which), 0);
 }
 
@@ -170,13 +158,12 @@ static void print(int report)
     berth_loop_free(berth_loop_current());
     if (read(report, seen, sizeof seen) != sizeof seen)
         seen[0] = seen[1] = 0;
-    printf("{\"accepted\": %llu, \"told\": %lu, \"ends\": %lu, \"forced\": %llu, \"live\": %llu, "
-           "\"ended\": %lu, \"reset\": %lu, \"processor\": %llu, \"first\": %lld, \"last\": %lld, "
-           "\"turn\": %llu}\n",
-           (unsigned long long)counts.accepted, tellings, ends,
-           (unsigned long long)counts.closed_drain, (unsigned long long)counts.live, seen[0],
-           seen[1], (unsigned long long)used, (long long)(first - due), (long long)(last - due),
-           (unsigned long long)turn);
+    printf(
+        "{\"accepted\": %llu, \"told\": %lu, \"ends\": %lu, \"forced\": %llu, \"live\": %llu, "
+        "\"ended\": %lu, \"reset\": %lu, \"processor\": %llu, \"first\": %lld, \"last\": %lld}\n",
+        (unsigned long long)counts.accepted, tellings, ends,
+        (unsigned long long)counts.closed_drain, (unsigned long long)counts.live, seen[0], seen[1],
+        (unsigned long long)used, (long long)(first - due), (long long)(last - due));
 }
 
 int main(int argc, char **argv)
@@ -197,14 +184,11 @@ int main(int argc, char **argv)
     }
     close(report[1]);
     server = berth_server_new(NULL, &server_handlers, NULL);
-    berth_timer *timer = berth_timer_new(NULL, tick, NULL);
-    if (server == NULL || timer == NULL || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (server == NULL || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
         return 1;
-    berth_timer_start(timer, 5, 5);
     port = berth_server_port(server);
     bool sent = write(ports[1], &port, sizeof port) == sizeof port;
     int code = sent ? berth_loop_run(NULL) : 1;
-    berth_timer_free(timer);
     print(report[0]);
     int status = 1;
     (void)waitpid(child, &status, 0);
