@@ -267,6 +267,27 @@ def check_most_peers(folder):
         assert seed.stop() == 0
 
 
+def check_most_of_an_address(folder):
+    """With two torrents an address may have two connections, and one in each of them."""
+    info = INFO.replace(b"4:name4:data", b"4:name4:more")
+    path = os.path.join(folder, "more.torrent")
+    with open(path, "wb") as file:
+        file.write(b"d4:info%se" % info)
+    with Torrent(folder, "--max-peers-per-address", 1, path) as seed:
+        seed.until("data: 4 of 4 pieces")
+        seed.until("more: 0 of 4 pieces")
+        with Peer(seed.port, name=b"a" * 20) as first:
+            first.shake()
+            with Peer(seed.port, name=b"b" * 20) as second:
+                assert second.ended()
+            with Peer(seed.port, name=b"c" * 20, info_hash=hashlib.sha1(info).digest()) as other:
+                other.shake()
+                with Peer(seed.port) as third:
+                    assert third.ended()
+            assert first.message()[0] == BITFIELD
+        assert seed.stop() == 1
+
+
 class Tracker(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
@@ -369,6 +390,7 @@ def main():
         check_many_requests(folder)
         check_violations(folder)
         check_most_peers(folder)
+        check_most_of_an_address(folder)
 
 
 main()
