@@ -443,8 +443,9 @@ class Machine:
         seed = subprocess.Popen([example("berth-torrent"), "--directory", data.folder, "--log",
                                  "--no-tracker", "--listen", listen, data.path],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        while b"pieces are there" not in seed.stdout.readline():
-            pass
+        for line in seed.stdout:
+            if b"pieces are there" in line:
+                break
         fcntl.fcntl(seed.stdout, fcntl.F_SETPIPE_SZ, 4096)
         for _ in range(200):  # each is a line of the log, of more than 40 bytes
             with socket.create_connection(address, 10) as stranger:
@@ -480,18 +481,22 @@ class Machine:
         data.stop()
 
     def hung_up(self):
-        """Its terminal goes away."""
+        """Its terminal goes away. With nohup, that is nothing to it."""
         data = Torrent("hung", [("a", 2000000)], piece=15)
         data.seed()
-        folder = data.room()
-        ours = Ours([data], folder, options=["--download-limit", "500000"])
-        ours.says("pieces are there")
-        time.sleep(1)
-        ours.process.send_signal(signal.SIGHUP)
-        status = ours.ends()
-        stored = glob.glob(folder + "/.berth-torrent-*")
-        self.figure("SIGHUP ends as SIGINT does", "" if status == 1 and stored else
-                    "status %s, stored %s" % (status, stored))
+        for name, way, expected in (("SIGHUP ends as SIGINT does", signal.SIG_DFL, 1),
+                                    ("SIGHUP with nohup", signal.SIG_IGN, 0)):
+            folder = data.room()
+            before = signal.signal(signal.SIGHUP, way)  # which a program inherits if it ignores it
+            ours = Ours([data], folder, options=["--download-limit", "500000"])
+            signal.signal(signal.SIGHUP, before)
+            ours.says("pieces are there")
+            time.sleep(1)
+            ours.process.send_signal(signal.SIGHUP)
+            status = ours.ends()
+            stored = glob.glob(folder + "/.berth-torrent-*")
+            self.figure(name, "" if status == expected and stored else
+                        "status %s, stored %s" % (status, stored))
         data.stop()
 
     # ---- memory ------------------------------------------------------------------------------
