@@ -6,7 +6,7 @@
  * one answers when it knows the torrent, that is after 48 bytes.
  *
  * Ways to end, all by peer_drop: the peer or the network ended the connection; no handshake within
- * 20 s; silence for 120 s; a violation of the protocol, which counts against the address; a peer
+ * 20 s; silence for 150 s; a violation of the protocol, which counts against the address; a peer
  * that is ourselves, that is connected already, or that is of no use.
  *
  * A first byte other than 19 is the beginning of an encrypted handshake, usually: the connection is
@@ -21,7 +21,7 @@
 
 #define DIAL_TIME 10000
 #define SHAKE_TIME 20000
-#define SILENCE 120000 /* the library's limit ends at it too, if the peer takes no bytes either */
+#define SILENCE 150000 /* BEP 3 has a keep-alive each 120 s, which is on its way for a while */
 #define KEEP_ALIVE 100000
 #define USELESS 60000 /* neither side interested for so long: may go if places are few */
 #define MOST_OUTPUT (1024 * 1024u) /* of a peer that makes us write and does not read */
@@ -446,7 +446,8 @@ void peer_tick(peer *self, uint64_t now)
     uint8_t bytes[WIRE_SMALL];
     if (self->state != PEER_TALKING)
         return;
-    /* Our keep-alives are bytes that are transferred: the limit does not see that it is gone. */
+    /* Our keep-alives are bytes that are transferred: the library's limit, of the same time, ends
+     * only a peer that takes no bytes either. */
     if (self->paused || self->crowded)
         self->heard_at = now;
     if (now - self->heard_at >= SILENCE) {

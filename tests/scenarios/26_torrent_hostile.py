@@ -278,7 +278,8 @@ class Data:
 
 
 class Silence:
-    """Two peers that have nothing to say; one of them keeps its connection alive."""
+    """Two peers that have nothing to say; one of them keeps its connection alive, each two minutes
+    as many do. Its bytes are on their way for a while."""
 
     def __init__(self, scenario):
         torrent = Torrent("silent", BLOCK)
@@ -292,13 +293,14 @@ class Silence:
 
     def keep_alive(self):
         while self.alive.raw(bytes(4)):
-            time.sleep(30)
+            time.sleep(123)
 
     def judge(self):
-        ended = self.silent.ended(max(1, self.begun + 130 - time.monotonic()))
+        ended = self.silent.ended(max(1, self.begun + 160 - time.monotonic()))
         kept = not self.alive.ended(1)
-        self.scenario.figure("D nothing after the handshake, for 120 s", "%s; with keep-alives %s" % (
-            "closed" if ended else "kept", "kept" if kept else "closed"),
+        self.scenario.figure("D nothing after the handshake, for 150 s",
+                             "%s; with keep-alives %s" % ("closed" if ended else "kept",
+                                                          "kept" if kept else "closed"),
                              self.greeted and ended and kept)
         self.victim.end()
 
