@@ -2,9 +2,10 @@
  * The port that all torrents share: connections are accepted here, and go to a torrent by the hash
  * in their handshake (peer.h).
  *
- * The library limits connections by address (of IPv6 by /64): --max-peers-per-address for each
- * torrent, and a quarter of all places for all of them. When all places are taken, a peer of no use
- * makes room; if there is none, the connection is closed.
+ * The library limits connections by address (of IPv6 by /64): --max-peers-per-address times the
+ * torrents, and a quarter of all places at most. When the handshake names the torrent, those that
+ * it has of one address are counted too (torrent_is_crowded). When all places are taken, a peer of
+ * no use makes room; if there is none, the connection is closed.
  */
 #ifndef TORRENT_LISTENER_H
 #define TORRENT_LISTENER_H
