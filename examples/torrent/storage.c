@@ -306,10 +306,12 @@ static slot *hold(storage *self, uint32_t file, bool wait, bool write)
     pthread_mutex_lock(&self->lock);
     while (!(it = slot_for(self, file)) && wait)
         pthread_cond_wait(&self->freed, &self->lock);
-    if (!it)
+    if (!it) {
         errno = EAGAIN;
-    else if (it->descriptor < 0 || (write && it->unwritable == 0 && !make_fit(self, it)))
+    } else if (it->descriptor < 0 || (write && it->unwritable == 0 && !make_fit(self, it))) {
         it = NULL;
+        pthread_cond_signal(&self->freed); /* nobody gives it back, and others may wait for it */
+    }
     if (it) {
         it->users++;
         it->used_at = ++self->clock;

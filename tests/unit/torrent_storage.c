@@ -357,6 +357,35 @@ START_TEST(few_descriptors)
 }
 END_TEST
 
+static void *read_the_last(void *user)
+{
+    uint8_t byte;
+    char why[256];
+    (void)user;
+    return storage_read(files, big.length - 1, &byte, 1, why, sizeof(why)) ? files : NULL;
+}
+
+/* All wait for the one slot, and the first of them cannot use it. */
+START_TEST(waiting_for_a_file_that_is_gone)
+{
+    pthread_t threads[THREADS];
+    make_many();
+    files->slot_count = 1;
+    slot *held = hold(files, 0, true, false);
+    ck_assert_ptr_nonnull(held);
+    ck_assert_int_eq(unlink(path_of(many[MANY - 1].path)), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_the_last, NULL), 0);
+    usleep(50000);
+    give_back(files, held, false);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *was_read = files;
+        pthread_join(threads[i], &was_read);
+        ck_assert_ptr_null(was_read);
+    }
+}
+END_TEST
+
 /* Others take all descriptors: the storage goes on with one that it has. */
 START_TEST(no_descriptor_left)
 {
@@ -402,6 +431,7 @@ int main(void)
     tcase_add_test(tests, larger_than_a_file_may_be);
     tcase_add_test(tests, more_files_than_slots);
     tcase_add_loop_test(tests, few_descriptors, 0, 3);
+    tcase_add_test(tests, waiting_for_a_file_that_is_gone);
     tcase_add_test(tests, no_descriptor_left);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
