@@ -38,12 +38,23 @@
 
 /* ---- credit ---------------------------------------------------------------------------------- */
 
+/* A drain accepts the last connections whatever the program has paused. */
+static bool is_paused_by_program(const berth_server *server)
+{
+    return server->paused && server->drain.phase < BERTH__DRAIN_LAST && server->waits == 0;
+}
+
+/* A server that has stopped listening accepts nothing that could fail again, but connections that
+ * await their PROXY header go on. */
+static bool is_paused_by_error(const berth_server *server)
+{
+    return server->paused_by_error && server->drain.phase < BERTH__DRAIN_LEAVING &&
+           server->waits == 0;
+}
+
 bool berth__server_is_paused(const berth_server *server)
 {
-    /* The last are accepted whatever the user has paused; those that have come already go on. */
-    bool paused = server->paused && server->drain.phase < BERTH__DRAIN_LAST;
-    bool failed = server->paused_by_error && server->drain.phase < BERTH__DRAIN_LEAVING;
-    return (paused || failed) && server->waits == 0;
+    return is_paused_by_program(server) || is_paused_by_error(server);
 }
 
 static unsigned credit_of(berth_server *server)
@@ -82,9 +93,9 @@ static int pause_of(const berth_server *server)
         return BERTH__PAUSE_NOT_LISTENING;
     if (server->starved)
         return BERTH__PAUSE_STARVED;
-    if (server->waits == 0 && server->paused)
+    if (is_paused_by_program(server))
         return BERTH__PAUSE_BY_PROGRAM;
-    if (server->waits == 0 && server->paused_by_error)
+    if (is_paused_by_error(server))
         return BERTH__PAUSE_BY_ERROR;
     size_t queued = server->pending_count + server->awaiting;
     bool room = server->limit > 0 && queued < (size_t)server->limit;
