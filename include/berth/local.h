@@ -84,7 +84,7 @@ typedef struct berth_local_options {
  * @param options  const berth_local_options *, copied; NULL for the default
  * @return false on failure, with class and text set; the server is not listening then, unless it
  *         was before. OPERATION: already listening. ADDRESS_IN_USE: a server listens there or is
- *         being started, or something is in the place that is not replaced. SOCKET_ACCESS: the
+ *         being started, or a file exists there that is not replaced. SOCKET_ACCESS: the
  *         directory, the lock or the group is not permitted. ADDRESS_NOT_AVAILABLE: the path cannot
  *         exist, or is too long. SOCKET_RESOURCE: no memory, descriptor or space on the disk.
  *         UNSUPPORTED_OPERATION: the path is empty, or the server's own proxy is set.

@@ -63,7 +63,8 @@ static const struct {
 } entries[] = {
     {ENOENT, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "no such file or directory"},
     {ENOTDIR, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "a part of the path is not a directory"},
-    {ELOOP, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "too many symbolic links, or one in the place"},
+    {ELOOP, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
+     "too many symbolic links, or a link in place of a file"},
     {EROFS, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "the file system is read-only"},
     {EISDIR, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "it is a directory"},
     {ENAMETOOLONG, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "the path has more than 107 bytes"},

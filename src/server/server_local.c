@@ -1,14 +1,14 @@
 /*
  * Listening on a Unix socket: the path, and its file.
  *
- * What is listened on is noted beside the server as long as it listens, whether the listener was
- * made here or adopted. A file that was made here is removed when the listening ends, if it is
- * still the same one, and unless the program wants it kept, a successor has the listener, or this
- * is a child of the process that made it: then others may listen on. It is removed before the
- * listener is closed, which keeps others from taking the place, and the file system from giving its
- * number to a file of theirs.
+ * The server keeps the path while it listens, whether the listener was made here or adopted. When
+ * it stops listening, it removes the file if it has made it and the file is still the same. The
+ * file stays if the program wants it kept. It also stays if a successor has the listener, or in a
+ * child of the process that made it, since others may go on listening. The file is removed before
+ * the listener is closed: until then nobody else takes the path, and the file system does not reuse
+ * the inode number.
  *
- * A failing step of listening leaves nothing open and no file: class and text are stored.
+ * If a step of listening fails, nothing stays open and no file is left. Class and text are stored.
  */
 #include "server.h"
 
@@ -62,7 +62,7 @@ void berth__server_end_local(berth_server *server)
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 
-/* Without memory it has no path, and is served all the same. */
+/* Without memory the server has no path, and listens all the same. */
 void berth__server_note_local(berth_server *server)
 {
     berth__backend *backend = server->object.loop->backend;
@@ -74,18 +74,18 @@ void berth__server_note_local(berth_server *server)
     server->local = local;
 }
 
-/* Where a step has a meaning of its own; else NULL, and the errno says it. */
-static const char *reason_of_step(int error, berth__local_step step)
+/* Where an errno of a step means more than elsewhere; else NULL. */
+static const char *reason_of_step(int error, berth__local_step step, bool abstract)
 {
     switch (step) {
     case BERTH__LOCAL_LOCK:
         return error == EWOULDBLOCK ? "another server is being started there"
-               : error == EEXIST    ? "the lock beside it is not a plain file"
+               : error == EEXIST    ? "its lock file is not a plain file"
                                     : NULL;
     case BERTH__LOCAL_BIND:
-        return error == EADDRINUSE ? "something is in the place, and is not to be replaced" : NULL;
+        return error == EADDRINUSE && !abstract ? "a file already exists there" : NULL;
     case BERTH__LOCAL_PLACE:
-        return error == EEXIST ? "what is in the place is not a socket" : NULL;
+        return error == EEXIST ? "the file there is not a socket" : NULL;
     case BERTH__LOCAL_PROBE:
         return error == EADDRINUSE ? "a server is listening there" : NULL;
     case BERTH__LOCAL_REMOVE:
@@ -99,7 +99,9 @@ static const char *tried(berth__local_step step)
 {
     switch (step) {
     case BERTH__LOCAL_LOCK:
-        return "the lock beside it: ";
+        return "cannot lock its lock file: ";
+    case BERTH__LOCAL_PLACE:
+        return "cannot look at its file: ";
     case BERTH__LOCAL_PROBE:
         return "cannot find out whether a server listens there: ";
     case BERTH__LOCAL_REMOVE:
@@ -115,7 +117,7 @@ static const char *tried(berth__local_step step)
 
 static void explain(berth_server *server, const char *place, int error, berth__local_step step)
 {
-    const char *reason = reason_of_step(error, step);
+    const char *reason = reason_of_step(error, step, place[0] == '@');
     if (reason != NULL)
         berth__server_set_error(server, BERTH_ERROR_ADDRESS_IN_USE, "cannot listen on %s: %s",
                                 place, reason);

@@ -16,7 +16,7 @@ const char *berth__limit_text(berth__limit limit)
         [BERTH__LIMIT_RATE] = "slower than the minimum rate",
         [BERTH__LIMIT_OUTPUT] = "too much output waiting",
         [BERTH__LIMIT_ADDRESS] = "too many connections of its address",
-        [BERTH__LIMIT_DRAIN] = "the server is drained, and the time for that is over",
+        [BERTH__LIMIT_DRAIN] = "the server is drained, and the deadline has passed",
     };
     return texts[limit];
 }

@@ -103,15 +103,13 @@ CASE(things_in_the_place, "Unix", "stay, but for a socket of nobody that is to b
     static const enum world_file kinds[] = {WORLD_PLAIN, WORLD_FOLDER, WORLD_LINK};
     for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         world_put_file(path, kinds[i]);
-        refuses(host, path, NULL, BERTH_ERROR_ADDRESS_IN_USE,
-                "something is in the place, and is not to be replaced");
+        refuses(host, path, NULL, BERTH_ERROR_ADDRESS_IN_USE, "a file already exists there");
         refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE,
-                "what is in the place is not a socket");
+                "the file there is not a socket");
         ck_assert_int_eq(world_file_at(path), kinds[i]);
     }
     world_put_file(path, WORLD_SOCKET);
-    refuses(host, path, NULL, BERTH_ERROR_ADDRESS_IN_USE,
-            "something is in the place, and is not to be replaced");
+    refuses(host, path, NULL, BERTH_ERROR_ADDRESS_IN_USE, "a file already exists there");
     ck_assert_int_eq(world_file_at(path), WORLD_SOCKET);
     ck_assert(berth_server_listen_local(host->server, path, &replacing));
     world_connect_local(path);
@@ -143,7 +141,7 @@ CASE(places_without_a_way_to_them, "Unix", "no directory, no permission, no spac
         char path[] = "/tmp/berth-no-such-folder/a";
         refuses(host, path, NULL, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "no such file or directory");
         refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
-                "the lock beside it: no such file or directory");
+                "cannot lock its lock file: no such file or directory");
         refuses(host, "/dev/null/a", NULL, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
                 "a part of the path is not a directory");
         return;
@@ -306,7 +304,7 @@ CASE(lock_that_is_none, "Unix", "a folder, a link or a pipe in its place: nothin
     ck_assert_int_eq(unlink(lock), 0);
     ck_assert_int_eq(mkfifo(lock, 0600), 0);
     refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE,
-            "the lock beside it is not a plain file");
+            "its lock file is not a plain file");
     ck_assert_int_eq(world_file_at(path), WORLD_NOTHING);
 }
 

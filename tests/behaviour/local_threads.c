@@ -63,8 +63,7 @@ CASE(pool_at_a_path_that_is_taken, "workers.h local.h",
     world_put_file(path, WORLD_PLAIN);
     ck_assert(!berth_workers_listen_local(workers, path, NULL));
     ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_ADDRESS_IN_USE);
-    snprintf(expected, sizeof expected,
-             "cannot listen on %s: something is in the place, and is not to be replaced", path);
+    snprintf(expected, sizeof expected, "cannot listen on %s: a file already exists there", path);
     ck_assert_str_eq(berth_workers_error_string(workers), expected);
     ck_assert_int_eq(world_file_at(path), WORLD_PLAIN);
     const char *other = world_path("b");

@@ -78,7 +78,7 @@ def main():
         with open(path, "wb"):
             pass
         _support.expect_failure(_support.run("http_server", "--local", path, root),
-                                "what is in the place is not a socket")
+                                "the file there is not a socket")
         assert os.path.getsize(path) == 0
         long_path = os.path.join(folder, "x" * 100)
         _support.expect_failure(_support.run("http_server", "--local", long_path, root),
