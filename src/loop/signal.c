@@ -35,8 +35,10 @@ typedef struct berth__signals {
 static void set_due(berth_signal *signal, bool due)
 {
     berth__signals *all = signal->object.loop->signals;
-    if (signal->due != due)
-        all->due += due ? 1 : SIZE_MAX;
+    if (due && !signal->due)
+        all->due++;
+    else if (!due && signal->due)
+        all->due--;
     signal->due = due;
 }
 
@@ -44,7 +46,8 @@ static void set_due(berth_signal *signal, bool due)
 
 static bool pending(const berth_loop *loop)
 {
-    return atomic_load(&loop->signals->inbox.any) || loop->signals->due > 0;
+    const berth__signals *all = loop->signals;
+    return all != NULL && (atomic_load(&all->inbox.any) || all->due > 0);
 }
 
 static void note_due(berth__signals *all)
@@ -106,13 +109,8 @@ static void release_all(berth_loop *loop)
     berth__release(all);
 }
 
-static bool pending_any(const berth_loop *loop)
-{
-    return loop->signals != NULL && pending(loop);
-}
-
 static const berth__source source = {
-    .pending = pending_any, .run = run, .renew = renew_all, .release = release_all};
+    .pending = pending, .run = run, .renew = renew_all, .release = release_all};
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
