@@ -170,19 +170,11 @@ static void on_draining(berth_socket *socket, void *user)
         self->on_draining(self);
 }
 
-static const berth_socket_handlers told_handlers = {
-    .ready_read = on_ready_read,
-    .bytes_written = on_bytes_written,
-    .connected = on_connected,
-    .disconnected = on_disconnected,
-    .error_occurred = on_error_occurred,
-    .state_changed = on_state_changed,
-    .read_channel_finished = on_read_channel_finished,
-    .draining = on_draining,
-};
-
 void actor_be_told(struct actor *actor)
 {
+    static berth_socket_handlers told_handlers;
+    told_handlers = actor_handlers;
+    told_handlers.draining = on_draining;
     berth_socket_set_handlers(actor->socket, &told_handlers, actor);
 }
 

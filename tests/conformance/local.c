@@ -240,17 +240,23 @@ CASE(never_accepted_is_a_reset, "connect_local", "the listener goes with those i
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
+/* The peer gets the answer, and cannot write any more. */
+static void answer_and_reset(kit_stream *stream, struct peer *peer)
+{
+    ck_assert_int_eq(send_now(stream, "answer", 6), 6);
+    kit_close_by_reset(stream);
+    UNTIL(stream->closed);
+    ck_assert_uint_eq(peer_send_some(peer, "x", 1), 0);
+    ck_assert(peer_hears(peer, "answer"));
+}
+
 CASE(local_end_leaves_its_output, "7", "closed with input unread: the peer reads all, then a reset")
 {
     struct peer *peer;
     kit_stream *stream = pair(&peer);
     peer_say(peer, "unread");
     world_settle();
-    ck_assert_int_eq(send_now(stream, "answer", 6), 6);
-    kit_close_by_reset(stream);
-    UNTIL(stream->closed);
-    ck_assert_uint_eq(peer_send_some(peer, "x", 1), 0);
-    ck_assert(peer_hears(peer, "answer"));
+    answer_and_reset(stream, peer);
     ck_assert(peer_saw_reset(peer));
 }
 
@@ -258,11 +264,7 @@ CASE(local_reset_is_an_end, "7", "where all input was read")
 {
     struct peer *peer;
     kit_stream *stream = pair(&peer);
-    ck_assert_int_eq(send_now(stream, "answer", 6), 6);
-    kit_close_by_reset(stream);
-    UNTIL(stream->closed);
-    ck_assert_uint_eq(peer_send_some(peer, "x", 1), 0);
-    ck_assert(peer_hears(peer, "answer"));
+    answer_and_reset(stream, peer);
     ck_assert(peer_saw_end(peer));
 }
 
