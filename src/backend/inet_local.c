@@ -7,13 +7,13 @@
  * listen. Nobody can connect before listen, so the file has its permissions in time, and the
  * process's umask is left alone.
  *
- * Where a file is in the place, and may be replaced: it must be a socket; then a connect shows
- * whether anybody listens. A full backlog answers EAGAIN, a socket that nobody has any more
- * ECONNREFUSED, and so does one that is bound and does not listen yet. That is why starters exclude
- * each other, from before bind until after listen, by a lock on a file beside it. The lock file is
- * left there: whoever removed it would take it from somebody who is waiting for its lock. The dead
- * file is removed if it is still the one that was tried. Who does not take the lock can come in
- * between that look and the removal; there is no call that does both.
+ * A file that exists may be replaced if it is a socket and nobody listens there. A connect shows
+ * that: a full backlog answers EAGAIN, a socket that no process has open ECONNREFUSED. A socket
+ * that is bound but does not listen yet answers ECONNREFUSED, too. Therefore servers that start
+ * there exclude each other by a lock on a file PATH.lock, from before bind until after listen. The
+ * lock file stays: if it were removed, two processes could lock two files of the same name. The
+ * stale file is removed if it is still the one that was tried. A server that does not take the lock
+ * can replace it between that check and the removal; no call does both.
  *
  * Failures are errno values with the step; nothing stays open, and a file that was made is removed.
  */

@@ -29,8 +29,7 @@ static void destroy(berth__backend *backend)
     backend->inherited->destroy(backend);
 }
 
-/* ---- what would begin something ----------------------------------------------------------------
- */
+/* ---- what would begin something -------------------------------------------------------------- */
 
 static int listen_on(berth__backend *backend, berth__listener *listener,
                      const berth__listen_options *options, berth__listen_step *ret_step)
@@ -218,9 +217,6 @@ static size_t reject(berth__backend *backend, berth__listener *listener, size_t 
     return 0;
 }
 
-/* ---- the end of records ------------------------------------------------------------------------
- */
-
 static ptrdiff_t put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
                             size_t size)
 {
@@ -235,6 +231,8 @@ static int open_file(berth__backend *backend, int descriptor, uint64_t *ret_size
     *ret_size = 0;
     return -ECHILD;
 }
+
+/* ---- the end of records ---------------------------------------------------------------------- */
 
 static void close_file(berth__backend *backend, int descriptor)
 {
@@ -331,8 +329,7 @@ static void run(berth__backend *backend, berth__ready *ready)
     }
 }
 
-/* ---- waiting and questions ---------------------------------------------------------------------
- */
+/* ---- waiting and questions ------------------------------------------------------------------- */
 
 static void nothing(berth__backend *backend)
 {

@@ -19,7 +19,6 @@
  */
 #include "sim_kernel.h"
 
-#include "system.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -29,6 +28,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "system.h"
 
 #define NEVER UINT64_MAX
 #define TICK 1000u /* nanoseconds that every wait takes */

@@ -9,6 +9,8 @@
  * made below /full.
  *
  * Whoever connects is of the process's own user, unless the test says another.
+ *
+ * Test builds only. A path of a test that is no name aborts the test.
  */
 #include "sim_kernel.h"
 

@@ -1,6 +1,6 @@
 /*
- * Watches in the simulated kernel: what poll(2) would say of a descriptor, reported once, after a
- * delay that chance decides.
+ * Watches in the simulated kernel: what poll(2) would say of a descriptor, reported once, after
+ * a random delay. A copy of a descriptor has the same number here and is only counted.
  */
 #include "sim_kernel.h"
 

@@ -2,14 +2,14 @@
  * Numbers that one thread changes and others may read: the counts of servers, which the pool whose
  * worker a server belongs to adds up on any thread.
  *
- * The thread that changes them is the only one, so it reads them as they are, and needs no locked
- * instruction. Others get each number whole, and as it is at some moment; two numbers are not from
- * the same one.
+ * Only one thread changes a number, so it can read it plainly and needs no locked instruction.
+ * Other threads read each number whole. Two numbers that they read need not be from the same
+ * moment.
  */
 #ifndef BERTH_SRC_COUNT_H
 #define BERTH_SRC_COUNT_H
 
-/* One more, one less, and so many more; on the number's own thread. */
+/* Add one, subtract one, add `many`; on the number's own thread. */
 #define BERTH__COUNT(number) BERTH__COUNT_MANY(number, 1u)
 #define BERTH__UNCOUNT(number) __atomic_store_n(&(number), (number)-1u, __ATOMIC_RELAXED)
 #define BERTH__COUNT_MANY(number, many) \

@@ -1,10 +1,11 @@
 /*
  * The signal handler and what belongs to it. See disposition.h.
  *
- * Everything that the signal handler reads is atomic, and lives for ever or until nobody walks.
- * What only normal code uses is guarded by a lock.
+ * Everything that the signal handler reads is atomic. It is static, or it is freed only when no
+ * signal handler is walking the list. A lock guards what only normal code uses.
  *
- * Ways to fail: a number that the kernel refuses, or that is used up, is an errno of `want`.
+ * Ways to fail: `want` returns an errno for a number that the kernel refuses, or whose levels are
+ * used up.
  */
 #include "disposition.h"
 
@@ -68,8 +69,9 @@ static bool deliver(int number, bool rings)
 
 static bool is_ours(const struct sigaction *action, unsigned which);
 
-/* As if nothing had been installed: not for one that the program has covered, since whoever calls
- * that has handled the signal. It is blocked until its handler returns. */
+/* Does what the kernel would do if nothing were installed. Not if the program has installed its own
+ * handler over ours: that has handled the signal, and calls ours as well. The signal is blocked
+ * until its handler returns. */
 static void act_by_default(int number, unsigned which)
 {
     struct sigaction action;

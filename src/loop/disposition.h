@@ -1,21 +1,22 @@
 /*
- * What signals do in this process: the signal handler, which loops it rings, and what was installed
- * before.
+ * What signals do in this process: the signal handler, the loops that it wakes, and what was
+ * installed before.
  *
  * Each loop that wants signals has an inbox. The signal handler runs on any thread, between any two
- * instructions, and may interrupt whoever holds a lock: so it takes none. It walks the list of
- * inboxes, notes the number in each that wants it, and rings the bell of the loop. Whoever takes an
- * inbox out of the list waits until no signal handler walks, which is a moment; it cannot be kept
- * waiting by one that it has interrupted itself, since that has come to its end when it goes on.
+ * instructions, and may interrupt code that holds a lock, so it takes none. It walks the list of
+ * inboxes, sets the number in each that wants it, and wakes the loop. Whoever takes an inbox out of
+ * the list waits until no signal handler is walking it, which takes a moment. A signal handler that
+ * interrupts this wait on the same thread has returned when the wait continues.
  *
- * What was installed before is called by the signal handler (chained), and comes back with the end
- * of the last handler of its number. If the program has installed its own over ours in the meantime
- * that stays, and may call ours at any time: so ours then does what the one before would have done.
- * A further installation uses another entry, lest the two call each other in a circle: each number
- * has LEVELS of them, and is EBUSY when they are used up.
+ * The signal handler calls the one that was installed before (chained), and that one is installed
+ * again when the last handler of its number is freed. If the program has installed its own over
+ * ours meanwhile, that stays and may call ours at any time; ours then does what the one before
+ * would have done. The next installation uses another entry point, since with the same one the two
+ * would call each other for ever. Each number has LEVELS of them; when they are used up, the error
+ * is EBUSY.
  *
- * In a child of fork the inboxes are those of another process, and the signal handler passes them
- * by, which leaves what was there before: a chained handler or the default action.
+ * In a child of fork the inboxes belong to another process, and the signal handler ignores them. It
+ * calls the chained handler or does the default action.
  */
 #ifndef BERTH_SRC_DISPOSITION_H
 #define BERTH_SRC_DISPOSITION_H

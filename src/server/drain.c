@@ -1,22 +1,21 @@
 /*
  * Draining: see server.h for the phases.
  *
- * Each run takes one step after the other (advance) until there is nothing to do at the moment, or
- * its time is over; then the deadline is set for what comes next. Every step may call handlers of
- * the program, which may close or free the server, drain it again, or turn the loop, so that the
- * next run of the same drain takes place inside this one. Therefore all there is to know of a
- * drain is in its record, no step touches it after a handler, and a run ends when `number` has
- * changed.
+ * A run takes steps (advance) until there is nothing to do at the moment, or its time is over. Then
+ * it sets the deadline for the next run. Every step may call handlers of the program. A handler may
+ * close or free the server, drain it again, or turn the loop: then the next run of the same drain
+ * takes place inside this one. Therefore the record holds the whole state of the drain, no step
+ * touches it after a handler, and a run ends when `number` has changed.
  *
- * Who is told, and when: the walk of LEAVING comes by all sockets that the server had when it
- * stopped listening. A pending one has no handlers yet; when it is taken it is put into the list
- * `fresh`, which is linked by what linked the queue, and is told in the next run. A socket keeps in
- * object.own how far it has come (drain_mark below).
+ * When `draining` is called: the walk of LEAVING visits all sockets that the server had when it
+ * stopped listening. A pending socket has no handlers yet. When it is taken it joins the list
+ * `fresh`, by the link that the queue used, and its handler is called in the next run. object.own
+ * of each socket holds its drain_mark.
  *
- * Idle is who has no output, no unread input here or in the kernel, and has received nothing for a
- * while: `received` of the socket, which a blocking wait uses too, is taken away by each walk. A
- * socket that is in use on the stack counts as busy, also because that wait needs its mark. The
- * time between two walks is a quarter of the idle time, and a socket counts the quarters.
+ * A socket is idle if it has no output, no unread input here or in the kernel, and has received
+ * nothing for the idle time. Each walk clears `received` of the socket, which a blocking wait uses
+ * too. A socket that is in use on the stack is busy: a wait there may need that flag. The time
+ * between two walks is a quarter of the idle time, and a socket counts the quarters.
  *
  * Nothing here can fail.
  */
@@ -29,12 +28,12 @@
 
 #define NEVER UINT64_MAX
 
-/* In one run: steps, and between two looks at the clock. */
+/* Steps in one run, and steps between two looks at the clock. */
 #define MOST_STEPS 64u
 #define PACE 8u
 
-/* What LAST accepts at most, for a flood could go on for ever; and its time in milliseconds, when
- * the queue is full. */
+/* What LAST accepts at most, since a flood might never end; and how long it waits, in milliseconds,
+ * while the queue is full. */
 #define MOST_LAST ((uint64_t)4096)
 #define LAST_TIME ((uint64_t)1000)
 
@@ -83,13 +82,13 @@ static void run_at(berth_server *server, uint64_t time)
     berth__loop_touch(server->object.loop);
 }
 
-/* Not at a time that has passed long since: the loop would hurry. */
+/* Now, not at an earlier time: the loop would try to catch up. */
 static void run_soon(berth_server *server)
 {
     run_at(server, clock_of(server));
 }
 
-/* ---- the list of those that were taken ------------------------------------------------------- */
+/* ---- sockets that were taken ----------------------------------------------------------------- */
 
 static void forget_fresh(berth_server *server, berth_socket *socket)
 {
@@ -162,8 +161,8 @@ static void look_at(berth_server *server, berth_socket *socket)
         socket->received = false;
 }
 
-/* Whether it was quiet for the idle time. That begins anew with those that are busy, and with a
- * walk that comes by for the first time. */
+/* Whether it was quiet for the idle time, which begins again when it is busy, and begins with the
+ * first walk that visits it. */
 static bool is_idle(berth_server *server, berth_socket *socket)
 {
     const berth__drain *drain = &server->drain;
@@ -182,7 +181,7 @@ static void set_next(berth_server *server, uint64_t from)
     server->drain.next = from + (server->drain.quarter > tick ? server->drain.quarter : tick);
 }
 
-/* False if it is not to be told, now or any more. */
+/* Calls `draining`; false if it has no such handler. */
 static bool tell(berth_socket *socket)
 {
     if (BERTH__SOCKET_SLOT(socket, draining) == NULL)
@@ -244,7 +243,7 @@ static void begin_walk(berth_server *server)
     berth__walk_begin(&server->drain.walk, server->object.loop, server->owner.children);
 }
 
-/* Comes by the next socket; false at the end of the walk. */
+/* Visits the next socket; false at the end of the walk. */
 static bool walk_on(berth_server *server, void (*visit)(berth_server *, berth_socket *))
 {
     berth__object *object = berth__walk_on(&server->drain.walk);
@@ -289,7 +288,7 @@ static bool grace_is_over(berth_server *server)
     return true;
 }
 
-/* Whether the kernel has a connection for the server. */
+/* Whether a connection waits in the kernel. */
 static bool is_waited_for(const berth_server *server)
 {
     berth__backend *backend = server->object.loop->backend;
@@ -300,7 +299,7 @@ static bool is_waited_for(const berth_server *server)
     return false;
 }
 
-/* Whether LAST has accepted what there was, or may. */
+/* Whether LAST has accepted all that there is, or all that it may. */
 static bool has_accepted(berth_server *server)
 {
     const berth__drain *drain = &server->drain;
@@ -392,8 +391,8 @@ static bool advance(berth_server *server)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/* When there is nothing to do before. In FORCING only a connection at hand is left, whose end shows
- * by itself. */
+/* When the next run is due. In FORCING only a connection at hand is left, whose end is noticed
+ * without a timer. */
 static uint64_t next_time(const berth_server *server)
 {
     const berth__drain *drain = &server->drain;

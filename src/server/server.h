@@ -68,18 +68,18 @@ typedef enum berth__succession {
  * The drain of a server (berth_server_drain): the way from accepting to having no connection.
  *
  *     OFF -> LOOKING -> GRACE -> LAST -> LEAVING -> FORCING -> OVER
- *                          \______^         \__________________^
+ *                          \_______________^  \__________________^
  *
- * LOOKING notes for each connection that nothing has come from now on; GRACE is the rest of that
- * time; LAST accepts what the kernel has completed by then. Then the listener is closed. LEAVING
- * tells the connections, and disconnects idle ones; FORCING resets those that are left at the
- * deadline. OVER lasts until the server listens again. Closing the server leads to OFF from
- * everywhere.
+ * LOOKING marks each connection, so that its idle time is counted from the beginning of the drain.
+ * GRACE is the rest of the grace period. LAST accepts the connections that the kernel has completed
+ * by then; then the listener is closed. LEAVING calls `draining` for the connections and
+ * disconnects idle ones. FORCING resets those that are left at the deadline. OVER lasts until the
+ * server listens again. Closing the server leads to OFF from every phase.
  *
- * All of it is done by one deadline of the loop, in runs of about a millisecond: there may be many
- * connections, and others want their turns. LOOKING, LEAVING and FORCING walk through the sockets
- * of the server, LEAVING again and again in quarters of the idle time, as long as there are
- * connections that only time can judge.
+ * One deadline of the loop drives all of it, in runs of about a millisecond: there may be many
+ * connections, and other work must go on. LOOKING, LEAVING and FORCING walk through the sockets of
+ * the server. LEAVING walks again after each quarter of the idle time, as long as there are
+ * connections that may become idle.
  */
 typedef enum berth__drain_phase {
     BERTH__DRAIN_OFF,
@@ -197,7 +197,7 @@ void berth__server_came(berth_server *server, int descriptor);
 void berth__server_accepted(berth_server *server, int descriptor, const berth__accepted *accepted);
 void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
-/* Whether accepting is paused for those that have come already. */
+/* Whether accepting is paused, by the program or by an error. */
 bool berth__server_is_paused(const berth_server *server);
 /* Appends a socket to the queue or another list by `pending_next`, and takes it out. */
 void berth__server_append(berth_socket ***end, berth_socket *socket);
