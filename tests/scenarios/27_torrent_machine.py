@@ -295,6 +295,21 @@ class Machine:
                     "" if good else "status %s: %s" % (status, ours.log()[-600:]))
         disk.unmount()
 
+    def removed_before_the_end(self):
+        """All pieces are good, and none of them is there any more: that is no download."""
+        data = Torrent("removed", [("a", 1000000)], piece=15)
+        data.seed()
+        folder = data.room()
+        ours = Ours([data], folder, options=["--download-limit", "500000"])
+        path = os.path.join(folder, "removed/a")
+        until(lambda: os.path.exists(path) and os.stat(path).st_blocks > 0, 20)
+        os.remove(path)
+        said = ours.says("stopped, ")
+        status = ours.stop(signal.SIGINT)
+        self.figure("the file is removed while it downloads, and it is interrupted",
+                    "" if said and status == 1 else "status %s: %s" % (status, ours.log()[-600:]))
+        data.stop()
+
     def planted_links(self):
         wrongs = []
         for level in ("plain", "plain/inner", "plain/inner/second", "plain/inner/deeper",
@@ -556,6 +571,7 @@ with Scenario(27, "torrent and machine",
         scenario.note("mounting is not allowed here")
     if faults:
         machine.files_change()
+    machine.removed_before_the_end()
     machine.few_descriptors()
     machine.planted_links()
     machine.links_later()
