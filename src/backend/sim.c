@@ -35,7 +35,6 @@
 #define TICK 1000u /* nanoseconds that every wait takes */
 #define BEGINNING 1000000000u
 #define WAIT_STEPS 1000000u
-#define CONNECTING BERTH__SIM_CONNECTING
 #define READY_BROKEN BERTH__READY_PRIVATE
 
 static _Thread_local berth__kernel *newest;
@@ -275,7 +274,7 @@ static int sim_connect(berth__backend *backend, berth__stream *stream, const ber
     else
         take_place(end, stream->own.connection);
     attach(berth__kernel_entry_of(kernel, descriptor), stream, end, descriptor);
-    stream->flags |= CONNECTING;
+    stream->flags |= BERTH__SIM_CONNECTING;
     return 0;
 }
 
@@ -493,7 +492,7 @@ static void run_connected(berth__kernel *kernel, berth__stream *stream)
 {
     berth__kernel_handle(kernel);
     berth__sim_end *end = stream->own.connection;
-    stream->flags &= (uint16_t)~CONNECTING;
+    stream->flags &= (uint16_t)~BERTH__SIM_CONNECTING;
     stream->error = (int16_t)end->connect_error;
     stream->events->connected(stream, stream->error);
 }
@@ -561,7 +560,7 @@ static void look_at_end(berth__kernel *kernel, berth__kernel_entry *entry, uint6
     if (stream == NULL)
         return;
     unsigned pending = stream->ready.pending;
-    bool connecting = (stream->flags & CONNECTING) != 0;
+    bool connecting = (stream->flags & BERTH__SIM_CONNECTING) != 0;
     unsigned bits = 0;
     if (berth__kernel_is_due(kernel, &entry->due[DUE_CONNECT],
                              connecting && (end->established || end->connect_error != 0) &&
