@@ -571,13 +571,15 @@ CASE(successor_stalls, "0104", "each time it has is limited, and the loop goes o
     static const char *const texts[] = {"connected and said nothing",
                                         "did not take everything in time",
                                         "did not take everything in time", "was not ready in time"};
+    /* Long enough for a child of a busy machine to come to where it stalls. */
+    static const unsigned limits[] = {20, 500, 500, BERTH__HANDOVER_TRANSFER_LIMIT};
     struct host *host = offer_host();
     ck_assert(berth_handover_add_blob(seen.handover, "keys", "secret", 6));
-    seen.handover->transfer_limit = 20;
     berth_handover_set_time_limit(seen.handover, 20);
     talk_place();
     for (unsigned steps = 0; steps < 4; steps++) {
         stall_text = texts[steps];
+        seen.handover->transfer_limit = limits[steps];
         pid_t child = begin_child();
         if (child == 0) {
             stall(steps);
