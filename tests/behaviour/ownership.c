@@ -161,12 +161,9 @@ CASE(loop_is_freed_at_once, "loop.h",
 CASE(two_loops_on_one_thread, "loop.h", "objects belong to the loop that they were made for")
 {
     struct host *host = host_listening("h");
-    berth_loop *second = berth_loop_new(NULL);
-    ck_assert_ptr_nonnull(second);
-    if (world_is_simulated()) {
-        berth_loop_free(second); /* each loop has a kernel of its own there */
-        return;
-    }
+    berth_loop *second = world_second_loop();
+    if (world_is_simulated())
+        return; /* each loop has a kernel of its own there */
     berth_socket *client = berth_socket_new(second, NULL, NULL);
     ck_assert_ptr_nonnull(client);
     ck_assert_ptr_eq(berth_socket_loop(client), second);
@@ -176,7 +173,7 @@ CASE(two_loops_on_one_thread, "loop.h", "objects belong to the loop that they we
         berth_loop_turn(second, 5);
     ck_assert_uint_eq(host->new_connections, 0);
     UNTIL(host->new_connections == 1);
-    berth_loop_free(second);
+    world_free_second_loop();
     berth_socket *far = berth_server_next_pending_connection(host->server);
     ck_assert_ptr_nonnull(far);
     UNTIL(!berth_socket_is_valid(far));

@@ -489,9 +489,7 @@ CASE(rate_and_a_read_limit, "rate.h socket.h", "the stricter of the two holds")
 
 CASE(rate_of_another_loop, "rate.h", "a rate and its sockets have one loop")
 {
-    berth_loop *other = berth_loop_new(NULL);
-    ck_assert_ptr_nonnull(other);
-    berth_rate *rate = berth_rate_new(other, SPEED, 0);
+    berth_rate *rate = berth_rate_new(world_second_loop(), SPEED, 0);
     ck_assert_ptr_nonnull(rate);
     struct actor *actor = actor_new("s");
     ck_assert(!berth_socket_set_read_rate(actor->socket, rate));
@@ -501,5 +499,4 @@ CASE(rate_of_another_loop, "rate.h", "a rate and its sockets have one loop")
     ck_assert_str_eq(berth_socket_error_string(actor->socket),
                      "cannot set a rate for the connection to the peer: the rate belongs to "
                      "another loop");
-    berth_loop_free(other);
 }

@@ -173,20 +173,16 @@ CASE(signals_of_two_loops, "signal.h", "each loop calls its own")
     struct catcher a = {0};
     struct catcher b = {0};
     catch (&a, "a", SIGUSR1);
-    berth_loop *other = berth_loop_new(NULL);
-    ck_assert_ptr_nonnull(other);
-    b.signal = berth_signal_new(other, SIGUSR1, caught, &b);
+    b.signal = berth_signal_new(world_second_loop(), SIGUSR1, caught, &b);
     b.name = "b";
-    if (b.signal == NULL)
-        berth_loop_free(other); /* where memory fails */
     ck_assert_ptr_nonnull(b.signal);
     raise(SIGUSR1);
     world_settle();
     assert_trace("a");
-    berth_loop_turn(other, 10);
+    berth_loop_turn(world_second_loop(), 10);
     assert_trace("a, b");
     raise(SIGUSR1);
-    berth_loop_free(other); /* what has come goes with it */
+    world_free_second_loop(); /* what has come goes with it */
     world_settle();
     assert_trace("a, b, a");
 }

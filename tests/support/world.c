@@ -29,6 +29,7 @@
 int world_turns = 3000;
 
 static berth_loop *loop;
+static berth_loop *second_loop;
 static void (*turn_bare)(int milliseconds);
 static void (*end_bare)(void);
 static void (*make_bare)(void);
@@ -61,6 +62,20 @@ void world_free_loop(void)
         each->end = NULL; /* it goes with its kernel */
     berth_loop_free(loop);
     loop = NULL;
+}
+
+berth_loop *world_second_loop(void)
+{
+    if (second_loop == NULL)
+        second_loop = berth_loop_new(NULL);
+    ck_assert_msg(second_loop != NULL, "no second loop: %s", strerror(errno));
+    return second_loop;
+}
+
+void world_free_second_loop(void)
+{
+    berth_loop_free(second_loop);
+    second_loop = NULL;
 }
 
 void world_use_backend(void (*turn)(int milliseconds), void (*end)(void))
@@ -130,6 +145,7 @@ void world_end(void)
     world_end_local();
     if (end_bare != NULL)
         end_bare();
+    world_free_second_loop();
     world_free_loop();
     berth__inherited_forget();
 }

@@ -48,6 +48,10 @@ berth_loop *world_loop(void);
 /* Frees that loop now. Another call of world_loop makes a new one. */
 void world_free_loop(void);
 
+/* A second loop, made on first use. It ends with the case if not by the call below it. */
+berth_loop *world_second_loop(void);
+void world_free_second_loop(void);
+
 /* For cases of the backend contract, which have no loop: what makes the backend (nothing if it is
  * there), what a turn is, and what ends it all. */
 void world_make_backend_by(void (*make)(void));
