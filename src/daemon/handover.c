@@ -154,9 +154,10 @@ static void answer_hello(berth_handover *handover, const berth__head *hello)
         unsigned number = handover->successors;
         berth__enter(&handover->object);
         taking(handover, handover->user);
-        /* It may have turned the loop, in which the successor may have failed, and another come. */
-        if (!berth__leave(&handover->object) || !handover->greeted ||
-            handover->successors != number)
+        /* It may have turned the loop, in which the successor may have failed, and another come. Or
+         * it has forked, and the successor is the parent's to serve. */
+        if (!berth__leave(&handover->object) || handover->object.loop->inherited ||
+            !handover->greeted || handover->successors != number)
             return;
     }
     int error = berth__parcel_pack(&handover->parcel, handover);

@@ -1,0 +1,90 @@
+/*
+ * What happens at once in a hand-over, or in the wrong order: one successor has ended and the next
+ * has come, a handler forks, the old process hangs and then goes on.
+ */
+#include "children.h"
+#include "handover_talk.h"
+#include "scene.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct {
+    berth_handover *handover;
+    unsigned succeeded;
+    unsigned failed;
+    unsigned taking;
+    char text[256];
+    pid_t forked; /* by `taking`; in the child its own */
+    bool forks;
+} seen;
+
+static void on_succeeded(berth_handover *handover, void *user)
+{
+    (void)handover;
+    (void)user;
+    seen.succeeded++;
+}
+
+static void on_failed(berth_handover *handover, const char *text, void *user)
+{
+    (void)handover;
+    (void)user;
+    snprintf(seen.text, sizeof seen.text, "%s", text);
+    seen.failed++;
+}
+
+static void on_taking(berth_handover *handover, void *user)
+{
+    (void)handover;
+    (void)user;
+    seen.taking++;
+    if (!seen.forks || seen.forked != 0)
+        return;
+    pid_t child = begin_child();
+    seen.forked = child != 0 ? child : getpid();
+}
+
+static const berth_handover_handlers handlers = {
+    .succeeded = on_succeeded, .failed = on_failed, .taking = on_taking};
+
+static void offer_host(void)
+{
+    real_kernel_only();
+    struct host *host = host_listening("h");
+    seen.handover = berth_handover_offer(world_loop(), talk_place(), &handlers, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    ck_assert(berth_handover_add(seen.handover, "http", host->server));
+}
+
+static int come(void)
+{
+    int connection = talk_connect(talk_place());
+    ck_assert_int_ge(connection, 0);
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    return connection;
+}
+
+CASE(taking_forks, "0104 reliability 23", "the parent serves the successor, and the child does not")
+{
+    offer_host();
+    seen.forks = true;
+    pid_t parent = getpid();
+    int connection = come();
+    while (seen.forked == 0)
+        berth_loop_turn(world_loop(), 1000);
+    if (getpid() != parent) {
+        berth_handover_free(seen.handover);
+        _exit(0);
+    }
+    end_child(seen.forked);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, NULL));
+    char byte;
+    ck_assert_int_eq(recv(connection, &byte, 1, MSG_DONTWAIT), -1);
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_LISTENERS, NULL));
+    close(connection);
+    UNTIL(seen.failed == 1);
+}
