@@ -214,10 +214,17 @@ static void dismiss(berth_handover *handover)
         refuse(handover->connection, "the old process has withdrawn its offer");
 }
 
-static void succeed(berth_handover *handover)
+/* Whether nothing comes of it any more. */
+static bool has_ended(int connection)
 {
     char nothing;
-    if (recv(handover->connection, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+    ssize_t size = recv(connection, &nothing, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static void succeed(berth_handover *handover)
+{
+    if (has_ended(handover->connection)) {
         fail(handover, "has ended as soon as it was ready");
         return;
     }
@@ -319,8 +326,11 @@ static void begin(berth_handover *handover, int connection, int64_t process)
 /* One at a time: the watch fires again if more have come. */
 static void came(berth_watch *watch, unsigned events, void *user)
 {
-    (void)events;
     berth_handover *handover = user;
+    if (handover->connection >= 0 && has_ended(handover->connection)) {
+        hear(handover->watch, events, handover); /* before the next one is told of it */
+        return;
+    }
     int connection = accept4(handover->place.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection < 0) {
         if (berth__is_exhaustion(errno)) {

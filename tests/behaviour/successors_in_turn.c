@@ -66,6 +66,35 @@ static int come(void)
     return connection;
 }
 
+/* It has come, is served, and leaves. */
+static void assert_is_served(int connection)
+{
+    unsigned before = seen.taking;
+    UNTIL(seen.taking == before + 1);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, NULL));
+    unsigned failed = seen.failed;
+    close(connection);
+    UNTIL(seen.failed == failed + 1);
+}
+
+CASE(successor_behind_one_that_only_looked, "0104",
+     "who begins to offer looks whether anybody answers; who comes just behind is served")
+{
+    offer_host();
+    close(talk_connect(talk_place()));
+    assert_is_served(come());
+}
+
+CASE(successor_behind_one_that_died, "0104", "before anybody was told of it: it is served")
+{
+    offer_host();
+    int first = come();
+    UNTIL(seen.taking == 1);
+    close(first);
+    assert_is_served(come());
+    ck_assert_uint_eq(seen.failed, 2);
+}
+
 CASE(taking_forks, "0104 reliability 23", "the parent serves the successor, and the child does not")
 {
     offer_host();
