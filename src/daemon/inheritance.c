@@ -380,6 +380,8 @@ bool berth_handover_ready(berth_inheritance *inheritance)
     }
     begin_limit(inheritance);
     int error = ask(&taking, BERTH__MESSAGE_READY, BERTH__MESSAGE_DONE);
+    if (error == 0)
+        berth__handover_close_received(taking.message);
     berth__release(taking.message);
     /* One that has ended, or hangs, does not serve. */
     inheritance->ready = error == 0 || error == ECONNRESET || error == ETIMEDOUT;

@@ -283,6 +283,29 @@ CASE(predecessor_at_the_end, "0104",
     assert_ready(BERTH__MESSAGE_CONTENTS, false);
 }
 
+static void answer_with_descriptors(int way)
+{
+    (void)way;
+    int connection = accept_one();
+    say_contents(connection, 0, 0);
+    MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
+    berth__head head = berth__handover_head(BERTH__MESSAGE_DONE);
+    int descriptors[2] = {connection, connection};
+    MUST(talk_pass(connection, &head, sizeof head, descriptors, 2));
+    MUST(talk_ends(connection));
+}
+
+CASE(predecessor_sends_descriptors_at_the_end, "0104", "they are closed")
+{
+    pid_t child = begin_old(answer_with_descriptors, 0);
+    berth_inheritance *inheritance = take(PATIENCE * 1000);
+    ck_assert_msg(inheritance != NULL, "%s", text);
+    ck_assert(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    berth__inherited_forget();
+    end_child(child);
+}
+
 /* ---- the place ------------------------------------------------------------------------------- */
 
 static char folder[] = "/tmp/berth-place-XXXXXX";
