@@ -219,7 +219,8 @@ BERTH_API berth_inheritance *berth_handover_take(const char *path, int milliseco
  * On success, listeners that were handed over and that nobody has taken are closed: connections
  * that wait there are reset once the old process has closed them too. If the old process has ended
  * by itself, was killed or does not answer in time, the result is true as well, since nobody else
- * serves. So it is if it has drained and freed its offer or its loop.
+ * serves. So it is if it has drained and freed its offer or its loop. One that did not answer and
+ * goes on after all has succeeded then.
  *
  * @return false if the old process does not want this one any more, and continues to serve: the
  *         time limit of berth_handover_set_time_limit is over, or the offer was withdrawn.

@@ -10,6 +10,8 @@
  *     READY -> DONE          when all is through
  *
  * REFUSED, with a text, can come in place of each answer, and by itself; it is the last message.
+ * A successor whose READY is not answered in time serves all the same: it says READY once more and
+ * closes. One that has closed behind a single READY is dead.
  * Since there is never more than one answer on its way, the offering process does not have to wait
  * for room, and a successor that reads nothing holds nothing but its own descriptor.
  *

@@ -368,6 +368,14 @@ berth_inheritance *berth_handover_take(const char *path, int milliseconds, char 
     return NULL;
 }
 
+/* For an old process that goes on after all: else it would find the end behind READY, and take this
+ * process for dead. */
+static void insist(const berth_inheritance *inheritance)
+{
+    berth__head head = berth__handover_head(BERTH__MESSAGE_READY);
+    (void)berth__handover_send(inheritance->connection, &head, NULL, 0);
+}
+
 bool berth_handover_ready(berth_inheritance *inheritance)
 {
     if (inheritance->ready || inheritance->connection < 0)
@@ -383,6 +391,8 @@ bool berth_handover_ready(berth_inheritance *inheritance)
     if (error == 0)
         berth__handover_close_received(taking.message);
     berth__release(taking.message);
+    if (error == ETIMEDOUT)
+        insist(inheritance);
     /* One that has ended, or hangs, does not serve. */
     inheritance->ready = error == 0 || error == ECONNRESET || error == ETIMEDOUT;
     if (inheritance->ready) {

@@ -117,3 +117,37 @@ CASE(taking_forks, "0104 reliability 23", "the parent serves the successor, and 
     close(connection);
     UNTIL(seen.failed == 1);
 }
+
+/* A successor that has everything. */
+static int take_all(void)
+{
+    int connection = come();
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, NULL));
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_LISTENERS, NULL));
+    return connection;
+}
+
+CASE(old_process_hangs_when_its_successor_is_ready, "0104",
+     "the successor says so once more and serves, so the old one does not serve on beside it")
+{
+    offer_host();
+    int connection = take_all();
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    close(connection);
+    UNTIL(seen.succeeded + seen.failed > 0);
+    ck_assert_msg(seen.succeeded == 1, "%s", seen.text);
+}
+
+CASE(successor_dies_as_soon_as_it_is_ready, "0104", "before it was answered: the old one serves on")
+{
+    offer_host();
+    int connection = take_all();
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    close(connection);
+    UNTIL(seen.succeeded + seen.failed > 0);
+    ck_assert_msg(seen.failed == 1, "it has succeeded");
+    ck_assert_int_eq(berth_handover_current_state(seen.handover), BERTH_HANDOVER_OFFERED);
+}

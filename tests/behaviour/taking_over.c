@@ -251,7 +251,9 @@ static void answer_ready(int way)
     MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
     if (answer == BERTH__MESSAGE_HELLO)
         return;
-    if (answer != BERTH__MESSAGE_NEXT)
+    if (answer == BERTH__MESSAGE_NEXT)
+        MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL)); /* should this one go on */
+    else
         MUST(talk_say(connection, answer));
     MUST(talk_ends(connection));
 }
