@@ -180,7 +180,9 @@ static void busy_from_the_beginning(struct actor *actor)
 {
     if (berth_socket_state(actor->socket) != BERTH_STATE_CONNECTED)
         return;
-    berth_timer_start(berth_timer_new(world_loop(), note_late, NULL), 400, 0);
+    berth_timer *timer = berth_timer_new(world_loop(), note_late, NULL);
+    ck_assert_ptr_nonnull(timer);
+    berth_timer_start(timer, 400, 0);
     if (world_is_simulated())
         berth__sim_advance(world_sim(), UINT64_C(350000000));
     else

@@ -209,6 +209,7 @@ CASE(backlog_behind_a_full_queue, "drain", "the drain waits for room in the queu
     UNTIL(host->new_connections == 2);
     drain((berth_drain){0});
     berth_timer *timer = berth_timer_new(world_loop(), take_one, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 30, 0);
     UNTIL(host->emptied == 1);
     ck_assert_uint_eq(host->new_connections, 8);

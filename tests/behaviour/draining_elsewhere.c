@@ -184,6 +184,7 @@ CASE(descriptors_handed_over_in_the_grace, "drain", "are nobody's to wait for")
                                                    .emptied = count_emptied};
     unsigned emptied = 0;
     berth_server *server = berth_server_new(world_loop(), &handlers, &emptied);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t port = berth_server_port(server);
     berth_drain plan = {.grace = 100};
@@ -241,7 +242,7 @@ CASE(freed_between_taking_and_telling, "drain", "a socket that was just taken ma
     UNTIL(is_draining());
     berth_socket *sockets[6];
     for (unsigned i = 0; i < 6; i++)
-        sockets[i] = berth_server_next_pending_connection(host->server);
+        sockets[i] = host_take(host);
     berth_socket_free(sockets[2]);
     berth_socket_free(sockets[0]);
     berth_socket_detach(sockets[5]);

@@ -300,6 +300,7 @@ static berth_socket *pending;
 static void keep_pending(struct host *host)
 {
     pending = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(pending);
     berth_server_add_pending_connection(host->server, pending);
 }
 

@@ -105,6 +105,7 @@ CASE(foreign_thread_uses_a_server_or_socket, "S1.42 S5.7 loop.h",
         case_skip("the simulated kernel, which arguments come from, is each thread's own");
     stage.server = berth_server_new(world_loop(), NULL, &stage);
     stage.socket = berth_socket_new(world_loop(), NULL, &stage);
+    ck_assert(stage.server != NULL && stage.socket != NULL);
     unsigned allowed = 0;
     for (struct call *each = all_calls; each != NULL; each = each->next) {
         if (is_for_any_thread(each)) {

@@ -197,11 +197,13 @@ CASE(child_makes_every_call, "reliability 23", "each fails or is answered; none 
 {
     set_up();
     stage.server = berth_server_new(world_loop(), NULL, &stage);
+    ck_assert_ptr_nonnull(stage.server);
     ck_assert(berth_server_listen(stage.server, BERTH_ADDRESS_LOOPBACK, 0));
     stage.server_port = berth_server_port(stage.server);
     int client = dial(stage.server_port);
     UNTIL(berth_server_has_pending_connections(stage.server));
     stage.socket = berth_server_next_pending_connection(stage.server);
+    ck_assert_ptr_nonnull(stage.socket);
     berth_socket_set_handlers(stage.socket, NULL, &stage);
     for (struct call *each = all_calls; each != NULL; each = each->next) {
         if (strstr(each->name, "_new_sized") != NULL || strstr(each->name, "_option") != NULL)
@@ -331,6 +333,7 @@ CASE(daemon_goes_on, "reliability 23",
     struct actor *second = host_take_actor(host, "s");
     second->on_ready_read = echo;
     berth_timer *timer = berth_timer_new(world_loop(), tick, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 20, 20);
     say(old, "before ");
     pid_t child = begin_child();
@@ -674,8 +677,11 @@ CASE(timer_forks, "reliability 23", "other timers that are due are the parent's 
 {
     set_up();
     pid_t parent = getpid();
-    for (int i = 0; i < 3; i++)
-        berth_timer_start(berth_timer_new(world_loop(), i == 0 ? fork_in_timer : tick, NULL), 1, 0);
+    for (int i = 0; i < 3; i++) {
+        berth_timer *timer = berth_timer_new(world_loop(), i == 0 ? fork_in_timer : tick, NULL);
+        ck_assert_ptr_nonnull(timer);
+        berth_timer_start(timer, 1, 0);
+    }
     usleep(5000);
     while (forked == 0)
         berth_loop_turn(world_loop(), 1000);

@@ -318,6 +318,7 @@ CASE(tokens_for_all_before_a_file, "rate.h", "it is sent at once, though the fil
     struct actor *actor = crowd.actors[0];
     FILE *file = tmpfile();
     ck_assert_ptr_nonnull(file);
+    world_note(fileno(file));
     ck_assert_uint_eq(fwrite(world_zeros(), 1, 100, file), 100);
     ck_assert_int_eq(fflush(file), 0);
     berth_rate_free(crowd.rate);

@@ -71,6 +71,7 @@ static void add_back(struct host *host)
 {
     counts_of(host->server);
     berth_socket *socket = berth_server_next_pending_connection(host->server);
+    ck_assert_ptr_nonnull(socket);
     counts_of(host->server);
     berth_server_add_pending_connection(host->server, socket);
     counts_of(host->server);
@@ -154,6 +155,7 @@ static void decide(berth_server *server, int descriptor, void *user)
         break;
     case OWN_SOCKET:
         own = berth_socket_new(berth_server_loop(server), NULL, NULL);
+        ck_assert_ptr_nonnull(own);
         ck_assert(berth_socket_set_descriptor(own, descriptor));
         berth_server_add_pending_connection(server, own);
         break;

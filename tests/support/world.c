@@ -155,9 +155,14 @@ void world_be_impatient(void)
     world_turns = IMPATIENT_TURNS;
 }
 
+static bool is_inside(const berth_loop *any)
+{
+    return any != NULL && (any->depth > 0 || any->frames > 0 || any->life == BERTH__LOOP_ENDING);
+}
+
 bool world_is_inside(void)
 {
-    return loop != NULL && (loop->depth > 0 || loop->frames > 0);
+    return is_inside(loop) || is_inside(second_loop);
 }
 
 /* ---- peers -------------------------------------------------------------------------------------

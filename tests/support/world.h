@@ -32,7 +32,7 @@ void world_end(void);
 
 /* For runs in which faults may keep things from ever coming true: WORLD_TURNS becomes small. */
 void world_be_impatient(void);
-/* Whether calls of the library on the world's loop are on the stack. */
+/* Whether calls of the library on one of the world's loops are on the stack. */
 bool world_is_inside(void);
 /* Notes a descriptor that the case has, from the world or its own, and returns it. */
 int world_note(int descriptor);
