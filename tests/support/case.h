@@ -26,18 +26,20 @@ struct test_case {
     const char *covers;
     const char *situation;
     void (*function)(void);
+    const char *file;
     struct test_case *next;
 };
 
 void case_register(struct test_case *test_case);
 
-#define CASE(name, covers, situation)                                                     \
-    static void case_##name(void);                                                        \
-    static struct test_case entry_##name = {#name, covers, situation, case_##name, NULL}; \
-    __attribute__((constructor)) static void register_##name(void)                        \
-    {                                                                                     \
-        case_register(&entry_##name);                                                     \
-    }                                                                                     \
+#define CASE(name, covers, situation)                              \
+    static void case_##name(void);                                 \
+    static struct test_case entry_##name = {                       \
+        #name, covers, situation, case_##name, __FILE__, NULL};    \
+    __attribute__((constructor)) static void register_##name(void) \
+    {                                                              \
+        case_register(&entry_##name);                              \
+    }                                                              \
     static void case_##name(void)
 
 /* Ends the process as "skipped", saying why. */

@@ -35,11 +35,19 @@ static const struct kind {
 
 #define KINDS (sizeof kinds / sizeof *kinds)
 
-/* Beginnings of the names of cases that are not walked, and why. */
+/* Cases that are not walked, by their file or by the beginning of their names, and why. */
 static const struct {
-    const char *prefix;
+    const char *what;
     const char *why;
 } left_out[] = {
+    {"draining_threads.c", "owns a pool that nobody would free"},
+    {"forked_jobs.c", "owns a pool that nobody would free"},
+    {"handing_over_threads.c", "owns a pool that nobody would free"},
+    {"jobs_threads.c", "owns a pool that nobody would free"},
+    {"local_threads.c", "owns a pool that nobody would free"},
+    {"policies_threads.c", "owns a pool that nobody would free"},
+    {"pools_threads.c", "owns a pool that nobody would free"},
+    {"workers_threads.c", "owns a pool that nobody would free"},
     {"calls_", "a hundred lives, each of which another case lives once"},
     {"random_calls_", "thirty lives of random calls"},
     {"thread_", "its threads would outlive it"},
@@ -51,30 +59,17 @@ static const struct {
     {"descriptor_is_handed_to_a_thread", "its threads would outlive it"},
     {"wait_big_end", "its threads would outlive it"},
     {"stop_from_another_thread", "its threads would outlive it"},
+    {"peer_leaves_while_another_thread_forks", "its threads would outlive it"},
+    {"connection_ends_just_before_another_", "its threads would outlive it"},
     {"free_the_loop_", "owns a loop that nobody would free"},
     {"loop_freed_", "owns a loop that nobody would free"},
-    {"pool_starts_and_stops", "owns a pool that nobody would free"},
     {"foreign_thread_uses_a_worker", "owns a pool that nobody would free"},
-    {"worker_refuses_to_start", "owns a pool that nobody would free"},
-    {"job_", "owns a pool that nobody would free"},
-    {"jobs_", "owns a pool that nobody would free"},
-    {"waiting_job", "owns a pool that nobody would free"},
-    {"running_job", "owns a pool that nobody would free"},
-    {"many_ends_come_in_one_turn", "owns a pool that nobody would free"},
-    {"done_", "owns a pool that nobody would free"},
-    {"work_", "owns a pool that nobody would free"},
-    {"threads_submit_at_once", "owns a pool that nobody would free"},
-    {"pool_is_freed_with_jobs", "owns a pool that nobody would free"},
-    {"pool_stops_while_threads_submit", "owns a pool that nobody would free"},
-    {"cancel_after_the_pool_is_freed", "owns a pool that nobody would free"},
-    {"loop_is_freed_with_jobs", "owns a pool that nobody would free"},
-    {"last_done_", "owns a pool that nobody would free"},
-    {"loops_are_freed_while_the_pool_is", "owns a pool that nobody would free"},
-    {"workers_own_jobs_", "owns a pool that nobody would free"},
-    {"thread_ends_with_jobs", "its threads would outlive it"},
-    {"two_loops_on_one_thread", "owns a loop that nobody would free"},
+    {"signal_in_each_worker", "owns a pool that nobody would free"},
+    {"child_frees_the_workers", "owns a pool that nobody would free"},
+    {"child_frees_workers_", "owns a pool that nobody would free"},
+    {"worker_forks_", "owns a pool that nobody would free"},
+    {"child_has_a_loop_of_its_own", "owns a loop that nobody would free"},
     {"families_take_turns", "owns a lookup that nobody would cancel"},
-    {"wait_in_connecting", "owns a loop that nobody would free"},
     {"every_", "injects faults itself"},
     {"all_allocations_", "injects faults itself"},
     {"no_memory_", "injects faults itself"},
@@ -180,10 +175,17 @@ static bool walk_one(const struct test_case *test_case, const struct kind *kind,
     return report->failed > 0 && (stride == 1 || n + stride < report->seen);
 }
 
+static bool begins_with(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
 static const char *why_left_out(const struct test_case *test_case)
 {
+    const char *folder = strrchr(test_case->file, '/');
+    const char *file = folder != NULL ? folder + 1 : test_case->file;
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
-        if (strncmp(test_case->name, left_out[i].prefix, strlen(left_out[i].prefix)) == 0)
+        if (strcmp(file, left_out[i].what) == 0 || begins_with(test_case->name, left_out[i].what))
             return left_out[i].why;
     }
     return NULL;
