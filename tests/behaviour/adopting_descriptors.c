@@ -272,6 +272,7 @@ CASE(adoption_is_cheap, "Q7",
     if (world_is_simulated())
         case_skip("it makes no system calls");
     berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+    ck_assert_ptr_nonnull(socket);
     struct peer *peer;
     int descriptor = world_stream_descriptor(&peer);
     berth__fault_set_system(1000000, 1, 0, NULL);

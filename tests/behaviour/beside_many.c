@@ -167,6 +167,7 @@ static void adopt(unsigned others)
     for (unsigned i = 0; i < others + ROUNDS; i++) {
         struct peer *peer;
         adopted[i] = berth_socket_new(world_loop(), NULL, NULL);
+        MUST(adopted[i] != NULL);
         MUST(berth_socket_set_descriptor(adopted[i], world_stream_descriptor(&peer)));
     }
     world_settle();

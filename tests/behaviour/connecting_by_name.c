@@ -242,6 +242,7 @@ CASE(no_descriptor_for_a_proxys_name, "S6.12 S6.30 reliability 1",
     berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "localhost", .port = 1080};
     char name[] = "target.test";
     berth_socket *socket = berth_socket_new(world_loop(), &handlers, name);
+    ck_assert_ptr_nonnull(socket);
     ck_assert(berth_server_set_proxy(host->server, &proxy));
     ck_assert(berth_socket_set_proxy(socket, &proxy));
     world_exhaust(0);

@@ -362,6 +362,7 @@ CASE(linger_does_not_stop_the_loop, "0063 Q24",
         int descriptor = world_stream_descriptor(&peer);
         berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
         struct linger linger = {.l_onoff = 1, .l_linger = 20};
+        ck_assert_ptr_nonnull(socket);
         if (which >= 3)
             setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
         ck_assert(berth_socket_set_descriptor(socket, descriptor));
@@ -406,12 +407,14 @@ CASE(linger_by_a_descriptor, "0063 Q24",
     uint64_t start = now();
     for (int which = 0; which < 3; which++) {
         berth_server *server = berth_server_new(world_loop(), which == 2 ? &setting : &plain, NULL);
+        ck_assert_ptr_nonnull(server);
         ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
         if (which == 1)
             set_seconds(berth_server_descriptor(server));
         peer = world_connect_to(BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
         UNTIL(berth_server_has_pending_connections(server));
         berth_socket *socket = berth_server_next_pending_connection(server);
+        ck_assert_ptr_nonnull(socket);
         if (which == 0)
             set_seconds(berth_socket_descriptor(socket));
         int seconds = 0;

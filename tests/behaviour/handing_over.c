@@ -331,6 +331,7 @@ CASE(handover_of_many, "0104", "more listeners than one message takes come in se
     offer();
     for (int i = 0; i < MANY; i++) {
         berth_server *server = berth_server_new(world_loop(), NULL, NULL);
+        ck_assert_ptr_nonnull(server);
         ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
         ck_assert(berth_handover_add(seen.handover, "many", server));
     }
@@ -710,6 +711,7 @@ CASE(successor_without_descriptors, "0104", "what has come is closed; the old on
     struct host *host = offer_host();
     for (unsigned i = 0; i < 40; i++) {
         berth_server *server = berth_server_new(world_loop(), NULL, NULL);
+        ck_assert_ptr_nonnull(server);
         ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
         ck_assert(berth_handover_add(seen.handover, "many", server));
     }

@@ -205,6 +205,7 @@ CASE(accepting_is_forbidden_beside_others, "design 3.8",
         struct peer *peer;
         int descriptor = world_stream_descriptor(&peer);
         berth_socket *socket = berth_socket_new(world_loop(), NULL, NULL);
+        ck_assert_ptr_nonnull(socket);
         ck_assert(berth_socket_set_descriptor(socket, descriptor));
         berth_socket_free(socket);
         peer_close(peer);

@@ -130,6 +130,7 @@ CASE(descriptor_is_handed_to_a_thread, "S5.7", "accepted here, adopted and serve
         case_skip("each loop has a kernel of its own there");
     static const berth_server_handlers handlers = {.incoming_connection = hand_over};
     berth_server *server = berth_server_new(world_loop(), &handlers, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     struct peer *peer = world_connect(berth_server_port(server));
     UNTIL(handed.descriptor >= 0);
