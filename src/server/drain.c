@@ -4,8 +4,9 @@
  * A run takes steps (advance) until there is nothing to do at the moment, or its time is over. Then
  * it sets the deadline for the next run. Every step may call handlers of the program. A handler may
  * close or free the server, drain it again, or turn the loop: then the next run of the same drain
- * takes place inside this one. Therefore the record holds the whole state of the drain, no step
- * touches it after a handler, and a run ends when `number` has changed.
+ * takes place inside this one, and inside that one the deadline is kept. Therefore the record holds
+ * the whole state of the drain, no step touches it after a handler, and a run ends when `number` has
+ * changed.
  *
  * When `draining` is called: the walk of LEAVING visits all sockets that the server had when it
  * stopped listening. A pending socket has no handlers yet. When it is taken it joins the list
@@ -410,24 +411,45 @@ static uint64_t next_time(const berth_server *server)
     return next < drain->ends ? next : drain->ends;
 }
 
+/* What is due while a handler turns the loop. In a run inside another nothing but the deadline is,
+ * and not while that is at work: else handlers which all turn the loop would pile up. */
+static void arm_for_handlers(berth_server *server)
+{
+    const berth__drain *drain = &server->drain;
+    if (!drain->runs)
+        run_soon(server);
+    else if (drain->phase != BERTH__DRAIN_FORCING && drain->ends != NEVER)
+        run_at(server, drain->ends);
+}
+
+static void arm_for_next(berth_server *server, bool more)
+{
+    uint64_t next = more ? clock_of(server) : next_time(server);
+    if (next != NEVER)
+        run_at(server, next);
+    else
+        berth__deadline_stop(&server->object.loop->deadlines, &server->drain.timer);
+}
+
 static void run(berth_server *server)
 {
     berth_loop *loop = server->object.loop;
-    const berth__drain *drain = &server->drain;
+    berth__drain *drain = &server->drain;
     uint32_t number = drain->number;
     uint64_t enough = berth__after(clock_of(server), 1);
+    bool inside = drain->runs;
     bool more = true;
     berth__enter(&server->object);
+    arm_for_handlers(server);
+    drain->runs = true;
     for (unsigned steps = 0; more && steps < MOST_STEPS && !loop->inherited; steps++) {
         if (steps % PACE == PACE - 1 && clock_of(server) >= enough)
             break;
         more = advance(server) && drain->number == number;
     }
-    if (drain->number == number) {
-        uint64_t next = more ? clock_of(server) : next_time(server);
-        if (next != NEVER)
-            run_at(server, next);
-    }
+    if (drain->number == number)
+        arm_for_next(server, more);
+    drain->runs = inside;
     berth__leave(&server->object);
 }
 

@@ -96,6 +96,7 @@ typedef struct berth__drain {
     uint32_t number;  /* changes when a drain begins or ends: shows a caller of handlers whether its
                          own still goes on */
     bool forced;      /* the deadline has ended a connection */
+    bool runs;        /* a run is on the stack */
     uint64_t closes;  /* when the grace is over; nanoseconds, as those below */
     uint64_t ends;    /* the deadline; UINT64_MAX: none */
     uint64_t quarter; /* of the idle time */

@@ -636,6 +636,33 @@ CASE(loop_turned_inside_draining, "drain", "the drain goes on inside the handler
     ck_assert_uint_eq(host->emptied, 1);
 }
 
+static unsigned inside;
+
+static void wait_for_the_end(struct actor *actor)
+{
+    (void)actor;
+    inside++;
+    UNTIL(host->emptied == 1);
+}
+
+CASE(deadline_inside_draining, "drain",
+     "others are told inside the handler, and the deadline is kept inside theirs")
+{
+    host = host_listening("h");
+    struct peer *peers[3];
+    for (int i = 0; i < 3; i++)
+        told_actor(&peers[i])->on_draining = wait_for_the_end;
+    uint64_t start = now();
+    drain((berth_drain){.deadline = 100});
+    UNTIL(host->emptied == 1);
+    ck_assert(host->forced);
+    ck_assert_uint_eq(inside, 2);
+    if (world_is_simulated())
+        ck_assert_uint_le(now() - start, 101);
+    world_settle();
+    ck_assert_uint_eq(counts_of_host().closed_drain, 3);
+}
+
 /* ---- each socket ----------------------------------------------------------------------------- */
 
 static unsigned visits;
