@@ -156,7 +156,8 @@ BERTH_API bool berth_handover_add(berth_handover *handover, const char *name, be
  * berth_workers_listen_inherited, whatever its number of workers is.
  *
  * @param name     as berth_handover_add
- * @param workers  must not be freed before the hand-over
+ * @param workers  left out once it is freed, which must be done on this thread as long as the
+ *                 hand-over exists
  * @return as berth_handover_add
  */
 BERTH_API bool berth_handover_add_workers(berth_handover *handover, const char *name,

@@ -38,8 +38,8 @@ enum {
 static void move_listeners(berth_handover *handover, berth__succession from, berth__succession to)
 {
     for (berth__offered *offered = handover->offered; offered != NULL; offered = offered->next) {
-        if (offered->workers != NULL)
-            berth__workers_succeed(offered->workers, from, to);
+        if (offered->pool.workers != NULL)
+            berth__workers_succeed(offered->pool.workers, from, to);
         else if (offered->server.server != NULL)
             berth__server_succeed(offered->server.server, from, to);
     }
@@ -189,12 +189,12 @@ static void stop_offering(berth_handover *handover, bool removes)
 static bool still_listens(const berth__offered *offered, bool loop_ends)
 {
     const berth_server *server = offered->server.server;
-    if (offered->workers == NULL)
+    if (offered->pool.workers == NULL)
         return server != NULL && server->listener != NULL && !loop_ends &&
                server->drain.phase == BERTH__DRAIN_OFF;
     size_t count = 0;
-    (void)berth_workers_descriptors(offered->workers, NULL, 0, &count);
-    return count > 0 && berth_workers_drain_state(offered->workers) == BERTH_DRAIN_NONE;
+    (void)berth_workers_descriptors(offered->pool.workers, NULL, 0, &count);
+    return count > 0 && berth_workers_drain_state(offered->pool.workers) == BERTH_DRAIN_NONE;
 }
 
 /* A successor is wanted no longer only if this process serves. Else the end of the connection tells
@@ -408,6 +408,7 @@ static void tear_down(berth_handover *handover)
         berth__offered *offered = handover->offered;
         handover->offered = offered->next;
         berth__server_forget(&offered->server);
+        berth__workers_forget(&offered->pool);
         berth__release(offered);
     }
     while (handover->blobs != NULL) {
@@ -481,16 +482,17 @@ static int add(berth_handover *handover, const char *name, berth_server *server,
     berth__offered **end = &handover->offered;
     for (; *end != NULL; end = &(*end)->next) {
         if ((server != NULL && (*end)->server.server == server) ||
-            (workers != NULL && (*end)->workers == workers))
+            (workers != NULL && (*end)->pool.workers == workers))
             return EEXIST;
     }
     berth__offered *offered = berth__allocate_zero(sizeof *offered);
     if (offered == NULL)
         return ENOMEM;
     memcpy(offered->name, name, strlen(name) + 1);
-    offered->workers = workers;
     if (server != NULL)
         berth__server_remember(&offered->server, server);
+    else
+        berth__workers_remember(&offered->pool, workers);
     *end = offered;
     return 0;
 }

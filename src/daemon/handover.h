@@ -140,8 +140,9 @@ void berth__offer_place_close(berth__offer_place *place, bool removes);
 
 typedef struct berth__offered {
     struct berth__offered *next;
-    berth__server_ref server; /* of a server; it has none if that was freed */
-    berth_workers *workers;   /* or of a pool */
+    /* Of a server or of a pool; it has none if that was freed. */
+    berth__server_ref server;
+    berth__workers_ref pool;
     char name[BERTH_MOST_INHERITED_NAME + 1];
 } berth__offered;
 

@@ -45,7 +45,7 @@ static int pack_workers(const berth__offered *offered, berth__batch *batch, size
     int *copies = berth__allocate((room > 0 ? room : 1) * sizeof *copies);
     if (copies == NULL)
         return ENOMEM;
-    bool copied = berth_workers_descriptors(offered->workers, copies, room, &found);
+    bool copied = berth_workers_descriptors(offered->pool.workers, copies, room, &found);
     int error = copied ? 0 : errno;
     if (batch == NULL && error == ERANGE)
         error = 0;
@@ -63,8 +63,8 @@ static int pack_all(const berth_handover *handover, berth__batch *batch, size_t 
     int error = 0;
     const berth__offered *offered = handover->offered;
     for (; offered != NULL && error == 0; offered = offered->next)
-        error = offered->workers != NULL ? pack_workers(offered, batch, ret_count)
-                                         : pack_server(offered, batch, ret_count);
+        error = offered->pool.workers != NULL ? pack_workers(offered, batch, ret_count)
+                                              : pack_server(offered, batch, ret_count);
     return error;
 }
 

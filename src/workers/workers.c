@@ -460,6 +460,8 @@ void berth_workers_free(berth_workers *workers)
     berth_workers_stop(workers);
     if (copy && berth__workers_is_own_thread(workers))
         return; /* the handler that has forked returns into the worker */
+    while (workers->refs != NULL)
+        berth__workers_forget(workers->refs);
     for (int i = 0; i < workers->count; i++) {
         berth_worker *worker = workers->workers[i];
         if (!copy) /* else threads that are no more may hold them */
@@ -473,6 +475,26 @@ void berth_workers_free(berth_workers *workers)
     berth__jobs_clear(&workers->jobs, copy);
     berth__pool_drain_clear(workers, copy);
     berth__release(workers);
+}
+
+void berth__workers_remember(berth__workers_ref *ref, berth_workers *workers)
+{
+    ref->workers = workers;
+    ref->next = workers->refs;
+    ref->link = &workers->refs;
+    if (ref->next != NULL)
+        ref->next->link = &ref->next;
+    workers->refs = ref;
+}
+
+void berth__workers_forget(berth__workers_ref *ref)
+{
+    if (ref->workers == NULL)
+        return;
+    *ref->link = ref->next;
+    if (ref->next != NULL)
+        ref->next->link = ref->link;
+    ref->workers = NULL;
 }
 
 /* Returns an errno, and no thread then. */

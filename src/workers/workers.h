@@ -130,6 +130,14 @@ typedef struct berth__pool_drain {
     _Atomic uint64_t accepts_until;
 } berth__pool_drain;
 
+/* Somebody else's pointer to a pool, which becomes NULL when that is freed: on the same thread.
+ * Embedded there. */
+typedef struct berth__workers_ref {
+    berth_workers *workers;
+    struct berth__workers_ref *next;
+    struct berth__workers_ref **link;
+} berth__workers_ref;
+
 struct berth_workers {
     const berth_workers_handlers *handlers;
     size_t handlers_size;
@@ -155,12 +163,16 @@ struct berth_workers {
     bool failed; /* one of them could not listen */
     berth_error error;
     char text[320];
+    berth__workers_ref *refs;
     berth_worker *workers[]; /* count of them */
 };
 
 /* Sets the error of the pool, on its thread or while that waits. */
 void berth__workers_set_error(berth_workers *workers, berth_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+void berth__workers_remember(berth__workers_ref *ref, berth_workers *workers);
+void berth__workers_forget(berth__workers_ref *ref);
 
 /* The worker whose thread this is, or NULL. */
 const berth_worker *berth__worker_here(void);

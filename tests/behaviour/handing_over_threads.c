@@ -165,6 +165,36 @@ CASE(pool_is_drained_before_the_successor_is_ready, "0104", "the file of its Uni
     ck_assert_int_eq(unlink(path), 0);
 }
 
+CASE(pool_is_freed_before_its_offer, "0104",
+     "whoever comes then gets what is left; who has everything by then may become ready")
+{
+    real_kernel_only();
+    for (int ready = 0; ready <= 1; ready++) {
+        berth_workers *workers = pool_new(2, "old");
+        ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+        berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+        ck_assert_ptr_nonnull(handover);
+        ck_assert(berth_handover_add_workers(handover, "http", workers));
+        int connection = talk_connect(talk_place());
+        if (ready) {
+            ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+            ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+            UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_TAKEN);
+        } else {
+            UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_TAKING);
+        }
+        berth_workers_free(workers);
+        if (!ready) {
+            berth__parcel parcel = {0};
+            ck_assert_int_eq(berth__parcel_pack(&parcel, handover), 0);
+            ck_assert_uint_eq(parcel.listeners->count, 0);
+            berth__parcel_clear(&parcel);
+        }
+        berth_handover_free(handover);
+        close(connection);
+    }
+}
+
 /* In place of the C library's: when it has been called so often, the pool begins to listen. */
 static berth_workers *late;
 static int calls_left;
