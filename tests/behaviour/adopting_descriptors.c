@@ -90,10 +90,14 @@ CASE(incoming_is_a_pipe, "S5.8 Q7", "or a socket without a connection, or of pac
     int ends[2];
     real_kernel_only();
     ck_assert_int_eq(pipe(ends), 0);
+    world_note(ends[0]);
+    world_note(ends[1]);
     base_refuses(ends[0]);
     close(ends[1]);
     base_refuses(world_unconnected_descriptor());
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    world_note(ends[0]);
+    world_note(ends[1]);
     base_refuses(ends[0]);
     close(ends[1]);
 }

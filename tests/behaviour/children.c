@@ -88,7 +88,7 @@ int dial(uint16_t port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ck_assert_int_ge(descriptor, 0);
     struct timeval patience = {.tv_sec = PATIENCE};
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -554,7 +554,7 @@ CASE(name_servers_that_change, "S3.10",
     static const struct name_entry other_table[] = {{.name = "late.test", .four = {"127.0.0.1"}},
                                                     {.name = NULL}};
     char path[] = "/tmp/berth-resolv-XXXXXX";
-    int file = mkstemp(path);
+    int file = world_note(mkstemp(path));
     ck_assert_int_ge(file, 0);
     berth__resolver_set_file(path);
     name_server_start(table);

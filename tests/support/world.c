@@ -379,6 +379,10 @@ const uint8_t *world_zeros(void)
 
 int world_note(int descriptor)
 {
+    for (unsigned i = 0; i < noted_count; i++) {
+        if (noted[i] == descriptor) /* the number of one that was closed */
+            return descriptor;
+    }
     if (descriptor >= 0 && noted_count < MOST_NOTED)
         noted[noted_count++] = descriptor;
     return descriptor;
