@@ -140,15 +140,17 @@ static void terminate(berth_signal *signal, void *user)
 
 static void restart(berth_signal *signal, void *user)
 {
-    const char *why = !handover       ? "cannot restart without --restart"
-                      : draining      ? "cannot restart: this process drains"
+    char text[256];
+    const char *why = draining        ? "cannot restart: this process drains"
+                      : !handover     ? "cannot restart without --restart"
                       : successor > 0 ? "cannot restart: a successor is starting already"
                                       : NULL;
     (void)signal;
     (void)user;
     if (!why) {
         successor = process_start_again(options.argv);
-        why = successor > 0 ? "starts a successor" : "cannot start a successor";
+        snprintf(text, sizeof text, "cannot start %s: %s", options.argv[0], strerror(errno));
+        why = successor > 0 ? "starts a successor" : text;
     }
     say(why);
 }
@@ -192,7 +194,6 @@ static berth_inheritance *take_over(void)
 {
     char text[256];
     berth_inheritance *taken = NULL;
-    (void)berth_inherited_count(); /* reads the environment, while there is one thread */
     if (options.restart)
         taken = berth_handover_take(options.restart, TAKE_LIMIT, text, sizeof text);
     bool nobody = !taken && (errno == ENOENT || errno == ECONNREFUSED);
@@ -311,10 +312,13 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     char text[256];
+    process_open_standard(PROGRAM);
     parse(argc, argv);
     settings = daemon_settings_standard();
     if (options.limits && !daemon_settings_read(&settings, options.limits, text, sizeof text))
         fail(PROGRAM, "%s", text);
+    /* Reads what systemd has passed, while this is the process that it has meant. */
+    (void)berth_inherited_count();
     if (options.daemon)
         process_leave_parent(PROGRAM);
     berth_inheritance *taken = take_over();

@@ -17,6 +17,19 @@
 
 extern char **environ;
 
+/* ---- the standard descriptors ---------------------------------------------------------------- */
+
+void process_open_standard(const char *program)
+{
+    int nothing;
+    do
+        nothing = open("/dev/null", O_RDWR);
+    while (nothing >= 0 && nothing <= 2);
+    if (nothing < 0)
+        fail(program, "cannot open /dev/null: %s", strerror(errno));
+    close(nothing);
+}
+
 /* ---- the parent that waits ------------------------------------------------------------------- */
 
 static int waiting = -1; /* the end of the pipe by which the parent is told */

@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Opens /dev/null in place of standard input, output and error if they are closed: else something
+ * of the program would get their numbers, and messages would be written into it. To be called
+ * first. */
+void process_open_standard(const char *program);
+
 /* Continues in a child, in a session of its own. The parent waits until the child calls
  * process_is_ready, and exits with 0 then; with 2 if the child ends before. To be called before
  * there are threads and loops. */

@@ -56,10 +56,11 @@ def get(connection, path="/"):
 class Daemon:
     """A daemon_server that is ready, or was expected to fail. Options come as words."""
 
-    def __init__(self, folder, *options, before=(), environment=None):
+    def __init__(self, folder, *options, before=(), environment=None, program=None):
         self.admin = os.path.join(folder, "admin.sock")
         self.errors = tempfile.TemporaryFile()
-        command = [*before, _support.program("daemon_server"), "--admin", self.admin, *map(str, options)]
+        command = [*before, program or _support.program("daemon_server"), "--admin", self.admin,
+                   *map(str, options)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.errors, env={**os.environ, **(environment or {})})
         self.pids = {self.process.pid}

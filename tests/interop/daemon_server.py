@@ -1,8 +1,10 @@
 """daemon_server: statistics, reload, drain, and what it refuses."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 
@@ -99,6 +101,43 @@ def a_drain_has_an_end():
             assert time.monotonic() - begin < 10
 
 
+def starts_without_descriptors():
+    """As a child of a daemon that has closed its standard ones: nothing else gets their numbers."""
+    admin = os.path.join(folder, "bare.sock")
+    result = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", _support.program("daemon_server"),
+                             "--daemon", "--admin", admin], timeout=_support.PATIENCE)
+    assert result.returncode == 0, result
+    pid = int(get(UnixConnection(admin), "/pid")[1])
+    try:
+        for number in range(3):
+            assert os.readlink("/proc/%d/fd/%d" % (pid, number)) == "/dev/null", number
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not os.path.exists("/proc/%d/fd/0" % pid), "the end")
+
+
+def does_not_restart():
+    """The line says why."""
+    write(limits, "deadline 60000\n")
+    program = os.path.join(folder, "copy")
+    shutil.copy(_support.program("daemon_server"), program)
+    with Daemon(folder, "--limits", limits, "--restart", os.path.join(folder, "restart.sock"),
+                program=program) as daemon, connect(daemon.ports["web"]) as greedy:
+        greedy.sendall(b"GET / HTTP/1.1\r\n")
+        os.remove(program)
+        daemon.signal(signal.SIGUSR2)
+        daemon.said("cannot start %s: No such file or directory\n" % program)
+        daemon.signal(signal.SIGTERM)
+        daemon.said("drains")
+        daemon.signal(signal.SIGUSR2)
+        daemon.said("cannot restart: this process drains\n")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(_support.PATIENCE) == 1
+    with Daemon(folder) as daemon:
+        daemon.signal(signal.SIGUSR2)
+        daemon.said("cannot restart without --restart\n")
+
+
 def refuses():
     program = "daemon_server"
     busy = socket.create_server(("127.0.0.1", 0))
@@ -123,4 +162,6 @@ def refuses():
 the_unix_socket_answers()
 drains()
 a_drain_has_an_end()
+starts_without_descriptors()
+does_not_restart()
 refuses()

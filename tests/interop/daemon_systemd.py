@@ -105,3 +105,16 @@ with tempfile.TemporaryDirectory() as folder:
         daemon.signal(signal.SIGTERM, successor)
         assert supervisor.hears("STOPPING")["STOPPING"] == "1"
         until(lambda: not os.path.exists("/proc/%d/fd/0" % successor), "the end")
+
+    # In the background it is another process than the one that systemd has meant.
+    port = free_port()
+    before = ["systemd-socket-activate", "-l", "127.0.0.1:%d" % port, "--fdname=web", *keep]
+    daemon = Daemon(folder, "--daemon", "--listen", "web=@berth-%d" % os.getpid(), before=before)
+    until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), "the port")
+    with daemon:
+        assert daemon.ports == {"web": port}, daemon.ports
+        assert daemon.process.wait(_support.PATIENCE) == 0
+        pid = daemon.pid()
+        assert daemon.web()[1] == "process %d, port web, client 127.0.0.1\n" % pid
+        daemon.signal(signal.SIGTERM, pid)
+        until(lambda: not os.path.exists("/proc/%d/fd/0" % pid), "the end")
