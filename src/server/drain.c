@@ -4,9 +4,9 @@
  * A run takes steps (advance) until there is nothing to do at the moment, or its time is over. Then
  * it sets the deadline for the next run. Every step may call handlers of the program. A handler may
  * close or free the server, drain it again, or turn the loop: then the next run of the same drain
- * takes place inside this one, and inside that one the deadline is kept. Therefore the record holds
- * the whole state of the drain, no step touches it after a handler, and a run ends when `number` has
- * changed.
+ * takes place inside this one, and inside that one the deadline is kept. Therefore the record
+ * holds the whole state of the drain, no step touches it after a handler, and a run ends when
+ * `number` has changed.
  *
  * When `draining` is called: the walk of LEAVING visits all sockets that the server had when it
  * stopped listening. A pending socket has no handlers yet. When it is taken it joins the list
