@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-#include "system.h"
+#include "base/system.h"
 
 /* The backend's own bits of pending. */
 enum {

@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "system.h"
+#include "base/system.h"
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
  * What the two kernel backends share: socket addresses, making and checking descriptors, accepting
  * in batches.
  *
- * Every system call of the library goes through system.h, so that a test can make the n-th one
+ * Every system call of the library goes through base/system.h, so that a test can make the n-th one
  * fail. Descriptors made here are close-on-exec. Listening descriptors are made non-blocking, since
  * accept must not wait; stream descriptors stay blocking, because io_uring answers EAGAIN at once
  * for non-blocking ones instead of waiting, and the epoll backend passes MSG_DONTWAIT instead.

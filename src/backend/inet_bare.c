@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "system.h"
+#include "base/system.h"
 
 int berth__inet_dial(berth__backend *backend, const berth_address *address, uint16_t port,
                      const berth__options *options, int *ret_descriptor)

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system.h"
+#include "base/system.h"
 
 enum {
     FIRST = 3 /* not in the place of standard input or output that a program has closed */

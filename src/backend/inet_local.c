@@ -31,8 +31,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/system.h"
 #include "inet.h"
-#include "system.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* from Linux 6.16 on */

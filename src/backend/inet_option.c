@@ -7,7 +7,7 @@
  */
 #include "inet.h"
 
-#include "system.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <linux/sockios.h>

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "system.h"
+#include "base/system.h"
 
 /* Errno, negative, of a send. */
 BERTH__RARE static ptrdiff_t failure(int descriptor)

@@ -29,7 +29,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "system.h"
+#include "base/system.h"
 
 #define NEVER UINT64_MAX
 #define TICK 1000u /* nanoseconds that every wait takes */

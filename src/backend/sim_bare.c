@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "system.h"
+#include "base/system.h"
 
 void berth__kernel_set_options(berth__sim_end *end, const berth__options *options)
 {

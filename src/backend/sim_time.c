@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "system.h"
+#include "base/system.h"
 
 void berth__kernel_pass(berth__kernel *kernel, uint64_t nanoseconds)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "system.h"
+#include "base/system.h"
 
 static void forget_watch(berth__kernel *kernel, const berth__watch *watch)
 {

@@ -37,8 +37,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "inet.h"
-#include "system.h"
 
 enum {
     ROUNDS = 4,       /* of one wait, before the bell has it called again */

@@ -17,8 +17,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/system.h"
 #include "inet.h"
-#include "system.h"
 
 enum {
     ROUNDS = 8 /* of waiting for the end of a receive, which takes one */

@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "system.h"
+#include "base/system.h"
 
 void berth__uring_before_fork(berth__backend *backend)
 {

@@ -45,8 +45,8 @@
 #include <sys/socket.h>
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "inet.h"
-#include "system.h"
 
 #define HELD_LIMIT ((size_t)65536)
 

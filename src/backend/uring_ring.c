@@ -44,7 +44,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "system.h"
+#include "base/system.h"
 
 /* What liburing 2.3 has no names for. */
 #define RING_INCREMENTAL 2u       /* IOU_PBUF_RING_INC, in the flags that 2.3 calls pad */

@@ -28,8 +28,8 @@
 #include <sys/socket.h>
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "inet.h"
-#include "system.h"
 
 #ifdef BERTH_FAULTS
 #include "base/fault.h"

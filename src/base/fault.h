@@ -2,7 +2,7 @@
  * Faults on purpose: the n-th system call or the n-th allocation fails. Only in test builds
  * (BERTH_FAULTS).
  *
- * backend/system.h asks berth__fault_system before each system call of the library, memory.c asks
+ * system.h asks berth__fault_system before each system call of the library, memory.c asks
  * berth__fault_memory before each allocation. A test arms a countdown, runs its scenario, and asks
  * how often it was asked; a test that wants "every n" starts at 0 and goes on until the countdown
  * was not reached. The environment can arm both too, so that a whole suite runs in that mode:

@@ -5,13 +5,13 @@
  * berth__fault_system whether this is the call that has to fail, so that a test can walk through
  * "the n-th system call fails" for every n.
  */
-#ifndef BERTH_BACKEND_SYSTEM_H
-#define BERTH_BACKEND_SYSTEM_H
+#ifndef BERTH_SRC_SYSTEM_H
+#define BERTH_SRC_SYSTEM_H
 
 #ifdef BERTH_FAULTS
 #include <errno.h>
 
-#include "base/fault.h"
+#include "fault.h"
 
 #define BERTH__SYSTEM(name, call) (berth__fault_system(name) ? -1 : (call))
 /* For liburing's, which return a negative errno: -1 is EPERM there. */
