@@ -15,6 +15,7 @@
 #include "handover.h"
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
 
@@ -218,7 +219,8 @@ static void dismiss(berth_handover *handover)
 static bool has_ended(int connection)
 {
     char nothing;
-    ssize_t size = recv(connection, &nothing, 1, MSG_PEEK | MSG_DONTWAIT);
+    const int peek = MSG_PEEK | MSG_DONTWAIT;
+    ssize_t size = BERTH__SYSTEM("recv", recv(connection, &nothing, 1, peek));
     return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
 }
 
@@ -274,7 +276,8 @@ static void hear(berth_watch *watch, unsigned events, void *user)
     (void)events;
     berth_handover *handover = user;
     char bytes[sizeof(berth__head) + 1];
-    ssize_t size = recv(handover->connection, bytes, sizeof bytes, MSG_DONTWAIT);
+    ssize_t size =
+        BERTH__SYSTEM("recv", recv(handover->connection, bytes, sizeof bytes, MSG_DONTWAIT));
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     berth__head head;
@@ -331,7 +334,8 @@ static void came(berth_watch *watch, unsigned events, void *user)
         hear(handover->watch, events, handover); /* before the next one is told of it */
         return;
     }
-    int connection = accept4(handover->place.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int connection = BERTH__SYSTEM("accept4", accept4(handover->place.listener, NULL, NULL, flags));
     if (connection < 0) {
         if (berth__is_exhaustion(errno)) {
             berth_watch_stop(watch);

@@ -8,6 +8,7 @@
 #include "handover.h"
 
 #include "base/memory.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -57,7 +58,7 @@ int berth__handover_pass(int connection, const berth__head *head, const void *da
     }
     ssize_t sent;
     do
-        sent = sendmsg(connection, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = BERTH__SYSTEM("sendmsg", sendmsg(connection, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? errno : 0;
 }
@@ -94,7 +95,8 @@ int berth__handover_receive(int connection, berth__message *ret_message)
                              .msg_controllen = sizeof control.bytes};
     ssize_t size;
     do
-        size = recvmsg(connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        size = BERTH__SYSTEM("recvmsg",
+                             recvmsg(connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     while (size < 0 && errno == EINTR);
     ret_message->count = 0;
     if (size <= 0)
@@ -124,7 +126,8 @@ void berth__handover_close_received(berth__message *message)
 bool berth__handover_peer(int connection, struct ucred *ret_peer)
 {
     socklen_t size = sizeof *ret_peer;
-    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, ret_peer, &size) == 0;
+    return BERTH__SYSTEM("getsockopt",
+                         getsockopt(connection, SOL_SOCKET, SO_PEERCRED, ret_peer, &size)) == 0;
 }
 
 /* A ring lets go of a listener a moment after its process has ended (6.18): it still takes
@@ -138,8 +141,10 @@ bool berth__handover_is_dead(int connection, int milliseconds)
     if (!berth__handover_peer(connection, &peer) ||
         (peer.pid > 0 && (kill(peer.pid, 0) == 0 || errno != ESRCH)))
         return false;
-    return poll(&asked, 1, milliseconds) > 0 &&
-           getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNRESET;
+    return BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0 &&
+           BERTH__SYSTEM("getsockopt",
+                         getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size)) == 0 &&
+           error == ECONNRESET;
 }
 
 /* ---- blobs ----------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "handover.h"
 
 #include "base/memory.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static int pack_server(const berth__offered *offered, berth__batch *batch, size_
         if (batch != NULL) {
             if (*count == batch->count)
                 return EAGAIN; /* a pool before it has taken the room */
-            int copy = fcntl(listener->descriptor, F_DUPFD_CLOEXEC, 0);
+            int copy = BERTH__SYSTEM("fcntl", fcntl(listener->descriptor, F_DUPFD_CLOEXEC, 0));
             if (copy < 0)
                 return errno;
             berth__batch_set(batch, *count, copy, offered->name, strlen(offered->name));

@@ -18,6 +18,7 @@
 #include "handover.h"
 
 #include "base/local_name.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,26 +34,28 @@ enum {
 
 static int open_socket(void)
 {
-    return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    return BERTH__SYSTEM("socket", socket(AF_UNIX, type, 0));
 }
 
 /* Returns an errno. */
 static int bind_there(berth__offer_place *place)
 {
-    return bind(place->listener, (const struct sockaddr *)&place->name, place->name_size) != 0
-               ? errno
-               : 0;
+    const struct sockaddr *name = (const struct sockaddr *)&place->name;
+    return BERTH__SYSTEM("bind", bind(place->listener, name, place->name_size)) != 0 ? errno : 0;
 }
 
 /* Whether the file is a socket to which nobody answers. */
 static bool is_stale(const berth__offer_place *place, struct stat *ret_file)
 {
-    if (lstat(place->name.sun_path, ret_file) != 0 || !S_ISSOCK(ret_file->st_mode))
+    if (BERTH__SYSTEM("lstat", lstat(place->name.sun_path, ret_file)) != 0 ||
+        !S_ISSOCK(ret_file->st_mode))
         return false;
     int probe = open_socket();
     if (probe < 0)
         return false;
-    bool connected = connect(probe, (const struct sockaddr *)&place->name, place->name_size) == 0;
+    bool connected = BERTH__SYSTEM("connect", connect(probe, (const struct sockaddr *)&place->name,
+                                                      place->name_size)) == 0;
     bool nobody =
         connected ? berth__handover_is_dead(probe, BERTH__HANDOVER_MOMENT) : errno == ECONNREFUSED;
     (void)close(probe);
@@ -64,11 +67,12 @@ static int take_lock(const berth__offer_place *place, int *ret_lock)
 {
     char path[sizeof place->name.sun_path + sizeof ".lock"];
     snprintf(path, sizeof path, "%s.lock", place->name.sun_path);
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int lock = BERTH__SYSTEM(
+        "open", open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
     int error = 0;
     if (lock < 0)
         error = errno == ELOOP || errno == EISDIR ? EADDRINUSE : errno;
-    else if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+    else if (BERTH__SYSTEM("flock", flock(lock, LOCK_EX | LOCK_NB)) != 0)
         error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
     if (error == 0)
         *ret_lock = lock;
@@ -91,29 +95,30 @@ static int replace(berth__offer_place *place)
 {
     struct stat file;
     struct stat again;
-    if (!is_stale(place, &file) || lstat(place->name.sun_path, &again) != 0 ||
+    if (!is_stale(place, &file) ||
+        BERTH__SYSTEM("lstat", lstat(place->name.sun_path, &again)) != 0 ||
         file.st_dev != again.st_dev || file.st_ino != again.st_ino)
         return EADDRINUSE;
-    return unlink(place->name.sun_path) == 0 ? bind_there(place) : errno;
+    return BERTH__SYSTEM("unlink", unlink(place->name.sun_path)) == 0 ? bind_there(place) : errno;
 }
 
 static int listen_there(const berth__offer_place *place)
 {
-    return listen(place->listener, BACKLOG) != 0 ? errno : 0;
+    return BERTH__SYSTEM("listen", listen(place->listener, BACKLOG)) != 0 ? errno : 0;
 }
 
 /* Under the lock, if there is one: else nothing is removed. Returns an errno. */
 static int begin_file(berth__offer_place *place, bool locked)
 {
     struct stat file;
-    if (fchmod(place->listener, 0600) != 0)
+    if (BERTH__SYSTEM("fchmod", fchmod(place->listener, 0600)) != 0)
         return errno;
     int error = bind_there(place);
     if (error == EADDRINUSE && locked)
         error = replace(place);
     if (error != 0)
         return error;
-    place->has_file = lstat(place->name.sun_path, &file) == 0;
+    place->has_file = BERTH__SYSTEM("lstat", lstat(place->name.sun_path, &file)) == 0;
     if (place->has_file) {
         place->device = file.st_dev;
         place->inode = file.st_ino;
@@ -155,9 +160,10 @@ int berth__offer_place_open(berth__offer_place *place, const char *path)
 void berth__offer_place_close(berth__offer_place *place, bool removes)
 {
     struct stat file;
-    if (place->has_file && removes && lstat(place->name.sun_path, &file) == 0 &&
-        S_ISSOCK(file.st_mode) && file.st_dev == place->device && file.st_ino == place->inode)
-        (void)unlink(place->name.sun_path);
+    if (place->has_file && removes &&
+        BERTH__SYSTEM("lstat", lstat(place->name.sun_path, &file)) == 0 && S_ISSOCK(file.st_mode) &&
+        file.st_dev == place->device && file.st_ino == place->inode)
+        (void)BERTH__SYSTEM("unlink", unlink(place->name.sun_path));
     place->has_file = false;
     if (place->listener >= 0)
         (void)close(place->listener);

@@ -15,6 +15,7 @@
 
 #include "base/local_name.h"
 #include "base/memory.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -95,7 +96,7 @@ static int await(const berth_inheritance *inheritance)
     struct pollfd wanted = {.fd = inheritance->connection, .events = POLLIN};
     int found;
     do
-        found = poll(&wanted, 1, time_left(inheritance));
+        found = BERTH__SYSTEM("poll", poll(&wanted, 1, time_left(inheritance)));
     while (found < 0 && errno == EINTR);
     return found > 0 ? 0 : found == 0 ? ETIMEDOUT : errno;
 }
@@ -264,10 +265,12 @@ static int take_all(transfer *taking)
 static int connect_once(berth_inheritance *inheritance, const struct sockaddr_un *name,
                         socklen_t size)
 {
-    inheritance->connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    inheritance->connection = BERTH__SYSTEM("socket", socket(AF_UNIX, type, 0));
     if (inheritance->connection < 0)
         return fail_by_system(inheritance, errno, "make a socket");
-    while (connect(inheritance->connection, (const struct sockaddr *)name, size) != 0) {
+    while (BERTH__SYSTEM("connect", connect(inheritance->connection, (const struct sockaddr *)name,
+                                            size)) != 0) {
         int error = errno;
         if (error == EINTR)
             continue;
@@ -304,7 +307,9 @@ static int connect_to(berth_inheritance *inheritance, const char *path)
     if (error != 0)
         return error;
     struct ucred peer;
-    if (!berth__handover_peer(inheritance->connection, &peer) || peer.uid != geteuid())
+    if (!berth__handover_peer(inheritance->connection, &peer))
+        return fail_by_system(inheritance, errno, "ask who the old process is");
+    if (peer.uid != geteuid())
         return fail(inheritance, EPERM, "the process that offers is another user's");
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "inherited.h"
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "base/text.h"
 #include "server/server.h"
 #include "workers/workers.h"
@@ -98,9 +99,9 @@ static unsigned long number_in(const char *text, unsigned long most)
 /* Whether it was there when the program began; then it is close-on-exec. */
 static bool keep(int descriptor)
 {
-    int flags = fcntl(descriptor, F_GETFD);
+    int flags = BERTH__SYSTEM("fcntl", fcntl(descriptor, F_GETFD));
     return flags >= 0 && (flags & FD_CLOEXEC) == 0 &&
-           fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) == 0;
+           BERTH__SYSTEM("fcntl", fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC)) == 0;
 }
 
 /* Whether there are `count` names of good length. */

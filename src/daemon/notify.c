@@ -8,6 +8,7 @@
 #include <berth/notify.h>
 
 #include "base/local_name.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -41,11 +42,12 @@ bool berth_notify(const char *state)
         errno = error;
         return false;
     }
-    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor =
+        BERTH__SYSTEM("socket", socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (descriptor < 0)
         return false;
-    bool sent = sendto(descriptor, state, strlen(state), MSG_NOSIGNAL,
-                       (const struct sockaddr *)&address, size) >= 0;
+    bool sent = BERTH__SYSTEM("sendto", sendto(descriptor, state, strlen(state), MSG_NOSIGNAL,
+                                               (const struct sockaddr *)&address, size)) >= 0;
     error = errno;
     (void)close(descriptor);
     if (!sent)

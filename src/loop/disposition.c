@@ -9,6 +9,8 @@
  */
 #include "disposition.h"
 
+#include "base/system.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -174,7 +176,7 @@ static int install(int number)
     disposition *all = &dispositions[number];
     unsigned used = atomic_load(&all->used);
     struct sigaction before;
-    if (sigaction(number, NULL, &before) < 0)
+    if (BERTH__SYSTEM("sigaction", sigaction(number, NULL, &before)) < 0)
         return errno;
     if (used > 0 && is_ours(&before, used - 1))
         return 0; /* the program has put it back */
@@ -188,7 +190,7 @@ static int install(int number)
     action.sa_sigaction = ours[used];
     replace(&all->levels[used], &before); /* before it is called */
     atomic_store(&all->used, used + 1);
-    if (sigaction(number, &action, &before) < 0) {
+    if (BERTH__SYSTEM("sigaction", sigaction(number, &action, &before)) < 0) {
         int error = errno;
         atomic_store(&all->used, used);
         return error;
@@ -202,8 +204,10 @@ static void restore(int number)
     disposition *all = &dispositions[number];
     for (unsigned used; (used = atomic_load(&all->used)) > 0;) {
         struct sigaction now;
-        if (sigaction(number, NULL, &now) < 0 || !is_ours(&now, used - 1) ||
-            sigaction(number, &all->levels[used - 1].replaced, NULL) < 0)
+        if (BERTH__SYSTEM("sigaction", sigaction(number, NULL, &now)) < 0 ||
+            !is_ours(&now, used - 1) ||
+            BERTH__SYSTEM("sigaction", sigaction(number, &all->levels[used - 1].replaced, NULL)) <
+                0)
             return;
         atomic_store(&all->used, used - 1);
     }

@@ -18,6 +18,7 @@
 #include "resolver.h"
 
 #include "base/memory.h"
+#include "base/system.h"
 #include "base/system_error.h"
 #include "base/text.h"
 #include "loop.h"
@@ -241,7 +242,7 @@ static name_servers read_configuration(void)
 {
     name_servers found = {0};
     struct stat file;
-    if (stat(CONFIGURATION, &file) == 0)
+    if (BERTH__SYSTEM("stat", stat(CONFIGURATION, &file)) == 0)
         found = (name_servers){.device = file.st_dev,
                                .file = file.st_ino,
                                .size = file.st_size,
@@ -383,7 +384,7 @@ static void collect(berth__lookup *lookup, const struct ares_addrinfo_node *node
 /* Why no file can be opened now; 0 if one can. */
 static int want_of_descriptors(void)
 {
-    int probe = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int probe = BERTH__SYSTEM("open", open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (probe < 0)
         return berth__is_exhaustion(errno) ? errno : 0;
     close(probe);

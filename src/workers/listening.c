@@ -20,6 +20,7 @@
 
 #include "base/memory.h"
 #include "base/sized.h"
+#include "base/system.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
 #include "loop/process.h"
@@ -50,7 +51,7 @@ static void listen_there(berth_worker *worker)
 /* Returns an errno. */
 static int adopt_copy(berth_server *server, int passed)
 {
-    int copy = fcntl(passed, F_DUPFD_CLOEXEC, 0);
+    int copy = BERTH__SYSTEM("fcntl", fcntl(passed, F_DUPFD_CLOEXEC, 0));
     if (copy < 0)
         return errno;
     int error = berth__server_adopt_listener(server, copy);
@@ -219,7 +220,7 @@ static bool may_pass(berth_workers *workers, const int *descriptors, size_t coun
         berth__workers_set_error(workers, BERTH_ERROR_OPERATION,
                                  "cannot listen: no descriptor was passed");
     for (size_t i = 0; i < count; i++) {
-        if (fcntl(descriptors[i], F_GETFD) < 0) {
+        if (BERTH__SYSTEM("fcntl", fcntl(descriptors[i], F_GETFD)) < 0) {
             berth__workers_set_error(workers, berth__class_of(errno),
                                      "cannot listen on descriptor %d: %s", descriptors[i],
                                      berth__reason_of(errno));
@@ -333,7 +334,7 @@ static size_t listeners_of(berth_worker *worker)
 static int copy_one(copying *copies, int descriptor)
 {
     struct stat facts;
-    if (fstat(descriptor, &facts) != 0)
+    if (BERTH__SYSTEM("fstat", fstat(descriptor, &facts)) != 0)
         return errno;
     for (size_t i = 0; i < copies->count; i++)
         if (copies->sockets[i] == facts.st_ino)
@@ -341,7 +342,7 @@ static int copy_one(copying *copies, int descriptor)
     if (copies->count == copies->room)
         return 0; /* has come since */
     if (copies->count < copies->size) {
-        int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+        int copy = BERTH__SYSTEM("fcntl", fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
         if (copy < 0)
             return errno;
         copies->descriptors[copies->count] = copy;
