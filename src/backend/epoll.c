@@ -254,7 +254,7 @@ static int leave(epoll_backend *epoll, berth__stream *stream)
      * anywhere: a child between fork and exec is enough. Its events would then come for a record
      * that is no more. */
     if (stream->flags & REGISTERED)
-        (void)control(epoll, EPOLL_CTL_DEL, stream->descriptor, 0, NULL);
+        berth__epoll_remove(epoll, stream->descriptor);
     if (stream->flags & PARKED) {
         stream->ready.result = -ECANCELED;
         stream->ready.pending |= BERTH__READY_SENT;

@@ -69,6 +69,14 @@ static inline int control(epoll_backend *epoll, int operation, int descriptor, u
     return failed < 0 ? errno : 0;
 }
 
+/* What is in the set comes out of it, which cannot fail; nor does a test have it fail, since the
+ * record may go at once, while others hold the description. */
+static inline void berth__epoll_remove(epoll_backend *epoll, int descriptor)
+{
+    struct epoll_event none = {0};
+    (void)epoll_ctl(epoll->epoll, EPOLL_CTL_DEL, descriptor, &none);
+}
+
 /* Of a watch, in the set. */
 static inline uint32_t berth__epoll_watch_bits(const berth__watch *watch, unsigned events)
 {

@@ -91,7 +91,7 @@ static void enable_listener(epoll_backend *epoll, berth__listener *listener)
 static void remove_listener(epoll_backend *epoll, berth__listener *listener)
 {
     if (listener->flags & REGISTERED)
-        (void)control(epoll, EPOLL_CTL_DEL, listener->descriptor, 0, NULL);
+        berth__epoll_remove(epoll, listener->descriptor);
     listener->flags = 0;
 }
 
@@ -180,10 +180,7 @@ static void unregister_watch(epoll_backend *epoll, berth__watch *watch)
     if (!(watch->flags & REGISTERED))
         return;
     watch->flags = 0;
-    /* Not by way of `control`, where a test has it fail: of one that is kept it cannot, and the
-     * record may go at once. */
-    struct epoll_event none = {0};
-    (void)epoll_ctl(epoll->epoll, EPOLL_CTL_DEL, watch->descriptor, &none);
+    berth__epoll_remove(epoll, watch->descriptor);
 }
 
 void berth__epoll_watch_close(berth__backend *backend, berth__watch *watch)

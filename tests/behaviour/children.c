@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -44,6 +45,7 @@ pid_t begin_child(void)
     if (child == 0) {
         forget_checks_file();
         alarm(PATIENCE);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* the case may fail */
     }
     return child;
 }
@@ -94,6 +96,13 @@ int dial(uint16_t port)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&name, sizeof name), 0);
     return descriptor;
+}
+
+void begin_pipe(int ret_ends[2])
+{
+    ck_assert_int_eq(pipe2(ret_ends, O_CLOEXEC), 0);
+    world_note(ret_ends[0]);
+    world_note(ret_ends[1]);
 }
 
 void say(int descriptor, const char *text)

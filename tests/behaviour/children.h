@@ -37,8 +37,9 @@ void kill_child(pid_t child);
 /* Has a child do something, and waits for its end. */
 void have_child(void (*part)(void));
 
-/* A blocking connection to a port of 127.0.0.1. */
+/* A blocking connection to a port of 127.0.0.1, and a pipe. */
 int dial(uint16_t port);
+void begin_pipe(int ret_ends[2]);
 void say(int descriptor, const char *text);
 /* recv, again if interrupted. */
 ssize_t receive(int descriptor, void *data, size_t size);

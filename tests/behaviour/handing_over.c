@@ -206,7 +206,7 @@ CASE(handover_from_end_to_end, "0104",
     struct host *admin = host_listening("a");
     ck_assert(berth_handover_add(seen.handover, "admin", admin->server));
     ck_assert(berth_handover_add_blob(seen.handover, "keys", "secret", 6));
-    ck_assert_int_eq(pipe2(pipe_ends, O_CLOEXEC), 0);
+    begin_pipe(pipe_ends);
     closing = host;
     seen.on_event = close_host;
     pid_t child = begin_child();
@@ -398,10 +398,7 @@ static void serve_locally(void)
 CASE(handover_of_a_unix_socket, "0104", "its file stays, and the new process is reached through it")
 {
     offer();
-    char folder[] = "/tmp/berth-local-XXXXXX";
-    char path[64];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/socket", folder);
+    const char *path = world_path("socket");
     local_path = path;
     struct host *host = host_new("l");
     ck_assert(berth_server_listen_local(host->server, path, NULL));
@@ -416,12 +413,11 @@ CASE(handover_of_a_unix_socket, "0104", "its file stays, and the new process is 
     UNTIL(seen.succeeded == 1);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     memcpy(name.sun_path, path, strlen(path) + 1);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = world_note(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ck_assert_int_eq(connect(client, (struct sockaddr *)&name, sizeof name), 0);
     end_child(child);
     close(client);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(rmdir(folder), 0);
 }
 
 /* ---- successors that die, lie and stall ------------------------------------------------------ */
@@ -608,7 +604,7 @@ static void be_late(void)
 CASE(successor_is_late, "0104", "it hears that it is not wanted any more")
 {
     struct host *host = offer_host();
-    ck_assert_int_eq(pipe2(pipe_ends, O_CLOEXEC), 0);
+    begin_pipe(pipe_ends);
     berth_handover_set_time_limit(seen.handover, 20);
     talk_place();
     pid_t child = begin_child();
@@ -635,7 +631,7 @@ static void be_second(void)
 CASE(successors_at_once, "0104", "the second is refused, and the first is not disturbed")
 {
     struct host *host = offer_host();
-    ck_assert_int_eq(pipe2(pipe_ends, O_CLOEXEC), 0);
+    begin_pipe(pipe_ends);
     talk_place();
     pid_t first = begin_child();
     if (first == 0) {

@@ -24,7 +24,7 @@ static const berth_workers_handlers greeters = {.connection = greet};
 
 static berth_workers *pool_new(int count, const char *greeting)
 {
-    berth_workers *workers = berth_workers_new(count, &greeters, (void *)greeting);
+    berth_workers *workers = world_pool(berth_workers_new(count, &greeters, (void *)greeting));
     if (workers != NULL && !berth_workers_start(workers))
         fprintf(stderr, "%s\n", berth_workers_error_string(workers));
     return workers;
@@ -51,7 +51,8 @@ CASE(pool_on_inherited_listeners, "0103", "all of a name, whatever the number of
     real_kernel_only();
     uint16_t ports[3];
     for (int count = 1; count <= 4; count += 3) {
-        berth_workers *workers = berth_workers_new(count, &greeters, "hello");
+        berth_workers *workers = world_pool(berth_workers_new(count, &greeters, "hello"));
+        ck_assert_ptr_nonnull(workers);
         ck_assert(!berth_workers_listen_inherited(workers, "http"));
         ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_ADDRESS_NOT_AVAILABLE);
         pass(3, ports);
@@ -63,7 +64,7 @@ CASE(pool_on_inherited_listeners, "0103", "all of a name, whatever the number of
         ck_assert_uint_eq(berth_inherited_left(""), 0);
         for (int i = 0; i < 3; i++)
             assert_greeted(ports[i], "hello");
-        berth_workers_free(workers);
+        world_free_pool(workers);
         berth__inherited_forget();
     }
 }
@@ -76,7 +77,7 @@ static void be_successor(uint16_t port)
     MUST(inheritance != NULL);
     MUST(berth_inherited_left("http") == 2 && berth_inherited_left("admin") == 1);
     berth_workers *workers = pool_new(3, "new");
-    MUST(berth_workers_listen_inherited(workers, "http"));
+    MUST(workers != NULL && berth_workers_listen_inherited(workers, "http"));
     MUST(berth_workers_port(workers) == port);
     MUST(berth_handover_ready(inheritance));
     berth_inheritance_free(inheritance);
@@ -88,7 +89,7 @@ static void be_successor(uint16_t port)
         usleep(1000);
     }
     MUST(counts.accepted == 4);
-    berth_workers_free(workers);
+    world_free_pool(workers);
 }
 
 static bool succeeded;
@@ -107,7 +108,7 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
     talk_place();
     /* Before there are threads. */
     int ends[2];
-    ck_assert_int_eq(pipe(ends), 0);
+    begin_pipe(ends);
     pid_t child = begin_child();
     if (child == 0) {
         uint16_t port;
@@ -116,6 +117,7 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
         _exit(0);
     }
     berth_workers *workers = pool_new(2, "old");
+    ck_assert_ptr_nonnull(workers);
     ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t port = berth_workers_port(workers);
     struct host *admin = host_listening("a");
@@ -138,7 +140,7 @@ CASE(pool_hands_over, "0104", "each worker's listener, and none of their connect
     berth_workers_statistics(workers, &counts);
     scene_assert_balance(&counts);
     berth_handover_free(handover);
-    berth_workers_free(workers);
+    world_free_pool(workers);
     close(ends[0]);
     close(ends[1]);
 }
@@ -148,6 +150,7 @@ CASE(pool_is_drained_before_the_successor_is_ready, "0104", "the file of its Uni
     real_kernel_only();
     const char *path = world_path("a");
     berth_workers *workers = pool_new(2, "old");
+    ck_assert_ptr_nonnull(workers);
     ck_assert(berth_workers_listen_local(workers, path, NULL));
     berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
     ck_assert_ptr_nonnull(handover);
@@ -161,7 +164,7 @@ CASE(pool_is_drained_before_the_successor_is_ready, "0104", "the file of its Uni
     ck_assert_int_eq(access(path, F_OK), 0);
     berth_handover_free(handover);
     close(connection);
-    berth_workers_free(workers);
+    world_free_pool(workers);
     ck_assert_int_eq(unlink(path), 0);
 }
 
@@ -198,12 +201,13 @@ CASE(pool_is_freed_before_its_offer, "0104",
 /* In place of the C library's: when it has been called so often, the pool begins to listen. */
 static berth_workers *late;
 static int calls_left;
+static bool listens;
 
 int fstat(int descriptor, /* NOLINT(readability-inconsistent-declaration-parameter-name) */
           struct stat *ret_facts)
 {
     if (calls_left > 0 && --calls_left == 0)
-        ck_assert(berth_workers_listen(late, BERTH_ADDRESS_LOOPBACK, 0));
+        listens = berth_workers_listen(late, BERTH_ADDRESS_LOOPBACK, 0);
     return (int)syscall(SYS_fstat, descriptor, ret_facts);
 }
 
@@ -215,18 +219,22 @@ CASE(pool_begins_to_listen_while_packed, "0104",
     berth_workers *early = pool_new(1, "early");
     late = pool_new(1, "late");
     struct host *host = host_listening("h");
-    ck_assert_ptr_nonnull(handover);
+    ck_assert(early != NULL && late != NULL && handover != NULL);
     ck_assert(berth_workers_listen(early, BERTH_ADDRESS_LOOPBACK, 0));
     ck_assert(berth_handover_add_workers(handover, "early", early));
     ck_assert(berth_handover_add_workers(handover, "late", late));
     ck_assert(berth_handover_add(handover, "server", host->server));
     berth__parcel parcel = {0};
     calls_left = 2; /* the early one's listener is looked at once for each */
-    ck_assert_int_eq(berth__parcel_pack(&parcel, handover), EAGAIN);
-    ck_assert_int_eq(calls_left, 0);
-    ck_assert_int_eq(berth__parcel_pack(&parcel, handover), 0);
-    ck_assert_uint_eq(parcel.listeners->count, 3);
+    int error = berth__parcel_pack(&parcel, handover);
     berth__parcel_clear(&parcel);
-    berth_workers_free(late);
-    berth_workers_free(early);
+    ck_assert_int_eq(error, EAGAIN);
+    ck_assert_int_eq(calls_left, 0);
+    ck_assert(listens);
+    ck_assert_int_eq(berth__parcel_pack(&parcel, handover), 0);
+    size_t count = parcel.listeners->count;
+    berth__parcel_clear(&parcel);
+    ck_assert_uint_eq(count, 3);
+    world_free_pool(late);
+    world_free_pool(early);
 }

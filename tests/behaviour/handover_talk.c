@@ -1,5 +1,7 @@
 #include "handover_talk.h"
 
+#include "world.h"
+
 #include "base/local_name.h"
 
 #include <errno.h>
@@ -20,7 +22,7 @@ static int open_socket(const char *place, struct sockaddr_un *ret_name, socklen_
 {
     if (berth__local_address(place, ret_name, ret_size) != 0)
         return -1;
-    return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    return world_note(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 }
 
 int talk_connect(const char *place)

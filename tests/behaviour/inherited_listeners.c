@@ -120,10 +120,10 @@ CASE(inherited_kinds, "0103",
     struct peer *peer;
     int stream = world_stream_descriptor(&peer);
     int numbers[4] = {
-        pass_one(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "udp"),
+        pass_one(world_note(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), "udp"),
         pass_one(stream, "connected"),
         pass_one(world_unconnected_descriptor(), "bound"),
-        pass_one(open("/dev/null", O_RDWR | O_CLOEXEC), "file"),
+        pass_one(world_note(open("/dev/null", O_RDWR | O_CLOEXEC)), "file"),
     };
     static const char *const names[4] = {"udp", "connected", "bound", "file"};
     for (int i = 0; i < 4; i++) {

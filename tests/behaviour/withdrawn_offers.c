@@ -54,14 +54,18 @@ static void be_successor(bool wanted)
 /* Until it has taken everything. */
 static void begin_successor(berth_loop *loop, bool wanted)
 {
-    ck_assert_int_eq(pipe2(seen.words, O_CLOEXEC), 0);
+    begin_pipe(seen.words);
     seen.child = begin_child();
     if (seen.child == 0) {
         be_successor(wanted);
         _exit(0);
     }
-    while (berth_handover_current_state(seen.handover) != BERTH_HANDOVER_TAKEN)
-        berth_loop_turn(loop, 1000);
+    for (int turns = 0; turns < WORLD_TURNS; turns++) {
+        if (berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN)
+            return;
+        berth_loop_turn(loop, 5);
+    }
+    ck_abort_msg("the successor has not taken everything");
 }
 
 static void let_successor_be_ready(void)
@@ -119,15 +123,16 @@ CASE(offer_freed_in_the_grace, "0104", "who drains does not go on, though it sti
 CASE(offer_freed_with_its_loop, "0104", "its servers end with it, so the successor is ready")
 {
     real_kernel_only();
-    berth_loop *loop = berth_loop_new(NULL);
+    berth_loop *loop = world_second_loop();
     berth_server *server = berth_server_new(loop, NULL, NULL);
+    ck_assert_ptr_nonnull(server);
     ck_assert(berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0));
     uint16_t port = berth_server_port(server);
     seen.handover = berth_handover_offer(loop, talk_place(), NULL, NULL);
     ck_assert_ptr_nonnull(seen.handover);
     ck_assert(berth_handover_add(seen.handover, "http", server));
     begin_successor(loop, true);
-    berth_loop_free(loop);
+    world_free_second_loop();
     assert_successor_serves(port);
 }
 

@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 #define SETTLE_TURNS 25
-#define MOST_NOTED 64
+#define MOST_NOTED 256
+#define MOST_POOLS 4
 
 #define IMPATIENT_TURNS 20
 
@@ -30,6 +31,7 @@ int world_turns = 3000;
 
 static berth_loop *loop;
 static berth_loop *second_loop;
+static berth_workers *pools[MOST_POOLS];
 static void (*turn_bare)(int milliseconds);
 static void (*end_bare)(void);
 static void (*make_bare)(void);
@@ -76,6 +78,24 @@ void world_free_second_loop(void)
 {
     berth_loop_free(second_loop);
     second_loop = NULL;
+}
+
+berth_workers *world_pool(berth_workers *workers)
+{
+    unsigned place = 0;
+    while (place < MOST_POOLS && pools[place] != NULL)
+        place++;
+    ck_assert_uint_lt(place, MOST_POOLS);
+    return pools[place] = workers;
+}
+
+void world_free_pool(berth_workers *workers)
+{
+    for (unsigned place = 0; place < MOST_POOLS; place++) {
+        if (pools[place] == workers)
+            pools[place] = NULL;
+    }
+    berth_workers_free(workers);
 }
 
 void world_use_backend(void (*turn)(int milliseconds), void (*end)(void))
@@ -145,6 +165,8 @@ void world_end(void)
     world_end_local();
     if (end_bare != NULL)
         end_bare();
+    for (unsigned place = 0; place < MOST_POOLS; place++)
+        world_free_pool(pools[place]);
     world_free_second_loop();
     world_free_loop();
     berth__inherited_forget();

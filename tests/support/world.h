@@ -52,6 +52,11 @@ void world_free_loop(void);
 berth_loop *world_second_loop(void);
 void world_free_second_loop(void);
 
+/* Notes a pool of the case, or NULL, and returns it. It is freed with the case if not by the call
+ * below it. */
+berth_workers *world_pool(berth_workers *workers);
+void world_free_pool(berth_workers *workers);
+
 /* For cases of the backend contract, which have no loop: what makes the backend (nothing if it is
  * there), what a turn is, and what ends it all. */
 void world_make_backend_by(void (*make)(void));
