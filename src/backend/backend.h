@@ -82,7 +82,7 @@
 #include <berth/socket.h>
 
 #include "base/buffer.h"
-#include "base/local_name.h"
+#include "base/local_place.h"
 
 #define BERTH__RECEIVE_BUDGET ((size_t)65536)
 #define BERTH__RECEIVE_CALLS 32u /* a handler may take long, and a peer send byte by byte */
@@ -282,33 +282,6 @@ typedef struct berth__listen_options {
     int backlog;
     bool reuse_port; /* other listeners that ask for it too may have the same address and port */
 } berth__listen_options;
-
-/* How to make a listener of a name. */
-typedef struct berth__local_listen {
-    berth__local_name name;
-    int backlog;
-    berth_local_options options;
-} berth__local_listen;
-
-/* A file that was made, to be known again. All zero: none. */
-typedef struct berth__local_file {
-    uint64_t device;
-    uint64_t inode;
-} berth__local_file;
-
-/* Which step of that has failed. */
-typedef enum berth__local_step {
-    BERTH__LOCAL_CREATE,
-    BERTH__LOCAL_LOCK,
-    BERTH__LOCAL_BIND,   /* EADDRINUSE: there is something, and it is not to be replaced */
-    BERTH__LOCAL_PLACE,  /* what is there; EEXIST: it is no socket */
-    BERTH__LOCAL_PROBE,  /* EADDRINUSE: somebody listens there */
-    BERTH__LOCAL_REMOVE, /* EADDRINUSE: it was replaced meanwhile */
-    BERTH__LOCAL_GROUP,
-    BERTH__LOCAL_MODE,
-    BERTH__LOCAL_LISTEN,
-    BERTH__LOCAL_ATTACH
-} berth__local_step;
 
 /* Which step of listening has failed: decides the error's class and text. */
 typedef enum berth__listen_step {

@@ -36,6 +36,7 @@
 
 #include "inherited.h"
 
+#include "base/local_place.h"
 #include "loop/object.h"
 #include "server/server.h"
 #include "workers/workers.h"
@@ -49,7 +50,6 @@ enum {
     BERTH__HANDOVER_MOST_PASSED = 253, /* of one message: the kernel's limit */
     BERTH__HANDOVER_MOST_DATA = BERTH__HANDOVER_MOST_PASSED * (BERTH_MOST_INHERITED_NAME + 1),
     BERTH__HANDOVER_PIECE = 32768,        /* of blobs, in one message */
-    BERTH__HANDOVER_MOMENT = 200,         /* milliseconds that a ring outlives its process by */
     BERTH__HANDOVER_TRANSFER_LIMIT = 5000 /* milliseconds */
 };
 
@@ -98,10 +98,6 @@ bool berth__handover_is_head(const berth__head *head);
 /* The other side. False if it cannot be asked. */
 bool berth__handover_peer(int connection, struct ucred *ret_peer);
 
-/* Whether nobody has taken the connection, or ever will. Waits for up to so many milliseconds, but
- * only if the other process seems to exist no longer. */
-bool berth__handover_is_dead(int connection, int milliseconds);
-
 /* Puts a blob where there is room for all of it; returns its end. And steps to the next one: NULL
  * at the end, or, with *ret_bad, if the rest is none. */
 #define BERTH__BLOB_HEAD 8u
@@ -123,12 +119,9 @@ void berth__release_secret(void *bytes, size_t size);
 /* ---- the place of an offer: handover_place.c ------------------------------------------------- */
 
 typedef struct berth__offer_place {
-    struct sockaddr_un name;
-    socklen_t name_size;
+    berth__local_name name;
     int listener; /* -1: none */
-    bool has_file;
-    dev_t device;
-    ino_t inode;
+    berth__local_file file;
 } berth__offer_place;
 
 /* Returns an errno. */

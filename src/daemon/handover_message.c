@@ -11,8 +11,6 @@
 #include "base/system.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -128,23 +126,6 @@ bool berth__handover_peer(int connection, struct ucred *ret_peer)
     socklen_t size = sizeof *ret_peer;
     return BERTH__SYSTEM("getsockopt",
                          getsockopt(connection, SOL_SOCKET, SO_PEERCRED, ret_peer, &size)) == 0;
-}
-
-/* A ring lets go of a listener a moment after its process has ended (6.18): it still takes
- * connections, and resets them then. */
-bool berth__handover_is_dead(int connection, int milliseconds)
-{
-    struct pollfd asked = {.fd = connection};
-    struct ucred peer;
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (!berth__handover_peer(connection, &peer) ||
-        (peer.pid > 0 && (kill(peer.pid, 0) == 0 || errno != ESRCH)))
-        return false;
-    return BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0 &&
-           BERTH__SYSTEM("getsockopt",
-                         getsockopt(connection, SOL_SOCKET, SO_ERROR, &error, &size)) == 0 &&
-           error == ECONNRESET;
 }
 
 /* ---- blobs ----------------------------------------------------------------------------------- */

@@ -13,7 +13,6 @@
  */
 #include "handover.h"
 
-#include "base/local_name.h"
 #include "base/memory.h"
 #include "base/system.h"
 #include "base/text.h"
@@ -262,47 +261,38 @@ static int take_all(transfer *taking)
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 /* Returns an errno, with a text. */
-static int connect_once(berth_inheritance *inheritance, const struct sockaddr_un *name,
-                        socklen_t size)
+static int connect_once(berth_inheritance *inheritance, const berth__local_name *name)
 {
     const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
     inheritance->connection = BERTH__SYSTEM("socket", socket(AF_UNIX, type, 0));
     if (inheritance->connection < 0)
         return fail_by_system(inheritance, errno, "make a socket");
-    while (BERTH__SYSTEM("connect", connect(inheritance->connection, (const struct sockaddr *)name,
-                                            size)) != 0) {
-        int error = errno;
-        if (error == EINTR)
-            continue;
-        if (error == EAGAIN && time_left(inheritance) != 0) {
-            (void)poll(NULL, 0, RETRY);
-            continue;
-        }
-        if (error == ENOENT || error == ECONNREFUSED)
-            return fail(inheritance, error, "no process offers a hand-over there");
-        if (error == EPROTOTYPE)
-            return fail(inheritance, EPROTO, "what listens there offers no hand-over");
-        error = error == EAGAIN ? ETIMEDOUT : error;
-        return fail_by_system(inheritance, error, "connect to the old process");
-    }
-    return 0;
+    int error;
+    while ((error = berth__local_connect(inheritance->connection, name)) == EAGAIN &&
+           time_left(inheritance) != 0)
+        (void)poll(NULL, 0, RETRY);
+    if (error == ENOENT || error == ECONNREFUSED)
+        return fail(inheritance, error, "no process offers a hand-over there");
+    if (error == EPROTOTYPE)
+        return fail(inheritance, EPROTO, "what listens there offers no hand-over");
+    error = error == EAGAIN ? ETIMEDOUT : error;
+    return error == 0 ? 0 : fail_by_system(inheritance, error, "connect to the old process");
 }
 
 /* Once more if what has answered is a process that was killed. */
 static int connect_to(berth_inheritance *inheritance, const char *path)
 {
-    struct sockaddr_un name;
-    socklen_t size;
-    int error = berth__local_address(path, &name, &size);
+    berth__local_name name;
+    int error = berth__local_name_read(path, &name);
     if (error != 0)
         return fail(inheritance, error, "%s",
                     error == EINVAL ? "the path is empty" : "the path is too long");
-    error = connect_once(inheritance, &name, size);
+    error = connect_once(inheritance, &name);
     int left = time_left(inheritance);
-    int moment = left >= 0 && left < BERTH__HANDOVER_MOMENT ? left : BERTH__HANDOVER_MOMENT;
-    if (error == 0 && berth__handover_is_dead(inheritance->connection, moment)) {
+    int moment = left >= 0 && left < BERTH__DYING_MOMENT ? left : BERTH__DYING_MOMENT;
+    if (error == 0 && berth__local_is_dying(inheritance->connection, moment)) {
         (void)close(inheritance->connection);
-        error = connect_once(inheritance, &name, size);
+        error = connect_once(inheritance, &name);
     }
     if (error != 0)
         return error;

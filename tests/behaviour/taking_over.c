@@ -526,6 +526,47 @@ CASE(place_that_is_taken, "0104", "nothing but a dead socket is ever removed")
     unlink(place);
 }
 
+static void offer_as_somebody_else(void)
+{
+    MUST(setresuid(65534, 65534, 65534) == 0);
+    MUST(berth_handover_offer(NULL, place, NULL, NULL) == NULL && errno == EADDRINUSE);
+}
+
+CASE(place_of_another_user, "0104", "who listens there may not be asked, and has it")
+{
+    choose_place();
+    if (geteuid() != 0)
+        case_skip("needs root, to become somebody else");
+    int other = talk_listen(place);
+    ck_assert_int_eq(chmod(place, 0700), 0);
+    have_child(offer_as_somebody_else);
+    ck_assert(is_there(place, S_IFSOCK));
+    close(other);
+}
+
+CASE(lock_of_an_offer_that_is_none, "0104", "a folder, a link, a pipe or a socket in its place")
+{
+    choose_place();
+    char lock[80];
+    snprintf(lock, sizeof lock, "%s.lock", place);
+    ck_assert_int_eq(mkdir(lock, 0700), 0);
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert_int_eq(rmdir(lock), 0);
+    ck_assert_int_eq(symlink("/dev/null", lock), 0);
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert_int_eq(unlink(lock), 0);
+    ck_assert_int_eq(mkfifo(lock, 0600), 0);
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert_int_eq(unlink(lock), 0);
+    close(talk_listen(lock));
+    ck_assert_ptr_null(offer());
+    ck_assert_int_eq(errno, EADDRINUSE);
+    ck_assert(!is_there(place, S_IFSOCK));
+}
+
 CASE(place_at_the_bounds, "0104", "107 bytes are a place, 108 are not, and neither are none")
 {
     real_kernel_only();
