@@ -101,8 +101,7 @@ CASE(taking_forks, "0104 reliability 23", "the parent serves the successor, and 
     seen.forks = true;
     pid_t parent = getpid();
     int connection = come();
-    while (seen.forked == 0)
-        berth_loop_turn(world_loop(), 1000);
+    UNTIL(seen.forked != 0);
     if (getpid() != parent) {
         berth_handover_free(seen.handover);
         _exit(0);

@@ -42,7 +42,6 @@ static const struct {
 } left_out[] = {
     {"draining_threads.c", "owns a pool that nobody would free"},
     {"forked_jobs.c", "owns a pool that nobody would free"},
-    {"handing_over_threads.c", "owns a pool that nobody would free"},
     {"jobs_threads.c", "owns a pool that nobody would free"},
     {"local_threads.c", "owns a pool that nobody would free"},
     {"policies_threads.c", "owns a pool that nobody would free"},

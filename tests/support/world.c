@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SETTLE_TURNS 25
@@ -36,7 +37,11 @@ static void (*turn_bare)(int milliseconds);
 static void (*end_bare)(void);
 static void (*make_bare)(void);
 static struct peer *peers;
-static int noted[MOST_NOTED];
+static struct {
+    int descriptor;
+    dev_t device;
+    ino_t inode;
+} noted[MOST_NOTED];
 static unsigned noted_count;
 
 /* ---- the loop ----------------------------------------------------------------------------------
@@ -165,10 +170,10 @@ void world_end(void)
     world_end_local();
     if (end_bare != NULL)
         end_bare();
-    for (unsigned place = 0; place < MOST_POOLS; place++)
-        world_free_pool(pools[place]);
     world_free_second_loop();
     world_free_loop();
+    for (unsigned place = 0; place < MOST_POOLS; place++)
+        world_free_pool(pools[place]);
     berth__inherited_forget();
 }
 
@@ -401,21 +406,30 @@ const uint8_t *world_zeros(void)
 
 int world_note(int descriptor)
 {
-    for (unsigned i = 0; i < noted_count; i++) {
-        if (noted[i] == descriptor) /* the number of one that was closed */
-            return descriptor;
-    }
-    if (descriptor >= 0 && noted_count < MOST_NOTED)
-        noted[noted_count++] = descriptor;
+    unsigned place = 0;
+    struct stat file = {0};
+    while (place < noted_count && noted[place].descriptor != descriptor)
+        place++;
+    if (descriptor < 0 || place == MOST_NOTED)
+        return descriptor;
+    (void)fstat(descriptor, &file);
+    noted[place].descriptor = descriptor;
+    noted[place].device = file.st_dev;
+    noted[place].inode = file.st_ino;
+    noted_count += place == noted_count;
     return descriptor;
 }
 
-/* Simulated ones go with their kernel. */
+/* Simulated ones go with their kernel. Others may have the number of one that is closed: Check for
+ * its notes. */
 void world_close_noted(void)
 {
     for (; noted_count > 0; noted_count--) {
-        int descriptor = noted[noted_count - 1];
-        if (descriptor < BERTH__SIM_FIRST_DESCRIPTOR && fcntl(descriptor, F_GETFD) >= 0)
+        int descriptor = noted[noted_count - 1].descriptor;
+        struct stat file;
+        if (descriptor < BERTH__SIM_FIRST_DESCRIPTOR && fstat(descriptor, &file) == 0 &&
+            file.st_dev == noted[noted_count - 1].device &&
+            file.st_ino == noted[noted_count - 1].inode)
             close(descriptor);
     }
 }
