@@ -64,6 +64,9 @@ static const struct {
     {"loop_freed_", "owns a loop that nobody would free"},
     {"foreign_thread_uses_a_worker", "owns a pool that nobody would free"},
     {"signal_in_each_worker", "owns a pool that nobody would free"},
+    {"signal_ends_a_long_wait", "its threads would outlive it"},
+    {"storm_of_signals", "its threads would outlive it"},
+    {"loops_come_and_go_in_a_storm", "its threads would outlive it"},
     {"child_frees_the_workers", "owns a pool that nobody would free"},
     {"child_frees_workers_", "owns a pool that nobody would free"},
     {"worker_forks_", "owns a pool that nobody would free"},
@@ -171,7 +174,9 @@ static bool walk_one(const struct test_case *test_case, const struct kind *kind,
         show_defect(test_case, kind, n, status);
         return true;
     }
-    return report->failed > 0 && (stride == 1 || n + stride < report->seen);
+    /* A run that ended early does not tell how many there are. */
+    bool whole = stride > 1 && WEXITSTATUS(status) == FAULTS_PASSED;
+    return report->failed > 0 && (!whole || n + stride < report->seen);
 }
 
 static bool begins_with(const char *text, const char *beginning)
