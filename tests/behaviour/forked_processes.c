@@ -412,9 +412,7 @@ CASE(prefork_of_four, "reliability 23", "a listener made before is served by fou
     set_up();
     pid_t children[4];
     int stop[2];
-    ck_assert_int_eq(pipe(stop), 0);
-    world_note(stop[0]);
-    world_note(stop[1]);
+    begin_pipe(stop);
     for (int i = 0; i < 4; i++) {
         children[i] = begin_child();
         if (children[i] != 0)
@@ -477,9 +475,7 @@ CASE(child_notices_a_reset_behind_an_end, "reliability 23",
     UNTIL(which->finishes == 1);
     world_settle();
     int ready[2];
-    ck_assert_int_eq(pipe(ready), 0);
-    world_note(ready[0]);
-    world_note(ready[1]);
+    begin_pipe(ready);
     pid_t child = begin_child();
     if (child == 0) {
         close(client);

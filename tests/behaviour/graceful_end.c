@@ -292,7 +292,7 @@ CASE(copies_do_not_hide_the_end, "0064",
     for (int which = 0; which < 4; which++) {
         peer = world_connect(host->port);
         berth_socket *socket = host_take(host);
-        int copy = dup(berth_socket_descriptor(socket));
+        int copy = world_note(dup(berth_socket_descriptor(socket)));
         if (which < 3)
             berth_socket_write(socket, "bye", 3);
         berth_socket_flush(socket);
@@ -312,7 +312,7 @@ CASE(copies_do_not_hide_the_end_by_the_peer, "0064", "nor that of an answer to t
     real_kernel_only();
     struct host *host = host_listening("h");
     struct actor *actor = host_connect(host, "s", &peer);
-    int copy = dup(berth_socket_descriptor(actor->socket));
+    int copy = world_note(dup(berth_socket_descriptor(actor->socket)));
     peer_shutdown(peer);
     UNTIL(actor->disconnects == 1);
     ck_assert(peer_saw_end(peer));
@@ -325,7 +325,7 @@ CASE(copies_do_not_hide_unread_input, "0064 S3.35", "an abort with input in the 
     struct host *host = host_listening("h");
     peer = world_connect(host->port);
     berth_socket *socket = host_take(host);
-    int copy = dup(berth_socket_descriptor(socket));
+    int copy = world_note(dup(berth_socket_descriptor(socket)));
     peer_send_some(peer, "unread", 6);
     berth_socket_abort(socket);
     ck_assert(peer_saw_reset(peer));
@@ -337,7 +337,7 @@ CASE(copy_of_a_listener_goes_on, "0064", "closing a server ends no other holder'
 {
     real_kernel_only();
     struct host *host = host_listening("h");
-    int copy = dup(berth_server_descriptor(host->server));
+    int copy = world_note(dup(berth_server_descriptor(host->server)));
     berth_server_close(host->server);
     world_settle();
     peer = world_connect_to(BERTH_ADDRESS_LOOPBACK, host->port);

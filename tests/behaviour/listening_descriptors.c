@@ -82,6 +82,11 @@ CASE(flags_of_connections, "S3.6", "close-on-exec, urgent data in line, nothing 
     }
 }
 
+static int copy_of(int descriptor)
+{
+    return world_note(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+}
+
 CASE(wildcards_and_families, "S1.25 S1.26 S1.61",
      "ANY takes both families, :: IPv6 only; an adopted listener says which it is")
 {
@@ -96,10 +101,10 @@ CASE(wildcards_and_families, "S1.25 S1.26 S1.61",
     int only = berth_server_descriptor(six->server);
     ck_assert_int_eq(option_of(both, IPPROTO_IPV6, IPV6_V6ONLY), 0);
     ck_assert_int_eq(option_of(only, IPPROTO_IPV6, IPV6_V6ONLY), 1);
-    ck_assert(berth_server_set_descriptor(adopted->server, fcntl(both, F_DUPFD_CLOEXEC, 0)));
+    ck_assert(berth_server_set_descriptor(adopted->server, copy_of(both)));
     ck_assert(berth_address_equal(berth_server_address(adopted->server), BERTH_ADDRESS_ANY));
     berth_server_close(adopted->server);
-    ck_assert(berth_server_set_descriptor(adopted->server, fcntl(only, F_DUPFD_CLOEXEC, 0)));
+    ck_assert(berth_server_set_descriptor(adopted->server, copy_of(only)));
     ck_assert(berth_address_equal(berth_server_address(adopted->server), BERTH_ADDRESS_ANY_IPV6));
     ck_assert_uint_eq(berth_server_port(adopted->server), berth_server_port(six->server));
 }
