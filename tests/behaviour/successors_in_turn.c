@@ -6,6 +6,12 @@
 #include "handover_talk.h"
 #include "scene.h"
 
+#include "balance.h"
+
+#include <berth/memory.h>
+
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,7 +66,7 @@ static void offer_host(void)
 
 static int come(void)
 {
-    int connection = talk_connect(talk_place());
+    int connection = world_note(talk_connect(talk_place()));
     ck_assert_int_ge(connection, 0);
     ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
     return connection;
@@ -149,4 +155,100 @@ CASE(successor_dies_as_soon_as_it_is_ready, "0104", "before it was answered: the
     UNTIL(seen.succeeded + seen.failed > 0);
     ck_assert_msg(seen.failed == 1, "it has succeeded");
     ck_assert_int_eq(berth_handover_current_state(seen.handover), BERTH_HANDOVER_OFFERED);
+}
+
+/* ---- time and copies ------------------------------------------------------------------------- */
+
+CASE(successor_without_a_limit, "0104",
+     "0 lets it take its time to be ready; the transfer has its own")
+{
+    offer_host();
+    berth_handover_set_time_limit(seen.handover, 0);
+    seen.handover->transfer_limit = 500;
+    int connection = take_all();
+    uint64_t start = berth_loop_now(world_loop());
+    while (berth_loop_now(world_loop()) - start < 600)
+        berth_loop_turn(world_loop(), 50);
+    ck_assert_uint_eq(seen.failed, 0);
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    UNTIL(seen.succeeded == 1);
+    close(connection);
+}
+
+CASE(copies_for_a_successor, "0104", "are closed when all are on their way, not when it is ready")
+{
+    offer_host();
+    unsigned before = balance_descriptors();
+    int connection = take_all();
+    /* Both ends of the connection, and what is watched of it. */
+    ck_assert_uint_eq(balance_descriptors(), before + 3);
+    close(connection);
+    UNTIL(seen.failed == 1);
+    ck_assert_uint_eq(balance_descriptors(), before);
+}
+
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+static const char secret[] = "the key of all session tickets";
+static bool leaks;
+
+static void release(void *memory)
+{
+    if (memory != NULL && memmem(memory, malloc_usable_size(memory), secret, sizeof secret) != NULL)
+        leaks = true;
+    free(memory);
+}
+
+static void look_at_released_memory(void)
+{
+    static const berth_allocator looking = {
+        .allocate = malloc, .reallocate = realloc, .release = release};
+    berth_set_allocator(&looking);
+}
+
+/* In a child, whose loop is its own. */
+static void offer_secrets(void)
+{
+    look_at_released_memory();
+    berth_loop *loop = berth_loop_new(NULL);
+    berth_handover *handover = berth_handover_offer(loop, talk_place(), NULL, NULL);
+    MUST(handover != NULL);
+    for (int i = 0; i < 2; i++) /* the second replaces the first */
+        MUST(berth_handover_add_blob(handover, "keys", secret, sizeof secret));
+    MUST(!leaks);
+    int connection = talk_connect(talk_place());
+    MUST(talk_say(connection, BERTH__MESSAGE_HELLO) && talk_say(connection, BERTH__MESSAGE_NEXT));
+    while (berth_handover_current_state(handover) != BERTH_HANDOVER_TAKEN)
+        berth_loop_turn(loop, 1000);
+    close(connection);
+    while (berth_handover_current_state(handover) != BERTH_HANDOVER_OFFERED)
+        berth_loop_turn(loop, 1000);
+    berth_loop_free(loop);
+    MUST(!leaks);
+}
+
+static void take_secrets(void)
+{
+    look_at_released_memory();
+    berth_inheritance *inheritance = berth_handover_take(talk_place(), PATIENCE * 1000, NULL, 0);
+    MUST(inheritance != NULL);
+    MUST(strcmp(berth_inheritance_blob(inheritance, "keys", NULL), secret) == 0);
+    MUST(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    MUST(!leaks);
+}
+
+CASE(blobs_are_overwritten, "0104", "before their memory is released, in both processes")
+{
+    real_kernel_only();
+    have_child(offer_secrets);
+    offer_host();
+    ck_assert(berth_handover_add_blob(seen.handover, "keys", secret, sizeof secret));
+    pid_t child = begin_child();
+    if (child == 0) {
+        take_secrets();
+        _exit(0);
+    }
+    UNTIL(seen.succeeded == 1);
+    end_child(child);
 }

@@ -211,6 +211,19 @@ static void stall(int steps)
     }
 }
 
+/* A connection; -1 if the queue is full. */
+static int connect_at_once(const char *where)
+{
+    struct sockaddr_un name;
+    socklen_t size;
+    ck_assert_int_eq(berth__local_address(where, &name, &size), 0);
+    int connection = world_note(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (connect(connection, (struct sockaddr *)&name, size) == 0)
+        return connection;
+    close(connection);
+    return -1;
+}
+
 CASE(predecessor_stalls, "0104", "taking ends when its time is over")
 {
     real_kernel_only();
@@ -225,16 +238,8 @@ CASE(predecessor_stalls, "0104", "taking ends when its time is over")
     ck_assert_int_ge(full, 0);
     int waiting[64];
     int count = 0;
-    struct sockaddr_un name;
-    socklen_t size;
-    ck_assert_int_eq(berth__local_address("@berth-full", &name, &size), 0);
-    for (int error = 0; error == 0 && count < 64; count += error == 0) {
-        waiting[count] =
-            world_note(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-        error = connect(waiting[count], (struct sockaddr *)&name, size);
-        if (error != 0)
-            close(waiting[count]);
-    }
+    while (count < 64 && (waiting[count] = connect_at_once("@berth-full")) >= 0)
+        count++;
     ck_assert_ptr_null(berth_handover_take("@berth-full", 30, text, sizeof text));
     assert_refused(ETIMEDOUT, "");
     while (count > 0)
@@ -308,6 +313,65 @@ CASE(predecessor_sends_descriptors_at_the_end, "0104", "they are closed")
     berth_inheritance *inheritance = take(PATIENCE * 1000);
     ck_assert_msg(inheritance != NULL, "%s", text);
     ck_assert(berth_handover_ready(inheritance));
+    berth_inheritance_free(inheritance);
+    berth__inherited_forget();
+    end_child(child);
+}
+
+/* The queue is full until it has looked around. */
+static void accept_slowly(int fillers)
+{
+    usleep(30000);
+    for (int i = 0; i < fillers; i++)
+        MUST(accept4(listener, NULL, NULL, SOCK_CLOEXEC) >= 0);
+    int connection = accept_one();
+    say_contents(connection, 0, 0);
+    MUST(talk_ends(connection));
+}
+
+CASE(predecessor_with_a_full_queue, "0104", "taking waits until it accepts")
+{
+    real_kernel_only();
+    int waiting[64];
+    int count = 0;
+    listener = talk_listen(talk_place());
+    ck_assert_int_ge(listener, 0);
+    while (count < 64 && (waiting[count] = connect_at_once(talk_place())) >= 0)
+        count++;
+    pid_t child = begin_child();
+    if (child == 0) {
+        accept_slowly(count);
+        _exit(0);
+    }
+    close(listener);
+    berth_inheritance *inheritance = take(PATIENCE * 1000);
+    ck_assert_msg(inheritance != NULL, "%s", text);
+    berth_inheritance_free(inheritance);
+    berth__inherited_forget();
+    end_child(child);
+    while (count > 0)
+        close(waiting[--count]);
+}
+
+static void refuse_slowly(int way)
+{
+    (void)way;
+    int connection = accept_one();
+    say_contents(connection, 0, 0);
+    MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
+    usleep(10000);
+    MUST(talk_say(connection, BERTH__MESSAGE_REFUSED));
+    MUST(talk_ends(connection));
+}
+
+CASE(predecessor_refuses_at_the_end, "0104",
+     "there is as much time for that as there was for taking")
+{
+    pid_t child = begin_old(refuse_slowly, 0);
+    berth_inheritance *inheritance = take(1000);
+    ck_assert_msg(inheritance != NULL, "%s", text);
+    usleep(1100000);
+    ck_assert(!berth_handover_ready(inheritance));
     berth_inheritance_free(inheritance);
     berth__inherited_forget();
     end_child(child);

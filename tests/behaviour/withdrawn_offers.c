@@ -157,7 +157,7 @@ static bool is_there(const char *path)
 /* A successor by hand that does not listen; it has everything. */
 static int take_all(void)
 {
-    int connection = talk_connect(talk_place());
+    int connection = world_note(talk_connect(talk_place()));
     ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
     ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
     UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN);
@@ -218,4 +218,66 @@ CASE(unix_socket_that_came_too_late, "0104", "the successor does not have it, so
     ck_assert(is_there(path) && !is_there(second));
     close(connection);
     ck_assert_int_eq(unlink(path), 0);
+}
+
+/* ---- the file of an offer ----------------------------------------------------------------------
+ */
+
+static const char *offer_at_a_path(void)
+{
+    real_kernel_only();
+    const char *path = world_path("o");
+    seen.handover = berth_handover_offer(world_loop(), path, NULL, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    return path;
+}
+
+static void free_copy(void)
+{
+    berth_handover_free(seen.handover);
+}
+
+static void free_copy_taken_over(void)
+{
+    MUST(berth_loop_after_fork(world_loop()));
+    berth_handover_free(seen.handover);
+}
+
+static void free_loop_of_copy(void)
+{
+    berth_loop_free(world_loop());
+}
+
+CASE(children_leave_the_file_of_an_offer, "0104 reliability 23",
+     "free their copies or the loop, or take the loop over")
+{
+    const char *path = offer_at_a_path();
+    have_child(free_copy);
+    have_child(free_copy_taken_over);
+    have_child(free_loop_of_copy);
+    ck_assert(is_there(path));
+    close(talk_connect(path)); /* and somebody answers there */
+    berth_handover_free(seen.handover);
+    ck_assert(!is_there(path));
+}
+
+CASE(unix_socket_freed_while_a_successor_takes, "0104",
+     "it has not got everything, so the file goes with the loop")
+{
+    real_kernel_only();
+    const char *path = world_path("a");
+    berth_loop *loop = world_second_loop();
+    berth_server *server = berth_server_new(loop, NULL, NULL);
+    ck_assert(server != NULL && berth_server_listen_local(server, path, NULL));
+    seen.handover = berth_handover_offer(loop, talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(seen.handover);
+    ck_assert(berth_handover_add(seen.handover, "http", server));
+    int connection = world_note(talk_connect(talk_place()));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    for (int turns = 0; turns < 1000 && !seen.handover->greeted; turns++)
+        berth_loop_turn(loop, 10);
+    ck_assert(seen.handover->greeted);
+    world_free_second_loop();
+    ck_assert(!is_there(path));
+    close(connection);
 }
