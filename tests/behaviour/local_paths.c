@@ -133,6 +133,73 @@ CASE(live_server_in_the_place, "Unix", "is not replaced, and sees a connection b
     host_take(host);
 }
 
+/* A socket that is bound there. */
+static int bound_there(const char *path, int type)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    strcpy(name.sun_path, path);
+    int descriptor = world_note(socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&name, sizeof name), 0);
+    return descriptor;
+}
+
+static bool connects_at_once(int descriptor, const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    strcpy(name.sun_path, path);
+    return connect(descriptor, (struct sockaddr *)&name, sizeof name) == 0;
+}
+
+CASE(busy_server_in_the_place, "Unix", "is one, though nobody can connect to it now")
+{
+    real_kernel_only();
+    const char *path = world_path("a");
+    struct host *host = host_new("h");
+    int listener = bound_there(path, SOCK_STREAM);
+    ck_assert_int_eq(listen(listener, 0), 0);
+    int waiting[8];
+    unsigned count = 0;
+    bool room = true;
+    for (; count < 8 && room; count++) {
+        waiting[count] = world_note(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        room = connects_at_once(waiting[count], path);
+    }
+    ck_assert(!room);
+    refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE, "a server is listening there");
+    ck_assert_int_eq(world_file_at(path), WORLD_SOCKET);
+    while (count > 0)
+        close(waiting[--count]);
+    close(listener);
+}
+
+CASE(other_sockets_in_the_place, "Unix",
+     "of datagrams and records are somebody's, if they are open")
+{
+    real_kernel_only();
+    const char *path = world_path("a");
+    struct host *host = host_new("h");
+    int datagrams = bound_there(path, SOCK_DGRAM);
+    refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE, "a server is listening there");
+    ck_assert_int_eq(world_file_at(path), WORLD_SOCKET);
+    close(datagrams);
+    ck_assert(berth_server_listen_local(host->server, path, &replacing));
+}
+
+CASE(group_of_a_file, "Unix", "is the one that was asked for")
+{
+    real_kernel_only();
+    if (geteuid() != 0)
+        case_skip("needs root, to give a file to another group");
+    const char *path = world_path("a");
+    struct host *host = host_new("h");
+    const berth_local_options options = {.mode = 0660, .group = 65534, .set_group = true};
+    struct stat status;
+    ck_assert(berth_server_listen_local(host->server, path, &options));
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq(status.st_gid, 65534);
+    ck_assert_uint_eq(status.st_mode & 0777, 0660);
+}
+
 CASE(places_without_a_way_to_them, "Unix", "no directory, no permission, no space on the disk")
 {
     struct host *host = host_new("h");

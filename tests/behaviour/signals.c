@@ -510,3 +510,125 @@ CASE(ignored_children_leave_no_zombies, "signal.h", "as before, where SIGCHLD wa
         continue;
     ck_assert_int_eq(errno, ECHILD);
 }
+
+/* ---- what is installed ----------------------------------------------------------------------- */
+
+static void install_with(int number, int flags, int masked)
+{
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = flags};
+    sigemptyset(&action.sa_mask);
+    if (masked > 0)
+        sigaddset(&action.sa_mask, masked);
+    ck_assert_int_eq(sigaction(number, &action, NULL), 0);
+}
+
+static int flags_of(int number, int among)
+{
+    return installed(number).sa_flags & among;
+}
+
+CASE(flags_of_a_signal_handler, "signal.h",
+     "are those of the one that is chained, or the gentle ones")
+{
+    const int all = SA_RESTART | SA_ONSTACK | SA_NOCLDSTOP | SA_NOCLDWAIT;
+    struct catcher a = {0};
+    catch (&a, "a", SIGUSR1);
+    ck_assert_int_eq(flags_of(SIGUSR1, all), SA_RESTART | SA_ONSTACK);
+    let_go(&a);
+    install_with(SIGUSR1, 0, SIGUSR2);
+    catch (&a, "a", SIGUSR1);
+    ck_assert_int_eq(flags_of(SIGUSR1, all), 0);
+    struct sigaction now = installed(SIGUSR1);
+    ck_assert(sigismember(&now.sa_mask, SIGUSR2) == 1 && sigismember(&now.sa_mask, SIGHUP) == 0);
+    let_go(&a);
+    install_with(SIGCHLD, SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT, 0);
+    catch (&a, "a", SIGCHLD);
+    ck_assert_int_eq(flags_of(SIGCHLD, all), SA_RESTART | SA_NOCLDSTOP | SA_NOCLDWAIT);
+    let_go(&a);
+}
+
+CASE(signal_handler_is_put_back, "signal.h", "by the program, again and again: nothing is used up")
+{
+    struct catcher a = {0};
+    for (unsigned i = 1; i <= 10; i++) {
+        catch (&a, "a", SIGUSR1);
+        raise(SIGUSR1);
+        world_settle();
+        ck_assert_uint_eq(a.count, i);
+        struct sigaction ours = installed(SIGUSR1);
+        install(SIGUSR1, ignore);
+        let_go(&a);
+        ck_assert_int_eq(sigaction(SIGUSR1, &ours, NULL), 0);
+    }
+    catch (&a, "a", SIGUSR1);
+    let_go(&a);
+}
+
+/* ---- what had come --------------------------------------------------------------------------- */
+
+static void free_other(struct catcher *self)
+{
+    let_go(self->other);
+}
+
+CASE(loop_sleeps_after_a_freed_signal, "signal.h", "that had come: nothing is left to be done")
+{
+    struct catcher a = {.hook = free_other};
+    struct catcher b = {0};
+    a.other = &b;
+    catch (&a, "a", SIGUSR1);
+    catch (&b, "b", SIGUSR1);
+    raise(SIGUSR1);
+    world_settle();
+    assert_trace("a");
+    uint64_t start = berth_loop_now(world_loop());
+    ck_assert(!berth_loop_turn(world_loop(), 30));
+    ck_assert_uint_ge(berth_loop_now(world_loop()) - start + 1, 30);
+}
+
+static pid_t forked;
+
+static void fork_once(struct catcher *self)
+{
+    (void)self;
+    pid_t child = begin_child();
+    forked = child != 0 ? child : getpid();
+}
+
+CASE(signal_handler_forks, "signal.h reliability 23",
+     "the others that had come are the parent's, also if the child takes the loop over")
+{
+    real_kernel_only();
+    struct catcher a = {.hook = fork_once};
+    struct catcher b = {0};
+    catch (&a, "a", SIGUSR1);
+    catch (&b, "b", SIGUSR1);
+    raise(SIGUSR1);
+    UNTIL(forked != 0);
+    if (forked == getpid()) {
+        MUST(b.count == 0);
+        MUST(berth_loop_after_fork(world_loop()));
+        berth_loop_turn(world_loop(), 0);
+        berth_loop_turn(world_loop(), 0);
+        MUST(b.count == 0);
+        _exit(0);
+    }
+    end_child(forked);
+    UNTIL(b.count == 1);
+}
+
+CASE(child_is_stopped_by_a_signal, "signal.h reliability 23", "as it would be without a handler")
+{
+    real_kernel_only();
+    int status = 0;
+    catch (&shared, "a", SIGTSTP);
+    pid_t child = begin_child();
+    if (child == 0) {
+        raise(SIGTSTP);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+    ck_assert_msg(WIFSTOPPED(status), "the status is %x", (unsigned)status);
+    ck_assert_int_eq(kill(child, SIGCONT), 0);
+    end_child(child);
+}

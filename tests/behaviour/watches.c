@@ -391,6 +391,47 @@ CASE(watch_goes_on_after_a_failure, "watch.h", "the kernel lacks memory where no
     world_close_descriptor(event);
 }
 
+static void fail_for_a_while(struct watcher *self)
+{
+    (void)self;
+    berth__fault_set_system(0, 1, ENOMEM, "epoll_ctl");
+}
+
+CASE(watch_ends_after_a_failure, "watch.h", "before it is tried again: it is not")
+{
+    for (int i = 0; i < 2; i++) {
+        struct watcher a = {.hook = fail_for_a_while};
+        int event = raised_event();
+        make(&a, "a", event);
+        start(&a, BERTH_WATCH_READ);
+        UNTIL(a.count == 1);
+        if (i == 0)
+            berth_watch_stop(a.watch);
+        berth_watch_free(a.watch);
+        berth__fault_clear();
+        uint64_t begin = berth_loop_now(world_loop());
+        while (berth_loop_now(world_loop()) - begin < 30)
+            world_turn();
+        ck_assert_uint_eq(a.count, 1);
+        world_close_descriptor(event);
+    }
+}
+
+CASE(watch_of_once_goes_on, "watch.h", "if it is started without an end before it was called")
+{
+    struct watcher a = {0};
+    int event = raised_event();
+    make(&a, "a", event);
+    ck_assert(berth_watch_start_once(a.watch, BERTH_WATCH_READ));
+    start(&a, BERTH_WATCH_READ);
+    UNTIL(a.count == 3);
+    ck_assert(berth_watch_start_once(a.watch, BERTH_WATCH_READ));
+    UNTIL(!berth_watch_is_active(a.watch));
+    world_settle();
+    ck_assert_uint_eq(a.count, 4);
+    world_close_descriptor(event);
+}
+
 CASE(watches_go_with_the_loop, "loop.h", "active and inactive ones are freed; descriptors stay")
 {
     struct watcher a = {0};
