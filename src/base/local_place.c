@@ -29,12 +29,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef struct place {
     struct sockaddr_un address;
     socklen_t length;
-    int type; /* of the socket that is to listen there */
+    int type;   /* of the socket that is to listen there */
+    int ending; /* see berth__local_listen */
 } place;
 
 /* Closes without a word, and keeps errno. */
@@ -92,7 +94,7 @@ static int connect_to(int descriptor, const place *target)
 
 int berth__local_connect(int descriptor, const berth__local_name *name)
 {
-    place target;
+    place target = {0};
     target.length = berth__local_name_address(name, &target.address);
     return connect_to(descriptor, &target);
 }
@@ -106,16 +108,31 @@ static int error_of(int descriptor)
     return failed < 0 ? errno : error;
 }
 
-/* A ring lets go of a listener a moment after its process has ended (6.18): it still takes
- * connections, and resets them then. */
-bool berth__local_is_dying(int connection, int milliseconds)
+/* Or ends within so many milliseconds. One that nobody has waited for yet has ended, though its
+ * number is still there. */
+static bool has_ended(pid_t number, int milliseconds)
+{
+    if (number == getpid())
+        return false;
+    int process = BERTH__SYSTEM("pidfd_open", (int)syscall(SYS_pidfd_open, (long)number, 0L));
+    if (process < 0) /* not permitted, or older than Linux 5.3 */
+        return kill(number, 0) < 0 && errno == ESRCH;
+    struct pollfd asked = {.fd = process, .events = POLLIN};
+    bool ended = BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0;
+    (void)close(process);
+    return ended;
+}
+
+/* A process that ends closes one descriptor after the other, and a ring lets go of a listener a
+ * moment after that (6.18): it still takes connections, and resets them then. */
+bool berth__local_is_dying(int connection, int ending, int milliseconds)
 {
     struct pollfd asked = {.fd = connection};
     struct ucred who = {0};
     socklen_t length = sizeof who;
     if (BERTH__SYSTEM("getsockopt",
                       getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &who, &length)) < 0 ||
-        (who.pid > 0 && (kill(who.pid, 0) == 0 || errno != ESRCH)))
+        (who.pid > 0 && !has_ended(who.pid, ending)))
         return false;
     return BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0 &&
            error_of(connection) == ECONNRESET;
@@ -129,7 +146,7 @@ static int try_to_connect(const place *target)
     if (descriptor < 0)
         return errno;
     int error = connect_to(descriptor, target);
-    if (error == 0 && berth__local_is_dying(descriptor, BERTH__DYING_MOMENT))
+    if (error == 0 && berth__local_is_dying(descriptor, target->ending, BERTH__DYING_MOMENT))
         error = EINPROGRESS;
     drop(descriptor);
     return error;
@@ -261,6 +278,16 @@ static int bind_or_replace(int descriptor, const place *target, bool replaces,
     return bind_to(descriptor, target);
 }
 
+/* There is nothing to remove: the name of a process that is ending only has to be waited for. */
+static int bind_name(int descriptor, const place *target, berth__local_step *ret_step)
+{
+    *ret_step = BERTH__LOCAL_BIND;
+    int error = bind_to(descriptor, target);
+    return error == EADDRINUSE && target->ending > 0 && probe(target) == 0
+               ? bind_to(descriptor, target)
+               : error;
+}
+
 /* A descriptor is reserved before bind: from then on one is needed to know the file, and without it
  * nobody could remove that. */
 static int bind_path(int descriptor, const place *target, const berth_local_options *options,
@@ -281,7 +308,7 @@ static int bind_path(int descriptor, const place *target, const berth_local_opti
 static int take(int descriptor, const berth__local_listen *how, berth__local_file *ret_file,
                 berth__local_step *ret_step)
 {
-    place target;
+    place target = {.ending = how->ending};
     target.length = berth__local_name_address(&how->name, &target.address);
     socklen_t length = sizeof target.type;
     *ret_step = BERTH__LOCAL_CREATE;
@@ -289,7 +316,7 @@ static int take(int descriptor, const berth__local_listen *how, berth__local_fil
                       getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &target.type, &length)) < 0)
         return errno;
     int error = berth__local_is_abstract(&how->name)
-                    ? bind_or_replace(descriptor, &target, false, ret_step)
+                    ? bind_name(descriptor, &target, ret_step)
                     : bind_path(descriptor, &target, &how->options, ret_file, ret_step);
     if (error != 0)
         return error;

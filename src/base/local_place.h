@@ -19,6 +19,9 @@ enum {
 typedef struct berth__local_listen {
     berth__local_name name;
     int backlog;
+    /* Milliseconds that a process which still has the place may take to end: for a successor, which
+     * has come to know of the end before the place is free. */
+    int ending;
     berth_local_options options;
 } berth__local_listen;
 
@@ -54,8 +57,9 @@ void berth__local_place_leave(const berth__local_name *name, const berth__local_
 /* Connects, again if interrupted. Returns an errno. */
 int berth__local_connect(int descriptor, const berth__local_name *name);
 
-/* Whether nobody has taken a fresh connection, or ever will, since the process that listened exists
- * no longer. If that is so, waits for up to so many milliseconds until the kernel shows it. */
-bool berth__local_is_dying(int connection, int milliseconds);
+/* Whether nobody has taken a fresh connection, or ever will, since the process that listened has
+ * ended, or does so within `ending` milliseconds. Then waits for up to so many more until the
+ * kernel shows it. */
+bool berth__local_is_dying(int connection, int ending, int milliseconds);
 
 #endif

@@ -404,8 +404,9 @@ static int set_up(berth_handover *handover, berth_loop *loop, const char *path)
 
 static void tear_down(berth_handover *handover)
 {
-    end_connection(handover);
+    /* A successor that hears the end offers at the same place. */
     stop_offering(handover, !handover->object.loop->inherited);
+    end_connection(handover);
     berth_timer_free(handover->timer);
     berth_timer_free(handover->pause);
     while (handover->offered != NULL) {

@@ -290,7 +290,7 @@ static int connect_to(berth_inheritance *inheritance, const char *path)
     error = connect_once(inheritance, &name);
     int left = time_left(inheritance);
     int moment = left >= 0 && left < BERTH__DYING_MOMENT ? left : BERTH__DYING_MOMENT;
-    if (error == 0 && berth__local_is_dying(inheritance->connection, moment)) {
+    if (error == 0 && berth__local_is_dying(inheritance->connection, 0, moment)) {
         (void)close(inheritance->connection);
         error = connect_once(inheritance, &name);
     }

@@ -10,6 +10,7 @@
 #include <berth/local.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 static struct {
@@ -280,4 +281,32 @@ CASE(unix_socket_freed_while_a_successor_takes, "0104",
     world_free_second_loop();
     ck_assert(!is_there(path));
     close(connection);
+}
+
+/* ---- the next offer -------------------------------------------------------------------------- */
+
+CASE(offer_where_a_process_is_ending, "0104", "it still listens, but will never answer")
+{
+    real_kernel_only();
+    const char *places[2] = {talk_place(), world_path("offer")};
+    for (int i = 0; i < 2; i++) {
+        int words[2];
+        char word;
+        begin_pipe(words);
+        pid_t child = begin_child();
+        if (child == 0) {
+            int listener = talk_listen(places[i]);
+            MUST(listener >= 0 && write(words[1], "w", 1) == 1);
+            struct pollfd asked = {.fd = listener, .events = POLLIN};
+            MUST(poll(&asked, 1, PATIENCE * 1000) == 1);
+            _exit(0);
+        }
+        ck_assert_int_eq(read(words[0], &word, 1), 1);
+        berth_handover *handover = berth_handover_offer(world_loop(), places[i], NULL, NULL);
+        ck_assert_ptr_nonnull(handover);
+        berth_handover_free(handover);
+        end_child(child);
+        close(words[0]);
+        close(words[1]);
+    }
 }
