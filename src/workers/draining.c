@@ -218,6 +218,8 @@ static void begin(berth_workers *workers)
     berth__pool_drain *drain = &workers->drain;
     drain->closes = NEVER;
     atomic_store(&drain->ends, NEVER);
+    atomic_store(&drain->accepts_until,
+                 NEVER); /* else whoever asks meanwhile sees the last one's */
     drain->idle = BERTH_DEFAULT_DRAIN_IDLE;
     drain->forced = false;
     drain->owed = 1;

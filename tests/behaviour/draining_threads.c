@@ -464,6 +464,36 @@ CASE(detached_while_a_pool_drains, "workers.h",
     pool_assert_end(client);
 }
 
+static void *drain_there(void *user)
+{
+    atomic_bool *good = user;
+    atomic_store(good, drain(told.workers, FOREVER, 0, 0));
+    return NULL;
+}
+
+CASE(state_of_a_pool_goes_forward, "workers.h",
+     "for whoever asks while a drain begins; nothing is seen of the one before")
+{
+    berth_workers *workers = told.workers = pool_new();
+    ck_assert(berth_workers_drain(workers, NULL, NULL, NULL, NULL));
+    SOON(berth_workers_drain_state(workers) == BERTH_DRAIN_EMPTY);
+    berth_workers_stop(workers);
+    ck_assert(berth_workers_start(workers));
+    pthread_t thread;
+    atomic_bool good = false;
+    pthread_mutex_lock(&world_loop()->lock); /* where it has begun, and waits */
+    ck_assert_int_eq(pthread_create(&thread, NULL, drain_there, &good), 0);
+    berth_drain_state state;
+    do
+        state = berth_workers_drain_state(workers);
+    while (state == BERTH_DRAIN_NONE);
+    pthread_mutex_unlock(&world_loop()->lock);
+    pthread_join(thread, NULL);
+    ck_assert(atomic_load(&good));
+    ck_assert_int_eq(state, BERTH_DRAIN_GRACE);
+    end_pool(workers, 0);
+}
+
 static void connection_that_closes(berth_worker *worker, berth_socket *socket, void *user)
 {
     berth_server_close(berth_worker_server(worker));
@@ -494,6 +524,26 @@ CASE(closing_while_a_pool_drains, "workers.h",
         ck_assert_uint_eq(told.times, 0);
         close(clients[i]);
     }
+    await_end(workers, false);
+    end_pool(workers, 1);
+}
+
+CASE(closed_by_a_connection_while_a_pool_drains, "workers.h",
+     "that was handed over after the last call: its worker is drained again")
+{
+    static const berth_workers_handlers closing = {
+        .started = pool_starting, .stopping = pool_stopping, .connection = connection_that_closes};
+    berth_workers *workers = pool_of(&closing);
+    int clients[2];
+    ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[0])));
+    pool_assert_echo(clients[0]);
+    ck_assert(drain(workers, 0, 0, FOREVER));
+    pool_assert_echo(clients[0]);
+    ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[1])));
+    pool_assert_echo(clients[1]);
+    ck_assert_uint_eq(told.times, 0);
+    for (int i = 0; i < 2; i++)
+        close(clients[i]);
     await_end(workers, false);
     end_pool(workers, 1);
 }
@@ -766,6 +816,26 @@ CASE(fork_while_a_pool_drains, "workers.h", "the child is refused, and is told n
     pool_assert_echo(client);
     ck_assert_uint_eq(told.times, 0);
     close(client);
+    await_end(workers, false);
+    end_pool(workers, 1);
+}
+
+CASE(fork_when_a_pool_is_drained, "workers.h", "the child is not told of the end that was to come")
+{
+    berth_workers *workers = pool_new();
+    ck_assert(drain(workers, 0, 0, 0));
+    SOON(atomic_load(&world_loop()->tasks_waiting));
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        bool good = berth_loop_after_fork(world_loop());
+        for (int i = 0; i < 3; i++)
+            berth_loop_turn(world_loop(), 0);
+        _exit(good && told.times == 0 ? 0 : 1);
+    }
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
     await_end(workers, false);
     end_pool(workers, 1);
 }
