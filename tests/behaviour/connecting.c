@@ -257,7 +257,7 @@ CASE(connect_again_and_again_inside_the_error, "S3.13 design 3",
     ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTING);
-    for (unsigned turns = 0; turns < 2 * TRIES && actor->errors < TRIES; turns++)
+    while (berth_socket_state(actor->socket) == BERTH_STATE_CONNECTING)
         world_turn();
     ck_assert_uint_eq(actor->errors, TRIES);
     ck_assert_uint_eq(begun, TRIES - 1);
