@@ -87,7 +87,8 @@ typedef struct berth_local_options {
  *         being started, or a file exists there that is not replaced. SOCKET_ACCESS: the
  *         directory, the lock or the group is not permitted. ADDRESS_NOT_AVAILABLE: the path cannot
  *         exist, or is too long. SOCKET_RESOURCE: no memory, descriptor or space on the disk.
- *         UNSUPPORTED_OPERATION: the path is empty, or the server's own proxy is set.
+ *         UNSUPPORTED_OPERATION: the path is empty, the mode is more than 0777, or the server's own
+ *         proxy is set.
  */
 #define berth_server_listen_local(server, path, options) \
     berth_server_listen_local_sized((server), (path), (options), sizeof(berth_local_options))

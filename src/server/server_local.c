@@ -26,6 +26,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum {
+    MOST_MODE = 0777
+};
+
 struct berth__local {
     berth__local_name name;
     berth__local_file file; /* none: not to be removed */
@@ -79,9 +83,9 @@ static const char *reason_of_step(int error, berth__local_step step, bool abstra
 {
     switch (step) {
     case BERTH__LOCAL_LOCK:
-        return error == EWOULDBLOCK ? "another server is being started there"
-               : error == EEXIST    ? "its lock file is not a plain file"
-                                    : NULL;
+        return error == EWOULDBLOCK                ? "another server is being started there"
+               : error == EEXIST || error == ENXIO ? "its lock file is not a plain file"
+                                                   : NULL;
     case BERTH__LOCAL_BIND:
         return error == EADDRINUSE && !abstract ? "a file already exists there" : NULL;
     case BERTH__LOCAL_PLACE:
@@ -183,6 +187,12 @@ bool berth_server_listen_local_sized(berth_server *server, const char *path,
         !may_listen(server, path, place, &how.name))
         return false;
     berth__sized_get(&how.options, sizeof how.options, options, size);
+    if (how.options.mode > MOST_MODE && !berth__local_is_abstract(&how.name)) {
+        berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
+                                "cannot listen on %s: a mode of 0%o is more than 0777", place,
+                                (unsigned)how.options.mode);
+        return false;
+    }
     berth__local *local = berth__allocate_zero(sizeof *local);
     berth__local_step step = BERTH__LOCAL_CREATE;
     int error = open_listener(server, &how, local, &step);

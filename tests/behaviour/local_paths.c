@@ -236,6 +236,16 @@ CASE(file_of_a_server, "Unix", "has its mode, goes with the listening, and is ma
     options.group = getgid();
     ck_assert(berth_server_listen_local(host->server, path, &options));
     ck_assert_uint_eq(world_mode_of(path), 0600);
+    berth_server_close(host->server);
+    options.mode = 660; /* where 0660 was meant */
+    refuses(host, path, &options, BERTH_ERROR_UNSUPPORTED_OPERATION,
+            "a mode of 01224 is more than 0777");
+    options.mode = 01000;
+    refuses(host, path, &options, BERTH_ERROR_UNSUPPORTED_OPERATION,
+            "a mode of 01000 is more than 0777");
+    ck_assert_int_eq(world_file_at(path), WORLD_NOTHING);
+    options.mode = 0777;
+    ck_assert(berth_server_listen_local(host->server, path, &options));
     berth_server_free(host->server);
     ck_assert_int_eq(world_file_at(path), WORLD_NOTHING);
 }
@@ -356,7 +366,8 @@ CASE(another_is_being_started, "Unix", "its lock is held: nothing in the place i
     ck_assert(berth_server_listen_local(host->server, path, &replacing));
 }
 
-CASE(lock_that_is_none, "Unix", "a folder, a link or a pipe in its place: nothing is opened")
+CASE(lock_that_is_none, "Unix",
+     "a folder, a link, a pipe or a socket in its place: nothing is opened")
 {
     real_kernel_only();
     const char *path = world_path("a");
@@ -371,6 +382,11 @@ CASE(lock_that_is_none, "Unix", "a folder, a link or a pipe in its place: nothin
     ck_assert_int_eq(unlink(lock), 0);
     ck_assert_int_eq(mkfifo(lock, 0600), 0);
     refuses(host, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE,
+            "its lock file is not a plain file");
+    ck_assert_int_eq(unlink(lock), 0);
+    ck_assert(berth_server_listen_local(host->server, lock, NULL));
+    struct host *other = host_new("o");
+    refuses(other, path, &replacing, BERTH_ERROR_ADDRESS_IN_USE,
             "its lock file is not a plain file");
     ck_assert_int_eq(world_file_at(path), WORLD_NOTHING);
 }
