@@ -376,6 +376,13 @@ int berth__server_adopt_listener(berth_server *server, int descriptor)
     return 0;
 }
 
+const char *berth__reason_of_passed(int error)
+{
+    return error == EINVAL       ? "not listening"
+           : error == EOPNOTSUPP ? "not a stream socket of IPv4, IPv6 or Unix"
+                                 : berth__reason_of(error);
+}
+
 bool berth_server_set_descriptor(berth_server *server, int descriptor)
 {
     BERTH__OWN_THREAD(server->object.loop);
@@ -392,7 +399,7 @@ bool berth_server_set_descriptor(berth_server *server, int descriptor)
     if (error != 0)
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot listen on descriptor %d: %s", descriptor,
-                                error == EINVAL ? "not listening" : berth__reason_of(error));
+                                berth__reason_of_passed(error));
     return error == 0;
 }
 

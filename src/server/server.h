@@ -183,6 +183,8 @@ void berth__server_stop_listening(berth_server *server);
 /* Listens on a descriptor too, beside those that it listens on already. Returns an errno, and then
  * the descriptor is the caller's. */
 int berth__server_adopt_listener(berth_server *server, int descriptor);
+/* In words, the errno of that. */
+const char *berth__reason_of_passed(int error);
 /* Closes one of several listeners. False, and nothing, if it is the only one. */
 bool berth__server_drop_listener(berth_server *server, berth__listener *listener);
 /* The counts as they are now. On any thread while the server exists. */

@@ -78,10 +78,9 @@ static void adopt_there(berth_worker *worker)
         berth__workers_set_error(workers,
                                  error == EALREADY ? BERTH_ERROR_OPERATION : berth__class_of(error),
                                  "cannot listen on descriptor %d: %s", passed,
-                                 drained           ? "the server is being drained"
-                                 : own             ? "the worker is already listening"
-                                 : error == EINVAL ? "not listening"
-                                                   : berth__reason_of(error));
+                                 drained ? "the server is being drained"
+                                 : own   ? "the worker is already listening"
+                                         : berth__reason_of_passed(error));
         return;
     }
     if (worker->number == 0)

@@ -126,6 +126,8 @@ CASE(inherited_kinds, "0103",
         pass_one(world_note(open("/dev/null", O_RDWR | O_CLOEXEC)), "file"),
     };
     static const char *const names[4] = {"udp", "connected", "bound", "file"};
+    static const char *const reasons[4] = {"not a stream socket of IPv4, IPv6 or Unix",
+                                           "not listening", "not listening", "not a socket"};
     for (int i = 0; i < 4; i++) {
         char text[128];
         snprintf(text, sizeof text, "inherited \"%s\": cannot listen on descriptor %d: ", names[i],
@@ -133,6 +135,7 @@ CASE(inherited_kinds, "0103",
         ck_assert(!berth_server_listen_inherited(host->server, names[i]));
         ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
         ck_assert(strncmp(berth_server_error_string(host->server), text, strlen(text)) == 0);
+        ck_assert_str_eq(berth_server_error_string(host->server) + strlen(text), reasons[i]);
         ck_assert_int_eq(berth_inherited_take(names[i]), numbers[i]);
         ck_assert_uint_eq(berth_inherited_left(names[i]), 0);
         close(numbers[i]);

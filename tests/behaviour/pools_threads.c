@@ -343,7 +343,8 @@ CASE(passed_descriptors_of_other_kinds, "workers.h",
     close(closed);
     int mixed[4] = {listener, -1, -1, -1};
     const int wrong[] = {ends[0], datagrams, idle, connected, closed, -1};
-    const char *const texts[] = {"not a", "not", "not listening", "not listening", "not", "not"};
+    const char *const texts[] = {
+        "not a", "not a stream socket", "not listening", "not listening", "not", "not"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         /* The second worker is the one that finds it, or the first one in its second round. */
         mixed[1] = mixed[2] = wrong[i];
