@@ -213,7 +213,7 @@ typedef enum berth_drain_state {
 /**
  * Ends serving without breaking connections: the server stops accepting, its connections end as
  * soon as they can, and `emptied` is called when the last has gone. Nothing happens inside the
- * call; the loop does it, and berth_server_wait_for_new_connection.
+ * call; the loop does it, and berth_server_wait_for_new_connection as long as the server listens.
  *
  * 1. GRACE: the server accepts as before for berth_drain.grace. Connections that the kernel has
  *    completed by then are accepted too, even if accepting is paused, as far as limits and the
