@@ -61,6 +61,7 @@ static berth_loop *loop;
 static daemon_settings settings;
 static berth_handover *handover; /* NULL without --restart */
 static pid_t successor;          /* 0: none was started, or it has ended */
+static bool is_ready;
 static bool draining;
 static int left;   /* drains that are not over */
 static int status; /* of the exit */
@@ -68,6 +69,30 @@ static int status; /* of the exit */
 static void say(const char *text)
 {
     fprintf(stderr, PROGRAM "[%ld]: %s\n", (long)getpid(), text);
+}
+
+/* ---- the offer to a successor ---------------------------------------------------------------- */
+
+static void succeeded(berth_handover *from, void *user);
+static void not_succeeded(berth_handover *from, const char *text, void *user);
+
+/* Offers what was opened to the next successor; false with errno set. */
+static bool offer(void)
+{
+    static const berth_handover_handlers handlers = {.succeeded = succeeded,
+                                                     .failed = not_succeeded};
+    handover = berth_handover_offer(loop, options.restart, &handlers, NULL);
+    if (!handover)
+        return false;
+    if (!ports_offer(handover) || !admin_offer(handover)) {
+        int error = errno;
+        berth_handover_free(handover);
+        handover = NULL;
+        errno = error;
+        return false;
+    }
+    berth_handover_set_time_limit(handover, SUCCESSOR_LIMIT);
+    return true;
 }
 
 /* ---- timers ---------------------------------------------------------------------------------- */
@@ -79,6 +104,8 @@ static void measure(berth_timer *timer, void *user)
     (void)timer;
     (void)user;
     admin_update(samples, count);
+    if (options.restart && is_ready && !handover && !draining)
+        (void)offer(); /* a predecessor that hung may have ended meanwhile */
 }
 
 static void feed_watchdog(berth_timer *timer, void *user)
@@ -141,10 +168,11 @@ static void terminate(berth_signal *signal, void *user)
 static void restart(berth_signal *signal, void *user)
 {
     char text[256];
-    const char *why = draining        ? "cannot restart: this process drains"
-                      : !handover     ? "cannot restart without --restart"
-                      : successor > 0 ? "cannot restart: a successor is starting already"
-                                      : NULL;
+    const char *why = draining           ? "cannot restart: this process drains"
+                      : !options.restart ? "cannot restart without --restart"
+                      : !handover        ? "cannot restart: a predecessor still offers that"
+                      : successor > 0    ? "cannot restart: a successor is starting already"
+                                         : NULL;
     (void)signal;
     (void)user;
     if (!why) {
@@ -224,26 +252,22 @@ static void begin_events(void)
         berth_timer_start(watchdog, interval, interval);
 }
 
-/* Offers what was opened to the next successor. */
-static void offer(void)
-{
-    static const berth_handover_handlers handlers = {.succeeded = succeeded,
-                                                     .failed = not_succeeded};
-    handover = berth_handover_offer(loop, options.restart, &handlers, NULL);
-    if (!handover || !ports_offer(handover) || !admin_offer(handover))
-        fail(PROGRAM, "cannot offer a restart at %s: %s", options.restart, strerror(errno));
-    berth_handover_set_time_limit(handover, SUCCESSOR_LIMIT);
-}
-
 /* Tells those who wait for it. */
 static void become_ready(berth_inheritance *taken)
 {
-    char text[64];
+    char text[256];
+    bool succeeds = taken != NULL;
     if (taken && !berth_handover_ready(taken))
         fail(PROGRAM, "%s", berth_inheritance_error_string(taken));
     berth_inheritance_free(taken);
-    if (options.restart)
-        offer();
+    if (options.restart && !offer()) {
+        snprintf(text, sizeof text, "cannot offer a restart at %s: %s", options.restart,
+                 strerror(errno));
+        if (!succeeds)
+            fail(PROGRAM, "%s", text);
+        say(text); /* a predecessor that hangs still does; but this process serves now */
+    }
+    is_ready = true;
     snprintf(text, sizeof text, "MAINPID=%ld\nREADY=1\nSTATUS=serving", (long)getpid());
     berth_notify(text);
     puts("ready");

@@ -4,6 +4,7 @@ import os
 import pwd
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -50,6 +51,47 @@ def restarts():
         until(lambda: not os.path.exists("/proc/%d/fd/0" % third), "the end")
 
 
+def message(kind):
+    """The head of one, as src/daemon/handover.h has it."""
+    return b"berth-ho" + struct.pack("@IIII", 1, kind, 0, 0)
+
+
+def serves_after_one_that_hangs():
+    """A predecessor that ends the connection, but not its offer: that does not matter but to the next."""
+    path = os.path.join(folder, "hung.sock")
+    hello, contents, ready = 1, 3, 7
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(_support.PATIENCE)
+        daemon = Daemon(folder, "--restart", path)
+        with listener.accept()[0] as connection:
+            assert connection.recv(100) == message(hello)
+            connection.send(message(contents))
+            assert connection.recv(100) == message(ready)
+        with daemon:
+            daemon.said("cannot offer a restart at %s: Address already in use\n" % path)
+            assert daemon.web()[0] == 200
+            daemon.signal(signal.SIGUSR2)
+            daemon.said("cannot restart: a predecessor still offers that\n")
+            listener.close()
+            pid = daemon.pid()
+            until(lambda: not restart_fails(daemon), "the offer")
+            until(lambda: daemon.pid() != pid, "the successor")
+            assert daemon.web()[0] == 200
+            daemon.signal(signal.SIGTERM, daemon.pid())
+            assert daemon.process.wait(_support.PATIENCE) == 0
+
+
+def restart_fails(daemon):
+    daemon.signal(signal.SIGUSR2)
+    until(lambda: "restart" in daemon.error_text()[daemon.heard:] or
+          "starts" in daemon.error_text()[daemon.heard:], "an answer")
+    fails = "starts" not in daemon.error_text()[daemon.heard:]
+    daemon.heard = len(daemon.error_text())
+    return fails
+
+
 def goes_to_the_background():
     log = open(os.path.join(folder, "log"), "w+b")
     command = [_support.program("daemon_server"), "--daemon", "--admin",
@@ -89,6 +131,7 @@ def gives_up_its_privileges():
 
 
 restarts()
+serves_after_one_that_hangs()
 goes_to_the_background()
 if os.geteuid() == 0:
     gives_up_its_privileges()
