@@ -97,14 +97,16 @@ int berth__handover_receive(int connection, berth__message *ret_message)
                              recvmsg(connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     while (size < 0 && errno == EINTR);
     ret_message->count = 0;
-    if (size <= 0)
-        return size < 0 ? errno : ENOTCONN;
+    if (size < 0)
+        return errno;
     ret_message->cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     for (; header != NULL; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
             keep_descriptors(ret_message, header);
     }
+    if (size == 0 && ret_message->count == 0)
+        return ENOTCONN; /* an empty message may have descriptors, the end has none */
     if ((size_t)size < sizeof ret_message->head || !berth__handover_is_head(&ret_message->head)) {
         berth__handover_close_received(ret_message);
         return EPROTO;

@@ -157,13 +157,15 @@ static void lie(int which)
         MUST(talk_send(connection, "nonsense", 8));
     if (which == 16)
         MUST(talk_send(connection, long_name, sizeof long_name));
+    if (which == 17) /* nothing, and a descriptor with it */
+        MUST(talk_pass(connection, "", 0, &connection, 1));
     MUST(talk_ends(connection));
 }
 
 CASE(predecessor_lies, "0104", "whatever it sends, nothing of it stays")
 {
     real_kernel_only();
-    for (int which = 0; which <= 16; which++) {
+    for (int which = 0; which <= 17; which++) {
         pid_t child = begin_old(lie, which);
         ck_assert_msg(take(PATIENCE * 1000) == NULL, "lie %d was believed", which);
         assert_refused(EPROTO, "");
