@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 static char text[256];
@@ -484,8 +486,9 @@ CASE(place_of_a_dead_one, "0104", "is taken; but not while somebody else is abou
     berth_handover_free(handover);
 }
 
-/* Offers in a child, which is killed then. A ring outlives its process by a moment. */
-static void kill_one_that_offers(void)
+/* Offers in a child, which is killed then, and returns that. A ring outlives its process by a
+ * moment. */
+static pid_t kill_one_that_offers(void)
 {
     int ends[2];
     char byte;
@@ -502,8 +505,11 @@ static void kill_one_that_offers(void)
     }
     close(ends[1]); /* the child may fail */
     ck_assert_int_eq(read(ends[0], &byte, 1), 1);
-    kill_child(child);
+    siginfo_t how;
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &how, WEXITED | WNOWAIT), 0);
     close(ends[0]);
+    return child;
 }
 
 CASE(place_of_a_killed_one, "0104", "at once nobody offers there, and the place is taken")
@@ -511,13 +517,22 @@ CASE(place_of_a_killed_one, "0104", "at once nobody offers there, and the place 
     choose_place();
     world_loop();
     for (int i = 0; i < 8; i++) {
-        kill_one_that_offers();
+        bool waits = i % 2 == 0; /* its parent may wait for it later, or never */
+        pid_t child = kill_one_that_offers();
+        if (waits)
+            kill_child(child);
         berth_handover *handover = offer();
         ck_assert_msg(handover != NULL, "try %d: %s", i, strerror(errno));
         berth_handover_free(handover);
-        kill_one_that_offers();
+        if (!waits)
+            kill_child(child);
+        child = kill_one_that_offers();
+        if (waits)
+            kill_child(child);
         ck_assert_ptr_null(berth_handover_take(place, PATIENCE * 1000, text, sizeof text));
         assert_refused(ECONNREFUSED, "no process offers a hand-over there");
+        if (!waits)
+            kill_child(child);
         unlink(place);
     }
 }
