@@ -12,7 +12,8 @@
  *               process drains. If it fails, nothing has changed
  *     SIGTERM   drains: readiness says no, while accepting goes on for the grace time; then the
  *               listeners close, and each connection ends after its next answer. A second one ends
- *               the program at once, as SIGINT does
+ *               the program at once, as SIGINT does; the first one does not, where the process
+ *               drains for a successor already: systemd sends it to all processes of a service
  *
  * The threads of the ports serve (daemon/ports.c); the main thread has the signals, the timers and
  * the Unix socket (daemon/admin.c).
@@ -63,8 +64,9 @@ static berth_handover *handover; /* NULL without --restart */
 static pid_t successor;          /* 0: none was started, or it has ended */
 static bool is_ready;
 static bool draining;
-static int left;   /* drains that are not over */
-static int status; /* of the exit */
+static bool terminated; /* by SIGTERM, once */
+static int left;        /* drains that are not over */
+static int status;      /* of the exit */
 
 static void say(const char *text)
 {
@@ -151,10 +153,15 @@ static void drain(uint32_t grace)
 static void terminate(berth_signal *signal, void *user)
 {
     (void)user;
-    if (draining || berth_signal_number(signal) == SIGINT) {
+    if (terminated || berth_signal_number(signal) == SIGINT) {
         say("ends at once");
         status = 1;
         berth_loop_stop(loop, 0);
+        return;
+    }
+    terminated = true;
+    if (draining) {
+        say("drains already");
         return;
     }
     say("drains");

@@ -138,6 +138,32 @@ def does_not_restart():
         daemon.said("cannot restart without --restart\n")
 
 
+def drains_on_for_a_successor():
+    """systemd sends SIGTERM to all processes of a service: the first one does not cut the drain short."""
+    write(limits, "deadline 60000\n")
+    for twice in (False, True):
+        restart = os.path.join(folder, "restart.sock")
+        with Daemon(folder, "--limits", limits, "--restart", restart) as daemon, \
+                connect(daemon.ports["web"]) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"process %d," % daemon.process.pid in slow.recv(65536)
+            slow.sendall(b"GET / HTTP/1.1\r\n") # this request has begun
+            daemon.signal(signal.SIGUSR2)
+            daemon.said("this process drains")
+            until(lambda: daemon.pid() != daemon.process.pid, "the successor")
+            daemon.signal(signal.SIGTERM)
+            daemon.said("drains already\n")
+            if twice:
+                daemon.signal(signal.SIGTERM)
+                daemon.said("ends at once\n")
+                assert daemon.process.wait(_support.PATIENCE) == 1
+                continue
+            slow.sendall(b"Host: x\r\n\r\n")
+            answer = slow.recv(65536)
+            assert b"process %d," % daemon.process.pid in answer, answer
+            assert daemon.process.wait(_support.PATIENCE) == 0
+
+
 def refuses():
     program = "daemon_server"
     busy = socket.create_server(("127.0.0.1", 0))
@@ -164,4 +190,5 @@ drains()
 a_drain_has_an_end()
 starts_without_descriptors()
 does_not_restart()
+drains_on_for_a_successor()
 refuses()
