@@ -6,8 +6,9 @@
  * and all that the library opens is; so one of those is not what was passed, but something that
  * this process has opened since, in the place of one that was not open.
  *
- * The environment is read under a lock, once. It is left as it is if there is no memory for the
- * list; the next call reads it then.
+ * The environment is read by one thread, once, and others wait for it. A child that was forked
+ * meanwhile has no such thread, and reads it itself. It is left as it is if there is no memory for
+ * the list; the next call reads it then.
  */
 #include "inherited.h"
 
@@ -19,7 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ enum {
 
 static const char unknown[] = "unknown";
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of reading the environment */
+static atomic_int reader; /* the process whose thread is reading the environment; 0: none */
 static atomic_bool was_read;
 static const char *_Atomic complaint; /* about the environment; NULL for none */
 static _Atomic(berth__batch *) batches;
@@ -155,11 +156,26 @@ static bool read_environment(void)
     return true;
 }
 
+/* Whether this thread is to read it. Else it has been read. */
+static bool begin_reading(void)
+{
+    int self = (int)getpid();
+    while (!atomic_load(&was_read)) {
+        int other = 0;
+        if (atomic_compare_exchange_strong(&reader, &other, self))
+            return true;
+        if (other == self)
+            sched_yield();
+        else /* a thread of the parent, which this process does not have */
+            (void)atomic_compare_exchange_strong(&reader, &other, 0);
+    }
+    return false;
+}
+
 static void look(void)
 {
-    if (atomic_load(&was_read))
+    if (!begin_reading())
         return;
-    pthread_mutex_lock(&lock);
     if (!atomic_load(&was_read) && read_environment()) {
         (void)unsetenv("LISTEN_PID");
         (void)unsetenv("LISTEN_FDS");
@@ -167,7 +183,7 @@ static void look(void)
         (void)unsetenv("LISTEN_PIDFDID");
         atomic_store(&was_read, true);
     }
-    pthread_mutex_unlock(&lock);
+    atomic_store(&reader, 0);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */

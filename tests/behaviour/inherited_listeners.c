@@ -11,10 +11,15 @@
 
 #include "daemon/inherited.h"
 
+#include <berth/memory.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -322,4 +327,61 @@ CASE(inherited_and_forked, "0103", "a child has copies of what was not taken")
     host->port = port;
     struct peer *peer;
     host_connect(host, "s", &peer);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+static atomic_bool holds_reader;
+static atomic_int readers;
+
+/* Holds whoever reads the environment in the middle of it. */
+static void *allocate_slowly(size_t size)
+{
+    bool holds = atomic_load(&holds_reader);
+    if (holds)
+        atomic_fetch_add(&readers, 1);
+    while (holds && atomic_load(&holds_reader))
+        sched_yield();
+    return malloc(size);
+}
+
+static void *read_there(void *user)
+{
+    *(size_t *)user = berth_inherited_count();
+    return NULL;
+}
+
+static void fork_beside_a_reader(void)
+{
+    static const berth_allocator slow = {
+        .allocate = allocate_slowly, .reallocate = realloc, .release = free};
+    size_t counts[2] = {0, 0};
+    pthread_t threads[2];
+    set_environment(NULL, "1", "http");
+    berth_set_allocator(&slow);
+    atomic_store(&holds_reader, true);
+    for (int i = 0; i < 2; i++)
+        MUST(pthread_create(&threads[i], NULL, read_there, &counts[i]) == 0);
+    while (atomic_load(&readers) == 0)
+        sched_yield();
+    pid_t child = begin_child();
+    if (child == 0) {
+        atomic_store(&holds_reader, false);
+        MUST(berth_inherited_count() == 0); /* LISTEN_PID is the parent */
+        MUST(berth_inherited_count() == 0);
+        _exit(0);
+    }
+    end_child(child);
+    atomic_store(&holds_reader, false);
+    for (int i = 0; i < 2; i++)
+        MUST(pthread_join(threads[i], NULL) == 0 && counts[i] == 1);
+    MUST(atomic_load(&readers) == 1);
+}
+
+CASE(inherited_while_a_thread_forks, "0103 reliability 23",
+     "in the middle of reading the environment: the child reads it itself, and nobody waits for "
+     "ever")
+{
+    real_kernel_only();
+    have_child(fork_beside_a_reader);
 }
