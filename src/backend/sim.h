@@ -148,6 +148,10 @@ int berth__sim_local_listener_descriptor(berth__backend *backend, const char *pa
 /* Both ends of a connection without a name, as of socketpair. */
 berth__sim_end *berth__sim_local_pair(berth__backend *backend, int *ret_descriptor);
 
+/* The number of its connection, which the other end has too, and had before it went; 0 if it is not
+ * a Unix socket. */
+uint16_t berth__sim_pair(const berth__sim_end *end);
+
 /* Puts a file into the place of whatever is there, or takes that away; asks what is there; has
  * another starter hold the lock beside it. */
 void berth__sim_put_file(berth__backend *backend, const char *path, berth__sim_file kind);

@@ -67,6 +67,7 @@ struct berth__sim_end {
     berth_address peer_address;
     uint16_t local_port;
     uint16_t peer_port;
+    uint16_t pair; /* of both ends of a local connection, from 1 on; else 0 */
     berth__kernel_queue input;
     berth__kernel_queue output;
     uint64_t move_due;   /* when the next of the output moves; 0: it does not */
@@ -151,6 +152,7 @@ struct berth__kernel {
     berth__kernel_port *ports;
     berth__kernel_name *names; /* of Unix sockets, and what else is in the file system */
     uint64_t inodes;           /* so far */
+    uint16_t pairs;            /* likewise */
     berth__sim_end *ends;
     unsigned next_port;
     int accept_error;

@@ -115,6 +115,7 @@ static berth__sim_end *join(berth__kernel *kernel, berth__sim_end *far)
     berth__sim_end *near = new_local_end(kernel);
     near->other = far;
     far->other = near;
+    near->pair = far->pair = ++kernel->pairs;
     return near;
 }
 
@@ -342,6 +343,11 @@ berth__sim_end *berth__sim_local_pair(berth__backend *backend, int *ret_descript
     berth__sim_end *near = join(kernel_of(backend), far);
     *ret_descriptor = berth__sim_stream_descriptor(far);
     return near;
+}
+
+uint16_t berth__sim_pair(const berth__sim_end *end)
+{
+    return end->pair;
 }
 
 void berth__sim_put_file(berth__backend *backend, const char *path, berth__sim_file kind)

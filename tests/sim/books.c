@@ -88,6 +88,8 @@ static void check_rejected(struct server_model *model, const berth_server_counts
     bool judged = rejected > 0 && !model->has_trusted && model->same_accepts;
     sim_check(!judged || most >= model->accepts.per_address,
               "somebody is turned away for %llu others of its address", (unsigned long long)most);
+    if (judged && turned_away(now) + now->failed + now->dropped == now->rejected_address)
+        sim_local_rejected(model, rejected);
     berth_loop_counts loop;
     berth_loop_statistics(sim.loop, &loop);
     model->lingering = loop.lingering;

@@ -65,6 +65,8 @@ size_t sim_index_of(const struct server_model *model)
 /* Whether the kernel listens. */
 static bool listen_anywhere(struct server_model *model)
 {
+    if (sim_local_wanted())
+        return sim_local_listen(model);
     if (!berth_server_listen(model->server, BERTH_ADDRESS_LOOPBACK, world->free_port()))
         return false;
     world->listening(berth_server_descriptor(model->server));
@@ -78,7 +80,7 @@ void sim_make_server(struct server_model *model)
     model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
 }
 
-static void new_server(uint64_t word)
+void sim_new_server(uint64_t word)
 {
     struct server_model *model = &sim.servers[sim_choose(&word, SIM_SERVERS)];
     if (model->server != NULL || model->closing + model->waits > 0)
@@ -102,7 +104,9 @@ static void listen_again(uint64_t word)
     bool descriptor = sim_choose(&word, 3) == 0;
     sim_say("server %zu listens%s", sim_index_of(model), descriptor ? " on a descriptor" : "");
     bool done;
-    if (descriptor) {
+    if (descriptor && sim_local_wanted()) {
+        done = sim_local_adopt_listener(model);
+    } else if (descriptor) {
         uint16_t port;
         int made = world->listener_descriptor(&port);
         done = berth_server_set_descriptor(model->server, made);
@@ -114,7 +118,7 @@ static void listen_again(uint64_t word)
     sim_check(!done || !before, "a server listens twice");
     sim_check(!done || !model->drain.on, "a server listens while it is drained");
     model->stopped = model->stopped && !done;
-    sim_check(done || before || berth_server_error(model->server) != BERTH_ERROR_NONE,
+    sim_check(done || before || descriptor || berth_server_error(model->server) != BERTH_ERROR_NONE,
               "listen fails without an error");
 }
 
@@ -131,7 +135,7 @@ static void cut_queue(struct server_model *model)
     }
     sim_headers_doubt(model);
     /* What waits in the kernel is reset with the listener. */
-    uint16_t port = berth_server_port(model->server);
+    uint16_t port = sim_port(model);
     for (size_t i = 0; i < sim.connection_count; i++) {
         struct connection *each = &sim.connections[i];
         if ((each->to == port || each->through == model) && !each->accepted)
@@ -143,7 +147,7 @@ static void cut_queue(struct server_model *model)
 /* What waits in the kernel is reset. */
 static void cut_backlog(struct server_model *model)
 {
-    uint16_t port = berth_server_port(model->server);
+    uint16_t port = sim_port(model);
     sim_headers_doubt(model);
     for (size_t i = 0; i < sim.connection_count && port != 0; i++) {
         if (sim.connections[i].to == port && !sim.connections[i].accepted)
@@ -417,6 +421,7 @@ void sim_leave_connection(struct socket_model *model)
     model->shut = model->finished = false;
     model->drains = model->overflowed = false;
     model->begins_paused = model->paused;
+    model->by_path = 0;
 }
 
 uint16_t sim_target(const struct socket_model *model, uint16_t port)
@@ -436,6 +441,10 @@ static void connect_socket(uint64_t word)
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket == NULL || model->owed > 0)
         return;
+    if (sim_local_wanted()) {
+        sim_local_connect(model);
+        return;
+    }
     const struct server_model *server = sim_some_server(&word);
     uint16_t port = sim.port;
     uint32_t where = sim_choose(&word, 5);
@@ -799,8 +808,8 @@ void sim_call(uint64_t word)
         turn,
         turn,
         turn,
-        new_server,
-        new_server,
+        sim_new_server,
+        sim_new_server,
         listen_again,
         close_server,
         free_server,
@@ -835,6 +844,11 @@ void sim_call(uint64_t word)
         call_of_a_topic,
         call_of_a_topic,
     };
+    /* A third of all calls, where there are any. */
+    if ((sim.topics >> TOPIC_LOCAL & 1) != 0 && sim_choose(&word, 3) == 0) {
+        sim_call_of_local(word);
+        return;
+    }
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);
 }

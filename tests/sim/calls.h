@@ -50,11 +50,19 @@ void sim_call_of_names(uint64_t word);   /* calls_names.c */
 void sim_call_of_pace(uint64_t word);    /* calls_pace.c */
 
 void sim_make_server(struct server_model *model); /* calls.c: it does not listen yet */
+void sim_new_server(uint64_t word);               /* likewise: it listens */
 void sim_call_of_proxies(uint64_t word);          /* calls_proxy.c */
 void sim_call_of_headers(uint64_t word);          /* calls_headers.c */
 void sim_limit_accepting(uint64_t word);          /* calls_limits.c */
 
 void sim_call_of_drain(uint64_t word); /* calls_drain.c */
+
+/* calls_local.c */
+void sim_call_of_local(uint64_t word);
+bool sim_local_wanted(void); /* a server or socket is to listen or connect at a path */
+bool sim_local_listen(struct server_model *model);
+bool sim_local_adopt_listener(struct server_model *model);
+void sim_local_connect(struct socket_model *model);
 
 /* calls_watches.c */
 void sim_call_of_watches(uint64_t word);

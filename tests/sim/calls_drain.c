@@ -236,7 +236,7 @@ static void drain(struct server_model *model, uint64_t word)
         static unsigned number;
         model->drain.on = true;
         model->drain.number = ++number;
-        model->drain.port = berth_server_port(model->server);
+        model->drain.port = sim_port(model);
         model->drain.listened = berth_server_is_listening(model->server);
         model->drain.closed_before = counts.closed_drain;
         model->drain.state = BERTH_DRAIN_GRACE;

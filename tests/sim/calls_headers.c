@@ -121,12 +121,17 @@ static bool is_topic(void)
     return (sim.topics >> TOPIC_HEADERS & 1) != 0;
 }
 
+/* Where it listens now. */
+static bool reads(const struct server_model *model)
+{
+    return sim_listens_locally(model) ? model->trusts_local : model->trusts;
+}
+
 static struct server_model *reader_at(uint16_t port)
 {
     for (size_t i = 0; i < SIM_SERVERS && port != 0; i++) {
         struct server_model *model = &sim.servers[i];
-        if (model->server != NULL && model->closing == 0 && model->trusts &&
-            berth_server_port(model->server) == port)
+        if (model->server != NULL && model->closing == 0 && reads(model) && sim_port(model) == port)
             return model;
     }
     return NULL;
@@ -147,20 +152,40 @@ uint64_t sim_headers_awaited(void)
     return sum;
 }
 
-static void set_patience(struct server_model *model, uint32_t milliseconds)
+static void note_patience(struct server_model *model, uint32_t milliseconds)
 {
-    const berth_subnet nets[] = {{.address = berth_address_ipv4(0x0a000000), .prefix = 8},
-                                 {.address = berth_address_ipv4(0x7f000000), .prefix = 8}};
-    bool set = berth_server_set_proxy_protocol(model->server, nets, 2, milliseconds);
-    sim_check(set || sim_lossy(), "nobody can be trusted");
-    if (!set)
-        return;
-    bool first = !model->trusts;
-    model->trusts = model->has_trusted = true;
+    bool first = !model->trusts && !model->trusts_local;
+    model->has_trusted = true;
     model->patience = first || milliseconds < model->patience ? milliseconds : model->patience;
     bool longer = first || milliseconds > model->most_patience;
     model->most_patience = longer ? milliseconds : model->most_patience;
     model->awaited_since = berth_loop_now(sim.loop);
+}
+
+/* The last two contain everybody who has an address. */
+static void set_patience(struct server_model *model, uint32_t milliseconds)
+{
+    const berth_subnet nets[] = {{.address = berth_address_ipv4(0x0a000000), .prefix = 8},
+                                 {.address = berth_address_ipv4(0x7f000000), .prefix = 8},
+                                 {.address = berth_address_ipv4(0)},
+                                 {.address = BERTH_ADDRESS_ANY_IPV6}};
+    bool set = berth_server_set_proxy_protocol(model->server, nets, 4, milliseconds);
+    sim_check(set || sim_lossy(), "nobody can be trusted");
+    if (!set)
+        return;
+    note_patience(model, milliseconds);
+    model->trusts = true;
+}
+
+/* Neither this nor the subnets change whom the other lets in. */
+static void set_local_patience(struct server_model *model, uint32_t milliseconds)
+{
+    bool set = berth_server_set_local_proxy_protocol(model->server, true, milliseconds);
+    sim_check(set || sim_lossy(), "Unix sockets cannot be trusted");
+    if (!set)
+        return;
+    note_patience(model, milliseconds);
+    model->trusts_local = true;
 }
 
 /* Before it listens. */
@@ -169,12 +194,14 @@ void sim_headers_server(struct server_model *model, uint64_t word)
     if (!is_topic())
         return;
     bool trusts = sim_choose(&word, 4) > 0;
+    uint32_t patience = 1 + sim_choose(&word, MOST_PATIENCE);
     sim_say("server %zu %s headers", sim_index_of(model), trusts ? "reads" : "reads no");
-    if (trusts) {
-        set_patience(model, 1 + sim_choose(&word, MOST_PATIENCE));
-    } else if (berth_server_set_proxy_protocol(model->server, NULL, 0, 0)) {
+    if (trusts)
+        set_patience(model, patience);
+    else if (berth_server_set_proxy_protocol(model->server, NULL, 0, 0))
         model->trusts = false;
-    }
+    if (sim.local_reads)
+        set_local_patience(model, patience);
 }
 
 static void set_server(uint64_t word)
@@ -185,18 +212,21 @@ static void set_server(uint64_t word)
     uint32_t patience = 1 + sim_choose(&word, MOST_PATIENCE);
     if (!berth_server_is_listening(model->server)) {
         sim_headers_server(model, word);
-    } else if (model->trusts) {
+    } else if (reads(model)) {
         sim_say("server %zu waits %u ms for a header", sim_index_of(model), patience);
-        set_patience(model, patience);
+        if (sim_listens_locally(model))
+            set_local_patience(model, patience);
+        else
+            set_patience(model, patience);
     }
 }
 
 /* Those who may have been turned away. */
 void sim_headers_doubt(struct server_model *model)
 {
-    uint16_t port = berth_server_port(model->server);
+    uint16_t port = sim_port(model);
     uint64_t now = berth_loop_now(sim.loop);
-    for (size_t i = 0; i < sim.connection_count && model->trusts; i++) {
+    for (size_t i = 0; i < sim.connection_count && reads(model); i++) {
         struct connection *each = &sim.connections[i];
         const struct way *way = &each->way[0];
         bool doubtful = way->cut || way->ended || way->closed || each->torn ||
@@ -260,9 +290,9 @@ bool sim_headers_client(const struct server_model *model, const struct connectio
 {
     if (connection->through != NULL)
         return false;
-    bool named = model->trusts && connection->client > 0;
+    bool named = reads(model) && connection->client > 0;
     *ret_address = named ? FIRST_CLIENT + connection->client : LOOPBACK;
-    return !model->trusts || connection->named;
+    return !reads(model) || connection->named;
 }
 
 /* The names of one that was taken. */
@@ -391,6 +421,15 @@ bool sim_headers_adopt(const struct peer_model *peer)
 
 /* ---- sockets --------------------------------------------------------------------------------- */
 
+/* Which server a path leads to is known afterwards only. */
+static void count_doubt(struct server_model *server)
+{
+    for (size_t i = 0; i < SIM_SERVERS && sim.local_reads; i++)
+        sim.servers[i].doubted++;
+    if (server != NULL && !sim.local_reads)
+        server->doubted++;
+}
+
 /* It is about to connect. False: it cannot have the header that it needs. */
 bool sim_headers_connect(struct socket_model *model, uint16_t port)
 {
@@ -399,7 +438,7 @@ bool sim_headers_connect(struct socket_model *model, uint16_t port)
     struct server_model *server = reader_at(port);
     uint64_t word = (sim.step + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ sim.keys;
     word ^= word >> 29;
-    bool may = server != NULL || port == sim.port || port == sim.proxy_port;
+    bool may = server != NULL || sim_is_tests(port) || port == sim.proxy_port;
     uint32_t chosen = sim_choose(&word, 4);
     bool has = may && chosen < (server != NULL ? 3 : 2);
     model->header_version = has ? 1 + sim_choose(&word, 2) : 0;
@@ -410,8 +449,7 @@ bool sim_headers_connect(struct socket_model *model, uint16_t port)
                                  .destination_port = 443};
     if (model->client > 0)
         header.source = source_of(model->client);
-    if (server != NULL)
-        server->doubted++;
+    count_doubt(server);
     sim_say("socket %zu has %s header", sim_number_of(model), has ? "a" : "no");
     bool set = berth_socket_set_proxy_header(model->socket, has ? &header : NULL);
     sim_check(set || sim_lossy(), "a header cannot be set");

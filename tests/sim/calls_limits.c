@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define BUSY_MILLISECONDS 200u
+#define BY_USER 64u /* instead of the bits of a prefix */
 
 /* ---- setting --------------------------------------------------------------------------------- */
 
@@ -245,14 +246,17 @@ void sim_check_accept(struct server_model *model, struct connection *connection)
     connection->has_net = sim_headers_client(model, connection, &address);
     if (prefix == 0 || !connection->has_net)
         return;
-    connection->client_net = address >> (32 - prefix);
+    bool by_user = connection->local && !(connection->headed && connection->client > 0);
+    if (by_user)
+        connection->tallied = BY_USER;
+    connection->client_net = by_user ? connection->foreign : address >> (32 - prefix);
     unsigned counted = alike_in_queue(model, connection);
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         const struct socket_model *socket = &sim.sockets[i];
         counted += socket->socket != NULL && socket->owner == model && socket->counted &&
                    socket->connection != NULL && are_alike(socket->connection, connection);
     }
-    if (model->trusts)
+    if (model->trusts || connection->local)
         sim_check(counted < most, "a connection is accepted with %u of %u of its address", counted,
                   most);
 }

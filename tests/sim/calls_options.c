@@ -54,6 +54,9 @@ static void set_option(uint64_t word)
     int value = which < SIM_OPTIONS ? some_value(which, &word) : 0;
     bool sound = which < SIM_OPTIONS && value >= ranges[which].least && value <= ranges[which].most;
     berth_socket_option option = (berth_socket_option)which;
+    bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+    bool local = model->connection != NULL && model->connection->local;
+    sound = sound && (!open || !local || (SIM_LOCAL_OPTIONS >> which & 1) != 0);
     bool done = berth_socket_set_option(model->socket, option, value);
     sim_say("socket %zu sets option %u to %d%s", sim_number_of(model), which, value,
             done ? "" : ", in vain");
@@ -62,7 +65,6 @@ static void set_option(uint64_t word)
               "option %u does not take %d", which, value);
     if (!done)
         return;
-    bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
     if (!open) {
         model->options |= 1u << which;
         model->values[which] = value;
@@ -92,9 +94,11 @@ static void get_option(uint64_t word)
 
 void sim_options_hold(struct socket_model *model)
 {
+    unsigned options =
+        model->connection->local ? model->options & SIM_LOCAL_OPTIONS : model->options;
     for (uint32_t which = 0; which < SIM_OPTIONS; which++) {
         int value = INT_MIN;
-        if ((model->options >> which & 1) == 0)
+        if ((options >> which & 1) == 0)
             continue;
         berth_socket_get_option(model->socket, (berth_socket_option)which, &value);
         sim_check(value == model->values[which] || !is_exact(which) || sim_lossy(),
@@ -113,6 +117,7 @@ static void ask_names(struct socket_model *model)
     const struct connection *connection = model->connection;
     if (!open || connection == NULL || connection->to == sim.proxy_port ||
         (connection->headed && model->side == 1) || /* calls_headers.c */
+        connection->local ||                        /* calls_local.c */
         !sim_complete(&connection->way[0]) || !sim_complete(&connection->way[1]))
         return; /* after a reset the kernel may not know any more */
     uint16_t own = model->side == 0 ? connection->port : connection->to;

@@ -321,6 +321,8 @@ uint16_t sim_port_of(int descriptor)
 struct connection *sim_accepted(const struct server_model *model, int descriptor)
 {
     uint16_t port = world->connecting_port(descriptor);
+    if (sim_listens_locally(model))
+        return sim_local_accepted(model, port);
     sim_check(port != 0, "descriptor %d is no connection", descriptor);
     if (is_of_proxy(port))
         return sim_connection(world->port(world->end_of(descriptor)), sim.proxy_port);

@@ -126,7 +126,7 @@ void sim_drop(struct socket_model *model)
 static bool is_excused(const struct connection *connection)
 {
     return connection->torn || connection->way[0].at_risk || sim_lossy() || sim.leaving ||
-           (connection->to != sim.port && !connection->accepted);
+           (!sim_is_tests(connection->to) && !connection->accepted);
 }
 
 static bool lingers(const struct ending *ending, uint64_t now)

@@ -71,6 +71,7 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     check_alive(model, IN_BYTES_WRITTEN);
     sim_check(model->in_bytes_written == 0, "bytes_written within itself");
     model->announced += bytes;
+    sim_way_out(model)->sent += bytes;
     model->drains_later = false;
     sim_check(bytes > 0 && model->announced <= sim_way_out(model)->put,
               "more bytes are announced than were written");
@@ -130,6 +131,7 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     sim_check(error != BERTH_ERROR_NONE, "error_occurred without an error");
     bool of_proxy =
         error >= BERTH_ERROR_PROXY_CONNECTION_REFUSED && error <= BERTH_ERROR_PROXY_PROTOCOL;
+    sim_local_failed(model, error);
     sim_check(!of_proxy || model->target == sim.proxy_port || model->target == 1 ||
                   sim.process_has_proxy,
               "an error of a proxy without a proxy");
@@ -189,8 +191,9 @@ static bool may_follow(berth_state from, berth_state to)
 static void begin_connection(struct socket_model *model)
 {
     uint16_t port = berth_socket_local_port(model->socket);
-    sim_check(port != 0, "a connected socket has no port");
-    model->connection = sim_connection(port, model->target);
+    sim_check((port != 0) == (model->by_path == 0), "a connected socket has the port %u", port);
+    model->connection =
+        model->by_path != 0 ? sim_local_begun(model) : sim_connection(port, model->target);
     model->side = 0;
     const struct way before = model->connection->way[0]; /* the peer may be gone already */
     model->connection->way[0] = model->early;

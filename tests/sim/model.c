@@ -163,7 +163,7 @@ static void look_at_server(struct server_model *model)
               model->accepted, model->delivered, model->queued - given, model->rejected,
               model->closed);
     bool listens = berth_server_is_listening(model->server);
-    sim_check(listens == (berth_server_port(model->server) != 0) &&
+    sim_check(listens == (sim_port(model) != 0) &&
                   (listens && !model->through) == (berth_server_descriptor(model->server) >= 0),
               "listening, port and descriptor do not agree");
     sim_look_at_counts(model);
@@ -184,6 +184,8 @@ static void look_at_socket(struct socket_model *model)
               "output without a connection");
     size_t limit = berth_socket_read_buffer_size(model->socket);
     model->seen = berth_socket_bytes_available(model->socket);
+    if (valid && model->connection != NULL && model->connection->local)
+        sim_local_ask(model);
     /* What does not come because of this side's limit does not count as missing. */
     bool held = model->state == BERTH_STATE_CONNECTED && !model->finished && limit > 0 &&
                 model->seen >= limit;
@@ -215,5 +217,6 @@ void sim_look(void)
                   "timer %zu does not know whether it runs", i);
     }
     sim_watches_look();
+    sim_local_look();
     sim_ends_look();
 }

@@ -5,7 +5,8 @@
  * has two ways; each carries a pattern that follows from the number of the way and the offset, so
  * that a byte that is lost, doubled or misplaced shows when it is read. A way is cut when somebody
  * has thrown bytes of it away, rightly: what comes out is still a beginning of what went in, but
- * maybe not all of it.
+ * maybe not all of it. A connection of Unix sockets has a number instead of its port, and what it
+ * has connected to is the number of a listening (calls_local.c).
  *
  * An object that the program has freed, or that is being freed together with its server, is not
  * called any more, except inside its own handlers.
@@ -21,6 +22,10 @@
 
 #define SIM_SERVERS 2
 #define SIM_OPTIONS 10u /* of a socket */
+/* Those that a Unix socket has, as bits. */
+#define SIM_LOCAL_OPTIONS \
+    (1u << BERTH_OPTION_SEND_BUFFER_SIZE | 1u << BERTH_OPTION_RECEIVE_BUFFER_SIZE)
+#define SIM_LOCAL_PORT 99u /* instead of that of the test's listener at a path */
 #define SIM_SOCKETS 12
 #define SIM_PEERS 12
 #define SIM_ALL_PEERS (SIM_PEERS + SIM_SOCKETS) /* the others are there at the end only */
@@ -36,6 +41,7 @@ struct way {
     uint64_t put;
     uint64_t putting; /* by a call that has not returned */
     uint64_t got;
+    uint64_t sent;    /* was announced by the library: the kernel has it */
     uint64_t read_at; /* when bytes came out last, in milliseconds of the loop */
     bool cut;
     bool at_risk; /* waits in a queue, where a limit can end it unheard */
@@ -86,6 +92,9 @@ struct connection {
     bool whole;            /* the header has gone */
     bool lies;             /* and has none, or a wrong one */
     bool doubted;          /* it may be turned away, and is counted as such */
+    bool local;            /* of Unix sockets */
+    bool foreign;          /* and begun by another user */
+    bool turned_away;      /* for its user */
 };
 
 /* A handler of the library; the order is that of sim_handler_names. */
@@ -150,6 +159,9 @@ struct socket_model {
     struct connection *connection;
     int side;           /* 0: this side connected */
     uint16_t target;    /* the port that it has asked the kernel to connect to */
+    unsigned by_path;   /* the place that it connects to, from 1 on; 0: to none */
+    unsigned changes;   /* of that place, until it began to */
+    bool refused;       /* what it is asked for cannot be had there */
     struct way early;   /* output before the connection is known */
     uint64_t announced; /* bytes */
     uint64_t trial;     /* where the open transaction began */
@@ -264,6 +276,8 @@ struct server_model {
     bool sheds;
     bool through;              /* listens through a proxy */
     bool trusts;               /* reads headers, while it listens at this port */
+    bool trusts_local;         /* likewise, at a path */
+    uint16_t number;           /* of its last listening at a path */
     bool has_trusted;          /* now or before */
     uint32_t patience;         /* the least that it has had for a header, in milliseconds */
     uint32_t most_patience;    /* likewise */
@@ -329,9 +343,10 @@ enum topic {
     TOPIC_TIME,
     TOPIC_PROXIES,
     TOPIC_PACE,
-    TOPIC_HEADERS, /* these three are chosen after all else */
+    TOPIC_HEADERS, /* these four are chosen after all else */
     TOPIC_WATCHES,
-    TOPIC_DRAIN
+    TOPIC_DRAIN,
+    TOPIC_LOCAL
 };
 
 /* What the innermost handler was called for. */
@@ -347,6 +362,7 @@ struct sim {
     uint16_t port;          /* of the test's listener */
     bool process_has_proxy; /* now or before; for names of other hosts only */
     uint16_t proxy_port;    /* of its proxies; 0: there is none yet */
+    bool local_reads;       /* servers at paths read PROXY headers */
     struct server_model servers[SIM_SERVERS];
     struct socket_model sockets[SIM_SOCKETS];
     struct peer_model peers[SIM_ALL_PEERS];
@@ -374,6 +390,7 @@ struct sim {
     uint64_t accepted_by_freed;
     bool may_lose;   /* the program has faults that lose bytes, rightly */
     bool lossy;      /* one has been made; see sim_lossy */
+    bool short_of;   /* descriptors were limited */
     bool other_lack; /* accepting has failed for want of something else than descriptors */
     bool settling;   /* everybody reads, and has for a while */
     bool leaving;    /* the loop is being freed, and everything with it */
@@ -545,6 +562,22 @@ bool sim_drain_covers(uint16_t port);                /* that a server is about t
 bool sim_drain_has_deadline(const struct server_model *model);
 void sim_drain_look(struct server_model *model);
 void sim_drain_rests(struct server_model *model);
+
+/* calls_local.c: Unix sockets. */
+struct end;
+void sim_local_begin(uint64_t word);
+void sim_local_end(void);
+bool sim_listens_locally(const struct server_model *model);
+uint16_t sim_port(const struct server_model *model); /* it listens at, or what stands for that */
+bool sim_is_tests(uint16_t port);                    /* it is that of a listener of the test's */
+struct connection *sim_local_connection(uint16_t number, uint16_t to);
+struct connection *sim_local_accepted(const struct server_model *model, uint16_t number);
+struct connection *sim_local_begun(struct socket_model *model); /* it is connected */
+struct end *sim_local_connect_peer(const struct server_model *server, bool *ret_foreign);
+void sim_local_failed(struct socket_model *model, berth_error error);
+void sim_local_rejected(const struct server_model *model, uint64_t count); /* for their user */
+void sim_local_look(void);
+void sim_local_ask(struct socket_model *model);
 
 /* meanwhile.c: what peers do in the middle of calls. */
 uint64_t sim_now(void); /* milliseconds of the loop, at any moment */

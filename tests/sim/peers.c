@@ -33,14 +33,18 @@ void sim_connect_peer(uint64_t word)
     struct server_model *server = &sim.servers[sim_choose(&word, SIM_SERVERS)];
     if (peer == NULL || server->server == NULL || server->closing > 0)
         return;
-    uint16_t port = berth_server_port(server->server);
-    struct end *end = world->connect(port);
+    uint16_t port = sim_port(server);
+    bool local = sim_listens_locally(server);
+    bool foreign = false;
+    struct end *end = local ? sim_local_connect_peer(server, &foreign) : world->connect(port);
     sim_say("peer %td connects to server %td%s", peer - sim.peers, server - sim.servers,
             end == NULL ? ", in vain" : "");
     if (end == NULL)
         return;
     *peer = (struct peer_model){.end = end, .port = port};
-    peer->connection = sim_connection(world->port(end), port);
+    peer->connection = local ? sim_local_connection(world->port(end), port)
+                             : sim_connection(world->port(end), port);
+    peer->connection->foreign = foreign;
     sim_headers_peer(peer, word);
 }
 
@@ -68,11 +72,15 @@ bool sim_end_peer_of(const struct connection *connection, int side)
 static bool accept_peer(struct peer_model *peer)
 {
     struct end *end = world->accept(sim.port);
+    bool local = end == NULL && (sim.topics >> TOPIC_LOCAL & 1) != 0;
+    if (local)
+        end = world->accept_local();
     if (end == NULL)
         return false;
     sim_say("peer %td is connected to", peer - sim.peers);
     *peer = (struct peer_model){.end = end, .side = 1};
-    peer->connection = sim_connection(world->peer_port(end), sim.port);
+    peer->connection = local ? sim_local_connection(world->peer_port(end), SIM_LOCAL_PORT)
+                             : sim_connection(world->peer_port(end), sim.port);
     return true;
 }
 
@@ -134,6 +142,8 @@ static bool read_all(struct peer_model *peer)
         sim_check(count < 0 || !sim_complete(way) || way->got >= way->put,
                   "a peer sees the end after %llu of %llu bytes", (unsigned long long)way->got,
                   (unsigned long long)way->put);
+        sim_check(!peer->connection->local || way->got >= way->sent,
+                  "an end has destroyed output that the kernel had");
         if (count < 0) {
             sim_judge_rest(peer->connection, peer->side,
                            peer->was_reset ? peer->reset_time : sim_now());
@@ -164,11 +174,12 @@ void sim_peers_flood(void)
 
 void sim_peers_read(void)
 {
+    bool any = true; /* may wait to be accepted */
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         if (sim.peers[i].end != NULL)
             read_all(&sim.peers[i]);
         else
-            accept_peer(&sim.peers[i]);
+            any = any && accept_peer(&sim.peers[i]);
     }
 }
 
@@ -205,6 +216,19 @@ static void read_bytes(uint64_t word)
     sim_match(&peer->connection->way[1 - peer->side], bytes + used, (size_t)count - used, "a peer");
 }
 
+/* What it sent comes even so, but for a reset, which there is where it leaves something unread. */
+static void close_local(struct peer_model *peer, bool reads)
+{
+    struct way *out = &peer->connection->way[peer->side];
+    const struct way *in = &peer->connection->way[1 - peer->side];
+    if (reads)
+        read_all(peer);
+    out->ended = out->closed = true;
+    out->cut = out->cut || in->put + in->putting > in->got ||
+               (peer->side == 1 && !sim_headers_adopt(peer));
+    world->close(peer->end);
+}
+
 static void end_peer(uint64_t word)
 {
     struct peer_model *peer = some_peer(&word, true);
@@ -223,7 +247,9 @@ static void end_peer(uint64_t word)
         return;
     }
     in->cut = true;
-    if (how == 2) {
+    if (peer->connection->local) {
+        close_local(peer, how == 2);
+    } else if (how == 2) {
         read_all(peer);
         out->ended = out->closed = true;
         /* What is still to come finds nobody, and that destroys what was sent. */
@@ -252,6 +278,7 @@ static void exhaust(uint64_t word)
         sim_say("descriptors are plentiful");
     else
         sim_say("%u descriptors are left", more);
+    sim.short_of = sim.short_of || !relieve;
     world->leave_descriptors(relieve ? UINT_MAX : more);
 }
 

@@ -198,6 +198,7 @@ static void set_up(uint64_t word)
     sim.topics |= (unsigned)(sim_choose(&word, 4) == 0) << TOPIC_HEADERS;
     sim.topics |= (unsigned)(sim_choose(&word, 8) == 0) << TOPIC_WATCHES;
     sim.topics |= (unsigned)(sim_choose(&word, 6) == 0) << TOPIC_DRAIN;
+    sim.topics |= (unsigned)(sim_choose(&word, 5) == 0) << TOPIC_LOCAL;
     sim.loop = world->begin(&terms);
     sim_check(sim.loop != NULL, "no loop can be made");
     sim_check(world->listen(&sim.port, 3), "no listener can be made");
@@ -208,6 +209,7 @@ static void set_up(uint64_t word)
     sim_meanwhile_begin();
     sim_pace_begin();
     sim_watches_begin();
+    sim_local_begin(word);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -222,6 +224,8 @@ static uint64_t outstanding(void)
             sum += way->put > way->got ? way->put - way->got : 0;
         }
     }
+    for (size_t i = 0; i < SIM_SOCKETS; i++) /* whose connection is not there yet */
+        sum += sim.sockets[i].connection == NULL ? sim.sockets[i].early.put : 0;
     return sum;
 }
 
@@ -274,7 +278,9 @@ static void take_all(void)
         /* A limit stays where bytes come in good time all the same. */
         if (!world->is_simulated || berth_socket_read_buffer_size(model->socket) < 10)
             berth_socket_set_read_buffer_size(model->socket, 0);
-        sim_clock_close(model, BERTH_DEFAULT_CLOSE_TIMEOUT);
+        /* Setting it lets it begin anew; and it has to end two that close and do not read. */
+        if (berth_socket_close_timeout(model->socket) != BERTH_DEFAULT_CLOSE_TIMEOUT)
+            sim_clock_close(model, BERTH_DEFAULT_CLOSE_TIMEOUT);
         if (sim_is_limited(&model->limits) && berth_socket_set_limits(model->socket, NULL))
             model->limits = (berth_connection_limits){0};
         while (berth_socket_bytes_available(model->socket) > 0)
@@ -358,11 +364,11 @@ static bool peer_rests(size_t i, bool judge)
     const struct peer_model *peer = &sim.peers[i];
     for (size_t j = 0; j < SIM_SERVERS && peer->end != NULL && peer->port != 0; j++) {
         const struct server_model *model = &sim.servers[j];
-        REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
+        REST_CHECK(model->server == NULL || sim_port(model) != peer->port ||
                        peer->connection->accepted || peer->connection->way[peer->side].cut ||
                        peer->over,
                    "peer %zu was never accepted", i);
-        REST_CHECK(model->server == NULL || berth_server_port(model->server) != peer->port ||
+        REST_CHECK(model->server == NULL || sim_port(model) != peer->port ||
                        !peer->connection->lies || peer->over,
                    "peer %zu has no header, and goes on", i);
     }
@@ -477,6 +483,7 @@ static void free_all(void)
             world->close(sim.peers[i].end);
     }
     world->unlisten(sim.port);
+    sim_local_end();
     sim_proxies_end();
     sim_watches_free();
     for (unsigned turns = 0; turns < REST_ROUNDS && world->open_descriptors() > 0; turns++)

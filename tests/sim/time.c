@@ -347,7 +347,7 @@ static void look_at_marks(struct socket_model *model)
 {
     /* One that nobody has accepted may be dead, of which a socket in a queue is not told. */
     const struct connection *connection = model->connection;
-    bool sound = connection != NULL && (connection->accepted || connection->to == sim.port);
+    bool sound = connection != NULL && (connection->accepted || sim_is_tests(connection->to));
     bool low = sound && is_valid(model) && model->drains && !model->drains_later &&
                sim.depth == 0 && sim_complete(sim_way_out(model)) &&
                berth_socket_bytes_to_write(model->socket) <= model->low;
@@ -445,7 +445,7 @@ static bool is_wanted(const struct server_model *model)
         return false;
     for (size_t i = 0; i < SIM_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];
-        if (peer->end == NULL || peer->port != berth_server_port(model->server))
+        if (peer->end == NULL || peer->port != sim_port(model))
             continue;
         bool gone = world->is_queued != NULL && !world->is_queued(peer->end);
         if (!gone && !peer->connection->accepted && world->is_established(peer->end))

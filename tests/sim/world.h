@@ -11,7 +11,9 @@
  * world's own allowance.
  *
  * A connection is known by two ports: that of the side that connected, and that which it has
- * connected to, as it asked for it. A listener's port is given out once only in a program.
+ * connected to, as it asked for it. A listener's port is given out once only in a program. A
+ * connection of Unix sockets has no ports: it is known by a number, which `port` of an end that has
+ * connected, `peer_port` of one that was accepted, and `connecting_port` are then.
  */
 #ifndef BERTH_TESTS_SIM_WORLD_H
 #define BERTH_TESTS_SIM_WORLD_H
@@ -37,6 +39,22 @@ struct terms {
 };
 
 #define LITTLE 1024u
+
+/* Names of Unix sockets. */
+enum place {
+    PLACE_OF_TEST, /* at which its own listener is */
+    FIRST_PATH,
+    SECOND_PATH,
+    ABSTRACT_NAME,
+    PLACE_OF_NOBODY, /* at which there is never anything */
+    PLACES
+};
+
+enum file_kind {
+    NO_FILE,
+    SOCKET_FILE,
+    OTHER_FILE
+};
 
 struct world {
     bool is_simulated; /* what is done has arrived, and time is virtual */
@@ -92,6 +110,22 @@ struct world {
     void (*close_descriptor)(int descriptor);
     int (*listener_descriptor)(uint16_t *ret_port);
     int (*stream_descriptor)(struct end *end);
+
+    /* Unix sockets, after `begin_local`, which makes the test's own listener. `connect_local` is
+     * like `connect`, as another user where that can be; `connected` gives the number of a
+     * connection that a socket of the library has begun, by its descriptor, and `connecting_port`
+     * is 0 where nobody is known to have begun it. */
+    bool (*begin_local)(void);
+    void (*end_local)(void);
+    const char *(*path)(enum place place);
+    struct end *(*connect_local)(enum place place, bool as_other);
+    struct end *(*accept_local)(void);
+    uint16_t (*connected)(int descriptor);
+    int (*local_listener)(enum place place); /* a descriptor, or a negative errno */
+    /* What is at a path; and that in place of whatever is there, with nobody who listens. */
+    enum file_kind (*file_at)(enum place place);
+    void (*put_file)(enum place place, enum file_kind kind);
+    uint32_t other_user; /* the library's own, if that cannot be */
 
     /* An event to be watched, not raised; a negative number: there is none. */
     int (*event_descriptor)(void);

@@ -9,6 +9,10 @@
  * which listeners are made to keep (TCP_SAVE_SYN). Ports of listeners are taken from below those
  * that the kernel gives out by itself, one after the other.
  *
+ * Unix sockets are named, those of the library that have connected too: by the name an accepted
+ * connection is found that belongs to it, even if the other side has gone. Their files are in a
+ * folder of the tester's, which is removed when it ends.
+ *
  * io_uring is made strange by the seed: one buffer, two completions, buffers that are not consumed
  * incrementally, a ring without its modern flags. Small buffers of the kernel are those of the
  * test's ends, and of what is accepted.
@@ -20,6 +24,7 @@
 #include "base/fault.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +33,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +41,8 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +60,8 @@ struct end {
     uint16_t peer_port;
 };
 
+#define FOLDER_SIZE 48
+
 static const char *backend;
 static struct end ends[MOST_ENDS];
 static struct {
@@ -61,6 +71,10 @@ static struct {
 static struct rlimit limit;
 static int buffer_size; /* 0: as the kernel likes */
 static unsigned opened_before;
+static int local_descriptor = -1; /* of the listener at a path */
+static uint16_t last_number;      /* of a Unix socket */
+static char folder[FOLDER_SIZE];  /* of the paths; "": not made yet */
+static pid_t folder_owner;
 
 /* ---- descriptors ------------------------------------------------------------------------------*/
 
@@ -99,22 +113,37 @@ static void set_buffers(int descriptor)
 }
 
 /* A socket of the test. */
-static int new_socket(void)
+static int new_socket_of(int family)
 {
     rlim_t before = lift_limit();
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sim_check(descriptor >= 0, "the test gets no socket: errno %d", errno);
     set_limit(before);
     set_buffers(descriptor);
     return moved(descriptor, HIGH);
 }
 
+static int new_socket(void)
+{
+    return new_socket_of(AF_INET);
+}
+
+static int question(int descriptor, int name)
+{
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
+}
+
+static bool is_local(int descriptor)
+{
+    return question(descriptor, SO_DOMAIN) == AF_UNIX &&
+           question(descriptor, SO_TYPE) == SOCK_STREAM;
+}
+
 static bool is_stream(int descriptor)
 {
-    int protocol = 0;
-    socklen_t length = sizeof protocol;
-    return getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-           protocol == IPPROTO_TCP;
+    return question(descriptor, SO_PROTOCOL) == IPPROTO_TCP || is_local(descriptor);
 }
 
 static unsigned open_descriptors(void)
@@ -231,9 +260,88 @@ static uint16_t port_in_syn(int descriptor)
     return (uint16_t)((unsigned)syn[header] << 8 | syn[header + 1]);
 }
 
+/* An abstract one, with a number. */
+static socklen_t name_of(uint16_t number, struct sockaddr_un *ret_name)
+{
+    *ret_name = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int size = snprintf(ret_name->sun_path + 1, sizeof ret_name->sun_path - 1, "berth-sim-%d-%u",
+                        (int)getpid(), number);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)size);
+}
+
+/* The number of a name, 0: none. */
+static uint16_t number_in(const struct sockaddr_un *name, socklen_t length)
+{
+    size_t size = length > offsetof(struct sockaddr_un, sun_path)
+                      ? length - offsetof(struct sockaddr_un, sun_path)
+                      : 0;
+    char text[sizeof name->sun_path + 1] = {0};
+    int process = 0;
+    unsigned number = 0;
+    if (size < 2 || name->sun_path[0] != '\0')
+        return 0;
+    memcpy(text, name->sun_path + 1, size - 1);
+    int found = sscanf(text, "berth-sim-%d-%u", &process, &number);
+    return found == 2 && process == (int)getpid() ? (uint16_t)number : 0;
+}
+
+static uint16_t own_number(int descriptor)
+{
+    struct sockaddr_un name = {0};
+    socklen_t length = sizeof name;
+    if (getsockname(descriptor, (struct sockaddr *)&name, &length) < 0)
+        return 0;
+    return number_in(&name, length);
+}
+
+static uint16_t give_number(int descriptor)
+{
+    struct sockaddr_un name;
+    socklen_t length = name_of(++last_number, &name);
+    sim_check(bind(descriptor, (struct sockaddr *)&name, length) == 0,
+              "a Unix socket cannot be named: errno %d", errno);
+    return last_number;
+}
+
+/* What has no name has connected: what is accepted has the name of its listener. */
+static bool is_nameless(int descriptor)
+{
+    struct sockaddr_un name = {0};
+    socklen_t length = sizeof name;
+    return is_local(descriptor) &&
+           getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+           length == sizeof name.sun_family;
+}
+
+static void name_all(void)
+{
+    for (int descriptor = 3; descriptor < HIGH; descriptor++) {
+        if (is_nameless(descriptor))
+            (void)give_number(descriptor);
+    }
+}
+
+static uint16_t connected(int descriptor)
+{
+    return is_nameless(descriptor) ? give_number(descriptor) : own_number(descriptor);
+}
+
+/* 0: of a socket that is not there any more, and was never named. */
+static uint16_t number_of_peer(int descriptor)
+{
+    struct sockaddr_un name = {0};
+    socklen_t length = sizeof name;
+    name_all();
+    if (getpeername(descriptor, (struct sockaddr *)&name, &length) < 0)
+        return 0;
+    return number_in(&name, length);
+}
+
 static uint16_t connecting_port(int descriptor)
 {
     struct sockaddr_in address = {0};
+    if (is_local(descriptor))
+        return number_of_peer(descriptor);
     socklen_t length = sizeof address;
     if (getpeername(descriptor, (struct sockaddr *)&address, &length) == 0)
         return ntohs(address.sin_port);
@@ -371,6 +479,159 @@ static uint16_t peer_port_of(const struct end *end)
     return end->peer_port;
 }
 
+/* ---- Unix sockets -----------------------------------------------------------------------------*/
+
+static const char *path_of(enum place place)
+{
+    static const char *const names[PLACES] = {
+        [PLACE_OF_TEST] = "test",  [FIRST_PATH] = "first",     [SECOND_PATH] = "second",
+        [ABSTRACT_NAME] = "local", [PLACE_OF_NOBODY] = "none",
+    };
+    static char paths[PLACES][BERTH_LOCAL_PATH_SIZE];
+    if (place == ABSTRACT_NAME)
+        snprintf(paths[place], sizeof paths[place], "@berth-sim-%d-%s", (int)getpid(),
+                 names[place]);
+    else
+        snprintf(paths[place], sizeof paths[place], "%s/%d-%s", folder, (int)getpid(),
+                 names[place]);
+    return paths[place];
+}
+
+static struct sockaddr_un address_of(enum place place, socklen_t *ret_length)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *path = path_of(place);
+    size_t size = strlen(path);
+    memcpy(address.sun_path, path, size);
+    if (place == ABSTRACT_NAME)
+        address.sun_path[0] = '\0';
+    *ret_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
+    return address;
+}
+
+static int listen_at_path(int descriptor, enum place place, int backlog)
+{
+    socklen_t length;
+    struct sockaddr_un address = address_of(place, &length);
+    if (bind(descriptor, (struct sockaddr *)&address, length) < 0)
+        return errno;
+    return backlog >= 0 && listen(descriptor, backlog) < 0 ? errno : 0;
+}
+
+static void remove_file(enum place place)
+{
+    char lock[BERTH_LOCAL_PATH_SIZE + 8];
+    snprintf(lock, sizeof lock, "%s.lock", path_of(place));
+    unlink(path_of(place));
+    unlink(lock);
+}
+
+static void remove_files(void)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        if (place != ABSTRACT_NAME)
+            remove_file(place);
+    }
+}
+
+static bool begin_local(void)
+{
+    remove_files(); /* of a process that had the same number */
+    local_descriptor = new_socket_of(AF_UNIX);
+    return listen_at_path(local_descriptor, PLACE_OF_TEST, 3) == 0;
+}
+
+static void end_local(void)
+{
+    if (local_descriptor < 0)
+        return;
+    close(local_descriptor);
+    local_descriptor = -1;
+    remove_files();
+}
+
+static struct end *connect_local(enum place place, bool as_other)
+{
+    (void)as_other;
+    socklen_t length;
+    struct sockaddr_un address = address_of(place, &length);
+    int descriptor = new_socket_of(AF_UNIX);
+    uint16_t number = give_number(descriptor);
+    if (connect(descriptor, (struct sockaddr *)&address, length) == 0)
+        return new_end(descriptor, number, 0);
+    close(descriptor);
+    return NULL;
+}
+
+static struct end *accept_local(void)
+{
+    rlim_t before = lift_limit();
+    int descriptor = accept4(local_descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    set_limit(before);
+    if (descriptor < 0)
+        return NULL;
+    uint16_t number = number_of_peer(descriptor);
+    return new_end(moved(descriptor, HIGH), 0, number != 0 ? number : ++last_number);
+}
+
+static int local_listener(enum place place)
+{
+    int descriptor = moved(new_socket_of(AF_UNIX), 3);
+    int error = listen_at_path(descriptor, place, 50);
+    sim_check(error == 0, "a listener cannot be made at a path: errno %d", error);
+    return descriptor;
+}
+
+static enum file_kind file_at(enum place place)
+{
+    struct stat status;
+    if (lstat(path_of(place), &status) < 0)
+        return NO_FILE;
+    return S_ISSOCK(status.st_mode) ? SOCKET_FILE : OTHER_FILE;
+}
+
+static void put_file(enum place place, enum file_kind kind)
+{
+    rlim_t before = lift_limit();
+    unlink(path_of(place));
+    int made = kind == OTHER_FILE    ? open(path_of(place), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)
+               : kind == SOCKET_FILE ? new_socket_of(AF_UNIX)
+                                     : -1;
+    sim_check(kind == NO_FILE || made >= 0, "no file can be made: errno %d", errno);
+    sim_check(kind != SOCKET_FILE || listen_at_path(made, place, -1) == 0,
+              "no socket can be made: errno %d", errno);
+    if (made >= 0)
+        close(made);
+    set_limit(before);
+}
+
+static void remove_folder(void)
+{
+    DIR *all = folder_owner == getpid() ? opendir(folder) : NULL;
+    if (all == NULL)
+        return;
+    for (struct dirent *each = readdir(all); each != NULL; each = readdir(all))
+        unlinkat(dirfd(all), each->d_name, 0);
+    closedir(all);
+    rmdir(folder);
+}
+
+/* By the process that the others come from. */
+static void make_folder(void)
+{
+    if (folder[0] != '\0')
+        return;
+    const char *where = getenv("TMPDIR");
+    bool is_short = where != NULL && strlen(where) < FOLDER_SIZE - sizeof "/berth-sim-XXXXXX";
+    snprintf(folder, sizeof folder, "%s/berth-sim-XXXXXX", is_short ? where : "/tmp");
+    if (mkdtemp(folder) == NULL)
+        sim_fail("no folder can be made: errno %d", errno);
+    folder_owner = getpid();
+    atexit(remove_folder);
+}
+
+/* ---- descriptors to be given ------------------------------------------------------------------*/
+
 static int stream_descriptor(struct end *end)
 {
     int descriptor = moved(end->descriptor, 3);
@@ -410,6 +671,8 @@ static berth_loop *begin(const struct terms *terms)
     for (size_t i = 0; i < LISTENERS; i++)
         listeners[i].descriptor = -1;
     /* Small ones are doubled by the kernel, which keeps a part of them to itself. */
+    local_descriptor = -1;
+    last_number = 0;
     buffer_size = terms->buffer_size >= 65536 ? 0 : (int)terms->buffer_size;
     uint64_t seed = terms->seed;
     bool few = sim_choose(&seed, 5) == 0;
@@ -430,6 +693,7 @@ static void end_world(void)
     }
     for (size_t i = 0; i < LISTENERS; i++)
         unlisten(listeners[i].port);
+    end_local();
     unsigned now = opened();
     sim_check(now == opened_before, "%u descriptors are open instead of %u", now, opened_before);
 }
@@ -505,6 +769,15 @@ static const struct world real_world = {
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
+    .begin_local = begin_local,
+    .end_local = end_local,
+    .path = path_of,
+    .connect_local = connect_local,
+    .accept_local = accept_local,
+    .connected = connected,
+    .local_listener = local_listener,
+    .file_at = file_at,
+    .put_file = put_file,
     .event_descriptor = event_descriptor,
     .raise_event = raise_event,
     .close_event = close_descriptor,
@@ -542,8 +815,10 @@ bool world_choose(const char *name)
 {
     backend = name;
     bool is_real = strcmp(name, "epoll") == 0 || strcmp(name, "io_uring") == 0;
-    if (is_real)
+    if (is_real) {
         isolate();
+        make_folder();
+    }
     world = is_real ? &real_world : &simulated_world;
     return is_real || strcmp(name, "sim") == 0;
 }

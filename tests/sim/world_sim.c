@@ -8,6 +8,7 @@
 #include "backend/sim.h"
 
 #include <limits.h>
+#include <unistd.h>
 
 /* Each look of the simulated kernel takes a part of its delay. */
 #define LOOKS 8u
@@ -147,12 +148,16 @@ static void reset_end(struct end *end)
 
 static uint16_t port_of(const struct end *end)
 {
-    return berth__sim_port((const berth__sim_end *)end);
+    const berth__sim_end *own = (const berth__sim_end *)end;
+    uint16_t pair = berth__sim_pair(own);
+    return pair != 0 ? pair : berth__sim_port(own);
 }
 
 static uint16_t peer_port_of(const struct end *end)
 {
-    return berth__sim_peer_port((const berth__sim_end *)end);
+    const berth__sim_end *own = (const berth__sim_end *)end;
+    uint16_t pair = berth__sim_pair(own);
+    return pair != 0 ? pair : berth__sim_peer_port(own);
 }
 
 static void listening(int descriptor)
@@ -164,7 +169,8 @@ static uint16_t connecting_port(int descriptor)
 {
     const berth__sim_end *end = berth__sim_end_of(backend, descriptor);
     sim_check(end != NULL, "descriptor %d is no connection", descriptor);
-    return berth__sim_peer_port(end);
+    uint16_t pair = berth__sim_pair(end);
+    return pair != 0 ? pair : berth__sim_peer_port(end);
 }
 
 static void close_descriptor(int descriptor)
@@ -180,6 +186,63 @@ static int listener_descriptor(uint16_t *ret_port)
 static int stream_descriptor(struct end *end)
 {
     return berth__sim_stream_descriptor(inner(end));
+}
+
+/* ---- Unix sockets ---------------------------------------------------------------------------- */
+
+#define OTHER_USER 64999u
+
+static const char *path_of(enum place place)
+{
+    static const char *const paths[PLACES] = {
+        [PLACE_OF_TEST] = "/sim/test",   [FIRST_PATH] = "/sim/first",
+        [SECOND_PATH] = "/sim/second",   [ABSTRACT_NAME] = "@sim",
+        [PLACE_OF_NOBODY] = "/sim/none",
+    };
+    return paths[place];
+}
+
+static bool begin_local(void)
+{
+    return berth__sim_open_local(backend, path_of(PLACE_OF_TEST), 3) == 0;
+}
+
+static void end_local(void)
+{
+    berth__sim_unlisten_local(backend, path_of(PLACE_OF_TEST));
+}
+
+static struct end *connect_local(enum place place, bool as_other)
+{
+    int error;
+    uint32_t user = as_other ? OTHER_USER : (uint32_t)getuid();
+    return opaque(berth__sim_connect_local(backend, path_of(place), user, &error));
+}
+
+static struct end *accept_local(void)
+{
+    return opaque(berth__sim_accept_local(backend, path_of(PLACE_OF_TEST)));
+}
+
+static int local_listener(enum place place)
+{
+    return berth__sim_local_listener_descriptor(backend, path_of(place));
+}
+
+static enum file_kind file_at(enum place place)
+{
+    berth__sim_file file = berth__sim_file_at(backend, path_of(place), NULL);
+    return file == BERTH__SIM_NOTHING  ? NO_FILE
+           : file == BERTH__SIM_SOCKET ? SOCKET_FILE
+                                       : OTHER_FILE;
+}
+
+static void put_file(enum place place, enum file_kind kind)
+{
+    berth__sim_put_file(backend, path_of(place),
+                        kind == NO_FILE       ? BERTH__SIM_NOTHING
+                        : kind == SOCKET_FILE ? BERTH__SIM_SOCKET
+                                              : BERTH__SIM_PLAIN);
 }
 
 _Static_assert(LITTLE == BERTH__SIM_LITTLE, "what is little is the kernel's to say");
@@ -311,6 +374,16 @@ const struct world simulated_world = {
     .close_descriptor = close_descriptor,
     .listener_descriptor = listener_descriptor,
     .stream_descriptor = stream_descriptor,
+    .begin_local = begin_local,
+    .end_local = end_local,
+    .path = path_of,
+    .connect_local = connect_local,
+    .accept_local = accept_local,
+    .connected = connecting_port,
+    .local_listener = local_listener,
+    .file_at = file_at,
+    .put_file = put_file,
+    .other_user = OTHER_USER,
     .event_descriptor = event_descriptor,
     .raise_event = raise_event,
     .close_event = close_event,
