@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -238,14 +239,17 @@ const char *berth__inherited_reason(const char *name)
             open = open || (is_named(&batch->passed[i], name) && batch->passed[i].number >= 0);
         }
     }
+    bool any = name == NULL || name[0] == '\0';
     if (open)
-        return "all of that name are in use";
+        return any ? "all of it is in use" : "all of that name are in use";
     if (found)
         return "what was passed is not open";
     const char *reason = atomic_load(&complaint);
     if (reason != NULL)
         return reason;
-    return atomic_load(&was_read) ? "none of that name was passed" : "out of memory";
+    if (!atomic_load(&was_read))
+        return "out of memory";
+    return any ? "nothing was passed" : "none of that name was passed";
 }
 
 void berth__inherited_forget(void)
@@ -296,18 +300,32 @@ int berth_inherited_take(const char *name)
     return -1;
 }
 
+enum {
+    SHOWN_SIZE = 64,
+    ASKED_SIZE = SHOWN_SIZE + 16
+};
+
+/* What was asked for, in words. */
+static const char *asked(const char *name, char text[ASKED_SIZE])
+{
+    char shown[SHOWN_SIZE];
+    if (name == NULL || name[0] == '\0')
+        return "what is inherited";
+    snprintf(text, ASKED_SIZE, "the inherited \"%s\"", berth__escape(name, shown, sizeof shown));
+    return text;
+}
+
 bool berth_server_listen_inherited(berth_server *server, const char *name)
 {
     BERTH__OWN_THREAD(server->object.loop);
     if (server->object.freed || berth__server_is_copy(server, "listen"))
         return false;
     int descriptor;
-    char shown[BERTH__SERVER_TEXT_SIZE / 4];
+    char shown[ASKED_SIZE];
     berth__passed *passed = berth__inherited_take(name, &descriptor);
     if (passed == NULL) {
-        berth__escape(name != NULL ? name : "", shown, sizeof shown);
         berth__server_set_error(server, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
-                                "cannot listen on the inherited \"%s\": %s", shown,
+                                "cannot listen on %s: %s", asked(name, shown),
                                 berth__inherited_reason(name));
         return false;
     }
@@ -316,7 +334,7 @@ bool berth_server_listen_inherited(berth_server *server, const char *name)
     berth__inherited_put_back(passed, descriptor);
     char text[BERTH__SERVER_TEXT_SIZE];
     memcpy(text, server->text, sizeof text);
-    berth__escape(passed->name, shown, sizeof shown);
+    berth__escape(passed->name, shown, SHOWN_SIZE);
     berth__server_set_error(server, server->error, "inherited \"%s\": %s", shown, text);
     return false;
 }
@@ -353,11 +371,10 @@ bool berth_workers_listen_inherited(berth_workers *workers, const char *name)
         berth__workers_is_own_thread(workers))
         return false;
     size_t most = berth_inherited_left(name);
-    char shown[64];
+    char shown[ASKED_SIZE];
     if (most == 0) {
-        berth__escape(name != NULL ? name : "", shown, sizeof shown);
         berth__workers_set_error(workers, BERTH_ERROR_ADDRESS_NOT_AVAILABLE,
-                                 "cannot listen on the inherited \"%s\": %s", shown,
+                                 "cannot listen on %s: %s", asked(name, shown),
                                  berth__inherited_reason(name));
         return false;
     }
@@ -370,8 +387,12 @@ bool berth_workers_listen_inherited(berth_workers *workers, const char *name)
     int *descriptors = (int *)(all + most);
     size_t count = take_all(name, all, descriptors, most);
     bool listens = berth_workers_set_descriptors(workers, descriptors, count);
-    if (!listens)
+    if (!listens) {
+        char text[sizeof workers->text];
+        memcpy(text, workers->text, sizeof text);
+        berth__workers_set_error(workers, workers->error, "%s: %s", asked(name, shown), text);
         put_back(all, count);
+    }
     berth__release(all);
     return listens;
 }
