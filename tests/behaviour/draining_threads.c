@@ -820,6 +820,23 @@ CASE(fork_while_a_pool_drains, "workers.h", "the child is refused, and is told n
     end_pool(workers, 1);
 }
 
+CASE(lingering_ends_of_a_pool, "workers.h statistics.h",
+     "count while they linger, and not when it was stopped")
+{
+    berth_workers *workers = pool_new();
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    int client = pool_client(berth_workers_port(workers));
+    pool_assert_echo(client);
+    ck_assert(drain(workers, 0, 0, 1));
+    await_end(workers, false);
+    ck_assert_uint_eq(pool_counts(workers).lingering, 1); /* the client has not closed */
+    berth_workers_stop(workers);
+    ck_assert_uint_eq(pool_counts(workers).lingering, 0);
+    ck_assert_uint_eq(pool_counts(workers).live, 0);
+    close(client);
+    end_pool(workers, 1);
+}
+
 CASE(fork_when_a_pool_is_drained, "workers.h", "the child is not told of the end that was to come")
 {
     berth_workers *workers = pool_new();

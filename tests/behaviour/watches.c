@@ -380,6 +380,27 @@ static void fail_the_next(struct watcher *self)
         berth_watch_stop(self->watch);
 }
 
+static void sleep_inside(struct watcher *self)
+{
+    uint64_t start = berth_loop_now(world_loop());
+    unsigned turns = 0;
+    for (; berth_loop_now(world_loop()) - start < 30; turns++)
+        berth_loop_turn(world_loop(), 30);
+    ck_assert_uint_le(turns, 5);
+    berth_watch_stop(self->watch);
+}
+
+CASE(loop_sleeps_inside_a_watch, "watch.h",
+     "what is ready for the handler on the stack wakes nobody")
+{
+    struct watcher a = {.hook = sleep_inside};
+    int event = raised_event();
+    make(&a, "a", event);
+    start(&a, BERTH_WATCH_READ);
+    UNTIL(a.count == 1);
+    world_close_descriptor(event);
+}
+
 CASE(watch_goes_on_after_a_failure, "watch.h", "the kernel lacks memory where nobody can be told")
 {
     struct watcher a = {.hook = fail_the_next};
