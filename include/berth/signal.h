@@ -20,6 +20,13 @@
  * one that sigaction has returned. While there is a handler here the default action of the signal,
  * such as ending the process, does not happen.
  *
+ * A chained handler runs with the mask, and with SA_NODEFER, SA_ONSTACK and SA_RESTART as the
+ * program has installed it. One with SA_RESETHAND is called for one signal only; from then on there
+ * is the default action in its place, also when the last handler here is freed. What cannot be had:
+ * sigaction shows Berth's signal handler meanwhile, after the one call of such a handler too; and a
+ * handler that is chained by one that the program has installed over Berth's runs with that one's
+ * mask and flags.
+ *
  * In a child of fork a signal has the effect that it would have without Berth until
  * berth_loop_after_fork has taken over the loop: its handlers are called then for signals of the
  * child. exec resets signals to their default action.

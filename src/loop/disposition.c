@@ -27,6 +27,8 @@ typedef void (*full_handler)(int number, siginfo_t *information, void *context);
 typedef struct level {
     _Atomic(plain_handler) plain; /* or SIG_DFL or SIG_IGN */
     _Atomic(full_handler) full;   /* if it is not NULL */
+    atomic_bool once;             /* SA_RESETHAND: it is called for one signal, */
+    atomic_bool spent;            /* and has been, after which the kernel has SIG_DFL */
     struct sigaction replaced;    /* under the lock */
 } level;
 
@@ -73,7 +75,7 @@ static bool is_ours(const struct sigaction *action, unsigned which);
 
 /* Does what the kernel would do if nothing were installed. Not if the program has installed its own
  * handler over ours: that has handled the signal, and calls ours as well. The signal is blocked
- * until its handler returns. */
+ * until its handler returns, unless one with SA_NODEFER was chained: then this does not return. */
 static void act_by_default(int number, unsigned which)
 {
     struct sigaction action;
@@ -103,10 +105,14 @@ static void handle(int number, siginfo_t *information, void *context, unsigned w
 {
     int kept = errno;
     disposition *all = &dispositions[number];
-    const level *mine = &all->levels[which];
+    level *mine = &all->levels[which];
     bool wanted = deliver(number, which + 1 >= atomic_load(&all->used));
     full_handler full = atomic_load(&mine->full);
     plain_handler plain = atomic_load(&mine->plain);
+    if (atomic_load(&mine->once) && atomic_exchange(&mine->spent, true)) {
+        full = NULL;
+        plain = SIG_DFL;
+    }
     if (full != NULL)
         full(number, information, context);
     else if (plain != SIG_DFL && plain != SIG_IGN)
@@ -154,16 +160,31 @@ static bool is_ours(const struct sigaction *action, unsigned which)
 static void replace(level *mine, const struct sigaction *replaced)
 {
     bool full = (replaced->sa_flags & SA_SIGINFO) != 0;
+    bool once = is_function(replaced) && (replaced->sa_flags & (int)SA_RESETHAND) != 0;
     mine->replaced = *replaced;
+    atomic_store(&mine->once, once);
     atomic_store(&mine->full, full ? replaced->sa_sigaction : NULL);
     atomic_store(&mine->plain, full ? SIG_IGN : replaced->sa_handler);
 }
 
-/* With the flags that a chained handler was installed with, as far as others notice them. */
+/* What is to be installed again: of a chained handler that was to be called once, and has been, the
+ * default action. */
+static struct sigaction what_was(const level *mine)
+{
+    struct sigaction action = mine->replaced;
+    if (atomic_load(&mine->spent)) {
+        action.sa_flags &= ~SA_SIGINFO;
+        action.sa_handler = SIG_DFL;
+    }
+    return action;
+}
+
+/* With the flags that a chained handler was installed with, as far as it or others notice them. */
 static int flags_for(int number, const struct sigaction *replaced)
 {
     const int others = SA_ONSTACK | SA_RESTART;
-    int flags = SA_SIGINFO | (is_function(replaced) ? replaced->sa_flags & others : others);
+    int flags = SA_SIGINFO;
+    flags |= is_function(replaced) ? replaced->sa_flags & (others | SA_NODEFER) : others;
     flags |= replaced->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
     if (number == SIGCHLD && !is_function(replaced) && replaced->sa_handler == SIG_IGN)
         flags |= SA_NOCLDWAIT; /* ignored, it leaves no zombies */
@@ -188,6 +209,7 @@ static int install(int number)
     else
         (void)sigemptyset(&action.sa_mask);
     action.sa_sigaction = ours[used];
+    atomic_store(&all->levels[used].spent, false);
     replace(&all->levels[used], &before); /* before it is called */
     atomic_store(&all->used, used + 1);
     if (BERTH__SYSTEM("sigaction", sigaction(number, &action, &before)) < 0) {
@@ -204,10 +226,10 @@ static void restore(int number)
     disposition *all = &dispositions[number];
     for (unsigned used; (used = atomic_load(&all->used)) > 0;) {
         struct sigaction now;
+        struct sigaction before = what_was(&all->levels[used - 1]);
         if (BERTH__SYSTEM("sigaction", sigaction(number, NULL, &now)) < 0 ||
             !is_ours(&now, used - 1) ||
-            BERTH__SYSTEM("sigaction", sigaction(number, &all->levels[used - 1].replaced, NULL)) <
-                0)
+            BERTH__SYSTEM("sigaction", sigaction(number, &before, NULL)) < 0)
             return;
         atomic_store(&all->used, used - 1);
     }

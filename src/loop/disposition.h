@@ -15,6 +15,10 @@
  * would call each other for ever. Each number has LEVELS of them; when they are used up, the error
  * is EBUSY.
  *
+ * A chained handler is called as the kernel would: ours is installed with its mask and with
+ * SA_NODEFER, SA_ONSTACK and SA_RESTART as it has them. One with SA_RESETHAND is called for one
+ * signal; from then on it counts as the default action, also when it would be installed again.
+ *
  * In a child of fork the inboxes belong to another process, and the signal handler ignores them. It
  * calls the chained handler or does the default action.
  */

@@ -270,6 +270,113 @@ CASE(signal_handler_is_chained, "signal.h", "one that was installed before is ca
     ck_assert_int_eq(chained, 2);
 }
 
+/* ---- flags and masks of a chained handler -----------------------------------------------------
+ */
+
+static volatile sig_atomic_t depth;
+static volatile sig_atomic_t deepest;
+static volatile sig_atomic_t blocked[2]; /* SIGUSR1, SIGUSR2 */
+
+static bool is_blocked(int number)
+{
+    sigset_t mask;
+    return pthread_sigmask(SIG_BLOCK, NULL, &mask) == 0 && sigismember(&mask, number) == 1;
+}
+
+static void on_nested(int number)
+{
+    chained++;
+    depth++;
+    deepest = depth > deepest ? depth : deepest;
+    blocked[0] = is_blocked(SIGUSR1);
+    blocked[1] = is_blocked(SIGUSR2);
+    if (chained == 1)
+        raise(number);
+    depth--;
+}
+
+static void install_masked(int flags)
+{
+    struct sigaction action = {.sa_handler = on_nested, .sa_flags = flags};
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGUSR2);
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+}
+
+CASE(chained_handler_has_its_mask, "signal.h", "as it was installed, and its own number in it")
+{
+    struct catcher a = {0};
+    install_masked(0);
+    catch (&a, "a", SIGUSR1);
+    raise(SIGUSR1);
+    ck_assert_int_eq(chained, 2); /* what it raised came when it had returned */
+    ck_assert_int_eq(deepest, 1);
+    ck_assert(blocked[0] && blocked[1]);
+    ck_assert(!is_blocked(SIGUSR1) && !is_blocked(SIGUSR2));
+}
+
+CASE(chained_handler_that_is_not_deferred, "signal.h",
+     "SA_NODEFER: it may be interrupted by its own")
+{
+    struct catcher a = {0};
+    install_masked(SA_NODEFER);
+    catch (&a, "a", SIGUSR1);
+    raise(SIGUSR1);
+    ck_assert_int_eq(chained, 2);
+    ck_assert_int_eq(deepest, 2);
+    ck_assert(!blocked[0] && blocked[1]);
+    UNTIL(a.count == 1);
+    let_go(&a);
+    ck_assert_int_eq(installed(SIGUSR1).sa_flags & SA_NODEFER, SA_NODEFER);
+}
+
+CASE(chained_handler_that_is_called_once, "signal.h",
+     "SA_RESETHAND: then there is the default action in its place, which does not happen meanwhile")
+{
+    struct catcher a = {0};
+    struct sigaction once = {.sa_handler = plain_before, .sa_flags = (int)SA_RESETHAND};
+    ck_assert_int_eq(sigaction(SIGUSR1, &once, NULL), 0);
+    catch (&a, "a", SIGUSR1);
+    let_go(&a);
+    ck_assert_ptr_eq(installed(SIGUSR1).sa_handler, plain_before); /* nothing has come */
+    ck_assert(((unsigned)installed(SIGUSR1).sa_flags & (unsigned)SA_RESETHAND) != 0);
+    catch (&a, "a", SIGUSR1);
+    raise(SIGUSR1);
+    ck_assert_int_eq(chained, 1);
+    world_settle();
+    raise(SIGUSR1);
+    ck_assert_int_eq(chained, 1);
+    world_settle();
+    ck_assert_uint_eq(a.count, 2);
+    let_go(&a);
+    ck_assert_ptr_eq(installed(SIGUSR1).sa_handler, SIG_DFL);
+    install(SIGUSR1, plain_before); /* and what comes next starts anew */
+    catch (&a, "a", SIGUSR1);
+    raise(SIGUSR1);
+    raise(SIGUSR1);
+    ck_assert_int_eq(chained, 3);
+}
+
+CASE(chained_handler_that_is_called_once_in_a_child, "signal.h",
+     "whose loop nobody has taken over: the handler, and then the default action")
+{
+    real_kernel_only();
+    struct catcher a = {0};
+    struct sigaction once = {.sa_handler = plain_before, .sa_flags = (int)SA_RESETHAND};
+    ck_assert_int_eq(sigaction(SIGUSR1, &once, NULL), 0);
+    catch (&a, "a", SIGUSR1);
+    pid_t child = begin_child();
+    if (child == 0) {
+        raise(SIGUSR1);
+        MUST(chained == 1);
+        raise(SIGUSR1);
+        _exit(0);
+    }
+    int how;
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert(WIFSIGNALED(how) && WTERMSIG(how) == SIGUSR1);
+}
+
 CASE(full_signal_handler_is_chained, "signal.h", "with all that the kernel says")
 {
     struct catcher a = {0};
