@@ -78,6 +78,7 @@ void sim_make_server(struct server_model *model)
     *model = (struct server_model){0};
     model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
     model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
+    model->doubted = sim_local_on_the_way();
 }
 
 void sim_new_server(uint64_t word)

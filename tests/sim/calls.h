@@ -63,6 +63,7 @@ bool sim_local_wanted(void); /* a server or socket is to listen or connect at a 
 bool sim_local_listen(struct server_model *model);
 bool sim_local_adopt_listener(struct server_model *model);
 void sim_local_connect(struct socket_model *model);
+unsigned sim_local_on_the_way(void); /* sockets, that a new server may find without a header */
 
 /* calls_watches.c */
 void sim_call_of_watches(uint64_t word);

@@ -342,6 +342,17 @@ void sim_local_connect(struct socket_model *model)
         berth_socket_set_proxy(socket, NULL);
 }
 
+unsigned sim_local_on_the_way(void)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < SIM_SOCKETS && is_used(); i++) {
+        const struct socket_model *model = &sim.sockets[i];
+        count += model->socket != NULL && model->by_path != 0 &&
+                 model->state != BERTH_STATE_CONNECTED && model->state != BERTH_STATE_CLOSING;
+    }
+    return count;
+}
+
 /* In error_occurred, which comes after the state has changed. */
 void sim_local_failed(struct socket_model *model, berth_error error)
 {
@@ -573,11 +584,31 @@ static void connect(uint64_t word)
         sim_local_connect(model);
 }
 
+/* So that a place that was not given back is missed: somebody comes, is taken, and goes, twice. */
+static void limit_users(uint64_t word)
+{
+    struct server_model *model = sim_some_server(&word);
+    if (model == NULL || !sim_listens_locally(model) || sim.depth > 0)
+        return;
+    sim_limit_accepting(word);
+    for (unsigned turns = 0; turns < 3 && !sim.leaving; turns++)
+        sim_turn(1);
+    if (sim.leaving || model->server == NULL || model->closing > 0 || !sim_take(model))
+        return;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        if (sim.sockets[i].socket != NULL && sim.sockets[i].owner == model &&
+            sim.sockets[i].queued_in == NULL && !sim.sockets[i].dying)
+            sim_free_socket(&sim.sockets[i]);
+    }
+    sim_look();
+    sim_connect_peers(word);
+}
+
 void sim_call_of_local(uint64_t word)
 {
     static void (*const calls[])(uint64_t word) = {
         sim_new_server, sim_new_server, listen,    connect,        connect,       connect,
-        connect,        put_file,       try_place, set_tcp_option, ask_strangers,
+        connect,        put_file,       try_place, set_tcp_option, ask_strangers, limit_users,
     };
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);
