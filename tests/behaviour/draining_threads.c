@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "loop/loop.h"
+#include "workers/workers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -345,6 +346,44 @@ static void connection_that_takes_long(berth_worker *worker, berth_socket *socke
 {
     pool_connection(worker, socket, user);
     SOON(atomic_load(&may_go_on));
+}
+
+static int last_one = -1;
+
+static void hand_over_the_last(berth_socket *socket, void *user)
+{
+    berth_worker *worker = user;
+    if (last_one >= 0)
+        pool_must(berth_workers_hand_over(worker->workers, last_one));
+    last_one = -1;
+    berth_socket_free(socket);
+}
+
+static void connection_before_the_last(berth_worker *worker, berth_socket *socket, void *user)
+{
+    static const berth_socket_handlers ending = {.disconnected = hand_over_the_last};
+    pool_connection(worker, socket, user);
+    berth_socket_set_handlers(socket, &ending, worker);
+}
+
+CASE(hand_over_by_the_last_connection_of_a_pool, "workers.h",
+     "as it ends: the worker is not empty, though its server is")
+{
+    static const berth_workers_handlers own = {.connection = connection_before_the_last};
+    berth_workers *workers = pool_of(&own);
+    int clients[2];
+    ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[0])));
+    SOON(pool_served() == 1);
+    last_one = pool_pair(&clients[1]);
+    ck_assert(drain(workers, 0, 0, FOREVER));
+    SOON(atomic_load(&workers->workers[0]->emptied) || atomic_load(&workers->workers[1]->emptied));
+    close(clients[0]);
+    SOON(pool_served() == 2);
+    berth_loop_turn(world_loop(), 20);
+    ck_assert_uint_eq(told.times, 0);
+    close(clients[1]);
+    await_end(workers, false);
+    end_pool(workers, 1);
 }
 
 CASE(hand_over_past_the_deadline_of_a_pool, "workers.h",
