@@ -146,8 +146,8 @@ BERTH_API void *berth_handover_user(const berth_handover *handover);
  * @param name    up to BERTH_MOST_INHERITED_NAME bytes; several may have the same
  * @param server  of the same loop
  * @return false with errno set: EINVAL (the name is too long or NULL, or the server is of another
- *         loop), EEXIST (it was added before), ENOMEM, ESHUTDOWN (the hand-over has succeeded) or
- *         ECHILD
+ *         loop), EEXIST (it was added before, or to another offer that has not succeeded), ENOMEM,
+ *         ESHUTDOWN (the hand-over has succeeded) or ECHILD
  */
 BERTH_API bool berth_handover_add(berth_handover *handover, const char *name, berth_server *server);
 

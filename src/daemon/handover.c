@@ -56,6 +56,15 @@ static void take_back_listeners(berth_handover *handover)
     move_listeners(handover, BERTH__LISTENERS_SHARED, BERTH__LISTENERS_OWN);
 }
 
+/* From now on another offer can have them. */
+static void forget_listeners(berth_handover *handover)
+{
+    for (berth__offered *offered = handover->offered; offered != NULL; offered = offered->next) {
+        berth__server_forget(&offered->server);
+        berth__workers_forget(&offered->pool);
+    }
+}
+
 static void leave_listeners(berth_handover *handover)
 {
     move_listeners(handover, BERTH__LISTENERS_SHARED, BERTH__LISTENERS_HANDED_OVER);
@@ -232,6 +241,7 @@ static void succeed(berth_handover *handover)
     }
     handover->state = BERTH_HANDOVER_SUCCEEDED;
     leave_listeners(handover);
+    forget_listeners(handover);
     /* Before the successor hears of it, so that it can offer at the same place. */
     stop_offering(handover, true);
     berth__head head = berth__handover_head(BERTH__MESSAGE_DONE);
@@ -378,6 +388,7 @@ static void renew(berth__object *object)
     berth_handover *handover = (berth_handover *)object;
     end_connection(handover);
     stop_offering(handover, false);
+    forget_listeners(handover);
 }
 
 static const berth__kind handover_kind = {
@@ -409,11 +420,10 @@ static void tear_down(berth_handover *handover)
     end_connection(handover);
     berth_timer_free(handover->timer);
     berth_timer_free(handover->pause);
+    forget_listeners(handover);
     while (handover->offered != NULL) {
         berth__offered *offered = handover->offered;
         handover->offered = offered->next;
-        berth__server_forget(&offered->server);
-        berth__workers_forget(&offered->pool);
         berth__release(offered);
     }
     while (handover->blobs != NULL) {
@@ -484,12 +494,12 @@ static int refusal_of(const berth_handover *handover, const char *name)
 static int add(berth_handover *handover, const char *name, berth_server *server,
                berth_workers *workers)
 {
+    /* In another offer too: two successors could have the listeners, and one of them fail. */
+    if ((server != NULL && server->refs != NULL) || (workers != NULL && workers->refs != NULL))
+        return EEXIST;
     berth__offered **end = &handover->offered;
-    for (; *end != NULL; end = &(*end)->next) {
-        if ((server != NULL && (*end)->server.server == server) ||
-            (workers != NULL && (*end)->pool.workers == workers))
-            return EEXIST;
-    }
+    while (*end != NULL)
+        end = &(*end)->next;
     berth__offered *offered = berth__allocate_zero(sizeof *offered);
     if (offered == NULL)
         return ENOMEM;

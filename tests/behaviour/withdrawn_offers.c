@@ -9,6 +9,7 @@
 
 #include <berth/local.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -309,4 +310,27 @@ CASE(offer_where_a_process_is_ending, "0104", "it still listens, but will never 
         close(words[0]);
         close(words[1]);
     }
+}
+
+/* ---- several offers -------------------------------------------------------------------------- */
+
+CASE(server_in_two_offers, "0104", "is refused, until the first has succeeded or was freed")
+{
+    const char *path = world_path("a");
+    struct host *host = offer_local_host(path);
+    berth_handover *other = berth_handover_offer(world_loop(), "@berth-other-offer", NULL, NULL);
+    ck_assert_ptr_nonnull(other);
+    ck_assert(!berth_handover_add(other, "http", host->server));
+    ck_assert_int_eq(errno, EEXIST);
+    ck_assert(!berth_handover_add(seen.handover, "http", host->server));
+    ck_assert_int_eq(errno, EEXIST);
+    int connection = take_all();
+    ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_SUCCEEDED);
+    ck_assert(berth_handover_add(other, "http", host->server));
+    berth_handover_free(other);
+    berth_server_close(host->server);
+    ck_assert(is_there(path)); /* the successor has it */
+    close(connection);
+    ck_assert_int_eq(unlink(path), 0);
 }
