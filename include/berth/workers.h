@@ -135,10 +135,16 @@ BERTH_API void berth_workers_free(berth_workers *workers);
 BERTH_API bool berth_workers_start(berth_workers *workers);
 
 /**
- * Makes each worker listen on the same address and port, on servers that share it
- * (berth_server_set_reuse_port). Set their backlog size in `started`, on berth_worker_server. The
- * call waits until every worker listens. Each starts in a turn of its loop, which may be one nested
- * in a handler.
+ * Makes each worker listen on the same address and port, on a socket for each (SO_REUSEPORT). Set
+ * their backlog size in `started`, on berth_worker_server. The call waits until every worker
+ * listens. Each starts in a turn of its loop, which may be one nested in a handler.
+ *
+ * If anybody listens there already, the call fails with ADDRESS_IN_USE, also if that is another
+ * pool of the same user: the kernel would distribute the connections among both, and nobody would
+ * notice. (Programs of the same user that set SO_REUSEPORT themselves may still join later.) To
+ * share the port, call berth_server_set_reuse_port on each berth_worker_server in `started`, in all
+ * programs that share it. A process that replaces another takes its listeners over instead: see
+ * handover.h.
  *
  * @param address  as berth_server_listen
  * @param port     0 to have the system choose one port for all

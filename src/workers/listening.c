@@ -33,19 +33,41 @@
 
 /* ---- on the worker's thread ------------------------------------------------------------------ */
 
-/* Leaves the port, or the error, in the pool: its thread waits meanwhile. */
+/* Lets the other workers' sockets share the port. What has SO_REUSEPORT since it was bound would
+ * also share it with those of an earlier process. Returns an errno. */
+static int admit_others(const berth_server *server)
+{
+    const int on = 1;
+    for (const berth__listener *one = server->listener; one != NULL; one = one->other)
+        if (BERTH__SYSTEM("setsockopt", setsockopt(one->descriptor, SOL_SOCKET, SO_REUSEPORT, &on,
+                                                   sizeof on)) < 0)
+            return errno;
+    return 0;
+}
+
+/* The first worker's socket is alone on the port or is refused, unless its server shares it by the
+ * program's wish. Leaves the port, or the error, in the pool: its thread waits meanwhile. */
 static void listen_there(berth_worker *worker)
 {
     berth_server *server = worker->server;
     berth_workers *workers = worker->workers;
-    berth_server_set_reuse_port(server, true);
-    if (berth_server_listen(server, workers->address, workers->wanted)) {
+    bool shares = berth_server_reuse_port(server);
+    bool alone = worker->number == 0 && !shares;
+    berth_server_set_reuse_port(server, !alone);
+    bool listens = berth_server_listen(server, workers->address, workers->wanted);
+    berth_server_set_reuse_port(server, shares);
+    int error = listens && alone && workers->count > 1 ? admit_others(server) : 0;
+    if (listens && error == 0) {
         workers->wanted = berth_server_port(server);
         return;
     }
     workers->failed = true;
-    berth__workers_set_error(workers, berth_server_error(server), "%s",
-                             berth_server_error_string(server));
+    if (listens)
+        berth__workers_set_error(workers, berth__class_of(error), "cannot listen: %s",
+                                 berth__reason_of(error));
+    else
+        berth__workers_set_error(workers, berth_server_error(server), "%s",
+                                 berth_server_error_string(server));
 }
 
 /* Returns an errno. */

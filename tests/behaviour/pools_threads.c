@@ -486,3 +486,48 @@ CASE(names_of_threads, "workers.h", "are those of the workers, and the program's
     ck_assert_str_eq(before, after);
     pool_end(workers);
 }
+
+static bool share_port(berth_worker *worker, void *user)
+{
+    berth_server_set_reuse_port(berth_worker_server(worker), true);
+    return pool_starting(worker, user);
+}
+
+CASE(pools_on_one_port, "0109", "the second is refused, and listens there when the first has gone")
+{
+    berth_workers *first = pool_new();
+    berth_workers *second = pool_new();
+    ck_assert(berth_workers_listen(first, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_workers_port(first);
+    ck_assert(!berth_workers_listen(second, BERTH_ADDRESS_LOOPBACK, port));
+    ck_assert_int_eq(berth_workers_error(second), BERTH_ERROR_ADDRESS_IN_USE);
+    ck_assert_uint_eq(berth_workers_port(second), 0);
+    int client = pool_client(port);
+    pool_assert_echo(client);
+    close(client);
+    berth_workers_close(first);
+    ck_assert(berth_workers_listen(second, BERTH_ADDRESS_LOOPBACK, port));
+    ck_assert(!berth_workers_listen(first, BERTH_ADDRESS_LOOPBACK, port));
+    ck_assert_int_eq(berth_workers_error(first), BERTH_ERROR_ADDRESS_IN_USE);
+    berth_workers_free(first);
+    pool_end(second);
+}
+
+CASE(pools_that_share_a_port, "0109", "by the wish of both")
+{
+    static const berth_workers_handlers sharing = {.started = share_port,
+                                                   .stopping = pool_stopping,
+                                                   .connection = pool_connection,
+                                                   .failed = pool_failed};
+    berth_workers *first = pool_of(&sharing);
+    berth_workers *second = pool_of(&sharing);
+    berth_workers *third = pool_new();
+    ck_assert(berth_workers_listen(first, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_workers_port(first);
+    ck_assert(berth_workers_listen(second, BERTH_ADDRESS_LOOPBACK, port));
+    ck_assert_uint_eq(berth_workers_port(second), port);
+    ck_assert(!berth_workers_listen(third, BERTH_ADDRESS_LOOPBACK, port));
+    berth_workers_free(first);
+    berth_workers_free(second);
+    pool_end(third);
+}

@@ -142,7 +142,7 @@ def drains_on_for_a_successor():
     """systemd sends SIGTERM to all processes of a service: the first one does not cut the drain short."""
     write(limits, "deadline 60000\n")
     for twice in (False, True):
-        restart = os.path.join(folder, "restart.sock")
+        restart = os.path.join(folder, "restart-%d.sock" % twice)
         with Daemon(folder, "--limits", limits, "--restart", restart) as daemon, \
                 connect(daemon.ports["web"]) as slow:
             slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -162,6 +162,15 @@ def drains_on_for_a_successor():
             answer = slow.recv(65536)
             assert b"process %d," % daemon.process.pid in answer, answer
             assert daemon.process.wait(_support.PATIENCE) == 0
+
+
+def two_cannot_have_one_port():
+    """Neither by mistake nor in silence, though each listens with several sockets."""
+    with Daemon(folder) as daemon:
+        other = _support.run("daemon_server", "--listen", "web=127.0.0.1:%d" % daemon.ports["web"],
+                             "--threads", "3")
+        assert other.returncode == 2 and b"in use" in other.stderr, other
+        assert daemon.web()[0] == 200
 
 
 def refuses():
@@ -191,4 +200,5 @@ a_drain_has_an_end()
 starts_without_descriptors()
 does_not_restart()
 drains_on_for_a_successor()
+two_cannot_have_one_port()
 refuses()
