@@ -35,8 +35,7 @@
 typedef struct place {
     struct sockaddr_un address;
     socklen_t length;
-    int type;   /* of the socket that is to listen there */
-    int ending; /* see berth__local_listen */
+    int type; /* of the socket that is to listen there */
 } place;
 
 /* Closes without a word, and keeps errno. */
@@ -108,9 +107,7 @@ static int error_of(int descriptor)
     return failed < 0 ? errno : error;
 }
 
-/* Or ends within so many milliseconds. One that nobody has waited for yet has ended, though its
- * number is still there. */
-static bool has_ended(pid_t number, int milliseconds)
+bool berth__local_has_ended(pid_t number, int milliseconds)
 {
     if (number == getpid())
         return false;
@@ -123,16 +120,16 @@ static bool has_ended(pid_t number, int milliseconds)
     return ended;
 }
 
-/* A process that ends closes one descriptor after the other, and a ring lets go of a listener a
- * moment after that (6.18): it still takes connections, and resets them then. */
-bool berth__local_is_dying(int connection, int ending, int milliseconds)
+/* A ring lets go of a listener a moment after its process has ended (6.18): it still takes
+ * connections, and resets them then. */
+bool berth__local_is_dying(int connection, int milliseconds)
 {
     struct pollfd asked = {.fd = connection};
     struct ucred who = {0};
     socklen_t length = sizeof who;
     if (BERTH__SYSTEM("getsockopt",
                       getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &who, &length)) < 0 ||
-        (who.pid > 0 && !has_ended(who.pid, ending)))
+        (who.pid > 0 && !berth__local_has_ended(who.pid, 0)))
         return false;
     return BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0 &&
            error_of(connection) == ECONNRESET;
@@ -146,7 +143,7 @@ static int try_to_connect(const place *target)
     if (descriptor < 0)
         return errno;
     int error = connect_to(descriptor, target);
-    if (error == 0 && berth__local_is_dying(descriptor, target->ending, BERTH__DYING_MOMENT))
+    if (error == 0 && berth__local_is_dying(descriptor, BERTH__DYING_MOMENT))
         error = EINPROGRESS;
     drop(descriptor);
     return error;
@@ -278,14 +275,13 @@ static int bind_or_replace(int descriptor, const place *target, bool replaces,
     return bind_to(descriptor, target);
 }
 
-/* There is nothing to remove: the name of a process that is ending only has to be waited for. */
-static int bind_name(int descriptor, const place *target, berth__local_step *ret_step)
+/* There is nothing to remove: the name of a process that has just ended only has to be waited for.
+ */
+static int bind_name(int descriptor, const place *target, bool waits, berth__local_step *ret_step)
 {
     *ret_step = BERTH__LOCAL_BIND;
     int error = bind_to(descriptor, target);
-    return error == EADDRINUSE && target->ending > 0 && probe(target) == 0
-               ? bind_to(descriptor, target)
-               : error;
+    return error == EADDRINUSE && waits && probe(target) == 0 ? bind_to(descriptor, target) : error;
 }
 
 /* A descriptor is reserved before bind: from then on one is needed to know the file, and without it
@@ -308,7 +304,7 @@ static int bind_path(int descriptor, const place *target, const berth_local_opti
 static int take(int descriptor, const berth__local_listen *how, berth__local_file *ret_file,
                 berth__local_step *ret_step)
 {
-    place target = {.ending = how->ending};
+    place target = {0};
     target.length = berth__local_name_address(&how->name, &target.address);
     socklen_t length = sizeof target.type;
     *ret_step = BERTH__LOCAL_CREATE;
@@ -316,7 +312,7 @@ static int take(int descriptor, const berth__local_listen *how, berth__local_fil
                       getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &target.type, &length)) < 0)
         return errno;
     int error = berth__local_is_abstract(&how->name)
-                    ? bind_name(descriptor, &target, ret_step)
+                    ? bind_name(descriptor, &target, how->waits, ret_step)
                     : bind_path(descriptor, &target, &how->options, ret_file, ret_step);
     if (error != 0)
         return error;

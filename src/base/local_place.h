@@ -11,6 +11,8 @@
 
 #include <berth/local.h>
 
+#include <sys/types.h>
+
 enum {
     BERTH__DYING_MOMENT = 200 /* milliseconds that a ring outlives its process by */
 };
@@ -19,9 +21,7 @@ enum {
 typedef struct berth__local_listen {
     berth__local_name name;
     int backlog;
-    /* Milliseconds that a process which still has the place may take to end: for a successor, which
-     * has come to know of the end before the place is free. */
-    int ending;
+    bool waits; /* for an abstract name too, if its process has just ended */
     berth_local_options options;
 } berth__local_listen;
 
@@ -58,8 +58,11 @@ void berth__local_place_leave(const berth__local_name *name, const berth__local_
 int berth__local_connect(int descriptor, const berth__local_name *name);
 
 /* Whether nobody has taken a fresh connection, or ever will, since the process that listened has
- * ended, or does so within `ending` milliseconds. Then waits for up to so many more until the
- * kernel shows it. */
-bool berth__local_is_dying(int connection, int ending, int milliseconds);
+ * ended. If that is so, waits for up to so many milliseconds until the kernel shows it. */
+bool berth__local_is_dying(int connection, int milliseconds);
+
+/* Whether a process has ended, or does so within so many milliseconds. One that nobody has waited
+ * for yet has ended, though its number is still there. */
+bool berth__local_has_ended(pid_t number, int milliseconds);
 
 #endif

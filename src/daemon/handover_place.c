@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 8,
-    ENDING = 500 /* milliseconds */
+    BACKLOG = 8
 };
 
 static bool is_in_the_way(int error, berth__local_step step)
@@ -49,7 +48,7 @@ static int begin(berth__offer_place *place, berth__local_listen *how)
 int berth__offer_place_open(berth__offer_place *place, const char *path)
 {
     berth__local_listen how = {
-        .backlog = BACKLOG, .ending = ENDING, .options = {.mode = 0600, .replace_stale = true}};
+        .backlog = BACKLOG, .waits = true, .options = {.mode = 0600, .replace_stale = true}};
     const int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
     place->listener = -1;
     place->file = (berth__local_file){0};

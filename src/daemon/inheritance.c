@@ -26,7 +26,8 @@
 #include <unistd.h>
 
 enum {
-    RETRY = 10 /* milliseconds, while the other's backlog is full */
+    RETRY = 10,  /* milliseconds, while the other's backlog is full */
+    ENDING = 300 /* milliseconds that a process may take to end */
 };
 
 struct berth_inheritance {
@@ -290,7 +291,7 @@ static int connect_to(berth_inheritance *inheritance, const char *path)
     error = connect_once(inheritance, &name);
     int left = time_left(inheritance);
     int moment = left >= 0 && left < BERTH__DYING_MOMENT ? left : BERTH__DYING_MOMENT;
-    if (error == 0 && berth__local_is_dying(inheritance->connection, 0, moment)) {
+    if (error == 0 && berth__local_is_dying(inheritance->connection, moment)) {
         (void)close(inheritance->connection);
         error = connect_once(inheritance, &name);
     }
@@ -371,6 +372,16 @@ static void insist(const berth_inheritance *inheritance)
     (void)berth__handover_send(inheritance->connection, &head, NULL, 0);
 }
 
+/* A process that was killed closes one descriptor after the other. The end of the connection may
+ * come before that of its offer, whose place this process wants next. */
+static void see_it_end(const berth_inheritance *inheritance)
+{
+    struct ucred peer;
+    int left = time_left(inheritance);
+    if (berth__handover_peer(inheritance->connection, &peer) && peer.pid > 0)
+        (void)berth__local_has_ended(peer.pid, left >= 0 && left < ENDING ? left : ENDING);
+}
+
 bool berth_handover_ready(berth_inheritance *inheritance)
 {
     if (inheritance->ready || inheritance->connection < 0)
@@ -388,6 +399,8 @@ bool berth_handover_ready(berth_inheritance *inheritance)
     berth__release(taking.message);
     if (error == ETIMEDOUT)
         insist(inheritance);
+    else if (error == ECONNRESET)
+        see_it_end(inheritance);
     /* One that has ended, or hangs, does not serve. */
     inheritance->ready = error == 0 || error == ECONNRESET || error == ETIMEDOUT;
     if (inheritance->ready) {

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 static struct {
@@ -286,7 +285,22 @@ CASE(unix_socket_freed_while_a_successor_takes, "0104",
 
 /* ---- the next offer -------------------------------------------------------------------------- */
 
-CASE(offer_where_a_process_is_ending, "0104", "it still listens, but will never answer")
+/* In a child: hands over nothing, and is killed, as it were, when the successor is ready. */
+static void be_killed(const char *place, int told)
+{
+    berth__head contents = berth__handover_head(BERTH__MESSAGE_CONTENTS);
+    int listener = talk_listen(place);
+    MUST(listener >= 0 && write(told, "w", 1) == 1);
+    int connection = accept(listener, NULL, NULL);
+    MUST(talk_hears(connection, BERTH__MESSAGE_HELLO, NULL));
+    MUST(talk_send(connection, &contents, sizeof contents));
+    MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
+    close(connection);
+    usleep(10000); /* the end takes its time */
+    _exit(0);
+}
+
+CASE(offer_where_a_process_is_ending, "0104", "its successor's, who has heard of the end")
 {
     real_kernel_only();
     const char *places[2] = {talk_place(), world_path("offer")};
@@ -295,14 +309,13 @@ CASE(offer_where_a_process_is_ending, "0104", "it still listens, but will never 
         char word;
         begin_pipe(words);
         pid_t child = begin_child();
-        if (child == 0) {
-            int listener = talk_listen(places[i]);
-            MUST(listener >= 0 && write(words[1], "w", 1) == 1);
-            struct pollfd asked = {.fd = listener, .events = POLLIN};
-            MUST(poll(&asked, 1, PATIENCE * 1000) == 1);
-            _exit(0);
-        }
+        if (child == 0)
+            be_killed(places[i], words[1]);
         ck_assert_int_eq(read(words[0], &word, 1), 1);
+        berth_inheritance *inheritance = berth_handover_take(places[i], PATIENCE * 1000, NULL, 0);
+        ck_assert_ptr_nonnull(inheritance);
+        ck_assert(berth_handover_ready(inheritance));
+        berth_inheritance_free(inheritance);
         berth_handover *handover = berth_handover_offer(world_loop(), places[i], NULL, NULL);
         ck_assert_ptr_nonnull(handover);
         berth_handover_free(handover);
