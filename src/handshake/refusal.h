@@ -38,6 +38,15 @@
     X(HEADER_CHECKSUM, PROXY_PROTOCOL, "the checksum of the PROXY header is wrong")                \
     X(HEADER_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its PROXY header")           \
     X(HEADER_TIMEOUT, SOCKET_TIMEOUT, "no PROXY header came in time")                              \
+    X(HELLO_NOT_TLS, TLS_HANDSHAKE_FAILED, "the peer does not speak TLS")                          \
+    X(HELLO_HTTP, TLS_HANDSHAKE_FAILED, "the peer speaks plain HTTP")                              \
+    X(HELLO_MALFORMED, TLS_HANDSHAKE_FAILED, "no valid ClientHello")                               \
+    X(HELLO_SIZE, TLS_HANDSHAKE_FAILED, "the ClientHello is too long")                             \
+    X(HELLO_NAME, TLS_HANDSHAKE_FAILED, "the server name in the ClientHello is invalid")           \
+    X(HELLO_REFUSED, TLS_HANDSHAKE_FAILED, "the server has no configuration for it")               \
+    X(HELLO_SIDE, TLS_INVALID_USER_DATA, "the configuration for it is one for clients")            \
+    X(HELLO_CLOSED, REMOTE_HOST_CLOSED, "the connection ended before its handshake was complete")  \
+    X(HELLO_TIMEOUT, SOCKET_TIMEOUT, "the handshake was not complete in time")                     \
     X(LOCAL_ADDRESS, UNSUPPORTED_OPERATION, "a Unix socket is reached by its path only")           \
     X(LOCAL_BOUND, UNSUPPORTED_OPERATION, "a bound socket cannot connect to a path")               \
     X(LOCAL_PROXY, UNSUPPORTED_OPERATION, "no proxy leads to a Unix socket")                       \
