@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: headers, both libraries, the pkg-config file and the CMake
+# What `cmake --install` puts where: headers, the libraries, the pkg-config files and the CMake
 # package. All of it may be moved afterwards: nothing installed holds the prefix.
 
 include(CMakePackageConfigHelpers)
@@ -20,6 +20,16 @@ install(TARGETS berth-static EXPORT BerthStaticTargets
 install(EXPORT BerthTargets NAMESPACE Berth:: DESTINATION ${package_dir})
 install(EXPORT BerthStaticTargets NAMESPACE Berth:: DESTINATION ${package_dir})
 
+# Those of TLS likewise.
+if(TARGET berth-tls)
+    install(TARGETS berth-tls EXPORT BerthTlsTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(TARGETS berth-tls-static EXPORT BerthTlsStaticTargets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(EXPORT BerthTlsTargets NAMESPACE Berth:: DESTINATION ${package_dir})
+    install(EXPORT BerthTlsStaticTargets NAMESPACE Berth:: DESTINATION ${package_dir})
+endif()
+
 configure_file(cmake/BerthConfig.cmake.in BerthConfig.cmake @ONLY)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/BerthConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
@@ -33,5 +43,11 @@ else()
     file(RELATIVE_PATH up "/${pkgconfig_dir}" "/")
     string(REGEX REPLACE "/$" "" BERTH_PC_PREFIX "\${pcfiledir}/${up}")
 endif()
-configure_file(cmake/berth.pc.in berth.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/berth.pc DESTINATION ${pkgconfig_dir})
+set(names berth)
+if(TARGET berth-tls)
+    list(APPEND names berth-tls)
+endif()
+foreach(name IN LISTS names)
+    configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_dir})
+endforeach()

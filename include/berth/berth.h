@@ -42,6 +42,7 @@
 #include <berth/statistics.h>
 #include <berth/subnet.h>
 #include <berth/timer.h>
+#include <berth/tls.h>
 #include <berth/version.h>
 #include <berth/watch.h>
 #include <berth/workers.h>

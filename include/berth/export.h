@@ -1,8 +1,9 @@
 /*
  * Visibility and linkage of the public functions.
  *
- * The shared library exports only what is declared with BERTH_API. The checks compare the exported
- * names with src/berth.map.
+ * The shared library exports only what is declared with BERTH_API, libberth-tls what is declared
+ * with BERTH_TLS_API. The checks compare the exported names with src/berth.map and
+ * src/berth-tls.map.
  */
 #ifndef BERTH_EXPORT_H
 #define BERTH_EXPORT_H
@@ -12,6 +13,8 @@
 #else
 #define BERTH_API
 #endif
+
+#define BERTH_TLS_API BERTH_API
 
 #ifdef __cplusplus
 #define BERTH_BEGIN_DECLARATIONS extern "C" {

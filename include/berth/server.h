@@ -11,6 +11,9 @@
  * 4. new_connection is called.
  * 5. The program takes the socket with berth_server_next_pending_connection.
  *
+ * If the server encrypts (tls.h), the base behaviour begins a TLS handshake instead, and the socket
+ * is queued, and new_connection called, when that is complete.
+ *
  * A server that is listening accepts unless one of five reasons prevents it:
  *
  * - paused by the user: berth_server_pause_accepting was called. Ends with
@@ -66,14 +69,19 @@ BERTH_BEGIN_DECLARATIONS
 /** A TCP server. Opaque. */
 typedef struct berth_server berth_server;
 
+struct berth_tls;
+struct berth_tls_hello;
+struct berth_tls_failure;
+
 /**
- * Handlers of a server, called on the thread of its loop. Every slot may be NULL. For the first two
- * and the last that means that nothing is called; for the others it means the base behaviour. The
- * struct is not copied and must live as long as the server: make it static const. Slots may be
- * added at the end.
+ * Handlers of a server, called on the thread of its loop. Every slot may be NULL: that means the
+ * base behaviour for incoming_connection, has_pending_connections and next_pending_connection, and
+ * that nothing is called for the others. The struct is not copied and must live as long as the
+ * server: make it static const. Slots may be added at the end.
  */
 typedef struct berth_server_handlers {
-    /** A connection was accepted. Called once for each, after incoming_connection and whatever that
+    /** A connection was accepted, and if the server encrypts its TLS handshake is complete. Called
+     * once for each, after incoming_connection and whatever that
      * did with it: berth_server_next_pending_connection may return NULL. */
     void (*new_connection)(berth_server *server, void *user);
 
@@ -97,6 +105,33 @@ typedef struct berth_server_handlers {
      * `forced` is whether the deadline had to end one. Called once for each drain, unless the
      * program closes or frees the server before. NULL: nothing is called. */
     void (*emptied)(berth_server *server, bool forced, void *user);
+
+    /** Chooses the configuration of a connection of a server that encrypts (berth_server_set_tls):
+     * its ClientHello has come, and its handshake is about to begin. Returns a configuration for
+     * servers, of which the connection gets a hold of its own, or NULL to refuse the connection:
+     * the client gets the alert unrecognized_name, and handshake_failed is called. NULL: the
+     * configuration is that of berth_server_set_tls_host for the name that the client asks for,
+     * else that of berth_server_set_tls.
+     *
+     * @param hello  valid until the handler returns
+     */
+    struct berth_tls *(*client_hello)(berth_server *server, const struct berth_tls_hello *hello,
+                                      void *user);
+
+    /** No handshake has come of a connection of a server that encrypts: the client was silent for
+     * too long, has gone, sent something else, or the handshake has failed. It is closed. Called
+     * once for each that berth_server_counts.failed_handshake counts.
+     *
+     * @param failure  valid until the handler returns
+     */
+    void (*handshake_failed)(berth_server *server, const struct berth_tls_failure *failure,
+                             void *user);
+
+    /** A connection was put into the queue, encrypted or not. Called after new_connection, once for
+     * each; not for what berth_server_add_pending_connection and
+     * berth_server_base_incoming_connection add outside of the handler incoming_connection, unless
+     * they shake hands first. */
+    void (*pending_connection_available)(berth_server *server, void *user);
 } berth_server_handlers;
 
 /** Default of berth_server_max_pending_connections, in connections. */

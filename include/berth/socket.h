@@ -95,6 +95,8 @@ typedef enum berth_state {
     BERTH_STATE_CLOSING = 6
 } berth_state;
 
+struct berth_tls_problem;
+
 /**
  * Handlers of a socket, called on the thread of its loop. Every slot may be NULL. The struct is not
  * copied and must live as long as the socket uses it: make it static const. Slots may be added at
@@ -139,6 +141,14 @@ typedef struct berth_socket_handlers {
      * CONNECTED then or is taken later, by the loop. NULL: the server disconnects the connection
      * when it is idle. */
     void (*draining)(berth_socket *socket, void *user);
+
+    /** The TLS handshake is complete: from here on the connection is encrypted. Not called for
+     * connections that a server has encrypted: these come into its queue when they are. */
+    void (*encrypted)(berth_socket *socket, void *user);
+
+    /** There is a problem with a certificate of the peer; called for each. True ignores it. NULL:
+     * none is ignored, and the handshake fails. */
+    bool (*verify_peer)(berth_socket *socket, const struct berth_tls_problem *problem, void *user);
 } berth_socket_handlers;
 
 /**

@@ -10,6 +10,7 @@
  *     accepted + added = taken + pending + awaiting_header + at_hand + handed_over
  *                        + rejected_address + rejected_call + rejected_shed + rejected_header
  *                        + failed + dropped + closed_pending
+ *                        + greeting + handshaking + failed_handshake + rejected_greeting
  *
  * The left side counts connections that came, the right side what became of them. What became of a
  * connection after it was taken is up to the program; closed_first_byte to closed_output count the
@@ -40,7 +41,8 @@ typedef struct berth_server_counts {
     uint64_t rejected_shed;    /**< closed by berth_accept_limits.shed: no descriptor was left */
     uint64_t failed; /**< closed because memory was short, or the descriptor was invalid */
     /** left the queue because of berth_server_close, berth_socket_free or the deadline of a drain;
-     * or awaited their PROXY header at such an end; or were closed by berth_server_drop_copies */
+     * or awaited their PROXY header or their TLS handshake at such an end; or were closed by
+     * berth_server_drop_copies */
     uint64_t dropped;
     uint64_t closed_pending; /**< ended by a limit in the queue; also counted in the next five */
 
@@ -60,6 +62,16 @@ typedef struct berth_server_counts {
     uint64_t at_hand;         /**< passed to incoming_connection now, which has not decided yet */
     uint64_t lingering;       /**< ended gracefully, and lingering now: see BERTH_MOST_LINGERING */
     uint64_t closed_drain;    /**< ended by the deadline of a drain, also in the queue */
+
+    /* of a server that encrypts (tls.h); else 0 */
+    uint64_t greeting;         /**< accepted, and have not begun their TLS handshake now */
+    uint64_t handshaking;      /**< in their TLS handshake now */
+    uint64_t handshakes;       /**< TLS handshakes that were completed */
+    uint64_t failed_handshake; /**< closed because no TLS handshake came of them; each was passed to
+                                    the handler handshake_failed */
+    /** closed because berth_server_max_greetings had not begun their handshake, or because no
+     * descriptor was left: the oldest of those whose ClientHello has not come */
+    uint64_t rejected_greeting;
 } berth_server_counts;
 
 /** Counts of a loop. */

@@ -90,11 +90,12 @@ typedef struct berth_workers_handlers {
     void (*stopping)(berth_worker *worker, void *user);
 
     /** A connection. The worker's server owns the socket: set its handlers, and free it when done.
-     * If this slot is NULL, connections are closed. */
+     * If this slot is NULL, connections are closed. If the server encrypts (berth_server_set_tls in
+     * `started`), it is called when the handshake is complete. */
     void (*connection)(berth_worker *worker, berth_socket *socket, void *user);
 
     /** A descriptor was closed because it could not be served or is not a connection; or accepting
-     * failed, as in accept_error of a server.
+     * failed, as in accept_error of a server; or a TLS handshake, as in handshake_failed.
      * berth_server_error_string(berth_worker_server(worker)) returns the text. */
     void (*failed)(berth_worker *worker, berth_error error, void *user);
 } berth_workers_handlers;

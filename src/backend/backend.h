@@ -130,6 +130,7 @@ typedef struct berth__ready {
     bool local : 1;     /* of a stream: its socket is a Unix socket. Set by adopt, and by the core
                            for one that was accepted or that it connects */
     bool parcelled : 1; /* likewise: a receive may end before the bytes that there are */
+    bool secured : 1;   /* the core's, of a stream: it is encrypted, see socket/secure.h */
     uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 
@@ -429,6 +430,9 @@ typedef struct berth__backend_operations {
     /* As put, of chunks, files included, as the operation send has them. */
     ptrdiff_t (*put_chunks)(berth__backend *backend, int descriptor, const berth__chunk *first,
                             size_t size);
+    /* Reads from a place of such a file on: a count, 0 at its end, or a negative errno. */
+    ptrdiff_t (*read_file)(berth__backend *backend, int descriptor, void *data, size_t size,
+                           uint64_t offset);
 
     /* Questions. */
     uint64_t (*now)(berth__backend *backend);

@@ -635,6 +635,7 @@ static const berth__backend_operations operations = {
     .has_unsent = berth__common_has_unsent,
     .option = berth__common_option,
     .put_chunks = berth__inet_put_chunks,
+    .read_file = berth__inet_read_file,
     .open_file = berth__inet_open_file,
     .close_file = close_file,
     .discard = discard,

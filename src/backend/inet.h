@@ -111,6 +111,8 @@ ptrdiff_t berth__inet_put(berth__backend *backend, int descriptor, const berth_p
                           size_t count);
 ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
                                  size_t size);
+ptrdiff_t berth__inet_read_file(berth__backend *backend, int descriptor, void *data, size_t size,
+                                uint64_t offset);
 int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size);
 int berth__inet_copy(berth__backend *backend, int descriptor);
 

@@ -173,6 +173,14 @@ ptrdiff_t berth__inet_put_chunks(berth__backend *backend, int descriptor, const 
     return berth__inet_send(descriptor, first, size, false);
 }
 
+ptrdiff_t berth__inet_read_file(berth__backend *backend, int descriptor, void *data, size_t size,
+                                uint64_t offset)
+{
+    (void)backend;
+    ssize_t got = BERTH__SYSTEM("pread", pread(descriptor, data, size, (off_t)offset));
+    return got < 0 ? -errno : got;
+}
+
 int berth__inet_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
 {
     (void)backend;

@@ -224,6 +224,17 @@ static ptrdiff_t put_chunks(berth__backend *backend, int descriptor, const berth
     return put(backend, descriptor, NULL, size);
 }
 
+static ptrdiff_t read_file(berth__backend *backend, int descriptor, void *data, size_t size,
+                           uint64_t offset)
+{
+    (void)backend;
+    (void)descriptor;
+    (void)data;
+    (void)size;
+    (void)offset;
+    return -ECHILD;
+}
+
 static int open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
 {
     (void)backend;
@@ -456,6 +467,7 @@ static const berth__backend_operations inherited_operations = {
     .has_unsent = has_unsent,
     .option = option,
     .put_chunks = put_chunks,
+    .read_file = read_file,
     .open_file = open_file,
     .close_file = close_file,
     .discard = discard,

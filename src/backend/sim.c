@@ -11,9 +11,8 @@
  * An endless wait in which nothing can happen would hang a test: it gives other threads a moment of
  * real time to call wake (settings.patience), then returns EDEADLK.
  *
- * Where it is stricter than a kernel: a delivered view is poisoned and freed as soon as `received`
- * has returned; bytes of a send that change before they are taken fail an assertion; so does a
- * record that lives on when the backend is destroyed.
+ * It is stricter than a kernel: a delivered view is poisoned and freed when `received` returns, and
+ * bytes of a send that change before they are taken, and a record that outlives it, are defects.
  *
  * Looking through everything is O(descriptors), which is meant: no index can be stale.
  */
@@ -843,6 +842,7 @@ static const berth__backend_operations sim_operations = {
     .has_unsent = berth__sim_has_unsent,
     .option = berth__sim_option,
     .put_chunks = berth__sim_put_chunks,
+    .read_file = berth__sim_read_file,
     .copy = berth__sim_copy,
     .close_copy = berth__sim_close_copy,
     .open_file = berth__sim_open_file,

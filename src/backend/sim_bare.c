@@ -144,6 +144,16 @@ ptrdiff_t berth__sim_put_chunks(berth__backend *backend, int descriptor, const b
     return berth__sim_take_chunks(end, first, size);
 }
 
+ptrdiff_t berth__sim_read_file(berth__backend *backend, int descriptor, void *data, size_t size,
+                               uint64_t offset)
+{
+    (void)backend;
+    if (berth__fault_system("pread"))
+        return -errno;
+    ssize_t got = pread(descriptor, data, size, (off_t)offset);
+    return got < 0 ? -errno : got;
+}
+
 int berth__sim_open_file(berth__backend *backend, int descriptor, uint64_t *ret_size)
 {
     (void)backend;

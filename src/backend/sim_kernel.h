@@ -294,6 +294,8 @@ int berth__sim_open_file(berth__backend *backend, int descriptor, uint64_t *ret_
 void berth__sim_close_file(berth__backend *backend, int descriptor);
 /* Bytes of chunks, as the operation send has them. */
 ptrdiff_t berth__sim_take_chunks(berth__sim_end *end, const berth__chunk *first, size_t size);
+ptrdiff_t berth__sim_read_file(berth__backend *backend, int descriptor, void *data, size_t size,
+                               uint64_t offset);
 ptrdiff_t berth__sim_put_chunks(berth__backend *backend, int descriptor, const berth__chunk *first,
                                 size_t size);
 ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream);

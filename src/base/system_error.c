@@ -32,6 +32,7 @@ static const entry entries[] = {
     {EHOSTDOWN, BERTH_ERROR_NETWORK, "host down"},
     {ECONNABORTED, BERTH_ERROR_NETWORK, "connection aborted"},
     {ENETRESET, BERTH_ERROR_NETWORK, "connection reset by the network"},
+    {EBADMSG, BERTH_ERROR_NETWORK, "the peer ended the connection without close_notify"},
     {EADDRINUSE, BERTH_ERROR_ADDRESS_IN_USE, "address already in use"},
     {EADDRNOTAVAIL, BERTH_ERROR_ADDRESS_NOT_AVAILABLE, "address not available on this host"},
     {EBADF, BERTH_ERROR_UNSUPPORTED_OPERATION, "not an open descriptor"},

@@ -221,6 +221,7 @@ static void destroy(berth_loop *loop)
         sched_yield();
     berth__process_leave(loop);
     loop->backend->operations->destroy(loop->backend);
+    berth__release(loop->secure_memory);
     berth__free_list_clear(&loop->sockets);
     berth__free_list_clear(&loop->streams);
     berth__free_list_clear(&loop->remotes);

@@ -112,8 +112,9 @@ struct berth_loop {
     berth__flush *answering; /* of the socket whose handler runs: what that writes is flushed when
                                 it returns, without the list; NULL for none */
     berth__sources sources;
-    struct berth__resolver *resolver;   /* made on first use */
-    struct berth__signals *signals;     /* likewise */
+    struct berth__resolver *resolver;           /* made on first use */
+    struct berth__signals *signals;             /* likewise */
+    struct berth__secure_memory *secure_memory; /* of encrypted connections, likewise */
     struct berth__lingering *lingering; /* streams whose peers may still be sending, oldest first */
     struct berth__lingering **lingering_end;
     uint32_t linger_time; /* milliseconds that freeing the loop waits for them */

@@ -74,7 +74,7 @@ static bool is_empty(const berth_server *server)
 {
     const berth_server_counts *counts = &server->owner.counts;
     return counts->live == 0 && counts->at_hand == 0 && server->pending_count == 0 &&
-           server->awaiting == 0;
+           server->awaiting == 0 && server->greeting == 0;
 }
 
 static void run_at(berth_server *server, uint64_t time)
@@ -228,12 +228,25 @@ static void force(berth_server *server, berth_socket *socket)
     berth_socket_free(socket); /* in the queue, and without a connection */
 }
 
+/* Ends those that have not come into the queue. Returns whether there were any. */
+static bool force_early(berth_server *server)
+{
+    if (server->awaiting + server->greeting == 0)
+        return false;
+    server->drain.forced = true;
+    BERTH__COUNT_MANY(server->owner.counts.closed_drain, server->awaiting + server->greeting);
+    berth__server_drop_awaiting(server);
+    berth__server_drop_greetings(server);
+    return true;
+}
+
 bool berth__drain_force_pending(berth_server *server)
 {
     berth_socket *first = server->pending;
-    if (first != NULL)
-        force(server, first);
-    return first != NULL;
+    if (first == NULL)
+        return force_early(server);
+    force(server, first);
+    return true;
 }
 
 /* ---- the steps: whether another may follow at once ------------------------------------------- */
@@ -267,6 +280,8 @@ static void leave(berth_server *server)
 {
     server->drain.phase = BERTH__DRAIN_LEAVING;
     begin_walk(server);
+    /* Whoever has said nothing keeps nobody waiting for longer than an idle connection does. */
+    berth__server_hurry_greetings(server, clock_of(server) + QUARTERS * server->drain.quarter);
     berth__server_stop_accepting(server);
     berth__server_pace(server); /* nothing is paused any more */
 }
@@ -356,12 +371,8 @@ static bool force_next(berth_server *server)
         force(server, server->pending);
         return true;
     }
-    if (server->awaiting > 0) {
-        server->drain.forced = true;
-        BERTH__COUNT_MANY(server->owner.counts.closed_drain, server->awaiting);
-        berth__server_drop_awaiting(server);
+    if (force_early(server))
         return true;
-    }
     if (is_empty(server)) {
         finish(server);
         return false;

@@ -16,6 +16,8 @@
 #include "proxy/proxy.h"
 #include "socket/socket.h"
 
+#include <berth/tls.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,7 +86,7 @@ static void destroy(berth__object *object)
 {
     berth_server *server = (berth_server *)object;
     assert(server->listener == NULL && server->pending == NULL && server->owner.children == NULL);
-    assert(server->trust == NULL && server->drain.fresh == NULL);
+    assert(server->trust == NULL && server->greeter == NULL && server->drain.fresh == NULL);
     assert(server->drain.walk.link == NULL);
     berth__roll_release(server->owner.roll);
     berth__release(server->proxy);
@@ -127,6 +129,9 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     server->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
     server->owner.pending_read_limit = BERTH_DEFAULT_PENDING_READ_LIMIT;
     server->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
+    server->handshake_timeout = BERTH_DEFAULT_HANDSHAKE_TIMEOUT;
+    server->max_handshakes = BERTH_DEFAULT_MAX_HANDSHAKES;
+    server->max_greetings = BERTH_DEFAULT_MAX_GREETINGS;
     server->owner.loop = loop;
     berth__server_init_accepting(server);
     berth__server_init_limits(server);
@@ -151,6 +156,7 @@ void berth_server_free(berth_server *server)
         /* A handler may have begun anew. */
         berth_server_close(server);
         berth__server_distrust(server);
+        berth__server_end_greeting(server);
         berth__mark_remove(&server->pacing);
         while (server->refs != NULL)
             berth__server_forget(server->refs);
@@ -440,6 +446,7 @@ void berth__server_stop_listening(berth_server *server)
 {
     berth__server_stop_accepting(server);
     berth__server_drop_awaiting(server);
+    berth__server_drop_greetings(server);
 }
 
 void berth_server_close(berth_server *server)
@@ -450,6 +457,7 @@ void berth_server_close(berth_server *server)
     berth__enter(&server->object);
     berth__drain_stop(server);
     berth__server_stop_listening(server);
+    berth__server_drop_handshakes(server);
     while (server->pending != NULL)
         berth_socket_free(server->pending);
     berth__leave(&server->object);
@@ -468,6 +476,8 @@ bool berth_server_drop_copies(berth_server *server)
     }
     berth__enter(&server->object);
     berth__server_drop_awaiting(server);
+    berth__server_drop_greetings(server);
+    berth__server_drop_handshakes(server);
     while (server->pending != NULL)
         berth_socket_free(server->pending);
     berth__server_pace(server); /* there is room again, for when the loop is taken over */

@@ -114,16 +114,24 @@ struct berth_server {
     berth__object object;
     const berth_server_handlers *handlers;
     void *user;
-    berth__owner owner;              /* of its connections */
-    berth__listener *listener;       /* NULL when not listening, or through a proxy; the first of
-                                        several in a worker with more of them */
-    pthread_mutex_t *guard;          /* of the worker whose server it is, held while listeners come
-                                        or go, since the pool looks at them; or NULL */
-    berth__bind *bind;               /* through a proxy, from the beginning of listening on */
-    bool listens_through;            /* and it listens */
-    uint32_t listenings;             /* times that listening began or ended; a wait compares them */
-    berth__trust *trust;             /* whose PROXY headers are read, or NULL */
-    size_t awaiting;                 /* connections whose PROXY header has not come yet */
+    berth__owner owner;             /* of its connections */
+    berth__listener *listener;      /* NULL when not listening, or through a proxy; the first of
+                                       several in a worker with more of them */
+    pthread_mutex_t *guard;         /* of the worker whose server it is, held while listeners come
+                                       or go, since the pool looks at them; or NULL */
+    berth__bind *bind;              /* through a proxy, from the beginning of listening on */
+    bool listens_through;           /* and it listens */
+    uint32_t listenings;            /* times that listening began or ended; a wait compares them */
+    berth__trust *trust;            /* whose PROXY headers are read, or NULL */
+    size_t awaiting;                /* connections whose PROXY header has not come yet */
+    struct berth__greeter *greeter; /* of TLS, see greeting.h; or NULL */
+    size_t greeting;                /* connections that have not begun their handshake */
+    size_t shaking;                 /* that are in it */
+    uint32_t handshake_timeout;     /* milliseconds, from accepting on */
+    int max_handshakes;
+    int max_greetings;
+    bool greets;       /* the connection at hand is one of these now: it is announced later */
+    uint32_t arrivals; /* in the queue; shows whether one has come */
     const berth__accepted *accepted; /* that incoming_connection is being called for, or NULL */
     berth__local *local;             /* the Unix socket that is listened on; NULL: none */
     berth_address address;
@@ -202,6 +210,17 @@ void berth__server_pace(berth_server *server);
 void berth__server_init_accepting(berth_server *server);
 /* Whether accepting is paused, by the program or by an error. */
 bool berth__server_is_paused(const berth_server *server);
+/* A socket for a descriptor, of the server but not in its queue. `at_hand`: the server has accepted
+ * the descriptor itself; then `*address` is what it is counted as or NULL, and becomes NULL if the
+ * socket has taken that over. `accepted`: its names, if they are others than those of the
+ * descriptor. NULL: it was counted, and the error set. */
+berth_socket *berth__server_make_socket(berth_server *server, int descriptor, bool at_hand,
+                                        berth__address_count **address,
+                                        const berth__accepted *accepted);
+/* Puts it into the queue. */
+void berth__server_enqueue(berth_server *server, berth_socket *socket);
+/* Calls the handlers of a connection that was accepted; whether it is in the queue. */
+void berth__server_announce(berth_server *server, bool queued);
 /* Appends a socket to the queue or another list by `pending_next`, and takes it out. */
 void berth__server_append(berth_socket ***end, berth_socket *socket);
 void berth__server_unlink(berth_socket **first, berth_socket ***end, berth_socket *socket);
@@ -258,6 +277,35 @@ void berth__server_drop_awaiting(berth_server *server);
 void berth__server_distrust(berth_server *server);
 /* In a blocking wait: does what is due; returns when it wants to be called again. */
 uint64_t berth__server_awaiting_step(berth_server *server);
+
+/* From server_tls.c: gives up what there is for TLS, when no connection is left there. */
+void berth__server_end_greeting(berth_server *server);
+
+/* From server_greeting.c: connections that are encrypted before they come into the queue. Whether
+ * those that are accepted now are. */
+bool berth__server_encrypts(const berth_server *server);
+/* Takes care of a descriptor, the one at hand or another. Calls no handlers. */
+void berth__server_greet(berth_server *server, int descriptor, bool at_hand);
+/* Whether a pending socket is not in the queue yet; it has left its owner. */
+bool berth__server_is_shaking(const berth_socket *socket);
+void berth__server_left_handshake(berth_server *server, berth_socket *socket);
+/* How many more may come; with a greeter. */
+size_t berth__server_greeting_room(const berth_server *server);
+/* A pause may have ended, or there may be room in the queue; with a greeter. */
+void berth__server_wake_greetings(berth_server *server);
+/* Drops all that have not begun their handshake, or have. */
+void berth__server_drop_greetings(berth_server *server);
+void berth__server_drop_handshakes(berth_server *server);
+/* All of them end at that time at the latest. */
+void berth__server_hurry_greetings(berth_server *server, uint64_t latest);
+/* Whether there are some that have not said all of their hello. Drops the oldest of these; returns
+ * how many. */
+bool berth__server_has_silent(const berth_server *server);
+size_t berth__server_cut_silent(berth_server *server, size_t most);
+/* In a blocking wait: does what is due; returns when it wants to be called again. A stream of a
+ * handshake that has something to report, or NULL. */
+uint64_t berth__server_greeting_step(berth_server *server);
+berth__stream *berth__server_shaking_stream(const berth_server *server);
 
 /* From drain.c. */
 void berth__drain_init(berth_server *server);

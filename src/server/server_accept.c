@@ -68,7 +68,14 @@ static unsigned credit_of(berth_server *server)
     size_t taken = server->pending_count + server->awaiting;
     if (taken >= limit)
         return 0;
-    unsigned room = (unsigned)(limit - taken);
+    size_t free = limit - taken;
+    if (berth__server_encrypts(server)) {
+        size_t most = berth__server_greeting_room(server);
+        free = server->trust == NULL || most < free ? most : free;
+        if (free == 0)
+            return 0;
+    }
+    unsigned room = (unsigned)free;
     unsigned allowance = server->limits.per_second > 0 ? berth__server_allowance(server) : room;
     return allowance < room ? allowance : room;
 }
@@ -123,6 +130,8 @@ void berth__server_pace(berth_server *server)
     }
     if (server->awaiting > 0)
         berth__server_wake_awaiting(server);
+    if (server->greeter != NULL)
+        berth__server_wake_greetings(server);
     if (server->drain.phase != BERTH__DRAIN_OFF)
         berth__drain_look(server);
     for (; listener != NULL; listener = listener->other) {
@@ -230,15 +239,18 @@ static void end_listening(berth_server *server, berth__listener *listener)
     berth__server_announce_error(server);
 }
 
-/* Connections that have ended and linger are the first to give up their descriptors; accepting goes
- * on when these are closed. False if there are none. */
+/* Connections that have ended and linger are the first to give up their descriptors, and TLS
+ * clients that have said nothing the second; accepting goes on when these are closed. False if
+ * there are none. */
 static bool relieve(berth_server *server, int error)
 {
     berth_loop *loop = server->object.loop;
-    if ((error != EMFILE && error != ENFILE) || loop->lingering == NULL)
+    if ((error != EMFILE && error != ENFILE) ||
+        (loop->lingering == NULL && !berth__server_has_silent(server)))
         return false;
     starve(server, error);
-    return berth__linger_cut(loop, BERTH__ACCEPT_BUDGET) > 0;
+    return berth__linger_cut(loop, BERTH__ACCEPT_BUDGET) > 0 ||
+           berth__server_cut_silent(server, BERTH__ACCEPT_BUDGET) > 0;
 }
 
 static void accept_failed(berth__listener *listener, int error)
@@ -280,10 +292,9 @@ void berth__server_init_accepting(berth_server *server)
 
 /* Gives the socket the names of the connection that is being handed over, where they are not those
  * of its descriptor. False when out of memory. */
-static bool keep_names(const berth_server *server, berth_socket *socket, int descriptor)
+static bool keep_names(berth_socket *socket, const berth__accepted *accepted)
 {
-    const berth__accepted *accepted = server->accepted;
-    if (accepted == NULL || accepted->descriptor != descriptor)
+    if (accepted == NULL)
         return true;
     berth__remote *remote = berth__socket_remote(socket);
     if (remote == NULL)
@@ -300,8 +311,6 @@ static bool keep_names(const berth_server *server, berth_socket *socket, int des
     remote->known[BERTH__PEER] = remote->known[BERTH__LOCAL] = true;
     return true;
 }
-
-static void enqueue(berth_server *server, berth_socket *socket);
 
 static bool is_open(berth__backend *backend, int descriptor)
 {
@@ -331,29 +340,29 @@ static bool may_linger(const berth_server *server)
     return may;
 }
 
-/* Makes a socket for a descriptor and queues it. `at_hand`: it has just been accepted. */
-static void serve(berth_server *server, int descriptor, bool at_hand)
+berth_socket *berth__server_make_socket(berth_server *server, int descriptor, bool at_hand,
+                                        berth__address_count **address,
+                                        const berth__accepted *accepted)
 {
-    berth__address_count *address = at_hand ? server->accepted_address : NULL;
     berth__backend *backend = server->object.loop->backend;
     bool in_use = berth__numbers_have(&server->object.loop->numbers, descriptor);
     int error = ECANCELED;
     berth_socket *socket = NULL;
     if (!server->object.freed)
-        socket = berth__socket_accept(&server->owner, descriptor, at_hand, address, &error);
+        socket = berth__socket_accept(&server->owner, descriptor, at_hand, *address, &error);
     if (socket != NULL && at_hand) {
-        server->accepted_address = NULL; /* the socket has taken it over, however it ends */
+        *address = NULL; /* the socket has taken it over, however it ends */
         if (may_linger(server))
             socket->stream->lingers = true;
     }
-    if (socket != NULL && !keep_names(server, socket, descriptor)) {
+    if (socket != NULL && !keep_names(socket, accepted)) {
         socket->handlers = NULL;
         berth_socket_free(socket);
         BERTH__COUNT(server->owner.counts.failed);
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot serve an accepted connection: %s",
                                 berth__reason_of(ENOMEM));
-        return;
+        return NULL;
     }
     if (socket == NULL) {
         /* A number that is not open may be another thread's a moment later; and one that an object
@@ -363,9 +372,35 @@ static void serve(berth_server *server, int descriptor, bool at_hand)
         BERTH__COUNT(server->owner.counts.failed);
         berth__server_set_error(server, berth__class_of(error),
                                 "cannot serve an accepted connection: %s", berth__reason_of(error));
+    }
+    return socket;
+}
+
+/* Whether a descriptor that the server has not just accepted may be held back: no object has it,
+ * and it is open. */
+static bool may_greet(const berth_server *server, int descriptor)
+{
+    return !berth__numbers_have(&server->object.loop->numbers, descriptor) &&
+           is_open(server->object.loop->backend, descriptor);
+}
+
+/* Makes a socket for a descriptor and queues it, or has it shake hands first. `at_hand`: it has
+ * just been accepted. */
+static void serve(berth_server *server, int descriptor, bool at_hand)
+{
+    if (!server->object.freed && berth__server_encrypts(server) &&
+        (at_hand || may_greet(server, descriptor))) {
+        berth__server_greet(server, descriptor, at_hand);
         return;
     }
-    enqueue(server, socket);
+    const berth__accepted *accepted = server->accepted;
+    if (accepted != NULL && accepted->descriptor != descriptor)
+        accepted = NULL;
+    berth__address_count *none = NULL;
+    berth_socket *socket = berth__server_make_socket(
+        server, descriptor, at_hand, at_hand ? &server->accepted_address : &none, accepted);
+    if (socket != NULL)
+        berth__server_enqueue(server, socket);
 }
 
 void berth_server_base_incoming_connection(berth_server *server, int descriptor)
@@ -383,9 +418,23 @@ void berth_server_base_incoming_connection(berth_server *server, int descriptor)
     serve(server, descriptor, at_hand);
 }
 
-/* Hands a descriptor over and announces it. To be called between enter and leave. */
+void berth__server_announce(berth_server *server, bool queued)
+{
+    const berth_loop *loop = server->object.loop;
+    if (!server->object.freed && !loop->inherited && SLOT(server, new_connection) != NULL)
+        server->handlers->new_connection(server, server->user);
+    if (queued && !server->object.freed && !loop->inherited &&
+        SLOT(server, pending_connection_available) != NULL)
+        server->handlers->pending_connection_available(server, server->user);
+}
+
+/* Hands a descriptor over and announces it, unless it shakes hands first. To be called between
+ * enter and leave. */
 static void deliver(berth_server *server, int descriptor)
 {
+    bool outer_greets = server->greets; /* of a turn around this one */
+    uint32_t arrivals = server->arrivals;
+    server->greets = false;
     if (SLOT(server, incoming_connection) != NULL) {
         int outer = server->accepted_descriptor; /* of a turn around this one */
         server->accepted_descriptor = descriptor;
@@ -399,9 +448,12 @@ static void deliver(berth_server *server, int descriptor)
     } else {
         serve(server, descriptor, true);
     }
-    if (!server->object.freed && !server->object.loop->inherited &&
-        SLOT(server, new_connection) != NULL)
-        server->handlers->new_connection(server, server->user);
+    bool greets = server->greets;
+    server->greets = outer_greets;
+    if (greets)
+        return;
+    server->events++;
+    berth__server_announce(server, server->arrivals != arrivals);
 }
 
 void berth__server_came(berth_server *server, int descriptor)
@@ -422,7 +474,6 @@ void berth__server_accepted(berth_server *server, int descriptor, const berth__a
     server->accepted_address = NULL;
     server->accepted = accepted;
     if (server->limits.per_address == 0 || berth__server_admits(server, descriptor, accepted)) {
-        server->events++;
         deliver(server, descriptor);
         if (server->accepted_address != NULL) /* no socket of the server's has come of it */
             berth__address_counts_remove(&server->owner.roll->counts, server->accepted_address);
@@ -488,7 +539,7 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
         return;
     }
     BERTH__COUNT(server->owner.counts.added);
-    enqueue(server, socket);
+    berth__server_enqueue(server, socket);
 }
 
 void berth__server_append(berth_socket ***end, berth_socket *socket)
@@ -500,8 +551,9 @@ void berth__server_append(berth_socket ***end, berth_socket *socket)
     *end = &socket->pending_next;
 }
 
-static void enqueue(berth_server *server, berth_socket *socket)
+void berth__server_enqueue(berth_server *server, berth_socket *socket)
 {
+    server->arrivals++;
     if (socket->owner != &server->owner)
         berth__limits_uncount(socket); /* by the server that it comes from */
     else if (socket->counted && server->drain.phase != BERTH__DRAIN_OFF)
@@ -554,7 +606,10 @@ static void forget(berth_server *server, berth_socket *socket)
 static void left_queue(berth__owner *owner, berth_socket *socket)
 {
     berth_server *server = (berth_server *)((char *)owner - offsetof(berth_server, owner));
-    forget(server, socket);
+    if (berth__server_is_shaking(socket))
+        berth__server_left_handshake(server, socket);
+    else
+        forget(server, socket);
     pace_later(server);
 }
 
@@ -631,6 +686,10 @@ static uint64_t retry_when_due(void *object)
     again = drain < again ? drain : again;
     uint64_t awaiting = berth__server_awaiting_step(server);
     again = awaiting < again ? awaiting : again;
+    uint64_t greeting = berth__server_greeting_step(server);
+    again = greeting < again ? greeting : again;
+    if (server->object.freed)
+        return UINT64_MAX;
     uint64_t limits = berth__server_limits_step(server);
     again = limits < again ? limits : again;
     if (server->object.freed || !server->starved)
@@ -641,6 +700,12 @@ static uint64_t retry_when_due(void *object)
     if (server->object.freed || !server->starved)
         return again;
     return server->retry.time < again ? server->retry.time : again;
+}
+
+static berth__stream *stream_of(void *object)
+{
+    const watched *waiting = object;
+    return berth__server_shaking_stream(waiting->server);
 }
 
 static bool queue_full(const berth_server *server)
@@ -668,6 +733,8 @@ bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds
         .server = server, .listenings = server->listenings, .events = server->events};
     berth__wait wait = {
         .owner = server, .object = &waiting, .done = came, .prepare = retry_when_due};
+    if (server->greeter != NULL)
+        wait.stream = stream_of;
     bool done = berth__loop_wait(loop, &wait, milliseconds);
     server->waits--;
     if (!server->object.freed) {

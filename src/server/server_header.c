@@ -15,6 +15,7 @@
  * one. All have the same patience: those whose header is missing are in the order in which they are
  * due, and those that wait for the end of a pause are in a list of their own.
  */
+#include "awaiting.h"
 #include "base/count.h"
 #include "base/memory.h"
 #include "base/system_error.h"
@@ -26,25 +27,11 @@
 #include <errno.h>
 #include <string.h>
 
-typedef struct awaiting awaiting;
-
-typedef struct awaiting_list {
-    awaiting *first;
-    awaiting **end;
-} awaiting_list;
-
-struct awaiting {
-    berth__watch watch;   /* first */
-    berth_server *server; /* NULL when it has gone */
-    awaiting_list *list;
-    awaiting *next;
-    awaiting **link;
-    int descriptor;
-    bool local; /* as of the listener that it came by */
-    bool parcelled;
+typedef struct awaiting {
+    berth__awaiting held; /* first */
     uint64_t due;
     berth__proxy_header header;
-};
+} awaiting;
 
 _Static_assert(BERTH__PROXY_HEADER_SIZE == BERTH_MOST_PROXY_HEADER, "the bound that is documented");
 
@@ -52,11 +39,11 @@ struct berth__trust {
     berth_server *server;
     berth_subnet *subnets;
     size_t count;
-    bool local;               /* Unix sockets begin with a header */
-    uint32_t patience;        /* milliseconds */
-    awaiting_list silent;     /* first to be due, first in the list */
-    awaiting_list held;       /* whose watch has fired in a pause */
-    berth__deadline deadline; /* of the first of the silent */
+    bool local;                  /* Unix sockets begin with a header */
+    uint32_t patience;           /* milliseconds */
+    berth__awaiting_list silent; /* first to be due, first in the list */
+    berth__awaiting_list held;   /* whose watch has fired in a pause */
+    berth__deadline deadline;    /* of the first of the silent */
 };
 
 static berth__backend *backend_of(const berth_server *server)
@@ -64,57 +51,25 @@ static berth__backend *backend_of(const berth_server *server)
     return server->object.loop->backend;
 }
 
-/* ---- lists ----------------------------------------------------------------------------------- */
-
-static void append(awaiting_list *list, awaiting *one)
-{
-    one->list = list;
-    one->next = NULL;
-    one->link = list->end;
-    *list->end = one;
-    list->end = &one->next;
-}
-
-static void take_out(awaiting *one)
-{
-    *one->link = one->next;
-    if (one->next != NULL)
-        one->next->link = one->link;
-    else
-        one->list->end = one->link;
-}
-
 /* ---- the end --------------------------------------------------------------------------------- */
 
-static void closed(berth__watch *watch)
-{
-    berth_loop *loop = watch->core;
-    loop->live--;
-    berth__release(watch);
-}
-
-/* The record goes when its watch has closed; the descriptor is the caller's. */
+/* The descriptor is the caller's. */
 static int see_off(awaiting *gone)
 {
-    berth_server *server = gone->server;
-    take_out(gone);
-    BERTH__UNCOUNT(server->awaiting);
-    gone->server = NULL;
-    berth__ready_share(&gone->watch.ready);
-    backend_of(server)->operations->watch_close(backend_of(server), &gone->watch);
-    return gone->descriptor;
+    BERTH__UNCOUNT(gone->held.server->awaiting);
+    return berth__awaiting_see_off(&gone->held);
 }
 
 static void drop(awaiting *gone)
 {
-    berth_server *server = gone->server;
+    berth_server *server = gone->held.server;
     int descriptor = see_off(gone);
     backend_of(server)->operations->discard(backend_of(server), descriptor);
 }
 
 static void turn_away(awaiting *gone, int number)
 {
-    berth_server *server = gone->server;
+    berth_server *server = gone->held.server;
     char reason[BERTH__REFUSAL_TEXT_SIZE];
     bool refusal = berth__is_refusal(number);
     if (!refusal && berth__is_exhaustion(number))
@@ -134,9 +89,10 @@ void berth__server_drop_awaiting(berth_server *server)
     berth__trust *trust = server->trust;
     if (trust == NULL)
         return;
-    for (awaiting *one; (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
+    for (berth__awaiting *one;
+         (one = trust->silent.first) != NULL || (one = trust->held.first) != NULL;) {
         BERTH__COUNT(server->owner.counts.dropped);
-        drop(one);
+        drop((awaiting *)one);
     }
     berth__deadline_stop(&server->object.loop->deadlines, &trust->deadline);
 }
@@ -155,10 +111,15 @@ void berth__server_distrust(berth_server *server)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+static awaiting *first_silent(const berth__trust *trust)
+{
+    return (awaiting *)trust->silent.first;
+}
+
 /* The next time at which one of them has waited too long; UINT64_MAX for none. */
 static uint64_t next_due(const berth__trust *trust)
 {
-    return trust->silent.first != NULL ? trust->silent.first->due : UINT64_MAX;
+    return trust->silent.first != NULL ? first_silent(trust)->due : UINT64_MAX;
 }
 
 static void set_deadline(berth__trust *trust)
@@ -174,8 +135,8 @@ static void set_deadline(berth__trust *trust)
 static void turn_late_away(berth__trust *trust)
 {
     uint64_t now = berth__loop_clock(trust->server->object.loop);
-    while (trust->silent.first != NULL && trust->silent.first->due <= now)
-        turn_away(trust->silent.first, BERTH__REFUSAL_HEADER_TIMEOUT);
+    while (next_due(trust) <= now)
+        turn_away(first_silent(trust), BERTH__REFUSAL_HEADER_TIMEOUT);
     set_deadline(trust);
 }
 
@@ -196,7 +157,7 @@ uint64_t berth__server_awaiting_step(berth_server *server)
 
 static void hand_over(awaiting *one)
 {
-    berth_server *server = one->server;
+    berth_server *server = one->held.server;
     const berth__proxy_header *header = &one->header;
     const berth__proxy_names *names = &header->names;
     size_t size = header->version == 2 ? (size_t)header->filled - header->values : 0;
@@ -211,8 +172,8 @@ static void hand_over(awaiting *one)
         .values_size = size,
     };
     berth__trust *trust = server->trust;
-    server->owner.local = one->local;
-    server->owner.parcelled = one->parcelled;
+    server->owner.local = one->held.local;
+    server->owner.parcelled = one->held.parcelled;
     accepted.descriptor = see_off(one);
     set_deadline(trust);
     berth__server_accepted(server, accepted.descriptor, &accepted);
@@ -222,38 +183,31 @@ static void hand_over(awaiting *one)
  * EAGAIN: there is nothing yet. */
 static int take_header(awaiting *one)
 {
-    berth__backend *backend = backend_of(one->server);
+    berth__backend *backend = backend_of(one->held.server);
     uint8_t input[BERTH__PROXY_HEADER_SIZE];
     ptrdiff_t count =
-        backend->operations->take(backend, one->descriptor, input, sizeof input, true);
+        backend->operations->take(backend, one->held.descriptor, input, sizeof input, true);
     if (count == 0)
         return BERTH__REFUSAL_HEADER_CLOSED;
     if (count < 0)
         return (int)-count;
     size_t used = berth__proxy_header_input(&one->header, input, (size_t)count);
     for (size_t taken = 0; taken < used; taken += (size_t)count) {
-        count = backend->operations->take(backend, one->descriptor, input, used - taken, false);
+        count =
+            backend->operations->take(backend, one->held.descriptor, input, used - taken, false);
         if (count <= 0)
             return BERTH__REFUSAL_HEADER_CLOSED;
     }
     return one->header.step == BERTH__HANDSHAKE_REFUSED ? one->header.refusal : 0;
 }
 
-static int watch(awaiting *one)
-{
-    berth__backend *backend = backend_of(one->server);
-    return backend->operations->watch_start(backend, &one->watch, one->descriptor,
-                                            BERTH__WATCH_READ);
-}
-
 static void fired(berth__watch *which, unsigned events)
 {
     awaiting *one = (awaiting *)which;
-    berth_server *server = one->server;
+    berth_server *server = one->held.server;
     (void)events;
     if (berth__server_is_paused(server)) {
-        take_out(one);
-        append(&server->trust->held, one);
+        berth__awaiting_append(&server->trust->held, &one->held);
         set_deadline(server->trust);
         return;
     }
@@ -262,7 +216,7 @@ static void fired(berth__watch *which, unsigned events)
     while (error == 0 && one->header.step == BERTH__HANDSHAKE_RECEIVE)
         error = take_header(one);
     if (error == EAGAIN)
-        error = watch(one);
+        error = berth__awaiting_watch(&one->held);
     else if (error == 0)
         hand_over(one);
     if (error != 0)
@@ -277,11 +231,10 @@ void berth__server_wake_awaiting(berth_server *server)
         return;
     berth__trust *trust = server->trust;
     uint64_t due = berth__after(berth__loop_clock(server->object.loop), trust->patience);
-    for (awaiting *one; (one = trust->held.first) != NULL;) {
-        (void)watch(one); /* one that cannot be watched ends when its time is over */
-        take_out(one);
-        append(&trust->silent, one);
-        one->due = due;
+    for (berth__awaiting *one; (one = trust->held.first) != NULL;) {
+        (void)berth__awaiting_watch(one); /* one that cannot be ends when its time is over */
+        berth__awaiting_append(&trust->silent, one);
+        ((awaiting *)one)->due = due;
     }
     set_deadline(server->trust);
     berth__loop_touch(server->object.loop);
@@ -312,7 +265,7 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
     berth_loop *loop = server->object.loop;
     if (!is_trusted(server, descriptor))
         return false;
-    awaiting *one = berth__allocate(sizeof *one);
+    awaiting *one = berth__awaiting_new(server, descriptor, sizeof *one, fired);
     if (one == NULL) {
         berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
                                 "cannot accept a connection behind a balancer: %s",
@@ -321,19 +274,11 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return true;
     }
-    berth__watch_init(&one->watch, server, loop);
-    one->watch.fired = fired;
-    one->watch.closed = closed;
-    one->server = server;
-    one->descriptor = descriptor;
-    one->local = server->owner.local;
-    one->parcelled = server->owner.parcelled;
     one->due = berth__after(berth__loop_clock(loop), trust->patience);
     berth__proxy_header_begin(&one->header);
-    append(&trust->silent, one);
+    berth__awaiting_append(&trust->silent, &one->held);
     BERTH__COUNT(server->awaiting);
-    loop->live++;
-    int error = watch(one);
+    int error = berth__awaiting_watch(&one->held);
     if (error != 0)
         turn_away(one, error);
     set_deadline(trust);
@@ -351,8 +296,8 @@ static berth__trust *trust_of(berth_server *server)
     }
     trust->server = server;
     trust->deadline.expired = expired;
-    trust->silent.end = &trust->silent.first;
-    trust->held.end = &trust->held.first;
+    berth__awaiting_list_init(&trust->silent);
+    berth__awaiting_list_init(&trust->held);
     server->trust = trust;
     return trust;
 }
@@ -366,8 +311,10 @@ static void set_patience(berth__trust *trust, uint32_t milliseconds)
     if (!shorter)
         return;
     uint64_t latest = berth__after(berth__loop_clock(trust->server->object.loop), milliseconds);
-    for (awaiting *one = trust->silent.first; one != NULL; one = one->next)
+    for (berth__awaiting *held = trust->silent.first; held != NULL; held = held->next) {
+        awaiting *one = (awaiting *)held;
         one->due = one->due < latest ? one->due : latest;
+    }
     set_deadline(trust);
 }
 

@@ -18,6 +18,8 @@ void berth__server_count(const berth_server *server, berth_server_counts *ret_co
         to[i] = BERTH__COUNTED(from[i]);
     ret_counts->pending = BERTH__COUNTED(server->pending_count);
     ret_counts->awaiting_header = BERTH__COUNTED(server->awaiting);
+    ret_counts->greeting = BERTH__COUNTED(server->greeting);
+    ret_counts->handshaking = BERTH__COUNTED(server->shaking);
     ret_counts->lingering = BERTH__COUNTED(server->owner.roll->lingering);
 }
 

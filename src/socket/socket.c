@@ -30,6 +30,7 @@
 #include "connecting.h"
 #include "handshake/refusal.h"
 #include "loop/lingering.h"
+#include "secure.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,6 +129,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_RELEASE] = "release the descriptor of the connection to",
         [BERTH__ATTEMPT_RATE] = "set a rate for the connection to",
         [BERTH__ATTEMPT_CREDENTIALS] = "get the credentials of",
+        [BERTH__ATTEMPT_ENCRYPT] = "encrypt the connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -177,10 +179,24 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
         words = "the rate belongs to another loop";
     if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EBUSY)
         words = "output has not been sent";
-    if (socket->attempt == BERTH__ATTEMPT_KEEP)
+    if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EPROTO)
+        words = "it is encrypted";
+    if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EBUSY)
+        words = "there is input that was not read, or output that was not sent";
+    if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EALREADY)
+        words = "it is encrypted already";
+    if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EINVAL)
+        words = "the configuration is not for this side of a connection";
+    if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == 0)
+        snprintf(text, size, "%s", berth__secure_reason(socket));
+    else if (socket->attempt == BERTH__ATTEMPT_KEEP)
         snprintf(text, size, "%s", berth__limit_text((berth__limit)number));
     else if (berth__is_refusal(number))
         berth__refusal_reason(number, text, size);
+    else if (number == 0 && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED &&
+             berth_socket_tls_was_truncated(socket))
+        snprintf(text, size, "%s without close_notify",
+                 berth_error_text(BERTH_ERROR_REMOTE_HOST_CLOSED));
     else if (number == 0)
         snprintf(text, size, "%s", berth_error_text((berth_error)socket->error));
     else if (socket->error == BERTH_ERROR_PROXY_CONNECTION_REFUSED)
@@ -224,6 +240,7 @@ static void destroy(berth__object *object)
     if (socket->limits != NULL)
         berth__limits_free(socket);
     if (socket->remote != NULL) {
+        berth__encryption_free(socket->remote->encryption);
         berth__remote_clear(socket->remote);
         berth__free_list_give(&loop->remotes, socket->remote);
     }
@@ -397,7 +414,9 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
     berth__socket_stop_limit(socket);
     berth__limits_end(socket);
     *ret_leased = NULL;
-    if (stream != NULL && stream->sending)
+    if (stream != NULL && stream->ready.secured)
+        *ret_leased = berth__secure_let_go(socket);
+    else if (stream != NULL && stream->sending)
         *ret_leased = berth__chain_detach_all(&socket->output);
     berth__chain_clear(&socket->output, &loop->pool);
     berth__loop_flush_not(loop, &socket->flush);
@@ -530,6 +549,10 @@ void berth__socket_end(berth_socket *socket)
 {
     bool graceful = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
     bool known = socket->stream->lingers;
+    if (graceful && socket->stream->ready.secured && !berth__secure_say_end(socket)) {
+        berth__socket_send_rest(socket);
+        return;
+    }
     if (known && wants_reset(socket))
         end_at_once(socket, BERTH__CLOSE_RESET);
     else if (graceful)
@@ -627,6 +650,8 @@ static int may_release(berth_socket *socket)
      * being announced. */
     if (socket->input_ended && socket->stream->error != 0)
         return socket->stream->error;
+    if (socket->stream->ready.secured)
+        return EPROTO;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);
     return socket->output.first != NULL || berth__socket_cannot_send(socket) ? EBUSY : 0;

@@ -42,6 +42,7 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_RATE,
     BERTH__ATTEMPT_CLOSE,
     BERTH__ATTEMPT_CREDENTIALS,
+    BERTH__ATTEMPT_ENCRYPT,
     BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
 } berth__attempt;
 
@@ -61,6 +62,9 @@ typedef enum berth__outcome {
 } berth__outcome;
 
 struct berth__connector;
+typedef struct berth__secure berth__secure;
+typedef struct berth__encryption berth__encryption;
+struct berth__engine_failure;
 
 /* What accepted connections belong to, and wait in the queue of: their server, as far as they know
  * it. They count what becomes of them. */
@@ -71,6 +75,10 @@ typedef struct berth__owner {
     void (*left_queue)(struct berth__owner *owner, berth_socket *socket);
     /* While the owner is drained, else NULL: one of its connections is not counted any more. */
     void (*left)(struct berth__owner *owner, berth_socket *socket);
+    /* The handshake of a socket that was begun for the owner is over: it is complete, or it has
+     * failed, and then the socket has no connection any more. The owner may free it. */
+    void (*shaken)(struct berth__owner *owner, berth_socket *socket,
+                   const struct berth__engine_failure *failure);
     size_t pending_read_limit;                 /* bytes of each in the queue; 0: none */
     bool local;                                /* those that are accepted are Unix sockets */
     bool parcelled;                            /* likewise: see berth__ready */
@@ -100,6 +108,7 @@ typedef struct berth__remote {
     uint32_t transit; /* bytes that the peer had not acknowledged then */
     uint8_t *values;  /* of the PROXY header that has come, or NULL */
     size_t values_size;
+    berth__encryption *encryption;      /* NULL if there never was any */
     struct berth__connector *connector; /* while connecting */
     berth_socket *socket;               /* whose closing has a limit */
     berth__deadline limit;              /* runs in CLOSING only */
@@ -156,7 +165,7 @@ struct berth_socket {
     bool connected : 1;
     bool input_ended : 1; /* the peer has ended its direction */
     bool counted : 1;     /* among the live connections of `owner` */
-    bool pending : 1;     /* in the queue of `owner` */
+    bool pending : 1;     /* in the queue of `owner`, or shaking hands on the way into it */
     bool of_worker : 1;   /* its loop counts it when it is freed or detached */
     bool half_close : 1;  /* the user lets the peer end its direction */
     bool finished : 1;    /* read_channel_finished was called for this connection */
@@ -271,6 +280,10 @@ bool berth__socket_is_cut_off(const berth_socket *socket);
 /* Bytes of a limited stream that may be delivered now; 0 if receiving was stopped for want of
  * tokens. */
 size_t berth__socket_input_room(berth__stream *stream);
+
+/* Bytes of an encrypted connection that may be delivered now, at most `most`; 0: none are wanted.
+ */
+size_t berth__socket_room_of(berth_socket *socket, size_t most);
 
 /* Nothing was there: tokens for it are given back. */
 void berth__socket_room_unused(berth__stream *stream);

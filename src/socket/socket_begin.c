@@ -18,6 +18,7 @@
 #include "connecting.h"
 #include "handshake/refusal.h"
 #include "proxy/proxy.h"
+#include "secure.h"
 
 #include <errno.h>
 
@@ -39,6 +40,8 @@ static void begin(berth_socket *socket)
         remote->known[BERTH__LOCAL] = remote->bound;
         berth__release(remote->values);
         remote->values = NULL;
+        if (remote->encryption != NULL)
+            remote->encryption->truncated = false;
     }
     berth__socket_set_error(socket, BERTH_ERROR_NONE, 0, BERTH__ATTEMPT_NOTHING);
     socket->input_ended = socket->finished = socket->closed = socket->leaving = false;
@@ -259,6 +262,22 @@ static bool reports_later(void *owner)
     return socket->failing;
 }
 
+/* Encrypts the connection that has just been made, if that was asked for. False when out of memory.
+ */
+static bool encrypt(berth_socket *socket)
+{
+    berth__remote *remote = socket->remote;
+    const berth__encryption *encryption = remote->encryption;
+    if (encryption == NULL || encryption->tls == NULL)
+        return true;
+    const char *target = remote->by_path ? NULL : remote->target;
+    berth__secure_plan plan = {.tls = encryption->tls,
+                               .name = encryption->name != NULL ? encryption->name : target,
+                               .session = encryption->session,
+                               .session_size = encryption->session_size};
+    return berth__secure_begin(socket, &plan);
+}
+
 static void connected(berth_socket *socket)
 {
     uint32_t endings = socket->endings;
@@ -272,6 +291,11 @@ static void connected(berth_socket *socket)
     /* Its limits begin before a handler can take its time. */
     socket->state = BERTH_STATE_CONNECTED;
     berth__limits_begin(socket);
+    if (!encrypt(socket)) {
+        berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
+                                   BERTH__ATTEMPT_ENCRYPT);
+        return;
+    }
     BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;

@@ -24,7 +24,7 @@
  * In a blocking wait, where no timers run, berth__socket_close_step replaces them. Handlers called
  * here: those of the end.
  */
-#include "socket.h"
+#include "secure.h"
 
 #include <errno.h>
 
@@ -37,6 +37,9 @@ void berth__socket_end_direction(berth_socket *socket)
         berth_socket_disconnect_from_host(socket);
         return;
     }
+    if (socket->stream->ready.secured &&
+        (berth__secure_shakes(socket) || !berth__secure_say_end(socket)))
+        return; /* it follows */
     /* It fails if the connection is broken, which the input will report. */
     (void)backend->operations->shutdown_send(backend, socket->stream);
 }
@@ -124,11 +127,12 @@ void berth__socket_send_rest(berth_socket *socket)
 {
     if (!socket->stream->sending)
         berth__loop_flush_later(socket->object.loop, &socket->flush);
-    if (socket->output.first == NULL)
+    bool secured = socket->stream->ready.secured;
+    if (socket->output.first == NULL && !(secured && socket->stream->sending))
         return; /* the kernel has it all, and only the announcement is left */
     /* The kernel's buffer of a connection that has sent nothing is empty and takes a part of the
      * output at once, whatever the peer does; if not all, `sent` comes here again. */
-    bool certain = !socket->spoken && !socket->stream->sending;
+    bool certain = !socket->spoken && !socket->stream->sending && !secured;
     if (certain || socket->close_timeout == 0 || start_limit(socket))
         return;
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CLOSE);

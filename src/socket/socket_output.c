@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "blocks.h"
+#include "secure.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -44,8 +45,10 @@ static inline ptrdiff_t start_send(berth_socket *socket, size_t most, bool endin
     if (socket->state != BERTH_STATE_CONNECTED && socket->state != BERTH_STATE_CLOSING)
         return 0;
     const berth__chunk *first = socket->output.first;
-    if (first == NULL || most == 0)
+    if (most == 0 || (first == NULL && !stream->ready.secured))
         return 0;
+    if (stream->ready.secured)
+        return berth__secure_send(socket, most, ending);
     berth__backend *backend = socket->object.loop->backend;
     size_t size = first->size;
     if (size > most) {
@@ -187,6 +190,8 @@ BERTH__RARE static bool settle_end(berth_socket *socket)
         berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
         return false;
     }
+    if (socket->end_held && berth__secure_owes(socket))
+        return socket->paused || berth__secure_deliver(socket);
     bool kept = socket->pending || socket->awaited || socket->paused;
     return !socket->end_held || kept || announce_held_end(socket);
 }
@@ -332,6 +337,8 @@ bool berth__socket_unsent(const berth_socket *socket)
 {
     bool waits = berth__socket_has_output(socket) && socket->stream != NULL;
     bool held_up = berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
+    if (socket->stream != NULL && socket->stream->ready.secured)
+        waits = berth__secure_unsent(socket) || socket->outcome == BERTH__OUTCOME_GIVEN;
     return waits && !held_up && !socket->stream->sending &&
            socket->outcome != BERTH__OUTCOME_BROKEN;
 }
@@ -456,7 +463,7 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *j
     size_t before = berth__chain_size(&socket->output);
     bool whole;
     bool full = socket->outcome == BERTH__OUTCOME_GIVEN && before > 0;
-    if (stream == NULL || stream->sending || full || is_paced(socket) ||
+    if (stream == NULL || stream->sending || stream->ready.secured || full || is_paced(socket) ||
         berth__socket_cannot_send(socket) || !berth_socket_is_valid(socket))
         return 0;
     size_t taken = give(socket, job, &whole);
@@ -481,6 +488,12 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     bool whole = true;
+    if (stream->ready.secured) {
+        whole = false;
+        result = is_paced(socket) ? 0 : start_send(socket, SIZE_MAX, false);
+        berth__chain_consume(&socket->output, &loop->pool,
+                             result != 0 && result != -EAGAIN ? note_given(socket, result) : 0);
+    }
     while (whole && socket->output.first != NULL && !stream->sending && !is_paced(socket) &&
            !berth__socket_cannot_send(socket))
         (void)give(socket, &nothing_more, &whole);

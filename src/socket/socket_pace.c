@@ -11,7 +11,7 @@
  * Whatever the reason, the backend keeps what comes meanwhile: nothing is lost, and nothing is
  * delivered inside these calls. They call no handlers.
  */
-#include "socket.h"
+#include "secure.h"
 
 #include "base/memory.h"
 
@@ -58,6 +58,8 @@ void berth__socket_room_unused(berth__stream *stream)
 static bool wants_input(const berth_socket *socket, size_t limit)
 {
     bool room = limit == 0 || berth__chain_size(&socket->input) < limit;
+    if (socket->stream->ready.secured && berth__secure_shakes(socket))
+        return true;
     /* A connection that this side is ending reads no more. */
     return room && socket->state != BERTH_STATE_CLOSING && !socket->holed && !socket->paused;
 }
@@ -76,9 +78,40 @@ bool berth__socket_is_cut_off(const berth_socket *socket)
            (socket->paused || !socket->end_held);
 }
 
+/* Of an encrypted connection bytes may be there already, or the end of the stream behind them. */
+BERTH__RARE static void pace_owed(berth_socket *socket)
+{
+    bool wanted = wants_input(socket, read_limit(socket)) &&
+                  !berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_INPUT));
+    if (!wanted || !berth__secure_owes(socket))
+        return;
+    berth__loop_flush_later(socket->object.loop, &socket->flush);
+    berth__loop_touch(socket->object.loop);
+}
+
+size_t berth__socket_room_of(berth_socket *socket, size_t most)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    size_t limit = read_limit(socket);
+    size_t unread = berth__chain_size(&socket->input);
+    berth__flow *flow = berth__rates_flow(socket, BERTH__FLOW_INPUT);
+    if (!wants_input(socket, limit))
+        return 0;
+    if (limit != 0 && limit - unread < most)
+        most = limit - unread;
+    if (flow == NULL)
+        return most;
+    most = berth__flow_take(flow, most);
+    if (most == 0 && socket->stream->receiving)
+        backend->operations->receive_stop(backend, socket->stream);
+    return most;
+}
+
 void berth__socket_pace(berth_socket *socket)
 {
     berth__stream *stream = socket->stream;
+    if (stream != NULL && stream->ready.secured && socket->end_held)
+        pace_owed(socket);
     if (stream != NULL && berth__socket_is_cut_off(socket))
         berth__loop_flush_later(socket->object.loop, &socket->flush);
     if (stream == NULL || stream->ended)

@@ -15,7 +15,7 @@
  * without marks, and gives those back that the wait around it had, since a handler may wait too.
  */
 #include "connecting.h"
-#include "socket.h"
+#include "secure.h"
 
 typedef struct watched {
     berth_socket *socket;
@@ -32,7 +32,8 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    bool told = socket->end_held && !socket->awaited && !socket->paused;
+    bool told =
+        socket->end_held && !socket->paused && (!socket->awaited || berth__secure_owes(socket));
     if (berth__socket_has_output(socket) || told || socket->overflowed ||
         berth__socket_is_cut_off(socket))
         berth__socket_settle(socket);
@@ -42,6 +43,10 @@ static uint64_t go_on(void *object)
         return UINT64_MAX;
     uint64_t connect = berth__connect_step(berth__socket_connector(socket));
     uint64_t tokens = berth__rates_step(socket);
+    uint64_t shaking = berth__secure_step(socket);
+    if (socket->object.freed)
+        return UINT64_MAX;
+    tokens = shaking < tokens ? shaking : tokens;
     if (berth__socket_unsent(socket))
         return 0;
     due = close < due ? close : due;
@@ -182,6 +187,37 @@ bool berth_socket_wait_for_connected(berth_socket *socket, int milliseconds)
         return !socket->object.freed && socket->state == BERTH_STATE_CONNECTED;
     marks outer = enter(socket);
     return leave(socket, outer, finish_connecting(socket, milliseconds));
+}
+
+static bool no_longer_shaking(void *object)
+{
+    watched *waiting = object;
+    return over(waiting) || !berth__secure_shakes(waiting->socket);
+}
+
+static bool finish_handshake(berth_socket *socket, int milliseconds)
+{
+    berth_loop *loop = socket->object.loop;
+    uint64_t start = berth__loop_clock(loop);
+    if (!finish_connecting(socket, milliseconds) || socket->stream == NULL)
+        return false;
+    uint32_t endings = socket->endings;
+    if (!run(socket, no_longer_shaking, remaining(loop, start, milliseconds))) {
+        timed_out(socket);
+        return false;
+    }
+    return !socket->object.freed && socket->endings == endings && berth_socket_is_encrypted(socket);
+}
+
+bool berth_socket_wait_for_encrypted(berth_socket *socket, int milliseconds)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    if (berth__socket_is_copy(socket, BERTH__ATTEMPT_WAIT))
+        return false;
+    if (socket->object.freed || (!connecting(socket) && !berth__secure_shakes(socket)))
+        return !socket->object.freed && berth_socket_is_encrypted(socket);
+    marks outer = enter(socket);
+    return leave(socket, outer, finish_handshake(socket, milliseconds));
 }
 
 static bool wait_for_input(berth_socket *socket, int milliseconds)

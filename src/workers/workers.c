@@ -19,6 +19,8 @@
  */
 #include "workers.h"
 
+#include <berth/tls.h>
+
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "loop/loop.h"
@@ -188,11 +190,24 @@ static void accept_failed(berth_server *server, berth_error error, void *user)
     announce_failure(user, error);
 }
 
+static void handshake_failed(berth_server *server, const berth_tls_failure *failure, void *user)
+{
+    (void)server;
+    announce_failure(user, failure->error);
+}
+
+/* One that shakes hands first is counted again when that is over, by `accepted`: nobody says what
+ * has become of all those that never come so far. */
 static void adopt(berth_worker *worker, int descriptor)
 {
+    uint64_t failed = worker->server->owner.counts.failed;
     berth_server_base_incoming_connection(worker->server, descriptor);
     if (berth__pool_drain_is_late(worker->workers) && berth__drain_force_pending(worker->server)) {
         worker->forced = true; /* the server's own drain may begin later, or anew */
+        count_ended(worker);
+        return;
+    }
+    if (berth__server_encrypts(worker->server) && worker->server->owner.counts.failed == failed) {
         count_ended(worker);
         return;
     }
@@ -307,6 +322,7 @@ static const berth_server_handlers server_handlers = {
     .new_connection = accepted,
     .accept_error = accept_failed,
     .emptied = berth__worker_emptied,
+    .handshake_failed = handshake_failed,
 };
 
 /* Returns an errno. */

@@ -5,6 +5,7 @@
  * Listening waits for the proxy, so what it says first is waiting for it (world_greet).
  */
 #include "scene.h"
+#include "toy_engine.h"
 
 #include "balance.h"
 #include "base/fault.h"
@@ -112,6 +113,26 @@ CASE(one_bind_after_another, "S6.16 S6.19",
         ck_assert_uint_eq(host->new_connections, round);
     }
     ck_assert_uint_eq(host->accept_errors, 0);
+}
+
+CASE(encrypting_through_a_proxy, "S6.16 tls.h",
+     "the hello follows the second reply; the peer is whom the proxy has named")
+{
+    struct peer *proxy;
+    struct host *host = host_bound(&proxy);
+    struct toy *toy = toy_new(true);
+    ck_assert(berth_server_set_tls(host->server, &toy->tls));
+    berth_tls_release(&toy->tls);
+    SAYS(proxy, COME);
+    uint8_t bytes[512];
+    peer_send(proxy, bytes, toy_hello("name", NULL, bytes));
+    ck_assert_uint_eq(peer_receive(proxy, bytes, 10), 10);
+    ck_assert_int_eq(bytes[0], 's');
+    ck_assert_uint_eq(host->new_connections, 0);
+    peer_send(proxy, bytes, toy_record('c', "client", 6, bytes));
+    struct actor *actor = host_take_actor(host, "s");
+    ck_assert(berth_socket_is_encrypted(actor->socket));
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), 56324);
 }
 
 CASE(port_is_not_given_again, "S6.16",

@@ -24,7 +24,9 @@ static void assert_balance(const berth_server_counts *counts)
                       counts->taken + counts->pending + counts->awaiting_header + counts->at_hand +
                           counts->handed_over + counts->rejected_address + counts->rejected_call +
                           counts->rejected_shed + counts->rejected_header + counts->failed +
-                          counts->dropped + counts->closed_pending);
+                          counts->dropped + counts->closed_pending + counts->greeting +
+                          counts->handshaking + counts->failed_handshake +
+                          counts->rejected_greeting);
 }
 
 CASE(counts_of_a_pool, "workers.h statistics.h",

@@ -150,6 +150,28 @@ static void on_read_channel_finished(berth_socket *socket, void *user)
         self->on_finished(self);
 }
 
+static void on_encrypted(berth_socket *socket, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    self->encryptions++;
+    say(self, "encrypted", NULL);
+    if (self->on_encrypted != NULL)
+        self->on_encrypted(self);
+}
+
+static bool on_verify_peer(berth_socket *socket, const berth_tls_problem *problem, void *user)
+{
+    struct actor *self = user;
+    ck_assert_ptr_eq(socket, self->socket);
+    ck_assert_ptr_nonnull(problem->text);
+    self->problems++;
+    bool trusts = self->trusts;
+    if (self->on_problem != NULL)
+        self->on_problem(self);
+    return trusts;
+}
+
 static const berth_socket_handlers actor_handlers = {
     .ready_read = on_ready_read,
     .bytes_written = on_bytes_written,
@@ -158,6 +180,8 @@ static const berth_socket_handlers actor_handlers = {
     .error_occurred = on_error_occurred,
     .state_changed = on_state_changed,
     .read_channel_finished = on_read_channel_finished,
+    .encrypted = on_encrypted,
+    .verify_peer = on_verify_peer,
 };
 
 static void on_draining(berth_socket *socket, void *user)
@@ -282,19 +306,72 @@ static void on_emptied(berth_server *server, bool forced, void *user)
         self->on_emptied(self);
 }
 
+static void on_arrival(berth_server *server, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    self->arrivals++;
+    if (self->on_arrival != NULL)
+        self->on_arrival(self);
+}
+
+static void on_failure(berth_server *server, const berth_tls_failure *failure, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    self->failures++;
+    self->failure = failure->error;
+    self->failure_port = failure->peer_port;
+    snprintf(self->failure_text, sizeof self->failure_text, "%s", failure->text);
+    snprintf(self->failure_name, sizeof self->failure_name, "%s", failure->server_name);
+    if (self->on_failure != NULL)
+        self->on_failure(self);
+}
+
+static berth_tls *on_client_hello(berth_server *server, const berth_tls_hello *hello, void *user)
+{
+    struct host *self = user;
+    ck_assert_ptr_eq(server, self->server);
+    return self->chooses(self, hello);
+}
+
 static const berth_server_handlers host_handlers = {
     .new_connection = on_new_connection,
     .accept_error = on_accept_error,
     .emptied = on_emptied,
+    .handshake_failed = on_failure,
+    .pending_connection_available = on_arrival,
 };
 
-struct host *host_new(const char *name)
+static const berth_server_handlers choosing_handlers = {
+    .new_connection = on_new_connection,
+    .accept_error = on_accept_error,
+    .emptied = on_emptied,
+    .handshake_failed = on_failure,
+    .pending_connection_available = on_arrival,
+    .client_hello = on_client_hello,
+};
+
+static struct host *make_host(const char *name, const berth_server_handlers *handlers)
 {
     ck_assert_uint_lt(host_count, MOST_HOSTS);
     struct host *self = &hosts[host_count++];
     self->name = name;
-    self->server = berth_server_new(world_loop(), &host_handlers, self);
+    self->server = berth_server_new(world_loop(), handlers, self);
     ck_assert_ptr_nonnull(self->server);
+    return self;
+}
+
+struct host *host_new(const char *name)
+{
+    return make_host(name, &host_handlers);
+}
+
+struct host *host_choosing(const char *name, host_chooser chooses)
+{
+    struct host *self = make_host(name, &choosing_handlers);
+    self->chooses = chooses;
+    host_listen(self);
     return self;
 }
 
@@ -360,8 +437,10 @@ void scene_assert_balance(const berth_server_counts *counts)
 {
     uint64_t came = counts->accepted + counts->added;
     uint64_t rejected = counts->rejected_address + counts->rejected_call + counts->rejected_shed +
-                        counts->rejected_header;
-    uint64_t waiting = counts->pending + counts->awaiting_header + counts->at_hand;
+                        counts->rejected_header + counts->failed_handshake +
+                        counts->rejected_greeting;
+    uint64_t waiting = counts->pending + counts->awaiting_header + counts->at_hand +
+                       counts->greeting + counts->handshaking;
     uint64_t gone = counts->failed + counts->dropped + counts->closed_pending;
     uint64_t closed = counts->closed_first_byte + counts->closed_idle + counts->closed_lifetime +
                       counts->closed_rate + counts->closed_output;

@@ -25,6 +25,7 @@ struct host;
 
 typedef void (*actor_hook)(struct actor *actor);
 typedef void (*host_hook)(struct host *host);
+typedef berth_tls *(*host_chooser)(struct host *host, const berth_tls_hello *hello);
 
 struct actor {
     const char *name;
@@ -42,6 +43,9 @@ struct actor {
     unsigned errors;
     berth_error error; /* the last one */
     unsigned finishes;
+    unsigned encryptions;
+    unsigned problems; /* with the peer's certificates */
+    bool trusts;       /* ignores them */
     unsigned tellings; /* that its server is drained, if it is an actor that is told */
     berth_state state; /* the last one announced */
     actor_hook on_ready_read;
@@ -52,6 +56,8 @@ struct actor {
     actor_hook on_state;
     actor_hook on_finished;
     actor_hook on_draining;
+    actor_hook on_encrypted;
+    actor_hook on_problem;
 };
 
 #define HOST_MOST 64
@@ -71,12 +77,23 @@ struct host {
     host_hook on_new_connection;
     host_hook on_accept_error;
     host_hook on_emptied;
+    /* of TLS */
+    unsigned arrivals; /* calls of pending_connection_available */
+    unsigned failures; /* of handshake_failed */
+    berth_error failure;
+    char failure_text[160];
+    char failure_name[256];
+    uint16_t failure_port;
+    host_hook on_arrival;
+    host_hook on_failure;
+    host_chooser chooses; /* of a host that chooses */
 };
 
 /* A server that does not listen yet, and one that listens on 127.0.0.1 with a port of the kernel's
  * choice. */
 struct host *host_new(const char *name);
 struct host *host_listening(const char *name);
+struct host *host_choosing(const char *name, host_chooser chooses); /* listens; has client_hello */
 void host_listen(struct host *host);
 
 /* Turns until a connection is pending, and takes it: raw, or as an actor. */

@@ -6,6 +6,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -35,6 +36,9 @@ assert shown == [read(source)], \
     "%s does not show %s as it is, and nothing else in C; chapter.py --update %s mends it" % (
         os.path.relpath(chapter_of(source)), os.path.basename(source), source)
 
+if "openssl req" in shown[0] and not shutil.which("openssl"):
+    print("skipped: the openssl command is not installed")
+    sys.exit(77)
 status = subprocess.run([probe], timeout=20).returncode
 if status:
     sys.exit(status)

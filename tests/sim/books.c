@@ -39,25 +39,42 @@ static void check_growth(const void *before, const void *now, const struct slot 
 /* ---- servers --------------------------------------------------------------------------------- */
 
 static const struct slot growing_of_server[] = {
-    OF_SERVER(accepted),         OF_SERVER(added),           OF_SERVER(taken),
-    OF_SERVER(handed_over),      OF_SERVER(rejected_call),   OF_SERVER(rejected_shed),
-    OF_SERVER(rejected_address), OF_SERVER(failed),          OF_SERVER(dropped),
-    OF_SERVER(closed_pending),   OF_SERVER(closed_idle),     OF_SERVER(closed_first_byte),
-    OF_SERVER(closed_lifetime),  OF_SERVER(closed_rate),     OF_SERVER(closed_output),
-    OF_SERVER(closed_drain),     OF_SERVER(paced),           OF_SERVER(exhaustions),
-    OF_SERVER(accept_failures),  OF_SERVER(rejected_header),
+    OF_SERVER(accepted),
+    OF_SERVER(added),
+    OF_SERVER(taken),
+    OF_SERVER(handed_over),
+    OF_SERVER(rejected_call),
+    OF_SERVER(rejected_shed),
+    OF_SERVER(rejected_address),
+    OF_SERVER(failed),
+    OF_SERVER(dropped),
+    OF_SERVER(closed_pending),
+    OF_SERVER(closed_idle),
+    OF_SERVER(closed_first_byte),
+    OF_SERVER(closed_lifetime),
+    OF_SERVER(closed_rate),
+    OF_SERVER(closed_output),
+    OF_SERVER(closed_drain),
+    OF_SERVER(paced),
+    OF_SERVER(exhaustions),
+    OF_SERVER(accept_failures),
+    OF_SERVER(rejected_header),
+    OF_SERVER(handshakes),
+    OF_SERVER(failed_handshake),
+    OF_SERVER(rejected_greeting),
 };
 
 static uint64_t turned_away(const berth_server_counts *counts)
 {
     return counts->rejected_address + counts->rejected_call + counts->rejected_shed +
-           counts->rejected_header;
+           counts->rejected_header + counts->failed_handshake + counts->rejected_greeting;
 }
 
 static void check_balance(const berth_server_counts *counts)
 {
     uint64_t came = counts->accepted + counts->added;
-    uint64_t waiting = counts->pending + counts->awaiting_header + counts->at_hand;
+    uint64_t waiting = counts->pending + counts->awaiting_header + counts->at_hand +
+                       counts->greeting + counts->handshaking;
     uint64_t gone = counts->failed + counts->dropped + counts->closed_pending;
     sim_check(came == counts->taken + waiting + counts->handed_over + turned_away(counts) + gone,
               "%llu connections came, and the balance is another", (unsigned long long)came);

@@ -1,0 +1,655 @@
+/*
+ * Encrypted connections; see secure.h.
+ *
+ * What the engine does with the bytes of the peer is in `go_through`, and only there is it given
+ * any. It calls handlers: those of a socket for plaintext and its end, `encrypted`, `verify_peer`,
+ * and the owner's `shaken`. Any of them may end the connection or free the socket; then this record
+ * lives until the frames that use it are gone, and `socket` is NULL.
+ *
+ * Bytes of one delivery are decrypted into a buffer of the loop, as many as it has room for, and
+ * are delivered together. So what a handler answers to several small records leaves in one.
+ *
+ * Handlers called here: encrypted, verify_peer, and those of the input and the end.
+ */
+#include "secure.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    SCRATCH = BERTH__SECURE_SCRATCH,
+    BATCH = 2 * BERTH__ENGINE_RECORD, /* of plaintext that are encrypted before they are sent, */
+    MOST_SENT = 16 * BERTH__ENGINE_RECORD /* and sent in one call */
+};
+
+static berth__backend *backend_of(const berth_socket *socket)
+{
+    return socket->object.loop->backend;
+}
+
+/* ---- the record ------------------------------------------------------------------------------ */
+
+static void enter(berth__secure *secure)
+{
+    secure->frames++;
+}
+
+static void leave(berth__secure *secure)
+{
+    if (--secure->frames > 0 || secure->socket != NULL)
+        return;
+    secure->tls->operations->free(secure->engine);
+    berth_tls_release(secure->tls);
+    berth__release(secure);
+}
+
+static bool emit(void *sink, const void *data, size_t size)
+{
+    berth__secure *secure = sink;
+    if (secure->socket == NULL) /* it was let go inside the engine */
+        return true;
+    return berth__chain_append(&secure->sealed, &secure->socket->object.loop->pool, data, size);
+}
+
+berth__chunk *berth__secure_let_go(berth_socket *socket)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    berth_loop *loop = socket->object.loop;
+    berth__chunk *leased = NULL;
+    if (socket->stream->sending)
+        leased = berth__chain_detach_all(&secure->sealed);
+    berth__chain_clear(&secure->sealed, &loop->pool);
+    berth__chain_clear(&secure->held, &loop->pool);
+    berth__deadline_stop(&loop->deadlines, &secure->limit);
+    berth__deadlines_unreserve(&loop->deadlines);
+    berth__secure_is_gone(secure);
+    socket->stream->ready.secured = false;
+    socket->remote->encryption->secure = NULL;
+    enter(secure);
+    secure->socket = NULL;
+    leave(secure);
+    return leased;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+/* Copies bytes of the output from a place on, those of files too. Returns how many, or a negative
+ * errno. */
+static ptrdiff_t gather(const berth_socket *socket, size_t place, uint8_t *data, size_t size)
+{
+    berth__backend *backend = backend_of(socket);
+    size_t done = 0;
+    const berth__chunk *chunk = socket->output.first;
+    for (; chunk != NULL && done < size; chunk = chunk->next) {
+        size_t length = chunk->end - chunk->start;
+        if (place >= length) {
+            place -= length;
+            continue;
+        }
+        size_t part = length - place < size - done ? length - place : size - done;
+        ptrdiff_t got = (ptrdiff_t)part;
+        if (chunk->bytes != NULL)
+            memcpy(data + done, chunk->bytes + chunk->start + place, part);
+        else
+            got = backend->operations->read_file(backend, chunk->file, data + done, part,
+                                                 chunk->offset + chunk->start + place);
+        if (got <= 0)
+            return got == 0 ? -ENODATA : got;
+        done += (size_t)got;
+        if ((size_t)got < part)
+            break;
+        place = 0;
+    }
+    return (ptrdiff_t)done;
+}
+
+/* The bytes of the output from a place on, where a record of them needs no copy; else NULL. */
+static const uint8_t *in_one_piece(const berth_socket *socket, size_t place, size_t size)
+{
+    for (const berth__chunk *chunk = socket->output.first; chunk != NULL; chunk = chunk->next) {
+        size_t length = chunk->end - chunk->start;
+        if (place < length)
+            return chunk->bytes != NULL && length - place >= size
+                       ? chunk->bytes + chunk->start + place
+                       : NULL;
+        place -= length;
+    }
+    return NULL;
+}
+
+/* Encrypts a record of the output from a place on. Returns how many bytes of it, or a negative
+ * errno. */
+static ptrdiff_t seal_record(berth_socket *socket, berth__secure *secure, size_t place, size_t size)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__engine_io io = {.emit = emit, .sink = secure};
+    const uint8_t *data = in_one_piece(socket, place, size);
+    berth__secure_is_busy(secure);
+    uint8_t *scratch = NULL;
+    ptrdiff_t count = (ptrdiff_t)size;
+    if (data == NULL) {
+        scratch = berth__secure_take_scratch(loop);
+        count = scratch != NULL ? gather(socket, place, scratch, size) : -ENOMEM;
+        data = scratch;
+    }
+    if (count > 0)
+        count = secure->tls->operations->seal(secure->engine, data, (size_t)count, &io);
+    if (count == -1)
+        count = -ENOMEM;
+    if (scratch != NULL)
+        berth__secure_give_scratch(loop, scratch);
+    return count;
+}
+
+/* Encrypts what may go of the output behind `place`, a batch at most. Returns 0 or a negative
+ * errno. */
+static int seal(berth_socket *socket, berth__secure *secure, size_t place, size_t most)
+{
+    size_t output = berth__chain_size(&socket->output);
+    most = most < output ? most : output;
+    while (place + secure->sealing < most && secure->sealing < BATCH) {
+        size_t size = most - place - secure->sealing;
+        ptrdiff_t count = seal_record(socket, secure, place + secure->sealing,
+                                      size < BERTH__ENGINE_RECORD ? size : BERTH__ENGINE_RECORD);
+        if (count < 0)
+            return (int)count;
+        secure->sealing += (size_t)count;
+    }
+    return 0;
+}
+
+/* The kernel has taken some. Returns how many bytes of the output have gone with it. */
+static size_t taken(berth__secure *secure, size_t size)
+{
+    berth__chain_consume(&secure->sealed, &secure->socket->object.loop->pool, size);
+    if (secure->sealed.first != NULL)
+        return 0;
+    size_t gone = secure->sealing;
+    secure->sealing = 0;
+    return gone;
+}
+
+static void append_end(berth__secure *secure)
+{
+    berth__engine_io io = {.emit = emit, .sink = secure};
+    secure->said = true;
+    if (!secure->failed)
+        secure->tls->operations->end(secure->engine, &io);
+}
+
+/* Whether the output can be encrypted. */
+static bool may_seal(const berth_socket *socket, const berth__secure *secure)
+{
+    return secure->open && !secure->failed && !secure->said && socket->output.first != NULL;
+}
+
+ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    berth__backend *backend = backend_of(socket);
+    size_t gone = 0;
+    while (gone < MOST_SENT) {
+        /* Behind a flight of the handshake there may be output, which goes with it. */
+        if (secure->sealing == 0 && gone < most && may_seal(socket, secure)) {
+            int error = seal(socket, secure, gone, most);
+            if (error != 0)
+                return gone > 0 ? (ptrdiff_t)gone : error;
+        }
+        if (ending && gone + secure->sealing == berth__chain_size(&socket->output) &&
+            secure->open && !secure->said)
+            append_end(secure);
+        const berth__chunk *first = secure->sealed.first;
+        if (first == NULL)
+            break;
+        bool more = !secure->said && may_seal(socket, secure) &&
+                    gone + secure->sealing < berth__chain_size(&socket->output);
+        ptrdiff_t result = backend->operations->send(backend, socket->stream, first, first->size,
+                                                     more ? BERTH__SEND_MORE : BERTH__SEND_ONLY);
+        if (result <= 0)
+            return gone > 0 && result != -EAGAIN ? (ptrdiff_t)gone : result;
+        gone += taken(secure, (size_t)result);
+    }
+    return (ptrdiff_t)gone;
+}
+
+bool berth__secure_unsent(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure->sealed.first != NULL || may_seal(socket, secure);
+}
+
+/* Sends what is sealed, and encrypts nothing for it. */
+static ptrdiff_t push(berth_socket *socket, berth__secure *secure)
+{
+    berth__backend *backend = backend_of(socket);
+    size_t gone = 0;
+    while (secure->sealed.first != NULL && !socket->stream->sending) {
+        const berth__chunk *first = secure->sealed.first;
+        ptrdiff_t result = backend->operations->send(backend, socket->stream, first, first->size,
+                                                     BERTH__SEND_ONLY);
+        if (result < 0)
+            return result;
+        gone += taken(secure, (size_t)result);
+    }
+    return (ptrdiff_t)gone;
+}
+
+bool berth__secure_say_end(berth_socket *socket)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    if (!secure->said && !berth__socket_cannot_send(socket))
+        append_end(secure);
+    /* A failure of this send ends nothing that does not end anyway. */
+    return berth__socket_cannot_send(socket) || push(socket, secure) < 0 ||
+           secure->sealed.first == NULL;
+}
+
+static void sent(berth__stream *stream, ptrdiff_t result)
+{
+    berth_socket *socket = stream->ready.owner;
+    berth__secure *secure = berth__secure_of(socket);
+    if (result > 0) {
+        size_t gone = taken(secure, (size_t)result);
+        result = push(socket, secure);
+        if (stream->sending)
+            return;
+        result = result < 0 ? result : result + (ptrdiff_t)gone;
+    }
+    berth__socket_sent(stream, result);
+}
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+bool berth__secure_shakes(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && !secure->open;
+}
+
+bool berth__secure_owes(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && !secure->told && !secure->failed &&
+           (secure->held.first != NULL || secure->full || secure->closed);
+}
+
+/* How much plaintext may be delivered now. */
+static size_t room_for(berth_socket *socket, const berth__secure *secure)
+{
+    return secure->open ? berth__socket_room_of(socket, SCRATCH) : SCRATCH;
+}
+
+/* Has the engine use held bytes until there is a result, or as much plaintext as there is room for.
+ * `ret_size`: how much that is, which comes before the result. */
+static berth__engine_result advance(berth__secure *secure, uint8_t *plain, size_t room,
+                                    size_t *ret_size)
+{
+    berth__pool *pool = &secure->socket->object.loop->pool;
+    berth__engine_result result = BERTH__ENGINE_MORE;
+    *ret_size = 0;
+    do {
+        size_t size;
+        const uint8_t *input = berth__chain_at(&secure->held, 0, &size);
+        berth__engine_io io = {.input = input,
+                               .input_size = size,
+                               .plain = plain + *ret_size,
+                               .room = room - *ret_size,
+                               .emit = emit,
+                               .sink = secure};
+        result = secure->tls->operations->advance(secure->engine, &io);
+        if (secure->socket == NULL)
+            return result;
+        *ret_size += io.plain_size;
+        berth__chain_consume(&secure->held, pool, size - io.input_size);
+        bool more =
+            result == BERTH__ENGINE_MORE && secure->held.first != NULL && io.input_size < size;
+        if (!more && result != BERTH__ENGINE_PLAIN)
+            break;
+    } while (*ret_size < room);
+    return result;
+}
+
+/* The end of the peer's direction: orderly, or that of the stream. */
+static void tell_end(berth_socket *socket, berth__secure *secure)
+{
+    bool cut = !secure->ended && secure->open;
+    secure->told = true;
+    int error = secure->ended ? 0 : secure->error;
+    if (cut)
+        socket->remote->encryption->truncated = true;
+    if (cut && error == 0 && secure->tls->stop_at_truncation)
+        error = EBADMSG;
+    if (error != 0)
+        socket->stream->error = (int16_t)error;
+    berth__socket_events.receive_ended(socket->stream, error);
+}
+
+static void opened(berth_socket *socket, berth__secure *secure)
+{
+    uint32_t endings = socket->endings;
+    secure->open = true;
+    berth__deadline_stop(&socket->object.loop->deadlines, &secure->limit);
+    berth__socket_pace(socket);
+    berth__owner *owner = secure->owner;
+    secure->owner = NULL;
+    if (owner != NULL) {
+        owner->shaken(owner, socket, NULL);
+    } else {
+        BERTH__CALL(socket, encrypted, socket);
+    }
+    if (socket->endings != endings)
+        return;
+    if (socket->output.first != NULL)
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+    else if (socket->shut)
+        berth__socket_end_direction(socket);
+}
+
+/* Ends the connection, so that the peer gets the alert that tells it why. */
+static void end_failed(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    berth__chain_clear(&socket->output, &socket->object.loop->pool);
+    if (socket->state == BERTH_STATE_CONNECTED)
+        berth__socket_set_state(socket, BERTH_STATE_CLOSING);
+    if (socket->endings == endings)
+        berth__socket_end(socket);
+}
+
+static void fail(berth_socket *socket, berth__secure *secure, const berth__engine_failure *failure)
+{
+    uint32_t endings = socket->endings;
+    berth__encryption *encryption = socket->remote->encryption;
+    secure->failed = secure->told = true;
+    (void)push(socket, secure);
+    berth__owner *owner = secure->owner;
+    secure->owner = NULL;
+    if (owner != NULL) {
+        end_failed(socket);
+        owner->shaken(owner, socket, failure);
+        return;
+    }
+    berth__release(encryption->failure);
+    encryption->failure = berth__copy_text(failure->text);
+    berth__socket_note_peer(socket);
+    berth__socket_fail(socket, failure->class, 0, BERTH__ATTEMPT_ENCRYPT);
+    if (socket->endings == endings)
+        end_failed(socket);
+}
+
+static void fail_by(berth_socket *socket, berth__secure *secure, berth_error class,
+                    const char *text)
+{
+    berth__engine_failure failure = {.class = class};
+    strncpy(failure.text, text, sizeof failure.text - 1);
+    fail(socket, secure, &failure);
+}
+
+/* The stream has ended before the handshake was complete. */
+static void fail_by_end(berth_socket *socket, berth__secure *secure)
+{
+    if (secure->error == 0)
+        fail_by(socket, secure, BERTH_ERROR_TLS_HANDSHAKE_FAILED,
+                "the peer ended the connection during the TLS handshake");
+    else
+        fail_by(socket, secure, BERTH_ERROR_TLS_HANDSHAKE_FAILED,
+                "the connection was reset during the TLS handshake");
+}
+
+/* What has come of the engine's result. Returns whether to go on. */
+static bool act(berth_socket *socket, berth__secure *secure, berth__engine_result result)
+{
+    if (result == BERTH__ENGINE_OPENED) {
+        opened(socket, secure);
+        return true;
+    }
+    if (result == BERTH__ENGINE_ENDED) {
+        secure->ended = true;
+        berth__chain_clear(&secure->held, &socket->object.loop->pool);
+        secure->full = false;
+        tell_end(socket, secure);
+        return false;
+    }
+    if (result == BERTH__ENGINE_FAILED) {
+        fail(socket, secure, secure->tls->operations->failure(secure->engine));
+        return false;
+    }
+    return secure->held.first != NULL || secure->full;
+}
+
+/* One step of the input. Returns whether there may be another. */
+static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scratch)
+{
+    size_t room = room_for(socket, secure);
+    size_t size;
+    if (room == 0)
+        return false;
+    bool open = secure->open;
+    berth__engine_result result = advance(secure, scratch, room, &size);
+    if (secure->socket == NULL)
+        return false;
+    secure->full = result == BERTH__ENGINE_PLAIN;
+    if (size > 0)
+        berth__socket_events.received(socket->stream, scratch, size);
+    else if (open)
+        berth__socket_room_unused(socket->stream);
+    return secure->socket != NULL && act(socket, secure, result) && secure->socket != NULL;
+}
+
+/* What is left of the input when nothing of it is wanted, or all is used: it waits, or its end is
+ * due. */
+static void settle_input(berth_socket *socket, berth__secure *secure)
+{
+    berth__backend *backend = backend_of(socket);
+    if (secure->told || secure->ended || secure->failed)
+        return;
+    bool waits = secure->held.first != NULL || secure->full;
+    if (waits) {
+        socket->end_held = true;
+        if (socket->stream->receiving)
+            backend->operations->receive_stop(backend, socket->stream);
+    } else if (secure->closed) {
+        socket->end_held = false;
+        if (secure->open)
+            tell_end(socket, secure);
+        else
+            fail_by_end(socket, secure);
+    }
+}
+
+/* Lets held bytes through the engine, as far as they are wanted. To be called between
+ * berth__enter and berth__leave of the socket. */
+static void go_through(berth_socket *socket, berth__secure *secure)
+{
+    berth_loop *loop = socket->object.loop;
+    uint8_t *scratch = berth__secure_take_scratch(loop);
+    berth__secure_is_busy(secure);
+    if (scratch == NULL) {
+        fail_by(socket, secure, BERTH_ERROR_SOCKET_RESOURCE, "out of memory");
+        return;
+    }
+    bool more = !secure->failed && !secure->told;
+    while (more)
+        more = step_input(socket, secure, scratch);
+    berth__secure_give_scratch(loop, scratch);
+    if (secure->socket == NULL)
+        return;
+    settle_input(socket, secure);
+    bool waits = secure->socket != NULL && secure->sealed.first != NULL && !socket->stream->sending;
+    if (!waits || socket->flush.link != NULL) /* output follows, and goes with it */
+        return;
+    ptrdiff_t result = push(socket, secure);
+    if (result != 0)
+        berth__socket_sent(socket->stream, result);
+}
+
+static void received(berth__stream *stream, const void *data, size_t size)
+{
+    berth_socket *socket = stream->ready.owner;
+    berth__secure *secure = berth__secure_of(socket);
+    berth__pool *pool = &socket->object.loop->pool;
+    if (secure->ended || secure->failed)
+        return;
+    berth__enter(&socket->object);
+    enter(secure);
+    /* In a nested turn bytes of the delivery around it are still to be used, before these. */
+    bool whole = berth__chain_end_loan(&secure->held, pool);
+    if (whole) {
+        berth__chunk view;
+        berth__chain_lend(&secure->held, &view, data, size);
+        go_through(socket, secure);
+        whole = secure->socket == NULL || berth__chain_end_loan(&secure->held, pool);
+    }
+    if (!whole)
+        berth__socket_end_by_hole(socket);
+    leave(secure);
+    berth__leave(&socket->object);
+}
+
+static void receive_ended(berth__stream *stream, int error)
+{
+    berth_socket *socket = stream->ready.owner;
+    berth__secure *secure = berth__secure_of(socket);
+    if (secure->told && error == 0)
+        return; /* it has ended orderly before */
+    secure->closed = true;
+    secure->error = error;
+    if (secure->told) {
+        berth__socket_events.receive_ended(stream, error);
+        return;
+    }
+    berth__enter(&socket->object);
+    enter(secure);
+    settle_input(socket, secure);
+    leave(secure);
+    berth__leave(&socket->object);
+}
+
+bool berth__secure_deliver(berth_socket *socket)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    uint32_t endings = socket->endings;
+    socket->end_held = false;
+    berth__enter(&socket->object);
+    enter(secure);
+    go_through(socket, secure);
+    bool goes_on = socket->endings == endings;
+    if (goes_on)
+        berth__socket_pace(socket);
+    leave(secure);
+    return berth__leave(&socket->object) && goes_on;
+}
+
+/* A stream takes in as much as comes: what is wanted of it is for the plaintext to say. */
+static size_t any_room(berth__stream *stream)
+{
+    (void)stream;
+    return SIZE_MAX;
+}
+
+static void no_tokens(berth__stream *stream)
+{
+    (void)stream;
+}
+
+static const berth__stream_events secure_events = {
+    .received = received,
+    .receive_ended = receive_ended,
+    .room = any_room,
+    .room_unused = no_tokens,
+    .sent = sent,
+};
+
+/* ---- the beginning --------------------------------------------------------------------------- */
+
+static bool ask_program(void *context, const berth_tls_problem *problem)
+{
+    const berth__secure *secure = context;
+    berth_socket *socket = secure->socket;
+    if (socket == NULL || socket->object.freed || socket->object.loop->inherited ||
+        BERTH__SOCKET_SLOT(socket, verify_peer) == NULL)
+        return false;
+    bool ignored = socket->handlers->verify_peer(socket, problem, socket->user);
+    return ignored && secure->socket != NULL;
+}
+
+static void time_over(berth_socket *socket, berth__secure *secure)
+{
+    berth__enter(&socket->object);
+    enter(secure);
+    fail_by(socket, secure, BERTH_ERROR_SOCKET_TIMEOUT, "the TLS handshake took too long");
+    leave(secure);
+    berth__leave(&socket->object);
+}
+
+static void expired(berth__deadline *deadline)
+{
+    berth__secure *secure = (berth__secure *)((char *)deadline - offsetof(berth__secure, limit));
+    time_over(secure->socket, secure);
+}
+
+uint64_t berth__secure_step(berth_socket *socket)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    berth_loop *loop = socket->object.loop;
+    if (secure == NULL || secure->limit.place == 0)
+        return UINT64_MAX;
+    if (secure->limit.time > berth__loop_clock(loop))
+        return secure->limit.time;
+    berth__deadline_stop(&loop->deadlines, &secure->limit);
+    time_over(socket, secure);
+    return 0;
+}
+
+static berth__secure *make(berth_socket *socket, const berth__secure_plan *plan)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__secure *secure = berth__allocate_zero(sizeof *secure);
+    berth__engine_setup setup = {.name = plan->name,
+                                 .session = plan->session,
+                                 .session_size = plan->session_size,
+                                 .verify = ask_program,
+                                 .context = secure};
+    if (secure == NULL)
+        return NULL;
+    if (berth__secure_has_memory(loop) && berth__deadlines_reserve(&loop->deadlines)) {
+        secure->engine = plan->tls->operations->begin(plan->tls, &setup);
+        if (secure->engine != NULL)
+            return secure;
+        berth__deadlines_unreserve(&loop->deadlines);
+    }
+    berth__release(secure);
+    return NULL;
+}
+
+bool berth__secure_begin(berth_socket *socket, const berth__secure_plan *plan)
+{
+    berth_loop *loop = socket->object.loop;
+    berth__encryption *encryption = berth__socket_encryption(socket);
+    berth__secure *secure = encryption != NULL ? make(socket, plan) : NULL;
+    if (secure == NULL)
+        return false;
+    secure->tls = berth_tls_hold(plan->tls);
+    secure->socket = socket;
+    secure->owner = plan->for_owner ? socket->owner : NULL;
+    secure->full = !plan->tls->server; /* it has the first word, without input */
+    secure->limit.expired = expired;
+    if (plan->received != NULL)
+        berth__chain_join(&secure->held, plan->received);
+    encryption->secure = secure;
+    encryption->truncated = false;
+    socket->stream->events = &secure_events;
+    socket->stream->ready.secured = true;
+    if (!plan->for_owner && socket->connect_timeout > 0)
+        berth__deadline_start(&loop->deadlines, &secure->limit,
+                              berth__after(berth__loop_clock(loop), socket->connect_timeout));
+    berth__socket_pace(socket);
+    if (berth__secure_owes(socket)) {
+        socket->end_held = true;
+        berth__loop_flush_later(loop, &socket->flush);
+        berth__loop_touch(loop);
+    }
+    return true;
+}

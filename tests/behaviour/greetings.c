@@ -1,0 +1,479 @@
+/*
+ * Servers that encrypt, before a handshake begins: who is silent, who sends what is no hello,
+ * limits, times, pauses and ends. The engine is a toy (support/toy_engine.h), the clients are
+ * played by hand.
+ */
+#include "scene.h"
+#include "toy_engine.h"
+
+#include "backend/sim.h"
+
+#include "balance.h"
+
+#include <string.h>
+
+static berth_server_counts counts_of(const struct host *host)
+{
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    scene_assert_balance(&counts);
+    return counts;
+}
+
+/* A host that encrypts; its configuration lives as long as it. */
+static struct host *host_encrypting(void)
+{
+    struct host *host = host_listening("h");
+    struct toy *toy = toy_new(true);
+    ck_assert(berth_server_set_tls(host->server, &toy->tls));
+    berth_tls_release(&toy->tls);
+    return host;
+}
+
+static void say_hello(struct peer *peer, const char *name)
+{
+    uint8_t hello[512];
+    peer_send(peer, hello, toy_hello(name, NULL, hello));
+}
+
+/* The rest of a handshake that the host has begun to answer. */
+static void shake(struct peer *peer)
+{
+    uint8_t record[16];
+    ck_assert_uint_eq(peer_receive(peer, record, 10), 10);
+    ck_assert_int_eq(record[0], 's');
+    peer_send(peer, record, toy_record('c', "client", 6, record));
+}
+
+/* A connection that comes into the queue, and is taken. */
+static struct actor *take_encrypted(struct host *host, const char *name)
+{
+    struct peer *peer = world_connect(host->port);
+    say_hello(peer, "good");
+    shake(peer);
+    struct actor *actor = host_take_actor(host, name);
+    ck_assert(berth_socket_is_encrypted(actor->socket));
+    return actor;
+}
+
+CASE(encrypting_server, "tls.h", "announces a connection when its handshake is complete")
+{
+    struct host *host = host_encrypting();
+    struct peer *peer = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 1);
+    say_hello(peer, "name");
+    UNTIL(counts_of(host).handshaking == 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 0);
+    ck_assert_uint_eq(host->new_connections, 0);
+    ck_assert(!berth_server_has_pending_connections(host->server));
+    shake(peer);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(host->new_connections, 1);
+    ck_assert_uint_eq(counts_of(host).handshakes, 1);
+    ck_assert_uint_eq(counts_of(host).pending, 1);
+    struct actor *actor = host_take_actor(host, "s");
+    uint8_t record[16];
+    ck_assert_uint_eq(peer_receive(peer, record, 10), 10);
+    ck_assert_int_eq(record[0], 't');
+    peer_send(peer, record, toy_record('d', "data", 4, record));
+    UNTIL(actor_has(actor, "data"));
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), peer_port(peer));
+    ck_assert_uint_eq(host->failures, 0);
+    ck_assert_uint_eq(counts_of(host).live, 1);
+}
+
+CASE(plain_server_tells_of_arrivals, "server.h", "after new_connection, once for each in the queue")
+{
+    struct host *host = host_listening("h");
+    host->takes = true;
+    (void)world_connect(host->port);
+    (void)world_connect(host->port);
+    UNTIL(host->arrivals == 2);
+    ck_assert_uint_eq(host->new_connections, 2);
+}
+
+CASE(hello_byte_by_byte, "tls.h", "is a hello when the last byte has come, and not before")
+{
+    struct host *host = host_encrypting();
+    struct peer *peer = world_connect(host->port);
+    uint8_t hello[512];
+    size_t size = toy_hello("name", "h2", hello);
+    for (size_t i = 0; i < size; i++) {
+        world_turn();
+        ck_assert_uint_eq(counts_of(host).handshaking, 0);
+        peer_send(peer, &hello[i], 1);
+    }
+    UNTIL(counts_of(host).handshaking == 1);
+    shake(peer);
+    UNTIL(host->arrivals == 1);
+}
+
+CASE(bytes_behind_the_hello, "tls.h", "belong to the handshake")
+{
+    struct host *host = host_encrypting();
+    struct peer *peer = world_connect(host->port);
+    uint8_t bytes[600];
+    size_t size = toy_hello("name", NULL, bytes);
+    size += toy_record('c', "client", 6, bytes + size);
+    size += toy_record('d', "early", 5, bytes + size);
+    peer_send(peer, bytes, size);
+    struct actor *actor = host_take_actor(host, "s");
+    UNTIL(berth_socket_bytes_available(actor->socket) == 5);
+}
+
+CASE(silent_clients_take_no_place, "tls.h", "in the queue, and hold one small record each")
+{
+    enum {
+        SILENT = 20
+    };
+    struct host *host = host_encrypting();
+    berth_server_set_max_pending_connections(host->server, 1);
+    berth_socket_free(take_encrypted(host, "s")->socket);
+    world_settle();
+    long before = balance_blocks();
+    for (unsigned i = 0; i < SILENT; i++)
+        (void)world_connect(host->port);
+    UNTIL(counts_of(host).greeting == SILENT);
+    ck_assert_int_le(balance_blocks() - before, world_is_simulated() ? 4 * SILENT : SILENT + 2);
+    berth_socket_free(take_encrypted(host, "t")->socket);
+    ck_assert_uint_eq(counts_of(host).greeting, SILENT);
+    ck_assert_uint_eq(host->new_connections, 2);
+    ck_assert_uint_eq(host->failures, 0);
+}
+
+CASE(oldest_silent_client_goes, "tls.h", "when more come than there are places for")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_max_greetings(host->server, 2);
+    ck_assert_int_eq(berth_server_max_greetings(host->server), 2);
+    struct peer *first = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 1);
+    struct peer *second = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 2);
+    peer_say(second, "\x16\3"); /* a little is not enough */
+    struct peer *third = world_connect(host->port);
+    UNTIL(counts_of(host).rejected_greeting == 1);
+    ck_assert(peer_saw_either(first));
+    say_hello(third, "third");
+    UNTIL(counts_of(host).handshaking == 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 1);
+    shake(third);
+    UNTIL(host->arrivals == 1);
+    (void)world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 2);
+    berth_server_set_max_greetings(host->server, 0);
+    ck_assert_int_eq(berth_server_max_greetings(host->server), 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 1);
+    ck_assert(peer_saw_either(second));
+    ck_assert_uint_eq(host->failures, 0);
+}
+
+CASE(silent_clients_and_no_descriptor, "tls.h", "give theirs up, and a good client is served")
+{
+    struct host *host = host_encrypting();
+    for (unsigned i = 0; i < 4; i++)
+        (void)world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 4);
+    struct peer *peer = world_connect(host->port);
+    world_exhaust(0);
+    UNTIL(counts_of(host).rejected_greeting > 0);
+    world_relieve();
+    say_hello(peer, "good");
+    shake(peer);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(host->accept_errors, 0);
+}
+
+CASE(hello_does_not_come, "tls.h", "the time for it is limited, and its end told")
+{
+    struct host *host = host_encrypting();
+    ck_assert_uint_eq(berth_server_handshake_timeout(host->server), 5000);
+    berth_server_set_handshake_timeout(host->server, 20);
+    struct peer *silent = world_connect(host->port);
+    struct peer *half = world_connect(host->port);
+    peer_say(half, "\x16\3\1");
+    UNTIL(peer_saw_either(silent) && peer_saw_either(half));
+    ck_assert_uint_eq(host->failures, 2);
+    ck_assert_int_eq(host->failure, BERTH_ERROR_SOCKET_TIMEOUT);
+    ck_assert_str_eq(host->failure_name, "");
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 2);
+    ck_assert_uint_eq(host->new_connections, 0);
+    ck_assert_ptr_nonnull(strstr(berth_server_error_string(host->server), "in time"));
+    berth_server_set_handshake_timeout(host->server, 0);
+    ck_assert_uint_eq(berth_server_handshake_timeout(host->server), 5000);
+}
+
+CASE(shorter_handshake_timeout, "tls.h", "counts for those who are there")
+{
+    struct host *host = host_encrypting();
+    struct peer *silent = world_connect(host->port);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "slow.example");
+    UNTIL(counts_of(host).greeting == 1 && counts_of(host).handshaking == 1);
+    berth_server_set_handshake_timeout(host->server, 10);
+    UNTIL(peer_saw_either(silent));
+    UNTIL(host->failures == 2);
+    uint8_t record[16];
+    (void)peer_receive(shaking, record, 10);
+    ck_assert(peer_saw_either(shaking));
+    ck_assert_str_eq(host->failure_name, "slow.example");
+    ck_assert_uint_eq(host->failure_port, peer_port(shaking));
+    ck_assert_uint_eq(counts_of(host).live, 0);
+}
+
+static void fails_with(struct host *host, const void *bytes, size_t size, const char *text)
+{
+    unsigned before = host->failures;
+    struct peer *peer = world_connect(host->port);
+    peer_send(peer, bytes, size);
+    UNTIL(host->failures == before + 1);
+    ck_assert_ptr_nonnull(strstr(host->failure_text, text));
+    ck_assert_int_eq(host->failure, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+    peer_close(peer);
+}
+
+CASE(what_is_no_hello, "tls.h", "ends the connection, and the program is told what it was")
+{
+    struct host *host = host_encrypting();
+    static uint8_t many[20000] = {22, 3, 1, 0, 1, 1, 22, 3, 1, 0, 1, 0};
+    fails_with(host, "GET / HTTP/1.1\r\n\r\n", 18, "speaks plain HTTP");
+    fails_with(host, "SSH-2.0-x\r\n", 11, "does not speak TLS");
+    fails_with(host, "\x15\3\1\0\2\2\x28", 7, "no valid ClientHello");
+    fails_with(host, "\x16\3\1\xff\xff", 5, "no valid ClientHello");
+    fails_with(host, "\x16\3\1\0\4\1\xff\xff\xff", 9, "too long");
+    fails_with(host, "\x16\3\1\0\5\1\0\0\1\0", 10, "no valid ClientHello");
+    memcpy(many + 12, "\x16\3\1\0\1\x3f\x16\3\1\0\1\xf0", 12); /* 16,368 bytes are to come */
+    for (size_t at = 24; at + 6 <= sizeof many; at += 6)
+        memcpy(many + at, "\x16\3\1\0\1x", 6);
+    fails_with(host, many, 16390, "too long");
+    uint8_t hello[512];
+    size_t size = toy_hello("a..b", NULL, hello);
+    fails_with(host, hello, size, "server name");
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 8);
+    ck_assert_uint_eq(host->new_connections, 0);
+    (void)take_encrypted(host, "s");
+}
+
+CASE(alert_for_a_bad_hello, "tls.h", "lets the client know")
+{
+    struct host *host = host_encrypting();
+    struct peer *peer = world_connect(host->port);
+    uint8_t bytes[512];
+    peer_send(peer, bytes, toy_hello("a..b", NULL, bytes));
+    ck_assert_uint_eq(peer_receive(peer, bytes, 7), 7);
+    ck_assert_mem_eq(bytes, "\x15\3\3\0\2\2\x70", 7);
+    ck_assert(peer_saw_either(peer));
+}
+
+CASE(client_goes_before_its_hello, "tls.h", "by an end or a reset, with or without bytes")
+{
+    struct host *host = host_encrypting();
+    struct peer *peer = world_connect(host->port);
+    peer_shutdown(peer);
+    UNTIL(host->failures == 1);
+    ck_assert_int_eq(host->failure, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert(peer_saw_either(peer));
+    peer = world_connect(host->port);
+    peer_say(peer, "\x16\3");
+    UNTIL(counts_of(host).greeting == 1);
+    peer_close(peer);
+    UNTIL(host->failures == 2);
+    peer = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 1);
+    peer_reset(peer);
+    UNTIL(host->failures == 3);
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 3);
+    ck_assert_uint_eq(host->new_connections, 0);
+}
+
+/* ---- pauses and ends ------------------------------------------------------------------------- */
+
+CASE(greetings_in_a_pause, "tls.h", "nobody is heard, and the time of who has spoken stands still")
+{
+    struct host *host = host_encrypting();
+    struct peer *whole = world_connect(host->port);
+    struct peer *half = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 2);
+    berth_server_pause_accepting(host->server);
+    say_hello(whole, "whole");
+    peer_say(half, "\x16\3");
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).greeting, 2);
+    berth_server_set_handshake_timeout(host->server, 1);
+    world_settle();
+    ck_assert_uint_eq(host->failures, 0);
+    berth_server_set_handshake_timeout(host->server, 5000);
+    berth_server_resume_accepting(host->server);
+    shake(whole);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 1);
+}
+
+CASE(closing_an_encrypting_server, "tls.h", "ends who is greeting and who is shaking hands")
+{
+    struct host *host = host_encrypting();
+    struct peer *silent = world_connect(host->port);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).greeting == 1 && counts_of(host).handshaking == 1);
+    berth_server_close(host->server);
+    ck_assert_uint_eq(counts_of(host).dropped, 2);
+    ck_assert(peer_saw_either(silent));
+    uint8_t record[10];
+    (void)peer_receive(shaking, record, 10);
+    ck_assert(peer_saw_either(shaking));
+    ck_assert_uint_eq(host->failures, 0);
+    ck_assert_uint_eq(counts_of(host).live, 0);
+    host_listen(host);
+    (void)take_encrypted(host, "s");
+}
+
+CASE(freeing_an_encrypting_server, "tls.h", "ends them too")
+{
+    struct host *host = host_encrypting();
+    struct peer *silent = world_connect(host->port);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).greeting == 1 && counts_of(host).handshaking == 1);
+    berth_server_free(host->server);
+    UNTIL(peer_saw_either(silent));
+}
+
+CASE(draining_an_encrypting_server, "tls.h",
+     "handshakes go on, and who is silent is given the time of an idle connection")
+{
+    struct host *host = host_encrypting();
+    struct peer *silent = world_connect(host->port);
+    struct peer *late = world_connect(host->port);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).greeting == 2 && counts_of(host).handshaking == 1);
+    const berth_drain plan = {.idle = 400};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    say_hello(late, "late");
+    shake(shaking);
+    shake(late);
+    struct actor *one = host_take_actor(host, "s");
+    struct actor *two = host_take_actor(host, "t");
+    UNTIL(one->disconnects == 1 && two->disconnects == 1);
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+    ck_assert(peer_saw_either(silent));
+    ck_assert_uint_eq(host->failures, 1);
+}
+
+CASE(forcing_an_encrypting_server, "tls.h", "ends who is there at the deadline of a drain")
+{
+    struct host *host = host_encrypting();
+    struct peer *silent = world_connect(host->port);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).greeting == 1 && counts_of(host).handshaking == 1);
+    const berth_drain plan = {.deadline = 1};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(host->emptied == 1);
+    ck_assert(host->forced);
+    ck_assert(peer_saw_either(silent));
+    ck_assert_uint_eq(counts_of(host).closed_drain, 2);
+    ck_assert_uint_eq(counts_of(host).dropped, 2);
+}
+
+/* ---- what is in front ------------------------------------------------------------------------ */
+
+CASE(limit_of_an_address_and_greetings, "tls.h", "counts from accepting on")
+{
+    const berth_accept_limits limits = {.per_address = 2};
+    struct host *host = host_encrypting();
+    berth_server_set_accept_limits(host->server, &limits);
+    struct peer *silent = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 1);
+    struct actor *actor = take_encrypted(host, "s");
+    struct peer *third = world_connect(host->port);
+    UNTIL(counts_of(host).rejected_address == 1);
+    ck_assert(peer_saw_either(third));
+    peer_close(silent);
+    UNTIL(host->failures == 1);
+    (void)take_encrypted(host, "t");
+    berth_socket_free(actor->socket);
+    actor->socket = NULL;
+    (void)take_encrypted(host, "u");
+}
+
+CASE(hello_behind_a_header, "tls.h PROXY header", "comes second, and the client's names are known")
+{
+    struct host *host = host_encrypting();
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    struct peer *peer = world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 1);
+    peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
+    UNTIL(counts_of(host).greeting == 1);
+    say_hello(peer, "name");
+    shake(peer);
+    struct actor *actor = host_take_actor(host, "s");
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), 56324);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), 443);
+    peer = world_connect(host->port);
+    peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56325 443\r\nGET / HTTP/1.1\r\n\r\n");
+    UNTIL(host->failures == 1);
+    ck_assert_uint_eq(host->failure_port, 56325);
+}
+
+CASE(encrypting_a_unix_socket, "tls.h local.h", "goes the same way")
+{
+    struct host *host = host_new("h");
+    struct toy *toy = toy_new(true);
+    ck_assert(berth_server_set_tls(host->server, &toy->tls));
+    berth_tls_release(&toy->tls);
+    const char *path = world_path("socket");
+    ck_assert(berth_server_listen_local(host->server, path, NULL));
+    struct peer *peer = world_connect_local(path);
+    say_hello(peer, "name");
+    shake(peer);
+    struct actor *actor = host_take_actor(host, "s");
+    ck_assert(berth_socket_is_encrypted(actor->socket));
+    uint8_t record[16];
+    peer_send(peer, record, toy_record('d', "data", 4, record));
+    UNTIL(actor_has(actor, "data"));
+}
+
+/* ---- waits ----------------------------------------------------------------------------------- */
+
+CASE(waiting_for_an_encrypted_connection, "tls.h", "ends when the handshake is complete")
+{
+    struct host *host = host_encrypting();
+    bool timed_out;
+    struct peer *silent = world_connect(host->port);
+    struct peer *peer = world_connect(host->port);
+    uint8_t bytes[600];
+    size_t size = toy_hello("name", NULL, bytes);
+    peer_send(peer, bytes, size);
+    ck_assert(!berth_server_wait_for_new_connection(host->server, 30, &timed_out));
+    ck_assert(timed_out);
+    ck_assert_uint_eq(counts_of(host).handshaking, 1);
+    ck_assert_uint_eq(peer_receive_some(peer, bytes, 10), 10);
+    ck_assert_uint_eq(peer_send_some(peer, bytes, toy_record('c', "client", 6, bytes)), 10);
+    ck_assert(berth_server_wait_for_new_connection(host->server, 30000, &timed_out));
+    ck_assert_uint_eq(host->arrivals, 1);
+    berth_server_set_handshake_timeout(host->server, 1);
+    for (int waits = 0; waits < 100 && host->failures == 0; waits++)
+        ck_assert(!berth_server_wait_for_new_connection(host->server, 10, &timed_out));
+    ck_assert_uint_eq(host->failures, 1);
+    ck_assert(peer_sees_either(silent));
+}
+
+CASE(waiting_beside_a_pause, "tls.h", "hears whoever comes")
+{
+    struct host *host = host_encrypting();
+    bool timed_out;
+    berth_server_pause_accepting(host->server);
+    struct peer *peer = world_connect(host->port);
+    uint8_t bytes[600];
+    size_t size = toy_hello("name", NULL, bytes);
+    size += toy_record('c', "client", 6, bytes + size);
+    peer_send(peer, bytes, size);
+    ck_assert(berth_server_wait_for_new_connection(host->server, 30000, &timed_out));
+    ck_assert_uint_eq(host->arrivals, 1);
+}
