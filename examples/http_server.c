@@ -16,6 +16,9 @@
  * address or port that cannot be listened on. An invalid request is answered with its status, and
  * the connection ends if the next request cannot be located. A header must arrive within
  * HEADER_TIME, and a connection that is idle for --idle seconds is closed.
+ *
+ * With --tls nothing of this differs but the one call that has the server encrypt (server_tls.h);
+ * files are then read in parts, and encrypted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +38,7 @@
 #include "http_wire.h"
 #include "main_loop.h"
 #include "options.h"
+#include "server_tls.h"
 
 #define PROGRAM "http_server"
 #define HEADER_TIME 10000 /* milliseconds */
@@ -67,6 +71,7 @@ typedef struct service {
     berth_address address; /* to listen on */
     uint16_t port;
     const char *path; /* of the Unix socket to listen on instead; or NULL */
+    char *files;      /* of a certificate and its key; or NULL */
     int root;
     bool log;
     uint64_t keep; /* milliseconds that a page is cached */
@@ -405,7 +410,7 @@ static void take(berth_server *server, void *user)
 static _Noreturn void help(void)
 {
     puts("usage: " PROGRAM " [--address ADDRESS] [--port PORT] [--local PATH] [--idle SECONDS]\n"
-         "       [--keep MS] [--log] FOLDER\n"
+         "       [--keep MS] [--log] [--tls CERTIFICATE[,KEY]] FOLDER\n"
          "Serves the files of a folder over HTTP.\n"
          "\n"
          "  --address ADDRESS  listen on this IPv4 or IPv6 address (default: all addresses)\n"
@@ -414,6 +419,8 @@ static _Noreturn void help(void)
          "  --idle SECONDS     close connections that are idle this long (default: 60; 0: never)\n"
          "  --keep MS          cache short files for this many milliseconds (default: 1000)\n"
          "  --log              print a line for each request\n"
+         "  --tls FILE[,FILE]  encrypt, with the certificate and key of these PEM files, which\n"
+         "                     are read again on SIGHUP\n"
          "  --help             print this and exit\n"
          "\n"
          "The environment variable BERTH_BACKEND selects a backend: epoll or io_uring.\n"
@@ -424,11 +431,15 @@ static _Noreturn void help(void)
 /* Parses the options, and returns the folder. */
 static const char *parse(int argc, char **argv, service *self)
 {
-    static const struct option known[] = {
-        {"address", required_argument, NULL, 'a'}, {"port", required_argument, NULL, 'p'},
-        {"local", required_argument, NULL, 'u'},   {"idle", required_argument, NULL, 'i'},
-        {"keep", required_argument, NULL, 'k'},    {"log", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option known[] = {{"address", required_argument, NULL, 'a'},
+                                          {"port", required_argument, NULL, 'p'},
+                                          {"local", required_argument, NULL, 'u'},
+                                          {"idle", required_argument, NULL, 'i'},
+                                          {"keep", required_argument, NULL, 'k'},
+                                          {"log", no_argument, NULL, 'l'},
+                                          {"tls", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     int option;
     opterr = 0; /* getopt prints no message of its own */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -445,6 +456,8 @@ static const char *parse(int argc, char **argv, service *self)
             self->keep = (uint64_t)number_from(PROGRAM, "the cache time", optarg, 0, 3600000);
         } else if (option == 'l') {
             self->log = true;
+        } else if (option == 't') {
+            self->files = optarg;
         } else if (option == 'h') {
             help();
         } else {
@@ -461,6 +474,7 @@ int main(int argc, char **argv)
 {
     static const berth_server_handlers handlers = {.new_connection = take,
                                                    .accept_error = main_loop_report};
+    static const char *const protocols[] = {"http/1.1", NULL};
     service self = {.address = BERTH_ADDRESS_ANY,
                     .keep = 1000,
                     .limits = {.first_byte = HEADER_TIME, .idle = 60000}};
@@ -476,11 +490,14 @@ int main(int argc, char **argv)
     if (!server)
         fail(PROGRAM, "cannot make a server: %s", strerror(errno));
     berth_server_set_connection_limits(server, &self.limits);
+    if (self.files)
+        server_tls_open(PROGRAM, server, self.files, protocols);
     if (self.path)
         main_loop_listen_local(PROGRAM, "HTTP server", server, self.path);
     else
         main_loop_listen(PROGRAM, "HTTP server", server, self.address, self.port);
     main_loop_run(PROGRAM);
+    server_tls_close();
     main_loop_close(server);
     printf("answered %lu requests\n", self.served);
     for (size_t at = 0; at < PAGES; at++)
