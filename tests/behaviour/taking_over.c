@@ -316,9 +316,10 @@ CASE(predecessor_sends_descriptors_at_the_end, "0104", "they are closed")
     pid_t child = begin_old(answer_with_descriptors, 0);
     berth_inheritance *inheritance = take(PATIENCE * 1000);
     ck_assert_msg(inheritance != NULL, "%s", text);
-    ck_assert(berth_handover_ready(inheritance));
+    bool ready = berth_handover_ready(inheritance);
     berth_inheritance_free(inheritance);
     berth__inherited_forget();
+    ck_assert(ready);
     end_child(child);
 }
 
