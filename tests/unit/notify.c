@@ -18,6 +18,8 @@
 
 #include <berth/notify.h>
 
+#include "base/fault.h"
+
 static int supervisor = -1;
 
 /* Binds a datagram socket and has NOTIFY_SOCKET name it. `path` begins with '@' for an abstract
@@ -150,6 +152,26 @@ START_TEST(full_queue)
 }
 END_TEST
 
+/* With errno, and without a descriptor that stays. */
+START_TEST(each_system_call_fails)
+{
+    supervise_abstract();
+    int before = dup(supervisor);
+    ck_assert_int_ge(before, 0);
+    close(before);
+    for (long n = 0; n < 2; n++) {
+        berth__fault_set_system(n, 1, EMFILE, NULL);
+        assert_fails("READY=1", EMFILE);
+        berth__fault_clear();
+        int after = dup(supervisor);
+        ck_assert_int_eq(after, before);
+        close(after);
+    }
+    ck_assert(berth_notify("READY=1"));
+    end_supervisor();
+}
+END_TEST
+
 START_TEST(leaves_no_descriptor)
 {
     supervise_abstract();
@@ -215,6 +237,7 @@ int main(void)
     tcase_add_test(cases, path_of_a_file);
     tcase_add_test(cases, names_that_do_not_fit);
     tcase_add_test(cases, full_queue);
+    tcase_add_test(cases, each_system_call_fails);
     tcase_add_test(cases, leaves_no_descriptor);
     tcase_add_test(cases, reloading_says_when);
     tcase_add_test(cases, watchdog);
