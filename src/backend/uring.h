@@ -45,7 +45,8 @@ enum {
  *
  *     CONNECTING -> NONE -> [DEFERRED -> NONE] -> ARMED -> [RENEWED] -> [CANCELLED] -> NONE
  *                    |                              \---------\------------\-> READS -> NONE
- *                    \-> AWAITED -> READS or NONE, of a limited stream
+ *                    |-> AWAITED -> READS or NONE, of a limited stream
+ *                    \-> READS, of a Unix socket whose end is there
  *
  * In a child every operation in flight is the parent's: from any of them to NONE. */
 enum uring_input {
@@ -54,7 +55,7 @@ enum uring_input {
     INPUT_ARMED,     /* the receive is in flight */
     INPUT_RENEWED,   /* likewise, and is to be ended, so that another is begun */
     INPUT_CANCELLED, /* likewise, and was asked to end */
-    INPUT_READS,     /* its runs read, since the kernel found no buffer for it, or it is limited */
+    INPUT_READS,     /* its runs read: the kernel found no buffer, it is limited, or it ends */
     INPUT_AWAITED,   /* of a limited stream: a poll for input is in flight */
     INPUT_CONNECTING,
     INPUT_STATE = 7 /* the mask */
@@ -72,7 +73,8 @@ enum {
     LEAVING = 1 << 9,    /* closed, and in the list of those that are */
     READABLE = 1 << 10,  /* a listener that has something, found while there was no credit */
     STARVES = 1 << 11,   /* a listener whose last accept has found no descriptor left */
-    ROOM = 1 << 12       /* the send in flight is a poll: it, or a file, waits for room */
+    ROOM = 1 << 12,      /* the send in flight is a poll: it, or a file, waits for room */
+    ENDS = 1 << 13       /* of a Unix socket: behind the bytes in the kernel the input ends */
 };
 
 /* A view beyond the first of a stream. Those of one stream are a ring, of which the stream knows
@@ -188,7 +190,8 @@ static inline bool berth__uring_may_become(enum uring_input input, enum uring_in
     case INPUT_CANCELLED:
         return input == INPUT_ARMED || input == INPUT_RENEWED;
     case INPUT_READS:
-        return (input >= INPUT_ARMED && input <= INPUT_CANCELLED) || input == INPUT_AWAITED;
+        return (input >= INPUT_ARMED && input <= INPUT_CANCELLED) || input == INPUT_AWAITED ||
+               input == INPUT_NONE;
     default:
         return next == INPUT_NONE;
     }

@@ -28,8 +28,11 @@
  * Of a Unix socket it forgets an end that is there, behind bytes, when the receive begins: it
  * believes the socket, which says that no more bytes are left (from 6.17 on), and waits for news.
  * That cannot be left to a look now and then, since whoever has ended its direction waits for the
- * answer. So each has a poll in flight for the end of its input beside the receive, which is begun
- * anew when that has found it.
+ * answer. So each has a poll in flight for the end of its input. That reports it once, at any time:
+ * while receiving is stopped, while the stream reads by itself, or while there are bytes that a
+ * receive begun anew would take, and forget the end again. So it is kept in the record (ENDS), the
+ * receive is ended, and from then on the stream reads by itself, which finds bytes or the end, and
+ * never has to wait.
  *
  * Failures: where there is no memory to hold bytes, or no entry to begin with, the stream ends with
  * ENOMEM. Inside `received` everything may be called: the view is the run's own then, so that
@@ -257,6 +260,18 @@ BERTH__RARE static void await_input(uring_backend *uring, berth__stream *stream)
     stream->in_flight++;
 }
 
+static void begin(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->flags & ENDS) {
+        berth__uring_set_input(stream, INPUT_READS);
+        berth__uring_announce(uring, &stream->ready, BERTH__READY_RECEIVE);
+    } else if (stream->limited) {
+        await_input(uring, stream);
+    } else {
+        arm(uring, stream);
+    }
+}
+
 static void update_receive(uring_backend *uring, berth__stream *stream)
 {
     if (stream->closing) {
@@ -266,7 +281,7 @@ static void update_receive(uring_backend *uring, berth__stream *stream)
     bool wanted = wants_receive(stream);
     bool limited = stream->limited;
     if (wanted && berth__uring_input(stream) == INPUT_NONE && !defer(uring, stream))
-        (limited ? await_input : arm)(uring, stream);
+        begin(uring, stream);
     if ((wanted && !limited && berth__uring_input(stream) != INPUT_RENEWED) ||
         !berth__uring_goes_on(stream))
         return;

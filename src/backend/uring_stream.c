@@ -75,9 +75,11 @@ void berth__uring_on_break(uring_backend *uring, berth__stream *stream,
     }
     if (stream->closing)
         berth__uring_finish(uring, stream);
-    else if (!stream->ended && cqe->res > 0)
+    else if (!stream->ended && cqe->res > 0) {
+        if (cqe->res & (POLLRDHUP | POLLHUP))
+            stream->flags |= ENDS;
         berth__uring_receive_anew(uring, stream);
-    else if (cqe->res > 0 && (cqe->res & POLLERR))
+    } else if (cqe->res > 0 && (cqe->res & POLLERR))
         berth__uring_announce(uring, &stream->ready, READY_BROKEN);
 }
 

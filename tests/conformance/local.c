@@ -306,6 +306,36 @@ CASE(local_bytes_and_end_at_once, "4", "both come before the next wait: the end 
     }
 }
 
+CASE(local_end_while_stopped, "4",
+     "it comes behind the bytes, however receiving was stopped before")
+{
+    for (int i = 0; i < 16; i++) {
+        struct peer *peer;
+        kit_stream *stream = pair(&peer);
+        bool unread = i & 1, stops_late = i & 2, starts_late = i & 4, limited = i & 8;
+        if (unread)
+            ck_assert_int_eq(send_now(stream, "unread", 6), 6);
+        kit_receive_start(stream);
+        world_settle();
+        kit_receive_stop(stream);
+        if (!stops_late)
+            world_settle();
+        peer_say(peer, "last words");
+        if (unread)
+            peer_close(peer);
+        else
+            peer_shutdown(peer);
+        if (starts_late)
+            world_settle();
+        stream->room = 1000;
+        stream->stream.limited = limited;
+        kit_receive_start(stream);
+        UNTIL(stream->ends == 1);
+        ck_assert_uint_eq(stream->received, 10);
+        ck_assert_int_eq(stream->end_error, unread ? ECONNRESET : 0);
+    }
+}
+
 CASE(local_send_to_nobody, "4", "it fails, and the input ends behind what had come")
 {
     struct peer *peer;
