@@ -256,12 +256,12 @@ static int name_of(const char *name, size_t size)
 START_TEST(names)
 {
     const int invalid = BERTH__REFUSAL_HELLO_NAME;
-    char longest[254];
-    memset(longest, 'A', sizeof longest);
-    ck_assert_int_eq(name_of(longest, 253), 0);
+    char long_name[254];
+    memset(long_name, 'A', sizeof long_name);
+    ck_assert_int_eq(name_of(long_name, 253), 0);
     ck_assert_uint_eq(strlen(values.name), 253);
     ck_assert_int_eq(values.name[252], 'a');
-    ck_assert_int_eq(name_of(longest, 254), invalid);
+    ck_assert_int_eq(name_of(long_name, 254), invalid);
     ck_assert_int_eq(name_of("A-b_C.9z", 8), 0);
     ck_assert_str_eq(values.name, "a-b_c.9z");
     ck_assert_int_eq(name_of("host.", 5), 0);
