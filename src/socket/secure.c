@@ -29,6 +29,12 @@ static berth__backend *backend_of(const berth_socket *socket)
     return socket->object.loop->backend;
 }
 
+/* Of a socket whose connection is known to be encrypted. */
+static berth__secure *here(const berth_socket *socket)
+{
+    return socket->remote->encryption->secure;
+}
+
 /* ---- the record ------------------------------------------------------------------------------ */
 
 static void enter(berth__secure *secure)
@@ -55,7 +61,7 @@ static bool emit(void *sink, const void *data, size_t size)
 
 berth__chunk *berth__secure_let_go(berth_socket *socket)
 {
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     berth_loop *loop = socket->object.loop;
     berth__chunk *leased = NULL;
     if (socket->stream->sending)
@@ -187,7 +193,7 @@ static bool may_seal(const berth_socket *socket, const berth__secure *secure)
 
 ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
 {
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     berth__backend *backend = backend_of(socket);
     size_t gone = 0;
     while (gone < MOST_SENT) {
@@ -216,7 +222,7 @@ ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
 
 bool berth__secure_unsent(const berth_socket *socket)
 {
-    const berth__secure *secure = berth__secure_of(socket);
+    const berth__secure *secure = here(socket);
     return secure->sealed.first != NULL || may_seal(socket, secure);
 }
 
@@ -238,7 +244,7 @@ static ptrdiff_t push(berth_socket *socket, berth__secure *secure)
 
 bool berth__secure_say_end(berth_socket *socket)
 {
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     if (!secure->said && !berth__socket_cannot_send(socket))
         append_end(secure);
     /* A failure of this send ends nothing that does not end anyway. */
@@ -249,7 +255,7 @@ bool berth__secure_say_end(berth_socket *socket)
 static void sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     if (result > 0) {
         size_t gone = taken(secure, (size_t)result);
         result = push(socket, secure);
@@ -283,8 +289,9 @@ static size_t room_for(berth_socket *socket, const berth__secure *secure)
 
 /* Has the engine use held bytes until there is a result, or as much plaintext as there is room for.
  * `ret_size`: how much that is, which comes before the result. */
-static berth__engine_result advance(berth__secure *secure, uint8_t *plain, size_t room,
-                                    size_t *ret_size)
+static berth__engine_result advance(berth__secure *secure,
+                                    uint8_t *plain, /* NOLINT(readability-non-const-parameter) */
+                                    size_t room, size_t *ret_size)
 {
     berth__pool *pool = &secure->socket->object.loop->pool;
     berth__engine_result result = BERTH__ENGINE_MORE;
@@ -488,7 +495,7 @@ static void go_through(berth_socket *socket, berth__secure *secure)
 static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->ready.owner;
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     berth__pool *pool = &socket->object.loop->pool;
     if (secure->ended || secure->failed)
         return;
@@ -511,7 +518,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
 static void receive_ended(berth__stream *stream, int error)
 {
     berth_socket *socket = stream->ready.owner;
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     if (secure->told && error == 0)
         return; /* it has ended orderly before */
     secure->closed = true;
@@ -529,7 +536,7 @@ static void receive_ended(berth__stream *stream, int error)
 
 bool berth__secure_deliver(berth_socket *socket)
 {
-    berth__secure *secure = berth__secure_of(socket);
+    berth__secure *secure = here(socket);
     uint32_t endings = socket->endings;
     socket->end_held = false;
     berth__enter(&socket->object);

@@ -16,6 +16,8 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
+
 enum {
     QUIET = 1000, /* milliseconds */
     RUN = 64,     /* engines that are looked at in one run */
@@ -66,6 +68,7 @@ static void append(secure_memory *memory, berth__secure *secure, uint64_t now)
 
 static void take_out(secure_memory *memory, berth__secure *secure)
 {
+    assert(secure->link != NULL);
     *secure->link = secure->next;
     if (secure->next != NULL)
         secure->next->link = secure->link;
