@@ -130,8 +130,7 @@ struct berth_server {
     uint32_t handshake_timeout;     /* milliseconds, from accepting on */
     int max_handshakes;
     int max_greetings;
-    bool greets;       /* the connection at hand is one of these now: it is announced later */
-    uint32_t arrivals; /* in the queue; shows whether one has come */
+    uint32_t arrivals;               /* in the queue; shows whether one has come */
     const berth__accepted *accepted; /* that incoming_connection is being called for, or NULL */
     berth__local *local;             /* the Unix socket that is listened on; NULL: none */
     berth_address address;
@@ -151,6 +150,7 @@ struct berth_server {
     bool starved;         /* accepting has failed for a while: the retry timer is running */
     bool accepts;         /* as the probe accept_pause has said last */
     bool in_episode;      /* that was announced, and nothing was accepted since */
+    bool greets;          /* the connection at hand is in a greeting now: it is announced later */
     unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
     uint32_t events;      /* connections and announced errors; a wait compares them */
     uint64_t backoff;     /* milliseconds before the next retry */
