@@ -220,8 +220,9 @@ static inline void berth__uring_finish(uring_backend *uring, berth__stream *stre
 /* The input has ended without error, and the stream stays: looks out for a reset. */
 void berth__uring_await_break(uring_backend *uring, berth__stream *stream);
 
-/* Looks out for the end of the input of a Unix socket, and for a reset. */
-void berth__uring_await_end(uring_backend *uring, berth__stream *stream);
+/* Looks out for the end of the input of a Unix socket, and for a reset; false if the kernel takes
+ * no more. */
+bool berth__uring_await_end(uring_backend *uring, berth__stream *stream);
 
 /* Takes a completion of that; runs what it has found. */
 void berth__uring_on_break(uring_backend *uring, berth__stream *stream,

@@ -244,8 +244,8 @@ static void arm(uring_backend *uring, berth__stream *stream)
     stream->flags |= ARMED_ONCE;
     berth__uring_set_input(stream, INPUT_ARMED);
     stream->in_flight++;
-    if (stream->ready.local)
-        berth__uring_await_end(uring, stream);
+    if (stream->ready.local && !berth__uring_await_end(uring, stream))
+        end_by(uring, stream, ENOMEM);
 }
 
 /* The same for a limited stream. */

@@ -43,27 +43,29 @@ void berth__uring_list_leaving(uring_backend *uring, berth__stream *stream)
 
 /* ---- resets behind an end -------------------------------------------------------------------- */
 
-static void await_events(uring_backend *uring, berth__stream *stream, unsigned events)
+/* False if the kernel takes no more. */
+static bool await_events(uring_backend *uring, berth__stream *stream, unsigned events)
 {
     if (stream->closing || (stream->flags & POLLED))
-        return;
+        return true;
     struct io_uring_sqe *sqe = berth__ring_entry(&uring->ring);
     if (sqe == NULL)
-        return; /* the next send reports it */
+        return false;
     io_uring_prep_poll_multishot(sqe, stream->descriptor, events);
     io_uring_sqe_set_data64(sqe, berth__uring_label(stream, OF_BREAK));
     stream->flags |= POLLED;
     stream->in_flight++;
+    return true;
 }
 
 void berth__uring_await_break(uring_backend *uring, berth__stream *stream)
 {
-    await_events(uring, stream, POLLERR);
+    (void)await_events(uring, stream, POLLERR); /* else the next send reports it */
 }
 
-void berth__uring_await_end(uring_backend *uring, berth__stream *stream)
+bool berth__uring_await_end(uring_backend *uring, berth__stream *stream)
 {
-    await_events(uring, stream, POLLRDHUP);
+    return await_events(uring, stream, POLLRDHUP);
 }
 
 void berth__uring_on_break(uring_backend *uring, berth__stream *stream,

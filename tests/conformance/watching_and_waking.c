@@ -496,3 +496,30 @@ CASE(listener_is_closed_without_an_entry, "1 7", "likewise")
     UNTIL(listener->closed);
     world_close_descriptor(event);
 }
+
+CASE(end_is_looked_for_without_an_entry, "4",
+     "of a Unix socket: it is reported, if only as a failure")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_stream_new("a", NULL);
+    int descriptor = world_local_descriptor(&peer);
+    ck_assert_int_eq(kit()->operations->adopt(kit(), &stream->stream, descriptor, false), 0);
+    int event = world_event_descriptor();
+    peer_say(peer, "last words");
+    peer_shutdown(peer);
+    world_settle();
+    refuse_entries();
+    unsigned room = 0;
+    while (kit_watch_start(kit_watch_new(NULL), event, BERTH__WATCH_READ) == 0)
+        room++;
+    berth__fault_clear();
+    world_settle();
+    refuse_entries();
+    for (unsigned i = 0; i + 1 < room; i++) /* one is left, and two are needed */
+        ck_assert_int_eq(kit_watch_start(kit_watch_new(NULL), event, BERTH__WATCH_READ), 0);
+    kit_receive_start(stream);
+    (void)kit()->operations->wait(kit(), 0);
+    berth__fault_clear();
+    UNTIL(stream->ends == 1);
+    world_close_descriptor(event);
+}
