@@ -487,6 +487,11 @@ static void go_through(berth_socket *socket, berth__secure *secure)
     bool waits = secure->socket != NULL && secure->sealed.first != NULL && !socket->stream->sending;
     if (!waits || socket->flush.link != NULL) /* output follows, and goes with it */
         return;
+    if (berth__socket_cannot_send(socket)) {
+        berth__chain_clear(&secure->sealed, &loop->pool);
+        secure->sealing = 0;
+        return;
+    }
     ptrdiff_t result = push(socket, secure);
     if (result != 0)
         berth__socket_sent(socket->stream, result);

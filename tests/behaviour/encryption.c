@@ -527,3 +527,23 @@ CASE(quiet_encrypted_connection, "tls.h", "gives up memory once, and is used aga
     ck_assert_uint_eq(pair.client_toy->relaxed, 2);
     give_toys_up(&pair);
 }
+
+CASE(answer_to_one_that_has_gone, "tls.h",
+     "its last bytes are there, behind the end of the handshake, and what is sent fails")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = host_connect(pair.host, "s", &peer);
+    uint8_t bytes[600];
+    ck_assert(berth_socket_start_server_encryption(server->socket, &pair.server_toy->tls));
+    give_toys_up(&pair);
+    peer_send(peer, bytes, toy_hello("x", NULL, bytes));
+    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
+    server->on_ready_read = echo;
+    size_t size = toy_record('c', "client", 6, bytes);
+    size += toy_record('d', "question", 8, bytes + size);
+    ck_assert_uint_eq(peer_send_some(peer, bytes, size), size);
+    peer_reset(peer);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 1);
+}
