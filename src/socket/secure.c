@@ -191,12 +191,13 @@ static bool may_seal(const berth_socket *socket, const berth__secure *secure)
     return secure->open && !secure->failed && !secure->said && socket->output.first != NULL;
 }
 
-ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
+/* The same, of as many batches as come to `enough` bytes. */
+static ptrdiff_t send_batches(berth_socket *socket, size_t most, bool ending, size_t enough)
 {
     berth__secure *secure = here(socket);
     berth__backend *backend = backend_of(socket);
     size_t gone = 0;
-    while (gone < MOST_SENT) {
+    while (gone < enough) {
         /* Behind a flight of the handshake there may be output, which goes with it. */
         if (secure->sealing == 0 && gone < most && may_seal(socket, secure)) {
             int error = seal(socket, secure, gone, most);
@@ -214,10 +215,20 @@ ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
         ptrdiff_t result = backend->operations->send(backend, socket->stream, first, first->size,
                                                      more ? BERTH__SEND_MORE : BERTH__SEND_ONLY);
         if (result <= 0)
-            return gone > 0 && result != -EAGAIN ? (ptrdiff_t)gone : result;
+            return gone > 0 ? (ptrdiff_t)gone : result;
         gone += taken(secure, (size_t)result);
     }
     return (ptrdiff_t)gone;
+}
+
+ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
+{
+    return send_batches(socket, most, ending, MOST_SENT);
+}
+
+ptrdiff_t berth__secure_send_some(berth_socket *socket)
+{
+    return send_batches(socket, SIZE_MAX, false, 1);
 }
 
 bool berth__secure_unsent(const berth_socket *socket)
@@ -247,6 +258,7 @@ bool berth__secure_say_end(berth_socket *socket)
     berth__secure *secure = here(socket);
     if (!secure->said && !berth__socket_cannot_send(socket))
         append_end(secure);
+    socket->stream->ready.paced = false; /* the output has gone, and this may wait for room */
     /* A failure of this send ends nothing that does not end anyway. */
     return berth__socket_cannot_send(socket) || push(socket, secure) < 0 ||
            secure->sealed.first == NULL;

@@ -470,6 +470,18 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *j
     return taken > before ? taken - before : 0;
 }
 
+/* The same of an encrypted connection: a few records, unless some are on their way. */
+static void offer_records(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    bool may = !socket->stream->sending && !is_paced(socket) && !berth__socket_cannot_send(socket);
+    ptrdiff_t result = may ? berth__secure_send_some(socket) : 0;
+    berth__chain_consume(&socket->output, &loop->pool,
+                         result != 0 ? note_given(socket, result) : 0);
+    if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)
+        berth__loop_flush_later(loop, &socket->flush);
+}
+
 /* Gives the kernel all that it takes of the output; calls nothing. */
 BERTH__RARE static void offer_output(berth_socket *socket)
 {
@@ -478,6 +490,10 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     if (stream == NULL || !berth_socket_is_valid(socket))
         return;
+    if (stream->ready.secured) {
+        offer_records(socket);
+        return;
+    }
     /* First what is under way, or has failed. */
     bool failed = socket->outcome == BERTH__OUTCOME_FAILED;
     ptrdiff_t result = failed ? stream->ready.result : 0;
@@ -488,12 +504,6 @@ BERTH__RARE static void offer_output(berth_socket *socket)
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     bool whole = true;
-    if (stream->ready.secured) {
-        whole = false;
-        result = is_paced(socket) ? 0 : start_send(socket, SIZE_MAX, false);
-        berth__chain_consume(&socket->output, &loop->pool,
-                             result != 0 && result != -EAGAIN ? note_given(socket, result) : 0);
-    }
     while (whole && socket->output.first != NULL && !stream->sending && !is_paced(socket) &&
            !berth__socket_cannot_send(socket))
         (void)give(socket, &nothing_more, &whole);

@@ -226,6 +226,7 @@ CASE(truncated_connection, "tls.h", "the stream ends without the orderly end")
     struct pair pair = pair_encrypted();
     actor_say(pair.client, "last");
     UNTIL(actor_has(pair.server, "last"));
+    world_settle(); /* or it would be a reset, if the client has not read all */
     berth_socket_abort(pair.client->socket);
     UNTIL(pair.server->disconnects == 1);
     ck_assert(berth_socket_tls_was_truncated(pair.server->socket));
@@ -546,4 +547,49 @@ CASE(answer_to_one_that_has_gone, "tls.h",
     peer_reset(peer);
     UNTIL(server->disconnects == 1);
     ck_assert_uint_eq(server->errors, 1);
+}
+
+CASE(rate_of_an_encrypted_connection, "tls.h",
+     "a peer that reads nothing for a while gets all, once, and the end")
+{
+    enum {
+        SIZE = 12 << 20
+    };
+    struct pair pair = pair_encrypted();
+    uint8_t *bytes = scene_pattern(SIZE, 9);
+    berth_rate *rate = berth_rate_new(world_loop(), UINT64_C(1) << 30, 0);
+    ck_assert_ptr_nonnull(rate);
+    ck_assert(berth_socket_set_write_rate(pair.client->socket, rate));
+    berth_socket_pause_reading(pair.server->socket);
+    ck_assert_int_eq(berth_socket_write(pair.client->socket, bytes, SIZE), SIZE);
+    berth_socket_disconnect_from_host(pair.client->socket);
+    world_settle();
+    ck_assert_uint_lt(pair.client->written, SIZE);
+    berth_socket_resume_reading(pair.server->socket);
+    UNTIL(pair.server->disconnects == 1);
+    ck_assert_uint_eq(pair.server->received, SIZE);
+    ck_assert_mem_eq(pair.server->input, bytes, SIZE);
+    ck_assert(!berth_socket_tls_was_truncated(pair.server->socket));
+    free(bytes);
+}
+
+CASE(flush_of_an_encrypted_connection, "tls.h",
+     "with output that the kernel has no room for, and a limit of output")
+{
+    enum {
+        SIZE = 6 << 20
+    };
+    struct pair pair = pair_encrypted();
+    uint8_t *bytes = scene_pattern(SIZE, 10);
+    berth_socket_pause_reading(pair.server->socket);
+    for (size_t at = 0; at < SIZE; at += SIZE / 64) {
+        ck_assert_int_eq(berth_socket_write(pair.client->socket, bytes + at, SIZE / 64), SIZE / 64);
+        ck_assert(berth_socket_flush(pair.client->socket));
+        if (at % (SIZE / 8) == 0)
+            world_turn();
+    }
+    berth_socket_resume_reading(pair.server->socket);
+    UNTIL(pair.server->received == SIZE && pair.client->written == SIZE);
+    ck_assert_mem_eq(pair.server->input, bytes, SIZE);
+    free(bytes);
 }
