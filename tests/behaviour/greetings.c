@@ -82,7 +82,8 @@ CASE(encrypting_server, "tls.h", "announces a connection when its handshake is c
     ck_assert_uint_eq(counts_of(host).live, 1);
 }
 
-CASE(plain_server_tells_of_arrivals, "server.h", "after new_connection, once for each in the queue")
+CASE(plain_server_tells_of_arrivals, "server.h N2",
+     "after new_connection, once for each in the queue")
 {
     struct host *host = host_listening("h");
     host->takes = true;
