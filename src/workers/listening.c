@@ -62,12 +62,16 @@ static void listen_there(berth_worker *worker)
         return;
     }
     workers->failed = true;
-    if (listens)
-        berth__workers_set_error(workers, berth__class_of(error), "cannot listen: %s",
-                                 berth__reason_of(error));
-    else
+    if (!listens) {
         berth__workers_set_error(workers, berth_server_error(server), "%s",
                                  berth_server_error_string(server));
+        return;
+    }
+    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(workers->address, workers->wanted, endpoint, sizeof endpoint);
+    berth__workers_set_error(workers, berth__class_of(error),
+                             "cannot listen on %s: cannot share the port among the workers: %s",
+                             endpoint, berth__reason_of(error));
 }
 
 /* Returns an errno. */

@@ -733,3 +733,26 @@ CASE(workers_cannot_listen, "S1.13 workers.h",
     close(client);
     pool_ended(workers);
 }
+
+CASE(workers_cannot_share_a_port, "0109 workers.h",
+     "the error says what was tried, where and why, and nobody listens")
+{
+    real_kernel_only();
+    uint16_t port = world_free_port();
+    char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(BERTH_ADDRESS_LOOPBACK, port, endpoint, sizeof endpoint);
+    berth_workers *workers = pool_started();
+    unsigned free_descriptors = world_descriptors();
+    /* Behind SO_REUSEADDR and SO_OOBINLINE of the first one. */
+    berth__fault_set_system(2, 1, ENOMEM, "setsockopt");
+    ck_assert(!berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, port));
+    berth__fault_clear();
+    ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_SOCKET_RESOURCE);
+    const char *text = berth_workers_error_string(workers);
+    ck_assert_ptr_nonnull(strstr(text, endpoint));
+    ck_assert_ptr_nonnull(strstr(text, "cannot share the port among the workers: out of memory"));
+    ck_assert_uint_eq(berth_workers_port(workers), 0);
+    SOON(world_descriptors() == free_descriptors);
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, port));
+    pool_ended(workers);
+}
