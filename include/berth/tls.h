@@ -28,7 +28,7 @@
  *
  * Renegotiation, compression and early data are always off, and so are versions before TLS 1.2.
  *
- * Configurations are made by a library of its own, libberth-tls; link it too (pkg-config
+ * Configurations are made by a separate library, libberth-tls; link it too (pkg-config
  * berth-tls). It uses OpenSSL 3.
  */
 #ifndef BERTH_TLS_H
