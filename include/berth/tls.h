@@ -183,8 +183,8 @@ typedef struct berth_tls_failure {
  * 1. It is accepted, and its PROXY header read, as without TLS. It counts for the limit of its
  *    address from then on.
  * 2. Its ClientHello is awaited: the first message, at most 16,389 bytes. Until then it costs about
- *    as much memory as a socket without buffers, and takes no place in the queue, but one of
- *    berth_server_max_greetings.
+ *    as much memory as a socket, and a buffer for its bytes, and takes no place in the queue, but
+ *    one of berth_server_max_greetings.
  * 3. When it has come, the connection waits until fewer than berth_server_max_handshakes are in
  *    progress and the queue is not full, in the order of the hellos. Hellos are answered for about
  *    2 ms in each turn of the loop, one at least, so that other connections are served meanwhile.
