@@ -331,7 +331,7 @@ static void parse(int argc, char **argv, service *self)
         set(self, option, optarg);
     }
     if (optind + 2 != argc)
-        fail(PROGRAM, "a host and a port are to be given; try --help");
+        fail(PROGRAM, "exactly a host and a port are required; try --help");
     self->host = argv[optind];
     self->target_port =
         (uint16_t)number_from(PROGRAM, "the target's port", argv[optind + 1], 1, 65535);

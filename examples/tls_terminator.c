@@ -91,6 +91,7 @@ typedef struct pair {
     place *place;
     struct pair *next;
     struct pair **link;
+    char name[BERTH_ENDPOINT_TEXT_SIZE]; /* of the client, for the log */
     side client;
     side target;
 } pair;
@@ -100,7 +101,7 @@ typedef struct pair {
 static void free_pair(pair *self, const char *why)
 {
     if (self->place->service->log)
-        printf("a pair has ended: %s\n", why);
+        printf("%s: %s\n", self->name, why);
     *self->link = self->next;
     if (self->next)
         self->next->link = self->link;
@@ -322,6 +323,8 @@ static void take(berth_worker *worker, berth_socket *client, void *user)
     if (made->next)
         made->next->link = &made->next;
     self->pairs = made;
+    berth_endpoint_format(berth_socket_peer_address(client), berth_socket_peer_port(client),
+                          made->name, sizeof(made->name));
     made->client.socket = client;
     made->target.socket = target;
     set_up(&made->client, &made->target, made);
@@ -419,12 +422,14 @@ static void renew(berth_signal *hangup, void *user)
     pthread_mutex_lock(&self->lock);
     bool done = read_files(self, text);
     pthread_mutex_unlock(&self->lock);
-    for (int i = 0; done && i < self->count; i++)
-        done = berth_loop_post(self->places[i]->loop, set_hosts_again, self->places[i]);
-    if (done)
-        printf("certificates read again\n");
-    else
+    if (!done) {
         fprintf(stderr, PROGRAM ": %s; the old certificates stay\n", text);
+        return;
+    }
+    for (int i = 0; i < self->count; i++)
+        if (!berth_loop_post(self->places[i]->loop, set_hosts_again, self->places[i]))
+            fprintf(stderr, PROGRAM ": worker %d keeps the old certificates: out of memory\n", i);
+    printf("certificates read again\n");
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -458,7 +463,7 @@ static void add_host(service *self, const char *name, char *files)
     if (comma)
         *comma = '\0';
     if (self->hosts_count == MOST_HOSTS)
-        fail(PROGRAM, "more than %d certificates", MOST_HOSTS);
+        fail(PROGRAM, "cannot use '%s': there are more than %d certificates", files, MOST_HOSTS);
     self->hosts[self->hosts_count++] =
         (host){.name = name, .certificate = files, .key = comma ? comma + 1 : NULL};
 }
@@ -475,13 +480,13 @@ static void set(service *self, int option, char *value)
         break;
     case 't':
         if (self->hosts_count > 0)
-            fail(PROGRAM, "--tls is to come once, before --host");
+            fail(PROGRAM, "--tls must be given once, before --host");
         add_host(self, NULL, value);
         break;
     case 'n':
         sign = strchr(value, '=');
         if (!sign || self->hosts_count == 0)
-            fail(PROGRAM, "--host is NAME=FILE, after --tls");
+            fail(PROGRAM, "--host '%s' must be NAME=FILE[,FILE], and come after --tls", value);
         *sign = '\0';
         add_host(self, value, sign + 1);
         break;
@@ -519,7 +524,7 @@ static void parse(int argc, char **argv, service *self)
         set(self, option, optarg);
     }
     if (self->hosts_count == 0 || (optind + 1 != argc && optind + 2 != argc))
-        fail(PROGRAM, "--tls and a target are to be given; try --help");
+        fail(PROGRAM, "--tls and one target are required; try --help");
     self->target = argv[optind];
     if (optind + 2 == argc)
         self->target_port =
@@ -535,7 +540,7 @@ int main(int argc, char **argv)
     parse(argc, argv, &self);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (getrandom(&self.ticket_key, sizeof(self.ticket_key), 0) != sizeof(self.ticket_key))
-        fail(PROGRAM, "no random bytes: %s", strerror(errno));
+        fail(PROGRAM, "cannot make a key for tickets: no random bytes: %s", strerror(errno));
     if (!read_files(&self, text))
         fail(PROGRAM, "%s", text);
     berth_loop *loop = main_loop_open(PROGRAM);
@@ -543,7 +548,7 @@ int main(int argc, char **argv)
     self.places = calloc((size_t)self.count, sizeof(*self.places));
     self.workers = berth_workers_new(self.count, &handlers, &self);
     if (!hangup || !self.places || !self.workers)
-        fail(PROGRAM, "cannot make a pool: %s", strerror(errno));
+        fail(PROGRAM, "cannot make a pool of threads: %s", strerror(errno));
     if (!berth_workers_start(self.workers) ||
         !berth_workers_listen(self.workers, self.address, self.port))
         fail(PROGRAM, "%s", berth_workers_error_string(self.workers));
