@@ -290,7 +290,7 @@ bool berth__secure_owes(const berth_socket *socket)
 {
     const berth__secure *secure = berth__secure_of(socket);
     return secure != NULL && !secure->told && !secure->failed &&
-           (secure->held.first != NULL || secure->full || secure->closed);
+           (secure->held.first != NULL || secure->full || secure->ended || secure->closed);
 }
 
 /* How much plaintext may be delivered now. */
@@ -428,8 +428,7 @@ static bool act(berth_socket *socket, berth__secure *secure, berth__engine_resul
         secure->ended = true;
         berth__chain_clear(&secure->held, &socket->object.loop->pool);
         secure->full = false;
-        tell_end(socket, secure);
-        return false;
+        return false; /* its end is due, see settle_input */
     }
     if (result == BERTH__ENGINE_FAILED) {
         fail(socket, secure, secure->tls->operations->failure(secure->engine));
@@ -462,16 +461,16 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
 static void settle_input(berth_socket *socket, berth__secure *secure)
 {
     berth__backend *backend = backend_of(socket);
-    if (secure->told || secure->ended || secure->failed)
+    if (secure->told || secure->failed)
         return;
     bool waits = secure->held.first != NULL || secure->full;
-    if (waits) {
+    if (waits || (secure->ended && socket->paused)) { /* by a handler of what came before */
         socket->end_held = true;
         if (socket->stream->receiving)
             backend->operations->receive_stop(backend, socket->stream);
-    } else if (secure->closed) {
+    } else if (secure->ended || secure->closed) {
         socket->end_held = false;
-        if (secure->open)
+        if (secure->ended || secure->open)
             tell_end(socket, secure);
         else
             fail_by_end(socket, secure);
@@ -489,7 +488,7 @@ static void go_through(berth_socket *socket, berth__secure *secure)
         fail_by(socket, secure, BERTH_ERROR_SOCKET_RESOURCE, "out of memory");
         return;
     }
-    bool more = !secure->failed && !secure->told;
+    bool more = !secure->failed && !secure->told && !secure->ended;
     while (more)
         more = step_input(socket, secure, scratch);
     berth__secure_give_scratch(loop, scratch);

@@ -131,21 +131,36 @@ static void echo(struct actor *actor)
     actor->received = 0;
 }
 
+/* The server of a peer that is played by hand: it has had the peer's hello, and its answer has
+ * come. Gives the toys up. */
+static struct actor *server_greeted(struct pair *pair, struct peer **ret_peer)
+{
+    struct actor *server = host_connect(pair->host, "s", ret_peer);
+    uint8_t bytes[600];
+    ck_assert(berth_socket_start_server_encryption(server->socket, &pair->server_toy->tls));
+    give_toys_up(pair);
+    peer_send(*ret_peer, bytes, toy_hello("x", NULL, bytes));
+    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
+    return server;
+}
+
+/* The same, with the handshake complete. */
+static struct actor *server_of_peer(struct pair *pair, struct peer **ret_peer)
+{
+    struct actor *server = server_greeted(pair, ret_peer);
+    uint8_t bytes[16];
+    peer_send(*ret_peer, bytes, toy_record('c', "client", 6, bytes));
+    UNTIL(server->encryptions == 1);
+    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
+    return server;
+}
+
 CASE(records_that_came_together_are_answered_together, "tls.h", "in one record")
 {
-    struct pair pair = pair_encrypted();
+    struct pair pair = pair_new();
     struct peer *peer;
-    struct host *host = pair.host;
-    struct actor *server = host_connect(host, "p", &peer);
-    struct toy *toy = toy_new(true);
+    struct actor *server = server_of_peer(&pair, &peer);
     uint8_t bytes[1024];
-    ck_assert(berth_socket_start_server_encryption(server->socket, &toy->tls));
-    berth_tls_release(&toy->tls);
-    peer_send(peer, bytes, toy_hello("x", NULL, bytes));
-    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
-    peer_send(peer, bytes, toy_record('c', "client", 6, bytes));
-    UNTIL(server->encryptions == 1);
-    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
     server->on_ready_read = echo;
     size_t size = 0;
     for (unsigned i = 0; i < 16; i++)
@@ -430,11 +445,8 @@ CASE(wrong_bytes_in_an_open_connection, "tls.h",
 {
     struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = host_connect(pair.host, "s", &peer);
-    uint8_t bytes[600];
-    ck_assert(berth_socket_start_server_encryption(server->socket, &pair.server_toy->tls));
-    give_toys_up(&pair);
-    peer_send(peer, bytes, toy_hello("x", NULL, bytes));
+    struct actor *server = server_greeted(&pair, &peer);
+    uint8_t bytes[64];
     size_t size = toy_record('c', "client", 6, bytes);
     size += toy_record('d', "good", 4, bytes + size);
     size += toy_record('d', "bad", 3, bytes + size);
@@ -534,12 +546,8 @@ CASE(answer_to_one_that_has_gone, "tls.h",
 {
     struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = host_connect(pair.host, "s", &peer);
-    uint8_t bytes[600];
-    ck_assert(berth_socket_start_server_encryption(server->socket, &pair.server_toy->tls));
-    give_toys_up(&pair);
-    peer_send(peer, bytes, toy_hello("x", NULL, bytes));
-    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
+    struct actor *server = server_greeted(&pair, &peer);
+    uint8_t bytes[64];
     server->on_ready_read = echo;
     size_t size = toy_record('c', "client", 6, bytes);
     size += toy_record('d', "question", 8, bytes + size);
@@ -592,4 +600,24 @@ CASE(flush_of_an_encrypted_connection, "tls.h",
     UNTIL(pair.server->received == SIZE && pair.client->written == SIZE);
     ck_assert_mem_eq(pair.server->input, bytes, SIZE);
     free(bytes);
+}
+
+CASE(end_behind_a_delivery_with_a_pause, "tls.h", "waits for the end of the pause")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    uint8_t bytes[32];
+    server->on_ready_read = pause;
+    size_t size = toy_record('d', "last", 4, bytes);
+    size += toy_record('e', "", 0, bytes + size);
+    ck_assert_uint_eq(peer_send_some(peer, bytes, size), size);
+    UNTIL(server->ready_reads == 1);
+    world_settle();
+    ck_assert_uint_eq(server->disconnects, 0);
+    ck_assert_uint_eq(server->errors, 0);
+    berth_socket_resume_reading(server->socket);
+    UNTIL(server->disconnects == 1);
+    ck_assert(actor_has(server, "last"));
+    ck_assert(!berth_socket_tls_was_truncated(server->socket));
 }
