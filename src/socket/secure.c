@@ -261,7 +261,12 @@ bool berth__secure_say_end(berth_socket *socket)
     socket->stream->ready.paced = false; /* the output has gone, and this may wait for room */
     /* A failure of this send ends nothing that does not end anyway. */
     return berth__socket_cannot_send(socket) || push(socket, secure) < 0 ||
-           secure->sealed.first == NULL;
+           secure->sealed.first == NULL || secure->late;
+}
+
+void berth__secure_give_up(berth_socket *socket)
+{
+    here(socket)->late = true;
 }
 
 static void sent(berth__stream *stream, ptrdiff_t result)

@@ -37,6 +37,7 @@ struct berth__secure {
     bool closed : 1;       /* likewise, by the end of the stream, or that has broken */
     bool told : 1;         /* the socket knows of that end */
     bool said : 1;         /* this side's end */
+    bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */
     int error;             /* of `closed` */
@@ -124,6 +125,9 @@ bool berth__secure_unsent(const berth_socket *socket);
 /* Sends the end of this direction (close_notify). False while it has not gone: then the socket is
  * told by a result of its send when it has. */
 bool berth__secure_say_end(berth_socket *socket);
+
+/* Gives up what has not gone: the end of the socket waits for it no more. */
+void berth__secure_give_up(berth_socket *socket);
 
 /* Whether input is wanted in any case, since the handshake needs it. */
 bool berth__secure_shakes(const berth_socket *socket);

@@ -549,9 +549,12 @@ void berth__socket_end(berth_socket *socket)
 {
     bool graceful = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
     bool known = socket->stream->lingers;
-    if (graceful && socket->stream->ready.secured && !berth__secure_say_end(socket)) {
-        berth__socket_send_rest(socket);
-        return;
+    if (graceful && socket->stream->ready.secured) {
+        if (!berth__secure_say_end(socket)) {
+            berth__socket_send_rest(socket);
+            return;
+        }
+        graceful = !socket->stream->sending; /* what was given up is lost */
     }
     if (known && wants_reset(socket))
         end_at_once(socket, BERTH__CLOSE_RESET);

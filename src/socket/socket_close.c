@@ -99,6 +99,8 @@ static void expired(berth__deadline *deadline)
         return;
     }
     berth__deadlines_unreserve(&socket->object.loop->deadlines);
+    if (socket->stream->ready.secured)
+        berth__secure_give_up(socket);
     berth__enter(&socket->object);
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_TIMEOUT, 0, BERTH__ATTEMPT_CLOSE);
     berth__leave(&socket->object);

@@ -621,3 +621,29 @@ CASE(end_behind_a_delivery_with_a_pause, "tls.h", "waits for the end of the paus
     ck_assert(actor_has(server, "last"));
     ck_assert(!berth_socket_tls_was_truncated(server->socket));
 }
+
+CASE(alert_that_nobody_takes, "tls.h", "is given up at the close time-out")
+{
+    enum {
+        SIZE = 12 << 20
+    };
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    uint8_t *bytes = scene_pattern(SIZE, 11);
+    berth_socket_set_close_timeout(server->socket, 30);
+    ck_assert_int_eq(berth_socket_write(server->socket, bytes, SIZE), SIZE);
+    size_t before;
+    do { /* until the kernel takes no more */
+        before = server->written;
+        world_settle();
+    } while (server->written > before);
+    uint8_t record[16];
+    size_t size = toy_record('d', "bad", 3, record);
+    record[size - 1] ^= 1;
+    peer_send(peer, record, size);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 2);
+    ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    free(bytes);
+}
