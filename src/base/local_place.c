@@ -30,6 +30,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct place {
@@ -107,6 +108,16 @@ static int error_of(int descriptor)
     return failed < 0 ? errno : error;
 }
 
+/* Waits for up to so many milliseconds, which no signal cuts short: all are blocked meanwhile. */
+static bool is_found(struct pollfd *asked, int milliseconds)
+{
+    const struct timespec time = {.tv_sec = milliseconds / 1000,
+                                  .tv_nsec = milliseconds % 1000 * 1000000L};
+    sigset_t all;
+    (void)sigfillset(&all);
+    return BERTH__SYSTEM("ppoll", ppoll(asked, 1, &time, &all)) > 0;
+}
+
 bool berth__local_has_ended(pid_t number, int milliseconds)
 {
     if (number == getpid())
@@ -115,7 +126,7 @@ bool berth__local_has_ended(pid_t number, int milliseconds)
     if (process < 0) /* not permitted, or older than Linux 5.3 */
         return kill(number, 0) < 0 && errno == ESRCH;
     struct pollfd asked = {.fd = process, .events = POLLIN};
-    bool ended = BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0;
+    bool ended = is_found(&asked, milliseconds);
     (void)close(process);
     return ended;
 }
@@ -131,8 +142,7 @@ bool berth__local_is_dying(int connection, int milliseconds)
                       getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &who, &length)) < 0 ||
         (who.pid > 0 && !berth__local_has_ended(who.pid, 0)))
         return false;
-    return BERTH__SYSTEM("poll", poll(&asked, 1, milliseconds)) > 0 &&
-           error_of(connection) == ECONNRESET;
+    return is_found(&asked, milliseconds) && error_of(connection) == ECONNRESET;
 }
 
 /* Connects there. Returns an errno; EINPROGRESS if there is to be another look. */

@@ -1,0 +1,81 @@
+/*
+ * Whether a process has ended, which is asked of the one whose place another wants.
+ */
+#include "base/local_place.h"
+
+#include <check.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    LONG_ENOUGH = 60000 /* milliseconds */
+};
+
+static void nothing(int number)
+{
+    (void)number;
+}
+
+static void interrupt_every(suseconds_t microseconds)
+{
+    const struct itimerval interval = {{0, microseconds}, {0, microseconds}};
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
+}
+
+START_TEST(own_process_has_not_ended)
+{
+    ck_assert(!berth__local_has_ended(getpid(), 0));
+}
+END_TEST
+
+START_TEST(child_that_lives_has_not_ended)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    ck_assert(!berth__local_has_ended(child, 0));
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert(berth__local_has_ended(child, LONG_ENOUGH));
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+END_TEST
+
+/* The wait goes on behind a signal, however many come. */
+START_TEST(signals_do_not_end_the_wait)
+{
+    const struct sigaction action = {.sa_handler = nothing};
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)poll(NULL, 0, 100);
+        _exit(0);
+    }
+    interrupt_every(2000);
+    bool ended = berth__local_has_ended(child, LONG_ENOUGH);
+    interrupt_every(0);
+    ck_assert(ended);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("local_place");
+    TCase *tests = tcase_create("local_place");
+    tcase_set_timeout(tests, LONG_ENOUGH / 1000);
+    tcase_add_test(tests, own_process_has_not_ended);
+    tcase_add_test(tests, child_that_lives_has_not_ended);
+    tcase_add_test(tests, signals_do_not_end_the_wait);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
