@@ -401,6 +401,23 @@ CASE(limit_of_an_address_and_greetings, "tls.h", "counts from accepting on")
     (void)take_encrypted(host, "u");
 }
 
+CASE(silent_before_a_header, "tls.h PROXY header", "does not keep others from being accepted")
+{
+    struct host *host = host_encrypting();
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    berth_server_set_max_greetings(host->server, 1);
+    (void)world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 1);
+    struct peer *peer = world_connect(host->port);
+    peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
+    say_hello(peer, "good");
+    UNTIL(counts_of(host).handshaking == 1);
+    ck_assert_uint_eq(counts_of(host).awaiting_header, 1);
+    ck_assert_uint_eq(counts_of(host).rejected_header, 0);
+}
+
 CASE(hello_behind_a_header, "tls.h PROXY header", "comes second, and the client's names are known")
 {
     struct host *host = host_encrypting();
