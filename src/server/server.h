@@ -150,7 +150,7 @@ struct berth_server {
     bool starved;         /* accepting has failed for a while: the retry timer is running */
     bool accepts;         /* as the probe accept_pause has said last */
     bool in_episode;      /* that was announced, and nothing was accepted since */
-    bool greets;          /* the connection at hand is in a greeting now: it is announced later */
+    bool greets;          /* the connection at hand is not announced before its handshake */
     unsigned waits;       /* blocking waits on the stack: they accept whatever was paused */
     uint32_t events;      /* connections and announced errors; a wait compares them */
     uint64_t backoff;     /* milliseconds before the next retry */

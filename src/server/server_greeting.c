@@ -725,6 +725,7 @@ void berth__server_greet(berth_server *server, int descriptor, bool at_hand)
     greeting *one = NULL;
     berth__accepted *names = NULL;
     bool room = make_room(server);
+    server->greets = server->greets || at_hand;
     if (room && keep_names(server, descriptor, &names))
         one = berth__awaiting_new(server, descriptor, sizeof *one, fired);
     if (one == NULL) {
@@ -743,10 +744,8 @@ void berth__server_greet(berth_server *server, int descriptor, bool at_hand)
     one->address = at_hand ? server->accepted_address : NULL;
     one->at_hand = at_hand;
     berth__client_hello_begin(&one->hello);
-    if (at_hand) {
+    if (at_hand)
         server->accepted_address = NULL;
-        server->greets = true;
-    }
     BERTH__COUNT(server->greeting);
     berth__awaiting_append(&greeter->silent, &one->held);
     invite(greeter, &one->guest);

@@ -418,6 +418,38 @@ CASE(silent_before_a_header, "tls.h PROXY header", "does not keep others from be
     ck_assert_uint_eq(counts_of(host).rejected_header, 0);
 }
 
+CASE(no_place_behind_a_header, "tls.h PROXY header", "closes the connection, and announces nothing")
+{
+    static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    struct host *host = host_encrypting();
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    berth_server_set_max_greetings(host->server, 1);
+    berth_server_set_max_handshakes(host->server, 1);
+    struct peer *late = world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 1);
+    struct peer *first = world_connect(host->port);
+    peer_say(first, header);
+    say_hello(first, "first");
+    UNTIL(counts_of(host).handshaking == 1);
+    struct peer *second = world_connect(host->port);
+    peer_say(second, header);
+    say_hello(second, "second"); /* has the only place, and keeps it */
+    UNTIL(counts_of(host).greeting == 1);
+    for (unsigned i = 0; i < 8; i++)
+        world_turn();
+    peer_say(late, header);
+    UNTIL(counts_of(host).rejected_greeting == 1);
+    ck_assert(peer_saw_either(late));
+    ck_assert_uint_eq(host->new_connections, 0);
+    shake(first);
+    shake(second);
+    UNTIL(host->arrivals == 2);
+    ck_assert_uint_eq(host->new_connections, 2);
+    ck_assert_uint_eq(host->failures, 0);
+}
+
 CASE(hello_behind_a_header, "tls.h PROXY header", "comes second, and the client's names are known")
 {
     struct host *host = host_encrypting();
