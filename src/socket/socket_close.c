@@ -163,7 +163,8 @@ void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->close_timeout = milliseconds;
-    if (socket->state != BERTH_STATE_CLOSING || socket->output.first == NULL)
+    if (socket->state != BERTH_STATE_CLOSING ||
+        (socket->output.first == NULL && !socket->stream->ready.secured))
         return;
     berth__socket_stop_limit(socket);
     if (berth__flow_waits(berth__rates_flow(socket, BERTH__FLOW_OUTPUT)))

@@ -356,10 +356,15 @@ static void abort_it(struct actor *actor)
     berth_socket_abort(actor->socket);
 }
 
+static void disconnect_it(struct actor *actor)
+{
+    berth_socket_disconnect_from_host(actor->socket);
+}
+
 CASE(ends_inside_encrypted, "tls.h", "free, abort and disconnect in the handler")
 {
-    static const actor_hook hooks[] = {actor_free_socket, abort_it};
-    for (unsigned i = 0; i < 2; i++) {
+    static const actor_hook hooks[] = {actor_free_socket, abort_it, disconnect_it};
+    for (unsigned i = 0; i < 3; i++) {
         struct pair pair = pair_new();
         pair.client->on_encrypted = hooks[i];
         pair_begin(&pair);
