@@ -334,8 +334,7 @@ bool berth_server_listen_inherited(berth_server *server, const char *name)
     berth__inherited_put_back(passed, descriptor);
     char text[BERTH__SERVER_TEXT_SIZE];
     memcpy(text, server->text, sizeof text);
-    berth__escape(passed->name, shown, SHOWN_SIZE);
-    berth__server_set_error(server, server->error, "inherited \"%s\": %s", shown, text);
+    berth__server_set_error(server, server->error, "%s: %s", asked(passed->name, shown), text);
     return false;
 }
 

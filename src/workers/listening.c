@@ -18,10 +18,12 @@
  */
 #include "workers.h"
 
+#include "base/local_name.h"
 #include "base/memory.h"
 #include "base/sized.h"
 #include "base/system.h"
 #include "base/system_error.h"
+#include "base/text.h"
 #include "loop/loop.h"
 #include "loop/process.h"
 #include "server/server.h"
@@ -196,7 +198,8 @@ static void close_everywhere(berth_workers *workers)
 }
 
 /* Has all workers listen, and sets the error if one cannot. */
-static bool listen_everywhere(berth_workers *workers, void (*how)(berth_worker *worker))
+static bool listen_everywhere(berth_workers *workers, const char *place,
+                              void (*how)(berth_worker *worker))
 {
     workers->failed = false;
     for (int i = 0; i < workers->count; i++) {
@@ -204,7 +207,7 @@ static bool listen_everywhere(berth_workers *workers, void (*how)(berth_worker *
             continue;
         if (!workers->failed)
             berth__workers_set_error(workers, BERTH_ERROR_OPERATION,
-                                     "cannot listen: worker %d has ended", i + 1);
+                                     "cannot listen on %s: worker %d has ended", place, i + 1);
         close_everywhere(workers);
         return false;
     }
@@ -213,7 +216,7 @@ static bool listen_everywhere(berth_workers *workers, void (*how)(berth_worker *
     return true;
 }
 
-static bool may_listen(berth_workers *workers)
+static bool may_listen(berth_workers *workers, const char *place)
 {
     if (berth__workers_is_copy(workers, "listen with the workers") ||
         berth__workers_is_own_thread(workers))
@@ -224,17 +227,20 @@ static bool may_listen(berth_workers *workers)
                                                               : NULL;
     if (reason == NULL)
         return true;
-    berth__workers_set_error(workers, BERTH_ERROR_OPERATION, "cannot listen: %s", reason);
+    berth__workers_set_error(workers, BERTH_ERROR_OPERATION, "cannot listen on %s: %s", place,
+                             reason);
     return false;
 }
 
 bool berth_workers_listen(berth_workers *workers, berth_address address, uint16_t port)
 {
-    if (!may_listen(workers))
+    char place[BERTH_ENDPOINT_TEXT_SIZE];
+    berth_endpoint_format(address, port, place, sizeof place);
+    if (!may_listen(workers, place))
         return false;
     workers->address = address;
     workers->wanted = port;
-    return listen_everywhere(workers, listen_there);
+    return listen_everywhere(workers, place, listen_there);
 }
 
 /* Whether the descriptors are open and different: else a copy of one may get the number of another,
@@ -265,11 +271,12 @@ static bool may_pass(berth_workers *workers, const int *descriptors, size_t coun
 
 bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptors, size_t count)
 {
-    if (!may_listen(workers) || !may_pass(workers, descriptors, count))
+    static const char place[] = "the passed descriptors";
+    if (!may_listen(workers, place) || !may_pass(workers, descriptors, count))
         return false;
     workers->passed = descriptors;
     workers->passed_count = count;
-    bool listens = listen_everywhere(workers, adopt_there);
+    bool listens = listen_everywhere(workers, place, adopt_there);
     workers->passed = NULL;
     for (int i = 0; listens && i < workers->count; i++)
         ask(workers->workers[i], accept_there);
@@ -281,13 +288,14 @@ bool berth_workers_set_descriptors(berth_workers *workers, const int *descriptor
 bool berth_workers_listen_local_sized(berth_workers *workers, const char *path,
                                       const berth_local_options *options, size_t size)
 {
-    if (!may_listen(workers))
+    char place[BERTH__LOCAL_ESCAPED_SIZE];
+    if (!may_listen(workers, berth__escape(path != NULL ? path : "", place, sizeof place)))
         return false;
     berth__sized_get(&workers->local_options, sizeof workers->local_options, options, size);
     workers->path = path;
     workers->passed = &workers->made;
     workers->passed_count = 1;
-    bool listens = listen_everywhere(workers, listen_local_there);
+    bool listens = listen_everywhere(workers, place, listen_local_there);
     workers->passed = NULL;
     workers->path = NULL;
     for (int i = 0; listens && i < workers->count; i++)

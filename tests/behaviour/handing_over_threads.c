@@ -59,7 +59,8 @@ CASE(pool_on_inherited_listeners, "0103", "all of a name, whatever the number of
         ck_assert(!berth_workers_listen_inherited(workers, "http")); /* it is not started */
         ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_OPERATION);
         ck_assert_str_eq(berth_workers_error_string(workers),
-                         "the inherited \"http\": cannot listen: the workers are not started");
+                         "the inherited \"http\": cannot listen on the passed descriptors: the "
+                         "workers are not started");
         ck_assert_uint_eq(berth_inherited_left("http"), 3);
         ck_assert(berth_workers_start(workers));
         ck_assert(berth_workers_listen_inherited(workers, "http"));

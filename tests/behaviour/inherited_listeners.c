@@ -138,8 +138,8 @@ CASE(inherited_kinds, "0103",
                                            "not listening", "not listening", "not a socket"};
     for (int i = 0; i < 4; i++) {
         char text[128];
-        snprintf(text, sizeof text, "inherited \"%s\": cannot listen on descriptor %d: ", names[i],
-                 numbers[i]);
+        snprintf(text, sizeof text,
+                 "the inherited \"%s\": cannot listen on descriptor %d: ", names[i], numbers[i]);
         ck_assert(!berth_server_listen_inherited(host->server, names[i]));
         ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
         ck_assert(strncmp(berth_server_error_string(host->server), text, strlen(text)) == 0);
