@@ -101,8 +101,8 @@ CASE(draining_an_encrypting_pool, "workers.h tls.h",
     int clients[4];
     for (unsigned i = 0; i < 4; i++)
         ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[i])));
-    SOON(pool_counts(workers).greeting == 4);
-    ck_assert_uint_eq(pool_connections(workers), 0);
+    /* What was handed over counts as a connection until the worker has looked at it. */
+    SOON(pool_counts(workers).greeting == 4 && pool_connections(workers) == 0);
     ck_assert(
         berth_workers_drain(workers, &(berth_drain){.deadline = 1}, world_loop(), NULL, NULL));
     SOON(berth_workers_drain_state(workers) == BERTH_DRAIN_EMPTY);

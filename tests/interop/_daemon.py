@@ -129,7 +129,8 @@ class Daemon:
 
 class Load:
     """Clients that ask again and again, and connect anew when they are told that the connection ends.
-    `failures` has what must not happen. With `refusable`, a client goes when it is refused."""
+    `failures` has what must not happen. With `refusable`, a client goes when it is refused: a reset
+    before the first answer is that too, for a listener that closes resets what it has not accepted."""
 
     def __init__(self, port, clients=4, refusable=False, source=None):
         self.port, self.refusable, self.source = port, refusable, source
@@ -145,24 +146,28 @@ class Load:
                                                 source_address=self.source)
         try:
             connection.connect()
-        except ConnectionRefusedError as error:
+        except (ConnectionRefusedError, ConnectionResetError) as error:
             if not self.refusable:
                 self.failures.append(error)
             return None
         return connection
 
     def _run(self):
-        connection = None
+        connection, answered = None, False
         while not self.stopping and not self.failures:
-            if connection is None and (connection := self._connect()) is None:
+            if connection is None:
+                connection, answered = self._connect(), False
+            if connection is None:
                 return
             try:
                 connection.request("GET", "/")
                 answer = connection.getresponse()
                 body = answer.read().decode()
             except (OSError, http.client.HTTPException) as error:
-                self.failures.append(error)
+                if answered or not self.refusable or not isinstance(error, ConnectionResetError):
+                    self.failures.append(error)
                 return
+            answered = True
             with self.lock:
                 self.answers += 1
                 self.bodies.add(body)

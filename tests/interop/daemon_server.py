@@ -72,17 +72,32 @@ def the_unix_socket_answers():
 
 
 def drains():
-    write(limits, "grace 300\nquiet 100\ndeadline 10000\n")
+    write(limits, "grace 300\ndeadline 10000\n")
     with Daemon(folder, "--limits", limits) as daemon, \
-            Load(daemon.ports["web"], refusable=True) as load, \
-            connect(daemon.ports["web"]) as quiet:
+            Load(daemon.ports["web"], refusable=True) as load:
         load.more()
         daemon.signal(signal.SIGTERM)
         until(lambda: daemon.ask("/ready") == (503, "draining\n"), "readiness to end")
-        connect(daemon.ports["web"]).close() # still accepted
+        assert daemon.process.wait(_support.PATIENCE) == 0
+        load.stop()
+
+
+def accepts_while_grace_lasts():
+    write(limits, "grace 60000\n")
+    with Daemon(folder, "--limits", limits) as daemon:
+        daemon.signal(signal.SIGTERM)
+        until(lambda: daemon.ask("/ready")[0] == 503, "readiness to end")
+        assert daemon.web()[0] == 200
+        daemon.signal(signal.SIGTERM)
+        daemon.process.wait(_support.PATIENCE)
+
+
+def who_is_quiet_does_not_hold_a_drain_up():
+    write(limits, "quiet 100\ndeadline 60000\n")
+    with Daemon(folder, "--limits", limits) as daemon, connect(daemon.ports["web"]) as quiet:
+        daemon.signal(signal.SIGTERM)
         assert daemon.process.wait(_support.PATIENCE) == 0
         assert quiet.recv(1) == b""
-        load.stop()
 
 
 def a_drain_has_an_end():
@@ -196,6 +211,8 @@ def refuses():
 
 the_unix_socket_answers()
 drains()
+accepts_while_grace_lasts()
+who_is_quiet_does_not_hold_a_drain_up()
 a_drain_has_an_end()
 starts_without_descriptors()
 does_not_restart()

@@ -362,7 +362,9 @@ static void error_occurred(berth_socket *socket, berth_error error, void *user)
     if (error != BERTH_ERROR_SOCKET_TIMEOUT)
         return;
     if (connection->limit_at != 0) {
-        uint64_t late = now() - connection->limit_at;
+        /* It counts from the beginning of the turn that asked for it: it may seem early here. */
+        uint64_t ended = now();
+        uint64_t late = ended > connection->limit_at ? ended - connection->limit_at : 0;
         uint64_t unable = processor_awaited_since(connection->limit_at);
         late = late > unable ? late - unable : 0;
         counts.limits_kept++;
