@@ -109,9 +109,8 @@ typedef struct berth_server_handlers {
     /** Chooses the configuration of a connection of a server that encrypts (berth_server_set_tls):
      * its ClientHello has come, and its handshake is about to begin. Returns a configuration for
      * servers, of which the connection gets a hold of its own, or NULL to refuse the connection:
-     * the client gets the alert unrecognized_name, and handshake_failed is called. NULL: the
-     * configuration is that of berth_server_set_tls_host for the name that the client asks for,
-     * else that of berth_server_set_tls.
+     * the client gets the alert unrecognized_name, and handshake_failed is called. NULL:
+     * berth_server_base_client_hello, which goes by the name that the client asks for.
      *
      * @param hello  valid until the handler returns
      */

@@ -230,6 +230,16 @@ BERTH_API berth_tls *berth_server_tls(const berth_server *server);
  */
 BERTH_API bool berth_server_set_tls_host(berth_server *server, const char *name, berth_tls *tls);
 
+/**
+ * The base behaviour of client_hello: finds the configuration for a name.
+ *
+ * @param hello  only its server_name is used, in letters of either case
+ * @return that of berth_server_set_tls_host for the name, else that of berth_server_set_tls, not
+ *         held for the caller; NULL if the server does not encrypt
+ */
+BERTH_API berth_tls *berth_server_base_client_hello(const berth_server *server,
+                                                    const berth_tls_hello *hello);
+
 /** Returns the time that a connection has from being accepted (or from its PROXY header) until its
  * handshake is complete, in milliseconds. Default: BERTH_DEFAULT_HANDSHAKE_TIMEOUT. */
 BERTH_API uint32_t berth_server_handshake_timeout(const berth_server *server);

@@ -95,9 +95,19 @@ typedef struct berth_workers_handlers {
     void (*connection)(berth_worker *worker, berth_socket *socket, void *user);
 
     /** A descriptor was closed because it could not be served or is not a connection; or accepting
-     * failed, as in accept_error of a server; or a TLS handshake, as in handshake_failed.
+     * failed, as in accept_error of a server; or a TLS handshake, if handshake_failed is NULL.
      * berth_server_error_string(berth_worker_server(worker)) returns the text. */
     void (*failed)(berth_worker *worker, berth_error error, void *user);
+
+    /** Chooses the configuration of a connection, as client_hello of a server does. NULL: that of
+     * the worker's server for the name that the client asks for. */
+    struct berth_tls *(*client_hello)(berth_worker *worker, const struct berth_tls_hello *hello,
+                                      void *user);
+
+    /** No handshake has come of a connection, as in handshake_failed of a server. NULL: `failed` is
+     * called instead. */
+    void (*handshake_failed)(berth_worker *worker, const struct berth_tls_failure *failure,
+                             void *user);
 } berth_workers_handlers;
 
 /** Maximum number of workers of a pool. */

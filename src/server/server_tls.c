@@ -216,6 +216,18 @@ bool berth_server_set_tls_host(berth_server *server, const char *name, berth_tls
     return true;
 }
 
+berth_tls *berth_server_base_client_hello(const berth_server *server, const berth_tls_hello *hello)
+{
+    BERTH__OWN_THREAD(server->object.loop);
+    char name[BERTH__SERVER_NAME_SIZE];
+    const berth__greeter *greeter = server->greeter;
+    if (server->object.freed || greeter == NULL || greeter->tls == NULL)
+        return NULL;
+    const char *asked = hello->server_name != NULL ? hello->server_name : "";
+    bool valid = berth__server_name_read(asked, strlen(asked), name);
+    return valid ? berth__greeter_find(greeter, name) : greeter->tls;
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 uint32_t berth_server_handshake_timeout(const berth_server *server)

@@ -192,8 +192,20 @@ static void accept_failed(berth_server *server, berth_error error, void *user)
 
 static void handshake_failed(berth_server *server, const berth_tls_failure *failure, void *user)
 {
+    berth_worker *worker = user;
     (void)server;
-    announce_failure(user, failure->error);
+    if (SLOT(worker->workers, handshake_failed) != NULL)
+        worker->workers->handlers->handshake_failed(worker, failure, worker->user);
+    else
+        announce_failure(worker, failure->error);
+}
+
+static berth_tls *client_hello(berth_server *server, const berth_tls_hello *hello, void *user)
+{
+    berth_worker *worker = user;
+    return SLOT(worker->workers, client_hello) != NULL
+               ? worker->workers->handlers->client_hello(worker, hello, worker->user)
+               : berth_server_base_client_hello(server, hello);
 }
 
 /* One that shakes hands first is counted again when that is over, by `accepted`: nobody says what
@@ -322,6 +334,7 @@ static const berth_server_handlers server_handlers = {
     .new_connection = accepted,
     .accept_error = accept_failed,
     .emptied = berth__worker_emptied,
+    .client_hello = client_hello,
     .handshake_failed = handshake_failed,
 };
 

@@ -31,6 +31,12 @@ CALL(berth_server_set_tls_host)
     berth_tls_release(&toy->tls);
 }
 
+CALL(berth_server_base_client_hello)
+{
+    const berth_tls_hello hello = {.server_name = "example.org"};
+    ck_assert_ptr_null(berth_server_base_client_hello(stage.server, &hello));
+}
+
 CALL(berth_server_set_handshake_timeout)
 {
     berth_server_set_handshake_timeout(stage.server, 0);

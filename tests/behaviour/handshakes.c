@@ -98,6 +98,25 @@ CASE(hosts_by_name, "tls.h", "the name itself, then one label for a star, then t
         berth_tls_release(&toys[i]->tls);
 }
 
+CASE(choice_of_the_base, "tls.h", "is by the name alone, however long or wrong it is")
+{
+    struct host *host = host_listening("h");
+    struct toy *toys[2] = {toy_new(true), toy_new(true)};
+    char longest[1000] = {0};
+    memset(longest, '.', sizeof longest - 1);
+    const char *const names[] = {"WWW.example.ORG", "b.c.example.org", longest, "", "a b", NULL};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const berth_tls_hello hello = {.server_name = names[i]};
+        ck_assert_ptr_null(berth_server_base_client_hello(host->server, &hello));
+        ck_assert(berth_server_set_tls(host->server, &toys[0]->tls));
+        ck_assert(berth_server_set_tls_host(host->server, "*.example.org", &toys[1]->tls));
+        ck_assert_ptr_eq(berth_server_base_client_hello(host->server, &hello), &toys[i == 0]->tls);
+        ck_assert(berth_server_set_tls(host->server, NULL));
+    }
+    for (unsigned i = 0; i < 2; i++)
+        berth_tls_release(&toys[i]->tls);
+}
+
 CASE(hosts_that_cannot_be, "tls.h", "invalid names and configurations for clients change nothing")
 {
     static const char *const names[] = {"", "*", "*.", "a.*.b", "a..b", "1.2.3.4", "a b", "a."};

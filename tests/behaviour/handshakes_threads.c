@@ -6,6 +6,7 @@
 #include "scene.h"
 #include "toy_engine.h"
 
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -89,6 +90,57 @@ CASE(encrypting_pool, "workers.h tls.h",
     for (unsigned i = 0; i < 6; i++)
         close(clients[i]);
     SOON(pool_connections(workers) == 0);
+    pool_end(workers);
+    berth_tls_release(&toy->tls);
+}
+
+static berth_tls *choose(berth_worker *worker, const berth_tls_hello *hello, void *user)
+{
+    (void)user;
+    pool_must(!berth_address_is_null(hello->peer) && hello->peer_port != 0);
+    if (strcmp(hello->server_name, "refused") == 0)
+        return NULL;
+    berth_tls *tls = berth_server_base_client_hello(berth_worker_server(worker), hello);
+    pool_must(tls == &toy->tls);
+    return tls;
+}
+
+static void failed_handshake(berth_worker *worker, const berth_tls_failure *failure, void *user)
+{
+    (void)worker;
+    (void)user;
+    pool_must(failure->error == BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+    pool_must(strcmp(failure->server_name, "refused") == 0 && failure->peer_port != 0);
+    pool_must(strlen(failure->text) > 0);
+    atomic_fetch_add(&pool_seen.failed, 1);
+}
+
+CASE(choosing_pool, "workers.h tls.h",
+     "the program chooses a configuration or none, and is told who had to go instead of `failed`")
+{
+    static const berth_workers_handlers choosing = {
+        .started = start_encrypting,
+        .stopping = pool_stopping,
+        .connection = pool_connection,
+        .failed = pool_failed,
+        .client_hello = choose,
+        .handshake_failed = failed_handshake,
+    };
+    toy = toy_new(true);
+    berth_workers *workers = pool_of(&choosing);
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_workers_port(workers);
+    uint8_t bytes[512];
+    for (unsigned i = 0; i < 4; i++) {
+        int client = pool_client(port);
+        use(client);
+        close(client);
+        client = pool_client(port);
+        say(client, bytes, toy_hello("refused", NULL, bytes));
+        hear(client, 21, 7);
+        close(client);
+    }
+    SOON(atomic_load(&pool_seen.failed) == 4 && pool_connections(workers) == 0);
     pool_end(workers);
     berth_tls_release(&toy->tls);
 }
