@@ -40,7 +40,8 @@ enum {
     BERTH__PAUSE_QUEUE_FULL, /* of pending connections */
     BERTH__PAUSE_RATE,       /* berth_accept_limits.per_second */
     BERTH__PAUSE_STARVED,    /* no descriptor or memory left */
-    BERTH__PAUSE_NOT_LISTENING
+    BERTH__PAUSE_NOT_LISTENING,
+    BERTH__PAUSE_GREETINGS_FULL /* berth_server_max_greetings, all with their ClientHello */
 };
 
 #endif

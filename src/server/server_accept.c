@@ -105,8 +105,11 @@ static int pause_of(const berth_server *server)
     if (is_paused_by_error(server))
         return BERTH__PAUSE_BY_ERROR;
     size_t queued = server->pending_count + server->awaiting;
-    bool room = server->limit > 0 && queued < (size_t)server->limit;
-    return room ? BERTH__PAUSE_RATE : BERTH__PAUSE_QUEUE_FULL;
+    if (server->limit <= 0 || queued >= (size_t)server->limit)
+        return BERTH__PAUSE_QUEUE_FULL;
+    bool greets = berth__server_encrypts(server) && server->trust == NULL;
+    return greets && berth__server_greeting_room(server) == 0 ? BERTH__PAUSE_GREETINGS_FULL
+                                                              : BERTH__PAUSE_RATE;
 }
 
 BERTH__RARE static void note_pause(berth_server *server, bool accepts)

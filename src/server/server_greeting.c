@@ -22,8 +22,9 @@
  * the queue is not full, so those that are complete exceed it by less than max_handshakes.
  *
  * All of them are due in the order in which they came, since all have the same time; the list of
- * guests has that order, and one deadline. In a pause nobody is heard, and the time of whoever has
- * said something does not run.
+ * guests has that order, and one deadline. In a pause nobody is heard: who says something then
+ * leaves the list and has all of its time again after the pause, and so has one that is WHOLE when
+ * its time is over. Who says nothing runs out of time in a pause too.
  *
  * Handlers called here: client_hello, handshake_failed, and those of a connection that has come
  * into the queue. Each may free or close the server, or turn the loop: a choice that goes on then
