@@ -454,6 +454,7 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
     if (secure->socket == NULL)
         return false;
     secure->full = result == BERTH__ENGINE_PLAIN;
+    secure->failed = result == BERTH__ENGINE_FAILED; /* handlers of what came before seal nothing */
     if (size > 0)
         berth__socket_events.received(socket->stream, scratch, size);
     else if (open)

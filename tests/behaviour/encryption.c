@@ -463,6 +463,53 @@ CASE(wrong_bytes_in_an_open_connection, "tls.h",
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "sum is wrong"));
 }
 
+static void echo_and_shut(struct actor *actor)
+{
+    echo(actor);
+    berth_socket_shutdown_send(actor->socket);
+}
+
+static void echo_and_turn(struct actor *actor)
+{
+    echo(actor);
+    berth_loop_turn(berth_socket_loop(actor->socket), 0);
+}
+
+/* A record that is good and one that is not come together; the first is answered by `handler`. */
+static void good_and_bad(void (*handler)(struct actor *actor))
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    uint8_t bytes[64];
+    server->on_ready_read = handler;
+    size_t size = toy_record('d', "good", 4, bytes);
+    size += toy_record('d', "bad", 3, bytes + size);
+    bytes[size - 1] ^= 1;
+    ck_assert_uint_eq(peer_send_some(peer, bytes, size), size);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "sum is wrong"));
+    ck_assert_uint_eq(peer_receive(peer, bytes, 4), 4);
+    ck_assert_uint_eq(bytes[0], 'a');
+}
+
+CASE(answer_in_front_of_wrong_bytes, "tls.h", "is not encrypted: the engine has failed")
+{
+    good_and_bad(echo);
+}
+
+CASE(end_of_output_in_front_of_wrong_bytes, "tls.h", "is not encrypted either")
+{
+    good_and_bad(echo_and_shut);
+}
+
+CASE(turn_in_front_of_wrong_bytes, "tls.h", "the engine is not called again")
+{
+    good_and_bad(echo_and_turn);
+}
+
 CASE(waits_of_an_encrypted_socket, "tls.h", "without a loop")
 {
     struct pair pair = pair_new();

@@ -16,6 +16,7 @@ struct berth__engine {
     bool begun; /* a client: its hello is out; a server: it has had one */
     bool open;
     bool ended;
+    bool failed;
     bool saw_problem;
     uint8_t *record; /* what there is of the next one */
     size_t filled;
@@ -114,6 +115,7 @@ static bool emit_record(berth__engine_io *io, uint8_t type, const void *data, si
 
 static berth__engine_result fail(berth__engine *engine, const char *text)
 {
+    engine->failed = true;
     engine->failure.class = BERTH_ERROR_TLS_HANDSHAKE_FAILED;
     strncpy(engine->failure.text, text, sizeof engine->failure.text - 1);
     return BERTH__ENGINE_FAILED;
@@ -239,6 +241,8 @@ static berth__engine_result take_record(berth__engine *engine, berth__engine_io 
 
 static berth__engine_result advance(berth__engine *engine, berth__engine_io *io)
 {
+    if (engine->failed)
+        abort();
     io->plain_size = 0;
     if (!engine->toy->tls.server && !engine->begun) {
         uint8_t hello[1024];
@@ -257,7 +261,7 @@ static berth__engine_result advance(berth__engine *engine, berth__engine_io *io)
 
 static ptrdiff_t seal(berth__engine *engine, const void *data, size_t size, berth__engine_io *io)
 {
-    if (!engine->open)
+    if (!engine->open || engine->failed)
         abort();
     toy_sealed_records++;
     if (emit_record(io, 'd', data, size))
@@ -268,6 +272,8 @@ static ptrdiff_t seal(berth__engine *engine, const void *data, size_t size, bert
 
 static void end(berth__engine *engine, berth__engine_io *io)
 {
+    if (engine->failed)
+        abort();
     if (engine->open)
         (void)emit_record(io, 'e', "", 0);
 }
