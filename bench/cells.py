@@ -10,12 +10,15 @@ import os
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILE_SIZE = 50 << 20
 CONNECTIONS = "--cell echo --connections "
+PACED = CONNECTIONS + "64 --pipeline 16 --rate 4000"
 
 
 class Cell:
-    """`serves`: what a server is told. `load`: what bench_load is told, or None where `tool` names a
-    loader of programs.py. `every`: takes part in every so many rounds. `threads`: of the server;
-    each has a core, and a load generator of its own on the same core."""
+    """`serves`: what a server is told; "tls-" before it: encrypted, and `load` is what
+    bench_tls_load is told. `load`: what bench_load is told, or None where `tool` names a loader of
+    programs.py. `every`: takes part in every so many rounds. `threads`: of the server; each has a
+    core, and a load generator of its own on the same core. `window`: seconds, if not as the others.
+    """
 
     def __init__(self, title, serves, load=None, tool=None, every=1, threads=None, window=None):
         self.title, self.serves, self.tool, self.every = title, serves, tool, every
@@ -87,17 +90,43 @@ CELLS = {
                     "generator on one core)", "shared", CONNECTIONS + "64", threads=2, every=3),
     "workers-greet": Cell("greet in the same way", "shared-greet", "--cell greet --connections 64",
                           threads=2, every=3),
+    "tls-echo-64": Cell("TLS: 64-byte ping-pong, 64 connections", "tls-echo", CONNECTIONS + "64"),
+    "tls-echo-64-pipelined": Cell("TLS: 16 messages of 64 bytes, each a record, in flight on each of "
+                                  "64 connections", "tls-echo", CONNECTIONS + "64 --pipeline 16"),
+    "tls-sink-1": Cell("TLS: the server reads as fast as it can, 1 connection (an operation is "
+                       "64 KiB)", "tls-sink", "--cell sink"),
+    "tls-source-1": Cell("TLS: the server writes as fast as it can, 1 connection (an operation is "
+                         "64 KiB)", "tls-source", "--cell source"),
+    "tls-greet": Cell("TLS: connect, a full handshake, receive a 64-byte line, the server closes; 16 "
+                      "at a time", "tls-greet", "--cell greet --connections 16"),
+    "tls-resume": Cell("the same with a session that is resumed", "tls-greet",
+                       "--cell resume --connections 16"),
+    "tls-relay-64": Cell("64-byte ping-pong, 64 connections by TLS to a terminator, which passes on "
+                         "by TCP to a server on the same machine", "tls-relay", CONNECTIONS + "64"),
+    "tls-idle": Cell("TLS: 3000 idle connections, each after one echo and three quiet seconds",
+                     "tls-echo", "--cell idle --connections 3000", every=10),
+    "tls-silent": Cell("TLS: 10,000 connections that have said nothing", "tls-echo",
+                       "--cell idle --connections 10000", every=10),
+    "tls-storm": Cell("TLS: 64-byte messages on 64 connections, 4000 a second in total, sent on a "
+                      "schedule, from when 1000 clients send a hello at once until all have an answer",
+                      "tls-echo", PACED + " --hellos 1000", every=2, window=5),
+    "tls-greet-beside-silent": Cell("TLS: connect, a full handshake, receive a line, the server closes; "
+                                    "one after the other, beside 10,000 silent clients", "tls-greet",
+                                    "--cell greet --silent 10000", every=3, window=1),
     # Bases only, and for the plots against the number of connections only.
     "worker": Cell("", "shared", CONNECTIONS + "64", threads=1),
     "worker-greet": Cell("", "shared-greet", "--cell greet --connections 64", threads=1),
+    "tls-calm": Cell("", "tls-echo", PACED),
+    "tls-greet-1": Cell("", "tls-greet", "--cell greet", window=1),
     "echo-8": Cell("", "echo", CONNECTIONS + "8", every=10),
     "echo-256": Cell("", "echo", CONNECTIONS + "256", every=10),
     "echo-4000": Cell("", "echo", CONNECTIONS + "4000", every=10),
     "echo-15000": Cell("", "echo", CONNECTIONS + "15000", every=10),
 }
 # A cell that is compared with another one of the same server, measured just before or after it.
-BASES = {"mixed": "echo-64", "workers": "worker", "workers-greet": "worker-greet"}
-ONLY_BASES = ["worker", "worker-greet"]
+BASES = {"mixed": "echo-64", "workers": "worker", "workers-greet": "worker-greet",
+         "tls-storm": "tls-calm", "tls-greet-beside-silent": "tls-greet-1"}
+ONLY_BASES = ["worker", "worker-greet", "tls-calm", "tls-greet-1"]
 BY_CONNECTIONS = {1: "echo-1", 8: "echo-8", 64: "echo-64", 256: "echo-256", 1000: "echo-1000",
                   4000: "echo-4000", 10000: "echo-10000", 15000: "echo-15000"}
 ONLY_PLOTTED = ["echo-8", "echo-256", "echo-4000", "echo-15000"]
@@ -113,11 +142,16 @@ GROUPS = {
                                  "mixed", "workers", "workers-greet", "idle"],
 }
 
+GROUPS["TLS"] = [name for name in CELLS if name.startswith("tls-") and name not in ONLY_BASES]
+
 ONE_THREAD = {"echo", "greet", "sink", "source"}
 OTHERWISE = {"wait", "handover"}
+ENCRYPTED = {"tls-echo", "tls-sink", "tls-source", "tls-greet"}
 PIECES = {"burst-100x1500", "burst-1000x1000", "header-body"}
 EVERYTHING = (ONE_THREAD | OTHERWISE | PIECES |
               {"local", "fan-out", "file", "shared", "shared-greet"})
+
+PROGRAMS = {"http", "kv", "relay", "tls-relay"}
 
 EPOLL, URING = {"BERTH_BACKEND": "epoll"}, {"BERTH_BACKEND": "io_uring"}
 # Contestant: benchmark server, further arguments, further environment, what it may be told. A whole
@@ -132,16 +166,19 @@ SERVERS = {
     "raw-uring-fixed": ("bench_raw_uring", ["--no-incremental"], {}, ONE_THREAD),
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
     "raw-relay": (None, [], {}, {"relay"}),
+    "raw-tls": ("bench_raw_tls", [], {}, ENCRYPTED),
+    "raw-tls-ahead": ("bench_raw_tls", ["--read-ahead"], {}, ENCRYPTED),
     "libuv": ("bench_libuv", [], {}, ONE_THREAD | PIECES | {"local", "fan-out"}),
     "libuv-gathered": ("bench_libuv", ["--gathered"], {}, PIECES),
-    "libevent": ("bench_libevent", [], {}, ONE_THREAD),
+    "libevent": ("bench_libevent", [], {}, ONE_THREAD | ENCRYPTED),
+    "libevent-release": ("bench_libevent", ["--release"], {}, ENCRYPTED),
     "asio": ("bench_asio", [], {}, ONE_THREAD),
     "gio": ("bench_gio", [], {}, ONE_THREAD),
-    "qt": ("bench_qt", [], {}, ONE_THREAD | OTHERWISE),
-    "nginx": (None, [], {}, {"http", "file"}),
+    "qt": ("bench_qt", [], {}, ONE_THREAD | OTHERWISE | ENCRYPTED),
+    "nginx": (None, [], {}, {"http", "file", "tls-relay"}),
     "nginx-cached": (None, [], {}, {"http", "file"}),
     "redis": (None, [], {}, {"kv"}),
-    "haproxy": (None, [], {}, {"relay"}),
+    "haproxy": (None, [], {}, {"relay", "tls-relay"}),
     "socat": (None, [], {}, {"relay"}),
     "libuv-relay": (None, [], {}, {"relay"}),
     "berth-epoll-gathered": ("bench_berth", ["--gathered"], EPOLL, PIECES - {"header-body"}),
@@ -150,15 +187,15 @@ SERVERS = {
     "berth-io_uring-borrowed": ("bench_berth", ["--borrowed"], URING, PIECES | {"file"}),
     "berth-epoll-http": (None, [], EPOLL, {"file"}),  # the example, as nginx is asked
     "berth-io_uring-http": (None, [], URING, {"file"}),
-    "berth-epoll": ("bench_berth", [], EPOLL, EVERYTHING | {"http", "kv", "relay"}),
-    "berth-io_uring": ("bench_berth", [], URING, EVERYTHING | {"http", "kv", "relay"}),
+    "berth-epoll": ("bench_berth", [], EPOLL, EVERYTHING | ENCRYPTED | PROGRAMS),
+    "berth-io_uring": ("bench_berth", [], URING, EVERYTHING | ENCRYPTED | PROGRAMS),
 }
 BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = [name for name in SERVERS if name.startswith("raw-")]
 PEERS = [name for name in SERVERS if not name.startswith(("raw-", "berth-"))]
-FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay"],
+FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay", "raw-tls", "raw-tls-ahead"],
              "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking",
-                              "raw-relay"]}
+                              "raw-relay", "raw-tls", "raw-tls-ahead"]}
 # They copy an answer before they send it, as a write must whose bytes may change behind it.
 COPYING_FLOORS_OF = {"berth-epoll": ["raw-epoll-copy"], "berth-io_uring": ["raw-uring-copy"]}
 LIBRARIES = ["libuv", "libevent", "asio", "gio", "qt"]

@@ -28,9 +28,10 @@ LEAST_ROUNDS = 9  # for a verdict: with fewer, a bootstrap interval is too narro
 LEAST_READINGS = 2  # of a figure that is read, not timed
 
 # Fields of a measurement that are numbers. `seconds`: of the window; `cpu`: server time,
-# microseconds an operation; `memory`: bytes a connection; `to_base`: `cpu` to that in BASES.
+# microseconds an operation; `memory`: bytes a connection; `to_base` and `p99_to_base`: `cpu` and
+# `p99_us` to those in BASES.
 FIELDS = ["ops", "seconds", "cpu", "rate", "p50_us", "p99_us", "p999_us", "rss", "memory",
-          "server_busy", "load_busy", "to_base"]
+          "server_busy", "load_busy", "to_base", "p99_to_base"]
 
 
 # ---- data ----

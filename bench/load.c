@@ -45,11 +45,11 @@
  *
  * Everything is bounded: 19,000 connections, 600 seconds, and loopback addresses only.
  */
+#include "dial.h"
 #include "observe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -61,15 +61,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
 
 enum {
     MAX_CONNECTIONS = 19000,
@@ -84,8 +79,7 @@ enum {
     GREETING = 64,
     EVENTS = 512,
     REPEATS = 16,
-    SOURCES = 64, /* source addresses */
-    LAG = 2048    /* connections made that the server has not yet accepted */
+    LAG = 2048 /* connections made that the server has not yet accepted */
 };
 
 enum cell {
@@ -158,21 +152,9 @@ static int connect_socket(int fd)
 
 static int open_socket(unsigned index, int flags)
 {
-    int on = 1;
     if (options.local)
         return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    struct sockaddr_in source = {.sin_family = AF_INET};
-    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index % SOURCES);
-    struct linger reset = {.l_onoff = 1};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0)
-        return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0 &&
-        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) == 0 &&
-        bind(fd, (const struct sockaddr *)&source, sizeof(source)) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    return dial_socket(index, flags);
 }
 
 static void watch(int operation, unsigned index, uint32_t events)
@@ -543,8 +525,7 @@ static void start_cell(void)
             greet_begin(i);
             continue;
         }
-        int flags = fcntl(connections[i].fd, F_GETFL);
-        if (flags < 0 || fcntl(connections[i].fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        if (!dial_set_nonblocking(connections[i].fd))
             fail("cannot make a connection non-blocking", errno);
         bool pours = options.cell == SINK || options.cell == RELAY;
         watch(EPOLL_CTL_ADD, i, pours ? EPOLLOUT : EPOLLIN);
@@ -788,11 +769,7 @@ static void parse(int argc, char **argv)
 
 static void prepare(void)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    dial_raise_limit();
     bool messages = options.cell != ANSWER && options.cell != RELAY;
     size_t length = BLOCK + (messages ? options.size : 251);
     pattern = malloc(length);

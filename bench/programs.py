@@ -7,7 +7,7 @@ and its children (cpu_of), read before and after: the server sleeps at both time
 
 Each program does its work on one thread, without logs and without persistence, and otherwise as its
 documentation recommends: nginx with sendfile and tcp_nopush, and as nginx-cached with
-open_file_cache; HAProxy in tcp mode without splice; redis-server with its own defaults; socat with
+open_file_cache; for TLS its module stream; HAProxy in tcp mode without splice; redis-server with its own defaults; socat with
 blocks of 64 KiB, which are faster than its 8 KiB. Berth's programs are its examples.
 
 A tool that reports a failed request, or fewer than were asked for, makes the measurement broken.
@@ -25,7 +25,10 @@ PAGE_SIZE = 1024
 PROGRAMS = {"nginx": "nginx", "nginx-cached": "nginx", "redis": "redis-server",
             "haproxy": "haproxy", "socat": "socat"}
 RELAYS = {"raw-relay": "bench_raw_relay", "libuv-relay": "bench_libuv_relay"}
-EXAMPLES = {"http": "http_server", "kv": "key_value_server", "relay": "relay"}
+EXAMPLES = {"http": "http_server", "kv": "key_value_server", "relay": "relay",
+            "tls-relay": "tls_terminator"}
+# nginx-light has the module in a package of its own (libnginx-mod-stream), others have it inside.
+STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 NGINX = """daemon off;
 worker_processes 1;
@@ -45,6 +48,22 @@ http {{
     server {{ listen {host}:{port} backlog=4096; root {root}; }}
 }}
 """
+NGINX_TLS = """{module}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log crit;
+events {{ worker_connections 4096; }}
+stream {{
+    server {{
+        listen {host}:{port} ssl backlog=4096;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        proxy_pass {host}:{target_port};
+    }}
+}}
+"""
 HAPROXY = """global
     nbthread 1
     maxconn 4096
@@ -54,7 +73,7 @@ defaults
     timeout client 60s
     timeout server 60s
 frontend front
-    bind {host}:{port}
+    bind {host}:{port}{encrypted}
     default_backend back
 backend back
     server target {host}:{target_port}
@@ -85,11 +104,34 @@ def prepare(folder):
     return root
 
 
+def certificate(folder):
+    """A certificate and its key, in one file; "" without the openssl command."""
+    path = os.path.join(folder, "certificate.pem")
+    if os.path.exists(path):
+        return path
+    made = find("openssl") and subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "3650", "-subj", "/CN=localhost", "-keyout", path, "-out", path + ".own"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    if not made or made.returncode != 0:
+        return ""
+    with open(path, "a", encoding="ascii") as file, open(path + ".own", encoding="ascii") as own:
+        file.write(own.read())
+    return path
+
+
 def write(folder, name, text):
     path = os.path.join(folder, name)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
+
+
+def _nginx_tls(folder, port, target_port):
+    module = f"load_module {STREAM};" if os.path.exists(STREAM) else ""
+    text = NGINX_TLS.format(folder=folder, host=HOST, port=port, target_port=target_port,
+                            module=module, certificate=certificate(folder))
+    return ["-p", folder, "-c", write(folder, "nginx-tls.conf", text)]
 
 
 def _nginx(name, folder, root, port, _):
@@ -99,8 +141,9 @@ def _nginx(name, folder, root, port, _):
     return ["-p", folder, "-c", write(folder, "nginx.conf", text)]
 
 
-def _haproxy(_, folder, __, port, target_port):
-    text = HAPROXY.format(host=HOST, port=port, target_port=target_port)
+def _haproxy(_, folder, __, port, target_port, tls=False):
+    encrypted = f" ssl crt {certificate(folder)}" if tls else ""
+    text = HAPROXY.format(host=HOST, port=port, target_port=target_port, encrypted=encrypted)
     return ["-db", "-q", "-f", write(folder, "haproxy.cfg", text)]
 
 
@@ -125,6 +168,9 @@ def command(name, serves, folder, port, target_port, built):
     root = os.path.join(folder, "files")
     if name in ARGUMENTS:
         path = find(PROGRAMS[name])
+        if path and serves == "tls-relay":
+            return [path] + (_nginx_tls(folder, port, target_port) if name == "nginx" else
+                             _haproxy(name, folder, root, port, target_port, tls=True))
         return [path] + ARGUMENTS[name](name, folder, root, port, target_port) if path else None
     serves = "http" if serves == "file" else serves
     path = built.get(RELAYS.get(name, EXAMPLES.get(serves)))
@@ -132,7 +178,9 @@ def command(name, serves, folder, port, target_port, built):
         return None
     if name in RELAYS:
         return [path, "--port", str(port), "--target-port", str(target_port)]
-    arguments = {"http": [root], "kv": [], "relay": [HOST, str(target_port)]}[serves]
+    target = [HOST, str(target_port)]
+    arguments = {"http": [root], "kv": [], "relay": target,
+                 "tls-relay": ["--tls", certificate(folder)] + target}[serves]
     return [path, "--address", HOST, "--port", str(port)] + arguments
 
 

@@ -23,6 +23,11 @@
  * one port. The latter have a core each, and get the connections that arrive there: so a server of
  * two has on each core what a server of one has on its only core.
  *
+ * Encrypted, a server has a configuration (berth_server_set_tls) and otherwise the same handlers.
+ * The limit of those that have not said hello is raised to what a benchmark holds. The key of
+ * tickets is fixed, so that a session outlives the process and is known to all workers, each of
+ * which has a configuration of its own.
+ *
  * Failures: a backend that this machine refuses ends with SERVER_UNAVAILABLE, like everything else
  * that common.h says; a connection that fails is freed in `disconnected`, and the others go on.
  */
@@ -242,6 +247,28 @@ static berth_loop *loop_or_end(void)
     server_fail("cannot make a loop", error);
 }
 
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+static const char *certificate; /* its file, or NULL: nothing is encrypted */
+
+static bool encrypt(berth_server *server)
+{
+    static const berth_tls_ticket_key key = {.name = "a benchmark", .secret = "has no secrets"};
+    const berth_tls_options options = {.certificate = certificate};
+    char text[BERTH_TLS_TEXT_SIZE];
+    if (!certificate)
+        return true;
+    berth_tls *tls = berth_tls_new(BERTH_TLS_SERVER, &options, text);
+    if (!tls) {
+        fprintf(stderr, "%s\n", text);
+        exit(1);
+    }
+    bool done = berth_tls_set_ticket_keys(tls, &key, 1) && berth_server_set_tls(server, tls);
+    berth_server_set_max_greetings(server, SERVER_MAX_FD);
+    berth_tls_release(tls);
+    return done;
+}
+
 /* ---- workers --------------------------------------------------------------------------------- */
 
 static berth_worker *first_worker;
@@ -274,12 +301,19 @@ static bool prepare(berth_worker *worker, void *user)
     if (berth_worker_number(worker) == 0)
         first_worker = worker;
     berth_server_set_listen_backlog_size(berth_worker_server(worker), SERVER_BACKLOG);
-    return sched_setaffinity(0, sizeof(own), &own) == 0;
+    return sched_setaffinity(0, sizeof(own), &own) == 0 && encrypt(berth_worker_server(worker));
+}
+
+static bool encrypt_worker(berth_worker *worker, void *user)
+{
+    (void)user;
+    return encrypt(berth_worker_server(worker));
 }
 
 static berth_workers *start_workers(const struct server_options *options)
 {
-    static const berth_workers_handlers handing = {.connection = on_worker_connection};
+    static const berth_workers_handlers handing = {.started = encrypt_worker,
+                                                   .connection = on_worker_connection};
     static const berth_workers_handlers sharing = {.started = prepare,
                                                    .connection = on_worker_connection};
     bool shared = options->cell == CELL_SHARED || options->cell == CELL_SHARED_GREET;
@@ -340,6 +374,8 @@ static berth_server *listen_here(berth_loop *loop, const berth_server_handlers *
     if (!server)
         server_fail("cannot make a server", errno);
     berth_server_set_listen_backlog_size(server, SERVER_BACKLOG);
+    if (!handlers->incoming_connection && !encrypt(server))
+        server_fail("cannot encrypt", ENOMEM);
     if (options->local && berth_server_listen_local(server, server_path(options), NULL)) {
         ready(server_port_of(-1), berth_loop_backend_name(loop));
         return server;
@@ -395,6 +431,7 @@ int main(int argc, char **argv)
         gather();
     if (options.borrowed)
         lend(options.cell);
+    certificate = options.tls;
     berth_loop *loop = loop_or_end();
     berth_workers *workers = NULL;
     switch (options.cell) {

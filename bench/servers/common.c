@@ -134,6 +134,10 @@ static bool set_switch(struct server_options *options, const char *option)
         options->copy = true;
     else if (strcmp(option, "--borrowed") == 0)
         options->borrowed = true;
+    else if (strcmp(option, "--release") == 0)
+        options->release = true;
+    else if (strcmp(option, "--read-ahead") == 0)
+        options->read_ahead = true;
     else
         return false;
     return true;
@@ -156,6 +160,8 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
             options->cell = (enum server_cell)choice_of(option, value, cells);
         else if (strcmp(option, "--file") == 0 && value)
             options->file = value;
+        else if (strcmp(option, "--tls") == 0 && value)
+            options->tls = value;
         else if (strcmp(option, "--workers") == 0)
             options->workers = number(option, value, 1024);
         else if (strcmp(option, "--buffers") == 0)

@@ -14,8 +14,11 @@
  * file,
  * --file PATH, and --copy if it is to be read and written, which for an answer says that a floor
  * is to copy its pieces together first; --gathered if the pieces of an answer are to be written by
- * one call; --borrowed if an answer or a file is to be written from where it lies in memory; for a
- * server that has a pool of threads, --workers N; and for the io_uring floor only:
+ * one call; --borrowed if an answer or a file is to be written from where it lies in memory; --tls
+ * FILE if connections are encrypted, with the certificate and the key that the file has in PEM, and
+ * --release if OpenSSL is to free its buffers after each record, or --read-ahead if it is to read
+ * more than one record at a time; for a server that has a pool of threads, --workers N; and for the
+ * io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
@@ -111,6 +114,9 @@ struct server_options {
     bool copy;
     bool borrowed;
     const char *file;
+    const char *tls; /* file of the certificate and the key, or NULL: not encrypted */
+    bool release;    /* SSL_MODE_RELEASE_BUFFERS */
+    bool read_ahead;
     enum server_receive receive;
     enum server_accept accept;
 };

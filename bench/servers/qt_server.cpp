@@ -13,6 +13,9 @@
  * waitForDisconnected, with no event loop. Handing over: incomingConnection is overridden, and has
  * a worker that lives in another thread make the socket from the descriptor, by a queued call.
  *
+ * Encrypted, incomingConnection is overridden, and makes a QSslSocket, as the documentation of
+ * QSslSocket has it; it is served from `encrypted` on.
+ *
  * Qt 5 asks the kernel for a backlog of 50, and has no function for another; it is raised on the
  * listening descriptor, so that a burst does not wait for retransmissions. The dispatcher is Qt's
  * own one on poll (QT_NO_GLIB): it costs less than GLib's.
@@ -26,6 +29,10 @@
 #include <sys/socket.h>
 
 #include <QCoreApplication>
+#include <QFile>
+#include <QSslConfiguration>
+#include <QSslKey>
+#include <QSslSocket>
 #include <QTcpServer>
 #include <QTcpSocket>
 #include <QThread>
@@ -109,6 +116,40 @@ class Distributor : public QTcpServer
     QObject worker;
 };
 
+/* Its connections are encrypted. */
+class Encryptor : public QTcpServer
+{
+  public:
+    explicit Encryptor(const char *path)
+    {
+        QFile file(path);
+        if (!file.open(QIODevice::ReadOnly))
+            server_fail("cannot open the certificate", ENOENT);
+        const QByteArray pem = file.readAll();
+        configuration = QSslConfiguration::defaultConfiguration();
+        configuration.setLocalCertificate(QSslCertificate(pem));
+        configuration.setPrivateKey(QSslKey(pem, QSsl::Ec));
+        configuration.setProtocol(QSsl::TlsV1_2OrLater);
+        configuration.setPeerVerifyMode(QSslSocket::VerifyNone);
+    }
+
+  protected:
+    void incomingConnection(qintptr descriptor) override
+    {
+        auto *socket = new QSslSocket(this);
+        socket->setSslConfiguration(configuration);
+        if (!socket->setSocketDescriptor(descriptor)) {
+            delete socket;
+            return;
+        }
+        QObject::connect(socket, &QSslSocket::encrypted, socket, [socket] { serve(socket); });
+        socket->startServerEncryption();
+    }
+
+  private:
+    QSslConfiguration configuration;
+};
+
 void listen_on(QTcpServer &server, unsigned port)
 {
     if (!server.listen(QHostAddress::LocalHost, quint16(port))) {
@@ -147,6 +188,11 @@ int main(int argc, char **argv)
     if (cell == CELL_HANDOVER || cell == CELL_HANDOVER_GREET) {
         Distributor distributor;
         listen_on(distributor, options.port);
+        return QCoreApplication::exec();
+    }
+    if (options.tls) {
+        Encryptor encryptor(options.tls);
+        listen_on(encryptor, options.port);
         return QCoreApplication::exec();
     }
     QTcpServer server;
