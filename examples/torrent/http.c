@@ -1,9 +1,10 @@
 /*
  * HTTP GET: see http.h.
  *
- * The normal course: connect by name, write the request, collect the answer (http_answer.h), and
- * call the handler when it is complete or the connection has ended. A redirect begins anew with
- * another URL. Whatever fails ends in `finish` with a line that says what was tried.
+ * The normal course: connect by name, with https also shake hands, write the request, collect the
+ * answer (http_answer.h), and call the handler when it is complete or the connection has ended. A
+ * redirect begins anew with another URL. Whatever fails ends in `finish` with a line that says what
+ * was tried.
  */
 #include "http.h"
 
@@ -26,6 +27,7 @@ typedef struct url {
     uint16_t port;
     const char *path; /* with the query; "" for "/" */
     char user[256];   /* USER:PASSWORD, decoded; "" for none */
+    bool encrypted;   /* https */
 } url;
 
 struct http_get {
@@ -34,7 +36,7 @@ struct http_get {
     berth_timer *timer;
     http_handler handler;
     void *user;
-    const route *way;
+    route *way;
     char *user_agent;
     char *text; /* the URL */
     url url;
@@ -103,16 +105,36 @@ static bool keep_user(char *to, size_t room, const char *text, size_t size)
     return true;
 }
 
+static bool is_http(const char *text)
+{
+    return strncasecmp(text, "http://", 7) == 0;
+}
+
+static bool is_https(const char *text)
+{
+    return strncasecmp(text, "https://", 8) == 0;
+}
+
+/* Those of HTTP_SCHEMES. */
+static bool is_supported(const char *text)
+{
+#ifdef WITHOUT_TLS
+    return is_http(text);
+#else
+    return is_http(text) || is_https(text);
+#endif
+}
+
 /* False if it is malformed. `path` points into the text. */
 static bool parse_url(url *self, const char *text)
 {
-    *self = (url){.port = 80};
-    if (strncasecmp(text, "http://", 7) != 0 || strlen(text) > MOST_URL)
+    *self = (url){.port = is_https(text) ? 443 : 80, .encrypted = is_https(text)};
+    if (strlen(text) > MOST_URL)
         return false;
     for (const char *at = text; *at; at++) /* nothing that could be a header of its own */
         if ((unsigned char)*at <= ' ' || *at == 127)
             return false;
-    text += 7;
+    text += self->encrypted ? strlen("https://") : strlen("http://");
     size_t size = strcspn(text, "/?#");
     self->path = text + size;
     const char *at_sign = memchr(text, '@', size);
@@ -185,7 +207,7 @@ static char *resolve(const http_get *self, const char *location)
 {
     size_t kept = 0;
     if (location[0] == '/' && location[1] == '/')
-        kept = strlen("http:");
+        kept = strcspn(self->text, ":") + 1;
     else if (location[0] == '/')
         kept = (size_t)(self->url.path - self->text);
     size_t room = kept + strlen(location) + 1;
@@ -207,9 +229,13 @@ static void redirect(http_get *self)
         finish(self, "%s redirects too often", self->url.host);
         return;
     }
-    if (location[0] != '/' && strncasecmp(location, "http://", 7) != 0) {
-        finish(self, "%s redirects to something else than http://, which is not supported",
+    if (location[0] != '/' && !is_supported(location)) {
+        finish(self, "%s redirects to something that is not supported, " HTTP_SCHEMES,
                self->url.host);
+        return;
+    }
+    if (self->url.encrypted && is_http(location)) {
+        finish(self, "%s redirects from https to http, which is refused", self->url.host);
         return;
     }
     char *text = resolve(self, location);
@@ -254,7 +280,7 @@ static void write_base64(char *to, const char *text)
     *to = '\0';
 }
 
-static void on_connected(berth_socket *socket, void *user)
+static void ask(berth_socket *socket, void *user)
 {
     http_get *self = user;
     char request[MOST_URL + 1024];
@@ -277,6 +303,13 @@ static void on_connected(berth_socket *socket, void *user)
     berth_socket_write(socket, "\r\n", 2);
 }
 
+static void on_connected(berth_socket *socket, void *user)
+{
+    const http_get *self = user;
+    if (!self->url.encrypted)
+        ask(socket, user);
+}
+
 static void on_ready_read(berth_socket *socket, void *user)
 {
     http_get *self = user;
@@ -293,6 +326,7 @@ static void on_ready_read(berth_socket *socket, void *user)
 static void on_error(berth_socket *socket, berth_error error, void *user)
 {
     http_get *self = user;
+    /* Also without an end of TLS, which many forget: a dictionary that was cut is none. */
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && !berth_socket_was_reset(socket)) {
         http_answer_end(&self->answer);
         evaluate(self);
@@ -313,6 +347,7 @@ static void on_time(berth_timer *timer, void *user)
 
 static const berth_socket_handlers handlers = {
     .connected = on_connected,
+    .encrypted = ask,
     .ready_read = on_ready_read,
     .error_occurred = on_error,
 };
@@ -328,10 +363,13 @@ berth_address http_get_local_address(const http_get *self)
 static bool begin(http_get *self, char *text, char *error, size_t error_size)
 {
     url parsed;
-    if (!parse_url(&parsed, text)) {
-        snprintf(error, error_size, "the URL is malformed");
+    char why[ROUTE_TEXT_SIZE];
+    bool supported = is_supported(text);
+    if (!supported || !parse_url(&parsed, text)) {
+        snprintf(error, error_size, "%s",
+                 supported ? "the URL is malformed" : "not supported, " HTTP_SCHEMES);
         free(text);
-        errno = EINVAL;
+        errno = supported ? EINVAL : ENOTSUP;
         return false;
     }
     free(self->text);
@@ -351,13 +389,15 @@ static bool begin(http_get *self, char *text, char *error, size_t error_size)
     self->beginning = true;
     if (!route_prepare(self->way, self->socket, address))
         finish(self, "%s", berth_socket_error_string(self->socket));
+    else if (parsed.encrypted && !route_encrypt(self->way, self->socket, why))
+        finish(self, "%s", why);
     else
         berth_socket_connect_to_host(self->socket, self->url.host, self->url.port);
     self->beginning = false;
     return true;
 }
 
-http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agent, const route *way,
+http_get *http_get_new(berth_loop *loop, const char *text, const char *user_agent, route *way,
                        http_handler handler, void *user)
 {
     char error[64];

@@ -1,6 +1,8 @@
 /*
  * One HTTP GET over a berth_socket, as trackers need it: HTTP/1.0 and 1.1, Content-Length, chunked
- * and close, three redirects of the same scheme, 30 s, 1 MiB, basic authentication from the URL.
+ * and close, three redirects, 30 s, 1 MiB, basic authentication from the URL. With https the server
+ * has to prove that it is the host of the URL, and a redirect to http is refused: what was to be
+ * kept secret would go in the clear.
  */
 #ifndef TORRENT_HTTP_H
 #define TORRENT_HTTP_H
@@ -19,8 +21,15 @@ typedef struct http_get http_get;
 typedef void (*http_handler)(http_get *self, void *user, const void *body, size_t size,
                              const char *error);
 
-/* `url` begins with http://. NULL with errno set: EINVAL for a malformed URL, ENOMEM. */
-http_get *http_get_new(berth_loop *loop, const char *url, const char *user_agent, const route *way,
+#ifdef WITHOUT_TLS
+#define HTTP_SCHEMES "only http is"
+#else
+#define HTTP_SCHEMES "only http and https are"
+#endif
+
+/* NULL with errno set: EINVAL for a malformed URL, ENOTSUP for one of another scheme, ENOMEM. `way`
+ * must live as long. */
+http_get *http_get_new(berth_loop *loop, const char *url, const char *user_agent, route *way,
                        http_handler handler, void *user);
 void http_get_free(http_get *self); /* cancels; NULL is ignored */
 

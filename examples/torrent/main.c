@@ -37,6 +37,9 @@ static const char help[] =
     "  --upload-slots N           peers that are served at once, and one more (default: 4)\n"
     "  --check                    check the files and exit\n"
     "  --show                     print what the torrent files say and exit\n"
+    "  --authorities FILE         that certify https trackers, a PEM file or folder (default: "
+    "those\n"
+    "                             of the system)\n"
     "  --proxy URL                socks5:// or http://[USER[:PASSWORD]@]HOST:PORT\n"
     "  --threads N                for the disk and hashes (default: 2)\n"
     "  --backend NAME             io_uring or epoll\n"
@@ -57,6 +60,7 @@ enum {
     OPTION_UPLOAD_SLOTS,
     OPTION_CHECK,
     OPTION_SHOW,
+    OPTION_AUTHORITIES,
     OPTION_PROXY,
     OPTION_THREADS,
     OPTION_BACKEND,
@@ -78,6 +82,7 @@ static const struct option options[] = {
     {"upload-slots", required_argument, NULL, OPTION_UPLOAD_SLOTS},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"show", no_argument, NULL, OPTION_SHOW},
+    {"authorities", required_argument, NULL, OPTION_AUTHORITIES},
     {"proxy", required_argument, NULL, OPTION_PROXY},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"backend", required_argument, NULL, OPTION_BACKEND},
@@ -182,6 +187,9 @@ static void take(settings *self, bool *show, int option, char *text)
         break;
     case OPTION_SHOW:
         *show = true;
+        break;
+    case OPTION_AUTHORITIES:
+        self->authorities = text;
         break;
     case OPTION_PROXY:
         proxy = proxy_from(PROGRAM, text);

@@ -251,12 +251,16 @@ static void set_limits(session *self)
 void session_open(session *self, const settings *given)
 {
     berth_loop_options options = {.backend = given->backend};
+    char why[ROUTE_TEXT_SIZE];
     *self = (session){.settings = given};
     self->loop = berth_loop_new(&options);
     if (!self->loop)
         fail(given->program, "cannot make a loop: %s", strerror(errno));
     signalled_loop = self->loop;
     self->way.proxy = given->proxy;
+    self->way.authorities = given->authorities;
+    if (given->authorities && !route_trust(&self->way, why)) /* else when it is needed */
+        fail(given->program, "%s", why);
     if (!is_wildcard(given->address))
         self->way.from = given->address;
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -343,4 +347,5 @@ void session_close(session *self)
     berth_workers_free(self->threads);
     listener_close(self);
     berth_loop_free(self->loop);
+    route_close(&self->way);
 }

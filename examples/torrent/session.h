@@ -46,6 +46,7 @@ typedef struct settings {
     bool check_only;
     bool log;
     const berth_proxy *proxy; /* NULL: none */
+    const char *authorities;  /* of the certificates of trackers; NULL: the system's */
     const char *backend;
 } settings;
 

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "announce.h"
 #include "http.h"
@@ -35,7 +34,7 @@ typedef struct entry {
 struct tracker {
     berth_loop *loop;
     berth_timer *timer;
-    const route *way;
+    route *way;
     const tracker_handlers *handlers;
     void *user;
     uint8_t hash[HASH_SIZE];
@@ -217,10 +216,6 @@ static bool begin_request(tracker *self)
     entry *it = &self->entries[self->turn];
     if (it->useless)
         return false;
-    if (strncasecmp(it->url, "http://", 7) != 0) {
-        give_up(self, it, "not supported, only http is");
-        return false;
-    }
     self->handlers->numbers(self->user, &numbers);
     self->event = event_of(self, it);
     announce what = {
@@ -239,6 +234,8 @@ static bool begin_request(tracker *self)
         url ? http_get_new(self->loop, url, USER_AGENT, self->way, on_answer, self) : NULL;
     if (!self->request && url && errno == EINVAL)
         give_up(self, it, "the URL is malformed");
+    else if (!self->request && url && errno == ENOTSUP)
+        give_up(self, it, "not supported, " HTTP_SCHEMES);
     else if (!self->request)
         tell(self, false, "out of memory");
     free(url);
@@ -280,7 +277,7 @@ static void on_time(berth_timer *timer, void *user)
 /* ---- from outside ---------------------------------------------------------------------------- */
 
 tracker *tracker_new(berth_loop *loop, const metainfo *info, const uint8_t peer_id[PEER_ID_SIZE],
-                     uint16_t port, const route *way, const tracker_handlers *handlers, void *user)
+                     uint16_t port, route *way, const tracker_handlers *handlers, void *user)
 {
     tracker *self = info->tracker_count > 0 ? calloc(1, sizeof(*self)) : NULL;
     if (!self)

@@ -3,8 +3,8 @@
  *
  * One announce is under way at a time. Trackers of a tier are tried in a random order, the one that
  * answers moves to the front of its tier; when a tier fails the next one is tried; when all have
- * failed, again after 30 s, doubled up to 30 minutes. https and udp trackers are passed over with
- * one line. Intervals are clamped to 30 s to 2 h.
+ * failed, again after 30 s, doubled up to 30 minutes. udp trackers are passed over with one line.
+ * Intervals are clamped to 30 s to 2 h.
  */
 #ifndef TORRENT_TRACKER_H
 #define TORRENT_TRACKER_H
@@ -38,7 +38,7 @@ typedef struct tracker_handlers {
 
 /* NULL when out of memory or if the torrent has no tracker. `way` must live as long. */
 tracker *tracker_new(berth_loop *loop, const metainfo *info, const uint8_t peer_id[PEER_ID_SIZE],
-                     uint16_t port, const route *way, const tracker_handlers *handlers, void *user);
+                     uint16_t port, route *way, const tracker_handlers *handlers, void *user);
 
 void tracker_start(tracker *self);    /* announces "started" */
 void tracker_complete(tracker *self); /* the download was completed in this run */

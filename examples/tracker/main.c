@@ -1,13 +1,14 @@
 /*
- * berth-tracker: tells BitTorrent clients of each other, over HTTP.
+ * berth-tracker: tells BitTorrent clients of each other, over HTTP or HTTPS.
  *
  * Many clients, each with one short request. ready_read takes one request after the other from the
  * input (http_wire.h), answers it (tracker_answer.h), and a connection that is not kept alive ends
- * gracefully. A timer forgets peers that have not announced for long.
+ * gracefully. A timer forgets peers that have not announced for long. With --tls nothing of this
+ * differs but the one call that has the server encrypt (server_tls.h).
  *
  * Bounds: connections of one address and in all, time for a request, peers of one address and in
  * all. Errors, each with one line on standard error and exit status 2: a wrong option, a loop that
- * cannot be made, an address or port that cannot be listened on.
+ * cannot be made, an address or port that cannot be listened on, a certificate that cannot be used.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -22,6 +23,7 @@
 #include "http_wire.h"
 #include "main_loop.h"
 #include "options.h"
+#include "server_tls.h"
 #include "tracker_answer.h"
 
 #define PROGRAM "berth-tracker"
@@ -134,23 +136,27 @@ static void on_time(berth_timer *timer, void *user)
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static const char help[] = "Usage: berth-tracker [OPTION]...\n"
-                           "Tells BitTorrent clients of each other: http://ADDRESS:PORT/announce\n"
-                           "\n"
-                           "  --address A                to listen on (default: any)\n"
-                           "  --port P                   default: 6969; 0 for a free one\n"
-                           "  --max-peers N              in all torrents (default: 100000)\n"
-                           "  --max-torrents N           default: 10000\n"
-                           "  --max-peers-per-address N  default: 64\n"
-                           "  --max-connections-per-address N  at once (default: 64)\n"
-                           "  --log                      a line for each request\n"
-                           "  --help\n";
+static const char help[] =
+    "Usage: berth-tracker [OPTION]...\n"
+    "Tells BitTorrent clients of each other: http://ADDRESS:PORT/announce\n"
+    "\n"
+    "  --address A                to listen on (default: any)\n"
+    "  --port P                   default: 6969; 0 for a free one\n"
+    "  --max-peers N              in all torrents (default: 100000)\n"
+    "  --max-torrents N           default: 10000\n"
+    "  --max-peers-per-address N  default: 64\n"
+    "  --max-connections-per-address N  at once (default: 64)\n"
+    "  --tls FILE[,FILE]          https: encrypt, with the certificate and key of\n"
+    "                             these PEM files, which are read again on SIGHUP\n"
+    "  --log                      a line for each request\n"
+    "  --help\n";
 
 typedef struct options {
     berth_address address;
     uint16_t port;
     swarm_limits limits;
     uint32_t connections;
+    char *files; /* certificate and key; NULL: not encrypted */
     bool log;
 } tracker_options;
 
@@ -161,6 +167,7 @@ static const struct option known[] = {
     {"max-torrents", required_argument, NULL, 't'},
     {"max-peers-per-address", required_argument, NULL, 'n'},
     {"max-connections-per-address", required_argument, NULL, 'c'},
+    {"tls", required_argument, NULL, 's'},
     {"log", no_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -171,7 +178,7 @@ static uint32_t count_from(const char *what, const char *text)
     return (uint32_t)number_from(PROGRAM, what, text, 1, 10000000);
 }
 
-static void take(tracker_options *self, int option, const char *text)
+static void take(tracker_options *self, int option, char *text)
 {
     switch (option) {
     case 'a':
@@ -191,6 +198,9 @@ static void take(tracker_options *self, int option, const char *text)
         break;
     case 'c':
         self->connections = count_from("the number of connections of an address", text);
+        break;
+    case 's':
+        self->files = text;
         break;
     case 'l':
         self->log = true;
@@ -219,6 +229,7 @@ int main(int argc, char **argv)
         fail(PROGRAM, "'%s' is not an option", argv[optind]);
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
         fail(PROGRAM, "no random numbers: %s", strerror(errno));
+    setvbuf(stdout, NULL, _IOLBF, 0);
     state.log = options.log;
     state.loop = main_loop_open(PROGRAM);
     state.swarms = swarms_new(&options.limits, seed);
@@ -229,12 +240,15 @@ int main(int argc, char **argv)
     berth_accept_limits accept_limits = {.per_address = options.connections};
     berth_server_set_accept_limits(server, &accept_limits);
     berth_server_set_connection_limits(server, &limits);
+    if (options.files)
+        server_tls_open(PROGRAM, server, options.files, NULL);
     main_loop_listen(PROGRAM, "Tracker", server, options.address, options.port);
     berth_timer_start(timer, FORGET_EACH, FORGET_EACH);
     main_loop_run(PROGRAM);
     printf("%" PRIu64 " announces and %" PRIu64 " scrapes were answered; %" PRIu32
            " peers were known\n",
            state.announces, state.scrapes, swarms_peers(state.swarms));
+    server_tls_close();
     main_loop_close(server);
     swarms_free(state.swarms);
     return 0;

@@ -6,10 +6,8 @@ A client that is not installed is left out, and the test says so.
 
 import base64
 import concurrent.futures
-import hashlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -18,210 +16,8 @@ import time
 import urllib.parse
 
 import _support
-
-SIZE, PIECE = 70000, 16384
-
-
-# ---- bencoding
-
-
-def encode(value):
-    if isinstance(value, int):
-        return b"i%de" % value
-    if isinstance(value, str):
-        value = value.encode()
-    if isinstance(value, bytes):
-        return b"%d:%s" % (len(value), value)
-    if isinstance(value, list):
-        return b"l" + b"".join(map(encode, value)) + b"e"
-    return b"d" + b"".join(encode(key) + encode(value[key]) for key in sorted(value)) + b"e"
-
-
-def decode(data):
-    value, end = decode_from(data, 0)
-    assert end == len(data), data
-    return value
-
-
-def decode_from(data, at):
-    if data[at:at + 1] == b"i":
-        end = data.index(b"e", at)
-        return int(data[at + 1:end]), end + 1
-    if data[at:at + 1] in (b"l", b"d"):
-        items, kind, at = [], data[at:at + 1], at + 1
-        while data[at:at + 1] != b"e":
-            item, at = decode_from(data, at)
-            items.append(item)
-        if kind == b"l":
-            return items, at + 1
-        assert items[::2] == sorted(set(items[::2])), "keys ascend, and none is there twice"
-        return dict(zip(items[::2], items[1::2])), at + 1
-    colon = data.index(b":", at)
-    end = colon + 1 + int(data[at:colon])
-    return data[colon + 1:end], end
-
-
-def peers_of(answer):
-    """As (address, port), of both families."""
-    result = []
-    for key, width, family in (b"peers", 4, socket.AF_INET), (b"peers6", 16, socket.AF_INET6):
-        data = answer.get(key, b"")
-        for at in range(0, len(data), width + 2):
-            result.append((socket.inet_ntop(family, data[at:at + width]),
-                           int.from_bytes(data[at + width:at + width + 2], "big")))
-    return sorted(result)
-
-
-def compact(address, port):
-    return socket.inet_aton(address) + port.to_bytes(2, "big")
-
-
-# ---- a torrent
-
-
-DATA = bytes(hashlib.sha256(b"%d" % i).digest()[0] for i in range(SIZE))
-INFO = {"name": "set", "length": SIZE, "piece length": PIECE, "pieces": b"".join(
-    hashlib.sha1(DATA[at:at + PIECE]).digest() for at in range(0, SIZE, PIECE))}
-HASH = hashlib.sha1(encode(INFO)).digest()
-numbers = iter(range(1000000))
-
-
-def torrent(tiers):
-    """A folder with the torrent file in it."""
-    place = os.path.join(folder, str(next(numbers)))
-    os.mkdir(place)
-    with open(os.path.join(place, "set.torrent"), "wb") as file:
-        file.write(encode({"announce": tiers[0][0], "announce-list": tiers, "info": INFO}))
-    return place
-
-
-class Client:
-    """berth-torrent; with `complete` it has the data already."""
-
-    def __init__(self, tiers, *options, complete=True, listen="127.0.0.1"):
-        self.place = torrent(tiers)
-        if complete:
-            with open(os.path.join(self.place, "set"), "wb") as file:
-                file.write(DATA)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.output = open(os.path.join(self.place, "output"), "w+")
-        self.process = subprocess.Popen(
-            [_support.program("berth-torrent"), "--directory", self.place, "--listen",
-             "%s:%d" % (listen, self.port), "--log", *options,
-             os.path.join(self.place, "set.torrent")],
-            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT)
-
-    def text(self):
-        with open(self.output.name, errors="replace") as file:
-            return file.read()
-
-    def says(self, *words):
-        wait_for(lambda: all(word in self.text() for word in words), self.text)
-
-    def end(self):
-        """Returns the seconds that it took."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(_support.PATIENCE)
-        return time.monotonic() - began
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(_support.PATIENCE)
-        if exception[0]:
-            print("it said:", self.text())
-        self.output.close()
-
-
-def wait_for(condition, what):
-    give_up = time.monotonic() + _support.PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up, what()
-        time.sleep(0.02)
-
-
-# ---- a scripted tracker
-
-
-class Request:
-    def __init__(self, text):
-        head = text.decode("latin-1").split("\r\n")
-        self.path, _, query = head[0].split(" ")[1].partition("?")
-        self.query = dict(part.split("=", 1) for part in query.split("&") if "=" in part)
-        self.headers = dict(line.split(": ", 1) for line in head[1:] if line)
-        self.event = self.query.get("event")
-        self.line = head[0]
-
-
-class Tracker:
-    """Answers each request with the bytes that `serve` returns; None leaves it unanswered."""
-
-    def __init__(self, serve=None, address="127.0.0.1"):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.listener = socket.create_server((address, 0), family=family)
-        self.host = "[%s]" % address if ":" in address else address
-        self.port = self.listener.getsockname()[1]
-        self.serve = serve or (lambda request: answer({"interval": 900}))
-        self.requests = []
-        self.open = []
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def url(self, path="/announce", user=""):
-        return "http://%s%s:%d%s" % (user, self.host, self.port, path)
-
-    def events(self):
-        return [request.event for request in self.requests]
-
-    def _run(self):
-        while True:
-            try:
-                connection = self.listener.accept()[0]
-            except OSError:
-                return
-            self.open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        try:
-            text = b""
-            while b"\r\n\r\n" not in text:
-                more = connection.recv(65536)
-                if not more:
-                    return
-                text += more
-            request = Request(text)
-            reply = self.serve(request)
-            self.requests.append(request)
-            if reply is not None:
-                connection.sendall(reply)
-                connection.close()
-        except OSError:
-            pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for connection in self.open:
-            connection.close()
-
-
-def answer(what, status="200 OK"):
-    body = what if isinstance(what, bytes) else encode(what)
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
-
-
-def moved(where):
-    return b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 5\r\n\r\nmoved" % where.encode()
-
+from _torrent import (DATA, HASH, SIZE, Client, Tracker, answer, clients, compact, decode, encode, moved,
+                      peers_of, torrent, use, wait_for)
 
 # ---- the tracker
 
@@ -326,41 +122,6 @@ def tracker_with_clients():
         wait_for(lambda: counts()[b"complete"] == 0, counts)  # all say that they stop
 
 
-# It ends when the tracker has answered "completed": else "stopped" may overtake that.
-LIBTORRENT = """
-import sys, time, libtorrent
-session = libtorrent.session({"listen_interfaces": "127.0.0.1:0", "enable_dht": False,
-    "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
-    "alert_mask": libtorrent.alert.category_t.tracker_notification,
-    "allow_multiple_connections_per_ip": True})
-handle = session.add_torrent({"ti": libtorrent.torrent_info(sys.argv[1] + "/set.torrent"),
-    "save_path": sys.argv[1]})
-replies = 0
-give_up = time.time() + 30
-while replies < 2 and time.time() < give_up:
-    replies += sum(isinstance(alert, libtorrent.tracker_reply_alert)
-        for alert in session.pop_alerts())
-    time.sleep(0.05)
-session.remove_torrent(handle)
-del handle, session
-"""
-
-
-def clients():
-    """The command of each, to which the folder is added."""
-    found = {}
-    if shutil.which("aria2c"):
-        found["aria2"] = ["sh", "-c", "exec aria2c -q --seed-time=0 --enable-dht=false "
-                          "--bt-enable-lpd=false --interface=127.0.0.1 --dir=$0 $0/set.torrent"]
-    if subprocess.run([_support.PYTHON, "-c", "import libtorrent"],
-                      stderr=subprocess.DEVNULL).returncode == 0:
-        found["libtorrent"] = [_support.PYTHON, "-c", LIBTORRENT]
-    for name in "aria2", "libtorrent":
-        if name not in found:
-            print("left out: %s is not installed" % name)
-    return found
-
-
 # ---- the client of trackers
 
 
@@ -391,14 +152,14 @@ def events_in_order():
 
 
 def schemes_and_tiers():
-    """https, udp and malformed URLs are passed over with a line each, a tier that fails too."""
+    """udp, other and malformed URLs are passed over with a line each, a tier that fails too."""
     with Tracker() as good, Tracker(lambda request: answer({
             "failure reason": "no\x1b[1m"})) as bad:
-        with Client([["https://127.0.0.1/a"], ["udp://127.0.0.1:1/a"], ["http://:1/"],
+        with Client([["ftp://127.0.0.1/a"], ["udp://127.0.0.1:1/a"], ["http://:1/"],
                      [bad.url()], ["http://127.0.0.1:1/"], [good.url()]]) as client:
             client.says("0 peers")
             text = client.text()
-            assert text.count("not supported, only http is") == 2, text
+            assert text.count("not supported, only http") == 2, text
             assert text.count("the URL is malformed") == 1, text
             assert "refused: no\\x1b[1m" in text, text
             client.end()
@@ -430,7 +191,7 @@ def forms_of_answers():
 
 
 def redirects():
-    """Three hops, of whatever form; not four, and not to another scheme."""
+    """Three hops, of whatever form; not four, and not to what is no HTTP."""
     hops = {}
 
     def serve(request):
@@ -439,7 +200,7 @@ def redirects():
     with Tracker(serve) as tracker, Tracker(serve) as other:
         hops.update({"/a": "/b?x=y", "/b": "//127.0.0.1:%d/c" % other.port,
                      "/c": tracker.url("/d").replace("http", "HTTP"), "/e": "/a",
-                     "/f": "https://127.0.0.1/", "/g": "elsewhere", "/h": "http://:80/",
+                     "/f": "ftp://127.0.0.1/", "/g": "elsewhere", "/h": "http://:80/",
                      "/i": "http://127.0.0.1:1/"})
         with Client([[tracker.url("/a")]]) as client:
             client.says("0 peers")
@@ -447,7 +208,7 @@ def redirects():
             assert other.requests[0].path == "/c"
         with Client([[tracker.url(path)] for path in ("/e", "/f", "/g", "/h", "/i")]) as client:
             client.says("redirects too often", "the URL is malformed", "refused")
-            assert client.text().count("redirects to something else than http://") == 2
+            assert client.text().count("redirects to something that is not supported, only http") == 2
 
 
 def an_end_that_is_not_answered():
@@ -490,4 +251,5 @@ def main():
 
 _support.program("berth-torrent")
 with tempfile.TemporaryDirectory() as folder:
+    use(folder)
     main()
