@@ -191,7 +191,7 @@ BERTH__RARE static bool settle_end(berth_socket *socket)
         return false;
     }
     if (socket->end_held && berth__secure_owes(socket))
-        return socket->paused || berth__secure_deliver(socket);
+        return (socket->paused && !berth__secure_shakes(socket)) || berth__secure_deliver(socket);
     bool kept = socket->pending || socket->awaited || socket->paused;
     return !socket->end_held || kept || announce_held_end(socket);
 }

@@ -32,8 +32,8 @@ static uint64_t go_on(void *object)
     berth_socket *socket = waiting->socket;
     if (socket->object.freed)
         return UINT64_MAX;
-    bool told =
-        socket->end_held && !socket->paused && (!socket->awaited || berth__secure_owes(socket));
+    bool told = socket->end_held && (!socket->paused || berth__secure_shakes(socket)) &&
+                (!socket->awaited || berth__secure_owes(socket));
     if (berth__socket_has_output(socket) || told || socket->overflowed ||
         berth__socket_is_cut_off(socket))
         berth__socket_settle(socket);
