@@ -137,6 +137,8 @@ void berth__socket_send_rest(berth_socket *socket)
     bool certain = !socket->spoken && !socket->stream->sending && !secured;
     if (certain || socket->close_timeout == 0 || start_limit(socket))
         return;
+    if (secured)
+        berth__secure_give_up(socket);
     berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_CLOSE);
 }
 

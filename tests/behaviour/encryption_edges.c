@@ -9,6 +9,36 @@
 #include "base/fault.h"
 
 /* A server's end whose peer is played by hand; its handshake is complete. */
+static struct actor *encrypted_with(struct peer **ret_peer)
+{
+    struct toy *toy = toy_new(true);
+    struct host *host = host_listening("h");
+    struct actor *server = host_connect(host, "s", ret_peer);
+    uint8_t bytes[600];
+    ck_assert(berth_socket_start_server_encryption(server->socket, &toy->tls));
+    berth_tls_release(&toy->tls);
+    peer_send(*ret_peer, bytes, toy_hello("x", NULL, bytes));
+    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
+    peer_send(*ret_peer, bytes, toy_record('c', "client", 6, bytes));
+    UNTIL(server->encryptions == 1);
+    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
+    return server;
+}
+
+/* Writes until the kernel takes no more. */
+static void fill(struct actor *actor)
+{
+    enum {
+        SIZE = 12 << 20
+    };
+    size_t before;
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), SIZE), SIZE);
+    do {
+        before = actor->written;
+        world_settle();
+    } while (actor->written > before);
+}
+
 CASE(handshake_of_a_paused_client, "tls.h", "goes on: a pause is of what is read")
 {
     for (unsigned i = 0; i < 2; i++) {
@@ -48,4 +78,27 @@ CASE(wait_of_a_paused_client, "tls.h", "sends its hello, without a loop")
     ck_assert(!berth_socket_wait_for_encrypted(client->socket, 1));
     ck_assert_uint_eq(peer_receive_some(peer, hello, sizeof hello), toy_hello("x", NULL, hello));
     berth_tls_release(&toy->tls);
+}
+
+CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with records in flight")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    fill(server);
+    uint8_t record[16];
+    size_t size = toy_record('d', "bad", 3, record);
+    record[size - 1] ^= 1;
+    (void)peer_send_some(peer, record, size);
+    berth_rate *rates[256];
+    size_t count = 0;
+    do {
+        ck_assert_uint_lt(count, 256);
+        berth__fault_set_memory(1, 1000000);
+        rates[count++] = berth_rate_new(world_loop(), 1, 0);
+    } while (rates[count - 1] != NULL);
+    for (int i = 0; i < 200 && server->disconnects == 0; i++)
+        world_turn();
+    berth__fault_clear();
+    ck_assert_uint_eq(server->disconnects, 1);
+    ck_assert_uint_eq(server->errors, 2);
 }
