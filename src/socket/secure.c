@@ -54,7 +54,7 @@ static void leave(berth__secure *secure)
 static bool emit(void *sink, const void *data, size_t size)
 {
     berth__secure *secure = sink;
-    if (secure->socket == NULL) /* it was let go inside the engine */
+    if (secure->socket == NULL || secure->mute) /* let go inside the engine; nothing may follow */
         return true;
     return berth__chain_append(&secure->sealed, &secure->socket->object.loop->pool, data, size);
 }
@@ -183,6 +183,7 @@ static void append_end(berth__secure *secure)
     secure->said = true;
     if (!secure->failed)
         secure->tls->operations->end(secure->engine, &io);
+    secure->mute = true;
 }
 
 /* Whether the output can be encrypted. */

@@ -37,6 +37,7 @@ struct berth__secure {
     bool closed : 1;       /* likewise, by the end of the stream, or that has broken */
     bool told : 1;         /* the socket knows of that end */
     bool said : 1;         /* this side's end */
+    bool mute : 1;         /* likewise: nothing follows it, not even an answer */
     bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */

@@ -102,3 +102,28 @@ CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with reco
     ck_assert_uint_eq(server->disconnects, 1);
     ck_assert_uint_eq(server->errors, 2);
 }
+
+CASE(question_behind_the_end_of_output, "tls.h", "is not answered, and the input goes on")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[64];
+    berth_socket_set_half_close(server->socket, true);
+    berth_socket_shutdown_send(server->socket);
+    world_settle();
+    size_t size = toy_record('u', "u", 1, bytes);
+    size += toy_record('d', "more", 4, bytes + size);
+    peer_send(peer, bytes, size);
+    UNTIL(actor_has(server, "more"));
+    world_settle();
+    size = toy_record('d', "and", 3, bytes);
+    peer_send(peer, bytes, size);
+    UNTIL(actor_has(server, "moreand"));
+    ck_assert_uint_eq(server->errors, 0);
+    size = toy_record('e', "", 0, bytes);
+    peer_send(peer, bytes, size);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 0);
+    ck_assert(!berth_socket_was_reset(server->socket));
+    ck_assert_uint_eq(peer_receive(peer, bytes, 64), 4);
+}

@@ -226,6 +226,9 @@ static berth__engine_result take_record(berth__engine *engine, berth__engine_io 
     case 't':
         next_record(engine);
         return BERTH__ENGINE_MORE;
+    case 'u':
+        next_record(engine);
+        return emit_record(io, 't', "update", 6) ? BERTH__ENGINE_MORE : fail(engine, "no memory");
     case 'd':
         return engine->open ? take_data(engine, io) : alert(engine, io, "unexpected");
     case 'e':

@@ -4,9 +4,9 @@
  * Its handshake looks like that of TLS from outside. A client begins with a valid ClientHello, in
  * one record, with the name and the protocols that it was given; a server answers with a record,
  * the client with another, and the server with a last one (a ticket). After that there are records
- * of data, of an orderly end and of an alert:
+ * of data, of an orderly end, of an alert, and those that are answered with a ticket (u):
  *
- *     type, 1 byte: s, c, t, d, e, a     length, 2 bytes     data ^ 0x5a     their sum, 1 byte
+ *     type, 1 byte: s, c, t, d, e, a, u  length, 2 bytes     data ^ 0x5a     their sum, 1 byte
  *
  * A configuration can be told to fail.
  */
