@@ -323,9 +323,14 @@ static berth__engine_result advance(berth__secure *secure,
                                .room = room - *ret_size,
                                .emit = emit,
                                .sink = secure};
+        secure->inside = true;
         result = secure->tls->operations->advance(secure->engine, &io);
+        secure->inside = false;
         if (secure->socket == NULL)
             return result;
+        if (secure->stopped)
+            berth__socket_pace(secure->socket);
+        secure->stopped = false;
         *ret_size += io.plain_size;
         berth__chain_consume(&secure->held, pool, size - io.input_size);
         bool more =
@@ -526,7 +531,12 @@ static void received(berth__stream *stream, const void *data, size_t size)
     enter(secure);
     /* In a nested turn bytes of the delivery around it are still to be used, before these. */
     bool whole = berth__chain_end_loan(&secure->held, pool);
-    if (whole) {
+    if (whole && secure->inside) { /* it is not asked again while it asks the program */
+        berth__backend *backend = backend_of(socket);
+        whole = berth__chain_append(&secure->held, pool, data, size);
+        backend->operations->receive_stop(backend, stream);
+        secure->stopped = true;
+    } else if (whole) {
         berth__chunk view;
         berth__chain_lend(&secure->held, &view, data, size);
         go_through(socket, secure);
@@ -561,6 +571,8 @@ bool berth__secure_deliver(berth_socket *socket)
 {
     berth__secure *secure = here(socket);
     uint32_t endings = socket->endings;
+    if (secure->inside)
+        return true;
     socket->end_held = false;
     berth__enter(&socket->object);
     enter(secure);

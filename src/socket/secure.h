@@ -38,6 +38,8 @@ struct berth__secure {
     bool told : 1;         /* the socket knows of that end */
     bool said : 1;         /* this side's end */
     bool mute : 1;         /* likewise: nothing follows it, not even an answer */
+    bool inside : 1;       /* the engine is on the stack with the peer's bytes, */
+    bool stopped : 1;      /* and receiving was stopped for that */
     bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */

@@ -127,3 +127,41 @@ CASE(question_behind_the_end_of_output, "tls.h", "is not answered, and the input
     ck_assert(!berth_socket_was_reset(server->socket));
     ck_assert_uint_eq(peer_receive(peer, bytes, 64), 4);
 }
+
+static void turn(struct actor *actor)
+{
+    (void)actor;
+    for (int i = 0; i < 5; i++)
+        berth_loop_turn(world_loop(), 1);
+}
+
+static struct peer *speaker;
+
+static void hear_flight(struct actor *actor)
+{
+    uint8_t bytes[64];
+    size_t size = toy_record('d', "first", 5, bytes);
+    (void)peer_send_some(speaker, bytes, size);
+    turn(actor);
+}
+
+CASE(turns_inside_verify_peer, "tls.h", "the engine is asked no more until it has its answer")
+{
+    struct toy *toy = toy_new(false);
+    struct peer *peer;
+    struct actor *client = actor_connected("c", &peer);
+    toy->mistrusts = true;
+    client->trusts = true;
+    client->on_problem = hear_flight;
+    speaker = peer;
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    uint8_t bytes[600];
+    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
+    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    UNTIL(actor_has(client, "first"));
+    ck_assert_uint_eq(client->problems, 1);
+    ck_assert_uint_eq(client->encryptions, 1);
+    peer_send(peer, bytes, toy_record('d', "second", 6, bytes));
+    UNTIL(actor_has(client, "firstsecond"));
+    berth_tls_release(&toy->tls);
+}
