@@ -21,7 +21,8 @@
 enum {
     SCRATCH = BERTH__SECURE_SCRATCH,
     BATCH = 2 * BERTH__ENGINE_RECORD, /* of plaintext that are encrypted before they are sent, */
-    MOST_SENT = 16 * BERTH__ENGINE_RECORD /* and sent in one call */
+    MOST_SENT = 16 * BERTH__ENGINE_RECORD, /* and sent in one call */
+    MOST_OWED = 8 * BERTH__ENGINE_RECORD   /* that a peer may have been answered and not taken */
 };
 
 static berth__backend *backend_of(const berth_socket *socket)
@@ -448,6 +449,13 @@ static bool act(berth_socket *socket, berth__secure *secure, berth__engine_resul
     return secure->held.first != NULL || secure->full;
 }
 
+/* Whether the engine has answered a peer (to updates of keys and the like) that takes nothing. */
+static bool owes_too_much(const berth__secure *secure, size_t before)
+{
+    size_t owed = berth__chain_size(&secure->sealed);
+    return owed > before && owed > MOST_OWED;
+}
+
 /* One step of the input. Returns whether there may be another. */
 static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scratch)
 {
@@ -456,16 +464,24 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
     if (room == 0)
         return false;
     bool open = secure->open;
+    size_t owed = berth__chain_size(&secure->sealed);
     berth__engine_result result = advance(secure, scratch, room, &size);
     if (secure->socket == NULL)
         return false;
+    bool floods = open && owes_too_much(secure, owed);
     secure->full = result == BERTH__ENGINE_PLAIN;
     secure->failed = result == BERTH__ENGINE_FAILED; /* handlers of what came before seal nothing */
     if (size > 0)
         berth__socket_events.received(socket->stream, scratch, size);
     else if (open)
         berth__socket_room_unused(socket->stream);
-    return secure->socket != NULL && act(socket, secure, result) && secure->socket != NULL;
+    if (secure->socket == NULL)
+        return false;
+    if (floods && !secure->told && result != BERTH__ENGINE_FAILED) {
+        fail_by(socket, secure, BERTH_ERROR_NETWORK, "the peer does not take what it is answered");
+        return false;
+    }
+    return act(socket, secure, result) && secure->socket != NULL;
 }
 
 /* What is left of the input when nothing of it is wanted, or all is used: it waits, or its end is

@@ -103,6 +103,26 @@ CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with reco
     ck_assert_uint_eq(server->errors, 2);
 }
 
+CASE(questions_whose_answers_nobody_takes, "tls.h", "do not fill the memory")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[4096];
+    size_t size = 0;
+    server->quiet = true;
+    while (size + 32 < sizeof bytes) {
+        size += toy_record('u', "u", 1, bytes + size);
+        size += toy_record('d', "x", 1, bytes + size);
+    }
+    for (size_t sent = 0; server->errors == 0;) {
+        sent += peer_send_some(peer, bytes + sent % size, size - sent % size);
+        ck_assert_uint_lt(berth_socket_encrypted_bytes_to_write(server->socket), 1 << 20);
+        ck_assert_uint_lt(sent, 64 << 20);
+        berth_loop_turn(world_loop(), 0);
+    }
+    ck_assert_int_eq(server->error, BERTH_ERROR_NETWORK);
+}
+
 CASE(question_behind_the_end_of_output, "tls.h", "is not answered, and the input goes on")
 {
     struct peer *peer;
