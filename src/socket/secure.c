@@ -271,10 +271,30 @@ void berth__secure_give_up(berth_socket *socket)
     here(socket)->late = true;
 }
 
+/* Whether that was announced. */
+static bool has_failed(const berth__secure *secure)
+{
+    return secure->failed && secure->told;
+}
+
+/* The connection breaks while it waits to send an alert, behind a failure that was announced. */
+static void end_unheard(berth_socket *socket, berth__secure *secure, int error)
+{
+    berth__enter(&socket->object);
+    socket->was_reset = berth__socket_is_reset(error);
+    secure->late = true;
+    berth__socket_end(socket);
+    berth__leave(&socket->object);
+}
+
 static void sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
     berth__secure *secure = here(socket);
+    if (has_failed(secure) && result < 0 && result != -EAGAIN) {
+        end_unheard(socket, secure, (int)-result);
+        return;
+    }
     if (result > 0) {
         size_t gone = taken(secure, (size_t)result);
         result = push(socket, secure);
@@ -394,7 +414,8 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
     uint32_t endings = socket->endings;
     berth__encryption *encryption = socket->remote->encryption;
     secure->failed = secure->told = true;
-    (void)push(socket, secure);
+    if (!berth__socket_cannot_send(socket))
+        (void)push(socket, secure);
     berth__owner *owner = secure->owner;
     secure->owner = NULL;
     if (owner != NULL) {
@@ -432,6 +453,8 @@ static void fail_by_end(berth_socket *socket, berth__secure *secure)
 /* What has come of the engine's result. Returns whether to go on. */
 static bool act(berth_socket *socket, berth__secure *secure, berth__engine_result result)
 {
+    if (secure->told) /* in a turn inside a handler */
+        return false;
     if (result == BERTH__ENGINE_OPENED) {
         opened(socket, secure);
         return true;
@@ -470,7 +493,8 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
         return false;
     bool floods = open && owes_too_much(secure, owed);
     secure->full = result == BERTH__ENGINE_PLAIN;
-    secure->failed = result == BERTH__ENGINE_FAILED; /* handlers of what came before seal nothing */
+    if (result == BERTH__ENGINE_FAILED)
+        secure->failed = true; /* handlers of what came before seal nothing */
     if (size > 0)
         berth__socket_events.received(socket->stream, scratch, size);
     else if (open)
@@ -572,6 +596,10 @@ static void receive_ended(berth__stream *stream, int error)
         return; /* it has ended orderly before */
     secure->closed = true;
     secure->error = error;
+    if (has_failed(secure)) {
+        end_unheard(socket, secure, error);
+        return;
+    }
     if (secure->told) {
         berth__socket_events.receive_ended(stream, error);
         return;

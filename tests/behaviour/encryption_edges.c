@@ -148,6 +148,23 @@ CASE(question_behind_the_end_of_output, "tls.h", "is not answered, and the input
     ck_assert_uint_eq(peer_receive(peer, bytes, 64), 4);
 }
 
+CASE(reset_behind_a_failure, "tls.h", "is no second error")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    fill(server);
+    uint8_t record[16];
+    size_t size = toy_record('d', "bad", 3, record);
+    record[size - 1] ^= 1;
+    peer_send(peer, record, size);
+    UNTIL(server->errors == 1);
+    ck_assert_uint_eq(server->disconnects, 0);
+    peer_reset(peer);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+}
+
 static void turn(struct actor *actor)
 {
     (void)actor;
@@ -156,6 +173,32 @@ static void turn(struct actor *actor)
 }
 
 static struct peer *speaker;
+
+static void hear_more(struct actor *actor)
+{
+    uint8_t bytes[16];
+    (void)peer_send_some(speaker, bytes, toy_record('d', "more", 4, bytes));
+    turn(actor);
+}
+
+CASE(failure_behind_data_whose_handler_turns, "tls.h", "is announced once")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    fill(server);
+    uint8_t bytes[64];
+    server->on_ready_read = hear_more;
+    speaker = peer;
+    size_t size = toy_record('d', "good", 4, bytes);
+    size += toy_record('d', "bad", 3, bytes + size);
+    bytes[size - 1] ^= 1;
+    peer_send(peer, bytes, size);
+    UNTIL(server->errors >= 1);
+    world_settle();
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_uint_eq(server->disconnects, 0);
+    berth_socket_free(server->socket);
+}
 
 static void hear_flight(struct actor *actor)
 {
