@@ -295,7 +295,8 @@ static void sent(berth__stream *stream, ptrdiff_t result)
         end_unheard(socket, secure, (int)-result);
         return;
     }
-    if (result > 0) {
+    /* There may be room now only: for output, it needs tokens again. */
+    if (result > 0 || (result == 0 && secure->sealing == 0)) {
         size_t gone = taken(secure, (size_t)result);
         result = push(socket, secure);
         if (stream->sending)

@@ -228,3 +228,31 @@ CASE(turns_inside_verify_peer, "tls.h", "the engine is asked no more until it ha
     UNTIL(actor_has(client, "firstsecond"));
     berth_tls_release(&toy->tls);
 }
+
+CASE(answer_at_a_rate_without_room, "tls.h", "goes when there is room")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    static uint8_t sink[65536];
+    uint8_t bytes[64];
+    berth_rate *rate = berth_rate_new(world_loop(), UINT64_C(1) << 30, 0);
+    ck_assert_ptr_nonnull(rate);
+    ck_assert(berth_socket_set_write_rate(server->socket, rate));
+    fill(server);
+    size_t all = 0;
+    while (berth_socket_bytes_to_write(server->socket) > 0) {
+        all += peer_receive_some(peer, sink, 4096);
+        world_turn();
+    }
+    /* The kernel has all of the output, and room for a few answers at most. */
+    while (berth_socket_encrypted_bytes_to_write(server->socket) == 0) {
+        (void)peer_send_some(peer, bytes, toy_record('u', "update", 6, bytes));
+        world_turn();
+    }
+    while (berth_socket_encrypted_bytes_to_write(server->socket) > 0) {
+        size_t got = peer_receive_some(peer, sink, sizeof sink);
+        for (int i = 0; i < 20; i++)
+            world_turn();
+        ck_assert(got > 0 || berth_socket_encrypted_bytes_to_write(server->socket) == 0);
+    }
+}
