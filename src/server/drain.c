@@ -281,7 +281,7 @@ static void leave(berth_server *server)
     server->drain.phase = BERTH__DRAIN_LEAVING;
     begin_walk(server);
     /* Whoever has said nothing keeps nobody waiting for longer than an idle connection does. */
-    berth__server_hurry_greetings(server, clock_of(server) + QUARTERS * server->drain.quarter);
+    berth__server_drain_greetings(server, clock_of(server) + QUARTERS * server->drain.quarter);
     berth__server_stop_accepting(server);
     berth__server_pace(server); /* nothing is paused any more */
 }

@@ -298,6 +298,9 @@ void berth__server_drop_greetings(berth_server *server);
 void berth__server_drop_handshakes(berth_server *server);
 /* All of them end at that time at the latest. */
 void berth__server_hurry_greetings(berth_server *server, uint64_t latest);
+/* The server no longer accepts: so do those that have not begun their handshake, while those that
+ * have get all of its time again. */
+void berth__server_drain_greetings(berth_server *server, uint64_t latest);
 /* Whether there are some that have not said all of their hello. Drops the oldest of these; returns
  * how many. */
 bool berth__server_has_silent(const berth_server *server);

@@ -24,7 +24,9 @@
  * All of them are due in the order in which they came, since all have the same time; the list of
  * guests has that order, and one deadline. In a pause nobody is heard: who says something then
  * leaves the list and has all of its time again after the pause, and so has one that is WHOLE when
- * its time is over. Who says nothing runs out of time in a pause too.
+ * its time is over. Who says nothing runs out of time in a pause too. A drain makes the time of
+ * those without a handshake shorter. Handshakes have all of theirs again then, and when they begin
+ * in it, at the end of the list.
  *
  * Handlers called here: client_hello, handshake_failed, and those of a connection that has come
  * into the queue. Each may free or close the server, or turn the loop: a choice that goes on then
@@ -193,6 +195,21 @@ void berth__server_hurry_greetings(berth_server *server, uint64_t latest)
     if (greeter == NULL)
         return;
     for (berth__guest *guest = greeter->first; guest != NULL; guest = guest->next)
+        guest->due = guest->due < latest ? guest->due : latest;
+    set_deadline(greeter);
+}
+
+void berth__server_drain_greetings(berth_server *server, uint64_t latest)
+{
+    berth__greeter *greeter = server->greeter;
+    if (greeter == NULL)
+        return;
+    for (handshake *one = greeter->handshakes; one != NULL; one = one->next) {
+        dismiss(greeter, &one->guest);
+        invite(greeter, &one->guest); /* behind those whose time becomes shorter */
+    }
+    for (berth__guest *guest = greeter->first; guest != NULL && !guest->shaking;
+         guest = guest->next)
         guest->due = guest->due < latest ? guest->due : latest;
     set_deadline(greeter);
 }
@@ -457,7 +474,11 @@ static void start(greeting *one, berth_tls *tls, const berth_tls_hello *hello)
     one->received.first = NULL;
     server->owner.local = one->held.local;
     server->owner.parcelled = one->held.parcelled;
-    replace(server->greeter, &one->guest, &record->guest);
+    if (server->drain.phase == BERTH__DRAIN_LEAVING)
+        invite(server->greeter,
+               &record->guest); /* not with what is left of the time of an idle one */
+    else
+        replace(server->greeter, &one->guest, &record->guest);
     int descriptor = see_off(one);
     berth_socket *socket = berth__server_make_socket(server, descriptor, at_hand, &address, names);
     if (address != NULL)

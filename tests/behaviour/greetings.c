@@ -364,6 +364,47 @@ CASE(draining_an_encrypting_server, "tls.h",
     ck_assert_uint_eq(host->failures, 1);
 }
 
+CASE(handshakes_outlive_idle_time_of_a_drain, "tls.h",
+     "those that have begun, before it or in it, have their own time")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 60000);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).handshaking == 1);
+    struct peer *late = world_connect(host->port);
+    struct peer *silent = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 2);
+    const berth_drain plan = {.idle = 600};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    say_hello(late, "late");
+    UNTIL(counts_of(host).handshaking == 2);
+    UNTIL(peer_saw_either(silent) && host->failures > 0);
+    ck_assert_uint_eq(host->failures, 1);
+    shake(shaking);
+    shake(late);
+    (void)host_take_actor(host, "s");
+    (void)host_take_actor(host, "t");
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+    ck_assert_uint_eq(host->failures, 1);
+}
+
+CASE(handshakes_of_a_drain_have_an_end, "tls.h", "at the time of a handshake, if nobody goes on")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 300);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).handshaking == 1);
+    const berth_drain plan = {.idle = 20};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+    ck_assert_uint_eq(host->failures, 1);
+}
+
 CASE(forcing_an_encrypting_server, "tls.h", "ends who is there at the deadline of a drain")
 {
     struct host *host = host_encrypting();
