@@ -549,7 +549,9 @@ static void go_through(berth_socket *socket, berth__secure *secure)
         return;
     settle_input(socket, secure);
     bool waits = secure->socket != NULL && secure->sealed.first != NULL && !socket->stream->sending;
-    if (!waits || socket->flush.link != NULL) /* output follows, and goes with it */
+    if (!waits)
+        return;
+    if (socket->flush.link != NULL && !socket->paced) /* output follows, and goes with it */
         return;
     if (berth__socket_cannot_send(socket)) {
         berth__chain_clear(&secure->sealed, &loop->pool);

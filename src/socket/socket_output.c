@@ -233,14 +233,15 @@ static bool is_paced(const berth_socket *socket)
     return socket->paced && berth__flow_is_limited(berth__rates_flow(socket, BERTH__FLOW_OUTPUT));
 }
 
-/* Bytes of the output that may be sent now; 0: it waits for tokens. */
+/* Bytes of the output that may be sent now; 0: it waits for tokens. What waits for a handshake
+ * needs none: they would be the peer's to hold. */
 static size_t paced_size(berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
     berth__flow *flow = berth__rates_flow(socket, BERTH__FLOW_OUTPUT);
     bool sends = stream != NULL && !stream->sending && socket->output.first != NULL &&
                  !berth__socket_cannot_send(socket) && berth_socket_is_valid(socket);
-    if (!sends || flow == NULL)
+    if (!sends || flow == NULL || berth__secure_shakes(socket))
         return SIZE_MAX;
     if (berth__socket_given(socket) > 0) /* for that are the tokens that are granted */
         return 0;

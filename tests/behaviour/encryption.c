@@ -633,6 +633,36 @@ CASE(rate_of_an_encrypted_connection, "tls.h",
     free(bytes);
 }
 
+CASE(rate_of_a_handshake, "tls.h", "does not hold up its last flight, only the output behind it")
+{
+    struct pair pair = pair_new();
+    berth_rate *rate = berth_rate_new(world_loop(), 1, 10);
+    ck_assert_ptr_nonnull(rate);
+    ck_assert(berth_socket_set_tls(pair.client->socket, &pair.client_toy->tls, "name"));
+    ck_assert(berth_socket_set_write_rate(pair.client->socket, rate));
+    ck_assert(berth_socket_connect_to_address(pair.client->socket, BERTH_ADDRESS_LOOPBACK,
+                                              pair.host->port));
+    actor_say(pair.client, "early");
+    struct actor *server = host_take_actor(pair.host, "s");
+    ck_assert(berth_socket_set_write_rate(server->socket, rate));
+    uint8_t bytes[512];
+    size_t size = toy_hello("name", NULL, bytes);
+    UNTIL(server->received == size);
+    server->received = 0;
+    size = toy_record('s', "server", 6, bytes);
+    ck_assert_uint_eq(size, 10); /* all that there is of the rate */
+    ck_assert_int_eq(berth_socket_write(server->socket, bytes, size), (ptrdiff_t)size);
+    world_settle();
+    ck_assert_uint_eq(server->written, size); /* who shakes hands has taken nothing of it */
+    size = toy_record('c', "client", 6, bytes);
+    UNTIL(server->received >= size);
+    ck_assert_mem_eq(server->input, bytes, size);
+    if (world_is_simulated())
+        ck_assert_uint_eq(server->received, size);
+    UNTIL(pair.client->written > 0);
+    give_toys_up(&pair);
+}
+
 CASE(flush_of_an_encrypted_connection, "tls.h",
      "with output that the kernel has no room for, and a limit of output")
 {
