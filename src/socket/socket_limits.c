@@ -10,7 +10,7 @@
  *
  * The only failure is want of memory, when limits are set or a connection is accepted.
  */
-#include "socket.h"
+#include "secure.h"
 
 #include "base/count.h"
 #include "base/probe.h"
@@ -64,6 +64,8 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
     berth__socket_note_peer(socket);
     berth__socket_fail(socket, class, (int)limit, BERTH__ATTEMPT_KEEP);
     bool resets = socket->output.first != NULL || limit == BERTH__LIMIT_DRAIN;
+    if (socket->endings == endings && !resets && socket->stream->ready.secured)
+        (void)berth__secure_say_end(socket); /* as far as there is room: it is not waited for */
     if (socket->endings == endings)
         berth__socket_drop(socket, resets ? BERTH__CLOSE_RESET : BERTH__CLOSE_NORMAL);
     if (queue != NULL)

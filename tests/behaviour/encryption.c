@@ -729,3 +729,18 @@ CASE(alert_that_nobody_takes, "tls.h", "is given up at the close time-out")
     ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_TIMEOUT);
     free(bytes);
 }
+
+CASE(limit_of_an_encrypted_connection, "limits.h", "without output it ends orderly")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    berth_connection_limits limits = {.idle = 50};
+    uint8_t bytes[16];
+    ck_assert(berth_socket_set_limits(server->socket, &limits));
+    UNTIL(server->disconnects == 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    ck_assert_uint_eq(peer_receive(peer, bytes, 4), 4);
+    ck_assert_uint_eq(bytes[0], 'e');
+    UNTIL(peer_saw_end(peer));
+}
