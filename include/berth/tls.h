@@ -353,7 +353,8 @@ BERTH_API bool berth_socket_is_peer_verified(const berth_socket *socket);
 BERTH_API const void *berth_socket_peer_certificate(const berth_socket *socket, size_t *ret_size);
 
 /** Returns whether the last encrypted connection ended without the peer's close_notify, so that
- * bytes may be missing at its end. False while it is open. */
+ * bytes may be missing at its end: also by a damaged record, or an alert. False while it is open,
+ * and if this side has ended it. */
 BERTH_API bool berth_socket_tls_was_truncated(const berth_socket *socket);
 
 /** Returns how many encrypted bytes the kernel has not accepted yet (0). */

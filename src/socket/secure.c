@@ -415,6 +415,7 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
     uint32_t endings = socket->endings;
     berth__encryption *encryption = socket->remote->encryption;
     secure->failed = secure->told = true;
+    encryption->truncated = secure->open;
     if (!berth__socket_cannot_send(socket))
         (void)push(socket, secure);
     berth__owner *owner = secure->owner;

@@ -459,6 +459,7 @@ CASE(wrong_bytes_in_an_open_connection, "tls.h",
     peer_send(peer, bytes, size);
     UNTIL(server->disconnects == 1);
     ck_assert(actor_has(server, "good"));
+    ck_assert(berth_socket_tls_was_truncated(server->socket));
     ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "sum is wrong"));
 }
