@@ -2,9 +2,9 @@
 
 import atexit as _atexit
 
-from . import _berth, _byte_array, _core, _enums
-from ._berth import (QByteArray, QCoreApplication, QEventLoop, QIODevice, QObject, QThread, QTimer,
-                     Signal, SignalInstance)
+from . import _berth, _byte_array, _core, _enums, _later
+from ._berth import (QByteArray, QCoreApplication, QEventLoop, QIODevice, QObject,
+                     QSocketNotifier, QThread, QTimer, Signal, SignalInstance)
 from ._core import (SIGNAL, SLOT, Property, QBuffer, QElapsedTimer, QEvent, QMetaObject, Qt,
                     QTimerEvent, Slot)
 
@@ -22,19 +22,10 @@ def qVersion():
 _LATER = {"QDataStream": "._data_stream", "QMutex": "._locks", "QMutexLocker": "._locks",
           "QWaitCondition": "._locks", "QSignalBlocker": "._locks"}
 
-
-def __getattr__(name):
-    # What not every program needs is loaded when it is asked for.
-    module = _LATER.get(name)
-    if module is not None:
-        import importlib
-        globals()[name] = getattr(importlib.import_module(module, __package__), name)
-        return globals()[name]
-    raise AttributeError(f"module 'berth.QtCore' has no attribute {name!r}")
-
+__getattr__ = _later.loader(globals(), _LATER)
 
 __all__ = ["Property", "QBuffer", "QByteArray", "QCoreApplication", "QDataStream", "QElapsedTimer",
            "QEvent", "QEventLoop", "QIODevice", "QMetaObject", "QMutex", "QMutexLocker", "QObject",
-           "QSignalBlocker", "QThread", "QTimer",
+           "QSignalBlocker", "QSocketNotifier", "QThread", "QTimer",
            "QTimerEvent", "Qt", "SIGNAL", "SLOT", "Signal", "SignalInstance", "Slot",
            "QWaitCondition", "qVersion"]

@@ -234,8 +234,8 @@ OBJECT_MEMBERS = {
 
 def _get_char(self):
     """getChar() -> (bool, character): whether a character was read"""
-    data = self.read(1)
-    return (True, data.at(0)) if len(data) == 1 else (False, "\0")
+    data = bytes(self.read(1))
+    return (True, data.decode("latin-1")) if data else (False, "\0")
 
 
 DEVICE_MEMBERS = {
@@ -345,7 +345,7 @@ class QBuffer(QIODevice):
         return data
 
     def readAll(self):
-        return self.read(len(self._array))
+        return QByteArray(self.read(len(self._array)))
 
     def readLine(self, size=0):
         line, newline, _rest = self.peek(len(self._array)).data().partition(b"\n")

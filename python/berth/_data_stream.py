@@ -153,7 +153,7 @@ class QDataStream:
         """Exactly that many bytes, or None."""
         if self._device is None or self._status != QDataStream.Ok:
             return None
-        data = self._device.read(size).data()
+        data = bytes(self._device.read(size))
         if len(data) == size:
             return data
         self.setStatus(QDataStream.ReadPastEnd)
@@ -177,7 +177,7 @@ class QDataStream:
         """Reads up to that many raw bytes."""
         if self._device is None or self._status != QDataStream.Ok:
             return b""
-        return self._device.read(size).data()
+        return bytes(self._device.read(size))
 
     def writeRawData(self, data, size=None):
         """Writes raw bytes; returns their number."""

@@ -136,6 +136,8 @@ def install():
             (None, _berth.QEventLoop, core, "QEventLoop", "ProcessEventsFlag",
              {"AllEvents": 0, "ExcludeUserInputEvents": 1, "ExcludeSocketNotifiers": 2,
               "WaitForMoreEvents": 4}, "ProcessEventsFlags"),
+            (None, _berth.QSocketNotifier, core, "QSocketNotifier", "Type",
+             _number("Read Write Exception"), None),
             (None, _berth.QThread, core, "QThread", "Priority",
              _number("IdlePriority LowestPriority LowPriority NormalPriority HighPriority"
                      " HighestPriority TimeCriticalPriority InheritPriority"), None)):

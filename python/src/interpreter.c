@@ -11,6 +11,10 @@ int bpy_add_type(PyObject *module, PyTypeObject *type)
 {
     if (PyType_Ready(type) < 0)
         return -1;
+#if PY_VERSION_HEX >= 0x030a0000
+    /* Programs set functions in classes, as qtpy does: QThread.exec_ = ... */
+    type->tp_flags &= ~(unsigned long)Py_TPFLAGS_IMMUTABLETYPE;
+#endif
     const char *dot = strrchr(type->tp_name, '.');
     Py_INCREF(type);
     if (PyModule_AddObject(module, dot + 1, (PyObject *)type) < 0) {

@@ -20,6 +20,8 @@ static const struct known {
     [BPY_ABOUT_TO_CLOSE] = {"aboutToClose", "aboutToClose()", 0},
     [BPY_BYTES_WRITTEN] = {"bytesWritten", "bytesWritten(qlonglong)", 1},
     [BPY_READY_READ] = {"readyRead", "readyRead()", 0},
+    [BPY_CHANNEL_READY_READ] = {"channelReadyRead", "channelReadyRead(int)", 1},
+    [BPY_CHANNEL_BYTES_WRITTEN] = {"channelBytesWritten", "channelBytesWritten(int,qlonglong)", 2},
     [BPY_READ_CHANNEL_FINISHED] = {"readChannelFinished", "readChannelFinished()", 0},
     [BPY_CONNECTED] = {"connected", "connected()", 0},
     [BPY_DISCONNECTED] = {"disconnected", "disconnected()", 0},
@@ -33,6 +35,7 @@ static const struct known {
     [BPY_NEW_CONNECTION] = {"newConnection", "newConnection()", 0},
     [BPY_ACCEPT_ERROR] = {"acceptError", "acceptError(QAbstractSocket::SocketError)", 1},
     [BPY_ABOUT_TO_QUIT] = {"aboutToQuit", "aboutToQuit()", 0},
+    [BPY_ACTIVATED] = {"activated", "activated(QSocketDescriptor,QSocketNotifier::Type)", 2},
 };
 
 static bpy_signal *known[BPY_SIGNALS];
@@ -88,6 +91,13 @@ void bpy_emit(bpy_object *sender, bpy_known_signal which, PyObject *argument)
 {
     if (sender->listeners != NULL)
         bpy_emit_signal(sender, known[which], 0, &argument, argument != NULL);
+}
+
+void bpy_emit_two(bpy_object *sender, bpy_known_signal which, PyObject *first, PyObject *second)
+{
+    PyObject *const arguments[] = {first, second};
+    if (sender->listeners != NULL)
+        bpy_emit_signal(sender, known[which], 0, arguments, 2);
 }
 
 bool bpy_has_listeners(const bpy_object *sender, bpy_known_signal which)

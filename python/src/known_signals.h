@@ -15,6 +15,8 @@ typedef enum bpy_known_signal {
     BPY_ABOUT_TO_CLOSE,
     BPY_BYTES_WRITTEN,
     BPY_READY_READ,
+    BPY_CHANNEL_READY_READ,
+    BPY_CHANNEL_BYTES_WRITTEN,
     BPY_READ_CHANNEL_FINISHED,
     BPY_CONNECTED,
     BPY_DISCONNECTED,
@@ -26,12 +28,14 @@ typedef enum bpy_known_signal {
     BPY_NEW_CONNECTION,
     BPY_ACCEPT_ERROR,
     BPY_ABOUT_TO_QUIT,
+    BPY_ACTIVATED,
     BPY_SIGNALS
 } bpy_known_signal;
 
 int bpy_signal_add_to(PyTypeObject *type, bpy_known_signal first, bpy_known_signal last);
 bool bpy_signal_is_known(const bpy_signal *signal);
 void bpy_emit(bpy_object *sender, bpy_known_signal which, PyObject *argument);
+void bpy_emit_two(bpy_object *sender, bpy_known_signal which, PyObject *first, PyObject *second);
 bool bpy_has_listeners(const bpy_object *sender, bpy_known_signal which);
 
 #endif

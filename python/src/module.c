@@ -11,8 +11,9 @@
  *   known_signals, signal_instance       the module's own signals, signals on objects
  *   qobject                              the class QObject, and the end of an object
  *   qthread, moving                      threads, and moving objects between them
- *   timer, event_loop                    QTimer, QEventLoop, QCoreApplication
+ *   timer, notifier, event_loop          QTimer, QSocketNotifier, QEventLoop, QCoreApplication
  *   endpoint, socket*, server            sockets and servers
+ *   local                                Unix sockets
  *
  * Classes and methods that do not handle data are written in Python (berth/_enums.py, _core.py,
  * _network.py); install() adds them to the types. At exit shutdown() frees the objects of the main
@@ -73,7 +74,7 @@ PyMODINIT_FUNC PyInit__berth(void)
         bpy_proxy_ready,  bpy_values_ready,     bpy_signal_ready,     bpy_signal_instance_ready,
         bpy_thread_ready, bpy_qobject_ready,    bpy_byte_array_ready, bpy_host_address_ready,
         bpy_timer_ready,  bpy_event_loop_ready, bpy_qthread_ready,    bpy_moving_ready,
-        bpy_socket_ready, bpy_server_ready,
+        bpy_socket_ready, bpy_server_ready,     bpy_notifier_ready,   bpy_local_ready,
     };
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)

@@ -10,7 +10,9 @@
 int bpy_byte_array_ready(PyObject *module);
 int bpy_event_loop_ready(PyObject *module);
 int bpy_host_address_ready(PyObject *module);
+int bpy_local_ready(PyObject *module);
 int bpy_moving_ready(PyObject *module);
+int bpy_notifier_ready(PyObject *module);
 int bpy_proxy_ready(PyObject *module);
 int bpy_qobject_ready(PyObject *module);
 int bpy_qthread_ready(PyObject *module);

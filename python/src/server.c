@@ -9,6 +9,7 @@
  * Errors have Qt's numbers and texts. listen() on a listening server returns False and leaves the
  * error unchanged, as in Qt.
  */
+#include "server.h"
 #include "host_address.h"
 #include "known_signals.h"
 #include "parts.h"
@@ -176,6 +177,17 @@ static bool need_native(server *self)
     return true;
 }
 
+/* The native of a server object; NULL with an exception. */
+berth_server *bpy_server_native(PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, &server_type)) {
+        PyErr_Format(PyExc_TypeError, "a QTcpServer is required, not %s", Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    server *self = (server *)object;
+    return need_native(self) ? self->native : NULL;
+}
+
 /* Destroys pending sockets that came from the program: close() does so with all that is pending. */
 static void destroy_added(server *self)
 {
@@ -257,6 +269,11 @@ static PyObject *listened(server *self, bool good)
     else
         note_native(self);
     return PyBool_FromLong(good);
+}
+
+PyObject *bpy_server_listened(PyObject *object, bool good)
+{
+    return listened((server *)object, good);
 }
 
 static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwargs)

@@ -94,15 +94,36 @@ static void emit_error(bpy_socket *self)
     Py_DECREF(self);
 }
 
+static void announce_input(bpy_socket *self)
+{
+    Py_INCREF(self);
+    bpy_emit(&self->end.object, BPY_READY_READ, NULL);
+    if (self->end.object.listeners != NULL &&
+        bpy_has_listeners(&self->end.object, BPY_CHANNEL_READY_READ))
+        emit_number(self, BPY_CHANNEL_READY_READ, PyLong_FromLong(0));
+    Py_DECREF(self);
+}
+
 static void on_ready_read(berth_socket *native, void *user)
 {
     bpy_socket *self = user;
     bool entered = bpy_enter();
     if ((self->mode & READ_ONLY) != 0)
-        bpy_emit(&self->end.object, BPY_READY_READ, NULL);
+        announce_input(self);
     else
         berth_socket_skip(native, SIZE_MAX);
     bpy_leave(entered);
+}
+
+static void announce_channel(bpy_socket *self, size_t bytes)
+{
+    PyObject *channel = PyLong_FromLong(0), *number = PyLong_FromSize_t(bytes);
+    if (channel == NULL || number == NULL)
+        bpy_print_error();
+    else
+        bpy_emit_two(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN, channel, number);
+    Py_XDECREF(channel);
+    Py_XDECREF(number);
 }
 
 static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
@@ -110,9 +131,14 @@ static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
+    Py_INCREF(self);
     if (self->end.object.listeners != NULL &&
         bpy_has_listeners(&self->end.object, BPY_BYTES_WRITTEN))
         emit_number(self, BPY_BYTES_WRITTEN, PyLong_FromSize_t(bytes));
+    if (self->end.object.listeners != NULL &&
+        bpy_has_listeners(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN))
+        announce_channel(self, bytes);
+    Py_DECREF(self);
     bpy_leave(entered);
 }
 
