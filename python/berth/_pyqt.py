@@ -1,0 +1,166 @@
+"""The conventions of PyQt where they differ from PySide's, for a process that imports PyQt.
+
+- What a device or a stream reads is bytes: read, readLine with a size, getChar, readDatagram, and the
+  strings and blocks of QDataStream. (readAll, peek, and readLine without a size give a QByteArray.)
+- A keyword argument of a constructor that is neither a property nor a signal goes on to the class behind
+  QObject in the order of resolution: a mixin.
+- QVariant is the value itself. sip and what else only PyQt has are not there.
+
+It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the whole process.
+"""
+
+import inspect
+
+from . import QtCore, _berth
+
+_installed = False
+
+
+def _as_bytes(method):
+    """The method, with bytes in place of a QByteArray."""
+    def wrapped(self, *args):
+        result = method(self, *args)
+        if isinstance(result, tuple):
+            return (bytes(result[0]), *result[1:])
+        return bytes(result) if isinstance(result, QtCore.QByteArray) else result
+    wrapped.__name__ = wrapped.__qualname__ = getattr(method, "__name__", "read")
+    wrapped.__doc__ = method.__doc__
+    return wrapped
+
+
+def _line_as_bytes(method):
+    def readLine(self, *args):
+        result = method(self, *args)
+        return bytes(result) if args else QtCore.QByteArray(result)
+    readLine.__doc__ = method.__doc__
+    return readLine
+
+
+def _get_char(method):
+    def getChar(self):
+        """getChar() -> (bool, bytes)"""
+        found, character = method(self)
+        return found, character.encode("latin-1") if isinstance(character, str) else character
+    return getChar
+
+
+def _put(cls, name, make):
+    """Replaces a method that the class itself has."""
+    method = vars(cls).get(name)
+    if method is None:
+        return
+    if cls.__flags__ & 0x200:  # a heap type, written in Python
+        setattr(cls, name, make(method))
+    else:
+        _berth.install(cls, {name: make(method)})
+
+
+def convert(cls, *names):
+    """Makes methods of a class return bytes, if PyQt is in use."""
+    if _installed:
+        for name in names:
+            _put(cls, name, _as_bytes)
+    return cls
+
+
+def _passes_on(cls, original):
+    """A constructor of a class that passes on the keywords that it does not know."""
+    def __init__(self, *args, **kwargs):
+        own, others = {}, {}
+        for key, value in kwargs.items():
+            setter = "set" + key[:1].upper() + key[1:]
+            mine = key in _names(original) or hasattr(cls, setter) or \
+                isinstance(inspect.getattr_static(type(self), key, None), QtCore.Signal)
+            (own if mine else others)[key] = value
+        original(self, *args, **own)
+        order = type(self).__mro__
+        behind = order[order.index(QtCore.QObject) + 1]
+        if behind is object and others:
+            raise TypeError(f"{next(iter(others))!r} is an unknown keyword argument")
+        super(QtCore.QObject, self).__init__(**others)
+    __init__.__doc__ = original.__doc__
+    return __init__
+
+
+def _names(function):
+    """The names of the parameters of a constructor."""
+    return function.__code__.co_varnames if inspect.isfunction(function) else ("parent",)
+
+
+def install():
+    """Changes the classes; the second time nothing."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    from . import QtNetwork
+    for module in (QtCore, QtNetwork):
+        for name in module.__all__:
+            cls = vars(module).get(name)
+            if isinstance(cls, type):
+                adapt(cls)
+
+
+def adapt(cls):
+    """Changes one class, which may have been loaded later than PyQt was imported."""
+    if not _installed or "_of_pyqt" in vars(cls):
+        return
+    if issubclass(cls, QtCore.QIODevice):
+        _put(cls, "read", _as_bytes)
+        _put(cls, "readLine", _line_as_bytes)
+        _put(cls, "getChar", _get_char)
+    if issubclass(cls, QtCore.QObject) and "__init__" in vars(cls):
+        original = vars(cls)["__init__"]
+        # A class that is written in Python calls the constructor of its base, which passes on.
+        if not inspect.isfunction(original):
+            _berth.install(cls, {"__init__": _passes_on(cls, original)})
+    for name in _OF_CLASS.get(cls.__name__, ()):
+        _put(cls, name, _as_bytes)
+    if cls.__name__ == "QDataStream":
+        for name, function in _OF_STREAM.items():
+            setattr(cls, name, function)
+
+
+_OF_CLASS = {
+    "QDataStream": ("readRawData",),
+    "QUdpSocket": ("readDatagram",),
+}
+
+
+# ---- QDataStream: blocks with their size in front ----
+
+def _read_bytes(self):
+    """A block as bytes."""
+    size = self.readUInt32()
+    return self.readRawData(size) if size != 0xffffffff else b""
+
+
+def _write_bytes(self, data):
+    """Writes a block."""
+    self.writeUInt32(len(data))
+    self.writeRawData(data)
+    return self
+
+
+def _read_string(self):
+    """A C string as bytes."""
+    return _read_bytes(self).rstrip(b"\0")
+
+
+def _write_string(self, text):
+    """Writes a C string."""
+    _write_bytes(self, text + b"\0")
+
+
+_OF_STREAM = {
+    "readBytes": _read_bytes, "writeBytes": _write_bytes,
+    "readString": _read_string, "writeString": _write_string,
+    "readInt": lambda self: self.readInt32(), "writeInt": lambda self, n: self.writeInt32(n),
+}
+
+
+class QVariant:
+    """QVariant(value) is the value, as what PyQt converts by itself; QVariant() is None."""
+
+    def __new__(cls, value=None):
+        return value
