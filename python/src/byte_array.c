@@ -61,8 +61,12 @@ static PyObject *filled(PyObject *size, PyObject *character)
         return NULL;
     if (PyUnicode_Check(character) && PyUnicode_GET_LENGTH(character) == 1)
         byte = (long)PyUnicode_READ_CHAR(character, 0);
-    else if (PyLong_Check(character))
-        byte = PyLong_AsLong(character) & 0xff;
+    else if (PyLong_Check(character)) {
+        byte = PyLong_AsLong(character);
+        if (byte == -1 && PyErr_Occurred())
+            return NULL;
+        byte &= 0xff;
+    }
     if (byte < 0 || byte > 255) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_TypeError, "QByteArray(int, character) takes one character");
@@ -119,8 +123,12 @@ static PyObject *array_item(PyObject *self, Py_ssize_t place)
 
 static PyObject *array_subscript(PyObject *self, PyObject *key)
 {
-    if (PySlice_Check(key))
-        return bpy_byte_array_make(PyObject_GetItem(bytes_of(self), key));
+    if (PySlice_Check(key)) {
+        PyObject *bytes = Py_NewRef(bytes_of(self)); /* an index may replace it */
+        PyObject *part = PyObject_GetItem(bytes, key);
+        Py_DECREF(bytes);
+        return bpy_byte_array_make(part);
+    }
     Py_ssize_t place = PyNumber_AsSsize_t(key, PyExc_IndexError);
     return place == -1 && PyErr_Occurred() ? NULL : array_item(self, place);
 }

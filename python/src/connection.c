@@ -8,8 +8,10 @@
  * A connection does not keep its receiver alive. Of a bound method it holds the function; if the
  * object is no QObject, also a weak reference to it. It holds any other callable.
  *
- * During an emission the list of the signal only grows. Removed connections are marked and unlinked
- * afterwards; new connections are not called by that emission.
+ * While a list is walked it only grows. Removed connections are marked and unlinked afterwards; new
+ * connections are not called by an emission in progress. Slots, comparisons and the destructors of
+ * slots may do anything, so whoever calls one of them holds the sender, with which the list lives,
+ * and has the list marked as walked; it looks again at the connection before using it.
  *
  * If a slot raises, its traceback is printed and the emission continues. KeyboardInterrupt is
  * raised again where the interpreter next checks for signals, so that it ends exec_().
@@ -40,9 +42,10 @@ struct bpy_connection {
 
 struct bpy_listeners {
     bpy_listeners *next;
+    bpy_object *sender; /* which owns the list */
     bpy_signal *signal; /* owned */
     Py_ssize_t overload;
-    int depth; /* emissions in progress */
+    int depth; /* walks in progress */
     bool dirty;
     bpy_connection *first, *last;
 };
@@ -93,7 +96,7 @@ static void unlink_incoming(bpy_connection *connection)
     connection->receiver = NULL;
 }
 
-/* Unlinks dead connections, unless an emission walks the list. */
+/* Unlinks dead connections, unless somebody walks the list. */
 static void purge(bpy_listeners *list)
 {
     if (list->depth > 0 || !list->dirty)
@@ -113,6 +116,19 @@ static void purge(bpy_listeners *list)
     }
 }
 
+/* Drops what a connection holds. Their destructors may end the connection, which is not used any
+ * more here. */
+static void empty(bpy_connection *connection)
+{
+    PyObject *function = connection->function, *self = connection->self;
+    PyObject *forward = (PyObject *)connection->forward;
+    connection->function = connection->self = NULL;
+    connection->forward = NULL;
+    Py_XDECREF(function);
+    Py_XDECREF(self);
+    Py_XDECREF(forward);
+}
+
 static void kill(bpy_connection *connection)
 {
     if (connection->dead)
@@ -120,32 +136,46 @@ static void kill(bpy_connection *connection)
     connection->dead = true;
     unlink_incoming(connection);
     connection->list->dirty = true;
-    Py_CLEAR(connection->function);
-    Py_CLEAR(connection->self);
-    Py_CLEAR(connection->forward);
+    empty(connection);
+}
+
+/* Between these two, Python code may run. */
+static void begin_walk(bpy_listeners *list)
+{
+    Py_INCREF(list->sender);
+    list->depth++;
+}
+
+static void end_walk(bpy_listeners *list)
+{
+    list->depth--;
+    purge(list);
+    Py_DECREF(list->sender);
 }
 
 /* Ends all connections of an object, in both directions. */
 void bpy_connections_sever(bpy_object *object)
 {
     while (object->incoming != NULL) {
-        bpy_connection *connection = object->incoming;
-        connection->references++;
-        bpy_listeners *list = connection->list;
-        kill(connection);
-        purge(list);
-        unref(connection);
+        bpy_listeners *list = object->incoming->list;
+        begin_walk(list);
+        kill(object->incoming);
+        end_walk(list);
     }
-    for (bpy_listeners **link = &object->listeners; *link != NULL;) {
-        bpy_listeners *list = *link;
+    for (bpy_listeners *list = object->listeners; list != NULL; list = list->next) {
+        list->depth++;
         for (bpy_connection *one = list->first; one != NULL; one = one->next)
             kill(one);
+        list->depth--;
         purge(list);
-        if (list->depth > 0 || list->first != NULL) {
-            link = &list->next;
-            continue;
-        }
-        *link = list->next;
+    }
+}
+
+void bpy_connections_free(bpy_object *object)
+{
+    while (object->listeners != NULL) {
+        bpy_listeners *list = object->listeners;
+        object->listeners = list->next;
         Py_DECREF(list->signal);
         PyMem_Free(list);
     }
@@ -176,11 +206,18 @@ static Py_ssize_t arguments_of(PyObject *function, bool bound)
     return (flags & METH_NOARGS) != 0 ? 0 : (flags & METH_O) != 0 ? 1 : -1;
 }
 
+/* Whether it may be the receiver of a connection. A destroyed object is none: its methods are then
+ * slots like other functions. */
+static bool is_receiver(PyObject *object)
+{
+    return PyObject_TypeCheck(object, &bpy_object_type) && !((bpy_object *)object)->destroying;
+}
+
 /* The object of a bound method of C, borrowed; NULL for everything else. */
 static PyObject *object_of(PyObject *slot)
 {
     PyObject *self = PyCFunction_Check(slot) ? PyCFunction_GET_SELF(slot) : NULL;
-    return self != NULL && PyObject_TypeCheck(self, &bpy_object_type) ? self : NULL;
+    return self != NULL && is_receiver(self) ? self : NULL;
 }
 
 /* Of a bound method: its object and function, both owned. Else false. */
@@ -204,14 +241,17 @@ static bool unbind(PyObject *slot, PyObject **ret_self, PyObject **ret_function)
     return true;
 }
 
-static void aim_at_signal(bpy_connection *connection, PyObject *slot)
+static bool aim_at_signal(bpy_connection *connection, PyObject *slot)
 {
     const bpy_signal_instance *target = (const bpy_signal_instance *)slot;
+    if (!bpy_object_check((PyObject *)target->source))
+        return false;
     connection->receiver = target->source;
     connection->forward = target->signal;
     connection->overload = target->overload;
     Py_INCREF(connection->forward);
     connection->most = PyTuple_GET_SIZE(connection->forward->overloads[connection->overload].types);
+    return true;
 }
 
 /* Takes the reference of the function. */
@@ -220,11 +260,12 @@ static void aim_at_method(bpy_connection *connection, PyObject *slot, PyObject *
 {
     connection->most = arguments_of(function, true);
     connection->function = function;
-    if (PyObject_TypeCheck(self, &bpy_object_type)) {
+    if (is_receiver(self)) {
         connection->receiver = (bpy_object *)self;
         return;
     }
-    connection->self = PyWeakref_NewRef(self, NULL);
+    bool dead = PyObject_TypeCheck(self, &bpy_object_type);
+    connection->self = dead ? NULL : PyWeakref_NewRef(self, NULL);
     if (connection->self == NULL) { /* its class does not support them */
         PyErr_Clear();
         Py_SETREF(connection->function, Py_NewRef(slot));
@@ -235,10 +276,8 @@ static void aim_at_method(bpy_connection *connection, PyObject *slot, PyObject *
 static bool aim(bpy_connection *connection, PyObject *slot)
 {
     PyObject *self, *function;
-    if (Py_IS_TYPE(slot, &bpy_signal_instance_type)) {
-        aim_at_signal(connection, slot);
-        return true;
-    }
+    if (Py_IS_TYPE(slot, &bpy_signal_instance_type))
+        return aim_at_signal(connection, slot);
     PyObject *object = object_of(slot);
     if (object != NULL && PyCFunction_GET_FLAGS(slot) == METH_NOARGS) { /* such as deleteLater */
         connection->receiver = (bpy_object *)object;
@@ -285,6 +324,23 @@ static bool same_object(PyObject *a, PyObject *b)
     return same;
 }
 
+/* The comparison may end connection a; it then has another slot. */
+static bool same_function(const bpy_connection *a, PyObject *other)
+{
+    PyObject *function = a->function;
+    if (function == other)
+        return true;
+    if (function == NULL || other == NULL)
+        return false;
+    Py_INCREF(function);
+    int same = PyObject_RichCompareBool(function, other, Py_EQ);
+    Py_DECREF(function);
+    if (same < 0)
+        PyErr_Clear();
+    return same > 0 && !a->dead;
+}
+
+/* Whether connection a, of a list that is walked, has the slot of b. */
 static bool same_slot(const bpy_connection *a, const bpy_connection *b)
 {
     if (a->dead || a->receiver != b->receiver || a->forward != b->forward ||
@@ -294,14 +350,7 @@ static bool same_slot(const bpy_connection *a, const bpy_connection *b)
         return a->self != NULL && b->self != NULL && a->function == b->function &&
                same_object(a->self, b->self);
     }
-    if (a->function == b->function)
-        return true;
-    int same = a->function == NULL || b->function == NULL
-                   ? 0
-                   : PyObject_RichCompareBool(a->function, b->function, Py_EQ);
-    if (same < 0)
-        PyErr_Clear();
-    return same > 0;
+    return same_function(a, b->function);
 }
 
 /* ---- connecting ---- */
@@ -324,6 +373,7 @@ static bpy_listeners *find_or_add(bpy_object *sender, bpy_signal *signal, Py_ssi
         PyErr_NoMemory();
         return NULL;
     }
+    list->sender = sender;
     list->signal = signal;
     Py_INCREF(signal);
     list->overload = overload;
@@ -332,23 +382,38 @@ static bpy_listeners *find_or_add(bpy_object *sender, bpy_signal *signal, Py_ssi
     return list;
 }
 
-static bool is_there(const bpy_listeners *list, const bpy_connection *wanted)
+/* The next connection in a walk that began when `last` was the last one. */
+static bpy_connection *after(const bpy_connection *one, const bpy_connection *last)
 {
-    for (const bpy_connection *one = list->first; one != NULL; one = one->next) {
-        if (same_slot(one, wanted))
-            return true;
-    }
-    return false;
+    return one != last ? one->next : NULL;
 }
 
-static void drop(bpy_connection *connection)
+static bool is_there(bpy_listeners *list, const bpy_connection *wanted)
 {
-    Py_CLEAR(connection->function);
-    Py_CLEAR(connection->self);
-    Py_CLEAR(connection->forward);
-    unref(connection);
+    const bpy_connection *last = list->last;
+    bool there = false;
+    begin_walk(list);
+    for (bpy_connection *one = list->first; one != NULL && !there; one = after(one, last))
+        there = same_slot(one, wanted);
+    end_walk(list);
+    return there;
 }
 
+/* Aims a connection; looks for another one with its slot if it is to be unique. Python code may run
+ * here: whether its ends are still there is asked at last. False also with an exception. */
+static bool prepare(bpy_connection *connection, bpy_object *sender, PyObject *slot, bool unique)
+{
+    if (!aim(connection, slot))
+        return false;
+    if (unique && is_there(connection->list, connection))
+        return false;
+    if (!bpy_object_check((PyObject *)sender))
+        return false;
+    return connection->receiver == NULL || !connection->receiver->destroying ||
+           bpy_object_check((PyObject *)connection->receiver);
+}
+
+/* The caller holds the sender and the slot. */
 bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, PyObject *slot,
                  int type)
 {
@@ -362,9 +427,9 @@ bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, Py
     connection->home = bpy_thread_ref(bpy_thread_current());
     connection->list = list;
     connection->type = type & ~UNIQUE;
-    bool unique = (type & UNIQUE) != 0;
-    if (!aim(connection, slot) || (unique && is_there(list, connection))) {
-        drop(connection);
+    if (!prepare(connection, sender, slot, (type & UNIQUE) != 0)) {
+        empty(connection);
+        unref(connection);
         return false;
     }
     if (connection->receiver != NULL)
@@ -374,27 +439,34 @@ bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, Py
     return true;
 }
 
-/* Removes one connection with a slot, or all if it is NULL. Returns their number, or -1 with an
- * exception. */
-Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
-                          PyObject *slot)
+static Py_ssize_t sever_in(bpy_listeners *list, const bpy_connection *wanted)
 {
-    bpy_listeners *list = find(sender, signal, overload);
-    bpy_connection wanted = {.references = 2};
-    if (slot != NULL && !aim(&wanted, slot))
-        return -1;
+    const bpy_connection *last = list->last;
     Py_ssize_t count = 0;
-    for (bpy_connection *one = list != NULL ? list->first : NULL; one != NULL; one = one->next) {
-        if (one->dead || (slot != NULL && !same_slot(one, &wanted)))
+    begin_walk(list);
+    for (bpy_connection *one = list->first; one != NULL; one = after(one, last)) {
+        if (one->dead || (wanted != NULL && !same_slot(one, wanted)))
             continue;
         kill(one);
         count++;
-        if (slot != NULL)
+        if (wanted != NULL)
             break;
     }
-    drop(&wanted);
-    if (list != NULL)
-        purge(list);
+    end_walk(list);
+    return count;
+}
+
+/* Removes one connection with a slot, or all if it is NULL. Returns their number, or -1 with an
+ * exception. The caller holds the sender and the slot. */
+Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
+                          PyObject *slot)
+{
+    bpy_connection wanted = {.references = 1};
+    bpy_listeners *list = find(sender, signal, overload);
+    if (slot != NULL && !aim(&wanted, slot))
+        return -1;
+    Py_ssize_t count = list != NULL ? sever_in(list, slot != NULL ? &wanted : NULL) : 0;
+    empty(&wanted);
     return count;
 }
 
@@ -453,6 +525,13 @@ static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *
     thread->frame = frame.outer;
 }
 
+/* A receiver that is being destroyed is not called, as in Qt, where it is no longer of its class.
+ */
+static bool is_live(const bpy_connection *connection)
+{
+    return !connection->dead && (connection->receiver == NULL || !connection->receiver->destroying);
+}
+
 /* A slot to be called on another thread, or later on this one. */
 typedef struct call {
     bpy_event event;
@@ -464,7 +543,7 @@ typedef struct call {
 static void run_call(bpy_event *event)
 {
     const call *self = (const call *)event;
-    if (!self->connection->dead)
+    if (is_live(self->connection))
         call_slot(self->connection, self->sender, PySequence_Fast_ITEMS(self->args),
                   PyTuple_GET_SIZE(self->args));
 }
@@ -507,10 +586,10 @@ static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *send
 static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *args,
                     Py_ssize_t count)
 {
-    bpy_connection *last = list->last, *one = list->first;
-    list->depth++;
-    while (one != NULL) {
-        if (!one->dead) {
+    const bpy_connection *last = list->last;
+    begin_walk(list);
+    for (bpy_connection *one = list->first; one != NULL; one = after(one, last)) {
+        if (is_live(one)) {
             bpy_thread *home = one->receiver != NULL ? one->receiver->home : one->home;
             bool queued =
                 one->type == QUEUED || (one->type != DIRECT && home != bpy_thread_current());
@@ -519,23 +598,16 @@ static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *ar
             else
                 call_slot(one, sender, args, count);
         }
-        if (one == last)
-            break;
-        one = one->next;
     }
-    list->depth--;
-    purge(list);
+    end_walk(list);
 }
 
 void bpy_emit_signal(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
                      PyObject *const *args, Py_ssize_t count)
 {
     bpy_listeners *list = find(sender, signal, overload);
-    if (list == NULL || list->first == NULL || sender->blocked)
-        return;
-    Py_INCREF(sender);
-    emit_to(list, sender, args, count);
-    Py_DECREF(sender);
+    if (list != NULL && list->first != NULL && !sender->blocked)
+        emit_to(list, sender, args, count);
 }
 
 PyObject *bpy_sender(bpy_object *self)

@@ -14,6 +14,7 @@ Py_ssize_t bpy_receivers(bpy_object *sender, bpy_signal *signal, Py_ssize_t over
 void bpy_emit_signal(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
                      PyObject *const *args, Py_ssize_t count);
 void bpy_connections_sever(bpy_object *object);
+void bpy_connections_free(bpy_object *object); /* of an object that nobody refers to */
 int bpy_connections_traverse(bpy_object *object, visitproc visit, void *arg);
 PyObject *bpy_sender(bpy_object *self);
 

@@ -17,6 +17,12 @@ typedef struct event_loop {
     bool running;
 } event_loop;
 
+/* Not a plain bpy_object: no class can then have both this one and another kind as its base. */
+typedef struct core_application {
+    bpy_object object;
+    bool made; /* by its constructor: it is the application */
+} core_application;
+
 static PyTypeObject event_loop_type, application_type;
 static bpy_object *application; /* not owned */
 
@@ -147,7 +153,7 @@ static PyTypeObject event_loop_type = {
 
 static void application_release(bpy_object *self)
 {
-    if (application == self)
+    if (((core_application *)self)->made)
         application = NULL;
 }
 
@@ -178,8 +184,14 @@ static int application_init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (status == 0)
         status = PyObject_SetAttrString(object, "_arguments", list);
     Py_XDECREF(list);
-    if (status == 0)
+    if (status == 0 && (application != NULL || self->destroying)) { /* by what ran meanwhile */
+        PyErr_SetString(PyExc_RuntimeError, "another QCoreApplication was made");
+        status = -1;
+    }
+    if (status == 0) {
         application = self;
+        ((core_application *)self)->made = true;
+    }
     return status;
 }
 
@@ -259,7 +271,7 @@ static PyMethodDef application_methods[] = {
 static PyTypeObject application_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QCoreApplication",
     .tp_doc = "QCoreApplication(arguments=[]): the application, which runs the main event loop",
-    .tp_basicsize = sizeof(bpy_object),
+    .tp_basicsize = sizeof(core_application),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &bpy_object_type,
     .tp_new = application_new,

@@ -9,6 +9,7 @@
 #include "values.h"
 
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -43,13 +44,23 @@ static bool wrong_type(PyObject *object)
     return false;
 }
 
+static bool from_special(PyObject *object, berth_address *ret_address)
+{
+    long number = PyLong_AsLong(object);
+    if (number == -1 && PyErr_Occurred())
+        return false;
+    bool fits = number >= 0 && number <= INT_MAX;
+    *ret_address = fits ? berth_address_special((berth_special_address)number) : BERTH_ADDRESS_NULL;
+    return true;
+}
+
 /* What functions take for an address. */
 bool bpy_host_address_get(PyObject *object, berth_address *ret_address)
 {
     if (PyObject_TypeCheck(object, &bpy_host_address_type))
         *ret_address = *address_of(object);
     else if (is_special(object))
-        *ret_address = berth_address_special((berth_special_address)PyLong_AsLong(object));
+        return from_special(object, ret_address);
     else
         return wrong_type(object);
     return true;

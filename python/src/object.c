@@ -34,10 +34,12 @@ bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object
 
 /* ---- checks at the beginning of every method ---- */
 
+/* The slots of an object's last signals cannot use it any more, as with PySide2: a native that they
+ * made would not be released. */
 bool bpy_object_check(PyObject *object)
 {
     const bpy_object *self = (const bpy_object *)object;
-    if (self->destroyed) {
+    if (self->destroying) {
         PyErr_Format(PyExc_RuntimeError, "Internal C++ object (%s) already deleted.",
                      Py_TYPE(object)->tp_name);
         return false;

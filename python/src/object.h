@@ -21,6 +21,7 @@ typedef struct bpy_kind {
     bool (*move)(bpy_object *self, bpy_thread *to); /* frees the native, or raises */
     int (*traverse)(bpy_object *self, visitproc visit, void *arg);
     void (*clear)(bpy_object *self);
+    void (*dispose)(bpy_object *self); /* the last: frees what the struct itself owns */
 } bpy_kind;
 
 struct bpy_object {
@@ -33,16 +34,18 @@ struct bpy_object {
     bpy_object *before, *after;  /* among the children of the parent */
     bpy_object *earlier, *later; /* among the objects of its home with natives */
     PyObject *name;
-    struct bpy_listeners *listeners; /* connection.c: connections of its signals */
-    struct bpy_connection *incoming; /* connection.c: connections to its slots */
-    bool ready;                      /* __init__ was called */
-    bool destroying;
+    struct bpy_listeners *listeners;       /* connection.c: connections of its signals */
+    struct bpy_connection *incoming;       /* connection.c: connections to its slots */
+    struct bpy_signal_instance *instances; /* signal_instance.c: those that exist; not owned */
+    bool ready;                            /* __init__ was called */
+    bool destroying;                       /* methods raise; its last signals are emitted */
     bool destroyed;
     bool blocked;
     bool homed; /* in the list of its home */
 };
 
 extern PyTypeObject bpy_object_type; /* in qobject.c */
+extern PyTypeObject bpy_object_metatype;
 PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind);
 bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent);
 void bpy_object_adopt(bpy_object *self, bpy_object *parent);

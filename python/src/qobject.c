@@ -5,7 +5,11 @@
  * parent. In each case bpy_qobject_destroy ends it, once, in the thread of the object: the native
  * is released (which may emit its last signals), destroyed is emitted, the children end,
  * connections are removed, and the parent drops its reference. The garbage collector may run in
- * any thread; if it finalizes an object in a foreign thread, the object's own thread destroys it.
+ * any thread; if it finalizes an object with a native or with children in a foreign thread, the
+ * object's own thread destroys it.
+ *
+ * A subclass with __del__ replaces tp_finalize. Its objects are ended by tp_clear or tp_dealloc,
+ * after __del__, which finds the object as it was.
  *
  * The collector finds cycles through slots (a slot that refers to its own object) only of inactive
  * objects. While a socket is connected, a server listens or a timer runs, the object does not
@@ -46,8 +50,9 @@ static int configure_one(PyObject *self, PyObject *key, PyObject *value)
         result = PyObject_CallMethod(member, "connect", "O", value);
     } else if (member != NULL) {
         const char *name = PyUnicode_AsUTF8(key);
-        PyObject *setter =
-            name == NULL ? NULL : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]), name + 1);
+        PyObject *setter = name == NULL || *name == '\0'
+                               ? NULL
+                               : PyUnicode_FromFormat("set%c%s", Py_TOUPPER(name[0]), name + 1);
         if (setter != NULL && PyObject_HasAttr(self, setter))
             result = PyObject_CallMethodObjArgs(self, setter, value, NULL);
         Py_XDECREF(setter);
@@ -60,34 +65,56 @@ static int configure_one(PyObject *self, PyObject *key, PyObject *value)
     return result == NULL ? -1 : 0;
 }
 
-int bpy_qobject_configure(bpy_object *self, PyObject *parent, PyObject *kwargs)
+/* From a copy, which the code that runs here cannot change. */
+static int configure_all(PyObject *self, PyObject *kwargs)
 {
-    self->ready = true;
-    PyObject *key, *value;
+    PyObject *names = PyDict_Copy(kwargs), *key, *value;
     Py_ssize_t place = 0;
-    while (kwargs != NULL && PyDict_Next(kwargs, &place, &key, &value)) {
-        if (PyUnicode_CompareWithASCIIString(key, "parent") == 0)
-            parent = value;
-        else if (configure_one((PyObject *)self, key, value) < 0)
-            return -1;
+    int status = names != NULL ? 0 : -1;
+    while (status == 0 && PyDict_Next(names, &place, &key, &value)) {
+        if (PyUnicode_CompareWithASCIIString(key, "parent") != 0)
+            status = configure_one(self, key, value);
     }
-    if (parent == NULL || parent == Py_None)
-        return 0;
+    Py_XDECREF(names);
+    return status;
+}
+
+static bool set_first_parent(bpy_object *self, PyObject *parent)
+{
     if (!PyObject_TypeCheck(parent, &bpy_object_type)) {
         PyErr_Format(PyExc_TypeError,
                      "'%s.__init__' called with wrong argument types: the parent must be a "
                      "QObject or None, not %s",
                      Py_TYPE(self)->tp_name, Py_TYPE(parent)->tp_name);
-        return -1;
+        return false;
     }
     if (!bpy_object_check(parent))
-        return -1;
+        return false;
     if (((bpy_object *)parent)->home != self->home) {
         PyErr_SetString(PyExc_RuntimeError, "the parent lives in another thread");
-        return -1;
+        return false;
     }
     bpy_object_adopt(self, (bpy_object *)parent);
-    return 0;
+    return true;
+}
+
+int bpy_qobject_configure(bpy_object *self, PyObject *parent, PyObject *kwargs)
+{
+    if (self->ready) {
+        PyErr_SetString(PyExc_RuntimeError, "You can't initialize an object twice!");
+        return -1;
+    }
+    PyObject *named = kwargs != NULL ? PyDict_GetItemString(kwargs, "parent") : NULL;
+    parent = named != NULL ? named : parent;
+    if (parent != NULL && parent != Py_None && !set_first_parent(self, parent))
+        return -1;
+    self->ready = true;
+    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0)
+        return 0;
+    int status = configure_all((PyObject *)self, kwargs);
+    if (status < 0 && !self->destroying)
+        bpy_object_adopt(self, NULL);
+    return status;
 }
 
 int bpy_qobject_init(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -115,9 +142,12 @@ void bpy_qobject_destroy(bpy_object *self)
         bpy_emit(self, BPY_DESTROYED, (PyObject *)self);
     while (self->first != NULL) {
         bpy_object *child = self->first;
+        bool last = Py_REFCNT(child) == 1;
         Py_INCREF(child);
+        if (last) /* a __del__ of its class finds it alive */
+            PyObject_CallFinalizer((PyObject *)child);
         bpy_qobject_destroy(child);
-        if (child->parent != NULL)
+        if (child->parent == self)
             bpy_object_adopt(child, NULL); /* it was being destroyed already */
         Py_DECREF(child);
     }
@@ -171,10 +201,27 @@ void bpy_qobject_finalize(PyObject *object)
         return;
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    bool elsewhere = self->homed && self->home != bpy_thread_current() && self->home->alive;
+    bool elsewhere = (self->homed || self->first != NULL) && self->home != bpy_thread_current() &&
+                     self->home->alive;
     if (!elsewhere || !destroy_later(self))
         bpy_qobject_destroy(self);
     PyErr_Restore(type, value, trace);
+}
+
+/* At the end of tp_dealloc: what tp_finalize has not done if a subclass replaced it. False if
+ * somebody refers to the object again. */
+static bool finalized(PyObject *object)
+{
+    if (((bpy_object *)object)->destroying)
+        return true;
+    Py_SET_REFCNT(object, 1);
+    bpy_qobject_finalize(object);
+    Py_SET_REFCNT(object, Py_REFCNT(object) - 1);
+    if (Py_REFCNT(object) == 0)
+        return true;
+    if ((Py_TYPE(object)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0)
+        Py_INCREF(Py_TYPE(object)); /* the caller drops the one that the object had */
+    return false;
 }
 
 int bpy_qobject_traverse(PyObject *object, visitproc visit, void *arg)
@@ -194,8 +241,9 @@ int bpy_qobject_traverse(PyObject *object, visitproc visit, void *arg)
 int bpy_qobject_clear(PyObject *object)
 {
     bpy_object *self = (bpy_object *)object;
-    if (self->kind != NULL)
-        bpy_qobject_destroy(self);
+    bpy_qobject_finalize(object);
+    if (!self->destroying && self->home != NULL)
+        return 0; /* its own thread does it */
     bpy_connections_sever(self);
     Py_CLEAR(self->dict);
     if (self->kind != NULL && self->kind->clear != NULL)
@@ -206,13 +254,16 @@ int bpy_qobject_clear(PyObject *object)
 void bpy_qobject_dealloc(PyObject *object)
 {
     bpy_object *self = (bpy_object *)object;
-    if (PyObject_CallFinalizerFromDealloc(object) < 0)
+    if (PyObject_CallFinalizerFromDealloc(object) < 0 || !finalized(object))
         return;
     PyObject_GC_UnTrack(object);
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs(object);
     bpy_qobject_clear(object);
+    bpy_connections_free(self);
     Py_CLEAR(self->name);
+    if (self->kind != NULL && self->kind->dispose != NULL)
+        self->kind->dispose(self);
     if (self->home != NULL)
         bpy_thread_unref(self->home);
     Py_TYPE(object)->tp_free(object);
@@ -355,8 +406,16 @@ static PyGetSetDef object_members[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* Programs derive metaclasses from type(QObject) and another one, which the language allows only if
+ * it is a class of its own, as PySide2's is. */
+PyTypeObject bpy_object_metatype = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.ObjectType",
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_base = &PyType_Type,
+};
+
 PyTypeObject bpy_object_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QObject",
+    PyVarObject_HEAD_INIT(&bpy_object_metatype, 0).tp_name = "berth.QtCore.QObject",
     .tp_doc = "QObject(parent=None): signals, slots, and ownership by a parent",
     .tp_basicsize = sizeof(bpy_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -375,7 +434,7 @@ PyTypeObject bpy_object_type = {
 
 int bpy_qobject_ready(PyObject *module)
 {
-    if (bpy_add_type(module, &bpy_object_type) < 0)
+    if (PyType_Ready(&bpy_object_metatype) < 0 || bpy_add_type(module, &bpy_object_type) < 0)
         return -1;
     return bpy_signal_add_to(&bpy_object_type, BPY_DESTROYED, BPY_OBJECT_NAME_CHANGED);
 }

@@ -257,28 +257,25 @@ static bool qthread_busy(bpy_object *object)
     return ((qthread *)object)->state == RUNNING;
 }
 
-static const bpy_kind qthread_kind = {.release = qthread_release, .busy = qthread_busy};
+static void qthread_dispose(bpy_object *object)
+{
+    qthread *self = (qthread *)object;
+    if (self->thread != NULL) {
+        if (self->thread->qthread == (PyObject *)object)
+            self->thread->qthread = NULL;
+        bpy_thread_unref(self->thread);
+    }
+    if (self->done != NULL)
+        PyThread_free_lock(self->done);
+}
+
+static const bpy_kind qthread_kind = {
+    .release = qthread_release, .busy = qthread_busy, .dispose = qthread_dispose};
 
 static PyObject *qthread_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                              PyObject *Py_UNUSED(kwargs))
 {
     return bpy_object_new(type, &qthread_kind);
-}
-
-static void qthread_dealloc(PyObject *object)
-{
-    qthread *self = (qthread *)object;
-    bpy_thread *thread = self->thread;
-    PyThread_type_lock done = self->done;
-    if (PyObject_CallFinalizerFromDealloc(object) < 0)
-        return;
-    if (thread != NULL && thread->qthread == object)
-        thread->qthread = NULL;
-    bpy_qobject_dealloc(object);
-    if (thread != NULL)
-        bpy_thread_unref(thread);
-    if (done != NULL)
-        PyThread_free_lock(done);
 }
 
 /* The QThread of any thread, borrowed; made if there is none. */
@@ -339,7 +336,7 @@ static PyTypeObject qthread_type = {
     .tp_base = &bpy_object_type,
     .tp_new = qthread_new,
     .tp_init = bpy_qobject_init,
-    .tp_dealloc = qthread_dealloc,
+    .tp_dealloc = bpy_qobject_dealloc,
     .tp_finalize = bpy_qobject_finalize,
     .tp_traverse = bpy_qobject_traverse,
     .tp_clear = bpy_qobject_clear,

@@ -79,6 +79,18 @@ static bool set_types(bpy_signal *self, PyObject *args, bool several)
     return true;
 }
 
+/* The name among the keywords, or an empty one; owned. */
+static PyObject *name_in(PyObject *kwargs)
+{
+    PyObject *name = kwargs != NULL ? PyDict_GetItemString(kwargs, "name") : NULL;
+    if (name == NULL)
+        return PyUnicode_FromString("");
+    if (PyUnicode_Check(name))
+        return Py_NewRef(name);
+    return PyErr_Format(PyExc_TypeError, "Signal() argument 'name' must be str, not %s",
+                        Py_TYPE(name)->tp_name);
+}
+
 static PyObject *signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     bool several = false;
@@ -86,17 +98,18 @@ static PyObject *signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         PyObject *one = PyTuple_GET_ITEM(args, i);
         several |= PyTuple_Check(one) || PyList_Check(one);
     }
+    PyObject *name = name_in(kwargs);
+    if (name == NULL)
+        return NULL;
     Py_ssize_t count = several ? PyTuple_GET_SIZE(args) : 1;
     bpy_signal *self = (bpy_signal *)type->tp_alloc(type, count);
-    if (self == NULL)
+    if (self == NULL) {
+        Py_DECREF(name);
         return NULL;
-    PyObject *name = kwargs != NULL ? PyDict_GetItemString(kwargs, "name") : NULL;
-    PyObject *unnamed = PyUnicode_FromString("");
-    bool good = unnamed != NULL && set_types(self, args, several) &&
-                set_name(self, name != NULL ? name : unnamed);
-    Py_XDECREF(unnamed);
-    if (!good)
+    }
+    if (!set_types(self, args, several) || !set_name(self, name))
         Py_CLEAR(self);
+    Py_DECREF(name);
     return (PyObject *)self;
 }
 
@@ -121,19 +134,6 @@ static PyObject *signal_set_name(PyObject *object, PyObject *args)
     if (PyUnicode_GET_LENGTH(self->name) == 0 && !set_name(self, name))
         return NULL;
     Py_RETURN_NONE;
-}
-
-PyObject *bpy_signal_instance_make(bpy_object *source, bpy_signal *signal, Py_ssize_t overload)
-{
-    bpy_signal_instance *self = PyObject_New(bpy_signal_instance, &bpy_signal_instance_type);
-    if (self == NULL)
-        return NULL;
-    self->source = source;
-    self->signal = signal;
-    self->overload = overload;
-    Py_INCREF(source);
-    Py_INCREF(signal);
-    return (PyObject *)self;
 }
 
 static PyObject *signal_get(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))

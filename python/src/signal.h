@@ -23,6 +23,7 @@ typedef struct bpy_signal_instance {
     PyObject_HEAD bpy_object *source;
     bpy_signal *signal;
     Py_ssize_t overload;
+    struct bpy_signal_instance *other; /* the next one of the same source */
 } bpy_signal_instance;
 
 enum {

@@ -1,9 +1,10 @@
 /*
  * SignalInstance: a signal on an object, which is connected, disconnected and emitted.
  *
- * An instance stands for one overload of the signal, instance[type] for another. emit() checks the
- * number of arguments and converts them to the declared types as PySide2 does: a float is truncated
- * to an int, and a value of a wrong type becomes zero or empty.
+ * An instance stands for one overload of the signal, instance[type] for another. It holds its
+ * object, which knows its instances as long as they exist: taken twice, a signal is the same.
+ * emit() checks the number of arguments and converts them to the declared types as PySide2 does: a
+ * float is truncated to an int, and a value of a wrong type becomes zero or empty.
  *
  * QAbstractSocket.error is both a signal and a method: calling the signal calls the method.
  */
@@ -11,12 +12,45 @@
 #include "known_signals.h"
 #include "parts.h"
 
+PyObject *bpy_signal_instance_make(bpy_object *source, bpy_signal *signal, Py_ssize_t overload)
+{
+    bpy_signal_instance *self = source->instances;
+    for (; self != NULL; self = self->other) {
+        if (self->signal == signal && self->overload == overload)
+            return Py_NewRef((PyObject *)self);
+    }
+    self = PyObject_GC_New(bpy_signal_instance, &bpy_signal_instance_type);
+    if (self == NULL)
+        return NULL;
+    self->source = source;
+    self->signal = signal;
+    self->overload = overload;
+    self->other = source->instances;
+    source->instances = self;
+    Py_INCREF(source);
+    Py_INCREF(signal);
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
 static void instance_dealloc(PyObject *object)
 {
     bpy_signal_instance *self = (bpy_signal_instance *)object;
+    bpy_signal_instance **link = &self->source->instances;
+    PyObject_GC_UnTrack(object);
+    while (*link != self)
+        link = &(*link)->other;
+    *link = self->other;
     Py_DECREF(self->source);
     Py_DECREF(self->signal);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
+}
+
+/* No tp_clear: the source, which is in every cycle with the instance, breaks it. */
+static int instance_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT((PyObject *)((bpy_signal_instance *)object)->source);
+    return 0;
 }
 
 static const bpy_overload *overload_of(const bpy_signal_instance *self)
@@ -122,7 +156,7 @@ static PyObject *instance_emit(PyObject *object, PyObject *const *args, Py_ssize
             break;
         made++;
     }
-    if (made == count)
+    if (made == count && bpy_object_check((PyObject *)self->source))
         bpy_emit_signal(self->source, self->signal, self->overload, values, count);
     while (made > 0)
         Py_DECREF(values[--made]);
@@ -138,6 +172,10 @@ static PyObject *instance_item(PyObject *object, PyObject *key)
     Py_ssize_t found = self->signal->method != NULL ? 0 : -1; /* error[...] has one overload */
     for (Py_ssize_t i = 0; i < Py_SIZE(self->signal) && found < 0; i++) {
         int same = PyObject_RichCompareBool(self->signal->overloads[i].types, types, Py_EQ);
+        if (same < 0) {
+            Py_DECREF(types);
+            return NULL;
+        }
         found = same > 0 ? i : found;
     }
     Py_DECREF(types);
@@ -187,8 +225,9 @@ PyTypeObject bpy_signal_instance_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.SignalInstance",
     .tp_doc = "A signal of one object.",
     .tp_basicsize = sizeof(bpy_signal_instance),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_dealloc = instance_dealloc,
+    .tp_traverse = instance_traverse,
     .tp_call = instance_call,
     .tp_str = instance_str,
     .tp_as_mapping = &instance_mapping,

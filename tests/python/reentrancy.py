@@ -1,0 +1,263 @@
+"""Hostile objects: slots, comparisons, conversions and destructors that change what calls them.
+
+Under the address sanitizer this finds whatever is used after they have freed it.
+"""
+
+import contextlib
+import gc
+import io
+import unittest
+
+import _servers
+from berth.QtCore import QByteArray, QObject, Qt, QThread, QTimer, Signal
+from berth.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
+
+
+class Emitter(QObject):
+    said = Signal(int)
+    other = Signal()
+
+
+class Slot:
+    """A slot that does something when it is called, compared or deleted."""
+
+    def __init__(self, call=None, compare=None, end=None):
+        self.call, self.compare, self.end = call, compare, end
+
+    def __call__(self, *_args):
+        if self.call:
+            self.call()
+
+    def __eq__(self, other):
+        if self.compare:
+            self.compare()
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def __del__(self):
+        if self.end:
+            self.end()
+
+
+class Number:
+    """A number that does something when it is asked for."""
+
+    def __init__(self, work, number=1):
+        self.work, self.number = work, number
+
+    def __index__(self):
+        self.work()
+        return self.number
+
+    __int__ = __index__
+
+    def __float__(self):
+        return float(self.__index__())
+
+    def __bool__(self):
+        return bool(self.__index__())
+
+
+def gone(thing):
+    """Destroys an object without a parent, whoever refers to it."""
+    parent = QObject()
+    thing.setParent(parent)
+
+
+def quietly(function, *args):
+    """Calls it; what it raises, and what slots print, does not matter."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Exception):
+        function(*args)
+
+
+class Signals(unittest.TestCase):
+    def setUp(self):
+        self.sender = Emitter()
+
+    def works(self):
+        """A new object after the old one: the lists of the old one are freed."""
+        seen = []
+        self.sender = Emitter()
+        gc.collect()
+        self.sender.said.connect(seen.append)
+        self.sender.said.emit(4)
+        self.assertEqual(seen, [4])
+
+    def test_a_destructor_that_emits(self):
+        sender = self.sender
+        for _slot in range(5):
+            sender.said.connect(Slot(end=lambda: sender.said.emit(1)))
+        sender.said.disconnect()
+        self.assertEqual(sender.said.receivers(), 0)
+        sender.said.connect(Slot(end=lambda: sender.said.disconnect()))
+        sender.said.connect(Slot(end=lambda: sender.said.connect(Slot())))
+        sender.said.disconnect()
+        self.assertEqual(sender.said.receivers(), 1)
+        self.works()
+
+    def test_a_destructor_that_destroys_the_sender(self):
+        sender = self.sender
+        for _slot in range(3):
+            sender.said.connect(Slot(end=lambda: gone(sender)))
+        quietly(sender.said.disconnect)
+        self.works()
+
+    def test_destructors_at_the_end_of_the_sender_and_of_the_receiver(self):
+        receiver, sender = Emitter(), self.sender
+        sent, received = sender.said, receiver.said
+        sent.connect(received)
+        sent.connect(Slot(end=lambda: quietly(received.emit, 1)))
+        sender.other.connect(Slot(end=lambda: quietly(sent.connect, Slot())))
+        received.connect(Slot(end=lambda: quietly(sent.disconnect)))
+        gone(receiver)
+        gone(sender)
+        self.works()
+
+    def test_a_comparison_that_changes_the_list(self):
+        sender, said = self.sender, self.sender.said
+        changes = (said.disconnect, lambda: said.connect(Slot()), gc.collect,
+                   lambda: said.emit(1), lambda: gone(sender))
+        for change in changes:
+            for _slot in range(3):
+                said.connect(Slot(compare=lambda: quietly(change)))
+            quietly(said.disconnect, Slot())
+            quietly(said.connect, Slot(), Qt.UniqueConnection)
+        self.works()
+
+    def test_a_slot_that_destroys_everything(self):
+        sender, receiver = self.sender, Emitter()
+        sender.said.connect(Slot(call=sender.said.disconnect, end=lambda: sender.said.emit(2)))
+        sender.said.connect(Slot(call=lambda: gone(receiver)))
+        sender.said.connect(receiver.said)
+        sender.said.connect(Slot(call=lambda: gone(sender)))
+        sender.said.connect(Slot(call=gc.collect))
+        sender.said.emit(1)
+        self.works()
+
+    def test_queued_calls_of_what_is_gone(self):
+        sender, receiver, seen = self.sender, Emitter(), []
+        sender.said.connect(receiver.said, Qt.QueuedConnection)
+        receiver.said.connect(seen.append)
+        sender.said.connect(Slot(end=lambda: seen.append("end")), Qt.QueuedConnection)
+        sender.said.emit(1)
+        gone(receiver)
+        gone(sender)
+        _servers.settle()
+        self.assertEqual(seen, ["end"])
+
+    def test_values_that_destroy_the_sender(self):
+        class Typed(QObject):
+            number, real, truth = Signal(int), Signal(float), Signal(bool)
+        for name in ("number", "real", "truth"):
+            sender = Typed()
+            signal = getattr(sender, name)
+            signal.connect(lambda _value: None)
+            value = Number(lambda: gone(sender))
+            with self.assertRaises(RuntimeError):
+                signal.emit(value)
+        with self.assertRaises(ZeroDivisionError):
+            self.sender.said.emit(Number(lambda: 1 / 0))
+        with self.assertRaises(ZeroDivisionError):
+            self.sender.said.connect(Slot(), Number(lambda: 1 / 0))
+
+    def test_a_type_that_cannot_be_compared(self):
+        class Meta(type):
+            def __eq__(cls, other):
+                raise ZeroDivisionError
+
+            __hash__ = type.__hash__
+
+        class Odd(metaclass=Meta):
+            pass
+
+        class Having(QObject):
+            odd = Signal((Odd,), (int,))
+        with self.assertRaises(ZeroDivisionError):
+            Having().odd[int]  # pylint: disable=expression-not-assigned
+
+    def test_names_of_signals(self):
+        self.assertEqual(str(Signal(int, name="named")), "named(int)")
+        for wrong in (5, b"x", None):
+            with self.assertRaises(TypeError):
+                Signal(int, name=wrong)
+
+    def test_a_signal_is_the_same_and_keeps_no_cycle(self):
+        sender = self.sender
+        self.assertIs(sender.said, sender.said)
+        self.assertIsNot(sender.said, sender.other)
+        self.assertIsNot(sender.said, Emitter().said)
+        ended = []
+        sender.destroyed.connect(lambda: ended.append(1))
+        sender.own = sender.said
+        del sender, self.sender
+        gc.collect()
+        self.assertEqual(ended, [1])
+
+
+class Natives(unittest.TestCase):
+    def again(self, thing, name, *args):
+        """Lets a slot of destroyed use the object again."""
+        errors = []
+
+        def use():
+            try:
+                getattr(thing, name)(*args)
+            except RuntimeError as error:
+                errors.append(error)
+        thing.destroyed.connect(use)
+        gone(thing)
+        self.assertEqual(len(errors), 1)
+
+    def test_no_native_is_made_again_inside_destroyed(self):
+        port = _servers.listening().serverPort()
+        for thing, name, *args in (
+                (QTimer(), "start", 0), (QTcpServer(), "listen"), (QThread(), "start"),
+                (_servers.listening(), "listen"), (QTcpSocket(), "bind"),
+                (QTcpSocket(), "connectToHost", "127.0.0.1", port),
+                (QTcpServer(), "setMaxPendingConnections", 3), (QTcpServer(), "pauseAccepting")):
+            self.again(thing, name, *args)
+        _servers.settle()
+
+    def test_last_signals_of_a_socket(self):
+        server, seen = _servers.listening(), []
+        for name in ("aboutToClose", "stateChanged", "disconnected", "readChannelFinished"):
+            client, _taken = _servers.connected(server)
+
+            def use(*_args, client=client):
+                for call in (lambda: client.connectToHost("127.0.0.1", server.serverPort()),
+                             client.abort, client.close, client.readAll, lambda: client.write(b"x"),
+                             lambda: client.setParent(None), client.deleteLater):
+                    try:
+                        call()
+                    except RuntimeError:
+                        seen.append(name)
+            getattr(client, name).connect(use)
+            gone(client)
+        self.assertEqual(len(seen), 4 * 7)
+
+    def test_slots_of_a_dying_receiver_are_not_called(self):
+        class Client(QTcpSocket):
+            def gone(self):
+                seen.append(self)
+        server, seen, client = _servers.listening(), [], Client()
+        client.connectToHost(QHostAddress.LocalHost, server.serverPort())
+        self.assertTrue(client.waitForConnected(10000))
+        client.disconnected.connect(client.gone)
+        client.disconnected.connect(lambda: seen.append("told"))
+        gone(client)
+        self.assertEqual(seen, ["told"])
+
+
+class Values(unittest.TestCase):
+    def test_an_index_that_changes_the_array(self):
+        array = QByteArray(b"x" * 100000)
+        part = array[Number(lambda: array.clear(), 0):Number(array.clear, 9)]
+        self.assertEqual((part, array), (b"x" * 9, b""))
+        array = QByteArray(b"abc")
+        quietly(array.__setitem__, Number(array.clear, 1), b"y")
+        quietly(lambda: array[Number(array.clear, 1)])
+
+
+if __name__ == "__main__":
+    unittest.main()
