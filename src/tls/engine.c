@@ -227,9 +227,12 @@ static bool engine_has_plain(const berth__engine *engine)
     return engine->open && !engine->failed && SSL_pending(engine->ssl) > 0;
 }
 
+/* OpenSSL before 3.0.14 frees its buffer also where a record has come in part, or was read in part,
+ * and uses it then (CVE-2024-4741). */
 static void engine_relax(berth__engine *engine)
 {
-    if (engine->open)
+    bool between = engine->lacking == 0 && !engine->in_head;
+    if (engine->open && between && SSL_pending(engine->ssl) == 0)
         (void)SSL_free_buffers(engine->ssl);
 }
 

@@ -31,6 +31,16 @@ static bool is_too_much(berth__engine *engine, int size)
     return true;
 }
 
+/* OpenSSL asks for a head, then for what that announces, each until it has all of it. */
+static void note_place(berth__engine *engine, size_t asked, size_t got)
+{
+    if (engine->lacking == 0) {
+        engine->in_head = !engine->in_head;
+        engine->lacking = (uint16_t)asked;
+    }
+    engine->lacking = (uint16_t)(engine->lacking - got);
+}
+
 /* What is looked at when the peer does not speak TLS. */
 static void note_first(berth__engine *engine, const uint8_t *data, size_t size)
 {
@@ -56,6 +66,8 @@ static int take(BIO *bio, char *data, int size)
     size_t part = io->input_size < (size_t)size ? io->input_size : (size_t)size;
     if (engine->first_size < sizeof engine->first)
         note_first(engine, io->input, part);
+    if (engine->open)
+        note_place(engine, (size_t)size, part);
     memcpy(data, io->input, part);
     io->input += part;
     io->input_size -= part;

@@ -61,7 +61,9 @@ struct berth__engine {
     uint16_t offered;               /* server: the client's highest version, 0x0303 for 1.2 */
     uint8_t first[8];               /* what the peer sent first */
     uint8_t first_size;
-    bool started; /* a client has sent its hello */
+    uint16_t lacking; /* bytes of the head or the rest of a record, whichever is being read; 0 at */
+    bool in_head;     /* the end of a head, if so, or between records */
+    bool started;     /* a client has sent its hello */
     bool open;
     bool ended;  /* by the peer */
     bool closed; /* by this side */

@@ -3,6 +3,7 @@
  * versions, whole and cut at every byte, data both ways, ends, and peers that do not keep to the
  * protocol.
  */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,6 +281,42 @@ START_TEST(what_has_no_room_stays_inside)
         server->relax(pair.server.engine); /* may not lose any of it */
     }
     ck_assert_int_eq(server->advance(pair.server.engine, &io), BERTH__ENGINE_MORE);
+    finish();
+}
+END_TEST
+
+/* Called in the place of OpenSSL's, which is called by it. */
+static unsigned freed_buffers;
+
+int SSL_free_buffers(SSL *ssl)
+{
+    int (*real)(SSL *) = NULL;
+    void *found = dlsym(RTLD_NEXT, "SSL_free_buffers");
+    memcpy(&real, &found, sizeof real);
+    freed_buffers++;
+    return real(ssl);
+}
+
+START_TEST(memory_is_given_up_between_records)
+{
+    open_pair(_i == 0 ? BERTH_TLS_VERSION_1_2 : BERTH_TLS_VERSION_1_3);
+    const berth__engine_operations *server = pair.server.operations;
+    ck_assert(end_send(&pair.client, "0123456789", 10));
+    size_t size = pair.client.wire.size;
+    pair_run(&pair, SIZE_MAX, SIZE_MAX);
+    for (size_t first = 0; first < size; first++) {
+        for (size_t second = 0; first + second < size; second += first < 6 ? 1 : size) {
+            ck_assert(end_send(&pair.client, "0123456789", 10));
+            freed_buffers = 0;
+            (void)pair_pass(&pair.client, &pair.server, first);
+            (void)pair_pass(&pair.client, &pair.server, second);
+            server->relax(pair.server.engine);
+            ck_assert_uint_eq(freed_buffers, first + second == 0);
+            pair_run(&pair, SIZE_MAX, SIZE_MAX);
+            server->relax(pair.server.engine);
+            ck_assert_uint_eq(freed_buffers, first + second == 0 ? 2 : 1);
+        }
+    }
     finish();
 }
 END_TEST
@@ -646,6 +683,7 @@ static void add_tests(TCase *tests)
     tcase_add_loop_test(tests, bulk_both_ways, 0, 2);
     tcase_add_test(tests, a_record_takes_22_bytes_more);
     tcase_add_test(tests, what_has_no_room_stays_inside);
+    tcase_add_loop_test(tests, memory_is_given_up_between_records, 0, 2);
     tcase_add_loop_test(tests, each_side_ends_by_itself, 0, 2);
     tcase_add_test(tests, what_is_behind_the_end_is_not_looked_at);
     tcase_add_test(tests, an_end_while_shaking);
