@@ -8,7 +8,8 @@ from ._network import QNetworkAddressEntry, QNetworkInterface, QNetworkProxy
 _network.install()
 
 
-_LATER = {"QAuthenticator": "._authenticator", "QNetworkDatagram": "._udp", "QUdpSocket": "._udp"}
+_LATER = {"QAuthenticator": "._authenticator", "QLocalServer": "._local",
+          "QLocalSocket": "._local", "QNetworkDatagram": "._udp", "QUdpSocket": "._udp"}
 
 __getattr__ = _later.loader(globals(), _LATER)
 
