@@ -75,12 +75,20 @@ const void *berth__tls_peer_certificate(const berth__engine *engine, size_t *ret
     return engine->certificate;
 }
 
+/* OpenSSL notes the name only when the server says that it knows it, which many do not. */
+static bool name_session(const berth__engine *engine, SSL_SESSION *session)
+{
+    const char *name = berth__tls_server_name(engine);
+    return name[0] == '\0' || SSL_SESSION_get0_hostname(session) != NULL ||
+           SSL_SESSION_set1_hostname(session, name) == 1;
+}
+
 size_t berth__tls_session(const berth__engine *engine, void *data, size_t size)
 {
     SSL_SESSION *session = engine->open ? SSL_get0_session(engine->ssl) : NULL;
     if (engine->tls->head.server || session == NULL || SSL_SESSION_is_resumable(session) != 1)
         return 0;
-    int needed = i2d_SSL_SESSION(session, NULL);
+    int needed = name_session(engine, session) ? i2d_SSL_SESSION(session, NULL) : 0;
     if (needed > 0 && (size_t)needed <= size) {
         uint8_t *at = data;
         needed = i2d_SSL_SESSION(session, &at);

@@ -7,7 +7,6 @@ environment testssl runs too, which takes minutes.
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,19 +14,10 @@ import time
 
 import _support
 import _tls
+from _tls_tools import Proxy, free_port, has
 
 REQUEST = b"GET /short.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 CONTENT = b"what all of them ask for\n" * 40
-
-
-os.environ["PATH"] += ":/usr/sbin:/sbin"
-
-
-def has(tool):
-    if shutil.which(tool):
-        return True
-    print("left out: %s is not installed" % tool)
-    return False
 
 
 def run(*arguments, **options):
@@ -149,6 +139,25 @@ def check_curl(server, certificate):
     assert result.stdout == CONTENT, result
 
 
+def check_git(server, certificate, other, root):
+    """Its transport is curl over GnuTLS; plain files are a repository for it."""
+    if not has("git"):
+        return
+    commit = "1" * 40
+    os.makedirs(os.path.join(root, "repository/info"))
+    for name, text in ("HEAD", "ref: refs/heads/main\n"), ("info/refs", commit + "\trefs/heads/main\n"):
+        with open(os.path.join(root, "repository", name), "w") as file:
+            file.write(text)
+    url = "https://localhost:%d/repository" % server.port
+    environment = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "HOME": root, "GIT_TERMINAL_PROMPT": "0",
+                   "GIT_SSL_CAINFO": certificate.file}
+    for version in "tlsv1.2", "tlsv1.3":
+        result = run("git", "-c", "http.sslVersion=" + version, "ls-remote", url, env=environment)
+        assert result.returncode == 0 and ("%s\trefs/heads/main\n" % commit).encode() in result.stdout, result
+    result = run("git", "ls-remote", url, env={**environment, "GIT_SSL_CAINFO": other.file})
+    assert result.returncode != 0 and b"certificate" in result.stdout, result
+
+
 def check_nmap(server):
     if not has("nmap"):
         return
@@ -183,45 +192,6 @@ def check_testssl(server, folder):
     bad = [each for each in judged if each["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "FATAL")]
     assert {"TLS1_3", "heartbleed", "LUCKY13", "RC4"} <= {each["id"] for each in judged}, judged
     assert not bad, (bad, result.stdout)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-class Proxy:
-    """A proxy that listens on a port, and speaks TLS to the server."""
-
-    def __init__(self, folder, name, port, text, *command):
-        path = os.path.join(folder, name + ".conf")
-        with open(path, "w") as file:
-            file.write(text)
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([each.replace("FILE", path) for each in command],
-                                        stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
-        give_up = time.monotonic() + _support.PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=_support.PATIENCE).close()
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > give_up:
-                    self.__exit__()
-                    raise
-                time.sleep(0.02)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(_support.PATIENCE)
-        if exception and exception[0]:
-            self.output.seek(0)
-            print(self.output.read().decode(errors="replace"))
-        self.output.close()
 
 
 def ask(port):
@@ -302,6 +272,7 @@ with tempfile.TemporaryDirectory() as folder:
         check_openssl(server, certificate, folder)
         check_gnutls(server, certificate)
         check_curl(server, certificate)
+        check_git(server, certificate, _tls.Certificate(folder, "other"), root)
         check_nmap(server)
         check_sslscan(server)
         check_proxies(server, certificate, folder)

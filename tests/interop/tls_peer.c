@@ -1,12 +1,15 @@
 /*
- * One end of the encrypted transfers that are checked against Qt: a server or a client, on Berth.
+ * One end of the encrypted transfers that are checked against Qt and against the servers of others:
+ * a server or a client, on Berth.
  *
  *     tls_peer server [OPTION=VALUE]...
  *     tls_peer client PORT [OPTION=VALUE]...
  *
  * A request is eight bytes (the kind, three zero bytes, the length in network order) and as many
  * bytes as the length says; the answer is those bytes. On kind P the client ends the connection
- * when it has the answer, on E the server does behind it. Options of both:
+ * when it has the answer, on E the server does behind it. Of kind L a request is a line that reads
+ * the same backwards, without a header, for servers that send lines back in either order; the client
+ * ends the connection. Options of both:
  *
  *     certificate=FILE key=FILE authorities=FILE   as in berth_tls_options
  *     protocols=NAME[,NAME]                        of ALPN
@@ -14,7 +17,7 @@
  *     starttls=1    begins in the clear: "STARTTLS\r\n", "GO\r\n", and then the handshake
  *
  * of the server: verify=1 (clients need a certificate); of the client: name=NAME, count=N
- * connections one after the other, each with the session of the one before, length=N, kind=P|E.
+ * connections one after the other, each with the session of the one before, length=N, kind=P|E|L.
  *
  * Each prints a line for each connection when it ends: what was agreed on, how many bytes went each
  * way, and whether the end was an orderly one. The server prints first where it listens, and for
@@ -117,6 +120,18 @@ static bool take_line(berth_socket *socket, const char *line)
 static uint8_t byte_at(size_t at)
 {
     return (uint8_t)(at * 7 + at / 251);
+}
+
+/* Byte of a line that reads the same backwards. */
+static uint8_t letter_at(size_t at, size_t length)
+{
+    size_t back = length - 2 - at;
+    return at + 1 == length ? '\n' : (uint8_t)('a' + (at < back ? at : back) % 26);
+}
+
+static uint8_t wanted_at(const transfer *self, size_t at)
+{
+    return self->kind == 'L' ? letter_at(at, self->length) : byte_at(at);
 }
 
 /* ---- the server ------------------------------------------------------------------------------ */
@@ -253,8 +268,9 @@ static void ask(berth_socket *socket, void *user)
     self->encrypted = true;
     memcpy(header + 4, &length, sizeof length);
     for (size_t i = 0; i < self->length; i++)
-        bytes[i] = byte_at(i);
-    write_all(socket, header, sizeof header);
+        bytes[i] = wanted_at(self, i);
+    if (self->kind != 'L')
+        write_all(socket, header, sizeof header);
     write_all(socket, bytes, self->length);
     free(bytes);
 }
@@ -274,13 +290,13 @@ static void collect(berth_socket *socket, void *user)
     note(socket, self);
     while ((size = berth_socket_read(socket, bytes, sizeof bytes)) > 0) {
         for (ptrdiff_t i = 0; i < size; i++)
-            if (self->done >= self->length || bytes[i] != byte_at(self->done++))
+            if (self->done >= self->length || bytes[i] != wanted_at(self, self->done++))
                 fail(1, "the answer differs at byte %zu", self->done);
     }
     size = (ptrdiff_t)berth_socket_tls_session(socket, session, sizeof session);
     if (size > 0 && size <= MOST_SESSION)
         (void)berth_socket_set_tls_session(socket, session, (size_t)size);
-    if (self->kind == 'P' && self->done == self->length)
+    if (self->kind != 'E' && self->done == self->length)
         berth_socket_disconnect_from_host(socket);
 }
 
