@@ -125,7 +125,7 @@ static bool make(notifier *self)
 /* Without a descriptor that can be waited for it is enabled and silent, as in Qt. */
 static bool start(notifier *self)
 {
-    if (!bpy_object_here(&self->object) || !bpy_thread_loop(self->object.home))
+    if (!bpy_object_usable((PyObject *)self) || !bpy_thread_loop(self->object.home))
         return false;
     self->enabled = true;
     if (self->events == 0)

@@ -3,8 +3,8 @@
  *
  * An override of incomingConnection is called with each accepted descriptor. Without one, Berth
  * makes the sockets, and nextPendingConnection makes the Python object, as a child of the server.
- * The server keeps weak references to sockets that the program adds to the queue, because close()
- * destroys all pending connections.
+ * Sockets that the program adds to the queue have theirs already; close() destroys all that is
+ * pending, and takes each out of the queue first, so that the native is freed by one of both.
  *
  * Errors have Qt's numbers and texts. listen() on a listening server returns False and leaves the
  * error unchanged, as in Qt.
@@ -20,12 +20,11 @@
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct server {
     bpy_endpoint end;
     berth_server *native; /* NULL until it is needed */
-    PyObject *added;      /* sockets that the program added to the queue: a dict of weak references
-                             by address; NULL before the first */
     int limit;
     unsigned accepted; /* connections, for waits to detect new ones */
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed */
@@ -95,11 +94,16 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     (void)native;
     bool entered = bpy_enter();
     char memory[BPY_REASON_SIZE];
+    Py_INCREF(self);
     bpy_endpoint_fail(&self->end, bpy_error_number(error),
                       text_of(self, error, memory, sizeof memory));
     PyObject *number = bpy_enum_value(BPY_ENUM_ERROR, self->end.error);
-    bpy_emit(&self->end.object, BPY_ACCEPT_ERROR, number);
+    if (number == NULL)
+        bpy_print_error();
+    else
+        bpy_emit(&self->end.object, BPY_ACCEPT_ERROR, number);
     Py_XDECREF(number);
+    Py_DECREF(self);
     bpy_leave(entered);
 }
 
@@ -127,19 +131,22 @@ static void on_incoming(berth_server *native, int descriptor, void *user)
 {
     server *self = user;
     bool entered = bpy_enter();
+    Py_INCREF(self);
     PyObject *function = override(self);
     if (function == NULL) {
         PyErr_Clear();
-        berth_server_base_incoming_connection(native, descriptor);
+        if (self->native == native)
+            berth_server_base_incoming_connection(native, descriptor);
+        else
+            close(descriptor); /* looking for the override has ended the server */
     } else {
-        Py_INCREF(self);
         PyObject *result = PyObject_CallFunction(function, "i", descriptor);
         if (result == NULL)
             bpy_print_error();
         Py_XDECREF(result);
         Py_DECREF(function);
-        Py_DECREF(self);
     }
+    Py_DECREF(self);
     bpy_leave(entered);
 }
 
@@ -188,29 +195,28 @@ berth_server *bpy_server_native(PyObject *object)
     return need_native(self) ? self->native : NULL;
 }
 
-/* Destroys pending sockets that came from the program: close() does so with all that is pending. */
-static void destroy_added(server *self)
+/* Slots are called meanwhile, and may do the same. */
+static void destroy_pending(server *self)
 {
-    PyObject *added = self->added;
-    self->added = NULL;
-    PyObject *all = added != NULL ? PyDict_Values(added) : NULL; /* slots are called meanwhile */
-    for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
-        PyObject *socket = PyObject_CallNoArgs(PyList_GET_ITEM(all, i));
-        if (socket != NULL && socket != Py_None)
-            bpy_qobject_destroy((bpy_object *)socket);
-        Py_XDECREF(socket);
+    berth_socket *native;
+    while (self->native != NULL &&
+           (native = berth_server_base_next_pending_connection(self->native)) != NULL) {
+        bpy_object *socket = berth_socket_user(native);
+        if (socket == NULL) {
+            berth_socket_free(native);
+            continue;
+        }
+        Py_INCREF(socket);
+        bpy_qobject_destroy(socket);
+        Py_DECREF(socket);
     }
-    Py_XDECREF(all);
-    Py_XDECREF(added);
 }
 
 static void server_release(bpy_object *object)
 {
     server *self = to_server(object);
+    destroy_pending(self);
     berth_server *native = self->native;
-    if (native == NULL)
-        return;
-    destroy_added(self);
     self->native = NULL;
     berth_server_free(native);
 }
@@ -235,18 +241,12 @@ static bool server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
     return true;
 }
 
-static void server_clear(bpy_object *object)
-{
-    bpy_endpoint_clear(object);
-    Py_CLEAR(to_server(object)->added);
-}
-
 static const bpy_kind server_kind = {
     .release = server_release,
     .busy = server_busy,
     .move = server_move,
     .traverse = bpy_endpoint_traverse,
-    .clear = server_clear,
+    .clear = bpy_endpoint_clear,
 };
 
 static PyObject *server_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
@@ -327,7 +327,7 @@ static PyObject *server_close(PyObject *object, PyObject *Py_UNUSED(none))
     if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
     self->listened = false;
-    destroy_added(self);
+    destroy_pending(self);
     if (self->native != NULL)
         berth_server_close(self->native);
     bpy_thread_hand_over(self->end.object.home);
@@ -355,28 +355,9 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 
 /* ---- connections ---- */
 
-/* From here on the socket is not the queue's; false with an exception. */
-static bool forget_added(server *self, PyObject *socket)
+static bool pending(const server *self)
 {
-    PyObject *key = PyLong_FromVoidPtr(socket);
-    int there = key != NULL ? PyDict_Contains(self->added, key) : -1;
-    if (there > 0)
-        there = PyDict_DelItem(self->added, key);
-    Py_XDECREF(key);
-    return there >= 0;
-}
-
-static bool remember_added(server *self, PyObject *socket)
-{
-    if (self->added == NULL)
-        self->added = PyDict_New();
-    PyObject *key = PyLong_FromVoidPtr(socket);
-    PyObject *weak = PyWeakref_NewRef(socket, NULL);
-    bool good = self->added != NULL && key != NULL && weak != NULL &&
-                PyDict_SetItem(self->added, key, weak) == 0;
-    Py_XDECREF(key);
-    Py_XDECREF(weak);
-    return good;
+    return self->native != NULL && berth_server_base_has_pending_connections(self->native);
 }
 
 static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
@@ -384,13 +365,20 @@ static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
     server *self = (server *)object;
     if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
         return NULL;
-    berth_socket *native =
-        self->native != NULL ? berth_server_base_next_pending_connection(self->native) : NULL;
-    if (native == NULL)
+    if (!pending(self))
         Py_RETURN_NONE;
-    PyObject *socket = bpy_socket_from_native(native, &self->end.object);
-    if (socket != NULL && self->added != NULL && !forget_added(self, socket))
-        Py_CLEAR(socket);
+    PyObject *socket = bpy_socket_make(); /* the collector may run, and the queue change */
+    if (socket == NULL || !pending(self)) {
+        Py_XDECREF(socket);
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    berth_socket *native = berth_server_base_next_pending_connection(self->native);
+    PyObject *own = berth_socket_user(native);
+    if (own != NULL) {
+        Py_DECREF(socket);
+        return Py_NewRef(own);
+    }
+    bpy_socket_take(socket, native, &self->end.object);
     return socket;
 }
 
@@ -415,12 +403,7 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
         return NULL;
     if (((bpy_object *)socket)->home != self->end.object.home)
         return PyErr_Format(PyExc_RuntimeError, "the socket lives in another thread");
-    berth_server_counts before, after;
-    berth_server_statistics(self->native, &before);
     berth_server_add_pending_connection(self->native, native);
-    berth_server_statistics(self->native, &after);
-    if (after.added > before.added && !remember_added(self, socket))
-        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -495,11 +478,6 @@ static PyObject *address(const server *self)
 {
     return bpy_host_address_make(self->native != NULL ? berth_server_address(self->native)
                                                       : BERTH_ADDRESS_NULL);
-}
-
-static bool pending(const server *self)
-{
-    return self->native != NULL && berth_server_base_has_pending_connections(self->native);
 }
 
 #define GETTERS(X)                                                                              \

@@ -158,10 +158,10 @@ static void on_error(berth_socket *native, berth_error error, void *user)
 
 /* Whether a change belongs to asking for a proxy's credentials (socket_proxy.c), and is not
  * announced. Then the native may be freed. */
-static bool hidden(bpy_socket *self, berth_state state)
+static bool hidden(bpy_socket *self, const berth_socket *native, berth_state state)
 {
-    bool refused = state == BERTH_STATE_UNCONNECTED &&
-                   berth_socket_error(self->native) == BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED;
+    bool refused = state == BERTH_STATE_UNCONNECTED && self->native == native &&
+                   berth_socket_error(native) == BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED;
     if (refused && bpy_socket_ask(self))
         return true;
     bool on_the_way = state == BERTH_STATE_HOST_LOOKUP || state == BERTH_STATE_CONNECTING;
@@ -179,9 +179,9 @@ static void on_host_found(berth_socket *native, void *user)
     bpy_leave(entered);
 }
 
-static void announce_state(bpy_socket *self, berth_state state)
+static void announce_state(bpy_socket *self, const berth_socket *native, berth_state state)
 {
-    berth_error error = berth_socket_error(self->native);
+    berth_error error = berth_socket_error(native);
     if (state == BERTH_STATE_UNCONNECTED && error != BERTH_ERROR_NONE && !self->given_up)
         note_error(self, error); /* the slot may ask already */
     if (self->end.object.listeners != NULL)
@@ -191,11 +191,10 @@ static void announce_state(bpy_socket *self, berth_state state)
 static void on_state_changed(berth_socket *native, berth_state state, void *user)
 {
     bpy_socket *self = user;
-    (void)native;
     bool entered = bpy_enter();
     Py_INCREF(self); /* slots may let go of it */
-    if (!hidden(self, state))
-        announce_state(self, state);
+    if (!hidden(self, native, state))
+        announce_state(self, native, state);
     Py_DECREF(self);
     bpy_leave(entered);
 }
@@ -275,15 +274,11 @@ static void leave_device(bpy_socket *self)
 static void socket_release(bpy_object *object)
 {
     bpy_socket *self = to_socket(object);
-    berth_socket *native = self->native;
-    if (native == NULL)
-        return;
-    if (berth_socket_state(native) != BERTH_STATE_UNCONNECTED)
+    if (self->native != NULL && berth_socket_state(self->native) != BERTH_STATE_UNCONNECTED)
         leave_device(self);
-    if (self->native == NULL)
-        return;
-    berth_socket_free(native);
+    berth_socket *native = self->native; /* slots have been called */
     self->native = NULL;
+    berth_socket_free(native);
 }
 
 static bool socket_busy(bpy_object *object)
@@ -322,22 +317,25 @@ static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     return (PyObject *)self;
 }
 
-/* The Python object of a native socket that a server made or was given; owned. */
-PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent)
+/* For servers: the object of a connection, and then its native. Only the first can run Python code.
+ */
+PyObject *bpy_socket_make(void)
 {
-    bpy_socket *self = berth_socket_user(native);
+    bpy_socket *self = (bpy_socket *)bpy_object_make(&bpy_tcp_socket_type, &socket_kind, NULL);
     if (self != NULL)
-        return Py_NewRef((PyObject *)self);
-    self = (bpy_socket *)bpy_object_make(&bpy_tcp_socket_type, &socket_kind, parent);
-    if (self == NULL)
-        return NULL;
-    self->end.error = -1;
+        self->end.error = -1;
+    return (PyObject *)self;
+}
+
+void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent)
+{
+    bpy_socket *self = (bpy_socket *)object;
     self->mode = READ_WRITE;
     self->native = native;
     berth_socket_detach(native);
     berth_socket_set_handlers(native, &handlers, self);
     bpy_object_settle(&self->end.object);
-    return (PyObject *)self;
+    bpy_object_adopt(&self->end.object, parent);
 }
 
 /* ---- connecting ---- */
@@ -375,7 +373,7 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     berth_state state = state_of(self);
     if (self->asking)
         return refuse(self, BERTH_ERROR_OPERATION, text_of_operation);
-    if (!bpy_socket_own_proxy(self))
+    if (!bpy_socket_own_proxy(self) || !need_native(self))
         return NULL;
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND) {
         self->mode = mode & READ_WRITE;
@@ -397,14 +395,14 @@ static PyObject *socket_bind(PyObject *object, PyObject *args)
     PyObject *first = NULL, *second = NULL, *mode = NULL;
     berth_address address = BERTH_ADDRESS_ANY;
     uint16_t port = 0;
-    if (!PyArg_ParseTuple(args, "|OOO:bind", &first, &second, &mode) || !need_native(self))
+    if (!PyArg_ParseTuple(args, "|OOO:bind", &first, &second, &mode))
         return NULL;
     bool is_port = first != NULL && PyLong_CheckExact(first);
     if (is_port)
         second = first;
     else if (first != NULL && !bpy_host_address_get(first, &address))
         return NULL;
-    if (second != NULL && !bpy_port_convert(second, &port))
+    if ((second != NULL && !bpy_port_convert(second, &port)) || !need_native(self))
         return NULL;
     return PyBool_FromLong(berth_socket_bind(self->native, address, port));
 }
@@ -450,7 +448,7 @@ static bool gives_up(bpy_socket *self)
     self->asking = false;
     if (asked) {
         self->given_up = true;
-        announce_state(self, BERTH_STATE_UNCONNECTED);
+        announce_state(self, self->native, BERTH_STATE_UNCONNECTED);
     }
     return asked;
 }
@@ -526,13 +524,14 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
     if (self->native == NULL)
         Py_RETURN_FALSE;
     bpy_thread *thread = self->end.object.home;
+    const char *outer = self->timeout_text;
     bool before;
     Py_INCREF(self);
     self->timeout_text = text;
     bpy_block(thread, true, &before);
     bool result = wait(self->native, milliseconds);
     bpy_unblock(thread, before);
-    self->timeout_text = NULL;
+    self->timeout_text = outer;
     Py_DECREF(self);
     return PyErr_CheckSignals() < 0 ? NULL : PyBool_FromLong(result);
 }

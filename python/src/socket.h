@@ -28,7 +28,8 @@ typedef struct bpy_socket {
 extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;
 
 /* socket.c */
-PyObject *bpy_socket_from_native(berth_socket *native, bpy_object *parent);
+PyObject *bpy_socket_make(void);
+void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent);
 berth_socket *bpy_socket_native(PyObject *object);
 
 /* socket_device.c */

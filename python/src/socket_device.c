@@ -141,8 +141,12 @@ static PyObject *device_write(PyObject *object, PyObject *data)
         return NULL;
     if (PyObject_TypeCheck(data, &bpy_byte_array_type))
         data = bpy_byte_array_bytes(data);
-    if (PyBytes_Check(data))
-        return PyLong_FromSsize_t(put(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)));
+    if (PyBytes_Check(data)) {
+        Py_INCREF(data); /* a slot may change the array */
+        Py_ssize_t written = put(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+        Py_DECREF(data);
+        return PyLong_FromSsize_t(written);
+    }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         PyErr_Format(PyExc_TypeError,

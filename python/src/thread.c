@@ -86,12 +86,12 @@ bool bpy_thread_is_current(const bpy_thread *thread)
 
 bool bpy_thread_loop(bpy_thread *thread)
 {
-    if (thread->loop != NULL)
-        return true;
-    if (!thread->alive) {
+    if (!thread->alive) { /* also while its natives are released */
         PyErr_SetString(PyExc_RuntimeError, "the thread has ended");
         return false;
     }
+    if (thread->loop != NULL)
+        return true;
     thread->loop = berth_loop_new(NULL);
     if (thread->loop == NULL)
         PyErr_SetFromErrno(PyExc_OSError);

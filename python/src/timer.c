@@ -136,7 +136,7 @@ static PyObject *timer_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
 static bool start(timer *self)
 {
     bpy_thread *home = self->object.home;
-    if (!bpy_object_here(&self->object) || !bpy_thread_loop(home))
+    if (!bpy_object_usable((PyObject *)self) || !bpy_thread_loop(home))
         return false;
     if (self->native == NULL) {
         self->native = berth_timer_new(home->loop, expired, self);

@@ -9,7 +9,7 @@ import io
 import unittest
 
 import _servers
-from berth.QtCore import QByteArray, QObject, Qt, QThread, QTimer, Signal
+from berth.QtCore import (QByteArray, QObject, QSocketNotifier, Qt, QThread, QTimer, Signal)
 from berth.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 
@@ -249,7 +249,95 @@ class Natives(unittest.TestCase):
         self.assertEqual(seen, ["told"])
 
 
+class Adding(QTcpServer):
+    """Adds sockets of its own to the queue."""
+
+    def incomingConnection(self, handle):
+        socket = QTcpSocket()
+        socket.setSocketDescriptor(handle)
+        self.__dict__.setdefault("made", []).append(socket)
+        self.addPendingConnection(socket)
+
+
+class Pending(unittest.TestCase):
+    def prepared(self, count=3):
+        """A server with pending connections, and the clients."""
+        server, clients = _servers.listening(Adding), []
+        for _client in range(count):
+            client = QTcpSocket()
+            client.connectToHost(QHostAddress.LocalHost, server.serverPort())
+            clients.append(client)
+        _servers.until(lambda: len(server.__dict__.get("made", ())) == count)
+        return server, clients
+
+    def test_slots_of_pending_sockets_that_change_the_queue(self):
+        changes = (lambda server: server.close(), gone, lambda server: server.moveToThread(QThread()),
+                   lambda server: server.nextPendingConnection(), lambda server: server.listen(),
+                   lambda server: server.addPendingConnection(QTcpSocket()))
+        for change in changes:
+            for end in (gone, QTcpServer.close, lambda server: gone(server.made[1])):
+                server, clients = self.prepared()
+                for socket in server.made:
+                    for signal in (socket.aboutToClose, socket.disconnected, socket.destroyed):
+                        signal.connect(lambda *_args: quietly(change, server))
+                end(server)
+                clients.clear()
+        gc.collect()
+
+    def test_a_socket_that_was_added_twice(self):
+        server, _clients = self.prepared(1)
+        socket, other = server.nextPendingConnection(), QTcpServer()
+        self.assertIs(socket, server.made[0])
+        server.addPendingConnection(socket)
+        other.addPendingConnection(socket)
+        self.assertIs(server.nextPendingConnection(), socket)
+        gone(server)
+        self.assertEqual(socket.state(), QTcpSocket.ConnectedState)
+
+    def test_a_class_that_ends_the_server_when_it_is_asked(self):
+        class Meta(type(QObject)):
+            def __getattribute__(cls, name):
+                if name == "incomingConnection" and servers:
+                    gone(servers.pop())
+                return super().__getattribute__(name)
+
+        class Odd(QTcpServer, metaclass=Meta):
+            pass
+        servers = []
+        server, client = _servers.listening(Odd), QTcpSocket()
+        client.connectToHost(QHostAddress.LocalHost, server.serverPort())
+        servers.append(server)
+        _servers.until(lambda: not servers)
+        with self.assertRaises(RuntimeError):
+            server.isListening()
+
+    def test_constructors_whose_slots_end_the_object(self):
+        for make in (QTimer, QTcpServer, QTcpSocket, QThread,
+                     lambda **names: QSocketNotifier(0, QSocketNotifier.Read, **names)):
+            def end(*_args):
+                things = [one for one in gc.get_objects() if isinstance(one, QObject)
+                          and "named" in repr(one)]
+                for one in things:
+                    gone(one)
+            quietly(lambda: make(objectNameChanged=end, objectName="named"))
+        _servers.settle()
+
+
 class Values(unittest.TestCase):
+    def test_arguments_that_end_the_object(self):
+        socket, server, timer = QTcpSocket(), QTcpServer(), QTimer()
+        for thing, call in (
+                (socket, lambda end: socket.bind(QHostAddress.LocalHost, end)),
+                (server, lambda end: server.listen(QHostAddress.LocalHost, end)),
+                (timer, lambda end: timer.start(end))):
+            with self.assertRaises(RuntimeError):
+                call(Number(lambda: gone(thing), 0))
+        for name, *rest in (("connectToHost", "127.0.0.1"), ("read",), ("peek",), ("skip",),
+                            ("readLine",), ("setReadBufferSize",), ("waitForReadyRead",),
+                            ("setSocketDescriptor",), ("setSocketOption", 0)):
+            socket = QTcpSocket()
+            quietly(getattr(socket, name), *rest, Number(lambda: gone(socket), 1))
+
     def test_an_index_that_changes_the_array(self):
         array = QByteArray(b"x" * 100000)
         part = array[Number(lambda: array.clear(), 0):Number(array.clear, 9)]
