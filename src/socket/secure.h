@@ -43,6 +43,7 @@ struct berth__secure {
     bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */
+    bool lasting : 1;      /* and before that too */
     int error;             /* of `closed` */
     uint64_t since;        /* when it was last looked at */
     berth__secure *next;   /* of those that have memory to give up; and what points to it */
