@@ -186,8 +186,9 @@ typedef struct berth_tls_failure {
  *    as much memory as a socket, and a buffer for its bytes, and takes no place in the queue, but
  *    one of berth_server_max_greetings.
  * 3. When it has come, the connection waits until fewer than berth_server_max_handshakes are in
- *    progress and the queue is not full, in the order of the hellos. Hellos are answered for about
- *    2 ms in each turn of the loop, one at least, so that other connections are served meanwhile.
+ *    progress and the queue is not full, in the order of the hellos. One hello is answered in
+ *    each turn of the loop, or some for a fifth of the time if there is much else to do, but for no
+ *    longer than 2 ms; so that other connections are served meanwhile.
  * 4. The configuration is chosen: by the handler client_hello if it is set, else by the name that
  *    the client asks for.
  * 5. The handshake. Then the connection is put into the queue, which may exceed its limit by up to

@@ -496,6 +496,13 @@ static bool flush_all(berth_loop *loop, bool whole)
     return count > 0;
 }
 
+void berth__loop_send(berth_loop *loop)
+{
+    (void)flush_all(loop, false);
+    loop->backend->operations->submit(loop->backend);
+    loop->last_wait = BERTH__TURN_SKIPS; /* so that the next one asks for news in any case */
+}
+
 /* A handler turns the loop before it has returned: what it has written goes like that of others. */
 BERTH__RARE static void list_answer(berth_loop *loop)
 {

@@ -194,6 +194,10 @@ uint64_t berth__loop_clock(berth_loop *loop);
  * is wanted. */
 void berth__loop_touch(berth_loop *loop);
 
+/* Sends what this turn has brought so far, instead of at its end, before something takes long. In a
+ * deadline. Calls handlers of sockets. */
+void berth__loop_send(berth_loop *loop);
+
 /* Hands what was started to the kernel now, if no turn is on its way that will; calls nothing. */
 void berth__loop_submit(berth_loop *loop);
 

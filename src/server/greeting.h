@@ -35,12 +35,15 @@ typedef struct berth__greeter {
 
     berth__awaiting_list silent; /* whose hello has not come; oldest first */
     berth__awaiting_list held;   /* of these, whose watch has fired in a pause: no time runs */
-    berth__awaiting_list whole;  /* whose hello is there, in the order in which it came */
+    berth__awaiting_list whole;  /* whose hello is there, in the order in which it came; or may be,
+                                    unread */
     size_t whole_count;
+    unsigned taken; /* hellos that were read since some were answered */
     struct berth__handshake_record *handshakes;
     struct berth__choice *choice; /* innermost call of client_hello */
     berth__guest *first;          /* to be due */
     berth__guest **end;
+    uint64_t answered;        /* when the last of the hellos was, before this turn */
     berth__deadline deadline; /* of the first; or now, for hellos that can be answered */
 } berth__greeter;
 

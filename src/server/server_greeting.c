@@ -17,9 +17,13 @@
  * pending, as those in the queue are, so that limits and reading limits are the same. That it is
  * none of these yet is seen by its handlers, which are `nobody`; its user is the record.
  *
- * A hello costs the processor much: so they are answered by a deadline, once a turn, for BUDGET at
- * most but one at least; what is left is for the next turn. Places: a handshake begins only while
- * the queue is not full, so those that are complete exceed it by less than max_handshakes.
+ * A hello costs the processor much: so they are answered by a deadline, once a turn, when what the
+ * turn has brought so far is on its way; for SHARE of the time that the rest of the turn took, for
+ * BUDGET at most but one at least; what is left is for the next turn. So other connections wait for
+ * one hello if there is little else to do, and hellos have a share of the time if there is much.
+ * Reading them takes time too: of many that come in one turn the rest waits unread in WHOLE.
+ * Places: a handshake begins only while the queue is not full, so those that are complete exceed it
+ * by less than max_handshakes.
  *
  * All of them are due in the order in which they came, since all have the same time; the list of
  * guests has that order, and one deadline. In a pause nobody is heard: who says something then
@@ -46,7 +50,9 @@
 #include <string.h>
 
 #define BUDGET (2 * BERTH__MILLISECOND)
+#define SHARE 4 /* one part of so many */
 #define TAKEN_AT_ONCE ((size_t)4096)
+#define MOST_TAKEN 16u /* hellos that are read in one turn, while others wait */
 #define NEVER UINT64_MAX
 
 /* Alerts of RFC 8446. */
@@ -509,12 +515,54 @@ static berth_tls *choose(berth_server *server, greeting **one, const berth_tls_h
     return tls;
 }
 
+/* Takes what has come. Returns 0, or why it has to go. */
+static int take(greeting *one)
+{
+    berth_server *server = one->held.server;
+    berth__backend *backend = backend_of(server);
+    uint8_t input[TAKEN_AT_ONCE];
+    size_t room = BERTH__CLIENT_HELLO_SIZE - one->hello.used + 1; /* one too many shows */
+    ptrdiff_t count = backend->operations->take(backend, one->held.descriptor, input,
+                                                room < sizeof input ? room : sizeof input, false);
+    if (count == 0)
+        return BERTH__REFUSAL_HELLO_CLOSED;
+    if (count == -EAGAIN)
+        return 0;
+    if (count < 0)
+        return (int)-count;
+    (void)berth__client_hello_input(&one->hello, input, (size_t)count);
+    if (one->hello.step == BERTH__HANDSHAKE_REFUSED)
+        return one->hello.refusal;
+    bool kept =
+        berth__chain_append(&one->received, &server->object.loop->pool, input, (size_t)count);
+    return kept ? 0 : ENOMEM;
+}
+
+/* What has come of one that waits unread. Returns whether its hello is whole. */
+static bool hear(greeting *one)
+{
+    berth__greeter *greeter = one->held.server->greeter;
+    int error = take(one);
+    if (error == 0 && one->hello.step == BERTH__HANDSHAKE_DONE)
+        return true;
+    if (error == 0) {
+        greeter->whole_count--;
+        berth__awaiting_append(&greeter->silent, &one->held);
+        error = berth__awaiting_watch(&one->held);
+    }
+    if (error != 0)
+        turn_away(one, error, "");
+    return false;
+}
+
 /* Reads the hello of the first that waits, and begins its handshake or ends it. */
 static void answer(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
     greeting *one = (greeting *)greeter->whole.first;
     uint8_t input[BERTH__CLIENT_HELLO_SIZE];
+    if (one->hello.step != BERTH__HANDSHAKE_DONE && !hear(one))
+        return;
     berth__client_hello_values values;
     greeter->whole_count--;
     berth__awaiting_take_out(&one->held); /* lest a turn in a handler answer it again */
@@ -542,15 +590,20 @@ static void answer(berth_server *server)
 /* Answers as many as there is time for. */
 static void answer_some(berth_server *server)
 {
-    uint64_t enough = 0;
-    while (!server->object.freed && may_begin(server->greeter)) {
-        uint64_t now = clock_of(server);
-        if (enough == 0)
-            enough = now + BUDGET;
-        else if (now >= enough)
-            break;
+    berth__greeter *greeter = server->greeter;
+    if (server->object.freed || !may_begin(greeter))
+        return;
+    uint64_t now = clock_of(server);
+    uint64_t budget = (now - greeter->answered) / SHARE;
+    uint64_t enough = now + (budget < BUDGET ? budget : BUDGET);
+    greeter->taken = 0;
+    do {
         answer(server);
-    }
+        if (server->object.freed)
+            return;
+        now = clock_of(server);
+    } while (now < enough && may_begin(greeter));
+    greeter->answered = now;
 }
 
 static void end_late(berth_server *server)
@@ -586,7 +639,14 @@ static void work(berth_server *server)
 
 static void expired(berth__deadline *deadline)
 {
-    work(((berth__greeter *)((char *)deadline - offsetof(berth__greeter, deadline)))->server);
+    berth_server *server =
+        ((berth__greeter *)((char *)deadline - offsetof(berth__greeter, deadline)))->server;
+    berth__enter(&server->object);
+    if (may_begin(server->greeter))
+        berth__loop_send(server->object.loop);
+    if (!server->object.freed)
+        work(server);
+    berth__leave(&server->object);
 }
 
 /* Does for handshakes what the end of a turn does. False if there may be more, or the server was
@@ -640,29 +700,6 @@ berth__stream *berth__server_shaking_stream(const berth_server *server)
 
 /* ---- the hello ------------------------------------------------------------------------------- */
 
-/* Takes what has come. Returns 0, or why it has to go. */
-static int take(greeting *one)
-{
-    berth_server *server = one->held.server;
-    berth__backend *backend = backend_of(server);
-    uint8_t input[TAKEN_AT_ONCE];
-    size_t room = BERTH__CLIENT_HELLO_SIZE - one->hello.used + 1; /* one too many shows */
-    ptrdiff_t count = backend->operations->take(backend, one->held.descriptor, input,
-                                                room < sizeof input ? room : sizeof input, false);
-    if (count == 0)
-        return BERTH__REFUSAL_HELLO_CLOSED;
-    if (count == -EAGAIN)
-        return 0;
-    if (count < 0)
-        return (int)-count;
-    (void)berth__client_hello_input(&one->hello, input, (size_t)count);
-    if (one->hello.step == BERTH__HANDSHAKE_REFUSED)
-        return one->hello.refusal;
-    bool kept =
-        berth__chain_append(&one->received, &server->object.loop->pool, input, (size_t)count);
-    return kept ? 0 : ENOMEM;
-}
-
 static void fired(berth__watch *which, unsigned events)
 {
     greeting *one = (greeting *)which;
@@ -676,8 +713,10 @@ static void fired(berth__watch *which, unsigned events)
         return;
     }
     berth__enter(&server->object);
-    int error = take(one);
-    if (error == 0 && one->hello.step == BERTH__HANDSHAKE_DONE) {
+    bool waits = greeter->taken >= MOST_TAKEN && may_begin(greeter);
+    int error = waits ? 0 : take(one);
+    greeter->taken++;
+    if (error == 0 && (waits || one->hello.step == BERTH__HANDSHAKE_DONE)) {
         berth__awaiting_append(&greeter->whole, &one->held);
         greeter->whole_count++;
         if (berth__server_greeting_room(server) == 0)

@@ -109,6 +109,61 @@ CASE(hello_byte_by_byte, "tls.h", "is a hello when the last byte has come, and n
     UNTIL(host->arrivals == 1);
 }
 
+CASE(crowd_of_hellos, "tls.h",
+     "is read a few in a turn: halves are completed, and ends are noticed")
+{
+    enum {
+        MANY = 40
+    };
+    struct host *host = host_encrypting();
+    struct peer *peers[MANY];
+    uint8_t hello[512];
+    size_t size = toy_hello("name", NULL, hello);
+    berth_server_set_max_pending_connections(host->server, MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        peers[i] = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == MANY);
+    say_hello(peers[0], "first");
+    for (unsigned i = 1; i < MANY; i++)
+        peer_send(peers[i], hello, size / 2);
+    peer_reset(peers[MANY - 1]);
+    UNTIL(counts_of(host).handshaking == 1 && host->failures == 1);
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).greeting, MANY - 2);
+    for (unsigned i = 1; i < MANY - 1; i++)
+        peer_send(peers[i], hello + size / 2, size - size / 2);
+    for (unsigned i = 0; i < MANY - 1; i++)
+        shake(peers[i]);
+    UNTIL(host->arrivals == MANY - 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 0);
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 1);
+}
+
+CASE(crowd_of_hellos_in_a_pause, "tls.h", "waits, and is answered after it")
+{
+    enum {
+        MANY = 40
+    };
+    struct host *host = host_encrypting();
+    struct peer *peers[MANY];
+    berth_server_set_max_pending_connections(host->server, MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        peers[i] = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        say_hello(peers[i], "name");
+    UNTIL(counts_of(host).handshaking > 0);
+    berth_server_pause_accepting(host->server);
+    unsigned begun = (unsigned)counts_of(host).handshaking;
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).handshaking, begun);
+    ck_assert_uint_eq(counts_of(host).greeting, MANY - begun);
+    berth_server_resume_accepting(host->server);
+    for (unsigned i = 0; i < MANY; i++)
+        shake(peers[i]);
+    UNTIL(host->arrivals == MANY);
+}
+
 CASE(bytes_behind_the_hello, "tls.h", "belong to the handshake")
 {
     struct host *host = host_encrypting();
