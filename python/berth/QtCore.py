@@ -19,13 +19,17 @@ def qVersion():
     return "5.15.8"
 
 
-_LATER = {"QDataStream": "._data_stream", "QMutex": "._locks", "QMutexLocker": "._locks",
-          "QWaitCondition": "._locks", "QSignalBlocker": "._locks"}
+_FILES = {
+    "._data_stream": "QDataStream",
+    "._file": "QFile QFileDevice",
+    "._locks": "QMutex QMutexLocker QWaitCondition QSignalBlocker",
+    "._text_stream": "QTextStream QTextStreamManipulator",
+}
+_LATER = {name: file for file, names in _FILES.items() for name in names.split()}
 
 __getattr__ = _later.loader(globals(), _LATER)
 
-__all__ = ["Property", "QBuffer", "QByteArray", "QCoreApplication", "QDataStream", "QElapsedTimer",
-           "QEvent", "QEventLoop", "QIODevice", "QMetaObject", "QMutex", "QMutexLocker", "QObject",
-           "QSignalBlocker", "QSocketNotifier", "QThread", "QTimer",
-           "QTimerEvent", "Qt", "SIGNAL", "SLOT", "Signal", "SignalInstance", "Slot",
-           "QWaitCondition", "qVersion"]
+__all__ = ["Property", "QBuffer", "QByteArray", "QCoreApplication", "QElapsedTimer", "QEvent",
+           "QEventLoop", "QIODevice", "QMetaObject", "QObject", "QSocketNotifier", "QThread",
+           "QTimer", "QTimerEvent", "Qt", "SIGNAL", "SLOT", "Signal", "SignalInstance", "Slot",
+           "qVersion", *_LATER]

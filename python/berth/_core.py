@@ -2,7 +2,7 @@
 
 import sys
 
-from . import _berth, _enums
+from . import _berth, _device, _enums
 from ._berth import QByteArray, QIODevice, QObject, QTimer, Signal, SignalInstance
 
 MODULE = "berth.QtCore"
@@ -230,7 +230,7 @@ OBJECT_MEMBERS = {
 }
 
 
-# ---- QIODevice ----
+# ---- what sockets have of QIODevice ----
 
 def _get_char(self):
     """getChar() -> (bool, character): whether a character was read"""
@@ -238,12 +238,20 @@ def _get_char(self):
     return (True, data.decode("latin-1")) if data else (False, "\0")
 
 
-DEVICE_MEMBERS = {
+def _open(self, mode):
+    """Sets how it may be used, until connectToHost() does."""
+    self._set_mode(int(mode))
+    return True
+
+
+SOCKET_MEMBERS = {
     "getChar": _get_char,
     "putChar": lambda self, value: self.write(value if isinstance(value, bytes)
                                               else value.encode("latin-1")) == 1,
     "ungetChar": lambda self, value: self._unget(value if isinstance(value, bytes)
                                                  else value.encode("latin-1")),
+    "open": _open,
+    "setOpenMode": lambda self, mode: self._set_mode(int(mode)),
     "isSequential": lambda self: True,
     "isTextModeEnabled": lambda self: False,
     "pos": lambda self: 0,
@@ -259,28 +267,22 @@ DEVICE_MEMBERS = {
 class QBuffer(QIODevice):
     """A device that reads and writes a QByteArray at a position."""
 
+    _block = 1  # nothing is read ahead: the array may change
+
     def __init__(self, array=None, parent=None):
         if isinstance(array, QObject):
             array, parent = None, array
         super().__init__(parent)
         self._array = QByteArray() if array is None else array
-        self._mode, self._position = 0, 0
 
     def open(self, mode):
         """Opens the buffer; Truncate empties it, Append goes to its end."""
-        self._mode = int(mode)
-        if self._mode & (QIODevice.Append | QIODevice.Truncate):
-            self._mode |= QIODevice.WriteOnly
-        if self._mode & QIODevice.Truncate:
+        mode = int(mode)
+        if mode & (QIODevice.Append | QIODevice.Truncate):
+            mode |= QIODevice.WriteOnly
+        if mode & QIODevice.Truncate:
             self._array.clear()
-        self._position = len(self._array) if self._mode & QIODevice.Append else 0
-        return True
-
-    def close(self):
-        """Closes the buffer and keeps its bytes."""
-        if self._mode:
-            self.aboutToClose.emit()
-        self._mode, self._position = 0, 0
+        return QIODevice.open(self, mode)
 
     def buffer(self):
         """The QByteArray."""
@@ -288,80 +290,45 @@ class QBuffer(QIODevice):
 
     data = buffer
 
+    def setBuffer(self, array):
+        """Sets another QByteArray; not while it is open."""
+        if not self.isOpen():
+            self._array = array
+
     def setData(self, data):
         """Replaces the bytes."""
         self._array._assign(bytes(data))
-        self._position = 0
-
-    def isOpen(self):
-        return self._mode != 0
-
-    def openMode(self):
-        return QIODevice.OpenMode(self._mode)
-
-    def isReadable(self):
-        return bool(self._mode & 1)
-
-    def isWritable(self):
-        return bool(self._mode & 2)
-
-    def isSequential(self):
-        return False
-
-    def pos(self):
-        return self._position
+        self._place, self._ahead = 0, b""
 
     def seek(self, position):
         """Sets the position; beyond the end only if the buffer is writable."""
-        if position < 0 or not self._mode or (position > len(self._array)
-                                              and not self.isWritable()):
+        if position > len(self._array) and not self.isWritable():
             return False
-        self._position = position
-        return True
-
-    def reset(self):
-        return self.seek(0)
+        return QIODevice.seek(self, position)
 
     def size(self):
         return len(self._array)
 
-    def atEnd(self):
-        return self._position >= len(self._array)
-
-    def bytesAvailable(self):
-        return max(len(self._array) - self._position, 0) if self.isReadable() else 0
-
     def canReadLine(self):
-        return self.isReadable() and b"\n" in self._array.data()[self._position:]
+        return self.isReadable() and b"\n" in self._ahead + self._rest()
 
-    def peek(self, size):
-        if not self.isReadable():
-            return QByteArray()
-        return QByteArray(self._array.data()[self._position:self._position + size])
+    def _rest(self):
+        return self._array.data()[self._place + len(self._ahead):]
 
-    def read(self, size):
-        data = self.peek(size)
-        self._position += len(data)
-        return data
+    def readLine(self, maxlen=0):
+        line, newline, _rest = (self._ahead + self._rest()).partition(b"\n")
+        size = len(line + newline)
+        return QByteArray(_device.take(self, min(size, maxlen - 1) if maxlen > 0 else size))
 
-    def readAll(self):
-        return QByteArray(self.read(len(self._array)))
+    def readData(self, maxlen):
+        return self._rest()[:maxlen]
 
-    def readLine(self, size=0):
-        line, newline, _rest = self.peek(len(self._array)).data().partition(b"\n")
-        whole = line + newline
-        return self.read(min(len(whole), size) if size > 0 else len(whole))
+    def writeData(self, data, size=None):
+        return self._put(bytes(data))
 
-    def skip(self, size):
-        return len(self.read(size))
-
-    def write(self, data):
-        if not self.isWritable():
-            return -1
-        data = bytes(data)
-        old, end = self._array.data(), self._position + len(data)
-        self._array._assign(old[:self._position].ljust(self._position, b"\0") + data + old[end:])
-        self._position = end
+    def _put(self, data):
+        old, end = self._array.data(), self._place + len(data)
+        self._array._assign(old[:self._place].ljust(self._place, b"\0") + data + old[end:])
         self.bytesWritten.emit(len(data))
         return len(data)
 
@@ -486,7 +453,7 @@ def _set_timer_type(self, kind):
 def install():
     """Adds the methods written here to the classes written in C."""
     _berth.install(QObject, OBJECT_MEMBERS)
-    _berth.install(QIODevice, DEVICE_MEMBERS)
+    _device.install(SOCKET_MEMBERS)
     _berth.install(QTimer, {"timerType": _timer_type, "setTimerType": _set_timer_type})
     _berth.install(_berth.QCoreApplication, APPLICATION_MEMBERS)
     for cls in (Qt, QBuffer, QElapsedTimer, QEvent, QTimerEvent, QMetaObject, Property):

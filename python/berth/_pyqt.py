@@ -11,7 +11,7 @@ It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the
 
 import inspect
 
-from . import QtCore, _berth
+from . import QtCore, _berth, _device
 
 _installed = False
 
@@ -92,7 +92,7 @@ def install():
     global _installed
     if _installed:
         return
-    _installed = True
+    _installed = _device.pyqt = True
     from . import QtNetwork
     for module in (QtCore, QtNetwork):
         for name in module.__all__:

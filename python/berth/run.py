@@ -71,6 +71,8 @@ def _fill_core(module, package):
         module.QT_VERSION_STR, module.QT_VERSION = qt, _number(qt)
         module.__all__ += ["PYQT_VERSION", "PYQT_VERSION_STR", "QT_VERSION", "QT_VERSION_STR"]
     else:
+        from . import _device
+        _device.pyside2_text = package == "PySide2"
         module.__version__ = version
         module.__version_info__ = tuple(int(part) for part in version.split("."))
 

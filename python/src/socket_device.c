@@ -208,6 +208,16 @@ static PyObject *available(const bpy_socket *self)
     return PyLong_FromSize_t(readable(self) ? berth_socket_bytes_available(self->native) : 0);
 }
 
+static PyObject *device_set_mode(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = checked(object);
+    long mode = PyLong_AsLong(value);
+    if (self == NULL || (mode == -1 && PyErr_Occurred()))
+        return NULL;
+    self->mode = (int)mode & READ_WRITE;
+    Py_RETURN_NONE;
+}
+
 #define GETTERS(X)                                                                                \
     X(bytesAvailable, available(self), "int")                                                     \
     X(size, available(self), "int: the same as bytesAvailable()")                                 \
@@ -248,5 +258,6 @@ PyMethodDef bpy_device_methods[] = {
      "write(data) -> int: the number of bytes written; -1 if not connected"},
     {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether there was output to send"},
     {"_unget", device_unget, METH_O, NULL},
+    {"_set_mode", device_set_mode, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -93,6 +93,8 @@ def members(cls):
             lines.append(f"    {name}: ClassVar[{cls.__name__}.{type(member).__name__}]")
         elif isinstance(member, int):
             lines.append(f"    {name}: ClassVar[int]")
+        elif hasattr(member, "_static"):
+            lines.append(f"    def {name}(*args: Any) -> Any: ...")
         elif callable(member) or isinstance(member, (staticmethod, classmethod)):
             lines += function(name, member)
     constructor = "    def __init__(self, *args: Any, **kwargs: Any) -> None: ..."
