@@ -10,7 +10,6 @@ At the end a connection is left open in the middle of a request: the old process
 after the deadline of its drain.
 """
 
-import array
 import os
 import shutil
 import signal
@@ -19,103 +18,12 @@ import subprocess
 import tempfile
 import time
 
-from _scenario import PATIENCE, Scenario, hurry, percentile, program, until
+from _restart import DEADLINE, Successors, free_port, judge_times, losses, lost, visit_while
+from _scenario import PATIENCE, Scenario, until
 
-REFUSED, RESET, ENDED, OTHER = range(1, 5)
-DEADLINE = 2000  # milliseconds, of a drain
-LAST_DEADLINE = 500
-WINDOW = 50000  # microseconds before and after the moment of a hand-over
-
-
-class Visitors:
-    def __init__(self, scenario, port, folder, threads=4):
-        self.file = os.path.join(folder, "visits")
-        self.process = subprocess.Popen([program("visitor"), str(port), str(threads), self.file],
-                                        stdin=subprocess.PIPE,
-                                        preexec_fn=hurry if scenario.timed else None)
-
-    def stop(self):
-        """(begun, took, result) of each visit."""
-        self.process.stdin.close()
-        self.process.wait(PATIENCE)
-        with open(self.file, "rb") as file:
-            data = file.read()
-        begun = array.array("q", data)[::2]
-        rest = array.array("i", data)
-        return list(zip(begun, rest[2::4], rest[3::4]))
-
-
-def losses(visits):
-    results = [result for _, _, result in visits]
-    return "%d refused, %d reset, %d ended early, %d other, of %d" % (
-        results.count(REFUSED), results.count(RESET), results.count(ENDED), results.count(OTHER),
-        len(results))
-
-
-def lost(visits):
-    return sum(1 for _, _, result in visits if result != 0)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def visit_while(scenario, port, folder, count, replace):
-    """Has visitors come while `replace` is called `count` times; returns the visits, and the
-    moments that it returns."""
-    visitors = Visitors(scenario, port, folder)
-    time.sleep(0.2 if scenario.short else 3)
-    moments = []
-    for _ in range(count):
-        moments.append(replace())
-        time.sleep(0.02 if scenario.short else 0.1)
-    time.sleep(0.1 if scenario.short else 1)
-    return visitors.stop(), moments
-
+LAST_DEADLINE = 500  # milliseconds, of a drain
 
 # ---- ours ----
-
-
-class Successors:
-    """A server and those that replace it, one after the other."""
-
-    def __init__(self, scenario, mode, folder, farewell=None):
-        self.scenario, self.mode, self.farewell = scenario, mode, farewell
-        self.environment = {"PLACE": os.path.join(folder, "place")}
-        self.port = 0
-        self.gone = []
-        self.server = self.begin()
-        self.port = self.server.port
-
-    def begin(self, deadline=DEADLINE):
-        return self.scenario.server(self.mode, program_name="successor", port=self.port,
-                                    deadline=deadline, environment=self.environment,
-                                    nofile=1024, urgent=True)
-
-    def replace(self, deadline=DEADLINE):
-        """Returns when the new one said that it serves."""
-        old, self.server = self.server, self.begin(deadline)
-        if self.farewell:
-            old.process.stdin.write(self.farewell)
-            old.process.stdin.flush()
-        old.process.wait(PATIENCE)
-        final = old.stop()
-        self.gone.append((final["at"] - final["drained_at"]) * 1000)
-        return self.server.hello["at"] * 1e6
-
-
-def judge_times(scenario, visits, moments):
-    begin = moments[0] - 10 * WINDOW
-    quiet = [took for begun, took, _ in visits if begun < begin]
-    busy = [took for begun, took, _ in visits
-            if any(abs(begun - moment) < WINDOW for moment in moments)]
-    p99 = percentile(busy, 0.99) / 1000
-    floor = percentile(quiet, 0.99) / 1000
-    scenario.figure("p99 within 50 ms of a hand-over", "%.2f ms, quiet %.2f ms" % (p99, floor),
-                    p99 <= 2 * floor, timing=True)
-    scenario.figure("longest visit", "%.1f ms" % (max(took for _, took, _ in visits) / 1000))
 
 
 def end_at_the_deadline(scenario, successors):

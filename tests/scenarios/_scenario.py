@@ -158,6 +158,10 @@ class Server:
             raise RuntimeError("the server has ended: %s" % self.error_text())
         return answer
 
+    def says(self):
+        """The next line that it says by itself; None at its end."""
+        return self._next_line()
+
     def stats(self):
         return self.tell("stats")
 

@@ -1,15 +1,19 @@
 /*
  * A server that takes over from another process, and that hands over to the next one.
  *
- *     successor handover [port=PORT] [deadline=MILLISECONDS]
+ *     successor handover [port=PORT] [deadline=MILLISECONDS] [idle=MILLISECONDS]
  *     successor reuse_port port=PORT ...
  *
- * It answers each HTTP request with "ok" and ends the connection; a request that never ends it
- * leaves alone. In mode `handover` it takes the listener from whoever offers at the place that the
- * environment names (PLACE), or listens itself if nobody does; in mode `reuse_port` it listens
- * beside the old one. When it serves, it says so in a first line of output, as JSON. It ends when
- * its successor is ready or when its input says `drain`, in both cases by draining; with `close`,
- * which closes the listener first; or with `quit`. The last line says what is left.
+ * It answers each HTTP request with "ok" and the number of its process, and ends the connection; a
+ * request that never ends it leaves alone. In mode `handover` it takes the listener from whoever
+ * offers at the place that the environment names (PLACE), or listens itself if nobody does; in mode
+ * `reuse_port` it listens beside the old one. When it serves, it says so in a first line of output,
+ * as JSON. It ends when its successor is ready or when its input says `drain`, in both cases by
+ * draining, which a line says; with `close`, which closes the listener first; or with `quit`. The
+ * last line says what is left.
+ *
+ * If the environment names a CERTIFICATE, a PEM file with its key, it encrypts. The first process
+ * makes a key for tickets, and each one hands it over, so that all resume what any has begun.
  */
 #include <berth/berth.h>
 
@@ -19,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +37,8 @@ static uint64_t begun, ended;
 static berth_drain plan = {.deadline = 2000};
 static const char *place;
 static double drained_at;
+static uint64_t resumed;
+static berth_tls_ticket_key ticket_key;
 
 static double now(void)
 {
@@ -51,12 +58,16 @@ static _Noreturn void give_up(const char *what, const char *why)
 static void ready_read(berth_socket *socket, void *user)
 {
     (void)user;
-    static const char answer[] = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    char answer[128];
     char request[1024];
-    int64_t size = berth_socket_read(socket, request, sizeof request);
+    int64_t size = berth_socket_peek(socket, request, sizeof request);
     if (size < 4 || memcmp(request + size - 4, "\r\n\r\n", 4) != 0)
         return;
-    (void)berth_socket_write(socket, answer, sizeof answer - 1);
+    (void)berth_socket_skip(socket, (size_t)size);
+    int length =
+        snprintf(answer, sizeof answer,
+                 "HTTP/1.0 200 OK\r\nServer: %ld\r\nContent-Length: 2\r\n\r\nok", (long)getpid());
+    (void)berth_socket_write(socket, answer, (size_t)length);
     berth_socket_disconnect_from_host(socket);
 }
 
@@ -83,7 +94,10 @@ static void new_connection(berth_server *from, void *user)
     berth_socket *socket;
     while ((socket = berth_server_next_pending_connection(from)) != NULL) {
         begun++;
+        resumed += berth_socket_tls_was_resumed(socket);
         berth_socket_set_handlers(socket, &socket_handlers, NULL);
+        if (berth_socket_bytes_available(socket) > 0)
+            ready_read(socket, NULL); /* with the handshake */
     }
 }
 
@@ -100,10 +114,27 @@ static const berth_server_handlers server_handlers = {.new_connection = new_conn
 
 /* ---- coming and going ------------------------------------------------------------------------ */
 
+static void report(long blocks, long descriptors)
+{
+    printf("{\"port\": %u, \"at\": %.6f, \"drained_at\": %.6f, \"accepted\": %" PRIu64
+           ", \"delivered\": %" PRIu64 ", \"queued\": %" PRIu64 ", \"rejected\": %" PRIu64
+           ", \"failed\": %" PRIu64 ", \"dropped\": %" PRIu64 ", \"closed_pending\": %" PRIu64
+           ", \"begun\": %" PRIu64 ", \"ended\": %" PRIu64 ", \"open\": %" PRIu64
+           ", \"handshakes\": %" PRIu64 ", \"resumed\": %" PRIu64
+           ", \"late\": 0, \"blocks\": %ld, \"descriptors\": %ld}\n",
+           server != NULL ? (unsigned)berth_server_port(server) : 0u, now(), drained_at,
+           counts.accepted, counts.taken, (uint64_t)counts.pending,
+           counts.failed_handshake + counts.rejected_greeting, counts.failed, counts.dropped,
+           counts.closed_pending, begun, ended, begun - ended, counts.handshakes, resumed, blocks,
+           descriptors);
+    fflush(stdout);
+}
+
 static void drain(void)
 {
     drained_at = now();
     (void)berth_server_drain(server, &plan);
+    report(0, -1);
 }
 
 static void succeeded(berth_handover *from, void *user)
@@ -138,18 +169,40 @@ static void heard(berth_watch *watch, unsigned events, void *user)
     berth_loop_stop(NULL, 0);
 }
 
-static void report(long blocks, long descriptors)
+#ifdef WITH_TLS
+
+static void encrypt(const char *certificate, const berth_inheritance *inheritance)
 {
-    printf("{\"port\": %u, \"at\": %.6f, \"drained_at\": %.6f, \"accepted\": %" PRIu64
-           ", \"delivered\": %" PRIu64 ", \"queued\": %" PRIu64
-           ", \"rejected\": 0, \"failed\": %" PRIu64 ", \"dropped\": %" PRIu64
-           ", \"closed_pending\": %" PRIu64 ", \"begun\": %" PRIu64 ", \"ended\": %" PRIu64
-           ", \"open\": %" PRIu64 ", \"late\": 0, \"blocks\": %ld, \"descriptors\": %ld}\n",
-           server != NULL ? (unsigned)berth_server_port(server) : 0u, now(), drained_at,
-           counts.accepted, counts.taken, (uint64_t)counts.pending, counts.failed, counts.dropped,
-           counts.closed_pending, begun, ended, begun - ended, blocks, descriptors);
-    fflush(stdout);
+    char text[BERTH_TLS_TEXT_SIZE];
+    const berth_tls_options options = {.certificate = certificate};
+    size_t size = 0;
+    const void *inherited =
+        inheritance != NULL ? berth_inheritance_blob(inheritance, "ticket key", &size) : NULL;
+    if (inherited != NULL && size == sizeof ticket_key)
+        memcpy(&ticket_key, inherited, size);
+    else if (getrandom(&ticket_key, sizeof ticket_key, 0) != sizeof ticket_key)
+        give_up("make a key", strerror(errno));
+    berth_tls *tls = berth_tls_new(BERTH_TLS_SERVER, &options, text);
+    if (tls == NULL)
+        give_up("encrypt", text);
+    if (!berth_tls_set_ticket_keys(tls, &ticket_key, 1))
+        give_up("set a key", strerror(errno));
+    if (!berth_server_set_tls(server, tls))
+        give_up("encrypt", berth_server_error_string(server));
+    berth_tls_release(tls);
 }
+
+#else
+
+static void encrypt(const char *certificate, const berth_inheritance *inheritance)
+{
+    (void)certificate;
+    (void)inheritance;
+    fprintf(stderr, "built without TLS\n");
+    exit(77);
+}
+
+#endif
 
 static void serve(bool by_handover, uint16_t port)
 {
@@ -161,6 +214,9 @@ static void serve(bool by_handover, uint16_t port)
         give_up("begin", "out of memory");
     berth_server_set_listen_backlog_size(server, 1024);
     berth_server_set_reuse_port(server, !by_handover);
+    const char *certificate = getenv("CERTIFICATE");
+    if (certificate != NULL)
+        encrypt(certificate, inheritance);
     bool listens = inheritance != NULL ? berth_server_listen_inherited(server, "http")
                                        : berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, port);
     if (!listens)
@@ -171,7 +227,8 @@ static void serve(bool by_handover, uint16_t port)
     if (!by_handover)
         return;
     handover = berth_handover_offer(NULL, place, &handover_handlers, NULL);
-    if (handover == NULL || !berth_handover_add(handover, "http", server))
+    if (handover == NULL || !berth_handover_add(handover, "http", server) ||
+        !berth_handover_add_blob(handover, "ticket key", &ticket_key, sizeof ticket_key))
         give_up("offer a hand-over", strerror(errno));
 }
 
@@ -191,6 +248,7 @@ int main(int count, char **arguments)
     bool by_handover = count > 1 && strcmp(arguments[1], "handover") == 0;
     place = getenv("PLACE");
     plan.deadline = (uint32_t)option(count, arguments, "deadline", plan.deadline);
+    plan.idle = (uint32_t)option(count, arguments, "idle", plan.idle);
     if (berth_loop_current() == NULL) {
         fprintf(stderr, "no loop: %s\n", strerror(errno));
         return 77;
