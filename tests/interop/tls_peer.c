@@ -8,8 +8,8 @@
  * A request is eight bytes (the kind, three zero bytes, the length in network order) and as many
  * bytes as the length says; the answer is those bytes. On kind P the client ends the connection
  * when it has the answer, on E the server does behind it. Of kind L a request is a line that reads
- * the same backwards, without a header, for servers that send lines back in either order; the client
- * ends the connection. Options of both:
+ * the same backwards, without a header, for servers that send lines back in either order; the
+ * client ends the connection. Options of both:
  *
  *     certificate=FILE key=FILE authorities=FILE   as in berth_tls_options
  *     protocols=NAME[,NAME]                        of ALPN

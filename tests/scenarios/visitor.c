@@ -194,7 +194,7 @@ static visit visit_once(void)
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor >= 0) {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        /* The request comes right behind the end of the handshake, which nothing answers at once. */
+        /* The request is right behind the end of the handshake, which nothing answers at once. */
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         visit.result = ask(descriptor);
         /* All is read: so many visits would leave the ports to nobody for a minute. */
