@@ -167,6 +167,8 @@ SERVERS = {
     "raw-blocking": ("bench_raw_blocking", [], {}, OTHERWISE),
     "raw-relay": (None, [], {}, {"relay"}),
     "raw-tls": ("bench_raw_tls", [], {}, ENCRYPTED),
+    "raw-terminator": (None, [], {}, {"tls-relay"}),
+    "raw-terminator-ahead": (None, [], {}, {"tls-relay"}),
     "raw-tls-ahead": ("bench_raw_tls", ["--read-ahead"], {}, ENCRYPTED),
     "libuv": ("bench_libuv", [], {}, ONE_THREAD | PIECES | {"local", "fan-out"}),
     "libuv-gathered": ("bench_libuv", ["--gathered"], {}, PIECES),
@@ -193,9 +195,11 @@ SERVERS = {
 BERTH = ["berth-epoll", "berth-io_uring"]
 FLOORS = [name for name in SERVERS if name.startswith("raw-")]
 PEERS = [name for name in SERVERS if not name.startswith(("raw-", "berth-"))]
-FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay", "raw-tls", "raw-tls-ahead"],
+FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay", "raw-tls", "raw-tls-ahead",
+                              "raw-terminator", "raw-terminator-ahead"],
              "berth-io_uring": ["raw-uring", "raw-uring-bundle", "raw-uring-fixed", "raw-blocking",
-                              "raw-relay", "raw-tls", "raw-tls-ahead"]}
+                              "raw-relay", "raw-tls", "raw-tls-ahead", "raw-terminator",
+                               "raw-terminator-ahead"]}
 # They copy an answer before they send it, as a write must whose bytes may change behind it.
 COPYING_FLOORS_OF = {"berth-epoll": ["raw-epoll-copy"], "berth-io_uring": ["raw-uring-copy"]}
 LIBRARIES = ["libuv", "libevent", "asio", "gio", "qt"]

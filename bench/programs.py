@@ -24,7 +24,8 @@ HOST = "127.0.0.1"
 PAGE_SIZE = 1024
 PROGRAMS = {"nginx": "nginx", "nginx-cached": "nginx", "redis": "redis-server",
             "haproxy": "haproxy", "socat": "socat"}
-RELAYS = {"raw-relay": "bench_raw_relay", "libuv-relay": "bench_libuv_relay"}
+RELAYS = {"raw-relay": "bench_raw_relay", "libuv-relay": "bench_libuv_relay",
+          "raw-terminator": "bench_raw_tls", "raw-terminator-ahead": "bench_raw_tls"}
 EXAMPLES = {"http": "http_server", "kv": "key_value_server", "relay": "relay",
             "tls-relay": "tls_terminator"}
 # nginx-light has the module in a package of its own (libnginx-mod-stream), others have it inside.
@@ -177,7 +178,9 @@ def command(name, serves, folder, port, target_port, built):
     if not path:
         return None
     if name in RELAYS:
-        return [path, "--port", str(port), "--target-port", str(target_port)]
+        encrypted = ["--tls", certificate(folder)] if serves == "tls-relay" else []
+        ahead = ["--read-ahead"] if name.endswith("-ahead") else []
+        return [path, "--port", str(port), "--target-port", str(target_port)] + encrypted + ahead
     target = [HOST, str(target_port)]
     arguments = {"http": [root], "kv": [], "relay": target,
                  "tls-relay": ["--tls", certificate(folder)] + target}[serves]

@@ -162,6 +162,8 @@ void server_parse(int argc, char **argv, unsigned served, struct server_options 
             options->file = value;
         else if (strcmp(option, "--tls") == 0 && value)
             options->tls = value;
+        else if (strcmp(option, "--target-port") == 0)
+            options->target_port = number(option, value, 65535);
         else if (strcmp(option, "--workers") == 0)
             options->workers = number(option, value, 1024);
         else if (strcmp(option, "--buffers") == 0)

@@ -17,8 +17,8 @@
  * one call; --borrowed if an answer or a file is to be written from where it lies in memory; --tls
  * FILE if connections are encrypted, with the certificate and the key that the file has in PEM, and
  * --release if OpenSSL is to free its buffers after each record, or --read-ahead if it is to read
- * more than one record at a time; for a server that has a pool of threads, --workers N; and for the
- * io_uring floor only:
+ * more than one record at a time, or --target-port N if it passes on to that port what it decrypts;
+ * for a server that has a pool of threads, --workers N; and for the io_uring floor only:
  * --buffers N, --buffer-size BYTES, --incremental, --no-incremental, --bundle, --receive
  * multishot|large|single, --accept multishot|poll|single|batch, which raw_uring.c explains.
  *
@@ -117,6 +117,7 @@ struct server_options {
     const char *tls; /* file of the certificate and the key, or NULL: not encrypted */
     bool release;    /* SSL_MODE_RELEASE_BUFFERS */
     bool read_ahead;
+    unsigned target_port; /* of a terminator of TLS; 0 */
     enum server_receive receive;
     enum server_accept accept;
 };

@@ -8,14 +8,21 @@
  * SSL_shutdown, close. With --read-ahead OpenSSL takes in what there is, instead of the head of a
  * record and then its rest.
  *
- * Back-pressure: what SSL_write did not take is kept aside, the connection waits for EPOLLOUT
- * alone, and reading goes on when it has left.
+ * With --target-port it is the floor of a terminator: when the handshake is complete it connects to
+ * that port, and passes on what comes from either side. The messages of a benchmark fit into any
+ * socket's buffer; one that does not ends the connection.
+ *
+ * Back-pressure of an echo: what SSL_write did not take is kept aside, the connection waits for
+ * EPOLLOUT alone, and reading goes on when it has left.
  *
  * Failures: an error or the end of stream closes that connection.
  */
 #include "common.h"
 #include "openssl_context.h"
 
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,18 +40,22 @@ enum {
 struct connection {
     SSL *ssl;
     int fd;
-    int length; /* of what was not sent, */
-    char *rest; /* and that; NULL */
+    int target;              /* what it is connected to; -1 */
+    int length;              /* of what was not sent, */
+    char *rest;              /* and that; NULL */
+    struct connection *next; /* of those that were dropped */
 };
 
 static char buffer[SERVER_BLOCK];
 static int poller;
 static enum server_cell cell;
 static SSL_CTX *context;
+static struct connection *dropped; /* in this turn: there may be an event of theirs left */
+static unsigned target_port;       /* 0: no terminator */
 
 static void watch(int operation, int fd, struct connection *connection, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data = {.ptr = connection}};
+    struct epoll_event event = {.events = events, .data = {.u64 = (uintptr_t)connection}};
     if (epoll_ctl(poller, operation, fd, &event) < 0)
         server_fail("cannot watch a descriptor", errno);
 }
@@ -53,8 +64,21 @@ static void drop(struct connection *connection)
 {
     SSL_free(connection->ssl);
     close(connection->fd);
+    if (connection->target >= 0)
+        close(connection->target);
     free(connection->rest);
-    free(connection);
+    connection->ssl = NULL;
+    connection->next = dropped;
+    dropped = connection;
+}
+
+static void free_dropped(void)
+{
+    while (dropped) {
+        struct connection *next = dropped->next;
+        free(dropped);
+        dropped = next;
+    }
 }
 
 static void accept_batch(int listener)
@@ -69,6 +93,7 @@ static void accept_batch(int listener)
         if (fd < 0 || !connection)
             server_fail("cannot accept", errno);
         connection->fd = fd;
+        connection->target = -1;
         connection->ssl = SSL_new(context);
         if (!connection->ssl || SSL_set_fd(connection->ssl, fd) != 1)
             server_fail("cannot accept", ENOMEM);
@@ -100,6 +125,37 @@ static bool echo(struct connection *connection, int length)
     return true;
 }
 
+/* Whether it could be connected, by a call that blocks: on loopback that takes no time. */
+static bool connect_target(struct connection *connection)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)target_port),
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    int on = 1;
+    connection->target = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connection->target < 0 ||
+        connect(connection->target, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        return false;
+    setsockopt(connection->target, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = (uintptr_t)connection | 1}};
+    return epoll_ctl(poller, EPOLL_CTL_ADD, connection->target, &event) == 0;
+}
+
+/* What the target has sent, to the client. */
+static void pass_back(struct connection *connection)
+{
+    ssize_t got = recv(connection->target, buffer, sizeof(buffer), MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0 || SSL_write(connection->ssl, buffer, (int)got) != (int)got)
+        drop(connection);
+}
+
+static bool pass_on(struct connection *connection, int length)
+{
+    return send(connection->target, buffer, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) == length;
+}
+
 static void readable(struct connection *connection)
 {
     /* What OpenSSL has inside is not told by epoll. */
@@ -110,7 +166,9 @@ static void readable(struct connection *connection)
                 drop(connection);
             return;
         }
-        if (cell == CELL_ECHO && !echo(connection, got)) {
+        bool good =
+            target_port ? pass_on(connection, got) : cell != CELL_ECHO || echo(connection, got);
+        if (!good) {
             drop(connection);
             return;
         }
@@ -152,7 +210,9 @@ static void shake(struct connection *connection)
             drop(connection);
         return;
     }
-    if (cell == CELL_GREET) {
+    if (target_port && !connect_target(connection)) {
+        drop(connection);
+    } else if (cell == CELL_GREET) {
         (void)SSL_write(connection->ssl, server_greeting, SERVER_GREETING);
         (void)SSL_shutdown(connection->ssl);
         drop(connection);
@@ -163,11 +223,30 @@ static void shake(struct connection *connection)
     }
 }
 
+/* `of_target`: an event of what it passes on to. */
+static void handle(struct connection *connection, bool of_target)
+{
+    if (!connection->ssl)
+        return;
+    ERR_clear_error();
+    if (of_target)
+        pass_back(connection);
+    else if (!SSL_is_init_finished(connection->ssl))
+        shake(connection);
+    else if (connection->rest)
+        flush_rest(connection);
+    else if (cell == CELL_SOURCE)
+        pour(connection);
+    else
+        readable(connection);
+}
+
 int main(int argc, char **argv)
 {
     struct server_options options;
     server_parse(argc, argv, SERVES_ON_ONE_THREAD, &options);
     cell = options.cell;
+    target_port = options.target_port;
     context = openssl_context(&options);
     SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     int listener = server_listen(&options, true);
@@ -180,18 +259,12 @@ int main(int argc, char **argv)
         struct epoll_event events[EVENTS];
         int count = epoll_wait(poller, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {
-            struct connection *connection = events[i].data.ptr;
-            ERR_clear_error();
-            if (!connection)
-                accept_batch(listener);
-            else if (!SSL_is_init_finished(connection->ssl))
-                shake(connection);
-            else if (connection->rest)
-                flush_rest(connection);
-            else if (cell == CELL_SOURCE)
-                pour(connection);
+            uintptr_t which = (uintptr_t)events[i].data.u64;
+            if (which)
+                handle((struct connection *)(which & ~(uintptr_t)1), which & 1); /* NOLINT */
             else
-                readable(connection);
+                accept_batch(listener);
         }
+        free_dropped();
     }
 }
