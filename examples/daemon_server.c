@@ -1,19 +1,19 @@
 /*
- * A server with all that a daemon needs: ports by name, a pool of threads for each, statistics and
- * readiness on a Unix socket, reload, drain, hot restart, systemd, fork, privileges. What it serves
- * is little: it answers each request by HTTP with the number of its process.
+ * A server with all that a daemon needs: ports by name, a pool of threads for each, TLS, statistics
+ * and readiness on a Unix socket, reload, drain, hot restart, systemd, fork, privileges. What it
+ * serves is little: it answers each request by HTTP with the number of its process.
  *
  * The start, in this order: options; --daemon forks; listeners, which come from the predecessor or
  * from systemd, or are made here; privileges are given up; the predecessor, systemd and the waiting
  * parent learn that it is ready. Then signals decide:
  *
- *     SIGHUP    reads the file of limits again; a wrong one changes nothing
- *     SIGUSR2   starts this program again, which takes the listeners over; when that is ready, this
- *               process drains. If it fails, nothing has changed
- *     SIGTERM   drains: readiness says no, while accepting goes on for the grace time; then the
- *               listeners close, and each connection ends after its next answer. A second one ends
- *               the program at once, as SIGINT does; the first one does not, where the process
- *               drains for a successor already: systemd sends it to all processes of a service
+ *     SIGHUP    reads the file of limits again, and the certificates; a wrong one changes nothing
+ *     SIGUSR2   starts this program again, which takes the listeners over, and the keys of tickets,
+ *               so that sessions of TLS go on; when that is ready, this process drains. If it
+ * fails, nothing has changed SIGTERM   drains: readiness says no, while accepting goes on for the
+ * grace time; then the listeners close, and each connection ends after its next answer. A second
+ * one ends the program at once, as SIGINT does; the first one does not, where the process drains
+ * for a successor already: systemd sends it to all processes of a service
  *
  * The threads of the ports serve (daemon/ports.c); the main thread has the signals, the timers and
  * the Unix socket (daemon/admin.c).
@@ -38,6 +38,7 @@
 #include "daemon/process.h"
 #include "daemon/settings.h"
 #include "daemon/statistics.h"
+#include "daemon/tls.h"
 #include "options.h"
 
 #define PROGRAM "daemon_server"
@@ -78,11 +79,19 @@ static void say(const char *text)
 static void succeeded(berth_handover *from, void *user);
 static void not_succeeded(berth_handover *from, const char *text, void *user);
 
+/* The keys that there are now: SIGHUP changes them. */
+static void taking(berth_handover *from, void *user)
+{
+    (void)user;
+    if (!daemon_tls_offer(from))
+        say("the successor gets no keys of tickets: out of memory");
+}
+
 /* Offers what was opened to the next successor; false with errno set. */
 static bool offer(void)
 {
-    static const berth_handover_handlers handlers = {.succeeded = succeeded,
-                                                     .failed = not_succeeded};
+    static const berth_handover_handlers handlers = {
+        .succeeded = succeeded, .failed = not_succeeded, .taking = taking};
     handover = berth_handover_offer(loop, options.restart, &handlers, NULL);
     if (!handover)
         return false;
@@ -122,6 +131,7 @@ static void feed_watchdog(berth_timer *timer, void *user)
 static void reload(berth_signal *signal, void *user)
 {
     char text[256] = "there is no file of limits";
+    char why[DAEMON_TLS_TEXT_SIZE];
     (void)signal;
     (void)user;
     berth_notify_reloading();
@@ -130,6 +140,11 @@ static void reload(berth_signal *signal, void *user)
         snprintf(text, sizeof text, "new limits from %s", options.limits);
     }
     say(text);
+    daemon_tls_rotate();
+    if (!ports_renew(why)) {
+        say(why);
+        say("the old certificate stays");
+    }
     berth_notify("READY=1");
 }
 
@@ -292,6 +307,9 @@ static const char help[] =
     "                       with this name from systemd or a predecessor; up to eight\n"
     "                       times (default: web=127.0.0.1:0)\n"
     "  --proxied NAME       the peers of this port send a PROXY header\n"
+    "  --tls NAME=FILE[,FILE]\n"
+    "                       this port encrypts, with the certificate and key of these PEM\n"
+    "                       files, which are read again on SIGHUP\n"
     "  --threads N          of each port, 1 to 64 (default: 2)\n"
     "  --admin PATH         Unix socket for /metrics, /ready and /pid\n"
     "  --limits FILE        limits, read again on SIGHUP\n"
@@ -300,12 +318,17 @@ static const char help[] =
     "  --daemon             go to the background when ready\n"
     "  --help               print this and exit\n";
 
-static const struct option known[] = {
-    {"listen", required_argument, NULL, 'l'},  {"proxied", required_argument, NULL, 'p'},
-    {"threads", required_argument, NULL, 't'}, {"admin", required_argument, NULL, 'a'},
-    {"limits", required_argument, NULL, 'f'},  {"restart", required_argument, NULL, 'r'},
-    {"user", required_argument, NULL, 'u'},    {"daemon", no_argument, NULL, 'd'},
-    {"help", no_argument, NULL, 'h'},          {0}};
+static const struct option known[] = {{"listen", required_argument, NULL, 'l'},
+                                      {"proxied", required_argument, NULL, 'p'},
+                                      {"threads", required_argument, NULL, 't'},
+                                      {"admin", required_argument, NULL, 'a'},
+                                      {"limits", required_argument, NULL, 'f'},
+                                      {"restart", required_argument, NULL, 'r'},
+                                      {"user", required_argument, NULL, 'u'},
+                                      {"daemon", no_argument, NULL, 'd'},
+                                      {"tls", required_argument, NULL, 's'},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {0}};
 
 static void parse(int argc, char **argv)
 {
@@ -317,6 +340,8 @@ static void parse(int argc, char **argv)
             ports_add(PROGRAM, optarg);
         else if (option == 'p')
             ports_expect_header(PROGRAM, optarg);
+        else if (option == 's')
+            ports_encrypt(PROGRAM, optarg);
         else if (option == 't')
             options.threads = (int)number_from(PROGRAM, "the threads", optarg, 1, MOST_THREADS);
         else if (option == 'a')
@@ -356,6 +381,7 @@ int main(int argc, char **argv)
     loop = berth_loop_new(NULL);
     if (!loop)
         fail(PROGRAM, "cannot make an event loop: %s", strerror(errno));
+    daemon_tls_begin(PROGRAM, taken);
     ports_open(PROGRAM, loop, options.threads, &settings);
     if (options.admin)
         admin_open(PROGRAM, loop, options.admin);

@@ -3,6 +3,7 @@
 
 #include "http.h"
 #include "options.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +15,10 @@
 
 typedef struct port {
     char *name;
-    char *where;  /* in the same memory */
-    bool proxied; /* peers send a PROXY header */
+    char *where;       /* in the same memory */
+    bool proxied;      /* peers send a PROXY header */
+    const char *files; /* certificate and key; NULL: not encrypted */
+    berth_tls *tls;    /* of these, as they are now */
     berth_workers *workers;
     struct {
         berth_worker *worker;
@@ -29,7 +32,7 @@ static int count;
 static int threads; /* of each */
 static berth_loop *main_loop;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects the limits */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects the limits, and each `tls` */
 static daemon_settings limits;
 
 static int left; /* ports that are not drained */
@@ -80,6 +83,18 @@ static void apply_limits(void *user)
     berth_server_set_connection_limits(server, &now.connection);
 }
 
+static void apply_tls(void *user)
+{
+    berth_server *server = berth_worker_server(user);
+    port *self = berth_worker_user(user);
+    pthread_mutex_lock(&lock);
+    berth_tls *tls = berth_tls_hold(self->tls);
+    pthread_mutex_unlock(&lock);
+    if (!berth_server_set_tls(server, tls))
+        fprintf(stderr, "%s: %s\n", self->name, berth_server_error_string(server));
+    berth_tls_release(tls); /* the server holds it */
+}
+
 static bool started(berth_worker *worker, void *user)
 {
     berth_server *server = berth_worker_server(worker);
@@ -89,6 +104,9 @@ static bool started(berth_worker *worker, void *user)
     self->threads[number].worker = worker;
     self->threads[number].loop = berth_worker_loop(worker);
     apply_limits(worker);
+    apply_tls(worker);
+    if (self->tls && !berth_server_tls(server))
+        return false;
     if (!self->proxied)
         return true;
     berth_subnet_parse("0.0.0.0/0", &everybody[0]);
@@ -126,14 +144,25 @@ void ports_add(const char *program, const char *text)
     ports[count++] = (port){.name = name, .where = equals + 1};
 }
 
+static port *find(const char *program, const char *option, const char *name, size_t size)
+{
+    for (int i = 0; i < count; i++)
+        if (strlen(ports[i].name) == size && memcmp(ports[i].name, name, size) == 0)
+            return &ports[i];
+    fail(program, "%s %s: there is no --listen of that name before", option, name);
+}
+
 void ports_expect_header(const char *program, const char *name)
 {
-    int i = 0;
-    while (i < count && strcmp(ports[i].name, name) != 0)
-        i++;
-    if (i == count)
-        fail(program, "--proxied %s: there is no --listen of that name before", name);
-    ports[i].proxied = true;
+    find(program, "--proxied", name, strlen(name))->proxied = true;
+}
+
+void ports_encrypt(const char *program, const char *text)
+{
+    size_t size = strcspn(text, "=");
+    if (text[size] == '\0')
+        fail(program, "'%s' is no NAME=CERTIFICATE[,KEY]", text);
+    find(program, "--tls", text, size)->files = text + size + 1;
 }
 
 static bool listen_on(const char *program, port *self)
@@ -161,6 +190,10 @@ static void open_port(const char *program, port *self)
 {
     static const berth_workers_handlers handlers = {
         .started = started, .connection = take, .failed = report};
+    char text[DAEMON_TLS_TEXT_SIZE];
+    self->tls = self->files ? daemon_tls_read(self->files, text) : NULL;
+    if (self->files && !self->tls)
+        fail(program, "%s", text);
     self->workers = berth_workers_new(threads, &handlers, self);
     if (!self->workers)
         fail(program, "cannot make threads: %s", strerror(errno));
@@ -185,14 +218,43 @@ void ports_open(const char *program, berth_loop *loop, int number, const daemon_
 
 /* ---- afterwards ------------------------------------------------------------------------------ */
 
+static void post_to_threads(const port *self, void (*task)(void *user))
+{
+    for (int n = 0; n < threads; n++)
+        berth_loop_post(self->threads[n].loop, task, self->threads[n].worker);
+}
+
 void ports_set_limits(const daemon_settings *settings)
 {
     pthread_mutex_lock(&lock);
     limits = *settings;
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < count; i++)
-        for (int n = 0; n < threads; n++)
-            berth_loop_post(ports[i].threads[n].loop, apply_limits, ports[i].threads[n].worker);
+        post_to_threads(&ports[i], apply_limits);
+}
+
+bool ports_renew(char *text)
+{
+    char ignored[DAEMON_TLS_TEXT_SIZE];
+    bool renewed = true;
+    for (int i = 0; i < count; i++) {
+        port *self = &ports[i];
+        berth_tls *tls =
+            self->files ? daemon_tls_read(self->files, renewed ? text : ignored) : NULL;
+        renewed = renewed && (tls || !self->files);
+        if (!tls) {
+            if (self->tls)
+                (void)daemon_tls_set_keys(self->tls); /* all ports have the same */
+            continue;
+        }
+        pthread_mutex_lock(&lock);
+        berth_tls *former = self->tls;
+        self->tls = tls;
+        pthread_mutex_unlock(&lock);
+        berth_tls_release(former); /* servers and connections hold it */
+        post_to_threads(self, apply_tls);
+    }
+    return renewed;
 }
 
 void ports_drain(const berth_drain *plan, void (*finished)(bool forced))
@@ -225,6 +287,7 @@ void ports_close(void)
 {
     for (int i = 0; i < count; i++) {
         berth_workers_free(ports[i].workers);
+        berth_tls_release(ports[i].tls);
         free(ports[i].name);
     }
 }

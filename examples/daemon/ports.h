@@ -25,6 +25,9 @@ void ports_add(const char *program, const char *text);
 /* The peers of a port that was added send a PROXY header. */
 void ports_expect_header(const char *program, const char *name);
 
+/* A port that was added encrypts: "NAME=CERTIFICATE[,KEY]" (tls.h). */
+void ports_encrypt(const char *program, const char *text);
+
 /* Starts the threads, and listens on every port; one on a free port of loopback if none was added.
  * Prints where. */
 void ports_open(const char *program, berth_loop *loop, int threads,
@@ -32,6 +35,11 @@ void ports_open(const char *program, berth_loop *loop, int threads,
 
 /* Gives the threads other limits, for the connections that they accept from then on. */
 void ports_set_limits(const daemon_settings *settings);
+
+/* Reads the certificates again, for the connections that are accepted from then on. False with a
+ * line of DAEMON_TLS_TEXT_SIZE bytes for the first port where that has failed, which keeps the old
+ * one; true as well if no port encrypts. */
+bool ports_renew(char *text);
 
 /* Drains all ports; `finished` is called by the loop when no connection is left. */
 void ports_drain(const berth_drain *plan, void (*finished)(bool forced));
