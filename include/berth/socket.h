@@ -691,6 +691,18 @@ BERTH_API size_t berth_socket_bytes_to_write(const berth_socket *socket);
 BERTH_API bool berth_socket_flush(berth_socket *socket);
 
 /**
+ * As berth_socket_flush, but what the kernel has accepted is announced inside the call:
+ * bytes_written is called, unless the call comes from bytes_written of this socket, and so is
+ * `drained`. For programs that wait for the output to shrink without running the loop. A connection
+ * that is CLOSING ends inside the call when all of its output is sent. Nothing is received.
+ *
+ * @return the number of bytes that were announced or would have been, 0 if there are none. -1 if
+ *         the connection is broken: the loop reports that behind the input that has come, as it
+ *         does after a write; or it has been reported inside the call, if no more input is wanted.
+ */
+BERTH_API ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket);
+
+/**
  * Sets the limits of this connection and of later connections of the socket. When a limit is
  * reached, error_occurred is called with class SOCKET_TIMEOUT (SOCKET_RESOURCE for the limit of
  * output) and a text that names the limit. Then the connection ends: gracefully, or by a reset if

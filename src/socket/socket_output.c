@@ -815,3 +815,23 @@ bool berth_socket_flush(berth_socket *socket)
     berth__loop_touch(socket->object.loop);
     return true;
 }
+
+ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket)
+{
+    BERTH__OWN_THREAD(socket->object.loop);
+    size_t before = berth__socket_unwritten(socket);
+    if (!berth_socket_flush(socket))
+        return 0;
+    uint32_t endings = socket->endings;
+    bool outer = socket->awaited;
+    berth__enter(&socket->object);
+    socket->awaited = true; /* the end of the peer is for the loop to announce */
+    berth__socket_settle(socket);
+    socket->awaited = outer;
+    bool broken = socket->outcome == BERTH__OUTCOME_BROKEN;
+    bool ended = socket->endings != endings;
+    size_t left = ended ? 0 : berth__socket_unwritten(socket);
+    if (!berth__leave(&socket->object) || broken)
+        return -1;
+    return left < before ? (ptrdiff_t)(before - left) : 0;
+}

@@ -543,6 +543,11 @@ CALL(berth_socket_flush)
     berth_socket_flush(stage.socket);
 }
 
+CALL(berth_socket_flush_and_announce)
+{
+    berth_socket_flush_and_announce(stage.socket);
+}
+
 CALL(berth_socket_set_half_close)
 {
     berth_socket_set_half_close(stage.socket, true);

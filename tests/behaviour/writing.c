@@ -127,6 +127,41 @@ CASE(flush_hands_over_at_once, "S3.29",
     ck_assert(!berth_socket_flush(actor->socket));
 }
 
+CASE(flush_and_announce, "S3.29", "what the kernel has taken is announced inside the call")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel takes what it likes");
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    ck_assert_int_eq(berth_socket_flush_and_announce(actor->socket), 0);
+    actor_say(actor, "hello");
+    peer_say(peer, "not read inside");
+    ck_assert_int_eq(berth_socket_flush_and_announce(actor->socket), 5);
+    assert_trace("s written");
+    ck_assert_uint_eq(actor->written, 5);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), 0);
+    ck_assert_int_eq(berth_socket_flush_and_announce(actor->socket), 0);
+    ck_assert(peer_hears(peer, "hello"));
+    UNTIL(actor_has(actor, "not read inside"));
+    ck_assert_uint_eq(actor->written, 5);
+}
+
+CASE(flush_and_announce_behind_a_reset, "S3.30", "says that the connection is broken")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel takes what it likes");
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    peer_reset(peer);
+    actor_say(actor, "to nobody");
+    ck_assert_int_eq(berth_socket_flush_and_announce(actor->socket), -1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "more", 4), -1);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->written, 0);
+}
+
 CASE(flush_outside_of_turns, "S3.29", "flushed output reaches the peer although no turn follows")
 {
     if (world_is_simulated() && getenv("BERTH_SIM_SEED") != NULL)

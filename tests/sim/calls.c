@@ -558,7 +558,10 @@ static void set_socket(uint64_t word)
     default:
         sim_say("socket %zu flushes", sim_number_of(model));
         model->given = true;
-        berth_socket_flush(model->socket);
+        if (sim_choose(&word, 2) == 0)
+            berth_socket_flush(model->socket);
+        else
+            (void)berth_socket_flush_and_announce(model->socket);
     }
 }
 
