@@ -251,7 +251,15 @@ class QElapsedTimer:
 
 
 class QEvent:
-    Timer: ClassVar[int]
+    DeferredDelete: ClassVar[QEvent.Type]
+    MetaCall: ClassVar[QEvent.Type]
+    None_: ClassVar[QEvent.Type]
+    Timer: ClassVar[QEvent.Type]
+    class Type(int):
+        None_: ClassVar[QEvent.Type]
+        Timer: ClassVar[QEvent.Type]
+        MetaCall: ClassVar[QEvent.Type]
+        DeferredDelete: ClassVar[QEvent.Type]
     def __init__(self, kind: Any = ...) -> Any: ...
     def type(self) -> Any: ...
 
@@ -495,7 +503,7 @@ class QCoreApplication(QObject):
     @staticmethod
     def quit() -> None: ...
     @staticmethod
-    def sendPostedEvents() -> None: ...
+    def sendPostedEvents(receiver: Any = ..., type: Any = ...) -> None: ...
     @staticmethod
     def setApplicationName(value: Any) -> Any: ...
     @staticmethod

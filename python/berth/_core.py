@@ -152,9 +152,10 @@ def _dynamic_names(self):
 
 
 class QEvent:
-    """An event; only timers send events."""
+    """An event; only timers send events. The other types are for sendPostedEvents()."""
 
-    Timer = 1
+    locals().update(_enums.make(MODULE, "QEvent", "Type",
+                                {"None_": 0, "Timer": 1, "MetaCall": 43, "DeferredDelete": 52}))
 
     def __init__(self, kind=0):
         self._kind = kind
@@ -244,12 +245,21 @@ def _open(self, mode):
     return True
 
 
+def character(value):
+    """A character as a byte: of a str or bytes with one, or an int."""
+    if isinstance(value, int) and -128 <= value <= 255:
+        return bytes((value & 255,))
+    if isinstance(value, int):
+        raise OverflowError("a character must be from -128 to 255")
+    if not isinstance(value, (str, bytes)) or len(value) != 1:
+        raise TypeError(f"a character must be one character or an int, not {value!r}")
+    return value if isinstance(value, bytes) else value.encode("latin-1")
+
+
 SOCKET_MEMBERS = {
     "getChar": _get_char,
-    "putChar": lambda self, value: self.write(value if isinstance(value, bytes)
-                                              else value.encode("latin-1")) == 1,
-    "ungetChar": lambda self, value: self._unget(value if isinstance(value, bytes)
-                                                 else value.encode("latin-1")),
+    "putChar": lambda self, value: self.write(character(value)) == 1,
+    "ungetChar": lambda self, value: self._unget(character(value)),
     "open": _open,
     "setOpenMode": lambda self, mode: self._set_mode(int(mode)),
     "isSequential": lambda self: True,

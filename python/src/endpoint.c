@@ -11,13 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define THROUGH " through the "
-
-bool bpy_is_through_proxy(const char *text)
-{
-    return strstr(text, THROUGH) != NULL;
-}
-
 /* The reason follows the first colon and space; an address does not contain both. */
 const char *bpy_reason(const char *text, char *memory, size_t size)
 {

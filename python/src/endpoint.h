@@ -17,9 +17,8 @@ enum {
     BPY_REASON_SIZE = 200
 };
 /* The reason at the end of a text of the library, such as "cannot connect to 10.0.0.1:80: network
- * unreachable", written into `memory`; and whether it was tried through a proxy. */
+ * unreachable", written into `memory`. */
 const char *bpy_reason(const char *text, char *memory, size_t size);
-bool bpy_is_through_proxy(const char *text);
 void bpy_endpoint_fail(bpy_endpoint *self, int error, const char *text);
 PyObject *bpy_endpoint_error_string(const bpy_endpoint *self, const char *otherwise);
 void bpy_endpoint_keep_proxy(bpy_endpoint *self, PyObject *proxy);

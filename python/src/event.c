@@ -57,6 +57,35 @@ bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, bool at
     return NULL;
 }
 
+static bool is_selected(const bpy_event *event, int depth, const void *owner,
+                        bpy_selection selection)
+{
+    if (owner != NULL && event->owner != owner)
+        return false;
+    if (selection == BPY_DELETIONS)
+        return event->kind->deferred && (event->depth == depth || is_due(event, depth));
+    return is_due(event, depth) && !(selection == BPY_CALLS && event->kind->deferred);
+}
+
+/* Takes out the first event of an owner, or of any if that is NULL, that is selected and was posted
+ * up to `last`; NULL if there is none. */
+bpy_event *bpy_events_select(bpy_events *events, uint64_t last, int depth, const void *owner,
+                             bpy_selection selection)
+{
+    for (bpy_event **link = &events->first; *link != NULL; link = &(*link)->next) {
+        bpy_event *event = *link;
+        if (event->sequence > last)
+            return NULL;
+        if (!is_selected(event, depth, owner, selection))
+            continue;
+        *link = event->next;
+        if (event->next == NULL)
+            events->end = link;
+        return event;
+    }
+    return NULL;
+}
+
 /* Moves the events of an owner behind those of another thread. */
 void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to)
 {

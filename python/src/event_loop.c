@@ -92,6 +92,12 @@ enum {
     WAIT_FOR_MORE_EVENTS = 4
 };
 
+/* Types of events, by Qt's numbers. */
+enum {
+    META_CALL = 43,
+    DEFERRED_DELETE = 52
+};
+
 /* processEvents(flags=AllEvents, milliseconds=None): runs what is ready; with a time limit, until
  * it is reached or nothing is ready. Returns whether anything ran; -1 with an exception. */
 static int process(PyObject *args)
@@ -247,9 +253,23 @@ static PyObject *application_process(PyObject *Py_UNUSED(none), PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyObject *application_send_posted(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(args))
+/* sendPostedEvents(receiver=None, type=0): deletions are sent only if they are asked for by their
+ * type, or if they are due. */
+static PyObject *application_send_posted(PyObject *Py_UNUSED(none), PyObject *args)
 {
-    bpy_thread_deliver(bpy_thread_current(), false);
+    PyObject *receiver = Py_None;
+    int type = 0;
+    if (!PyArg_ParseTuple(args, "|Oi:sendPostedEvents", &receiver, &type))
+        return NULL;
+    if (receiver != Py_None && !PyObject_TypeCheck(receiver, &bpy_object_type))
+        return PyErr_Format(PyExc_TypeError, "the receiver must be a QObject or None, not %s",
+                            Py_TYPE(receiver)->tp_name);
+    if (receiver != Py_None && !bpy_object_usable(receiver))
+        return NULL;
+    if (type == 0 || type == META_CALL || type == DEFERRED_DELETE)
+        bpy_thread_deliver_some(bpy_thread_current(), receiver != Py_None ? receiver : NULL,
+                                type == 0 ? BPY_DUE
+                                          : (type == META_CALL ? BPY_CALLS : BPY_DELETIONS));
     Py_RETURN_NONE;
 }
 
@@ -264,7 +284,8 @@ static PyMethodDef application_methods[] = {
     {"processEvents", application_process, METH_VARARGS | METH_STATIC,
      "processEvents(flags=AllEvents, milliseconds=None)"},
     {"sendPostedEvents", application_send_posted, METH_VARARGS | METH_STATIC,
-     "sendPostedEvents(): delivers queued calls and deletions"},
+     "sendPostedEvents(receiver=None, type=0): delivers queued calls, and deletions that are due; "
+     "of the type QEvent.DeferredDelete all deletions"},
     {NULL, NULL, 0, NULL},
 };
 

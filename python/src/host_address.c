@@ -14,9 +14,11 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct host_address {
     PyObject_HEAD berth_address address;
+    bool localhost; /* null, and made from that name */
 } host_address;
 
 static berth_address *address_of(PyObject *self)
@@ -27,8 +29,10 @@ static berth_address *address_of(PyObject *self)
 PyObject *bpy_host_address_make(berth_address address)
 {
     host_address *self = PyObject_New(host_address, &bpy_host_address_type);
-    if (self != NULL)
+    if (self != NULL) {
         self->address = address;
+        self->localhost = false;
+    }
     return (PyObject *)self;
 }
 
@@ -64,6 +68,25 @@ bool bpy_host_address_get(PyObject *object, berth_address *ret_address)
     else
         return wrong_type(object);
     return true;
+}
+
+/* What is listened on for an address: for one that was made from the name "localhost" the loopback
+ * address, though it is null. */
+bool bpy_host_address_bindable(PyObject *object, berth_address *ret_address)
+{
+    if (!bpy_host_address_get(object, ret_address))
+        return false;
+    if (PyObject_TypeCheck(object, &bpy_host_address_type) && ((host_address *)object)->localhost)
+        *ret_address = BERTH_ADDRESS_LOOPBACK;
+    return true;
+}
+
+static bool is_localhost(PyObject *value)
+{
+    if (PyObject_TypeCheck(value, &bpy_host_address_type))
+        return ((host_address *)value)->localhost;
+    const char *text = PyUnicode_Check(value) ? PyUnicode_AsUTF8(value) : NULL;
+    return text != NULL && strcasecmp(text, "localhost") == 0;
 }
 
 static bool from_bytes(PyObject *object, berth_address *ret_address)
@@ -114,8 +137,10 @@ static PyObject *address_new(PyTypeObject *type, PyObject *args, PyObject *Py_UN
     if (value != NULL && !convert(value, &address))
         return NULL;
     host_address *self = (host_address *)type->tp_alloc(type, 0);
-    if (self != NULL)
+    if (self != NULL) {
         self->address = address;
+        self->localhost = value != NULL && is_localhost(value);
+    }
     return (PyObject *)self;
 }
 
@@ -177,6 +202,7 @@ static PyObject *address_set(PyObject *self, PyObject *value)
     bool text = PyUnicode_Check(value);
     if (!convert(value, address_of(self)))
         return NULL;
+    ((host_address *)self)->localhost = is_localhost(value);
     if (text)
         return PyBool_FromLong(!berth_address_is_null(*address_of(self)));
     Py_RETURN_NONE;

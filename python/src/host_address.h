@@ -10,6 +10,7 @@
 
 extern PyTypeObject bpy_host_address_type;
 PyObject *bpy_host_address_make(berth_address address);
-bool bpy_host_address_get(PyObject *object, berth_address *ret_address); /* raises TypeError */
+bool bpy_host_address_get(PyObject *object, berth_address *ret_address);      /* raises TypeError */
+bool bpy_host_address_bindable(PyObject *object, berth_address *ret_address); /* the same */
 
 #endif

@@ -302,7 +302,7 @@ static PyObject *object_set_parent(PyObject *object, PyObject *parent)
     Py_RETURN_NONE;
 }
 
-static PyObject *object_children(PyObject *self, PyObject *Py_UNUSED(none))
+PyObject *bpy_qobject_children(PyObject *self, PyObject *Py_UNUSED(none))
 {
     if (!bpy_object_check(self))
         return NULL;
@@ -383,7 +383,7 @@ static PyMethodDef object_methods[] = {
     {"parent", object_parent, METH_NOARGS, "parent() -> QObject or None"},
     {"setParent", object_set_parent, METH_O,
      "setParent(parent): makes the parent the owner of this object; None for no owner"},
-    {"children", object_children, METH_NOARGS, "children() -> list"},
+    {"children", bpy_qobject_children, METH_NOARGS, "children() -> list"},
     {"deleteLater", object_delete_later, METH_NOARGS,
      "deleteLater(): destroys the object when control is back in the event loop"},
     {"objectName", object_name, METH_NOARGS, "objectName() -> str"},

@@ -8,6 +8,7 @@
 
 int bpy_qobject_init(PyObject *self, PyObject *args, PyObject *kwargs);
 int bpy_qobject_configure(bpy_object *self, PyObject *parent, PyObject *kwargs);
+PyObject *bpy_qobject_children(PyObject *self, PyObject *none);
 void bpy_qobject_destroy(bpy_object *self);
 void bpy_qobject_dealloc(PyObject *object);
 int bpy_qobject_traverse(PyObject *object, visitproc visit, void *arg);

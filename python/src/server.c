@@ -4,7 +4,8 @@
  * An override of incomingConnection is called with each accepted descriptor. Without one, Berth
  * makes the sockets, and nextPendingConnection makes the Python object, as a child of the server.
  * Sockets that the program adds to the queue have theirs already; close() destroys all that is
- * pending, and takes each out of the queue first, so that the native is freed by one of both.
+ * pending, and takes each out of the queue first, so that the native is freed by one of both. Who
+ * asks for the server's children sees the pending sockets too: then each gets its object.
  *
  * Errors have Qt's numbers and texts. listen() on a listening server returns False and leaves the
  * error unchanged, as in Qt.
@@ -14,6 +15,7 @@
 #include "known_signals.h"
 #include "parts.h"
 #include "proxy.h"
+#include "proxy_text.h"
 #include "qobject.h"
 #include "socket.h"
 #include "values.h"
@@ -24,7 +26,8 @@
 
 typedef struct server {
     bpy_endpoint end;
-    berth_server *native; /* NULL until it is needed */
+    berth_server *native;           /* NULL until it is needed */
+    berth_server_handlers handlers; /* of the native */
     int limit;
     unsigned accepted; /* connections, for waits to detect new ones */
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed */
@@ -41,12 +44,12 @@ static server *to_server(bpy_object *object)
 
 /* ---- errors ---- */
 
-/* The answer of a proxy is more exact than a text of Qt. */
 static const char *text_of(const server *self, berth_error error, char *memory, size_t size)
 {
     const char *text = berth_server_error_string(self->native);
-    if (bpy_is_through_proxy(text))
-        return bpy_reason(text, memory, size);
+    const char *of_proxy = bpy_proxy_text(error, text);
+    if (of_proxy != NULL)
+        return of_proxy;
     switch (error) {
     case BERTH_ERROR_ADDRESS_IN_USE:
         return "The bound address is already in use";
@@ -54,9 +57,12 @@ static const char *text_of(const server *self, berth_error error, char *memory, 
         return "The address is not available";
     case BERTH_ERROR_SOCKET_ACCESS:
         return "The address is protected";
+    case BERTH_ERROR_HOST_NOT_FOUND:
+        return "Host not found";
     case BERTH_ERROR_SOCKET_RESOURCE:
         return "Out of resources";
     case BERTH_ERROR_SOCKET_TIMEOUT:
+    case BERTH_ERROR_PROXY_CONNECTION_TIMEOUT:
         return "Network operation timed out";
     case BERTH_ERROR_UNSUPPORTED_OPERATION:
         return "Unsupported socket operation";
@@ -127,12 +133,23 @@ static PyObject * override(server *self)
     return PyObject_GetAttr((PyObject *)self, name_incoming);
 }
 
+/* A connection that an override is being called with. */
+typedef struct arrival {
+    server *server;
+    int descriptor;
+    struct arrival *outer; /* of a turn around this one */
+} arrival;
+
+static __thread arrival *arriving;
+
 static void on_incoming(berth_server *native, int descriptor, void *user)
 {
     server *self = user;
     bool entered = bpy_enter();
     Py_INCREF(self);
     PyObject *function = override(self);
+    arrival here = {self, descriptor, arriving};
+    arriving = &here;
     if (function == NULL) {
         PyErr_Clear();
         if (self->native == native)
@@ -146,20 +163,73 @@ static void on_incoming(berth_server *native, int descriptor, void *user)
         Py_XDECREF(result);
         Py_DECREF(function);
     }
+    arriving = here.outer;
     Py_DECREF(self);
     bpy_leave(entered);
 }
 
-static const berth_server_handlers plain_handlers = {
-    .new_connection = on_new_connection,
-    .accept_error = on_accept_error,
-};
+/* Takes all pending sockets; their number, -1 with an exception. */
+static Py_ssize_t take_all(berth_server *native, berth_socket ***ret_sockets)
+{
+    Py_ssize_t count = 0;
+    *ret_sockets = NULL;
+    while (berth_server_base_has_pending_connections(native)) {
+        berth_socket **more = PyMem_Realloc(*ret_sockets, (size_t)(count + 1) * sizeof *more);
+        if (more == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        *ret_sockets = more;
+        more[count++] = berth_server_base_next_pending_connection(native);
+    }
+    return count;
+}
 
-static const berth_server_handlers overriding_handlers = {
-    .new_connection = on_new_connection,
-    .accept_error = on_accept_error,
-    .incoming_connection = on_incoming,
-};
+/* The native for a descriptor that a server which listens through a proxy is calling an override
+ * with: the addresses are those that the proxy has reported, which only the server's own way knows.
+ * NULL for any other descriptor, or with an exception. */
+berth_socket *bpy_server_take_arrival(int descriptor)
+{
+    if (arriving == NULL || arriving->descriptor != descriptor)
+        return NULL;
+    berth_server *native = arriving->server->native;
+    if (native == NULL || berth_server_descriptor(native) >= 0)
+        return NULL;
+    berth_socket **pending;
+    Py_ssize_t count = take_all(native, &pending);
+    berth_socket *taken = NULL;
+    if (count >= 0) {
+        berth_server_base_incoming_connection(native, descriptor);
+        taken = berth_server_base_next_pending_connection(native);
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        berth_server_add_pending_connection(native, pending[i]);
+    PyMem_Free(pending);
+    return taken;
+}
+
+/* Without an override the native is spared the way through the handler. */
+static void choose_handlers(server *self)
+{
+    bool plain = Py_IS_TYPE((PyObject *)self, &server_type);
+    PyObject *dict = self->end.object.dict;
+    if (plain && dict != NULL)
+        plain = PyDict_GetItemWithError(dict, name_incoming) == NULL;
+    self->handlers = (berth_server_handlers){
+        .new_connection = on_new_connection,
+        .accept_error = on_accept_error,
+        .incoming_connection = plain ? NULL : on_incoming,
+    };
+}
+
+/* An override may also be put into a server that is listening. */
+static int server_set_attribute(PyObject *object, PyObject *name, PyObject *value)
+{
+    int status = PyObject_GenericSetAttr(object, name, value);
+    if (status == 0 && PyUnicode_Compare(name, name_incoming) == 0)
+        choose_handlers((server *)object);
+    return status;
+}
 
 /* ---- the native server ---- */
 
@@ -172,9 +242,8 @@ static bool need_native(server *self)
         return true;
     if (!bpy_thread_loop(object->home))
         return false;
-    bool plain = Py_IS_TYPE((PyObject *)self, &server_type);
-    self->native =
-        berth_server_new(object->home->loop, plain ? &plain_handlers : &overriding_handlers, self);
+    choose_handlers(self);
+    self->native = berth_server_new(object->home->loop, &self->handlers, self);
     if (self->native == NULL) {
         PyErr_NoMemory();
         return false;
@@ -286,7 +355,7 @@ static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwarg
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO&:listen", names, &where, bpy_port_convert,
                                      &port))
         return NULL;
-    if ((where != NULL && !bpy_host_address_get(where, &address)) || !need_native(self))
+    if ((where != NULL && !bpy_host_address_bindable(where, &address)) || !need_native(self))
         return NULL;
     if (self->listened)
         Py_RETURN_FALSE;
@@ -360,17 +429,15 @@ static bool pending(const server *self)
     return self->native != NULL && berth_server_base_has_pending_connections(self->native);
 }
 
-static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
+/* The oldest pending socket; NULL if there is none, or with an exception. */
+static PyObject *take_next(server *self)
 {
-    server *self = (server *)object;
-    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
-        return NULL;
     if (!pending(self))
-        Py_RETURN_NONE;
+        return NULL;
     PyObject *socket = bpy_socket_make(); /* the collector may run, and the queue change */
     if (socket == NULL || !pending(self)) {
         Py_XDECREF(socket);
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+        return NULL;
     }
     berth_socket *native = berth_server_base_next_pending_connection(self->native);
     PyObject *own = berth_socket_user(native);
@@ -380,6 +447,43 @@ static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
     }
     bpy_socket_take(socket, native, &self->end.object);
     return socket;
+}
+
+static PyObject *server_next(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    server *self = (server *)object;
+    if (!bpy_object_check(object) || !bpy_object_here(&self->end.object))
+        return NULL;
+    PyObject *socket = take_next(self);
+    return socket != NULL || PyErr_Occurred() ? socket : Py_NewRef(Py_None);
+}
+
+/* Makes the objects of all pending sockets, which are children of the server. */
+static bool make_pending(server *self)
+{
+    PyObject *sockets = PyList_New(0), *socket;
+    while (sockets != NULL && (socket = take_next(self)) != NULL) {
+        if (PyList_Append(sockets, socket) < 0)
+            Py_CLEAR(sockets);
+        Py_DECREF(socket);
+    }
+    for (Py_ssize_t i = 0; sockets != NULL && i < PyList_GET_SIZE(sockets); i++) {
+        berth_socket *native = bpy_socket_native(PyList_GET_ITEM(sockets, i));
+        if (native == NULL || self->native == NULL)
+            break;
+        berth_server_add_pending_connection(self->native, native);
+    }
+    Py_XDECREF(sockets);
+    return !PyErr_Occurred();
+}
+
+static PyObject *server_children(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    server *self = (server *)object;
+    bool here = self->end.object.home == bpy_thread_current();
+    if (here && pending(self) && !make_pending(self))
+        return NULL;
+    return bpy_qobject_children(object, NULL);
 }
 
 static PyObject *server_incoming(PyObject *object, PyObject *value)
@@ -518,6 +622,7 @@ static PyMethodDef server_methods[] = {
     {"resumeAccepting", server_resume, METH_NOARGS, "resumeAccepting()"},
     {"nextPendingConnection", server_next, METH_NOARGS,
      "nextPendingConnection() -> QTcpSocket or None: the oldest, a child of the server"},
+    {"children", server_children, METH_NOARGS, "children() -> list: the pending sockets too"},
     {"incomingConnection", server_incoming, METH_O,
      "incomingConnection(descriptor): called for each accepted connection; may be overridden"},
     {"addPendingConnection", server_add_pending, METH_O,
@@ -537,6 +642,7 @@ static PyTypeObject server_type = {
     .tp_base = &bpy_object_type,
     .tp_new = server_new,
     .tp_init = bpy_qobject_init,
+    .tp_setattro = server_set_attribute,
     .tp_dealloc = bpy_qobject_dealloc,
     .tp_finalize = bpy_qobject_finalize,
     .tp_traverse = bpy_qobject_traverse,

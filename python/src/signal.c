@@ -66,8 +66,12 @@ static bool set_types(bpy_signal *self, PyObject *args, bool several)
 {
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         PyObject *types = several ? PyTuple_GET_ITEM(args, i) : args;
-        types = PySequence_Check(types) && !PyUnicode_Check(types) ? PySequence_Tuple(types)
-                                                                   : PyTuple_Pack(1, types);
+        if (PyTuple_Check(types) && PyTuple_GET_SIZE(types) == 1 &&
+            PyTuple_GET_ITEM(types, 0) == Py_None) /* Signal(None): no argument */
+            types = PyTuple_GetSlice(types, 0, 0);
+        else
+            types = PySequence_Check(types) && !PyUnicode_Check(types) ? PySequence_Tuple(types)
+                                                                       : PyTuple_Pack(1, types);
         self->overloads[i].types = types;
         if (types == NULL)
             return false;

@@ -16,6 +16,7 @@
 #include "known_signals.h"
 #include "parts.h"
 #include "proxy.h"
+#include "proxy_text.h"
 #include "qobject.h"
 #include "values.h"
 
@@ -32,18 +33,29 @@ static bpy_socket *to_socket(bpy_object *object)
 
 static const char text_of_operation[] = "Trying to connect while connection is in progress";
 
+static bool is_through_http(const bpy_socket *self)
+{
+    if (self->native == NULL)
+        return false;
+    berth_proxy_type type = berth_socket_proxy(self->native).type;
+    if (type == BERTH_PROXY_DEFAULT &&
+        !berth_address_is_loopback(berth_socket_peer_address(self->native)))
+        type = berth_proxy_application(NULL).type;
+    return type == BERTH_PROXY_HTTP;
+}
+
 static const char *text_of(const bpy_socket *self, berth_error error, char *memory, size_t size)
 {
     const char *text = self->native != NULL ? berth_socket_error_string(self->native) : "";
-    if (bpy_is_through_proxy(text) && error != BERTH_ERROR_SOCKET_TIMEOUT)
-        return bpy_reason(text, memory, size);
+    const char *of_proxy = bpy_proxy_text(error, text);
+    if (of_proxy != NULL)
+        return of_proxy;
     switch (error) {
     case BERTH_ERROR_CONNECTION_REFUSED:
         return "Connection refused";
     case BERTH_ERROR_REMOTE_HOST_CLOSED:
-        return self->native != NULL && berth_socket_was_reset(self->native)
-                   ? bpy_reason(text, memory, size)
-                   : "The remote host closed the connection";
+        return is_through_http(self) ? "Remote host closed"
+                                     : "The remote host closed the connection";
     case BERTH_ERROR_HOST_NOT_FOUND:
         return "Host not found";
     case BERTH_ERROR_SOCKET_RESOURCE:
@@ -108,9 +120,11 @@ static void on_ready_read(berth_socket *native, void *user)
 {
     bpy_socket *self = user;
     bool entered = bpy_enter();
-    if ((self->mode & READ_ONLY) != 0)
+    bool again = self->announced && (self->mode & UNBUFFERED) != 0;
+    self->announced = true;
+    if ((self->mode & READ_ONLY) != 0 && !again)
         announce_input(self);
-    else
+    else if (!again)
         berth_socket_skip(native, SIZE_MAX);
     bpy_leave(entered);
 }
@@ -132,10 +146,10 @@ static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
     (void)native;
     bool entered = bpy_enter();
     Py_INCREF(self);
-    if (self->end.object.listeners != NULL &&
+    if (self->end.object.listeners != NULL && !self->silent &&
         bpy_has_listeners(&self->end.object, BPY_BYTES_WRITTEN))
         emit_number(self, BPY_BYTES_WRITTEN, PyLong_FromSize_t(bytes));
-    if (self->end.object.listeners != NULL &&
+    if (self->end.object.listeners != NULL && !self->silent &&
         bpy_has_listeners(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN))
         announce_channel(self, bytes);
     Py_DECREF(self);
@@ -149,6 +163,7 @@ static void on_error(berth_socket *native, berth_error error, void *user)
     bool entered = bpy_enter();
     bool reported = !self->given_up;
     self->given_up = false;
+    self->peer_ended = error == BERTH_ERROR_REMOTE_HOST_CLOSED;
     if (reported) {
         note_error(self, error);
         emit_error(self); /* after which the socket may be deleted */
@@ -193,6 +208,8 @@ static void on_state_changed(berth_socket *native, berth_state state, void *user
     bpy_socket *self = user;
     bool entered = bpy_enter();
     Py_INCREF(self); /* slots may let go of it */
+    if (state != BERTH_STATE_CLOSING)
+        self->peer_ended = false;
     if (!hidden(self, native, state))
         announce_state(self, native, state);
     Py_DECREF(self);
@@ -376,8 +393,9 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (!bpy_socket_own_proxy(self) || !need_native(self))
         return NULL;
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND) {
-        self->mode = mode & READ_WRITE;
+        self->mode = mode & (READ_WRITE | UNBUFFERED);
         self->port = port;
+        self->announced = false;
     }
     self->timeout_text = NULL;
     self->given_up = false;
@@ -400,11 +418,27 @@ static PyObject *socket_bind(PyObject *object, PyObject *args)
     bool is_port = first != NULL && PyLong_CheckExact(first);
     if (is_port)
         second = first;
-    else if (first != NULL && !bpy_host_address_get(first, &address))
+    else if (first != NULL && !bpy_host_address_bindable(first, &address))
         return NULL;
     if ((second != NULL && !bpy_port_convert(second, &port)) || !need_native(self))
         return NULL;
     return PyBool_FromLong(berth_socket_bind(self->native, address, port));
+}
+
+/* Has another native take the place of the present one, whose connection is dropped. */
+static void replace_native(bpy_socket *self, berth_socket *native)
+{
+    berth_socket *before = self->native;
+    bool was_connected = berth_socket_state(before) == BERTH_STATE_CONNECTED;
+    berth_socket_set_read_buffer_size(native, berth_socket_read_buffer_size(before));
+    berth_socket_set_handlers(before, NULL, NULL);
+    berth_socket_free(before);
+    self->native = native;
+    self->given_up = self->announced = false;
+    berth_socket_detach(native);
+    berth_socket_set_handlers(native, &handlers, self);
+    if (!was_connected)
+        announce_state(self, native, BERTH_STATE_CONNECTED);
 }
 
 static PyObject *socket_adopt(PyObject *object, PyObject *args)
@@ -416,10 +450,19 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
         !need_native(self))
         return NULL;
     int before = self->mode;
-    self->mode = mode & READ_WRITE;
+    berth_socket *arrived =
+        descriptor >= 0 && descriptor <= INT_MAX ? bpy_server_take_arrival((int)descriptor) : NULL;
+    if (arrived != NULL) {
+        self->mode = mode & (READ_WRITE | UNBUFFERED);
+        replace_native(self, arrived);
+        Py_RETURN_TRUE;
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    self->mode = mode & (READ_WRITE | UNBUFFERED);
     if (descriptor >= 0 && descriptor <= INT_MAX && state == BERTH_STATE_CONNECTED &&
         berth_socket_set_descriptor(self->native, (int)descriptor)) {
-        self->given_up = false;
+        self->given_up = self->announced = false;
         bpy_thread_hand_over(self->end.object.home);
         Py_RETURN_TRUE;
     }
@@ -477,6 +520,19 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
     Py_RETURN_NONE;
 }
 
+/* A write has found that the peer has gone: the socket closes at once. */
+void bpy_socket_is_broken(bpy_socket *self)
+{
+    note_error(self, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    emit_error(self);
+    if (self->native == NULL || berth_socket_state(self->native) == BERTH_STATE_UNCONNECTED)
+        return;
+    leave_device(self);
+    self->mode = 0;
+    if (self->native != NULL)
+        berth_socket_abort(self->native);
+}
+
 static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
 {
     bpy_socket *self = (bpy_socket *)object;
@@ -531,6 +587,9 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
     bpy_block(thread, true, &before);
     bool result = wait(self->native, milliseconds);
     bpy_unblock(thread, before);
+    /* What answers the peer's last bytes goes out before the end of the connection. */
+    if (self->peer_ended && self->native != NULL && state_of(self) == BERTH_STATE_CLOSING)
+        (void)berth_socket_flush_and_announce(self->native);
     self->timeout_text = outer;
     Py_DECREF(self);
     return PyErr_CheckSignals() < 0 ? NULL : PyBool_FromLong(result);
@@ -664,9 +723,12 @@ static PyObject *peer_name(const bpy_socket *self)
     return PyUnicode_FromString(self->native != NULL ? berth_socket_peer_name(self->native) : "");
 }
 
+/* Qt has none any more when it closes because the peer has. */
 static PyObject *descriptor(const bpy_socket *self)
 {
-    return PyLong_FromLong(self->native != NULL ? berth_socket_descriptor(self->native) : -1);
+    bool there =
+        self->native != NULL && !(self->peer_ended && state_of(self) == BERTH_STATE_CLOSING);
+    return PyLong_FromLong(there ? berth_socket_descriptor(self->native) : -1);
 }
 
 #define GETTERS(X)                                                                             \

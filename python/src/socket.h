@@ -10,19 +10,23 @@
 enum {
     READ_ONLY = 1,
     WRITE_ONLY = 2,
-    READ_WRITE = 3
+    READ_WRITE = 3,
+    UNBUFFERED = 32
 };
 
 typedef struct bpy_socket {
     bpy_endpoint end;
     berth_socket *native; /* NULL until it is needed */
     const char *timeout_text;
-    int mode;      /* 0: not open */
-    uint16_t port; /* of the target */
-    bool caching;  /* the proxy cannot connect, only cache */
-    bool asking;   /* for the proxy's credentials, or connecting again with them */
-    bool given_up; /* by the slot that was asked: the failure is not announced */
-    bool lent;     /* the native's proxy has other credentials than the program's */
+    int mode;        /* 0: not open */
+    uint16_t port;   /* of the target */
+    bool caching;    /* the proxy cannot connect, only cache */
+    bool asking;     /* for the proxy's credentials, or connecting again with them */
+    bool given_up;   /* by the slot that was asked: the failure is not announced */
+    bool announced;  /* input, and nothing was read since: matters to an unbuffered socket */
+    bool silent;     /* nothing is told of output that is sent */
+    bool peer_ended; /* the peer has, and state CLOSING follows */
+    bool lent;       /* the native's proxy has other credentials than the program's */
 } bpy_socket;
 
 extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;
@@ -31,6 +35,10 @@ extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;
 PyObject *bpy_socket_make(void);
 void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent);
 berth_socket *bpy_socket_native(PyObject *object);
+void bpy_socket_is_broken(bpy_socket *self);
+
+/* server.c */
+berth_socket *bpy_server_take_arrival(int descriptor);
 
 /* socket_device.c */
 extern PyMethodDef bpy_device_methods[];

@@ -4,6 +4,9 @@
  * Input is copied from Berth's buffer into the bytes object that the program gets. Output is copied
  * from any object with the buffer protocol. A socket that is not open has no input, and write()
  * returns -1, as in Qt but without a warning.
+ *
+ * An unbuffered socket passes what is written to the kernel at once, and takes nothing before it is
+ * connected. Its input is buffered all the same, but announced only once until something is read.
  */
 #include "byte_array.h"
 #include "socket.h"
@@ -37,6 +40,7 @@ static PyObject *take(bpy_socket *self, Py_ssize_t size, bool keep)
     if (bytes == NULL || size == 0)
         return bytes;
     char *memory = PyBytes_AS_STRING(bytes);
+    self->announced = self->announced && keep;
     if (keep)
         berth_socket_peek(self->native, memory, (size_t)size);
     else
@@ -76,6 +80,7 @@ static PyObject *device_skip(PyObject *object, PyObject *value)
         return NULL;
     if (size < 0 || !readable(self))
         return PyLong_FromLong(-1);
+    self->announced = false;
     ptrdiff_t skipped = berth_socket_skip(self->native, (size_t)size);
     return PyLong_FromSsize_t(skipped);
 }
@@ -99,6 +104,7 @@ static PyObject *device_read_line(PyObject *object, PyObject *const *args, Py_ss
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, most);
     if (bytes == NULL || most == 0)
         return bpy_byte_array_make(bytes);
+    self->announced = false;
     ptrdiff_t got =
         berth_socket_read_line(self->native, PyBytes_AS_STRING(bytes), (size_t)most + 1);
     _PyBytes_Resize(&bytes, got > 0 ? got : 0);
@@ -121,17 +127,41 @@ static bool may_write(bpy_socket *self)
         return false;
     berth_state state =
         self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
-    if (state != BERTH_STATE_UNCONNECTED && state != BERTH_STATE_BOUND)
+    bool unbuffered = (self->mode & UNBUFFERED) != 0;
+    if (unbuffered ? state == BERTH_STATE_CONNECTED
+                   : state != BERTH_STATE_UNCONNECTED && state != BERTH_STATE_BOUND)
         return true;
     bpy_endpoint_fail(&self->end, -1, "Socket is not connected");
     return false;
+}
+
+/* Sends what the kernel takes and announces that. Returns whether something was sent. A connection
+ * that turns out to be broken is aborted. */
+static bool send_now(bpy_socket *self)
+{
+    if (self->native == NULL)
+        return false;
+    Py_INCREF(self); /* slots may let go of it */
+    ptrdiff_t sent = berth_socket_flush_and_announce(self->native);
+    if (sent < 0 && self->native != NULL &&
+        berth_socket_state(self->native) == BERTH_STATE_CONNECTED)
+        bpy_socket_is_broken(self);
+    bpy_thread_hand_over(self->end.object.home);
+    Py_DECREF(self);
+    return sent > 0;
 }
 
 static Py_ssize_t put(bpy_socket *self, const void *data, Py_ssize_t size)
 {
     if (!may_write(self))
         return -1;
-    return berth_socket_write(self->native, data, (size_t)size);
+    ptrdiff_t written = berth_socket_write(self->native, data, (size_t)size);
+    if ((self->mode & UNBUFFERED) != 0) {
+        self->silent = true;
+        (void)send_now(self);
+        self->silent = false;
+    }
+    return written;
 }
 
 static PyObject *device_write(PyObject *object, PyObject *data)
@@ -177,9 +207,8 @@ static PyObject *device_flush(PyObject *object, PyObject *Py_UNUSED(none))
     bpy_socket *self = checked(object);
     if (self == NULL)
         return NULL;
-    bool something = self->native != NULL && berth_socket_flush(self->native);
-    bpy_thread_hand_over(self->end.object.home);
-    return PyBool_FromLong(something);
+    bool sent = send_now(self);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(sent);
 }
 
 /* ---- transactions and mode ---- */
@@ -256,7 +285,7 @@ PyMethodDef bpy_device_methods[] = {
      "skip(size) -> int: discards up to that many bytes; returns their number"},
     {"write", device_write, METH_O,
      "write(data) -> int: the number of bytes written; -1 if not connected"},
-    {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether there was output to send"},
+    {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether output was sent"},
     {"_unget", device_unget, METH_O, NULL},
     {"_set_mode", device_set_mode, METH_O, NULL},
     {NULL, NULL, 0, NULL},

@@ -202,6 +202,20 @@ void bpy_thread_deliver(bpy_thread *thread, bool at_end)
     }
 }
 
+/* Runs what a program asks for, of what was posted until now. */
+void bpy_thread_deliver_some(bpy_thread *thread, const void *owner, bpy_selection selection)
+{
+    uint64_t last = thread->events.sequence;
+    bpy_event *event;
+    while ((event = bpy_events_select(&thread->events, last, depth_of(thread), owner, selection)) !=
+           NULL) {
+        thread->scope++;
+        event->kind->run(event);
+        thread->scope--;
+        event->kind->drop(event);
+    }
+}
+
 void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to)
 {
     bpy_events_move(&from->events, owner, &to->events);

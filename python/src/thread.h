@@ -58,6 +58,7 @@ void bpy_thread_wake(bpy_thread *thread);
 void bpy_thread_post(bpy_thread *thread, bpy_event *event);
 void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to);
 void bpy_thread_deliver(bpy_thread *thread, bool at_end);
+void bpy_thread_deliver_some(bpy_thread *thread, const void *owner, bpy_selection selection);
 void bpy_thread_hand_over(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);

@@ -153,7 +153,7 @@ class Sockets(unittest.TestCase):
         self.assertEqual(heard, [(True, mine)])
         self.assertEqual((self.taken.error(), self.taken.errorString()),
                          (QAbstractSocket.RemoteHostClosedError,
-                          "Connection reset by the remote host"))
+                          "The remote host closed the connection"))
         self.assertEqual(peer, self.server.serverPort())
         self.assertFalse(self.client.wasReset())
 

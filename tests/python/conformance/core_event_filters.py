@@ -22,7 +22,7 @@ class Filter(QtCore.QObject):
         return False
 
 
-if not hasattr(QtCore.QEvent, "Type"):
+if not hasattr(QtCore.QEvent, "User"):
     say("there are no events of one's own")
     sys.exit(0)
 KIND = QtCore.QEvent.Type(QtCore.QEvent.User + 1)
