@@ -16,6 +16,11 @@ class Qt:
                                  "BlockingQueuedConnection": 3, "UniqueConnection": 128}))
     locals().update(_enums.make(MODULE, "Qt", "TimerType",
                                 {"PreciseTimer": 0, "CoarseTimer": 1, "VeryCoarseTimer": 2}))
+    locals().update(_enums.make(MODULE, "Qt", "TimeSpec",
+                                {"LocalTime": 0, "UTC": 1, "OffsetFromUTC": 2, "TimeZone": 3}))
+    locals().update(_enums.make(MODULE, "Qt", "DateFormat",
+                                {"TextDate": 0, "ISODate": 1, "RFC2822Date": 8,
+                                 "ISODateWithMs": 9}))
     locals().update(_enums.make(MODULE, "Qt", "CaseSensitivity",
                                 {"CaseInsensitive": 0, "CaseSensitive": 1}))
     locals().update(_enums.make(MODULE, "Qt", "FindChildOption",

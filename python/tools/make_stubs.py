@@ -108,7 +108,12 @@ def stub(module, imports):
     parts = [HEAD.format(doc=module.__doc__, imports=imports)]
     for name in sorted(module.__all__, key=lambda key: (depth(getattr(module, key)), key)):
         value = getattr(module, name)
-        if isinstance(value, type):
+        if isinstance(value, Enum):
+            parts.append(f"\n{name}: {type(value).__name__}\n")
+        elif isinstance(value, type) and issubclass(value, Enum):
+            lines = [f"    {key}: ClassVar[{name}]" for key in value.values]
+            parts.append(f"\nclass {name}(int):\n" + "\n".join(lines) + "\n")
+        elif isinstance(value, type):
             base = value.__base__.__name__
             base = f"({base})" if base in CLASSES else ""
             parts.append(f"\nclass {name}{base}:\n" + "\n".join(members(value)) + "\n")
@@ -118,8 +123,8 @@ def stub(module, imports):
 
 
 def depth(value):
-    """Bases before what is made from them."""
-    return len(value.__mro__) if isinstance(value, type) else 0
+    """Bases before what is made from them, and classes before their values."""
+    return len(value.__mro__) if isinstance(value, type) else 9 if isinstance(value, Enum) else 0
 
 
 def stubs():
