@@ -30,6 +30,8 @@ _FILES = {
     "._messages": "QMessageLogContext QtCriticalMsg QtDebugMsg QtFatalMsg QtInfoMsg QtMsgType"
                   " QtWarningMsg qCritical qDebug qFatal qInfo qInstallMessageHandler qWarning",
     "._paths": "QStandardPaths",
+    "._process": "QProcess QProcessEnvironment",
+    "._settings": "QSettings",
     "._signal_mapper": "QSignalMapper",
     "._thread_pool": "QRunnable QThreadPool",
     "._text_stream": "QTextStream QTextStreamManipulator",

@@ -64,7 +64,8 @@ class Enum(int):
 def make(module, owner, name, members, flags=None):
     """Makes an enumeration; returns the members of its owner as a dict."""
     path = f"{owner}.{name}" if owner else name
-    cls = type(name, (Enum,), {"__slots__": (), "__module__": module, "__qualname__": path})
+    cls = type(name, (Enum,), {"__slots__": (), "__module__": module, "__qualname__": path,
+                                 "__doc__": "An enumeration."})
     cls.values = {key: cls(number) for key, number in members.items()}
     for key, member in cls.values.items():
         setattr(cls, key, member)

@@ -80,7 +80,7 @@ class Qtpy(unittest.TestCase):
             self.skipTest("qtpy is not installed")
         except qtpy.QtBindingsNotFoundError:
             pass
-        for package in ("pyside2",):
+        for package in ("pyside2", "pyqt5"):
             status, output, errors = run("""
                 import qtpy
                 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal, Slot, __version__

@@ -7,7 +7,7 @@ from _kit import say, until
 app = QCoreApplication([])
 end = QDeadlineTimer(50000)
 say(end.hasExpired(), end.isForever(),
-    QDeadlineTimer(QDeadlineTimer.Forever).isForever(), QDeadlineTimer().hasExpired(),
+    QDeadlineTimer().hasExpired(),
     QDeadlineTimer(-1).isForever(), QDeadlineTimer(-1).remainingTime(),
     QDeadlineTimer(0).remainingTime())
 end.setRemainingTime(0)
