@@ -298,8 +298,8 @@ void berth__server_drop_greetings(berth_server *server);
 void berth__server_drop_handshakes(berth_server *server);
 /* All of them end at that time at the latest. */
 void berth__server_hurry_greetings(berth_server *server, uint64_t latest);
-/* The server no longer accepts: so do those that have not begun their handshake, while those that
- * have get all of its time again. */
+/* The server no longer accepts: those whose hello has not come end at that time at the latest, and
+ * the others get all of the time for a handshake again. */
 void berth__server_drain_greetings(berth_server *server, uint64_t latest);
 /* Whether there are some that have not said all of their hello. Drops the oldest of these; returns
  * how many. */

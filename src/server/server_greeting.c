@@ -28,9 +28,9 @@
  * All of them are due in the order in which they came, since all have the same time; the list of
  * guests has that order, and one deadline. In a pause nobody is heard: who says something then
  * leaves the list and has all of its time again after the pause, and so has one that is WHOLE when
- * its time is over. Who says nothing runs out of time in a pause too. A drain makes the time of
- * those without a handshake shorter. Handshakes have all of theirs again then, and when they begin
- * in it, at the end of the list.
+ * its time is over. Who says nothing runs out of time in a pause too. In a drain only who is silent
+ * has less time. The others have all of it again when it begins, or when their hello comes in it,
+ * at the end of the list.
  *
  * Handlers called here: client_hello, handshake_failed, and those of a connection that has come
  * into the queue. Each may free or close the server, or turn the loop: a choice that goes on then
@@ -141,6 +141,13 @@ static void dismiss(berth__greeter *greeter, berth__guest *guest)
     guest->link = NULL;
 }
 
+/* It has all of its time once more. */
+static void invite_again(berth__greeter *greeter, berth__guest *guest)
+{
+    dismiss(greeter, guest);
+    invite(greeter, guest);
+}
+
 /* Puts another one in its place. */
 static void replace(berth__greeter *greeter, berth__guest *guest, berth__guest *by)
 {
@@ -210,13 +217,19 @@ void berth__server_drain_greetings(berth_server *server, uint64_t latest)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return;
-    for (handshake *one = greeter->handshakes; one != NULL; one = one->next) {
-        dismiss(greeter, &one->guest);
-        invite(greeter, &one->guest); /* behind those whose time becomes shorter */
-    }
-    for (berth__guest *guest = greeter->first; guest != NULL && !guest->shaking;
-         guest = guest->next)
+    for (berth__awaiting *one = greeter->silent.first; one != NULL; one = one->next) {
+        berth__guest *guest = &((greeting *)one)->guest;
         guest->due = guest->due < latest ? guest->due : latest;
+    }
+    /* The others come behind these. */
+    for (choice *one = greeter->choice; one != NULL; one = one->outer) {
+        if (one->one != NULL)
+            invite_again(greeter, &one->one->guest);
+    }
+    for (berth__awaiting *one = greeter->whole.first; one != NULL; one = one->next)
+        invite_again(greeter, &((greeting *)one)->guest);
+    for (handshake *one = greeter->handshakes; one != NULL; one = one->next)
+        invite_again(greeter, &one->guest);
     set_deadline(greeter);
 }
 
@@ -480,11 +493,7 @@ static void start(greeting *one, berth_tls *tls, const berth_tls_hello *hello)
     one->received.first = NULL;
     server->owner.local = one->held.local;
     server->owner.parcelled = one->held.parcelled;
-    if (server->drain.phase == BERTH__DRAIN_LEAVING)
-        invite(server->greeter,
-               &record->guest); /* not with what is left of the time of an idle one */
-    else
-        replace(server->greeter, &one->guest, &record->guest);
+    replace(server->greeter, &one->guest, &record->guest);
     int descriptor = see_off(one);
     berth_socket *socket = berth__server_make_socket(server, descriptor, at_hand, &address, names);
     if (address != NULL)
@@ -618,8 +627,7 @@ static void end_late(berth_server *server)
             give_up(server, (handshake *)guest, BERTH_ERROR_SOCKET_TIMEOUT,
                     berth__refusal_reason(BERTH__REFUSAL_HELLO_TIMEOUT, text, sizeof text));
         } else if (one->held.list == &greeter->whole && berth__server_is_paused(server)) {
-            dismiss(greeter, guest);
-            invite(greeter, guest);
+            invite_again(greeter, guest);
         } else {
             turn_away(one, BERTH__REFUSAL_HELLO_TIMEOUT, "");
         }
@@ -719,6 +727,8 @@ static void fired(berth__watch *which, unsigned events)
     if (error == 0 && (waits || one->hello.step == BERTH__HANDSHAKE_DONE)) {
         berth__awaiting_append(&greeter->whole, &one->held);
         greeter->whole_count++;
+        if (server->drain.phase == BERTH__DRAIN_LEAVING)
+            invite_again(greeter, &one->guest); /* no longer idle */
         if (berth__server_greeting_room(server) == 0)
             berth__server_pace(server);
     } else if (error == 0) {

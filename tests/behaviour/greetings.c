@@ -446,6 +446,35 @@ CASE(handshakes_outlive_idle_time_of_a_drain, "tls.h",
     ck_assert_uint_eq(host->failures, 1);
 }
 
+CASE(hellos_outlive_idle_time_of_a_drain, "tls.h",
+     "those that wait for a place are not idle, whether they came before it or in it")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 60000);
+    berth_server_set_max_handshakes(host->server, 1);
+    struct peer *peers[3];
+    struct peer *silent = world_connect(host->port);
+    for (unsigned i = 0; i < 3; i++)
+        peers[i] = world_connect(host->port);
+    say_hello(peers[0], "name");
+    UNTIL(counts_of(host).handshaking == 1);
+    say_hello(peers[1], "name");
+    UNTIL(counts_of(host).greeting == 3);
+    const berth_drain plan = {.idle = 600};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    say_hello(peers[2], "name");
+    UNTIL(peer_saw_either(silent) && host->failures > 0);
+    ck_assert_uint_eq(host->failures, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        shake(peers[i]);
+        (void)host_take_actor(host, "s");
+    }
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+    ck_assert_uint_eq(host->failures, 1);
+}
+
 CASE(handshakes_of_a_drain_have_an_end, "tls.h", "at the time of a handshake, if nobody goes on")
 {
     struct host *host = host_encrypting();
