@@ -73,6 +73,7 @@ void berth__deadlines_unreserve(berth__deadlines *deadlines)
 
 void berth__deadlines_clear(berth__deadlines *deadlines)
 {
+    assert(deadlines->reserved == 0);
     berth__release(deadlines->heap);
     deadlines->heap = NULL;
     deadlines->count = deadlines->reserved = deadlines->capacity = 0;

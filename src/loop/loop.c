@@ -221,6 +221,8 @@ static void destroy(berth_loop *loop)
         sched_yield();
     berth__process_leave(loop);
     loop->backend->operations->destroy(loop->backend);
+    if (loop->secure_memory != NULL)
+        berth__deadlines_unreserve(&loop->deadlines);
     berth__release(loop->secure_memory);
     berth__free_list_clear(&loop->sockets);
     berth__free_list_clear(&loop->streams);
