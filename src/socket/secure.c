@@ -171,6 +171,7 @@ static int seal(berth_socket *socket, berth__secure *secure, size_t place, size_
 static size_t taken(berth__secure *secure, size_t size)
 {
     berth__chain_consume(&secure->sealed, &secure->socket->object.loop->pool, size);
+    secure->socket->spoken = secure->socket->spoken || size > 0;
     if (secure->sealed.first != NULL)
         return 0;
     size_t gone = secure->sealing;

@@ -6,6 +6,7 @@
 #include "scene.h"
 #include "toy_engine.h"
 
+#include "backend/sim.h"
 #include "base/fault.h"
 
 /* A server's end whose peer is played by hand; its handshake is complete. */
@@ -254,4 +255,24 @@ CASE(answer_at_a_rate_without_room, "tls.h", "goes when there is room")
             world_turn();
         ck_assert(got > 0 || berth_socket_encrypted_bytes_to_write(server->socket) == 0);
     }
+}
+
+CASE(end_of_one_that_has_said_nothing, "tls.h reliability 22",
+     "lingers where bytes of the peer were not read")
+{
+    berth_loop_counts counts;
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[64];
+    berth_socket_pause_reading(server->socket);
+    world_settle();
+    (void)peer_send_some(peer, bytes, toy_record('d', "unread", 6, bytes));
+    world_settle();
+    berth_socket_disconnect_from_host(server->socket);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(peer_receive(peer, bytes, 4), 4);
+    ck_assert_uint_eq(bytes[0], 'e');
+    ck_assert(peer_saw_end(peer));
+    berth_loop_statistics(world_loop(), &counts);
+    ck_assert_uint_eq(counts.lingering, 1);
 }
