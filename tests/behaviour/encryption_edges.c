@@ -276,3 +276,107 @@ CASE(end_of_one_that_has_said_nothing, "tls.h reliability 22",
     berth_loop_statistics(world_loop(), &counts);
     ck_assert_uint_eq(counts.lingering, 1);
 }
+
+CASE(end_of_output_in_the_handshake, "tls.h", "follows it")
+{
+    struct toy *toy = toy_new(false);
+    struct peer *peer;
+    struct actor *client = actor_connected("c", &peer);
+    uint8_t bytes[600];
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    berth_tls_release(&toy->tls);
+    berth_socket_shutdown_send(client->socket);
+    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
+    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    UNTIL(client->encryptions == 1);
+    ck_assert_uint_eq(peer_receive(peer, bytes, 14), 14);
+    ck_assert_uint_eq(bytes[0], 'c');
+    ck_assert_uint_eq(bytes[10], 'e');
+    ck_assert(peer_saw_end(peer));
+    ck_assert_uint_eq(client->disconnects, 0);
+}
+
+CASE(limit_of_a_handshake_that_is_complete, "tls.h", "does not run any more")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    struct toy *toy = toy_new(false);
+    struct peer *peer;
+    struct actor *client = actor_connected("c", &peer);
+    uint8_t bytes[600];
+    berth_socket_set_connect_timeout(client->socket, 1000);
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    berth_tls_release(&toy->tls);
+    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
+    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    UNTIL(client->encryptions == 1);
+    berth__sim_advance(world_sim(), UINT64_C(5000000000));
+    world_settle();
+    ck_assert_uint_eq(client->errors, 0);
+}
+
+CASE(data_behind_the_orderly_end, "tls.h", "is not looked at")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[64];
+    berth_socket_set_half_close(server->socket, true);
+    peer_send(peer, bytes, toy_record('e', "", 0, bytes));
+    UNTIL(server->finishes == 1);
+    peer_send(peer, bytes, toy_record('d', "late", 4, bytes));
+    world_settle();
+    ck_assert_uint_eq(server->received, 0);
+    ck_assert_uint_eq(server->errors, 0);
+    actor_say(server, "answer");
+    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
+}
+
+static void pause_reading(struct actor *actor)
+{
+    berth_socket_pause_reading(actor->socket);
+}
+
+CASE(part_of_a_record_in_a_pause, "tls.h", "is followed by its rest")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[64];
+    server->on_ready_read = pause_reading;
+    size_t size = toy_record('d', "one", 3, bytes);
+    size += toy_record('d', "two", 3, bytes + size);
+    peer_send(peer, bytes, size - 3);
+    UNTIL(server->ready_reads == 1);
+    berth_socket_resume_reading(server->socket);
+    world_settle();
+    peer_send(peer, bytes + size - 3, 3);
+    UNTIL(actor_has(server, "onetwo"));
+}
+
+CASE(records_of_much_output, "tls.h", "are made a few at a time")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    fill(server);
+    ck_assert_uint_gt(berth_socket_bytes_to_write(server->socket), 1 << 20);
+    ck_assert_uint_lt(berth_socket_encrypted_bytes_to_write(server->socket), 100000);
+}
+
+CASE(busy_encrypted_connection, "tls.h", "keeps the memory that it uses")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    struct toy *toy = toy_new(false);
+    struct peer *peer;
+    struct actor *client = actor_connected("c", &peer);
+    uint8_t bytes[600];
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
+    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    for (unsigned i = 0; i < 20; i++) {
+        peer_send(peer, bytes, toy_record('d', "x", 1, bytes));
+        UNTIL(client->received == i + 1);
+        berth__sim_advance(world_sim(), UINT64_C(300000000));
+    }
+    ck_assert_uint_eq(toy->relaxed, 0);
+    berth_tls_release(&toy->tls);
+}

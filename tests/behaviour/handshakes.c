@@ -649,3 +649,66 @@ CASE(child_drops_copies_of_handshakes, "tls.h reliability 23", "and the parent s
     UNTIL(copied->arrivals == 2);
     ck_assert_uint_eq(copied->failures, 0);
 }
+
+CASE(place_of_one_that_has_waited_in_vain, "tls.h", "is another's")
+{
+    struct host *host = host_listening("h");
+    (void)encrypt(host);
+    berth_server_set_max_handshakes(host->server, 1);
+    berth_server_set_max_greetings(host->server, 1);
+    (void)come(host, "first");
+    UNTIL(counts_of(host).handshaking == 1);
+    (void)come(host, "second");
+    UNTIL(counts_of(host).greeting == 1);
+    world_settle();
+    berth_server_set_handshake_timeout(host->server, 1);
+    UNTIL(host->failures == 2);
+    berth_server_set_handshake_timeout(host->server, 60000);
+    struct peer *third = come(host, "third");
+    UNTIL(counts_of(host).handshaking == 1);
+    shake(third);
+    UNTIL(host->arrivals == 1);
+}
+
+CASE(waiting_for_a_place_in_a_pause, "tls.h", "takes no time")
+{
+    struct host *host = host_listening("h");
+    (void)encrypt(host);
+    berth_server_set_max_handshakes(host->server, 1);
+    (void)come(host, "first");
+    UNTIL(counts_of(host).handshaking == 1);
+    struct peer *second = come(host, "second");
+    UNTIL(counts_of(host).greeting == 1);
+    world_settle();
+    berth_server_pause_accepting(host->server);
+    berth_server_set_handshake_timeout(host->server, 1);
+    UNTIL(host->failures == 1);
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).greeting, 1);
+    berth_server_set_handshake_timeout(host->server, 60000);
+    world_settle();
+    berth_server_resume_accepting(host->server);
+    shake(second);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(host->failures, 1);
+}
+
+static berth_tls *choose_inside_and_close(struct host *host, const berth_tls_hello *hello)
+{
+    if (strcmp(hello->server_name, "outer") == 0) {
+        inside = come(host, "inner");
+        UNTIL(counts_of(host).handshaking == 1);
+        berth_server_close(host->server);
+    }
+    return chosen;
+}
+
+CASE(choice_inside_a_choice, "tls.h", "leaves the outer one with its connection")
+{
+    struct host *host = host_choosing("h", choose_inside_and_close);
+    chosen = &encrypt(host)->tls;
+    struct peer *peer = come(host, "outer");
+    UNTIL(peer_saw_either(peer));
+    ck_assert_uint_eq(counts_of(host).dropped, 2);
+    ck_assert_uint_eq(host->failures, 0);
+}
