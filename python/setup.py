@@ -4,10 +4,12 @@ Needs liburing and c-ares with their headers, as the library does.
 """
 
 import glob
+import multiprocessing.pool
 import os
 import subprocess
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # Paths are relative to this folder, as setuptools wants them.
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
@@ -20,15 +22,35 @@ def pkg_config(option, *names):
 
 
 def library_sources():
-    """The library's C files, without those for its tests."""
+    """The library's C files, without those for its tests and those of libberth-tls."""
     return [path for path in glob.glob("../src/*/*.c")
-            if not os.path.basename(path).startswith(("fault", "sim"))]
+            if not os.path.basename(path).startswith(("fault", "sim"))
+            and os.path.basename(os.path.dirname(path)) != "tls"]
 
 
 def version():
     """The version in the public header."""
     with open("../include/berth/version.h", encoding="utf-8") as file:
         return file.read().partition('BERTH_VERSION_STRING "')[2].partition('"')[0]
+
+
+class BuildExtension(build_ext):
+    """Compiles the files at the same time."""
+
+    def build_extensions(self):
+        compiler = self.compiler
+
+        def compile_all(sources, output_dir=None, macros=None, include_dirs=None, debug=0,
+                        extra_preargs=None, extra_postargs=None, depends=None):
+            _macros, objects, after, options, build = compiler._setup_compile(
+                output_dir, macros, include_dirs, sources, depends, extra_postargs)
+            before = compiler._get_cc_args(options, debug, extra_preargs)
+            with multiprocessing.pool.ThreadPool(os.cpu_count()) as pool:
+                pool.map(lambda one: compiler._compile(one, *build[one], before, after, options),
+                         objects)
+            return objects
+        compiler.compile = compile_all
+        super().build_extensions()
 
 
 setup(
@@ -38,6 +60,7 @@ setup(
     packages=["berth"],
     package_data={"berth": ["*.pyi", "py.typed"]},
     python_requires=">=3.9",
+    cmdclass={"build_ext": BuildExtension},
     ext_modules=[Extension(
         "berth._berth",
         sorted(glob.glob("src/*.c") + library_sources()),
