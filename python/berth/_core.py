@@ -187,7 +187,9 @@ def _start_timer(self, interval, _kind=None):
     timers = self.__dict__.setdefault("_timers", {})
     number = max(timers, default=0) + 1
     timer = QTimer(self)
-    timer.timeout.connect(lambda: self.timerEvent(QTimerEvent(number)))
+    import weakref
+    target = weakref.ref(self)  # the timer does not keep its object alive
+    timer.timeout.connect(lambda: target().timerEvent(QTimerEvent(number)))
     timer.start(interval)
     timers[number] = timer
     return number

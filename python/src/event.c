@@ -39,44 +39,35 @@ bool bpy_events_due(const bpy_events *events, int depth)
     return false;
 }
 
-/* Takes out the first event that may run and was posted up to `last`; NULL if there is none. At the
- * end of a thread every event is taken. */
-bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, bool at_end)
+static bool is_selected(const bpy_event *event, int depth, bpy_selection selection)
 {
-    for (bpy_event **link = &events->first; *link != NULL; link = &(*link)->next) {
-        bpy_event *event = *link;
-        if (event->sequence > last)
-            return NULL;
-        if (!at_end && !is_due(event, depth))
-            continue;
-        *link = event->next;
-        if (event->next == NULL)
-            events->end = link;
-        return event;
-    }
-    return NULL;
-}
-
-static bool is_selected(const bpy_event *event, int depth, const void *owner,
-                        bpy_selection selection)
-{
-    if (owner != NULL && event->owner != owner)
-        return false;
-    if (selection == BPY_DELETIONS)
+    switch (selection) {
+    case BPY_CALLS:
+        return !event->kind->deferred;
+    case BPY_DELETIONS:
         return event->kind->deferred && (event->depth == depth || is_due(event, depth));
-    return is_due(event, depth) && !(selection == BPY_CALLS && event->kind->deferred);
+    case BPY_DEFERRED:
+        return event->kind->deferred;
+    case BPY_FINAL:
+        return event->kind->final;
+    case BPY_ALL:
+        return true;
+    case BPY_DUE:
+    default:
+        return is_due(event, depth);
+    }
 }
 
 /* Takes out the first event of an owner, or of any if that is NULL, that is selected and was posted
  * up to `last`; NULL if there is none. */
-bpy_event *bpy_events_select(bpy_events *events, uint64_t last, int depth, const void *owner,
-                             bpy_selection selection)
+bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const void *owner,
+                           bpy_selection selection)
 {
     for (bpy_event **link = &events->first; *link != NULL; link = &(*link)->next) {
         bpy_event *event = *link;
         if (event->sequence > last)
             return NULL;
-        if (!is_selected(event, depth, owner, selection))
+        if ((owner != NULL && event->owner != owner) || !is_selected(event, depth, selection))
             continue;
         *link = event->next;
         if (event->next == NULL)

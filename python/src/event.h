@@ -20,7 +20,8 @@ typedef struct bpy_event bpy_event;
 typedef struct bpy_event_kind {
     void (*run)(bpy_event *event);
     void (*drop)(bpy_event *event);
-    bool deferred; /* also: still runs when its thread ends; the others are dropped then */
+    bool deferred; /* waits for its loop */
+    bool final;    /* still runs when its thread ends */
 } bpy_event_kind;
 
 struct bpy_event {
@@ -36,19 +37,21 @@ typedef struct bpy_events {
     uint64_t sequence; /* of the last event */
 } bpy_events;
 
-/* Which events a program wants delivered. */
+/* Which events are meant. */
 typedef enum bpy_selection {
-    BPY_DUE,      /* all that may run at this depth */
-    BPY_CALLS,    /* those that are not deferred */
-    BPY_DELETIONS /* the deferred ones, also those that are not due yet at their own depth */
+    BPY_DUE,       /* all that may run at this depth */
+    BPY_CALLS,     /* those that are not deferred */
+    BPY_DELETIONS, /* the deferred ones, also those that are not due yet at their own depth */
+    BPY_DEFERRED,  /* the deferred ones of every depth */
+    BPY_FINAL,
+    BPY_ALL
 } bpy_selection;
 
 void bpy_events_init(bpy_events *events);
 void bpy_events_add(bpy_events *events, bpy_event *event, int depth);
 bool bpy_events_due(const bpy_events *events, int depth);
-bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, bool at_end);
-bpy_event *bpy_events_select(bpy_events *events, uint64_t last, int depth, const void *owner,
-                             bpy_selection selection);
+bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const void *owner,
+                           bpy_selection selection);
 void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to);
 bpy_event *bpy_events_detach(bpy_events *events);
 void bpy_events_attach(bpy_events *events, bpy_event *first);

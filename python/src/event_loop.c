@@ -223,7 +223,7 @@ static PyObject *application_exec(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED
     int code = bpy_thread_run(self->home, &run);
     if (!PyErr_Occurred()) {
         bpy_emit(self, BPY_ABOUT_TO_QUIT, NULL);
-        bpy_thread_deliver(self->home, true);
+        bpy_thread_deliver(self->home, NULL, BPY_DEFERRED);
     }
     Py_DECREF(self);
     return PyErr_Occurred() ? NULL : PyLong_FromLong(code);
@@ -267,9 +267,8 @@ static PyObject *application_send_posted(PyObject *Py_UNUSED(none), PyObject *ar
     if (receiver != Py_None && !bpy_object_usable(receiver))
         return NULL;
     if (type == 0 || type == META_CALL || type == DEFERRED_DELETE)
-        bpy_thread_deliver_some(bpy_thread_current(), receiver != Py_None ? receiver : NULL,
-                                type == 0 ? BPY_DUE
-                                          : (type == META_CALL ? BPY_CALLS : BPY_DELETIONS));
+        bpy_thread_deliver(bpy_thread_current(), receiver != Py_None ? receiver : NULL,
+                           type == 0 ? BPY_DUE : (type == META_CALL ? BPY_CALLS : BPY_DELETIONS));
     Py_RETURN_NONE;
 }
 

@@ -3,6 +3,7 @@
  *
  * An object moves with its children and its events. A native cannot move to another loop: an object
  * with a native moves only if its kind can free the native and make another one later (bpy_kind).
+ * All of them are asked before the first one moves.
  */
 #include "object.h"
 #include "parts.h"
@@ -18,25 +19,36 @@ static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
     return Py_NewRef(thread != NULL ? thread : Py_None);
 }
 
-static bool move(bpy_object *self, bpy_thread *to)
+/* With its children; else raises. */
+static bool is_movable(bpy_object *self)
 {
-    bool natives = self->homed;
-    if (natives && self->kind->move == NULL) {
+    if (self->homed && self->kind->move == NULL) {
         PyErr_Format(PyExc_RuntimeError, "cannot move a %s to another thread while it is active",
                      Py_TYPE(self)->tp_name);
         return false;
     }
-    if (natives && !self->kind->move(self, to))
+    if (self->homed && self->kind->movable != NULL && !self->kind->movable(self))
         return false;
+    for (bpy_object *child = self->first; child != NULL; child = child->after) {
+        if (!is_movable(child))
+            return false;
+    }
+    return true;
+}
+
+/* No Python code runs here. */
+static void move(bpy_object *self, bpy_thread *to)
+{
+    if (self->homed) {
+        self->kind->move(self, to);
+        bpy_object_unsettle(self);
+    }
     bpy_thread_move_events(self->home, self, to);
     bpy_thread_ref(to);
     bpy_thread_unref(self->home);
     self->home = to;
-    for (bpy_object *child = self->first; child != NULL; child = child->after) {
-        if (!move(child, to))
-            return false;
-    }
-    return true;
+    for (bpy_object *child = self->first; child != NULL; child = child->after)
+        move(child, to);
 }
 
 static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
@@ -52,8 +64,9 @@ static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
                             "cannot move an object with a parent to another thread");
     if (to == self->home)
         Py_RETURN_NONE;
-    if (!bpy_object_here(self) || !move(self, to))
+    if (!bpy_object_here(self) || !is_movable(self))
         return NULL;
+    move(self, to);
     Py_RETURN_NONE;
 }
 

@@ -82,16 +82,18 @@ static bool busy(bpy_object *object)
 }
 
 /* Enabled again by the program: the descriptor may belong to the other thread then. */
-static bool move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+static bool movable(bpy_object *object)
 {
-    if (busy(object)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot move an enabled QSocketNotifier to another "
-                                            "thread; disable it before");
-        return false;
-    }
+    if (!busy(object))
+        return true;
+    PyErr_SetString(PyExc_RuntimeError, "cannot move an enabled QSocketNotifier to another "
+                                        "thread; disable it before");
+    return false;
+}
+
+static void move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+{
     release(object);
-    bpy_object_unsettle(object);
-    return true;
 }
 
 static int traverse(bpy_object *object, visitproc visit, void *arg)
@@ -106,7 +108,13 @@ static void clear(bpy_object *object)
 }
 
 static const bpy_kind notifier_kind = {
-    .release = release, .busy = busy, .move = move, .traverse = traverse, .clear = clear};
+    .release = release,
+    .busy = busy,
+    .movable = movable,
+    .move = move,
+    .traverse = traverse,
+    .clear = clear,
+};
 
 static bool make(notifier *self)
 {

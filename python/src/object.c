@@ -88,9 +88,11 @@ static void release_natives(bpy_thread *thread)
         bpy_object *object = thread->natives;
         Py_INCREF(object);
         bpy_object_unsettle(object);
-        object->blocked = true; /* slots are no longer called */
+        bool blocked = object->blocked;
+        object->blocked = true; /* slots are not called */
         if (object->kind->release != NULL)
             object->kind->release(object);
+        object->blocked = blocked;
         Py_DECREF(object);
     }
 }

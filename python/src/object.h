@@ -18,7 +18,8 @@ typedef struct bpy_object bpy_object;
 typedef struct bpy_kind {
     void (*release)(bpy_object *self);              /* frees the native, which may emit signals */
     bool (*busy)(bpy_object *self);                 /* is active: it may still emit signals */
-    bool (*move)(bpy_object *self, bpy_thread *to); /* frees the native, or raises */
+    bool (*movable)(bpy_object *self);              /* with its native; or raises */
+    void (*move)(bpy_object *self, bpy_thread *to); /* frees the native; calls no Python code */
     int (*traverse)(bpy_object *self, visitproc visit, void *arg);
     void (*clear)(bpy_object *self);
     void (*dispose)(bpy_object *self); /* the last: frees what the struct itself owns */

@@ -138,6 +138,7 @@ void bpy_qobject_destroy(bpy_object *self)
     if (self->homed)
         bpy_thread_hand_over(self->home);
     bpy_object_unsettle(self);
+    self->blocked = false; /* as in Qt: destroyed is always emitted */
     if (self->ready && bpy_has_listeners(self, BPY_DESTROYED))
         bpy_emit(self, BPY_DESTROYED, (PyObject *)self);
     while (self->first != NULL) {
@@ -175,10 +176,13 @@ static void drop_deletion(bpy_event *event)
 }
 
 static const bpy_event_kind deletion_kind = {
-    .run = run_deletion, .drop = drop_deletion, .deferred = true};
+    .run = run_deletion, .drop = drop_deletion, .deferred = true, .final = true};
+
+/* Of an object whose last reference was dropped in another thread: at once. */
+static const bpy_event_kind end_kind = {.run = run_deletion, .drop = drop_deletion, .final = true};
 
 /* False if the thread of the object has ended, or with an exception. */
-static bool destroy_later(bpy_object *self)
+static bool destroy_later(bpy_object *self, const bpy_event_kind *kind)
 {
     if (!self->home->alive)
         return false;
@@ -188,7 +192,7 @@ static bool destroy_later(bpy_object *self)
         return false;
     }
     Py_INCREF(self);
-    *later = (deletion){.event = {.kind = &deletion_kind, .owner = self}, .target = self};
+    *later = (deletion){.event = {.kind = kind, .owner = self}, .target = self};
     bpy_thread_post(self->home, &later->event);
     return true;
 }
@@ -202,8 +206,8 @@ void bpy_qobject_finalize(PyObject *object)
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     bool elsewhere = (self->homed || self->first != NULL) && self->home != bpy_thread_current() &&
-                     self->home->alive;
-    if (!elsewhere || !destroy_later(self))
+                     self->home->running;
+    if (!elsewhere || !destroy_later(self, &end_kind))
         bpy_qobject_destroy(self);
     PyErr_Restore(type, value, trace);
 }
@@ -319,7 +323,7 @@ static PyObject *object_delete_later(PyObject *self, PyObject *Py_UNUSED(none))
 {
     if (!bpy_object_check(self))
         return NULL;
-    if (!destroy_later((bpy_object *)self) && PyErr_Occurred())
+    if (!destroy_later((bpy_object *)self, &deletion_kind) && PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
 }

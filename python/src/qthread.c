@@ -4,7 +4,9 @@
  * The QThread object belongs to the thread that made it, as in Qt. Objects that are moved to it, or
  * made in run(), belong to the thread that it starts. That thread emits started, calls run() (which
  * runs the event loop unless overridden), emits finished, runs deferred deletions, and releases the
- * lock that wait() waits for. A running thread holds a reference to its QThread.
+ * lock that wait() waits for. A running thread holds a reference to its QThread. It can be started
+ * again: objects that belong to it and events for them stay. start() waits for the old thread if
+ * that has begun to finish, which needs the interpreter's lock for it.
  *
  * The main thread and threads made by Python get a QThread when it is first asked for.
  */
@@ -20,6 +22,7 @@
 typedef enum thread_state {
     FRESH,
     RUNNING,
+    FINISHING, /* finished is emitted, or was; the thread is still there */
     FINISHED
 } thread_state;
 
@@ -54,9 +57,10 @@ static void thread_main(void *user)
     bpy_thread_assume(thread);
     bpy_emit(&self->object, BPY_STARTED, NULL);
     call_run(self);
+    self->state = FINISHING;
     bpy_emit(&self->object, BPY_FINISHED, NULL);
+    bpy_thread_rest(thread);
     self->state = FINISHED;
-    bpy_thread_finish(thread);
     PyThread_release_lock(self->done);
     Py_DECREF(self);
     bpy_thread_assume(NULL);
@@ -66,12 +70,6 @@ static void thread_main(void *user)
 
 static bool prepare(qthread *self)
 {
-    if (self->state == FINISHED) { /* started again */
-        self->thread->qthread = NULL;
-        bpy_thread_unref(self->thread);
-        self->thread = NULL;
-        self->state = FRESH;
-    }
     if (self->done == NULL)
         self->done = PyThread_allocate_lock();
     if (self->thread == NULL)
@@ -83,15 +81,30 @@ static bool prepare(qthread *self)
     return self->done != NULL && self->thread != NULL;
 }
 
+static bool wait_for(qthread *self, double milliseconds)
+{
+    PyLockStatus status;
+    PY_TIMEOUT_T microseconds = milliseconds < 0 ? -1 : (PY_TIMEOUT_T)(milliseconds * 1000);
+    Py_BEGIN_ALLOW_THREADS status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
+    if (status == PY_LOCK_ACQUIRED)
+        PyThread_release_lock(self->done);
+    Py_END_ALLOW_THREADS return status == PY_LOCK_ACQUIRED;
+}
+
 static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
 {
     qthread *self = (qthread *)object;
     if (!bpy_object_check(object))
         return NULL;
+    while (self->state == FINISHING) {
+        if (self->thread == bpy_thread_current())
+            Py_RETURN_NONE; /* it cannot wait for itself */
+        wait_for(self, -1);
+    }
+    if (!bpy_object_check(object) || !prepare(self))
+        return NULL;
     if (self->state == RUNNING)
         Py_RETURN_NONE;
-    if (!prepare(self))
-        return NULL;
     self->quitting = self->interruption = false;
     self->state = RUNNING;
     Py_INCREF(self); /* of thread_main */
@@ -106,16 +119,6 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
 }
 
 /* ---- waiting and ending ---- */
-
-static bool wait_for(qthread *self, double milliseconds)
-{
-    PyLockStatus status;
-    PY_TIMEOUT_T microseconds = milliseconds < 0 ? -1 : (PY_TIMEOUT_T)(milliseconds * 1000);
-    Py_BEGIN_ALLOW_THREADS status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
-    if (status == PY_LOCK_ACQUIRED)
-        PyThread_release_lock(self->done);
-    Py_END_ALLOW_THREADS return status == PY_LOCK_ACQUIRED;
-}
 
 static PyObject *qthread_wait(PyObject *object, PyObject *args)
 {
@@ -181,9 +184,9 @@ static PyObject *qthread_request_interruption(PyObject *object, PyObject *Py_UNU
     Py_RETURN_NONE;
 }
 
-#define GETTERS(X)                         \
-    X(isRunning, self->state == RUNNING)   \
-    X(isFinished, self->state == FINISHED) \
+#define GETTERS(X)                          \
+    X(isRunning, self->state == RUNNING)    \
+    X(isFinished, self->state >= FINISHING) \
     X(isInterruptionRequested, self->interruption)
 
 #define GETTER(name, value)                                                  \
@@ -263,6 +266,10 @@ static void qthread_dispose(bpy_object *object)
     if (self->thread != NULL) {
         if (self->thread->qthread == (PyObject *)object)
             self->thread->qthread = NULL;
+        if (!self->foreign) { /* it is never started again */
+            self->thread->alive = false;
+            bpy_thread_drop_events(self->thread);
+        }
         bpy_thread_unref(self->thread);
     }
     if (self->done != NULL)
@@ -303,7 +310,7 @@ bpy_thread *bpy_qthread_thread(PyObject *object)
     qthread *self = (qthread *)object;
     if (!bpy_object_check(object))
         return NULL;
-    if (self->state != RUNNING && !prepare(self))
+    if (!self->foreign && !prepare(self))
         return NULL;
     return self->thread;
 }

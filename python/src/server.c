@@ -113,15 +113,30 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     bpy_leave(entered);
 }
 
+/* incomingConnection in the object's dictionary, whose keys may be compared by Python code; owned.
+ */
+static PyObject *own_override(server *self)
+{
+    PyObject *dict = self->end.object.dict;
+    if (dict == NULL)
+        return NULL;
+    Py_INCREF(dict);
+    PyObject *own = PyDict_GetItemWithError(dict, name_incoming);
+    Py_XINCREF(own);
+    Py_DECREF(dict);
+    if (own == NULL)
+        PyErr_Clear();
+    return own;
+}
+
 /* The override of incomingConnection, in the object or in its class; owned, NULL if there is none.
  */
 static PyObject * override(server *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject *dict = self->end.object.dict;
-    PyObject *own = dict != NULL ? PyDict_GetItemWithError(dict, name_incoming) : NULL;
+    PyObject *own = own_override(self);
     if (own != NULL)
-        return Py_NewRef(own);
+        return own;
     if (type == &server_type)
         return NULL;
     PyObject *function = PyObject_GetAttr((PyObject *)type, name_incoming);
@@ -211,10 +226,9 @@ berth_socket *bpy_server_take_arrival(int descriptor)
 /* Without an override the native is spared the way through the handler. */
 static void choose_handlers(server *self)
 {
-    bool plain = Py_IS_TYPE((PyObject *)self, &server_type);
-    PyObject *dict = self->end.object.dict;
-    if (plain && dict != NULL)
-        plain = PyDict_GetItemWithError(dict, name_incoming) == NULL;
+    PyObject *own = own_override(self);
+    bool plain = own == NULL && Py_IS_TYPE((PyObject *)self, &server_type);
+    Py_XDECREF(own);
     self->handlers = (berth_server_handlers){
         .new_connection = on_new_connection,
         .accept_error = on_accept_error,
@@ -264,6 +278,11 @@ berth_server *bpy_server_native(PyObject *object)
     return need_native(self) ? self->native : NULL;
 }
 
+static bool pending(const server *self)
+{
+    return self->native != NULL && berth_server_base_has_pending_connections(self->native);
+}
+
 /* Slots are called meanwhile, and may do the same. */
 static void destroy_pending(server *self)
 {
@@ -287,6 +306,7 @@ static void server_release(bpy_object *object)
     destroy_pending(self);
     berth_server *native = self->native;
     self->native = NULL;
+    self->listened = false;
     berth_server_free(native);
 }
 
@@ -296,23 +316,24 @@ static bool server_busy(bpy_object *object)
     return self->native != NULL && berth_server_is_listening(self->native);
 }
 
-static bool server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+static bool server_movable(bpy_object *object)
 {
-    server *self = to_server(object);
-    if (server_busy(object)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot move a listening server to another thread; "
-                                            "move it before listen()");
-        return false;
-    }
+    if (!server_busy(object) && !pending(to_server(object)))
+        return true;
+    PyErr_SetString(PyExc_RuntimeError, "cannot move a listening server or one with pending "
+                                        "connections to another thread; move it before listen()");
+    return false;
+}
+
+static void server_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+{
     server_release(object);
-    bpy_object_unsettle(object);
-    self->listened = false;
-    return true;
 }
 
 static const bpy_kind server_kind = {
     .release = server_release,
     .busy = server_busy,
+    .movable = server_movable,
     .move = server_move,
     .traverse = bpy_endpoint_traverse,
     .clear = bpy_endpoint_clear,
@@ -423,11 +444,6 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 }
 
 /* ---- connections ---- */
-
-static bool pending(const server *self)
-{
-    return self->native != NULL && berth_server_base_has_pending_connections(self->native);
-}
 
 /* The oldest pending socket; NULL if there is none, or with an exception. */
 static PyObject *take_next(server *self)
@@ -659,5 +675,6 @@ int bpy_server_ready(PyObject *module)
     if (name_incoming == NULL)
         return -1;
     base_incoming = PyDict_GetItemWithError(server_type.tp_dict, name_incoming);
+    Py_XINCREF(base_incoming);
     return 0;
 }

@@ -248,6 +248,8 @@ static berth_state state_of(const bpy_socket *self)
 {
     if (self->asking) /* whatever the native is between two attempts */
         return BERTH_STATE_CONNECTING;
+    if (self->unbinding)
+        return BERTH_STATE_CLOSING;
     return self->native != NULL ? berth_socket_state(self->native) : BERTH_STATE_UNCONNECTED;
 }
 
@@ -295,6 +297,7 @@ static void socket_release(bpy_object *object)
         leave_device(self);
     berth_socket *native = self->native; /* slots have been called */
     self->native = NULL;
+    self->asking = false;
     berth_socket_free(native);
 }
 
@@ -303,23 +306,24 @@ static bool socket_busy(bpy_object *object)
     return state_of(to_socket(object)) != BERTH_STATE_UNCONNECTED;
 }
 
-static bool socket_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+static bool socket_movable(bpy_object *object)
 {
-    bpy_socket *self = to_socket(object);
-    if (socket_busy(object)) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot move a socket with a connection to "
-                                            "another thread; pass its descriptor instead");
-        return false;
-    }
-    berth_socket_free(self->native);
-    self->native = NULL;
-    bpy_object_unsettle(object);
-    return true;
+    if (!socket_busy(object))
+        return true;
+    PyErr_SetString(PyExc_RuntimeError, "cannot move a socket with a connection to another "
+                                        "thread; pass its descriptor instead");
+    return false;
+}
+
+static void socket_move(bpy_object *object, bpy_thread *Py_UNUSED(to))
+{
+    socket_release(object);
 }
 
 static const bpy_kind socket_kind = {
     .release = socket_release,
     .busy = socket_busy,
+    .movable = socket_movable,
     .move = socket_move,
     .traverse = bpy_endpoint_traverse,
     .clear = bpy_endpoint_clear,
@@ -393,6 +397,7 @@ static PyObject *socket_connect(PyObject *object, PyObject *args, PyObject *kwar
     if (!bpy_socket_own_proxy(self) || !need_native(self))
         return NULL;
     if (state == BERTH_STATE_UNCONNECTED || state == BERTH_STATE_BOUND) {
+        bpy_endpoint_fail(&self->end, -1, NULL);
         self->mode = mode & (READ_WRITE | UNBUFFERED);
         self->port = port;
         self->announced = false;
@@ -422,6 +427,10 @@ static PyObject *socket_bind(PyObject *object, PyObject *args)
         return NULL;
     if ((second != NULL && !bpy_port_convert(second, &port)) || !need_native(self))
         return NULL;
+    if (state_of(self) == BERTH_STATE_BOUND) {
+        Py_XDECREF(refuse(self, BERTH_ERROR_UNKNOWN, "Unknown error"));
+        Py_RETURN_FALSE;
+    }
     return PyBool_FromLong(berth_socket_bind(self->native, address, port));
 }
 
@@ -463,6 +472,7 @@ static PyObject *socket_adopt(PyObject *object, PyObject *args)
     if (descriptor >= 0 && descriptor <= INT_MAX && state == BERTH_STATE_CONNECTED &&
         berth_socket_set_descriptor(self->native, (int)descriptor)) {
         self->given_up = self->announced = false;
+        bpy_endpoint_fail(&self->end, -1, NULL);
         bpy_thread_hand_over(self->end.object.home);
         Py_RETURN_TRUE;
     }
@@ -496,12 +506,28 @@ static bool gives_up(bpy_socket *self)
     return asked;
 }
 
+/* In Qt a socket that is bound only ends as a connection does. */
+static bool unbinds(bpy_socket *self)
+{
+    if (state_of(self) != BERTH_STATE_BOUND)
+        return false;
+    self->unbinding = true;
+    emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)BERTH_STATE_CLOSING));
+    bool same = self->unbinding; /* a slot has not used it otherwise */
+    self->unbinding = false;
+    if (!same || self->native == NULL)
+        return true;
+    berth_socket_close(self->native);
+    bpy_emit(&self->end.object, BPY_DISCONNECTED, NULL);
+    return true;
+}
+
 static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
 {
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
-    if (!gives_up(self) && self->native != NULL)
+    if (!gives_up(self) && !unbinds(self) && self->native != NULL)
         berth_socket_disconnect_from_host(self->native);
     bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
@@ -514,7 +540,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     leave_device(self);
     self->mode = 0;
-    if (!gives_up(self) && self->native != NULL)
+    if (!gives_up(self) && !unbinds(self) && self->native != NULL)
         berth_socket_close(self->native);
     bpy_thread_hand_over(self->end.object.home);
     Py_RETURN_NONE;
@@ -542,6 +568,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
         Py_RETURN_NONE;
     leave_device(self);
     self->mode = 0;
+    self->unbinding = false;
     if (!gives_up(self) && self->native != NULL)
         berth_socket_abort(self->native);
     bpy_thread_hand_over(self->end.object.home);
@@ -701,6 +728,12 @@ static PyObject *socket_set_error(PyObject *object, PyObject *args)
 
 /* ---- getters ---- */
 
+static bool is_valid(const bpy_socket *self)
+{
+    return self->native != NULL && (berth_socket_is_valid(self->native) ||
+                                    berth_socket_state(self->native) == BERTH_STATE_BOUND);
+}
+
 static PyObject *native_address(const bpy_socket *self,
                                 berth_address (*get)(const berth_socket *socket))
 {
@@ -735,8 +768,7 @@ static PyObject *descriptor(const bpy_socket *self)
     X(state, bpy_enum_value(BPY_ENUM_STATE, (int)state_of(self)), "SocketState")               \
     X(error, bpy_enum_value(BPY_ENUM_ERROR, self->end.error), "SocketError")                   \
     X(errorString, bpy_endpoint_error_string(&self->end, "Unknown error"), "str")              \
-    X(isValid, PyBool_FromLong(self->native != NULL && berth_socket_is_valid(self->native)),   \
-      "bool")                                                                                  \
+    X(isValid, PyBool_FromLong(is_valid(self)), "bool")                                        \
     X(wasReset, PyBool_FromLong(self->native != NULL && berth_socket_was_reset(self->native)), \
       "bool: whether the peer reset the last connection; not in Qt")                           \
     X(socketDescriptor, descriptor(self), "int: -1 without a connection")                      \

@@ -196,7 +196,7 @@ static PyObject *device_unget(PyObject *object, PyObject *data)
     Py_buffer view;
     if (self == NULL || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
-    if (readable(self))
+    if (readable(self) && !berth_socket_in_transaction(self->native)) /* as in Qt */
         berth_socket_unget(self->native, view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
     Py_RETURN_NONE;

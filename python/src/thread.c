@@ -42,7 +42,7 @@ void bpy_thread_unref(bpy_thread *thread)
         PyMem_RawFree(thread);
 }
 
-/* A thread that has not started. */
+/* A thread that has not started. Objects can belong to it already. */
 bpy_thread *bpy_thread_new(void)
 {
     bpy_thread *thread = PyMem_RawCalloc(1, sizeof *thread);
@@ -54,10 +54,12 @@ bpy_thread *bpy_thread_new(void)
     return thread;
 }
 
-/* Makes it the record of the calling thread, which must call bpy_thread_finish. */
+/* Makes it the record of the calling thread, which must call bpy_thread_rest. */
 void bpy_thread_assume(bpy_thread *thread)
 {
     current = thread;
+    if (thread != NULL)
+        thread->running = true;
 }
 
 /* Never NULL: out of memory is fatal here. */
@@ -68,7 +70,7 @@ bpy_thread *bpy_thread_current(void)
     bpy_thread *thread = bpy_thread_new();
     if (thread == NULL)
         Py_FatalError("out of memory for a thread");
-    current = thread;
+    bpy_thread_assume(thread);
     PyObject *dict = PyThreadState_GetDict();
     PyObject *capsule = PyCapsule_New(thread, "berth.thread", holder_dealloc);
     if (capsule == NULL || dict == NULL || PyDict_SetItemString(dict, "berth.thread", capsule) < 0)
@@ -86,7 +88,7 @@ bool bpy_thread_is_current(const bpy_thread *thread)
 
 bool bpy_thread_loop(bpy_thread *thread)
 {
-    if (!thread->alive) { /* also while its natives are released */
+    if (!thread->running) { /* also while its natives are released */
         PyErr_SetString(PyExc_RuntimeError, "the thread has ended");
         return false;
     }
@@ -104,17 +106,18 @@ void bpy_thread_wake(bpy_thread *thread)
         berth_loop_wake(thread->loop);
 }
 
-/* Releases the natives and the loop of a thread that ends. */
-void bpy_thread_finish(bpy_thread *thread)
+/* Releases the natives and the loop of a thread that ends. Its objects are deleted that are to be;
+ * other events stay, for a QThread can start the thread again. */
+void bpy_thread_rest(bpy_thread *thread)
 {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    if (thread->alive)
-        bpy_thread_deliver(thread, true);
-    thread->alive = false;
+    if (thread->running)
+        bpy_thread_deliver(thread, NULL, BPY_FINAL);
+    thread->running = false;
     if (thread->release_natives != NULL)
         thread->release_natives(thread);
-    bpy_thread_deliver(thread, true);
+    bpy_thread_deliver(thread, NULL, BPY_FINAL);
     berth_loop *loop = thread->loop;
     berth_loop *inherited = thread->inherited;
     thread->loop = thread->inherited = NULL;
@@ -123,11 +126,19 @@ void bpy_thread_finish(bpy_thread *thread)
         berth_loop_free(inherited);
         Py_END_ALLOW_THREADS
     }
+    PyErr_Restore(type, value, trace);
+}
+
+/* A thread that ends for ever. */
+void bpy_thread_finish(bpy_thread *thread)
+{
+    bpy_thread_rest(thread);
+    thread->alive = false;
+    bpy_thread_drop_events(thread);
     if (thread->owns_qthread) {
         thread->owns_qthread = false;
         Py_CLEAR(thread->qthread);
     }
-    PyErr_Restore(type, value, trace);
 }
 
 /* ---- the interpreter's lock ---- */
@@ -186,34 +197,26 @@ void bpy_thread_post(bpy_thread *thread, bpy_event *event)
     bpy_thread_wake(thread);
 }
 
-/* Runs what was posted until now; at the end of a thread the deferred events only, of whatever
- * depth. */
-void bpy_thread_deliver(bpy_thread *thread, bool at_end)
+/* Runs events that were posted until now, of one owner or, if that is NULL, of any. */
+void bpy_thread_deliver(bpy_thread *thread, const void *owner, bpy_selection selection)
 {
     uint64_t last = thread->events.sequence;
     bpy_event *event;
-    while ((event = bpy_events_take(&thread->events, last, depth_of(thread), at_end)) != NULL) {
-        if (!at_end || event->kind->deferred) {
-            thread->scope++;
-            event->kind->run(event);
-            thread->scope--;
-        }
-        event->kind->drop(event);
-    }
-}
-
-/* Runs what a program asks for, of what was posted until now. */
-void bpy_thread_deliver_some(bpy_thread *thread, const void *owner, bpy_selection selection)
-{
-    uint64_t last = thread->events.sequence;
-    bpy_event *event;
-    while ((event = bpy_events_select(&thread->events, last, depth_of(thread), owner, selection)) !=
+    while ((event = bpy_events_take(&thread->events, last, depth_of(thread), owner, selection)) !=
            NULL) {
         thread->scope++;
         event->kind->run(event);
         thread->scope--;
         event->kind->drop(event);
     }
+}
+
+/* Events that never run. Dropping one may post others. */
+void bpy_thread_drop_events(bpy_thread *thread)
+{
+    bpy_event *event;
+    while ((event = bpy_events_take(&thread->events, UINT64_MAX, 0, NULL, BPY_ALL)) != NULL)
+        event->kind->drop(event);
 }
 
 void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to)
@@ -236,7 +239,7 @@ static int turn(bpy_thread *thread, int milliseconds, bool patient)
     if (!bpy_thread_loop(thread))
         return -1;
     bool ran = has_work(thread), before;
-    bpy_thread_deliver(thread, false);
+    bpy_thread_deliver(thread, NULL, BPY_DUE);
     bool stopped = thread->runs != NULL && thread->runs->stop;
     int wait = (ran && !patient) || stopped || has_work(thread) ? 0 : milliseconds;
     thread->scope++;

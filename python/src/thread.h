@@ -21,9 +21,10 @@ struct bpy_thread {
     berth_loop *loop;
     PyThreadState *saved; /* set while the lock is released */
     bool waiting;         /* handlers release it again */
-    bool alive;
-    int level; /* running event loops */
-    int scope; /* turns and events in progress */
+    bool alive;           /* events can be posted; a QThread that is started again runs them */
+    bool running;         /* false before a QThread starts it, and from its end on */
+    int level;            /* running event loops */
+    int scope;            /* turns and events in progress */
     bpy_run *runs;
     bpy_events events;
     berth_loop *inherited;       /* in a child of a fork: the parent's loop */
@@ -57,9 +58,10 @@ void bpy_thread_stop(bpy_thread *thread, int code);
 void bpy_thread_wake(bpy_thread *thread);
 void bpy_thread_post(bpy_thread *thread, bpy_event *event);
 void bpy_thread_move_events(bpy_thread *from, const void *owner, bpy_thread *to);
-void bpy_thread_deliver(bpy_thread *thread, bool at_end);
-void bpy_thread_deliver_some(bpy_thread *thread, const void *owner, bpy_selection selection);
+void bpy_thread_deliver(bpy_thread *thread, const void *owner, bpy_selection selection);
+void bpy_thread_drop_events(bpy_thread *thread);
 void bpy_thread_hand_over(bpy_thread *thread);
+void bpy_thread_rest(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);
 void bpy_unblock(bpy_thread *thread, bool before);

@@ -4,16 +4,26 @@
  * The native timer is made by the first start, in the thread that the object then belongs to. An
  * interval of 0 fires in every turn. singleShot makes a timer that holds a reference to itself
  * until it has fired.
+ *
+ * A timer does not fire again while its slots run, if they turn the loop, unless they have started
+ * it again. What was missed is left out.
  */
 #include "known_signals.h"
 #include "parts.h"
 #include "qobject.h"
+
+#include <stddef.h>
 
 typedef struct timer {
     bpy_object object;
     berth_timer *native;
     uint64_t due; /* on the loop's clock, while active */
     int interval;
+    unsigned starts;  /* counts them */
+    unsigned firing;  /* the start whose slots run, or 0 */
+    bool asleep;      /* active; the native waits until the slots have returned */
+    bool restarting;  /* active; moved, and started by an event in its new thread */
+    bpy_event moving; /* that event, which holds a reference */
     bool single;
     bool own; /* of singleShot: holds a reference to itself until it fires */
 } timer;
@@ -22,14 +32,52 @@ static PyTypeObject timer_type;
 
 static bool is_active(const timer *self)
 {
-    return self->native != NULL && berth_timer_is_active(self->native);
+    return self->asleep || self->restarting ||
+           (self->native != NULL && berth_timer_is_active(self->native));
+}
+
+static void stop(timer *self)
+{
+    self->asleep = self->restarting = false;
+    if (self->native != NULL)
+        berth_timer_stop(self->native);
 }
 
 static void arm(timer *self)
 {
+    if (self->interval < 0) { /* as in Qt, active and silent */
+        berth_timer_stop(self->native);
+        self->asleep = true;
+        return;
+    }
     uint64_t interval = (uint64_t)self->interval;
     self->due = berth_loop_now(self->object.home->loop) + interval;
     berth_timer_start(self->native, interval, self->single ? 0 : interval);
+}
+
+/* For Berth, a repetition of 0 is none. */
+static void prepare_next(timer *self)
+{
+    if (self->single)
+        stop(self);
+    else if (self->interval == 0 && self->firing == self->starts)
+        self->asleep = true;
+    else if (self->interval == 0)
+        arm(self);
+    else
+        self->due += (uint64_t)self->interval;
+}
+
+static void fire(timer *self)
+{
+    unsigned outer = self->firing;
+    self->firing = self->starts;
+    bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+    self->firing = outer;
+    if (self->asleep) {
+        self->asleep = false;
+        arm(self);
+    }
 }
 
 static void expired(berth_timer *Py_UNUSED(native), void *user)
@@ -37,13 +85,9 @@ static void expired(berth_timer *Py_UNUSED(native), void *user)
     timer *self = user;
     bool entered = bpy_enter();
     Py_INCREF(self);
-    if (self->single)
-        berth_timer_stop(self->native);
-    else if (self->interval == 0)
-        arm(self); /* for Berth, a repetition of 0 is none */
-    else
-        self->due += (uint64_t)self->interval;
-    bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+    prepare_next(self);
+    if (self->firing != self->starts)
+        fire(self);
     if (self->own) {
         self->own = false;
         Py_DECREF(self);
@@ -55,6 +99,7 @@ static void expired(berth_timer *Py_UNUSED(native), void *user)
 static void timer_release(bpy_object *object)
 {
     timer *self = (timer *)object;
+    stop(self);
     berth_timer_free(self->native);
     self->native = NULL;
     if (self->own) {
@@ -66,71 +111,6 @@ static void timer_release(bpy_object *object)
 static bool timer_busy(bpy_object *object)
 {
     return is_active((timer *)object);
-}
-
-/* The start of a timer in the thread to which it has moved. */
-typedef struct restart {
-    bpy_event event;
-    bpy_object *target; /* a reference, as is the method */
-    PyObject *start;
-} restart;
-
-static void run_restart(bpy_event *event)
-{
-    const restart *self = (const restart *)event;
-    if (self->target->destroying)
-        return;
-    PyObject *result = PyObject_CallNoArgs(self->start);
-    if (result == NULL)
-        bpy_print_error();
-    Py_XDECREF(result);
-}
-
-static void drop_restart(bpy_event *event)
-{
-    restart *self = (restart *)event;
-    Py_DECREF(self->start);
-    Py_DECREF(self->target);
-    PyMem_Free(self);
-}
-
-static const bpy_event_kind restart_kind = {.run = run_restart, .drop = drop_restart};
-
-static bool post_restart(bpy_object *target, bpy_thread *to)
-{
-    PyObject *start = PyObject_GetAttrString((PyObject *)target, "start");
-    restart *self = start != NULL ? PyMem_Malloc(sizeof *self) : NULL;
-    if (self == NULL) {
-        Py_XDECREF(start);
-        if (!PyErr_Occurred())
-            PyErr_NoMemory();
-        return false;
-    }
-    Py_INCREF(target);
-    *self = (restart){
-        .event = {.kind = &restart_kind, .owner = target}, .target = target, .start = start};
-    bpy_thread_post(to, &self->event);
-    return true;
-}
-
-/* An active timer is started again in the other thread, with its full interval, by an event. */
-static bool timer_move(bpy_object *object, bpy_thread *to)
-{
-    timer *self = (timer *)object;
-    bool active = is_active(self);
-    berth_timer_free(self->native);
-    self->native = NULL;
-    bpy_object_unsettle(object);
-    return !active || post_restart(object, to);
-}
-
-static const bpy_kind timer_kind = {
-    .release = timer_release, .busy = timer_busy, .move = timer_move};
-
-static PyObject *timer_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                           PyObject *Py_UNUSED(kwargs))
-{
-    return bpy_object_new(type, &timer_kind);
 }
 
 static bool start(timer *self)
@@ -146,16 +126,68 @@ static bool start(timer *self)
         }
         bpy_object_settle(&self->object);
     }
+    self->starts++;
+    self->asleep = self->restarting = false;
     arm(self);
     return true;
 }
 
+/* ---- moving to another thread ---- */
+
+static timer *timer_of(bpy_event *event)
+{
+    return (timer *)((char *)event - offsetof(timer, moving));
+}
+
+static void run_moved(bpy_event *event)
+{
+    timer *self = timer_of(event);
+    if (self->restarting && !start(self))
+        bpy_print_error();
+}
+
+static void drop_moved(bpy_event *event)
+{
+    timer_of(event)->restarting = false;
+    Py_DECREF(timer_of(event));
+}
+
+static const bpy_event_kind moved_kind = {.run = run_moved, .drop = drop_moved};
+
+/* An active timer is started again in the other thread, with its full interval, by an event. */
+static void timer_move(bpy_object *object, bpy_thread *to)
+{
+    timer *self = (timer *)object;
+    bool active = is_active(self);
+    stop(self);
+    berth_timer_free(self->native);
+    self->native = NULL;
+    if (!active)
+        return;
+    Py_INCREF(self);
+    self->restarting = true;
+    self->moving = (bpy_event){.kind = &moved_kind, .owner = object};
+    bpy_thread_post(to, &self->moving);
+}
+
+static const bpy_kind timer_kind = {
+    .release = timer_release, .busy = timer_busy, .move = timer_move};
+
+static PyObject *timer_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                           PyObject *Py_UNUSED(kwargs))
+{
+    return bpy_object_new(type, &timer_kind);
+}
+
+/* As PySide2 has it: a float is truncated, and the number has to fit in an int. */
 static bool set_interval(timer *self, PyObject *value)
 {
-    int interval = (int)PyLong_AsLong(value);
+    PyObject *whole = PyFloat_Check(value) ? PyNumber_Long(value) : Py_NewRef(value);
+    int interval = whole != NULL ? PyLong_AsInt(whole) : -1;
+    Py_XDECREF(whole);
     if (interval == -1 && PyErr_Occurred())
         return false;
-    self->interval = interval < 0 ? 0 : interval;
+    self->interval = interval;
     return true;
 }
 
@@ -176,8 +208,7 @@ static PyObject *timer_stop(PyObject *object, PyObject *Py_UNUSED(none))
     timer *self = (timer *)object;
     if (!bpy_object_check(object) || !bpy_object_here(&self->object))
         return NULL;
-    if (self->native != NULL)
-        berth_timer_stop(self->native);
+    stop(self);
     Py_RETURN_NONE;
 }
 
@@ -202,8 +233,10 @@ static PyObject *timer_set_single(PyObject *object, PyObject *value)
 
 static int remaining(const timer *self)
 {
-    if (!is_active(self))
+    if (!is_active(self) || self->interval < 0)
         return -1;
+    if (self->restarting)
+        return self->interval;
     uint64_t now = berth_loop_now(self->object.home->loop);
     return now < self->due ? (int)(self->due - now) : 0;
 }

@@ -181,6 +181,101 @@ class Threads(unittest.TestCase):
         self.assertFalse(kept[0].thread() and kept[0].isListening())
         kept.clear()
 
+    def test_a_thread_that_is_started_again_when_it_has_finished(self):
+        class Counting(QThread):
+            count = 0
+
+            def run(self):
+                QCoreApplication.processEvents()  # so that there is a loop to free
+                self.count += 1
+        thread, states = Counting(), []
+        thread.finished.connect(lambda: thread.start() if thread.count < 5 else None)
+        thread.finished.connect(lambda: states.append((thread.isRunning(), thread.isFinished())),
+                                Qt.DirectConnection)
+        thread.finished.connect(thread.start, Qt.DirectConnection)  # of the thread itself: nothing
+        thread.start()
+        until(lambda: thread.count == 5)
+        self.assertTrue(thread.wait(10000))
+        self.assertEqual(states, [(False, True)] * 5)
+
+    def test_objects_and_events_wait_for_the_next_start(self):
+        thread, worker, sender, seen = QThread(), Worker(), Worker(), []
+        worker.moveToThread(thread)
+        sender.done.connect(worker.work)
+        worker.done.connect(lambda result: seen.append(result))
+        for round_ in range(3):
+            sender.done.emit(round_)
+            self.assertFalse(seen)
+            thread.start()
+            until(lambda: seen)
+            self.assertEqual(seen.pop(), (round_, False))
+            self.assertIs(worker.thread(), thread)
+            thread.quit()
+            self.assertTrue(thread.wait(10000))
+
+    def test_natives_after_the_second_start(self):
+        class Own(QObject):
+            up = Signal(object)
+
+            def __init__(self):
+                super().__init__()
+                self.server, self.timer = QTcpServer(self), QTimer(self)
+
+            def begin(self):
+                good = self.server.listen() and not self.timer.isActive()
+                self.timer.start(1000)
+                self.up.emit((good, self.server.isListening(), self.timer.isActive()))
+        thread, own, seen = QThread(), Own(), []
+        own.moveToThread(thread)
+        thread.started.connect(own.begin)
+        own.up.connect(seen.append)
+        for _start in range(2):
+            thread.start()
+            until(lambda: seen)
+            self.assertEqual(seen.pop(), (True, True, True))
+            thread.quit()
+            self.assertTrue(thread.wait(10000))
+
+    def test_a_tree_moves_whole_or_not_at_all(self):
+        thread, top = QThread(), QObject()
+        first, server, last = QObject(top), QTcpServer(top), QTimer(top)
+        home = top.thread()
+        last.start(1000)
+        server.listen()
+        with self.assertRaises(RuntimeError):
+            top.moveToThread(thread)
+        self.assertTrue(all(one.thread() is home for one in (top, first, server, last)))
+        self.assertTrue(last.isActive() and server.isListening())
+        server.close()
+        top.moveToThread(thread)
+        self.assertTrue(all(one.thread() is thread for one in (top, first, server, last)))
+
+    def test_an_active_timer_moves(self):
+        thread, timer, seen = QThread(), QTimer(), []
+        timer.timeout.connect(lambda: seen.append(QThread.currentThread()), Qt.DirectConnection)
+        timer.start(1)
+        timer.moveToThread(thread)
+        thread.start()
+        until(lambda: seen)
+        thread.quit()
+        thread.wait()
+        self.assertIs(seen[0], thread)
+        del timer, thread  # with its event, if it has not run
+
+    def test_a_parent_without_a_native_that_dies_in_another_thread(self):
+        parent, ended = QObject(), []
+        for child in (QTimer(parent), listening(lambda: QTcpServer(parent)), QTcpSocket(parent)):
+            child.destroyed.connect(lambda: ended.append(threading.current_thread()),
+                                    Qt.DirectConnection)
+        parent.children()[0].start(1000)
+        holder = [parent]
+        del parent, child
+        thread = threading.Thread(target=holder.clear)
+        thread.start()
+        thread.join()
+        until(lambda: len(ended) == 3)
+        self.assertEqual(set(ended), {threading.main_thread()})
+
     def test_signals_to_a_thread_that_has_ended(self):
         thread, worker = QThread(), Worker()
         worker.moveToThread(thread)
