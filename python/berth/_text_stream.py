@@ -248,5 +248,7 @@ class QTextStreamManipulator:
         """Changes a stream."""
         self._apply(stream)
 
+    exec_ = exec
+
 
 QTextStream.__module__ = QTextStreamManipulator.__module__ = _MODULE

@@ -10,10 +10,10 @@ from berth import QtCore, QtNetwork
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../python")
 
 
-def maker():
-    """make_stubs.py as a module."""
-    spec = importlib.util.spec_from_file_location("make_stubs",
-                                                  os.path.join(FOLDER, "tools/make_stubs.py"))
+def maker(name="make_stubs"):
+    """A program of python/tools as a module."""
+    spec = importlib.util.spec_from_file_location(name,
+                                                  os.path.join(FOLDER, "tools", name + ".py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -25,6 +25,24 @@ class Stubs(unittest.TestCase):
         for name, text in maker().stubs().items():
             with open(os.path.join(FOLDER, "berth", name), encoding="utf-8") as file:
                 self.assertEqual(file.read(), text, "run python/tools/make_stubs.py")
+
+    def test_the_table_of_the_readme(self):
+        make_table = maker("make_table")
+        classes = {name: cls for _module, name, cls in make_table.classes()}
+        lines = [[cell.strip() for cell in line.strip("|\n ").split("|")]
+                 for line in make_table.written().splitlines() if line.startswith("| Q")]
+        self.assertEqual([line[0] for line in lines], list(classes), "run make_table.py")
+        for name, _there, *missing in lines:
+            for one in filter(None, ", ".join(missing).split(", ")):
+                if one.startswith("the other "):
+                    continue
+                self.assertFalse(hasattr(classes[name], one), f"{name}.{one} is there")
+        try:
+            text = make_table.table()
+        except ImportError:
+            return  # PySide2 is not here
+        self.maxDiff = None
+        self.assertEqual(make_table.written(), text, "run python/tools/make_table.py")
 
     def test_docstrings(self):
         for module in (QtCore, QtNetwork):
