@@ -90,7 +90,7 @@ def tracker_with_clients(good, other):
                      server.error_text)
             assert get(server, other, "/")[1] == other.der
             # The seed does not trust the new one: so the tracker is not told that it goes.
-            assert seed.end() < 5
+            seed.end()
             seed.says("is signed by itself")
         wait_for(lambda: scrape_of(server, other)[b"complete"] <= 1, lambda: "they do not stop")
         with socket.create_connection(("127.0.0.1", server.port), timeout=_support.PATIENCE) as plain:

@@ -7,20 +7,23 @@ that does not resume the session of the visit before, whichever process that was
 Then there is a hand-over while clients stand at each step of a handshake: connected and silent, with
 the first byte of a hello, all but its last one, the whole and no answer to the server's, and with half
 of their request. They go on when the old process drains, and it is the old one that serves them.
-At another hand-over they never go on: those without a handshake are gone after the idle time of the
-drain, the others at its deadline, and the old process with them.
+At a hand-over with a crowd of hellos all of them are answered, whenever that is. At another one nobody
+goes on: those without a handshake are gone after the idle time of the drain, the others at its deadline,
+and the old process with them.
 """
 
 import os
 import socket
 import ssl
 import tempfile
+import time
 
 from _restart import (DEADLINE, FULL, NOT_SHAKEN, Successors, judge_times, losses, lost, visit_while)
 from _scenario import PATIENCE, Scenario, run, tool, until
 
 STEPS = ("silent", "first byte", "part of a hello", "no answer", "part of a request")
 EACH = 8
+CROWD = 160  # more than BERTH_DEFAULT_MAX_HANDSHAKES
 IDLE = 300  # milliseconds, of the drain that nobody goes on in
 REQUEST = b"GET / HTTP/1.0\r\nHost: x\r\n\r\n"
 
@@ -132,17 +135,17 @@ def backlog(port):
 
 
 def at_each_step(scenario, folder, trusted):
-    patient = 1000 * PATIENCE
+    patient = dict.fromkeys(("deadline", "idle", "handshake"), 1000 * PATIENCE)
     successors = Successors(scenario, "handover", folder, environment={"CERTIFICATE": trusted})
     successors.replace()
-    successors.replace(deadline=patient, idle=patient)  # this one will be the old process
+    successors.replace(**patient)  # this one will be the old process
     for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
         context = ssl.create_default_context(cafile=trusted)
         context.minimum_version = context.maximum_version = version
         clients = [Slow(successors.port, context, step) for step in STEPS for _ in range(EACH)]
         assert until(lambda: not backlog(successors.port))
         old, pid = successors.server, successors.server.pid
-        successors.server = successors.begin(deadline=patient, idle=patient)
+        successors.server = successors.begin(**patient)
         assert old.says()["drained_at"] > 0
         answered = [client.go_on() for client in clients]
         for client in clients:
@@ -153,6 +156,28 @@ def at_each_step(scenario, folder, trusted):
                         "%d of %d served, %d by the old process" % (
                             len(answered) - answered.count(None), len(answered), served),
                         served == len(answered))
+    successors.server.stop()
+
+
+def a_crowd(scenario, folder, trusted):
+    """More hellos than handshakes may be in progress: those that wait are not idle."""
+    successors = Successors(scenario, "handover", folder, environment={"CERTIFICATE": trusted})
+    long = 1000 * PATIENCE
+    successors.replace(deadline=long, handshake=long, idle=IDLE)
+    context = ssl.create_default_context(cafile=trusted)
+    clients = [Slow(successors.port, context, "hello") for _ in range(CROWD)]
+    assert until(lambda: not backlog(successors.port))
+    old, pid = successors.server, successors.server.pid
+    successors.server = successors.begin()
+    assert old.says()["drained_at"] > 0
+    time.sleep(1.5 * IDLE / 1000)
+    answered = [client.go_on() for client in clients]
+    for client in clients:
+        client.close()
+    successors.see_off(old)
+    scenario.figure("a crowd of hellos at a hand-over", "%d of %d served, %d by the old process" % (
+        len(answered) - answered.count(None), len(answered), answered.count(pid)),
+        answered.count(pid) == CROWD)
     successors.server.stop()
 
 
@@ -194,4 +219,5 @@ with Scenario(29, "hot restart with TLS",
     for version in "3", "2":
         under_load(scenario, folder, trusted, version)
     at_each_step(scenario, folder, trusted)
+    a_crowd(scenario, folder, trusted)
     nobody_goes_on(scenario, folder, trusted)

@@ -2,6 +2,7 @@
  * A server that takes over from another process, and that hands over to the next one.
  *
  *     successor handover [port=PORT] [deadline=MILLISECONDS] [idle=MILLISECONDS]
+ *                        [handshake=MILLISECONDS]
  *     successor reuse_port port=PORT ...
  *
  * It answers each HTTP request with "ok" and the number of its process, and ends the connection; a
@@ -35,6 +36,7 @@ static berth_handover *handover;
 static berth_server_counts counts;
 static uint64_t begun, ended;
 static berth_drain plan = {.deadline = 2000};
+static uint32_t handshake_time; /* milliseconds; 0: the default */
 static const char *place;
 static double drained_at;
 static uint64_t resumed;
@@ -189,6 +191,7 @@ static void encrypt(const char *certificate, const berth_inheritance *inheritanc
         give_up("set a key", strerror(errno));
     if (!berth_server_set_tls(server, tls))
         give_up("encrypt", berth_server_error_string(server));
+    berth_server_set_handshake_timeout(server, handshake_time);
     berth_tls_release(tls);
 }
 
@@ -249,6 +252,7 @@ int main(int count, char **arguments)
     place = getenv("PLACE");
     plan.deadline = (uint32_t)option(count, arguments, "deadline", plan.deadline);
     plan.idle = (uint32_t)option(count, arguments, "idle", plan.idle);
+    handshake_time = (uint32_t)option(count, arguments, "handshake", handshake_time);
     if (berth_loop_current() == NULL) {
         fprintf(stderr, "no loop: %s\n", strerror(errno));
         return 77;
