@@ -529,6 +529,9 @@ static void settle_input(berth_socket *socket, berth__secure *secure)
             tell_end(socket, secure);
         else
             fail_by_end(socket, secure);
+    } else if (socket->end_held) { /* what waited was used before it was looked for */
+        socket->end_held = false;
+        berth__socket_pace(socket);
     }
 }
 

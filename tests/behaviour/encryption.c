@@ -191,6 +191,33 @@ CASE(encrypted_bulk, "tls.h", "megabytes both ways at once, with a bounded input
     free(back);
 }
 
+CASE(bounded_input_read_outside_of_handlers, "tls.h", "all of it comes, and no end")
+{
+    enum {
+        SIZE = 1 << 20
+    };
+    for (size_t limit = 20000; limit < 400000; limit *= 3) {
+        struct pair pair = pair_encrypted();
+        uint8_t *bytes = scene_pattern(SIZE, 3);
+        uint8_t *came = scene_pattern(SIZE, 4);
+        berth_socket *client = pair.client->socket;
+        size_t size = 0;
+        pair.client->reads = false;
+        berth_socket_set_read_buffer_size(client, limit);
+        ck_assert_int_eq(berth_socket_write(pair.server->socket, bytes, SIZE), SIZE);
+        world_settle(); /* its input is full, and more waits */
+        while (size < SIZE && pair.client->disconnects == 0) {
+            berth_loop_turn(world_loop(), 1);
+            ptrdiff_t got = berth_socket_read(client, came + size, SIZE - size);
+            size += got > 0 ? (size_t)got : 0;
+        }
+        ck_assert_uint_eq(pair.client->disconnects, 0);
+        ck_assert_mem_eq(came, bytes, SIZE);
+        free(came);
+        free(bytes);
+    }
+}
+
 CASE(pause_of_an_encrypted_connection, "tls.h", "nothing is delivered in it, and all after it")
 {
     struct pair pair = pair_encrypted();
