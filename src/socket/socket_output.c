@@ -823,13 +823,18 @@ ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket)
     if (!berth_socket_flush(socket))
         return 0;
     uint32_t endings = socket->endings;
+    bool held = socket->end_held;
     bool outer = socket->awaited;
     berth__enter(&socket->object);
-    socket->awaited = true; /* the end of the peer is for the loop to announce */
+    /* Input that is held, and the end of the peer, are for the loop to announce. */
+    socket->end_held = false;
+    socket->awaited = true;
     berth__socket_settle(socket);
     socket->awaited = outer;
     bool broken = socket->outcome == BERTH__OUTCOME_BROKEN;
     bool ended = socket->endings != endings;
+    if (!ended)
+        socket->end_held = socket->end_held || held;
     size_t left = ended ? 0 : berth__socket_unwritten(socket);
     if (!berth__leave(&socket->object) || broken)
         return -1;

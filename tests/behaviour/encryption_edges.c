@@ -380,3 +380,23 @@ CASE(busy_encrypted_connection, "tls.h", "keeps the memory that it uses")
     ck_assert_uint_eq(toy->relaxed, 0);
     berth_tls_release(&toy->tls);
 }
+
+CASE(flush_that_announces_beside_held_input, "tls.h", "delivers none of it")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[64];
+    server->on_ready_read = pause_reading;
+    berth_socket_set_read_buffer_size(server->socket, 3);
+    size_t size = toy_record('d', "one", 3, bytes);
+    size += toy_record('d', "two", 3, bytes + size);
+    peer_send(peer, bytes, size);
+    UNTIL(server->ready_reads == 1);
+    berth_socket_resume_reading(server->socket);
+    actor_say(server, "answer");
+    ck_assert_int_ge(berth_socket_flush_and_announce(server->socket), 0);
+    ck_assert_uint_eq(server->ready_reads, 1);
+    UNTIL(server->ready_reads == 2);
+    ck_assert(actor_has(server, "onetwo"));
+    ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
+}
