@@ -20,7 +20,7 @@
 
 enum {
     SCRATCH = BERTH__SECURE_SCRATCH,
-    BATCH = 2 * BERTH__ENGINE_RECORD, /* of plaintext that are encrypted before they are sent, */
+    BATCH = 4 * BERTH__ENGINE_RECORD, /* of plaintext that are encrypted before they are sent, */
     MOST_SENT = 16 * BERTH__ENGINE_RECORD, /* and sent in one call */
     MOST_OWED = 8 * BERTH__ENGINE_RECORD   /* that a peer may have been answered and not taken */
 };
