@@ -245,10 +245,14 @@ static ptrdiff_t push(berth_socket *socket, berth__secure *secure)
 {
     berth__backend *backend = backend_of(socket);
     size_t gone = 0;
+    /* Where the end follows, what is in front of it goes inside the call: the end waits for it, and
+     * so may a program that exits when it has heard of a failure. */
+    bool last = secure->said || secure->failed;
     while (secure->sealed.first != NULL && !socket->stream->sending) {
         const berth__chunk *first = secure->sealed.first;
+        socket->corked = socket->corked || last;
         ptrdiff_t result = backend->operations->send(backend, socket->stream, first, first->size,
-                                                     BERTH__SEND_ONLY);
+                                                     last ? BERTH__SEND_LAST : BERTH__SEND_ONLY);
         if (result < 0)
             return result;
         gone += taken(secure, (size_t)result);
@@ -573,6 +577,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     berth_socket *socket = stream->ready.owner;
     berth__secure *secure = here(socket);
     berth__pool *pool = &socket->object.loop->pool;
+    secure->heard = true;
     if (secure->ended || secure->failed)
         return;
     berth__enter(&socket->object);
@@ -732,6 +737,7 @@ bool berth__secure_begin(berth_socket *socket, const berth__secure_plan *plan)
     secure->limit.expired = expired;
     if (plan->received != NULL)
         berth__chain_join(&secure->held, plan->received);
+    secure->heard = secure->held.first != NULL;
     encryption->secure = secure;
     encryption->truncated = false;
     socket->stream->events = &secure_events;

@@ -31,6 +31,7 @@ struct berth__secure {
     berth__owner *owner;   /* of the socket, while it watches the handshake */
     size_t sealing;        /* bytes at the front of the output that `sealed` is made of */
     unsigned frames;       /* that use it: it is freed when the last is gone */
+    bool heard : 1;        /* the peer has sent something */
     bool open : 1;         /* the handshake is complete */
     bool failed : 1;       /* the engine */
     bool ended : 1;        /* the peer's direction, orderly */

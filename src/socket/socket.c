@@ -520,12 +520,14 @@ static void end_gracefully(berth_socket *socket, bool known)
 {
     berth_loop *loop = socket->object.loop;
     const berth__backend_operations *operations = loop->backend->operations;
+    const berth__secure *secure = berth__secure_of(socket); /* whose records are no bytes of it */
+    bool spoken = socket->spoken || secure != NULL;
     bool ended = socket->stream->ended;
     bool shown = !berth__loop_inherited(loop) && has_to_be_shown(socket, known) &&
                  operations->shutdown_send(loop->backend, socket->stream) == 0;
-    bool may_linger = shown && socket->spoken && socket->outcome != BERTH__OUTCOME_BROKEN && !ended;
-    bool heard = socket->heard;
-    bool answered = socket->spoken && !heard && !known;
+    bool may_linger = shown && spoken && socket->outcome != BERTH__OUTCOME_BROKEN && !ended;
+    bool heard = socket->heard || (secure != NULL && secure->heard);
+    bool answered = spoken && !heard && !known;
     berth__place place = {0};
     if (may_linger)
         place = berth__limits_take_place(socket);

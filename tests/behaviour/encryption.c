@@ -772,3 +772,40 @@ CASE(limit_of_an_encrypted_connection, "limits.h", "without output it ends order
     ck_assert_uint_eq(bytes[0], 'e');
     UNTIL(peer_saw_end(peer));
 }
+
+/* The peer goes on sending behind the end, and gets what was sent before it all the same. */
+static void goes_on_sending(struct actor *server, struct peer *peer, uint8_t last)
+{
+    uint8_t bytes[64];
+    UNTIL(server->disconnects == 1);
+    world_settle();
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(peer_send_some(peer, "more", 4), 4);
+        world_settle();
+    }
+    size_t size = peer_receive_some(peer, bytes, sizeof bytes);
+    ck_assert_uint_ge(size, 4);
+    ck_assert_uint_eq(bytes[0], last);
+    ck_assert(peer_saw_end(peer));
+}
+
+CASE(alert_to_one_who_goes_on_sending, "tls.h", "is not destroyed by a reset")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_greeted(&pair, &peer);
+    uint8_t bytes[16];
+    size_t size = toy_record('c', "client", 6, bytes);
+    bytes[size - 1] ^= 1;
+    peer_send(peer, bytes, size);
+    goes_on_sending(server, peer, 'a');
+}
+
+CASE(end_to_one_who_goes_on_sending, "tls.h", "though no plaintext has come or gone")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    berth_socket_disconnect_from_host(server->socket);
+    goes_on_sending(server, peer, 'e');
+}

@@ -323,6 +323,30 @@ CASE(engine_refuses_the_client, "tls.h", "is told with its words, and the client
     ck_assert_uint_eq(host->new_connections, 0);
 }
 
+CASE(refused_client_goes_on_sending, "tls.h", "and gets the alert, which no reset destroys")
+{
+    struct host *host = host_listening("h");
+    encrypt(host);
+    struct peer *peer = come(host, "name");
+    uint8_t record[64];
+    ck_assert_uint_eq(peer_receive(peer, record, 10), 10);
+    size_t size = toy_record('c', "client", 6, record);
+    record[size - 1] ^= 1;
+    peer_send(peer, record, size);
+    UNTIL(counts_of(host).failed_handshake == 1);
+    world_settle();
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(peer_send_some(peer, "more", 4), 4);
+        world_settle();
+    }
+    ck_assert_uint_eq(counts_of(host).lingering, 1);
+    ck_assert_uint_ge(peer_receive_some(peer, record, sizeof record), 4);
+    ck_assert_uint_eq(record[0], 'a');
+    ck_assert(peer_saw_end(peer));
+    peer_close(peer);
+    UNTIL(counts_of(host).lingering == 0);
+}
+
 CASE(client_goes_in_its_handshake, "tls.h", "by garbage, an alert, an end or a reset")
 {
     struct host *host = host_listening("h");
