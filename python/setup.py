@@ -1,6 +1,7 @@
 """Builds the Python module with the library inside: pip install --no-build-isolation ./python
 
-Needs liburing and c-ares with their headers, as the library does.
+Needs liburing and c-ares with their headers, as the library does; and OpenSSL 3 for TLS, which is left
+out otherwise.
 """
 
 import glob
@@ -53,6 +54,27 @@ class BuildExtension(build_ext):
         super().build_extensions()
 
 
+def has_openssl():
+    """Whether there is OpenSSL 3 with its headers."""
+    return subprocess.run(["pkg-config", "--exists", "openssl >= 3.0"], check=False).returncode == 0
+
+
+COMMON = {
+    "include_dirs": ["../include", "../src"],
+    "define_macros": [("_GNU_SOURCE", None), ("NDEBUG", None)],
+}
+FLAGS = ["-std=c11", "-O2", "-fvisibility=hidden"]
+
+extensions = [Extension(
+    "berth._berth", sorted(glob.glob("src/*.c") + library_sources()),
+    extra_compile_args=[*FLAGS, *pkg_config("--cflags", "liburing", "libcares")],
+    extra_link_args=[*pkg_config("--libs", "liburing", "libcares"), "-pthread"], **COMMON)]
+if has_openssl():
+    extensions.append(Extension(
+        "berth._tls", ["tls/module.c", "../src/base/version.c", *sorted(glob.glob("../src/tls/*.c"))],
+        extra_compile_args=[*FLAGS, *pkg_config("--cflags", "openssl")],
+        extra_link_args=pkg_config("--libs", "openssl"), **COMMON))
+
 setup(
     name="berth",
     version=version(),
@@ -61,13 +83,5 @@ setup(
     package_data={"berth": ["*.pyi", "py.typed"]},
     python_requires=">=3.9",
     cmdclass={"build_ext": BuildExtension},
-    ext_modules=[Extension(
-        "berth._berth",
-        sorted(glob.glob("src/*.c") + library_sources()),
-        include_dirs=["../include", "../src"],
-        define_macros=[("_GNU_SOURCE", None), ("NDEBUG", None)],
-        extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden",
-                            *pkg_config("--cflags", "liburing", "libcares")],
-        extra_link_args=[*pkg_config("--libs", "liburing", "libcares"), "-pthread"],
-    )],
+    ext_modules=extensions,
 )

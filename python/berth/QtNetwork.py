@@ -8,8 +8,14 @@ from ._network import QNetworkAddressEntry, QNetworkInterface, QNetworkProxy
 _network.install()
 
 
-_LATER = {"QAuthenticator": "._authenticator", "QLocalServer": "._local",
-          "QLocalSocket": "._local", "QNetworkDatagram": "._udp", "QUdpSocket": "._udp"}
+_FILES = {
+    "._authenticator": "QAuthenticator",
+    "._local": "QLocalServer QLocalSocket",
+    "._ssl": "QSsl QSslCipher QSslConfiguration QSslError QSslKey QSslServer QSslSocket",
+    "._ssl_certificate": "QSslCertificate",
+    "._udp": "QNetworkDatagram QUdpSocket",
+}
+_LATER = {name: file for file, names in _FILES.items() for name in names.split()}
 
 __getattr__ = _later.loader(globals(), _LATER)
 

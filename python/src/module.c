@@ -13,7 +13,7 @@
  *   qthread, moving                      threads, and moving objects between them
  *   timer, notifier, event_loop          QTimer, QSocketNotifier, QEventLoop, QCoreApplication
  *   endpoint, socket*, server            sockets and servers
- *   local                                Unix sockets
+ *   local, tls                           Unix sockets, encrypted ones
  *
  * Classes and methods that do not handle data are written in Python (berth/_enums.py, _core.py,
  * _network.py); install() adds them to the types. At exit shutdown() frees the objects of the main
@@ -75,6 +75,7 @@ PyMODINIT_FUNC PyInit__berth(void)
         bpy_thread_ready, bpy_qobject_ready,    bpy_byte_array_ready, bpy_host_address_ready,
         bpy_timer_ready,  bpy_event_loop_ready, bpy_qthread_ready,    bpy_moving_ready,
         bpy_socket_ready, bpy_server_ready,     bpy_notifier_ready,   bpy_local_ready,
+        bpy_tls_ready,
     };
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)

@@ -22,6 +22,7 @@ int bpy_signal_instance_ready(PyObject *module);
 int bpy_socket_ready(PyObject *module);
 int bpy_thread_ready(PyObject *module);
 int bpy_timer_ready(PyObject *module);
+int bpy_tls_ready(PyObject *module);
 int bpy_values_ready(PyObject *module);
 
 #endif

@@ -34,8 +34,9 @@ typedef struct server {
 } server;
 
 static PyTypeObject server_type;
-static PyObject *name_incoming; /* "incomingConnection" */
-static PyObject *base_incoming; /* the method of QTcpServer itself */
+static PyObject *name_incoming;     /* "incomingConnection" */
+static PyObject *name_socket_class; /* "_socket_class" */
+static PyObject *base_incoming;     /* the method of QTcpServer itself */
 
 static server *to_server(bpy_object *object)
 {
@@ -446,11 +447,28 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 /* ---- connections ---- */
 
 /* The oldest pending socket; NULL if there is none, or with an exception. */
+/* What the server delivers: a QTcpSocket, or what its _socket_class makes. */
+static PyObject *make_socket(server *self)
+{
+    if (Py_IS_TYPE((PyObject *)self, &server_type))
+        return bpy_socket_make();
+    PyObject *class = PyObject_GetAttr((PyObject *)self, name_socket_class);
+    if (class == NULL)
+        return NULL;
+    PyObject *made = class != Py_None ? PyObject_CallNoArgs(class) : bpy_socket_make();
+    Py_DECREF(class);
+    if (made != NULL && !PyObject_TypeCheck(made, &bpy_socket_type)) {
+        Py_DECREF(made);
+        return PyErr_Format(PyExc_TypeError, "_socket_class makes something else");
+    }
+    return made;
+}
+
 static PyObject *take_next(server *self)
 {
     if (!pending(self))
         return NULL;
-    PyObject *socket = bpy_socket_make(); /* the collector may run, and the queue change */
+    PyObject *socket = make_socket(self); /* the collector may run, and the queue change */
     if (socket == NULL || !pending(self)) {
         Py_XDECREF(socket);
         return NULL;
@@ -671,8 +689,10 @@ int bpy_server_ready(PyObject *module)
     if (bpy_add_type(module, &server_type) < 0 ||
         bpy_signal_add_to(&server_type, BPY_NEW_CONNECTION, BPY_ACCEPT_ERROR) < 0)
         return -1;
+    name_socket_class = PyUnicode_InternFromString("_socket_class");
     name_incoming = PyUnicode_InternFromString("incomingConnection");
-    if (name_incoming == NULL)
+    if (name_incoming == NULL || name_socket_class == NULL ||
+        PyDict_SetItem(server_type.tp_dict, name_socket_class, Py_None) < 0)
         return -1;
     base_incoming = PyDict_GetItemWithError(server_type.tp_dict, name_incoming);
     Py_XINCREF(base_incoming);

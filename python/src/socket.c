@@ -240,6 +240,8 @@ static const berth_socket_handlers handlers = {
     .error_occurred = on_error,
     .state_changed = on_state_changed,
     .host_found = on_host_found,
+    .encrypted = bpy_socket_on_encrypted,
+    .verify_peer = bpy_socket_on_problem,
 };
 
 /* ---- the native socket ---- */

@@ -38,6 +38,12 @@ void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent)
 berth_socket *bpy_socket_native(PyObject *object);
 void bpy_socket_is_broken(bpy_socket *self);
 
+/* tls.c */
+struct berth_tls_problem;
+void bpy_socket_on_encrypted(berth_socket *native, void *user);
+bool bpy_socket_on_problem(berth_socket *native, const struct berth_tls_problem *problem,
+                           void *user);
+
 /* server.c */
 berth_socket *bpy_server_take_arrival(int descriptor);
 
