@@ -323,6 +323,81 @@ class Pending(unittest.TestCase):
         _servers.settle()
 
 
+class Everywhere(unittest.TestCase):
+    """In each signal of a connection, each thing that a slot may do to what emits it."""
+
+    DEEDS = {
+        "destroy": gone, "collect": lambda _thing: gc.collect(),
+        "close": lambda thing: thing.close(), "abort": lambda thing: thing.abort(),
+        "disconnect": lambda thing: thing.disconnected.disconnect(),
+        "turn": lambda _thing: _servers.settle(2), "move": lambda thing: thing.moveToThread(QThread()),
+        "listen": lambda thing: thing.listen(), "next": lambda thing: thing.nextPendingConnection(),
+        "connect": lambda thing: thing.connectToHost(QHostAddress.LocalHost, 1),
+        "write": lambda thing: thing.write(QByteArray(b"x" * 100)),
+        "wait": lambda thing: thing.waitForDisconnected(1), "read": lambda thing: thing.readAll(),
+        "adopt": lambda thing: thing.setSocketDescriptor(-1),
+    }
+    OF_CLIENT = ("stateChanged", "connected", "hostFound", "readyRead", "bytesWritten", "error",
+                 "aboutToClose", "readChannelFinished", "disconnected", "destroyed",
+                 "channelReadyRead", "channelBytesWritten")
+
+    @staticmethod
+    def doing(deed, thing):
+        """A slot that does it, but a few times only: some deeds emit the signal again."""
+        done = []
+
+        def slot(*_args):
+            done.append(1)
+            if len(done) < 5:
+                quietly(deed, thing)
+        return slot
+
+    def course(self, prepare):
+        """A connection from its beginning to its end, with slots that prepare() connects."""
+        server, client = QTcpServer(), QTcpSocket()
+        prepare(server, client)
+
+        def serve():
+            server.listen(QHostAddress.LocalHost)
+            client.connectToHost(QHostAddress.LocalHost, server.serverPort())
+            _servers.settle(3)
+            server.waitForNewConnection(0)
+            taken = server.nextPendingConnection()
+            client.write(b"hello")
+            if taken is not None:
+                taken.write(b"hello")
+            _servers.settle(3)
+            if taken is not None:
+                taken.disconnectFromHost()
+            client.waitForReadyRead(20)
+            client.waitForDisconnected(20)
+            client.connectToHost(QHostAddress.LocalHost, 1)
+            client.waitForConnected(20)
+        quietly(serve)
+
+    def test_deeds_in_signals_of_a_socket(self):
+        for deed in self.DEEDS.values():
+            for name in self.OF_CLIENT:
+                self.course(lambda _server, client: getattr(client, name).connect(
+                    self.doing(deed, client)))
+
+    def test_deeds_in_signals_of_a_server(self):
+        for deed in self.DEEDS.values():
+            self.course(lambda server, _client: server.newConnection.connect(
+                self.doing(deed, server)))
+
+    def test_deeds_in_signals_of_a_timer(self):
+        for deed in (gone, QTimer.stop, QTimer.start, lambda timer: timer.setInterval(1),
+                     lambda timer: timer.moveToThread(QThread()), lambda timer: gc.collect(),
+                     lambda timer: timer.timeout.disconnect(), lambda _timer: _servers.settle(2)):
+            for interval in (0, 1):
+                timer, fired = QTimer(interval=interval), []
+                timer.timeout.connect(lambda: (fired.append(1), quietly(deed, timer)))
+                timer.start()
+                _servers.until(lambda: fired)
+                quietly(timer.stop)
+
+
 class Values(unittest.TestCase):
     def test_arguments_that_end_the_object(self):
         socket, server, timer = QTcpSocket(), QTcpServer(), QTimer()
