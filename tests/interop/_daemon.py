@@ -86,6 +86,17 @@ class Daemon:
         self.pids.add(pid)
         return pid
 
+    def successor_of(self, pid):
+        """Waits for another process, and returns it: asked once more, the old one may answer, which
+        takes what it has accepted when that one was ready."""
+        found = [pid]
+
+        def another():
+            found.append(self.pid())
+            return found[-1] != pid
+        until(another, "the successor of %d" % pid)
+        return found[-1]
+
     def metric(self, name, port="web"):
         text = self.ask("/metrics")[1]
         return int(re.search(r'^%s\{port="%s"\} (\d+)$' % (name, port), text, re.M).group(1))

@@ -63,9 +63,8 @@ with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as othe
                 load.more(100)
                 first, second = by_tcp.pid(), by_unix.pid()
                 by_unix.signal(signal.SIGUSR2)
-                until(lambda: by_unix.pid() != second, "the successor")
+                third = by_unix.successor_of(second)
                 load.more(100)
-                third = by_unix.pid()
                 by_tcp.signal(signal.SIGTERM)
                 assert by_tcp.process.wait(_support.PATIENCE) == 0
                 load.more(100)

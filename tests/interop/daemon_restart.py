@@ -23,12 +23,11 @@ def restarts():
         load.more()
         first = daemon.pid()
         daemon.signal(signal.SIGUSR2)
-        until(lambda: daemon.pid() != first, "the successor")
+        second = daemon.successor_of(first)
         load.more()
         assert daemon.process.wait(_support.PATIENCE) == 0
 
         # One that cannot start changes nothing.
-        second = daemon.pid()
         write(limits, "nonsense\n")
         daemon.signal(signal.SIGUSR2, second)
         daemon.said("the successor has failed, and this process goes on")
@@ -41,10 +40,9 @@ def restarts():
             load.more()
         write(limits, "deadline 10000\n")
         daemon.signal(signal.SIGUSR2, second)
-        until(lambda: daemon.pid() != second, "the next successor")
+        third = daemon.successor_of(second)
         load.more()
         load.stop()
-        third = daemon.pid()
         assert load.bodies == {"process %d, port web, client 127.0.0.1\n" % pid
                                for pid in (first, second, third)}, load.bodies
         daemon.signal(signal.SIGTERM, third)
@@ -77,9 +75,9 @@ def serves_after_one_that_hangs():
             listener.close()
             pid = daemon.pid()
             until(lambda: not restart_fails(daemon), "the offer")
-            until(lambda: daemon.pid() != pid, "the successor")
+            successor = daemon.successor_of(pid)
             assert daemon.web()[0] == 200
-            daemon.signal(signal.SIGTERM, daemon.pid())
+            daemon.signal(signal.SIGTERM, successor)
             assert daemon.process.wait(_support.PATIENCE) == 0
 
 
@@ -118,16 +116,14 @@ def gives_up_its_privileges():
     nobody = pwd.getpwnam("nobody")
     os.chmod(folder, 0o777)
     with Daemon(folder, "--user", "nobody", "--restart", restart) as daemon:
-        pids = [daemon.process.pid]
         daemon.signal(signal.SIGUSR2)
-        until(lambda: daemon.pid() != pids[0], "the successor")
-        for pid in (daemon.pid(),):
-            with open("/proc/%d/status" % pid, encoding="ascii") as file:
-                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-            assert set(status["Uid"].split()) == {str(nobody.pw_uid)}, status["Uid"]
-            assert set(status["Gid"].split()) == {str(nobody.pw_gid)}, status["Gid"]
-            assert status["Groups"].split() == [str(nobody.pw_gid)], status["Groups"]
-            assert int(status["CapEff"], 16) == 0, status["CapEff"]
+        pid = daemon.successor_of(daemon.process.pid)
+        with open("/proc/%d/status" % pid, encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        assert set(status["Uid"].split()) == {str(nobody.pw_uid)}, status["Uid"]
+        assert set(status["Gid"].split()) == {str(nobody.pw_gid)}, status["Gid"]
+        assert status["Groups"].split() == [str(nobody.pw_gid)], status["Groups"]
+        assert int(status["CapEff"], 16) == 0, status["CapEff"]
 
 
 restarts()

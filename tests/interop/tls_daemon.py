@@ -86,8 +86,7 @@ def restarts(folder, place, first, second):
         pids = [daemon.pid()]
         for _ in range(3):
             daemon.signal(signal.SIGUSR2, pids[-1])
-            until(lambda: daemon.pid() != pids[-1], "the successor")
-            pids.append(daemon.pid())
+            pids.append(daemon.successor_of(pids[-1]))
             load.more()
         assert daemon.web(port="plain")[0] == 200
         client = Client(daemon.ports["web"], ssl.TLSVersion.TLSv1_3)
@@ -109,8 +108,7 @@ def restarts(folder, place, first, second):
         load.more()
         second.copy_to(place)
         daemon.signal(signal.SIGUSR2, pids[-1])
-        until(lambda: daemon.pid() != pids[-1], "the successor")
-        pids.append(daemon.pid())
+        pids.append(daemon.successor_of(pids[-1]))
         load.more()
         assert client.ask()[1]
         load.stop()
