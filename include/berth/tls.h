@@ -289,7 +289,8 @@ typedef struct berth_tls_problem {
  *
  * @param tls   a client's configuration, held by the socket; NULL: not encrypted (the default)
  * @param name  what the server is asked for (SNI), and what its certificate must be for: a host
- *              name, or an address. NULL: the host or address that is connected to
+ *              name, or an address. NULL: the host or address that is connected to; to a Unix
+ *              socket none is asked for then, and the certificate may be for any name
  * @return false with the error set: OPERATION for a server's configuration, or a copy that fork has
  *         made; SOCKET_RESOURCE when out of memory
  */
