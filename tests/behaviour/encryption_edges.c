@@ -115,10 +115,12 @@ CASE(questions_whose_answers_nobody_takes, "tls.h", "do not fill the memory")
         size += toy_record('u', "u", 1, bytes + size);
         size += toy_record('d', "x", 1, bytes + size);
     }
+    unsigned turns = 0;
     for (size_t sent = 0; server->errors == 0;) {
         sent += peer_send_some(peer, bytes + sent % size, size - sent % size);
         ck_assert_uint_lt(berth_socket_encrypted_bytes_to_write(server->socket), 1 << 20);
         ck_assert_uint_lt(sent, 64 << 20);
+        ck_assert_uint_lt(++turns, 100000);
         berth_loop_turn(world_loop(), 0);
     }
     ck_assert_int_eq(server->error, BERTH_ERROR_NETWORK);
@@ -241,11 +243,13 @@ CASE(answer_at_a_rate_without_room, "tls.h", "goes when there is room")
     ck_assert(berth_socket_set_write_rate(server->socket, rate));
     fill(server);
     while (berth_socket_bytes_to_write(server->socket) > 0) {
+        ck_assert_uint_eq(server->disconnects, 0);
         (void)peer_receive_some(peer, sink, 4096);
         world_turn();
     }
     /* The kernel has all of the output, and room for a few answers at most. */
     while (berth_socket_encrypted_bytes_to_write(server->socket) == 0) {
+        ck_assert_uint_eq(server->disconnects, 0);
         (void)peer_send_some(peer, bytes, toy_record('u', "update", 6, bytes));
         world_turn();
     }
