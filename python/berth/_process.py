@@ -87,6 +87,9 @@ class QProcessEnvironment:
 
 def _end(popen):
     """Kills a process whose QProcess is gone."""
+    for file in (popen.stdin, popen.stdout, popen.stderr):
+        if file is not None:
+            file.close()
     if popen.poll() is None:
         popen.kill()
         popen.wait()

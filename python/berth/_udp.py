@@ -159,6 +159,24 @@ class QNetworkDatagram:
         self.__dict__, other.__dict__ = other.__dict__, self.__dict__
 
 
+class _Socket(socket.socket):
+    """A socket that is closed when nobody has it any more."""
+
+    def __del__(self):
+        self.close()
+
+
+class _Closing:
+    """Closes what is in a list."""
+
+    def __init__(self, opened):
+        self._opened = opened
+
+    def __call__(self, *_args):
+        for one in self._opened:
+            one.close()
+
+
 class QUdpSocket(QAbstractSocket):
     """QUdpSocket(parent=None): sends and receives datagrams"""
 
@@ -169,6 +187,8 @@ class QUdpSocket(QAbstractSocket):
         self._peer, self._peer_port, self._name = QHostAddress(), 0, ""
         self._now, self._mode = _S.UnconnectedState, 0
         self._interface = None
+        self._open = []  # what is closed when this is destroyed
+        self.destroyed.connect(_Closing(self._open))
 
     # ---- states and errors ----
 
@@ -235,6 +255,7 @@ class QUdpSocket(QAbstractSocket):
         """Makes a descriptor the socket's own."""
         made.setblocking(False)
         self._descriptor = made
+        self._open[:] = [made]
         for level, option in ((socket.IPPROTO_IP, _IP_PKTINFO), (socket.IPPROTO_IP, _IP_RECVTTL),
                               (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
                               (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT)):
@@ -272,14 +293,14 @@ class QUdpSocket(QAbstractSocket):
     def _make(self, address):
         if not _is_ipv4(address) and socket.has_ipv6:
             try:
-                made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+                made = _Socket(socket.AF_INET6, socket.SOCK_DGRAM)
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY,
                                 address.protocol() == _S.IPv6Protocol)
                 return made
             except OSError:
                 if address.protocol() == _S.IPv6Protocol:
                     raise
-        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        return _Socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def bind(self, address=QHostAddress.Any, port=0, mode=0):
         """bind(address=Any, port=0, mode=DefaultForPlatform), or bind(port=0, mode=...)"""
@@ -313,7 +334,7 @@ class QUdpSocket(QAbstractSocket):
     def setSocketDescriptor(self, descriptor, state=None, mode=3):
         """Adopts a descriptor of a datagram socket, in BoundState or ConnectedState."""
         try:
-            made = socket.socket(fileno=descriptor)
+            made = _Socket(fileno=descriptor)
         except (OSError, ValueError):
             made = None
         if made is None or made.type != socket.SOCK_DGRAM:

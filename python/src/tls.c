@@ -94,9 +94,11 @@ static PyObject *start_encryption(PyObject *Py_UNUSED(module), PyObject *args)
     bool begun = server ? berth_socket_start_server_encryption(native, tls)
                         : berth_socket_start_client_encryption(native, tls, name);
     bpy_thread_hand_over(((bpy_object *)socket)->home);
-    return PyErr_Occurred() ? NULL
-                            : Py_BuildValue("(Ns)", PyBool_FromLong(begun),
-                                            begun ? "" : berth_socket_error_string(native));
+    if (PyErr_Occurred())
+        return NULL;
+    bool known = !begun && ((bpy_socket *)socket)->native == native; /* a slot may have ended it */
+    return Py_BuildValue("(Ns)", PyBool_FromLong(begun),
+                         known ? berth_socket_error_string(native) : "");
 }
 
 static PyObject *wait_for_encrypted(PyObject *Py_UNUSED(module), PyObject *args)
