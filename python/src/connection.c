@@ -489,6 +489,21 @@ static void finish_call(PyObject *result)
     Py_XDECREF(result);
 }
 
+/* Signals may be connected in a circle. */
+static void forward(const bpy_connection *connection, bpy_object *target, PyObject *const *args,
+                    Py_ssize_t count)
+{
+    bpy_signal *signal = connection->forward;
+    if (Py_EnterRecursiveCall(" while emitting a signal") != 0) {
+        bpy_print_error();
+        return;
+    }
+    Py_INCREF(signal);
+    bpy_emit_signal(target, signal, connection->overload, args, count);
+    Py_DECREF(signal);
+    Py_LeaveRecursiveCall();
+}
+
 /* Calls the slot now, on this thread. */
 static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
                       Py_ssize_t count)
@@ -506,10 +521,7 @@ static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *
     struct bpy_frame frame = {thread->frame, sender, connection->receiver};
     thread->frame = &frame;
     if (connection->forward != NULL && self != NULL) {
-        bpy_signal *forward = connection->forward;
-        Py_INCREF(forward);
-        bpy_emit_signal((bpy_object *)self, forward, connection->overload, args, count);
-        Py_DECREF(forward);
+        forward(connection, (bpy_object *)self, args, count);
     } else if (connection->method != NULL) {
         finish_call(connection->method(self, NULL));
     } else if (connection->function != NULL) {

@@ -102,6 +102,22 @@ class Timers(unittest.TestCase):
         self.assertIsNone(gone())
 
 
+class Crowd(unittest.TestCase):
+    def test_twenty_blocking_connects_in_one_slot(self):
+        server, clients = _servers.listening(), []
+
+        def connect():
+            for _client in range(20):
+                clients.append(QTcpSocket())
+                clients[-1].connectToHost(QHostAddress.LocalHost, server.serverPort())
+                self.assertTrue(clients[-1].waitForConnected(10000))
+        QTimer.singleShot(0, connect)
+        until(lambda: len(clients) == 20)
+        taken = []
+        until(lambda: taken.append(server.nextPendingConnection()) or len(
+            [one for one in taken if one]) == 20)
+
+
 class Queued(unittest.TestCase):
     def test_calls_that_the_end_of_a_loop_leaves(self):
         sender, seen = Emitter(), []

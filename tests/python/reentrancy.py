@@ -176,6 +176,13 @@ class Signals(unittest.TestCase):
         with self.assertRaises(ZeroDivisionError):
             Having().odd[int]  # pylint: disable=expression-not-assigned
 
+    def test_signals_in_a_circle(self):
+        sender, other = self.sender, Emitter()
+        sender.said.connect(other.said)
+        other.said.connect(sender.said)
+        quietly(sender.said.emit, 1)  # RecursionError is printed
+        self.works()
+
     def test_names_of_signals(self):
         self.assertEqual(str(Signal(int, name="named")), "named(int)")
         for wrong in (5, b"x", None):
