@@ -1,6 +1,5 @@
 """What not every program needs is loaded when it is asked for: the __getattr__ of a module."""
 
-import importlib
 import sys
 
 
@@ -12,6 +11,7 @@ def loader(module, table):
         file = table.get(name)
         if file is None:
             raise AttributeError(f"module {name_of_module!r} has no attribute {name!r}")
+        import importlib  # which takes as long as much of this package
         value = getattr(importlib.import_module(file, __package__), name)
         conventions = sys.modules.get("berth._pyqt")
         if conventions is not None and isinstance(value, type):
