@@ -1,6 +1,6 @@
 """Builds the Python module with the library inside: pip install --no-build-isolation ./python
 
-Needs liburing and c-ares with their headers, as the library does; and OpenSSL 3 for TLS, which is left
+Needs liburing, c-ares and libidn2 with their headers, as the library does; and OpenSSL 3 for TLS, which is left
 out otherwise.
 """
 
@@ -67,8 +67,8 @@ FLAGS = ["-std=c11", "-O2", "-fvisibility=hidden"]
 
 extensions = [Extension(
     "berth._berth", sorted(glob.glob("src/*.c") + library_sources()),
-    extra_compile_args=[*FLAGS, *pkg_config("--cflags", "liburing", "libcares")],
-    extra_link_args=[*pkg_config("--libs", "liburing", "libcares"), "-pthread"], **COMMON)]
+    extra_compile_args=[*FLAGS, *pkg_config("--cflags", "liburing", "libcares", "libidn2")],
+    extra_link_args=[*pkg_config("--libs", "liburing", "libcares", "libidn2"), "-pthread"], **COMMON)]
 if has_openssl():
     extensions.append(Extension(
         "berth._tls", ["tls/module.c", "../src/base/version.c", *sorted(glob.glob("../src/tls/*.c"))],

@@ -279,7 +279,8 @@ BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_addre
  * tried after 250 ms or as soon as one has failed, and the first connection that is established is
  * used. A numeric address is used as berth_socket_connect_to_address does.
  *
- * @param host  a name or an address; copied
+ * @param host  a name or an address; copied. Names beyond ASCII are UTF-8, and are encoded for the
+ *              DNS and for proxies (IDNA 2008, as UTS 46 maps them).
  * @param port  in host order
  * @return as berth_socket_connect_to_address. A name that cannot be resolved is reported later:
  *         HOST_NOT_FOUND, or SOCKET_RESOURCE if no descriptor was left to resolve it.
@@ -305,7 +306,10 @@ BERTH_API bool berth_socket_bind(berth_socket *socket, berth_address address, ui
  * which proxy is used.
  *
  * Through a proxy a name is not resolved but passed to the proxy: host_found is not called, and the
- * address of the peer is null. A bound socket cannot connect through a proxy
+ * address of the peer is null. The state is CONNECTING already while the name of the proxy is
+ * resolved. Credentials are sent when the proxy asks for them. After a connect has failed with
+ * PROXY_AUTHENTICATION_REQUIRED, the next one sends those that are set by then with its first
+ * request. A bound socket cannot connect through a proxy
  * (UNSUPPORTED_OPERATION). Failures of the proxy itself are reported as PROXY_CONNECTION_REFUSED,
  * PROXY_NOT_FOUND, PROXY_CONNECTION_CLOSED, PROXY_AUTHENTICATION_REQUIRED or PROXY_PROTOCOL. If the
  * proxy does not answer in time the class is SOCKET_TIMEOUT (SOCKS5) or PROXY_CONNECTION_TIMEOUT

@@ -58,10 +58,16 @@ static bool has_control(const char *text)
     return text != NULL && berth__has_control(text);
 }
 
+static bool has_credentials(const berth__http_request *request)
+{
+    return length_of(request->user) + length_of(request->password) > 0;
+}
+
 void berth__http_connect_begin(berth__http_connect *http, const berth__http_request *request)
 {
     memset(http, 0, sizeof *http);
     http->request = *request;
+    http->authorized = request->authorized && has_credentials(request);
     http->step = BERTH__HANDSHAKE_SEND;
     if (length_of(request->user) > BERTH__MOST_CREDENTIAL ||
         length_of(request->password) > BERTH__MOST_CREDENTIAL ||
@@ -79,11 +85,6 @@ void berth__http_connect_again(berth__http_connect *http)
 }
 
 /* ---- output ---------------------------------------------------------------------------------- */
-
-static bool has_credentials(const berth__http_request *request)
-{
-    return length_of(request->user) + length_of(request->password) > 0;
-}
 
 static void put_base64(char *place, const uint8_t *data, size_t size)
 {

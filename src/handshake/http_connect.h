@@ -33,6 +33,7 @@ typedef struct berth__http_request {
     uint16_t port;
     const char *user;
     const char *password;
+    bool authorized; /* the credentials go with the first request */
 } berth__http_request;
 
 /* Bytes that hold every output: the target twice, the credentials in base 64, the fixed lines. */

@@ -17,6 +17,7 @@
  */
 #include "resolver.h"
 
+#include "base/idn.h"
 #include "base/memory.h"
 #include "base/system.h"
 #include "base/system_error.h"
@@ -539,6 +540,8 @@ berth__lookup *berth__lookup_start(berth_loop *loop, const char *name, void *own
     lookup->done = done;
     channel->busy = true;
     struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    char ascii[BERTH__ASCII_NAME_SIZE];
+    name = berth__ascii_name(name, ascii);
     ares_getaddrinfo(channel->handle, name, NULL, &hints, found, lookup);
     set_deadline(channel);
     return lookup;

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #define KEPT_OPTIONS 4
+#define MOST_REST 32 /* pieces of an answer that is not looked at */
 
 struct berth__proxy_connection {
     berth__watch watch; /* first */
@@ -111,8 +112,23 @@ static void fail(berth__proxy_connection *connection, berth_error class, int num
     events->failed(owner, class, number);
 }
 
+/* What has come behind the answer that refuses is read, or the kernel would send the proxy a reset
+ * in place of an end. */
+static void read_rest(berth__proxy_connection *connection)
+{
+    berth__backend *backend = connection->loop->backend;
+    uint8_t input[2048];
+    for (int i = 0; i < MOST_REST; i++) {
+        if (connection->descriptor < 0 ||
+            operations_of(connection)
+                    ->take(backend, connection->descriptor, input, sizeof input, false) <= 0)
+            return;
+    }
+}
+
 static void refuse(berth__proxy_connection *connection, int refusal)
 {
+    read_rest(connection);
     fail(connection, berth__refusal_class(refusal), refusal);
 }
 
@@ -384,6 +400,7 @@ static void begin_handshake(berth__proxy_connection *connection,
         .port = plan->port,
         .user = proxy->user,
         .password = proxy->password,
+        .authorized = plan->authorized,
     };
     berth__http_connect_begin(&connection->handshake.http, &request);
 }

@@ -39,10 +39,11 @@ typedef struct berth__proxy_connection_plan {
     const berth_proxy *proxy;       /* copied with its texts; SOCKS5 or HTTP */
     const berth_address *addresses; /* of the proxy, to be tried as dial.h does; copied */
     size_t count;
-    const char *name; /* of the target, borrowed; NULL: `address` */
+    const char *name; /* of the target, in ASCII, borrowed; NULL: `address` */
     berth_address address;
     uint16_t port;
     bool listens;                  /* SOCKS5 only: BIND */
+    bool authorized;               /* HTTP only: the proxy has asked for the credentials before */
     const berth__options *options; /* of the descriptor, borrowed; NULL: none */
 } berth__proxy_connection_plan;
 

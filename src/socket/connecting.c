@@ -28,6 +28,7 @@
  */
 #include "connecting.h"
 
+#include "base/idn.h"
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "handshake/proxy_protocol.h"
@@ -69,6 +70,9 @@ struct berth__connector {
     berth__proxy *proxy;                 /* NULL: connects directly */
     berth__proxy_connection *connection; /* NULL when it is not running */
     const char *name;                    /* of the target, for the proxy; NULL: `target` */
+    char *ascii;                         /* that name encoded, where it has to be; or NULL */
+    bool authorized;                     /* an HTTP proxy has asked for the credentials before */
+    bool announced;                      /* before the lookup of the proxy, see connecting.h */
     berth_address target;
     berth__local_name local; /* of a Unix socket; or none */
     uint64_t again;          /* milliseconds until the next attempt there */
@@ -156,6 +160,7 @@ void berth__connect_cancel(berth__connector *connector)
     close_greeting(connector);
     end_attempts(connector);
     berth__release(connector->proxy);
+    berth__release(connector->ascii);
     berth__deadline_stop(deadlines, &connector->limit);
     berth__deadlines_unreserve(deadlines);
     berth__deadlines_unreserve(deadlines);
@@ -426,10 +431,11 @@ static void go_through(berth__connector *connector)
         .proxy = &connector->proxy->value,
         .addresses = connector->addresses,
         .count = connector->count,
-        .name = connector->name,
+        .name = connector->ascii != NULL ? connector->ascii : connector->name,
         .address = connector->target,
         .port = connector->port,
         .options = *connector->options,
+        .authorized = connector->authorized,
     };
     int error = 0;
     become(connector, THROUGH);
@@ -568,10 +574,15 @@ uint64_t berth__connect_step(berth__connector *connector)
 
 void berth__connect_begin(berth__connector *connector)
 {
-    if (connector->state == LOOKUP)
+    if (connector->state == LOOKUP && connector->proxy == NULL)
         return;
-    become(connector, ANNOUNCED);
-    bool exists = connector->events->announce(connector->owner, connector->name == NULL);
+    bool exists = true;
+    if (connector->state != LOOKUP)
+        become(connector, ANNOUNCED);
+    if (!connector->announced) {
+        connector->announced = true;
+        exists = connector->events->announce(connector->owner, connector->name == NULL);
+    }
     /* A handler may have waited, and so begun the attempts. */
     if (exists && connector->state == ANNOUNCED)
         go_on(connector);
@@ -642,6 +653,14 @@ static int set_out(berth__connector *connector, const char *name, berth_address 
 static int set_proxy(berth__connector *connector, const berth__connect_plan *plan)
 {
     connector->name = plan->name;
+    connector->authorized = plan->authorized;
+    char place[BERTH__ASCII_NAME_SIZE];
+    const char *ascii = plan->name != NULL ? berth__ascii_name(plan->name, place) : NULL;
+    if (ascii != plan->name) {
+        connector->ascii = berth__copy_text(ascii);
+        if (connector->ascii == NULL)
+            return ENOMEM;
+    }
     connector->target = plan->address;
     return berth__proxy_keep(plan->proxy, &connector->proxy);
 }

@@ -56,6 +56,7 @@ typedef struct berth__connect_plan {
     const berth_proxy *proxy;       /* copied with its texts; NULL: connects directly */
     berth__options *const *options; /* of each attempt; NULL there: none */
     berth_proxy_header *const *header; /* to be sent first; NULL there: none */
+    bool authorized;                   /* an HTTP proxy has asked for the credentials before */
 } berth__connect_plan;
 
 /* Begins a lookup, or has an address to be tried. NULL with an errno in *ret_error if that is not
@@ -64,8 +65,9 @@ berth__connector *berth__connect_start(struct berth_loop *loop, const berth__con
                                        const berth__connect_events *events, void *owner,
                                        int *ret_error);
 
-/* Begins the attempts; to be called once after berth__connect_start. Does nothing while a name is
- * being looked up. */
+/* Begins the attempts; to be called once after berth__connect_start. While the name of the target
+ * is being looked up it does nothing; while that of a proxy is, connecting is announced already,
+ * since the target is not what is looked up. */
 void berth__connect_begin(berth__connector *connector);
 
 /* Each of these allows NULL, for none. */

@@ -99,7 +99,8 @@ typedef struct berth__remote {
     bool by_path; /* `target` is that of a Unix socket */
     char *target; /* what was connected to, as it was given; kept after the end */
     uint16_t target_port;
-    char *through;                     /* the proxy of that attempt, for texts; NULL for none */
+    bool asked;    /* the proxy wants the credentials of the next attempt with its first request */
+    char *through; /* the proxy of that attempt, for texts; NULL for none */
     struct berth__proxy *proxy;        /* as set; NULL: the default one */
     struct berth_proxy_header *header; /* to be written in front of the output; NULL: none */
     berth__options *options;           /* set without a connection; NULL: none */

@@ -348,6 +348,8 @@ static void failed(void *owner, berth_error error, int number)
 {
     berth_socket *socket = owner;
     socket->remote->connector = NULL;
+    socket->remote->asked =
+        number == BERTH__REFUSAL_NO_CREDENTIALS || number == BERTH__REFUSAL_CREDENTIALS;
     berth__enter(&socket->object);
     berth__socket_connect_failed(socket, error, number);
     berth__leave(&socket->object);
@@ -415,6 +417,8 @@ static int start_connector(berth_socket *socket, berth__connect_plan *plan)
     plan->timeout = socket->connect_timeout;
     plan->options = &remote->options;
     plan->header = &remote->header;
+    plan->authorized = remote->asked;
+    remote->asked = false;
     remote->late_options = 0; /* the attempts begin with all of them */
     remote->connector =
         berth__connect_start(socket->object.loop, plan, &connect_events, socket, &error);

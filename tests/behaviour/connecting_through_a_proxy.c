@@ -130,6 +130,28 @@ CASE(socks5_connect_by_name, "S6.21 S6.24",
     ck_assert_int_eq(berth_socket_error(socket), BERTH_ERROR_REMOTE_HOST_CLOSED);
 }
 
+CASE(internationalized_names_through_a_proxy, "S6.21 S6.26",
+     "the proxy gets them encoded; the name of the peer is as it was given")
+{
+    static const char name[] = "B\303\274cher.example";
+    struct actor *actor = client_of(BERTH_PROXY_SOCKS5);
+    ck_assert(berth_socket_connect_to_host(actor->socket, name, 80));
+    struct peer *proxy = world_accept(proxy_port);
+    HEARS(proxy, "\5\1\0");
+    SAYS(proxy, "\5\0");
+    HEARS(proxy, "\5\1\0\3\25xn--bcher-kva.example\0\120");
+    ck_assert_str_eq(berth_socket_peer_name(actor->socket), name);
+    actor_free_socket(actor);
+
+    actor = actor_new("d");
+    use_proxy(actor, BERTH_PROXY_HTTP);
+    ck_assert(berth_socket_connect_to_host(actor->socket, name, 80));
+    proxy = world_accept(proxy_port);
+    char request[1024];
+    hears_request(proxy, request, sizeof request);
+    ck_assert_ptr_nonnull(strstr(request, "CONNECT xn--bcher-kva.example:80 HTTP/1.1\r\n"));
+}
+
 CASE(socks5_with_user_and_password, "S6.10 S6.23",
      "offered as the one method, and sent when chosen")
 {
@@ -245,7 +267,7 @@ CASE(proxy_by_name, "S6.14 S6.21 S6.30",
     berth_proxy own = {.type = BERTH_PROXY_SOCKS5, .host = "proxy.test", .port = proxy_port};
     ck_assert(berth_socket_set_proxy(actor->socket, &own));
     ck_assert(berth_socket_connect_to_host(actor->socket, "host.example", 80));
-    assert_trace("c state HOST_LOOKUP");
+    assert_trace("c state HOST_LOOKUP, c state CONNECTING"); /* the target is not looked up */
     struct peer *proxy = world_accept(proxy_port);
     SAYS(proxy, "\5\0" REPLY);
     UNTIL(actor->connects == 1);
@@ -491,6 +513,38 @@ CASE(http_challenge_on_a_new_connection, "S6.28", "where the proxy does not keep
     peer_say(second, "HTTP/1.1 200 OK\r\n\r\n");
     UNTIL(actor->connects == 1);
     ck_assert_uint_eq(actor->errors, 0);
+}
+
+CASE(credentials_after_a_refusal, "S6.23 S6.28",
+     "those of the next attempt go with its first request")
+{
+    struct actor *actor = client_of(BERTH_PROXY_HTTP);
+    ck_assert(berth_socket_connect_to_address(actor->socket, target(), 80));
+    struct peer *proxy = world_accept(proxy_port);
+    char request[1024];
+    hears_request(proxy, request, sizeof request);
+    peer_say(proxy, CHALLENGE "Content-Length: 4\r\n\r\nbody");
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_PROXY_AUTHENTICATION_REQUIRED);
+    ck_assert(peer_saw_end(proxy)); /* though it has said more than was looked at */
+    peer_close(proxy);
+
+    berth_proxy own = {.type = BERTH_PROXY_HTTP,
+                       .host = "127.0.0.1",
+                       .port = proxy_port,
+                       .user = "Aladdin",
+                       .password = "open sesame"};
+    ck_assert(berth_socket_set_proxy(actor->socket, &own));
+    for (int i = 0; i < 2; i++) { /* only the next one */
+        ck_assert(berth_socket_connect_to_address(actor->socket, target(), 80));
+        proxy = world_accept(proxy_port);
+        hears_request(proxy, request, sizeof request);
+        ck_assert((strstr(request, CREDENTIALS) != NULL) == (i == 0));
+        peer_say(proxy, "HTTP/1.1 200 OK\r\n\r\n");
+        UNTIL(actor->connects == (unsigned)i + 1);
+        berth_socket_abort(actor->socket);
+        peer_close(proxy);
+    }
 }
 
 static void http_refused_by(const char *answer, berth_error error, const char *text)

@@ -1,0 +1,61 @@
+# Credentials that a slot gives go with the next request, on whichever connection.
+# spec: S6.23 S6.28
+from PySide2 import QtCore, QtNetwork
+
+from _kit import Serving, exactly, say, socks5_password, state, until
+
+application = QtCore.QCoreApplication([])
+P = QtNetwork.QNetworkProxy
+
+
+def request(peer):
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        more = peer.recv(4096)
+        if not more:
+            return None
+        got += more
+    return [line for line in got.split(b"\r\n") if line.startswith(b"Proxy-Auth")]
+
+
+ASK = (b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"here\"\r\n%s"
+       b"Content-Length: 4\r\n\r\nwho?")
+
+
+def keeps(peer, seen):
+    seen.append(("first", request(peer)))
+    peer.sendall(ASK % b"")
+    again = request(peer)
+    seen.append(("same", again))
+    if again is not None:
+        peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+        exactly(peer, 1)
+
+
+def closes(peer, seen):
+    seen.append(("first", request(peer)))
+    peer.sendall(ASK % b"Proxy-Connection: close\r\n")
+
+
+def takes(peer, seen):
+    seen.append(("new", request(peer)))
+    peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+    exactly(peer, 1)
+
+
+def asked(proxy, authenticator):
+    say("asked", authenticator.user())
+    authenticator.setUser("me")
+    authenticator.setPassword("word")
+
+
+for scripts in ((keeps, takes), (closes, takes)):
+    serving = Serving(*scripts)
+    device = QtNetwork.QTcpSocket()
+    device.proxyAuthenticationRequired.connect(asked)
+    device.setProxy(P(P.HttpProxy, "127.0.0.1", serving.port))
+    device.connectToHost("192.0.2.7", 80)
+    until(lambda: int(device.state()) in (0, 3))
+    say(state(device.state()), device.proxy().user())
+    say(serving.seen[0], serving.seen[-1][1])
+    device.abort()
