@@ -252,21 +252,10 @@ def _open(self, mode):
     return True
 
 
-def character(value):
-    """A character as a byte: of a str or bytes with one, or an int."""
-    if isinstance(value, int) and -128 <= value <= 255:
-        return bytes((value & 255,))
-    if isinstance(value, int):
-        raise OverflowError("a character must be from -128 to 255")
-    if not isinstance(value, (str, bytes)) or len(value) != 1:
-        raise TypeError(f"a character must be one character or an int, not {value!r}")
-    return value if isinstance(value, bytes) else value.encode("latin-1")
-
-
 SOCKET_MEMBERS = {
     "getChar": _get_char,
-    "putChar": lambda self, value: self.write(character(value)) == 1,
-    "ungetChar": lambda self, value: self._unget(character(value)),
+    "putChar": lambda self, value: self.write(_device.character(value)) == 1,
+    "ungetChar": lambda self, value: self._unget(_device.character(value)),
     "open": _open,
     "setOpenMode": lambda self, mode: self._set_mode(int(mode)),
     "isSequential": lambda self: True,

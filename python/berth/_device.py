@@ -32,9 +32,13 @@ def to_bytes(data):
 
 
 def character(value):
-    """One character as a byte."""
-    if isinstance(value, int):
+    """A character as a byte: of a str or bytes with one, or an int."""
+    if isinstance(value, int) and -128 <= value <= 255:
         return bytes([value & 255])
+    if isinstance(value, int):
+        raise OverflowError("a character must be from -128 to 255")
+    if not isinstance(value, (str, bytes)) or len(value) != 1:
+        raise TypeError(f"a character must be one character or an int, not {value!r}")
     return value if isinstance(value, bytes) else value.encode("latin-1")
 
 

@@ -197,7 +197,9 @@ static void on_host_found(berth_socket *native, void *user)
 static void announce_state(bpy_socket *self, const berth_socket *native, berth_state state)
 {
     berth_error error = berth_socket_error(native);
-    if (state == BERTH_STATE_UNCONNECTED && error != BERTH_ERROR_NONE && !self->given_up)
+    bool failed = state == BERTH_STATE_UNCONNECTED && self->on_the_way;
+    self->on_the_way = state == BERTH_STATE_HOST_LOOKUP || state == BERTH_STATE_CONNECTING;
+    if (failed && error != BERTH_ERROR_NONE && !self->given_up)
         note_error(self, error); /* the slot may ask already */
     if (self->end.object.listeners != NULL)
         emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));

@@ -24,6 +24,7 @@ typedef struct bpy_socket {
     bool asking;     /* for the proxy's credentials, or connecting again with them */
     bool given_up;   /* by the slot that was asked: the failure is not announced */
     bool unbinding;  /* bound only, and closing for the program */
+    bool on_the_way; /* to a connection, as it was announced */
     bool announced;  /* input, and nothing was read since: matters to an unbuffered socket */
     bool silent;     /* nothing is told of output that is sent */
     bool peer_ended; /* the peer has, and state CLOSING follows */
