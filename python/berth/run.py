@@ -39,8 +39,7 @@ class _Module(_ModuleType):
         try:
             value = getattr(self._berth, wanted)
         except AttributeError:
-            raise AttributeError(f"{self.__name__}.{name} is not in berth.{module}",
-                                 name=name, obj=self) from None
+            raise AttributeError(f"{self.__name__}.{name} is not in berth.{module}") from None
         setattr(self, name, value)
         return value
 
