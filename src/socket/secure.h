@@ -131,6 +131,13 @@ bool berth__secure_unsent(const berth_socket *socket);
  * told by a result of its send when it has. */
 bool berth__secure_say_end(berth_socket *socket);
 
+/* Whether that is encrypted, so that no output can follow it. */
+static inline bool berth__secure_has_said(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && secure->said;
+}
+
 /* Gives up what has not gone: the end of the socket waits for it no more. */
 void berth__secure_give_up(berth_socket *socket);
 

@@ -281,6 +281,10 @@ static bool encrypt(berth_socket *socket)
 static void connected(berth_socket *socket)
 {
     uint32_t endings = socket->endings;
+    if (!encrypt(socket)) { /* nobody has heard of the connection yet */
+        berth__socket_connect_failed(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM);
+        return;
+    }
     socket->connected = true;
     socket->remote->bound = false;
     if (socket->remote->options != NULL)
@@ -291,11 +295,6 @@ static void connected(berth_socket *socket)
     /* Its limits begin before a handler can take its time. */
     socket->state = BERTH_STATE_CONNECTED;
     berth__limits_begin(socket);
-    if (!encrypt(socket)) {
-        berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
-                                   BERTH__ATTEMPT_ENCRYPT);
-        return;
-    }
     BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;

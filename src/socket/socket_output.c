@@ -355,7 +355,8 @@ static bool has_peer(const berth_socket *socket)
 static bool writable(const berth_socket *socket)
 {
     return has_peer(socket) && !socket->closed && !socket->shut &&
-           socket->outcome != BERTH__OUTCOME_BROKEN && !socket->overflowed && !socket->object.freed;
+           socket->outcome != BERTH__OUTCOME_BROKEN && !socket->overflowed &&
+           !socket->object.freed && !berth__secure_has_said(socket);
 }
 
 /* Notes what the kernel has taken inside a call, or how that failed: the list is to announce it.
@@ -566,7 +567,8 @@ static bool may_write(berth_socket *socket)
             berth__limits_output_begins(socket);
         return true;
     }
-    int number = socket->shut && has_peer(socket) ? ESHUTDOWN : ENOTCONN;
+    bool ended = has_peer(socket) && (socket->shut || berth__secure_has_said(socket));
+    int number = ended ? ESHUTDOWN : ENOTCONN;
     berth__socket_set_error(socket, BERTH_ERROR_OPERATION, number, BERTH__ATTEMPT_WRITE);
     return false;
 }

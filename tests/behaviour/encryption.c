@@ -809,3 +809,67 @@ CASE(end_to_one_who_goes_on_sending, "tls.h", "though no plaintext has come or g
     berth_socket_disconnect_from_host(server->socket);
     goes_on_sending(server, peer, 'e');
 }
+
+CASE(no_memory_for_a_client, "tls.h", "is a connection that did not come about")
+{
+    struct pair pair = pair_new();
+    struct actor *client = pair.client;
+    pair.client_toy->lacks_memory = true;
+    ck_assert(berth_socket_set_tls(client->socket, &pair.client_toy->tls, NULL));
+    ck_assert(
+        berth_socket_connect_to_address(client->socket, BERTH_ADDRESS_LOOPBACK, pair.host->port));
+    UNTIL(client->errors == 1);
+    ck_assert_int_eq(client->error, BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_int_eq(client->state, BERTH_STATE_UNCONNECTED);
+    world_settle();
+    ck_assert_uint_eq(client->connects, 0);
+    ck_assert_uint_eq(client->disconnects, 0);
+    give_toys_up(&pair);
+}
+
+/* Whether a server that closes has encrypted its end, and the kernel no room for it. */
+static bool end_waits(const struct actor *server)
+{
+    return server->state == BERTH_STATE_CLOSING &&
+           berth_socket_bytes_to_write(server->socket) == 0 &&
+           berth_socket_encrypted_bytes_to_write(server->socket) > 0;
+}
+
+/* One that ends when so much was written, to a peer that does not read. */
+static struct actor *ending_server(size_t size, struct peer **ret_peer)
+{
+    struct pair pair = pair_new();
+    struct actor *server = server_of_peer(&pair, ret_peer);
+    uint8_t *bytes = scene_pattern(size, 13);
+    server->quiet = true;
+    ck_assert_int_eq(berth_socket_write(server->socket, bytes, size), (ptrdiff_t)size);
+    berth_socket_disconnect_from_host(server->socket);
+    world_settle();
+    free(bytes);
+    return server;
+}
+
+CASE(write_behind_the_end, "tls.h", "is refused")
+{
+    struct peer *peer;
+    struct actor *server;
+    bool waits = false;
+    /* The records fill the kernel's buffers, so that there is no room for the end behind them. Of a
+     * real kernel it is not known how much that is. */
+    for (size_t size = 131030; size < 131050 && !waits; size++) {
+        server = ending_server(size, &peer);
+        waits = end_waits(server);
+        if (!world_is_simulated())
+            return;
+    }
+    ck_assert(waits);
+    ck_assert_uint_eq(berth_socket_room(server->socket), 0);
+    ck_assert_int_eq(berth_socket_write(server->socket, "more", 4), -1);
+    ck_assert_int_eq(berth_socket_error(server->socket), BERTH_ERROR_OPERATION);
+    uint8_t bytes[1000];
+    while (server->disconnects == 0) {
+        (void)peer_receive_some(peer, bytes, sizeof bytes);
+        world_turn();
+    }
+    ck_assert_uint_eq(server->errors, 0);
+}
