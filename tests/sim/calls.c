@@ -76,7 +76,9 @@ static bool listen_anywhere(struct server_model *model)
 void sim_make_server(struct server_model *model)
 {
     *model = (struct server_model){0};
-    model->server = berth_server_new(sim.loop, &sim_server_handlers, model);
+    bool chooses = model == &sim.servers[0];
+    model->server =
+        berth_server_new(sim.loop, chooses ? &sim_hello_handlers : &sim_server_handlers, model);
     model->most_pending = BERTH_DEFAULT_PENDING_READ_LIMIT;
     model->doubted = sim_local_on_the_way();
 }
@@ -91,6 +93,7 @@ void sim_new_server(uint64_t word)
     if (model->server == NULL)
         return;
     sim_headers_server(model, word);
+    sim_tls_server(model);
     if (sim_choose(&word, 4) == 0)
         berth_server_set_listen_backlog_size(model->server, (int)sim_choose(&word, 3));
     listen_anywhere(model);
@@ -135,6 +138,7 @@ static void cut_queue(struct server_model *model)
         sim_going(each->socket == NULL);
     }
     sim_headers_doubt(model);
+    sim_tls_lost(model);
     /* What waits in the kernel is reset with the listener. */
     uint16_t port = sim_port(model);
     for (size_t i = 0; i < sim.connection_count; i++) {
@@ -241,7 +245,7 @@ static void set_server(uint64_t word)
         model->stopped = false;
     } else if (what < 5) {
         sim_say("server %zu takes at most %d", sim_index_of(model), limit);
-        model->most_waiting = sim_waiting(model);
+        sim_note_waiting(model);
         berth_server_set_max_pending_connections(model->server, limit);
     } else {
         model->incoming = (enum incoming)(sim_choose(&word, INCOMING_MODES));
@@ -318,7 +322,7 @@ bool sim_take(struct server_model *model)
     taken->owner = model;
     taken->state = berth_socket_state(socket);
     sim_going(taken->state == BERTH_STATE_UNCONNECTED); /* it has ended in the queue */
-    taken->counted = true;
+    taken->counted = taken->state != BERTH_STATE_UNCONNECTED;
     taken->limits = first.connection->limits;
     if (first.connection->through != NULL && world->whole_sends != NULL)
         taken->first_sends = world->whole_sends(berth_socket_descriptor(socket)); /* to the proxy */
@@ -327,6 +331,7 @@ bool sim_take(struct server_model *model)
     taken->heard = berth_socket_bytes_available(socket) > 0;
     berth_socket_set_handlers(socket, &sim_socket_handlers, taken);
     sim_headers_taken(taken);
+    sim_tls_taken(taken);
     return true;
 }
 
@@ -432,6 +437,11 @@ uint16_t sim_target(const struct socket_model *model, uint16_t port)
     return through ? proxy.port : port;
 }
 
+bool sim_prepare(struct socket_model *model, uint16_t port)
+{
+    return sim_headers_connect(model, port) && sim_tls_connect(model, port);
+}
+
 static void connect_socket(uint64_t word)
 {
     struct socket_model *model =
@@ -455,7 +465,7 @@ static void connect_socket(uint64_t word)
         port = berth_server_port(server->server);
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
     uint16_t target = sim_target(model, port);
-    if (may && !sim_headers_connect(model, target))
+    if (may && !sim_prepare(model, target))
         return;
     if (may && model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 4) == 0) {
         sim_say("socket %zu binds a port", sim_number_of(model));
@@ -781,6 +791,10 @@ static void call_of_a_topic(uint64_t word)
         [TOPIC_NAMES] = sim_call_of_names,     [TOPIC_TIME] = sim_call_of_time,
         [TOPIC_PROXIES] = sim_call_of_proxies, [TOPIC_PACE] = sim_call_of_pace,
     };
+    if ((sim.topics >> TOPIC_TLS & 1) != 0 && sim_choose(&word, 2) == 0) {
+        sim_call_of_tls(word);
+        return;
+    }
     if ((sim.topics >> TOPIC_HEADERS & 1) != 0 && sim_choose(&word, 2) == 0) {
         sim_call_of_headers(word);
         return;

@@ -65,6 +65,12 @@ bool sim_local_adopt_listener(struct server_model *model);
 void sim_local_connect(struct socket_model *model);
 unsigned sim_local_on_the_way(void); /* sockets, that a new server may find without a header */
 
+void sim_call_of_tls(uint64_t word); /* calls_tls.c */
+
+/* calls.c: a socket is about to connect. False: it cannot have the header or the encryption that it
+ * needs. */
+bool sim_prepare(struct socket_model *model, uint16_t port);
+
 /* calls_watches.c */
 void sim_call_of_watches(uint64_t word);
 void sim_watches_be_kind(void);

@@ -222,7 +222,7 @@ static void drain(struct server_model *model, uint64_t word)
                         .deadline = times[sim_choose(&word, 6)],
                         .idle = times[sim_choose(&word, 6)]};
     berth_server_counts counts;
-    if (has_own_in_queue(model))
+    if (has_own_in_queue(model) || !sim_tls_may_end_guests(model))
         plan.deadline = 0;
     sim_say("server %zu is drained: grace %u, deadline %u", sim_index_of(model), plan.grace,
             plan.deadline);

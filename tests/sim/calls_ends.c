@@ -93,7 +93,9 @@ static void release(struct socket_model *model, uint64_t word)
     sim_say("socket %zu gives its connection away%s", sim_number_of(model),
             descriptor < 0 ? ", in vain" : "");
     sim_check(descriptor < 0 || may, "a socket gives away what it does not have");
-    sim_check(descriptor >= 0 || !may || !empty || model->state != BERTH_STATE_CONNECTED ||
+    bool tls = connection != NULL && connection->tls;
+    sim_check(descriptor < 0 || !tls, "an encrypted connection is given away");
+    sim_check(descriptor >= 0 || tls || !may || !empty || model->state != BERTH_STATE_CONNECTED ||
                   !sound || !sim_complete(sim_way_in(model)) || !sim_complete(sim_way_out(model)),
               "a connection cannot be given away");
     if (descriptor < 0)

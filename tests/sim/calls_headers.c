@@ -147,8 +147,10 @@ static uint64_t awaited_by(const struct server_model *model)
 uint64_t sim_headers_awaited(void)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < SIM_SERVERS; i++)
-        sum += sim.servers[i].server != NULL ? awaited_by(&sim.servers[i]) : 0;
+    for (size_t i = 0; i < SIM_SERVERS; i++) {
+        const struct server_model *model = &sim.servers[i];
+        sum += model->server != NULL ? awaited_by(model) + sim_tls_shaking(model) : 0;
+    }
     return sum;
 }
 
@@ -242,7 +244,7 @@ void sim_headers_look(struct server_model *model)
 {
     const berth_server_counts *counts = &model->counts;
     /* Some have come and gone since the last look. */
-    uint64_t refused = counts->rejected_header + counts->failed;
+    uint64_t refused = counts->rejected_header + counts->failed + counts->rejected_greeting;
     if (refused > model->refused_before)
         sim_going((unsigned)(refused - model->refused_before));
     model->refused_before = refused;
@@ -402,7 +404,9 @@ static void send_piece(uint64_t word)
 bool sim_headers_adopt(const struct peer_model *peer)
 {
     struct connection *connection = peer->connection;
-    if (peer->is_mute)
+    if (peer->is_mute || connection->tls)
+        return false;
+    if (peer->side == 1 && (sim.topics >> TOPIC_TLS & 1) != 0 && !connection->known)
         return false;
     if (peer->side == 1)
         return !is_topic() || connection->preface.whole || connection->preface.none;

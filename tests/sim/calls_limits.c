@@ -113,7 +113,7 @@ static void limit_socket(uint64_t word)
 static void limit_connections(uint64_t word)
 {
     struct server_model *model = sim_some_server(&word);
-    if (model == NULL)
+    if (model == NULL || !sim_tls_may_end_guests(model))
         return;
     berth_connection_limits limits = some_limits(&word);
     sim_say("connections of server %zu are limited", sim_index_of(model));
@@ -123,9 +123,11 @@ static void limit_connections(uint64_t word)
     berth_server_connection_limits(model->server, &kept);
     sim_check(are_equal(&kept, &limits), "limits are not kept as they were set");
     model->limits = limits;
+    model->greeter.was_limited = model->greeter.was_limited || sim_is_limited(&limits);
     if (sim_choose(&word, 4) > 0)
         return;
     sim_say("server %zu has room for two", sim_index_of(model));
+    sim_note_waiting(model);
     berth_server_set_max_pending_connections(model->server, 2);
     sim_connect_peers(word);
 }
@@ -261,6 +263,14 @@ void sim_check_accept(struct server_model *model, struct connection *connection)
                   most);
 }
 
+/* The limit is about to be another one; whoever is at hand comes on top. */
+void sim_note_waiting(struct server_model *model)
+{
+    berth_server_counts counts;
+    berth_server_statistics(model->server, &counts);
+    model->most_waiting = sim_waiting(model) + counts.at_hand;
+}
+
 uint64_t sim_waiting(const struct server_model *model)
 {
     berth_server_counts counts;
@@ -275,6 +285,8 @@ static void check_waiting(struct server_model *model)
     uint64_t least = limit > 0 ? (uint64_t)limit : 0;
     uint64_t waiting = sim_waiting(model);
     uint64_t most = model->most_waiting > least ? model->most_waiting : least;
+    if (model->greeter.most_handshakes > 0)
+        most += model->greeter.most_handshakes - 1;
     sim_check(waiting <= most, "%llu connections wait, %llu at most", (unsigned long long)waiting,
               (unsigned long long)most);
     model->most_waiting = waiting;

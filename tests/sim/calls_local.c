@@ -315,7 +315,7 @@ void sim_local_connect(struct socket_model *model)
     settle();
     enum place place = some_place(&word);
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
-    if (may && !sim_headers_connect(model, number_at(place)))
+    if (may && !sim_prepare(model, number_at(place)))
         return;
     if (model->state == BERTH_STATE_UNCONNECTED && sim_choose(&word, 16) == 0 && !bind_first(model))
         return;

@@ -29,7 +29,7 @@ void sim_call_of_names(uint64_t word)
     bool may = model->state == BERTH_STATE_UNCONNECTED || model->state == BERTH_STATE_BOUND;
     sim_say("socket %zu connects to the host \"%s\"", sim_number_of(model), host);
     uint16_t target = sim_target(model, port);
-    if (may && !sim_headers_connect(model, target))
+    if (may && !sim_prepare(model, target))
         return;
     if (may) {
         sim_leave_connection(model);

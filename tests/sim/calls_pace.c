@@ -41,7 +41,7 @@ static uint64_t came_by_now(struct socket_model *model)
 static void pause_or_resume(uint64_t word)
 {
     struct socket_model *model = sim_some_socket(&word);
-    if (model == NULL)
+    if (model == NULL || model->starts)
         return;
     bool pauses = sim_choose(&word, model->paused ? 4 : 2) == 0;
     sim_say("socket %zu %s", sim_number_of(model), pauses ? "pauses reading" : "reads on");

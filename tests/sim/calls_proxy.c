@@ -279,7 +279,7 @@ static void connect_through(uint64_t word)
         sim_check(sim_lossy(), "a proxy cannot be set");
         return;
     }
-    if (!sim_headers_connect(model, proxy.port))
+    if (!sim_prepare(model, proxy.port))
         return;
     berth_proxy kept = berth_socket_proxy(model->socket);
     sim_check(kept.type == proxy.type && kept.port == proxy.port, "a proxy was not kept");

@@ -77,6 +77,8 @@ static const struct end *end_at(const struct connection *connection, int side, u
     const struct socket_model *model = socket_at(connection, side);
     *ret_rest = 0;
     if (peer != NULL)
+        *ret_rest = sim_tls_unsent(peer);
+    if (peer != NULL)
         return peer->end;
     if (model == NULL || model->socket == NULL)
         return NULL;
@@ -142,7 +144,8 @@ void sim_judge_reset(const struct connection *connection, int side)
     if (is_excused(connection))
         return;
     bool has_header = side == 0 && !connection->of_peer && connection->version > 0;
-    bool unread = out->put > out->got || (has_header && !connection->preface.whole);
+    bool unread = out->put > out->got || (has_header && !connection->preface.whole) ||
+                  connection->tls; /* flights, a ticket or the end mark */
     sim_check(unread && socket_at(connection, 1 - side) == NULL,
               "a connection is reset without a cause");
     sim_check(!ending->orderly || in->put == 0 || (ending->heard == 0 && !ending->unsent) ||
@@ -171,7 +174,9 @@ static void look_for_abandoned(const struct peer_model *peer)
     const struct ending *ending = &connection->ending[1 - peer->side];
     sim_check(world->is_abandoned == NULL || !ending->cast_off || !world->is_abandoned(peer->end),
               "a limit has ended a connection, and the kernel keeps its output");
-    if (world->is_abandoned == NULL || is_excused(connection) || !ending->orderly ||
+    /* Of a handshake that was given up nothing has to come. */
+    bool given_up = connection->tls && !connection->opened[1 - peer->side];
+    if (world->is_abandoned == NULL || given_up || is_excused(connection) || !ending->orderly ||
         !ending->unsent || peer->ended || !lingers(ending, berth_loop_now(sim.loop)))
         return;
     sim_check(!world->is_abandoned(peer->end), "a graceful end does not wait for its output");
@@ -312,7 +317,8 @@ static void look_at_sends(const struct socket_model *model)
         return;
     unsigned sends = world->whole_sends(descriptor) - model->first_sends;
     uint64_t bytes = model->connection->way[model->side].put - model->first_put;
-    sim_check(sends <= model->batches + 1 + bytes / (LITTLE / 2),
+    unsigned flights = model->connection->tls ? 6 : 0;
+    sim_check(sends <= model->batches + 1 + flights + bytes / (LITTLE / 2),
               "output leaves in %u sends, that %u calls have written", sends, model->batches);
 }
 
@@ -341,7 +347,7 @@ static bool may_linger(const struct connection *connection, int side)
 
 static uint64_t may_all_linger(void)
 {
-    uint64_t most = 0;
+    uint64_t most = sim_tls_unheard((uint64_t)LINGER_MILLISECONDS * 2 + world->allowance());
     for (size_t i = 0; i < sim.connection_count; i++)
         most += may_linger(&sim.connections[i], 0) + may_linger(&sim.connections[i], 1);
     return most;

@@ -22,6 +22,9 @@ const char *const sim_handler_names[HANDLERS] = {
     [IN_DRAINED] = "drained",
     [IN_TIMER] = "a timer",
     [IN_TASK] = "a task",
+    [IN_ENCRYPTED] = "encrypted",
+    [IN_HELLO] = "client_hello",
+    [IN_HANDSHAKE_FAILED] = "handshake_failed",
 };
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -144,14 +147,18 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
      * have left stays until a limit ends it. */
     const struct way *in = sim_way_in(model);
     bool limited = sim_ended_by_limit(model) || sim_ended_by_drain(model);
+    bool of_tls = sim_tls_failed(model, error);
     /* There may be no memory for that time, which ends it at once. */
     sim_check(error == BERTH_ERROR_SOCKET_RESOURCE ||
                   sim_clock_is_due(model, berth_socket_error_string(socket)),
               "closing ends for its time while the peer reads");
-    sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling ||
+    /* Where no handshake is complete nothing can be sent. */
+    bool shakes = model->connection != NULL && model->connection->tls && !model->encrypted;
+    sim_check(limited || error != BERTH_ERROR_SOCKET_TIMEOUT || !sim.settling || shakes || of_tls ||
                   (in != NULL && in->closed) || model->state == BERTH_STATE_CONNECTING ||
                   model->gave_up, /* to connect: all that wait ask at the same times, few get in */
-              "a socket ends by a time-out, although everybody reads");
+              "a socket ends by a time-out, although everybody reads: %s",
+              berth_socket_error_string(socket));
     if (berth_socket_was_reset(socket) && model->connection != NULL)
         sim_judge_reset(model->connection, model->side);
     sim_check(error != BERTH_ERROR_REMOTE_HOST_CLOSED || in == NULL || !in->reset || in->ended ||
@@ -161,7 +168,7 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
                   !model->paused || berth_socket_was_reset(socket),
               "the end comes in a pause");
     if (error == BERTH_ERROR_REMOTE_HOST_CLOSED && model->state == BERTH_STATE_CONNECTED)
-        check_complete(model);
+        check_complete(model), sim_tls_end_heard(model);
     else if (error == BERTH_ERROR_SOCKET_TIMEOUT && model->state == BERTH_STATE_CLOSING)
         model->timed_out = true; /* which ends it, if it was not a wait only */
     else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
@@ -207,6 +214,7 @@ static void begin_connection(struct socket_model *model)
     if ((through || model->header_version > 0) && world->whole_sends != NULL)
         model->first_sends = world->whole_sends(berth_socket_descriptor(model->socket));
     sim_headers_begin(model);
+    sim_tls_connected(model);
     sim_options_hold(model);
 }
 
@@ -260,6 +268,7 @@ static void on_finished(berth_socket *socket, void *user)
     if (model->state == BERTH_STATE_CONNECTED) {
         sim_check(!model->paused, "the input ends in a pause");
         check_complete(model);
+        sim_tls_end_heard(model);
     }
     sim_spring(IN_FINISHED, model, NULL, NULL);
 }
@@ -292,6 +301,8 @@ const berth_socket_handlers sim_socket_handlers = {
     .host_found = on_found,
     .drained = on_drained,
     .draining = sim_on_draining,
+    .encrypted = sim_on_encrypted,
+    .verify_peer = sim_on_problem,
 };
 
 /* ---- servers --------------------------------------------------------------------------------- */
@@ -303,9 +314,29 @@ static struct server_model *asked(berth_server *server, void *user, enum handler
     return model;
 }
 
+static void queue(struct server_model *model, struct connection *connection)
+{
+    sim_check(model->queued < SIM_QUEUE, "the queue of a server has no end");
+    model->queue[model->queued++] = (struct pending){.connection = connection};
+}
+
+/* It is in the queue, where a limit can end it unheard. */
+static void arrive(struct server_model *model, struct connection *connection)
+{
+    bool at_risk = sim_is_limited(&model->limits) || sim_drain_has_deadline(model) ||
+                   (connection->tls && model->greeter.was_limited);
+    connection->way[0].at_risk = connection->way[1].at_risk = at_risk;
+    connection->accepted_by = berth_loop_now(sim.loop); /* the latest that its limits began */
+    model->accepted++;
+    queue(model, connection);
+}
+
 static void on_new_connection(berth_server *server, void *user)
 {
     struct server_model *model = asked(server, user, IN_NEW_CONNECTION);
+    struct connection *shaken = sim_tls_arrived(model);
+    if (shaken != NULL)
+        arrive(model, shaken);
     sim_check(model->announcements++ < model->accepted, "new_connection without a connection");
     sim_spring(IN_NEW_CONNECTION, NULL, model, NULL);
 }
@@ -319,12 +350,6 @@ static void on_accept_error(berth_server *server, berth_error error, void *user)
     sim_time_accept_error(model, error);
     sim_unbound(model);
     sim_spring(IN_ACCEPT_ERROR, NULL, model, NULL);
-}
-
-static void queue(struct server_model *model, struct connection *connection)
-{
-    sim_check(model->queued < SIM_QUEUE, "the queue of a server has no end");
-    model->queue[model->queued++] = (struct pending){.connection = connection};
 }
 
 static uint64_t queue_of(const berth_server *server)
@@ -346,6 +371,9 @@ static bool adopt(struct server_model *model, struct connection *connection, int
     taker->connection = connection;
     taker->side = 1;
     taker->adopting = true;
+    taker->starts = taker->paused = taker->begins_paused = connection->tls;
+    if (connection->tls) /* what comes is encrypted, and it does not know yet */
+        berth_socket_pause_reading(socket);
     if (connection->through != NULL && world->whole_sends != NULL)
         taker->first_sends = world->whole_sends(descriptor); /* to the proxy */
     /* False also if a handler inside has freed the socket, which had adopted by then. */
@@ -375,22 +403,27 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     connection->accepted = true;
     connection->accepted_at = sim.looked;
     connection->limits = model->limits;
+    connection->tls = connection->tls || model->greeter.on;
     sim_check_accept(model, connection);
     model->kept += model->incoming != INCOMING_BASE;
     if (model->incoming == INCOMING_ADOPT && adopt(model, connection, descriptor)) {
         model->accepted++;
+        if (connection->tls)
+            sim_tls_adopted(connection);
     } else if (model->incoming == INCOMING_BASE) {
         /* No handler comes in here, so that the books may be open. */
         uint64_t before = queue_of(server);
         berth_server_base_incoming_connection(server, descriptor);
         connection->accepted_by = berth_loop_now(sim.loop);
-        model->accepted++;
+        if (model->greeter.on) {
+            sim_tls_guest(model, connection);
+            sim_spring(IN_INCOMING, NULL, model, NULL);
+            return;
+        }
         if (queue_of(server) > before) {
-            connection->way[0].at_risk =
-                sim_is_limited(&model->limits) || sim_drain_has_deadline(model);
-            connection->way[1].at_risk = connection->way[0].at_risk;
-            queue(model, connection);
+            arrive(model, connection);
         } else {
+            model->accepted++;
             model->rejected++;
             sim_cut(connection);
         }
@@ -403,12 +436,13 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     sim_spring(IN_INCOMING, NULL, model, NULL);
 }
 
-const berth_server_handlers sim_server_handlers = {
-    .new_connection = on_new_connection,
-    .accept_error = on_accept_error,
-    .incoming_connection = on_incoming,
-    .emptied = sim_on_emptied,
-};
+#define HANDLERS_OF_ALL                                                   \
+    .new_connection = on_new_connection, .accept_error = on_accept_error, \
+    .incoming_connection = on_incoming, .emptied = sim_on_emptied,        \
+    .handshake_failed = sim_on_handshake_failed
+
+const berth_server_handlers sim_server_handlers = {HANDLERS_OF_ALL};
+const berth_server_handlers sim_hello_handlers = {HANDLERS_OF_ALL, .client_hello = sim_on_hello};
 
 /* ---- timers and tasks ------------------------------------------------------------------------ */
 

@@ -198,6 +198,7 @@ static void look_at_socket(struct socket_model *model)
     sim_check(in == NULL || in->got + model->seen <= in->put, "more input than was sent");
     sim_clock_look(model);
     sim_pace_look(model);
+    sim_tls_look_at_socket(model);
 }
 
 void sim_look(void)

@@ -35,6 +35,7 @@
 #define SIM_CONNECTIONS 4096
 #define SIM_DEPTH 4
 #define SIM_HEADER 200u /* bytes of a PROXY header, at most */
+#define SIM_NAME 32u    /* of a name that is asked for */
 
 struct way {
     uint32_t key; /* of the pattern */
@@ -95,6 +96,18 @@ struct connection {
     bool local;            /* of Unix sockets */
     bool foreign;          /* and begun by another user */
     bool turned_away;      /* for its user */
+    bool known;            /* a socket has begun it, so that it is known whether it encrypts */
+    bool tls;              /* it is encrypted, behind so many bytes of each way: */
+    uint64_t clear[2];
+    uint32_t tls_name;          /* that its client asks for, see sim_tls_name */
+    struct server_model *guest; /* of the server that it shakes hands with, before its queue */
+    bool wrong;                 /* its handshake can never be complete */
+    bool wrong_later;           /* something wrong was sent behind it */
+    bool mistrusted;            /* by its client */
+    bool failure_told;          /* by handshake_failed */
+    bool opened[2];             /* a socket at that side is encrypted, or was */
+    bool shaken[2];             /* the last flight of that side has gone; of peers */
+    bool truncated[2];          /* that side has ended without saying so */
 };
 
 /* A handler of the library; the order is that of sim_handler_names. */
@@ -113,6 +126,9 @@ enum handler {
     IN_DRAINED,
     IN_TIMER,
     IN_TASK,
+    IN_ENCRYPTED, /* these three of programs with TLS */
+    IN_HELLO,
+    IN_HANDSHAKE_FAILED,
     HANDLERS
 };
 
@@ -205,7 +221,14 @@ struct socket_model {
     uint64_t moved;   /* the last bytes, not before this time */
     unsigned options; /* those that were kept, as bits */
     int values[SIM_OPTIONS];
-    bool eager; /* reads whatever comes */
+    bool eager;            /* reads whatever comes */
+    bool encrypts;         /* the connection that it begins */
+    uint32_t tls_name;     /* of it */
+    bool mistrusts;        /* likewise */
+    bool starts;           /* it is paused, until it has begun to encrypt */
+    bool encrypted;        /* `encrypted` was called, or the connection was when it was taken */
+    uint64_t shakes;       /* since then, at the latest, */
+    uint32_t tls_patience; /* for so long; 0: for ever */
     struct sim_clock clock;
     unsigned header_version;     /* of the header that it writes; 0: none */
     unsigned client;             /* in it */
@@ -239,8 +262,28 @@ enum incoming {
     INCOMING_MODES
 };
 
+/* A server that encrypts. */
+struct sim_greeter {
+    bool on;                  /* it does */
+    bool was_limited;         /* its connections, now or before: guests begin at any time */
+    unsigned long guests;     /* that it was given */
+    unsigned long arrived;    /* of these, in its queue */
+    unsigned long told;       /* by handshake_failed */
+    unsigned long unknown;    /* of these: it is not known who */
+    unsigned long lost;       /* with its close */
+    uint32_t patience;        /* the least that a handshake has had, in milliseconds */
+    uint32_t most_patience;   /* and the most */
+    uint64_t ended;           /* guests, unheard, at the last look */
+    unsigned late_turns;      /* that have left somebody for longer than he may */
+    uint64_t odd_at;          /* no time ran for those who say something; at the last look */
+    uint64_t most_shaking;    /* handshakes that there may be */
+    uint64_t most_handshakes; /* the largest limit of them */
+    uint64_t most_greeting;   /* those who may be before theirs */
+};
+
 struct server_model {
     berth_server *server;
+    struct sim_greeter greeter;
     struct pending queue[SIM_QUEUE];
     size_t queued;
     unsigned long accepted;
@@ -346,7 +389,8 @@ enum topic {
     TOPIC_HEADERS, /* these four are chosen after all else */
     TOPIC_WATCHES,
     TOPIC_DRAIN,
-    TOPIC_LOCAL
+    TOPIC_LOCAL,
+    TOPIC_TLS
 };
 
 /* What the innermost handler was called for. */
@@ -450,8 +494,9 @@ void sim_limits_begin(struct socket_model *model, uint64_t earliest);
 unsigned sim_tallied(const struct server_model *model); /* what it accepts now, see connection */
 void sim_check_accept(struct server_model *model, struct connection *connection);
 uint64_t sim_waiting(const struct server_model *model); /* in the queue, or for their headers */
-void sim_check_pace(struct server_model *model);        /* and how many wait */
-bool sim_ended_by_limit(struct socket_model *model);    /* in error_occurred */
+void sim_note_waiting(struct server_model *model);
+void sim_check_pace(struct server_model *model);     /* and how many wait */
+bool sim_ended_by_limit(struct socket_model *model); /* in error_occurred */
 void sim_check_overdue(uint64_t before);
 void sim_check_queue(const struct server_model *model, uint64_t before); /* the same for a queue */
 
@@ -485,6 +530,60 @@ void sim_headers_look(struct server_model *model);
 void sim_headers_turn(uint64_t start);
 void sim_headers_finish(void);      /* peers send what is left of theirs */
 uint64_t sim_headers_awaited(void); /* connections in all */
+
+/* tls.c */
+struct toy;
+struct toy *sim_tls_toy(bool server, bool mistrusts, uint64_t *word); /* one of them */
+void sim_tls_begin_shaking(struct socket_model *model, uint64_t now);
+void sim_tls_set_bounds(struct server_model *model, uint64_t word);
+void sim_tls_set_configurations(struct server_model *model, uint64_t word);
+void sim_tls_begin(uint64_t word);
+void sim_tls_end_all(void);
+void sim_tls_be_kind(void);
+uint64_t sim_tls_word(void); /* to be chosen from */
+uint32_t sim_tls_new_name(void);
+void sim_tls_name(const struct connection *connection, char ret_name[SIM_NAME]);
+bool sim_tls_at(uint16_t port);                             /* whether a server there encrypts */
+bool sim_tls_may_fail(const struct connection *connection); /* has failed, or is to */
+void sim_tls_mark(struct connection *connection);           /* its peer may be a liar */
+void sim_tls_server(struct server_model *model);            /* before it listens */
+bool sim_tls_connect(struct socket_model *model, uint16_t port);
+void sim_tls_connected(struct socket_model *model);  /* the connection that it has begun */
+void sim_tls_adopted(struct connection *connection); /* in place of a server */
+void sim_tls_guest(struct server_model *model, struct connection *connection);
+struct connection *sim_tls_arrived(struct server_model *model);     /* in new_connection; or NULL */
+void sim_tls_lost(struct server_model *model);                      /* it closes */
+void sim_tls_taken(struct socket_model *model);                     /* out of a queue */
+void sim_tls_end_heard(struct socket_model *model);                 /* the end of the input */
+bool sim_tls_failed(struct socket_model *model, berth_error error); /* in error_occurred */
+/* Guests that a limit or a drain has ended. Where memory may be lacking none are ended so. */
+uint64_t sim_tls_ended_guests(const struct server_model *model, const berth_server_counts *counts);
+bool sim_tls_may_end_guests(const struct server_model *model);
+void sim_tls_look(struct server_model *model, const berth_server_counts *counts);
+void sim_tls_look_at_socket(struct socket_model *model);
+void sim_tls_turn(uint64_t start);
+uint64_t sim_tls_unheard(uint64_t milliseconds); /* guests that have ended unheard since then */
+bool sim_tls_waits(void); /* a handshake that has to be complete is not yet */
+uint64_t sim_tls_shaking(const struct server_model *model); /* guests that there are */
+void sim_on_encrypted(berth_socket *socket, void *user);
+bool sim_on_problem(berth_socket *socket, const berth_tls_problem *problem, void *user);
+berth_tls *sim_on_hello(berth_server *server, const berth_tls_hello *hello, void *user);
+void sim_on_handshake_failed(berth_server *server, const berth_tls_failure *failure, void *user);
+
+/* tls_lines.c: peers of encrypted connections. The first two are for any connection. */
+ptrdiff_t sim_tls_send(struct peer_model *peer, const uint8_t *bytes, size_t size);
+void sim_tls_receive(struct peer_model *peer, const uint8_t *bytes, size_t size);
+void sim_tls_peer(struct peer_model *peer);  /* it is connected */
+void sim_tls_start(struct peer_model *peer); /* its connection is encrypted from now on */
+void sim_tls_finish(void);                   /* all send what is left */
+/* It is about to end its output; false: something is left that has to go first. */
+bool sim_tls_end(struct peer_model *peer, bool orderly);
+void sim_tls_end_seen(const struct peer_model *peer);
+size_t sim_tls_unsent(const struct peer_model *peer);
+bool sim_tls_is_open(const struct peer_model *peer);
+uint64_t sim_tls_moved(void); /* another number if encrypted bytes have moved */
+bool sim_tls_lies(const struct connection *connection); /* in its handshake: its peer will */
+void sim_tls_go_wrong(struct peer_model *peer, uint32_t how);
 
 /* calls_options.c: those that were kept hold in the connection that begins. */
 void sim_options_hold(struct socket_model *model);
@@ -531,6 +630,7 @@ void sim_time_accept_error(struct server_model *model, berth_error error);
 /* handlers.c */
 extern const berth_socket_handlers sim_socket_handlers;
 extern const berth_server_handlers sim_server_handlers;
+extern const berth_server_handlers sim_hello_handlers; /* with client_hello */
 void sim_on_timer(berth_timer *timer, void *user);
 void sim_on_task(void *user);
 

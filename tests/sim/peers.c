@@ -46,6 +46,7 @@ void sim_connect_peer(uint64_t word)
                              : sim_connection(world->port(end), port);
     peer->connection->foreign = foreign;
     sim_headers_peer(peer, word);
+    sim_tls_peer(peer);
 }
 
 void sim_connect_peers(uint64_t word)
@@ -61,6 +62,8 @@ bool sim_end_peer_of(const struct connection *connection, int side)
         if (peer->end == NULL || peer->connection != connection || peer->side == side ||
             peer->ended || !world->is_established(peer->end))
             continue;
+        if (!sim_tls_end(peer, sim.step % 4 != 0))
+            return false;
         sim_say("peer %zu half-closes", i);
         world->shutdown(peer->end);
         peer->ended = peer->connection->way[peer->side].ended = true;
@@ -81,6 +84,7 @@ static bool accept_peer(struct peer_model *peer)
     *peer = (struct peer_model){.end = end, .side = 1};
     peer->connection = local ? sim_local_connection(world->peer_port(end), SIM_LOCAL_PORT)
                              : sim_connection(world->peer_port(end), sim.port);
+    sim_tls_peer(peer);
     return true;
 }
 
@@ -102,7 +106,7 @@ static void send_from(struct peer_model *peer, uint32_t size)
 {
     struct way *way = &peer->connection->way[peer->side];
     sim_fill(way, bytes, size);
-    ptrdiff_t sent = sim_headers_send(peer, bytes, size);
+    ptrdiff_t sent = sim_tls_send(peer, bytes, size);
     sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
     if (sent > 0)
         way->put += (size_t)sent;
@@ -136,7 +140,7 @@ static bool read_all(struct peer_model *peer)
             count = -ECONNRESET;
         if (count > 0) {
             size_t used = sim_headers_receive(peer, bytes, (size_t)count);
-            sim_match(way, bytes + used, (size_t)count - used, "a peer");
+            sim_tls_receive(peer, bytes + used, (size_t)count - used);
             continue;
         }
         sim_check(count < 0 || !sim_complete(way) || way->got >= way->put,
@@ -148,6 +152,8 @@ static bool read_all(struct peer_model *peer)
             sim_judge_rest(peer->connection, peer->side,
                            peer->was_reset ? peer->reset_time : sim_now());
             sim_cut(peer->connection);
+        } else {
+            sim_tls_end_seen(peer);
         }
         peer->over = true;
         return true;
@@ -166,7 +172,7 @@ void sim_peers_flood(void)
             continue;
         struct way *way = &peer->connection->way[peer->side];
         sim_fill(way, bytes, 100);
-        ptrdiff_t sent = sim_headers_send(peer, bytes, 100);
+        ptrdiff_t sent = sim_tls_send(peer, bytes, 100);
         if (sent > 0)
             way->put += (size_t)sent;
     }
@@ -194,7 +200,7 @@ void sim_peers_nudge(void)
             continue;
         struct way *way = &peer->connection->way[0];
         sim_fill(way, bytes, 1);
-        way->put += sim_headers_send(peer, bytes, 1) == 1;
+        way->put += sim_tls_send(peer, bytes, 1) == 1;
     }
 }
 
@@ -213,7 +219,7 @@ static void read_bytes(uint64_t word)
     if (count <= 0)
         return;
     size_t used = sim_headers_receive(peer, bytes, (size_t)count);
-    sim_match(&peer->connection->way[1 - peer->side], bytes + used, (size_t)count - used, "a peer");
+    sim_tls_receive(peer, bytes + used, (size_t)count - used);
 }
 
 /* What it sent comes even so, but for a reset, which there is where it leaves something unread. */
@@ -223,8 +229,9 @@ static void close_local(struct peer_model *peer, bool reads)
     const struct way *in = &peer->connection->way[1 - peer->side];
     if (reads)
         read_all(peer);
+    bool ends = sim_tls_end(peer, sim.step % 4 != 0);
     out->ended = out->closed = true;
-    out->cut = out->cut || in->put + in->putting > in->got ||
+    out->cut = out->cut || !ends || in->put + in->putting > in->got ||
                (peer->side == 1 && !sim_headers_adopt(peer));
     world->close(peer->end);
 }
@@ -240,7 +247,7 @@ static void end_peer(uint64_t word)
     static const char *const names[] = {"resets", "closes", "reads all and closes", "half-closes"};
     sim_say("peer %td %s", peer - sim.peers, names[how < 4 ? how : 3]);
     if (how >= 3) {
-        if (!world->is_established(peer->end))
+        if (!world->is_established(peer->end) || !sim_tls_end(peer, sim.step % 4 != 0))
             return;
         world->shutdown(peer->end);
         peer->ended = out->ended = true;
@@ -251,9 +258,10 @@ static void end_peer(uint64_t word)
         close_local(peer, how == 2);
     } else if (how == 2) {
         read_all(peer);
+        bool ends = sim_tls_end(peer, sim.step % 4 != 0);
         out->ended = out->closed = true;
         /* What is still to come finds nobody, and that destroys what was sent. */
-        out->cut = out->cut || in->put + in->putting > in->got ||
+        out->cut = out->cut || !ends || in->put + in->putting > in->got ||
                    (peer->side == 1 && !sim_headers_adopt(peer));
         world->close(peer->end);
     } else {

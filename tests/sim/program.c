@@ -20,6 +20,7 @@
 
 #define REST_ROUNDS 400
 #define RECOVERY_MILLISECONDS 1500
+#define HANDSHAKES 20000    /* milliseconds for them, where few bytes move at once */
 #define REAL_PATIENCE 20000 /* milliseconds without a movement, on a real kernel */
 #define REAL_NUDGE 1500
 
@@ -130,7 +131,8 @@ static void set_trap(uint64_t word)
 {
     struct trap *trap = &sim.traps[sim_choose(&word, SIM_TRAPS)];
     trap->set = true;
-    trap->handler = (enum handler)sim_choose(&word, HANDLERS);
+    bool with_tls = (sim.topics >> TOPIC_TLS & 1) != 0;
+    trap->handler = (enum handler)sim_choose(&word, with_tls ? HANDLERS : IN_ENCRYPTED);
     trap->word = word;
     sim_say("a trap is set in the next %s", sim_handler_names[trap->handler]);
 }
@@ -174,6 +176,7 @@ static void make_step(uint64_t word)
 
 static void set_up(uint64_t word)
 {
+    uint64_t program_word = word;
     static const size_t transfers[] = {0, 0, 1, 7, 100, 4000};
     static const size_t buffers[] = {65536, 65536, 3000, 100, 5};
     static const uint64_t delays[] = {0, 0, 1000, 1000000, 20000000};
@@ -210,6 +213,7 @@ static void set_up(uint64_t word)
     sim_pace_begin();
     sim_watches_begin();
     sim_local_begin(word);
+    sim_tls_begin(program_word);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
@@ -237,6 +241,7 @@ static void be_kind(void)
     sim_time_be_kind();
     sim_meanwhile_be_kind();
     sim_pace_be_kind(outstanding());
+    sim_tls_be_kind();
     memset(sim.traps, 0, sizeof sim.traps);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         struct server_model *model = &sim.servers[i];
@@ -263,6 +268,7 @@ static void be_kind(void)
 static void take_all(void)
 {
     sim_headers_finish();
+    sim_tls_finish();
     sim_peers_read();
     sim_proxies_serve(SIZE_MAX);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
@@ -347,6 +353,9 @@ static bool socket_rests(size_t i, bool judge)
     const struct way *in = &model->connection->way[1 - model->side];
     const struct way *out = &model->connection->way[model->side];
     REST_CHECK(!in->reset, "socket %zu has not noticed a reset", i);
+    REST_CHECK(!model->connection->tls || model->encrypted || in->cut ||
+                   !is_held(model->connection, 1 - model->side),
+               "socket %zu never becomes encrypted", i);
     REST_CHECK(in->cut || in->got == in->put, "socket %zu has got %llu of %llu bytes", i,
                (unsigned long long)in->got, (unsigned long long)in->put);
     REST_CHECK(out->cut || out->got == out->put || !is_held(model->connection, 1 - model->side),
@@ -372,6 +381,10 @@ static bool peer_rests(size_t i, bool judge)
                        !peer->connection->lies || peer->over,
                    "peer %zu has no header, and goes on", i);
     }
+    REST_CHECK(peer->end == NULL || !peer->connection->tls || !peer->connection->accepted ||
+                   peer->over || peer->ended || sim_tls_is_open(peer) ||
+                   sim_tls_may_fail(peer->connection),
+               "peer %zu does not come to the end of its handshake", i);
     return true;
 }
 
@@ -382,7 +395,7 @@ static bool all_rest(bool judge)
         if (!socket_rests(i, judge))
             return false;
     }
-    REST_CHECK(sim_headers_awaited() == 0, "headers are awaited for ever");
+    REST_CHECK(sim_headers_awaited() == 0, "headers or handshakes are awaited for ever");
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         if (!peer_rests(i, judge))
             return false;
@@ -390,10 +403,10 @@ static bool all_rest(bool judge)
     return true;
 }
 
-/* Bytes that have come out, and connections. */
+/* Bytes that have come out, and connections; and what records were made of. */
 static uint64_t movement(void)
 {
-    uint64_t sum = 0;
+    uint64_t sum = sim_tls_moved();
     for (size_t i = 0; i < sim.connection_count; i++)
         sum += sim.connections[i].way[0].got + sim.connections[i].way[1].got + i;
     return sum;
@@ -428,7 +441,7 @@ static void rest_simulated(void)
         bool paced = sim_pace_waits();
         waits = sum == moved && !recovering &&
                 (on_the_way() || asks_again() || sim_headers_awaited() > 0 || sim_anybody_waits() ||
-                 paced);
+                 paced || (berth_loop_now(sim.loop) < start + HANDSHAKES && sim_tls_waits()));
         if (waits || !recovering) /* rounds that they end would be too short to be quiet */
             stop_repeating_timers();
         quiet = sum == moved && !recovering && !waits ? quiet + 1 : 0;
@@ -518,6 +531,7 @@ void sim_program_run(const struct sim_program *program)
     berth_loop_free(sim.loop);
     sim_outputs_end();
     sim_watches_end();
+    sim_tls_end_all();
     world->end();
     sim_check(sim.ran == sim.posted, "%lu of %lu tasks were run", sim.ran, sim.posted);
     sim_check(blocks == 0, "%ld blocks of memory are left", blocks);

@@ -50,13 +50,14 @@ static struct sim_stay *innermost;
 static unsigned idle;
 static bool woken;
 static unsigned long timers_ran;
+static unsigned long handlers_ran;
 
 void sim_time_begin(void)
 {
     innermost = NULL;
     idle = 0;
     woken = false;
-    timers_ran = 0;
+    timers_ran = handlers_ran = 0;
 }
 
 /* ---- waits ----------------------------------------------------------------------------------- */
@@ -105,6 +106,7 @@ uint64_t sim_stay_end(struct sim_stay *stay)
 void sim_time_handler(void)
 {
     world->work();
+    handlers_ran++;
     struct sim_stay *stay = innermost;
     if (stay == NULL || !stay->blocking || stay->milliseconds < 0 || !world->is_simulated)
         return;
@@ -443,6 +445,8 @@ static bool is_wanted(const struct server_model *model)
     int limit = berth_server_max_pending_connections(model->server);
     if (limit <= 0 || model->queued - sim_lost_in_queue(model) >= (size_t)limit)
         return false;
+    if (model->greeter.on && sim_tls_shaking(model) >= model->greeter.most_greeting)
+        return false;
     for (size_t i = 0; i < SIM_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];
         if (peer->end == NULL || peer->port != sim_port(model))
@@ -524,6 +528,7 @@ void sim_turn(int milliseconds)
     uint64_t events = world->events();
     unsigned long posted = sim.posted;
     unsigned long ran = sim.ran + timers_ran;
+    unsigned long handlers = handlers_ran;
     unsigned long raised[SIM_SIGNALS];
     sim_signals_raised(raised);
     int next = berth_loop_timeout(sim.loop);
@@ -544,10 +549,13 @@ void sim_turn(int milliseconds)
         look_at_backlog(&sim.servers[i], start);
     }
     sim_headers_turn(start);
+    sim_tls_turn(start);
     if (milliseconds <= 0 || sim.depth > 0 || !world->is_simulated)
         return;
     bool timer = next >= 0 && start + (uint64_t)next <= berth_loop_now(sim.loop) + 1;
     bool caused = world->events() > events || sim.ran + timers_ran > ran || timer || woken;
+    /* What has come already may be decrypted when it is wanted. */
+    caused = caused || ((sim.topics >> TOPIC_TLS & 1) != 0 && handlers_ran > handlers);
     bool whole = slept + MILLISECOND >= (uint64_t)milliseconds * MILLISECOND;
     sim_check(any || whole || timer || woken || idle < IDLE_TURNS, "a turn ends early for nothing");
     woken = false;

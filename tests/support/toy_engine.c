@@ -1,5 +1,7 @@
 #include "toy_engine.h"
 
+#include "handshake/client_hello.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,15 +154,15 @@ static bool fill(berth__engine *engine, berth__engine_io *io)
     return true;
 }
 
-static bool decode(berth__engine *engine)
+bool toy_decode(uint8_t *record, size_t size)
 {
     uint8_t sum = 0;
-    size_t end = engine->filled - 1;
+    size_t end = size - 1;
     for (size_t i = HEAD; i < end; i++) {
-        engine->record[i] ^= 0x5a;
-        sum = (uint8_t)(sum + engine->record[i]);
+        record[i] ^= 0x5a;
+        sum = (uint8_t)(sum + record[i]);
     }
-    return sum == engine->record[end];
+    return sum == record[end];
 }
 
 static void next_record(berth__engine *engine)
@@ -183,7 +185,10 @@ static berth__engine_result take_data(berth__engine *engine, berth__engine_io *i
 /* The server has had the client's hello. */
 static berth__engine_result answer_hello(berth__engine *engine, berth__engine_io *io)
 {
+    berth__client_hello_values values;
     engine->begun = true;
+    if (berth__client_hello_read(engine->record, engine->filled, &values) == 0)
+        memcpy(engine->name, values.name, sizeof values.name);
     next_record(engine);
     if (engine->toy->refuses)
         return alert(engine, io, "the toy refuses");
@@ -206,13 +211,23 @@ static berth__engine_result answer_server(berth__engine *engine, berth__engine_i
     return emit_record(io, 'c', "client", 6) ? BERTH__ENGINE_OPENED : fail(engine, "no memory");
 }
 
+static berth__engine_result break_down(berth__engine *engine, berth__engine_io *io)
+{
+    engine->toy->breaks = false;
+    if (engine->toy->broke != NULL)
+        engine->toy->broke(engine->toy, engine->name);
+    (void)alert(engine, io, "the toy is broken");
+    engine->failure.class = BERTH_ERROR_TLS_INTERNAL;
+    return BERTH__ENGINE_FAILED;
+}
+
 static berth__engine_result take_record(berth__engine *engine, berth__engine_io *io)
 {
     bool server = engine->toy->tls.server;
     if (server && !engine->begun)
         return engine->record[0] == 22 ? answer_hello(engine, io)
                                        : alert(engine, io, "no hello of the toy");
-    if (engine->read == 0 && engine->filled > 0 && !decode(engine))
+    if (engine->read == 0 && engine->filled > 0 && !toy_decode(engine->record, engine->filled))
         return alert(engine, io, "the toy's sum is wrong");
     switch (engine->record[0]) {
     case 's':
@@ -222,7 +237,11 @@ static berth__engine_result take_record(berth__engine *engine, berth__engine_io 
             return alert(engine, io, "unexpected");
         next_record(engine);
         engine->open = true;
-        return emit_record(io, 't', "ticket", 6) ? BERTH__ENGINE_OPENED : fail(engine, "no memory");
+        if (!emit_record(io, 't', "ticket", 6))
+            return fail(engine, "no memory");
+        if (engine->toy->opened != NULL)
+            engine->toy->opened(engine->toy, engine->name);
+        return BERTH__ENGINE_OPENED;
     case 't':
         next_record(engine);
         return BERTH__ENGINE_MORE;
@@ -230,7 +249,9 @@ static berth__engine_result take_record(berth__engine *engine, berth__engine_io 
         next_record(engine);
         return emit_record(io, 't', "update", 6) ? BERTH__ENGINE_MORE : fail(engine, "no memory");
     case 'd':
-        return engine->open ? take_data(engine, io) : alert(engine, io, "unexpected");
+        if (!engine->open)
+            return alert(engine, io, "unexpected");
+        return engine->toy->breaks ? break_down(engine, io) : take_data(engine, io);
     case 'e':
         engine->ended = true;
         next_record(engine);
@@ -337,8 +358,7 @@ static berth_tls_version version(const berth__engine *engine)
 
 static const char *cipher(const berth__engine *engine)
 {
-    (void)engine;
-    return "TOY";
+    return engine->toy->suite != NULL ? engine->toy->suite : "TOY";
 }
 
 static const char *protocol(const berth__engine *engine)

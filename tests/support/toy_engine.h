@@ -19,10 +19,16 @@
 #include <stddef.h>
 
 struct toy {
-    berth_tls tls;         /* first */
-    bool refuses;          /* the peer's first flight: with an alert */
-    bool mistrusts;        /* a client: there is a problem with the server's certificate */
-    bool lacks_memory;     /* begin fails */
+    berth_tls tls;     /* first */
+    bool refuses;      /* the peer's first flight: with an alert */
+    bool mistrusts;    /* a client: there is a problem with the server's certificate */
+    bool lacks_memory; /* begin fails */
+    bool breaks;       /* the next record of data of anybody, once */
+    const char *suite; /* what it says of itself: "TOY" */
+    /* If not NULL, told when a server's end has completed its handshake, with the name that the
+     * client has asked for; and when a record was broken, of either end. */
+    void (*opened)(const struct toy *toy, const char *name);
+    void (*broke)(const struct toy *toy, const char *name);
     const char *protocol;  /* of a client: what it offers */
     atomic_size_t engines; /* there are now */
     atomic_size_t relaxed; /* calls of `relax` */
@@ -36,6 +42,9 @@ size_t toy_record(uint8_t type, const void *data, size_t size, uint8_t *record);
 
 /* A ClientHello in one record. Returns its size; there have to be 512 bytes. */
 size_t toy_hello(const char *name, const char *protocol, uint8_t *record);
+
+/* Turns the data of a whole record back. Returns whether its sum is right. */
+bool toy_decode(uint8_t *record, size_t size);
 
 /* How many records of data there were so far, of all engines that sealed. */
 extern atomic_size_t toy_sealed_records;
