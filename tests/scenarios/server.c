@@ -26,7 +26,9 @@
  * limits of berth/limits.h: shed, first_byte, idle, rate, window, output, per_address; in mode
  * `mixed` lifetime and idle are those of the connections that ask for them. tick: milliseconds of a
  * timer whose `ticks` are counted, with the microseconds `ticking` since the command `fresh`, and
- * the longest time between two; busy: microseconds that a handler of input takes.
+ * the longest time between two; busy: microseconds that a handler of input takes. tls=1: it
+ * encrypts, with the certificate and key in the file that BERTH_SCENARIO_CERTIFICATE names;
+ * handshake (milliseconds), handshakes and greetings are its limits.
  *
  * The counts are the library's own, of the server and the loop, and a few that are made here in the
  * handlers: `begun` sockets that were taken, `ended` ones that had their `disconnected`, `unwanted`
@@ -52,6 +54,9 @@
 #include "account.h"
 #include "base/fault.h"
 #include "processor.h"
+#ifdef WITH_TLS
+#include <berth/tls.h>
+#endif
 
 enum {
     KEPT = 4096, /* records of ended connections */
@@ -112,6 +117,10 @@ enum {
     LIFETIME,
     TICK,
     BUSY,
+    TLS,
+    HANDSHAKE,
+    HANDSHAKES,
+    GREETINGS,
     OPTIONS
 };
 
@@ -136,6 +145,10 @@ static option options[OPTIONS] = {
     [LIFETIME] = {"lifetime", 0},
     [TICK] = {"tick", 0},
     [BUSY] = {"busy", 0},
+    [TLS] = {"tls", 0},
+    [HANDSHAKE] = {"handshake", 0},
+    [HANDSHAKES] = {"handshakes", 128},
+    [GREETINGS] = {"greetings", 4096},
 };
 
 static struct {
@@ -554,9 +567,16 @@ static void report(long left_descriptors)
     printf("{");
     say("accepted", of_server.accepted);
     say("delivered", of_server.taken);
-    say("queued", of_server.pending + of_server.awaiting_header);
+    say("queued",
+        of_server.pending + of_server.awaiting_header + of_server.greeting + of_server.handshaking);
     say("rejected", of_server.rejected_address + of_server.rejected_call + of_server.rejected_shed +
-                        of_server.rejected_header);
+                        of_server.rejected_header + of_server.failed_handshake +
+                        of_server.rejected_greeting);
+    say("greeting", of_server.greeting);
+    say("handshaking", of_server.handshaking);
+    say("handshakes", of_server.handshakes);
+    say("failed_handshake", of_server.failed_handshake);
+    say("rejected_greeting", of_server.rejected_greeting);
     say("rejected_address", of_server.rejected_address);
     say("rejected_header", of_server.rejected_header);
     say("lingering", of_server.lingering);
@@ -750,10 +770,37 @@ static bool trust_balancers(void)
                                             (uint32_t)options[HEADER].value));
 }
 
+#ifdef WITH_TLS
+static bool encrypt(void)
+{
+    const char *file = getenv("BERTH_SCENARIO_CERTIFICATE");
+    const berth_tls_options with = {.certificate = file};
+    char text[BERTH_TLS_TEXT_SIZE];
+    if (options[TLS].value == 0)
+        return true;
+    berth_tls *tls = berth_tls_new(BERTH_TLS_SERVER, &with, text);
+    if (tls == NULL) {
+        (void)fprintf(stderr, "server: %s\n", text);
+        return false;
+    }
+    bool set = berth_server_set_tls(server, tls);
+    berth_tls_release(tls);
+    berth_server_set_handshake_timeout(server, (uint32_t)options[HANDSHAKE].value);
+    berth_server_set_max_handshakes(server, (int)options[HANDSHAKES].value);
+    berth_server_set_max_greetings(server, (int)options[GREETINGS].value);
+    return set;
+}
+#else
+static bool encrypt(void)
+{
+    return options[TLS].value == 0;
+}
+#endif
+
 static bool start_listening(void)
 {
     server = berth_server_new(loop, &server_handlers, NULL);
-    if (server == NULL || !trust_balancers())
+    if (server == NULL || !trust_balancers() || !encrypt())
         return false;
     set_limit((int)options[PENDING].value);
     set_limits();
