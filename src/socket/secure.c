@@ -433,7 +433,8 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
     berth__release(encryption->failure);
     encryption->failure = berth__copy_text(failure->text);
     berth__socket_note_peer(socket);
-    berth__socket_fail(socket, failure->class, 0, BERTH__ATTEMPT_ENCRYPT);
+    berth__socket_fail(socket, failure->class, 0,
+                       secure->open ? BERTH__ATTEMPT_DECRYPT : BERTH__ATTEMPT_ENCRYPT);
     if (socket->endings == endings)
         end_failed(socket);
 }

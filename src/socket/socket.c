@@ -130,6 +130,7 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_RATE] = "set a rate for the connection to",
         [BERTH__ATTEMPT_CREDENTIALS] = "get the credentials of",
         [BERTH__ATTEMPT_ENCRYPT] = "encrypt the connection to",
+        [BERTH__ATTEMPT_DECRYPT] = "read from the encrypted connection to",
         [BERTH__ATTEMPT_CLOSE] = "send the rest of the output to",
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
@@ -149,6 +150,10 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
     if (!target && berth_address_is_null(address) && remote != NULL && remote->told) {
         address = remote->address[BERTH__PEER];
         port = remote->port[BERTH__PEER];
+    }
+    if (!target && berth_address_is_null(address) && remote != NULL && remote->target != NULL) {
+        target = true; /* it is behind a proxy that has looked its name up */
+        port = remote->target_port;
     }
     char name[LONGEST_NAME + 1];
     if (target && remote->by_path)
@@ -187,7 +192,9 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
         words = "it is encrypted already";
     if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EINVAL)
         words = "the configuration is not for this side of a connection";
-    if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == 0)
+    bool by_engine =
+        socket->attempt == BERTH__ATTEMPT_ENCRYPT || socket->attempt == BERTH__ATTEMPT_DECRYPT;
+    if (by_engine && number == 0)
         snprintf(text, size, "%s", berth__secure_reason(socket));
     else if (socket->attempt == BERTH__ATTEMPT_KEEP)
         snprintf(text, size, "%s", berth__limit_text((berth__limit)number));

@@ -43,7 +43,8 @@ typedef enum berth__attempt {
     BERTH__ATTEMPT_CLOSE,
     BERTH__ATTEMPT_CREDENTIALS,
     BERTH__ATTEMPT_ENCRYPT,
-    BERTH__ATTEMPT_KEEP /* the connection: the number is a berth__limit */
+    BERTH__ATTEMPT_DECRYPT, /* once the handshake is complete */
+    BERTH__ATTEMPT_KEEP     /* the connection: the number is a berth__limit */
 } berth__attempt;
 
 /* What has become of output that was sent inside a call, where no handler may be called: the list

@@ -489,6 +489,8 @@ CASE(wrong_bytes_in_an_open_connection, "tls.h",
     ck_assert(berth_socket_tls_was_truncated(server->socket));
     ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "sum is wrong"));
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket),
+                                 "cannot read from the encrypted connection to 127.0.0.1:"));
 }
 
 static void echo_and_shut(struct actor *actor)
