@@ -147,7 +147,8 @@ typedef struct berth_socket_handlers {
     void (*encrypted)(berth_socket *socket, void *user);
 
     /** There is a problem with a certificate of the peer; called for each. True ignores it. NULL:
-     * none is ignored, and the handshake fails. */
+     * none is ignored, and the handshake fails. The handshake stands still until it returns: a wait
+     * for it in here does not end before its time-out. */
     bool (*verify_peer)(berth_socket *socket, const struct berth_tls_problem *problem, void *user);
 } berth_socket_handlers;
 

@@ -157,7 +157,8 @@ typedef struct berth_tls_hello {
 
 /** A handshake of an accepted connection that has failed. */
 typedef struct berth_tls_failure {
-    berth_error error;       /**< TLS_HANDSHAKE_FAILED, SOCKET_TIMEOUT, REMOTE_HOST_CLOSED, ... */
+    berth_error error;       /**< TLS_HANDSHAKE_FAILED, SOCKET_TIMEOUT, ...; REMOTE_HOST_CLOSED
+                                  if the client has ended before its ClientHello was complete */
     const char *text;        /**< why */
     const char *server_name; /**< of SNI; "" if there is none, or it has not come so far */
     berth_address peer;
