@@ -190,7 +190,7 @@ static Py_ssize_t take_all(berth_server *native, berth_socket ***ret_sockets)
     Py_ssize_t count = 0;
     *ret_sockets = NULL;
     while (berth_server_base_has_pending_connections(native)) {
-        berth_socket **more = PyMem_Realloc(*ret_sockets, (size_t)(count + 1) * sizeof *more);
+        berth_socket **more = PyMem_Realloc(*ret_sockets, (size_t)(count + 1) * sizeof(void *));
         if (more == NULL) {
             PyErr_NoMemory();
             return -1;
