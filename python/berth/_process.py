@@ -220,9 +220,10 @@ class QProcess(QIODevice):
             if file is not None:
                 os.set_blocking(file.fileno(), False)
                 self._pipes[name] = file
-        self._watch("out", QSocketNotifier.Read, lambda *_: self._read("out"))
-        self._watch("err", QSocketNotifier.Read, lambda *_: self._read("err"))
-        self._watch("end", QSocketNotifier.Read, lambda *_: self._ended())
+        # Bound methods: a connection does not keep their object.
+        self._watch("out", QSocketNotifier.Read, self._on_output)
+        self._watch("err", QSocketNotifier.Read, self._on_errors)
+        self._watch("end", QSocketNotifier.Read, self._ended)
         self._change(QProcess.Running)
         self.started.emit()
         self._write_out()
@@ -282,6 +283,12 @@ class QProcess(QIODevice):
 
     # ---- the pipes ----
 
+    def _on_output(self, *_notified):
+        self._read("out")
+
+    def _on_errors(self, *_notified):
+        self._read("err")
+
     def _read(self, name):
         """Reads what is in a pipe. Returns whether something was."""
         file = self._pipes.get(name)
@@ -303,7 +310,7 @@ class QProcess(QIODevice):
             self.readyRead.emit()
         return True
 
-    def _write_out(self):
+    def _write_out(self, *_notified):
         """Writes what fits into the pipe. Returns whether something did."""
         file, wrote = self._pipes.get("in"), 0
         if file is None:
@@ -321,12 +328,12 @@ class QProcess(QIODevice):
             if self._closing:
                 self._close("in")
         elif "in" not in self._watches:
-            self._watch("in", QSocketNotifier.Write, lambda *_: self._write_out())
+            self._watch("in", QSocketNotifier.Write, self._write_out)
         if wrote:
             self.bytesWritten.emit(wrote)
         return wrote > 0
 
-    def _ended(self):
+    def _ended(self, *_notified):
         if self._popen is None or self._popen.poll() is None:
             return
         for name in ("out", "err"):
@@ -380,7 +387,7 @@ class QProcess(QIODevice):
             return 0
         self._to_write += data
         if self._now == QProcess.Running and "in" in self._pipes and "in" not in self._watches:
-            self._watch("in", QSocketNotifier.Write, lambda *_: self._write_out())
+            self._watch("in", QSocketNotifier.Write, self._write_out)
         return len(data)
 
     def _all(self, channel):

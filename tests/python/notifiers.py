@@ -1,4 +1,4 @@
-"""QSocketNotifier, and QUdpSocket over it, with slots that do what they should not."""
+"""QSocketNotifier, and QUdpSocket and QProcess over it, with slots that do what they should not."""
 
 import gc
 import os
@@ -6,7 +6,7 @@ import threading
 import unittest
 
 from _servers import app, settle, until
-from berth.QtCore import QObject, QSocketNotifier, QThread, QTimer
+from berth.QtCore import QObject, QProcess, QSocketNotifier, QThread, QTimer
 from berth.QtNetwork import QHostAddress, QUdpSocket
 
 LOCAL = QHostAddress(QHostAddress.LocalHost)
@@ -162,6 +162,23 @@ class Datagrams(unittest.TestCase):
         gc.collect()
         settle()
         self.assertLess(len(os.listdir("/proc/self/fd")), before + 3)
+
+
+class Processes(unittest.TestCase):
+    def test_one_that_is_dropped_is_killed(self):
+        process = QProcess()
+        process.start("sleep", ["60"])
+        self.assertTrue(process.waitForStarted())
+        number = process.processId()
+        del process
+        with self.assertRaises(ProcessLookupError):
+            os.kill(number, 0)
+
+    def test_a_slot_that_drops_it(self):
+        kept = [QProcess()]
+        kept[0].finished.connect(lambda *_: kept.clear())
+        kept[0].start("true", [])
+        until(lambda: not kept)
 
 
 if __name__ == "__main__":
