@@ -99,7 +99,7 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
     while (self->state == FINISHING) {
         if (self->thread == bpy_thread_current())
             Py_RETURN_NONE; /* it cannot wait for itself */
-        wait_for(self, -1);
+        wait_for(self, 20); /* not for the next run, if another thread starts it first */
     }
     if (!bpy_object_check(object) || !prepare(self))
         return NULL;
