@@ -534,6 +534,8 @@ void sim_tls_adopted(struct connection *connection)
 void sim_tls_taken(struct socket_model *model)
 {
     model->encrypted = model->connection->tls;
+    if (model->state == BERTH_STATE_UNCONNECTED) /* it may have failed in the queue, and linger */
+        model->connection->ending[1].time = berth_loop_now(sim.loop);
     if (model->encrypted) /* its limits began with its handshake */
         berth_socket_limits(model->socket, &model->limits);
 }
