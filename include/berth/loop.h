@@ -196,6 +196,22 @@ BERTH_API void berth_loop_wake(berth_loop *loop);
  */
 BERTH_API bool berth_loop_post(berth_loop *loop, berth_task task, void *user);
 
+/** Called in a blocking wait (berth_socket_wait_for_..., berth_server_wait_for_new_connection,
+ * berth_server_listen through a proxy) each time that the thread has slept and nothing has come for
+ * the wait, for example because a signal has interrupted it. Returns true to end the wait as if its
+ * time had passed. Must not call functions of the library. */
+typedef bool (*berth_wait_check)(void *user);
+
+/**
+ * Sets what is asked in blocking waits on the loop, for interpreters and programs whose signals are
+ * to end them.
+ *
+ * @param loop   NULL for the calling thread's own
+ * @param check  NULL for none, which is the default
+ * @param user   passed to the function
+ */
+BERTH_API void berth_loop_set_wait_check(berth_loop *loop, berth_wait_check check, void *user);
+
 /**
  * Returns a descriptor that becomes readable when the loop needs a turn, for use inside another
  * event loop. When it is readable, or when berth_loop_timeout has passed, call

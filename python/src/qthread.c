@@ -81,14 +81,26 @@ static bool prepare(qthread *self)
     return self->done != NULL && self->thread != NULL;
 }
 
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+/* Whether it has ended; false with an exception of a system signal's handler too. */
 static bool wait_for(qthread *self, double milliseconds)
 {
     PyLockStatus status;
     PY_TIMEOUT_T microseconds = milliseconds < 0 ? -1 : (PY_TIMEOUT_T)(milliseconds * 1000);
-    Py_BEGIN_ALLOW_THREADS status = PyThread_acquire_lock_timed(self->done, microseconds, 0);
-    if (status == PY_LOCK_ACQUIRED)
-        PyThread_release_lock(self->done);
-    Py_END_ALLOW_THREADS return status == PY_LOCK_ACQUIRED;
+    int64_t end = now() + microseconds;
+    do {
+        Py_BEGIN_ALLOW_THREADS status = PyThread_acquire_lock_timed(self->done, microseconds, 1);
+        if (status == PY_LOCK_ACQUIRED)
+            PyThread_release_lock(self->done);
+        Py_END_ALLOW_THREADS if (microseconds > 0) microseconds = end > now() ? end - now() : 0;
+    } while (status == PY_LOCK_INTR && PyErr_CheckSignals() == 0);
+    return status == PY_LOCK_ACQUIRED;
 }
 
 static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
@@ -99,7 +111,9 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
     while (self->state == FINISHING) {
         if (self->thread == bpy_thread_current())
             Py_RETURN_NONE; /* it cannot wait for itself */
-        wait_for(self, 20); /* not for the next run, if another thread starts it first */
+        /* Not for the next run, if another thread starts it first. */
+        if (!wait_for(self, 20) && PyErr_Occurred())
+            return NULL;
     }
     if (!bpy_object_check(object) || !prepare(self))
         return NULL;
@@ -135,7 +149,7 @@ static PyObject *qthread_wait(PyObject *object, PyObject *args)
     Py_INCREF(self);
     bool ended = wait_for(self, milliseconds);
     Py_DECREF(self);
-    return PyBool_FromLong(ended);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(ended);
 }
 
 static void leave(qthread *self, int code)

@@ -388,7 +388,9 @@ static PyObject *server_listen(PyObject *object, PyObject *args, PyObject *kwarg
     bpy_block(thread, true, &before);
     bool good = berth_server_listen(self->native, address, port);
     bpy_unblock(thread, before);
-    PyObject *result = self->native != NULL ? listened(self, good) : Py_NewRef(Py_False);
+    PyObject *result = NULL;
+    if (!bpy_interrupted(thread))
+        result = self->native != NULL ? listened(self, good) : Py_NewRef(Py_False);
     Py_DECREF(self);
     return result;
 }
@@ -576,10 +578,11 @@ static PyObject *server_wait(PyObject *object, PyObject *args)
     bpy_block(thread, true, &before);
     bool result = wait_for_burst(self, milliseconds, &timed_out);
     bpy_unblock(thread, before);
-    if (timed_out && self->native != NULL)
+    bool interrupted = bpy_interrupted(thread);
+    if (timed_out && self->native != NULL && !interrupted)
         note_native(self);
     Py_DECREF(self);
-    if (PyErr_CheckSignals() < 0)
+    if (interrupted)
         return NULL;
     return Py_BuildValue("(NN)", PyBool_FromLong(result), PyBool_FromLong(timed_out));
 }

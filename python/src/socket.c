@@ -161,7 +161,8 @@ static void on_error(berth_socket *native, berth_error error, void *user)
     bpy_socket *self = user;
     (void)native;
     bool entered = bpy_enter();
-    bool reported = !self->given_up;
+    bool waits = self->end.object.home->interruption[0] == NULL;
+    bool reported = !self->given_up && waits;
     self->given_up = false;
     self->peer_ended = error == BERTH_ERROR_REMOTE_HOST_CLOSED;
     if (reported) {
@@ -623,7 +624,7 @@ static PyObject *wait_for(PyObject *object, PyObject *args, wait_function *wait,
         (void)berth_socket_flush_and_announce(self->native);
     self->timeout_text = outer;
     Py_DECREF(self);
-    return PyErr_CheckSignals() < 0 ? NULL : PyBool_FromLong(result);
+    return bpy_interrupted(thread) ? NULL : PyBool_FromLong(result);
 }
 
 #define NETWORK_TIMEOUT "Network operation timed out"

@@ -80,6 +80,9 @@ static PyObject *device_skip(PyObject *object, PyObject *value)
         return NULL;
     if (size < 0 || !readable(self))
         return PyLong_FromLong(-1);
+    if (berth_socket_bytes_available(self->native) == 0 &&
+        berth_socket_state(self->native) != BERTH_STATE_CONNECTED)
+        return PyLong_FromLong(-1);
     self->announced = false;
     ptrdiff_t skipped = berth_socket_skip(self->native, (size_t)size);
     return PyLong_FromSsize_t(skipped);

@@ -86,20 +86,6 @@ bool bpy_thread_is_current(const bpy_thread *thread)
     return thread == current;
 }
 
-bool bpy_thread_loop(bpy_thread *thread)
-{
-    if (!thread->running) { /* also while its natives are released */
-        PyErr_SetString(PyExc_RuntimeError, "the thread has ended");
-        return false;
-    }
-    if (thread->loop != NULL)
-        return true;
-    thread->loop = berth_loop_new(NULL);
-    if (thread->loop == NULL)
-        PyErr_SetFromErrno(PyExc_OSError);
-    return thread->loop != NULL;
-}
-
 void bpy_thread_wake(bpy_thread *thread)
 {
     if (thread->loop != NULL && thread != current)
@@ -142,6 +128,49 @@ void bpy_thread_finish(bpy_thread *thread)
 }
 
 /* ---- the interpreter's lock ---- */
+
+/* Whether the handler of a system signal has raised, which ends a wait. The exception waits until
+ * the wait has returned: slots may be called before. */
+static bool check_signals(void *user)
+{
+    bpy_thread *thread = user;
+    bool entered = bpy_enter();
+    bool raised = PyErr_CheckSignals() < 0;
+    if (raised) {
+        Py_XDECREF(thread->interruption[0]);
+        Py_XDECREF(thread->interruption[1]);
+        Py_XDECREF(thread->interruption[2]);
+        PyErr_Fetch(&thread->interruption[0], &thread->interruption[1], &thread->interruption[2]);
+    }
+    bpy_leave(entered);
+    return raised;
+}
+
+/* After a call that waits: whether a signal has ended it; then its exception is raised. */
+bool bpy_interrupted(bpy_thread *thread)
+{
+    if (thread->interruption[0] == NULL)
+        return PyErr_CheckSignals() < 0;
+    PyErr_Restore(thread->interruption[0], thread->interruption[1], thread->interruption[2]);
+    thread->interruption[0] = thread->interruption[1] = thread->interruption[2] = NULL;
+    return true;
+}
+
+bool bpy_thread_loop(bpy_thread *thread)
+{
+    if (!thread->running) { /* also while its natives are released */
+        PyErr_SetString(PyExc_RuntimeError, "the thread has ended");
+        return false;
+    }
+    if (thread->loop != NULL)
+        return true;
+    thread->loop = berth_loop_new(NULL);
+    if (thread->loop == NULL)
+        PyErr_SetFromErrno(PyExc_OSError);
+    else
+        berth_loop_set_wait_check(thread->loop, check_signals, thread);
+    return thread->loop != NULL;
+}
 
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before)
 {

@@ -19,12 +19,13 @@ typedef struct bpy_run bpy_run;
 struct bpy_thread {
     Py_ssize_t references;
     berth_loop *loop;
-    PyThreadState *saved; /* set while the lock is released */
-    bool waiting;         /* handlers release it again */
-    bool alive;           /* events can be posted; a QThread that is started again runs them */
-    bool running;         /* false before a QThread starts it, and from its end on */
-    int level;            /* running event loops */
-    int scope;            /* turns and events in progress */
+    PyObject *interruption[3]; /* the exception of a signal's handler that has ended a wait */
+    PyThreadState *saved;      /* set while the lock is released */
+    bool waiting;              /* handlers release it again */
+    bool alive;                /* events can be posted; a QThread that is started again runs them */
+    bool running;              /* false before a QThread starts it, and from its end on */
+    int level;                 /* running event loops */
+    int scope;                 /* turns and events in progress */
     bpy_run *runs;
     bpy_events events;
     berth_loop *inherited;       /* in a child of a fork: the parent's loop */
@@ -65,6 +66,7 @@ void bpy_thread_rest(bpy_thread *thread);
 void bpy_thread_finish(bpy_thread *thread);
 void bpy_block(bpy_thread *thread, bool waiting, bool *ret_before);
 void bpy_unblock(bpy_thread *thread, bool before);
+bool bpy_interrupted(bpy_thread *thread); /* raises */
 bool bpy_enter(void);
 void bpy_leave(bool entered);
 PyObject *bpy_thread_forked(PyObject *module, PyObject *none);

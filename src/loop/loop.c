@@ -760,6 +760,9 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
         last = now >= deadline;
         wait_for_news(loop, has_ready(loop, wait) ? 0 : until(now, deadline, again));
+        if (loop->wait_check != NULL && !has_ready(loop, wait) &&
+            loop->wait_check(loop->wait_check_user))
+            return false;
     }
 }
 
@@ -774,6 +777,16 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
     berth__loop_submit(loop);
     leave_to_outer(loop); /* the records of others that were found */
     return done;
+}
+
+void berth_loop_set_wait_check(berth_loop *loop, berth_wait_check check, void *user)
+{
+    loop = berth__loop_or_current(loop);
+    if (loop == NULL)
+        return;
+    BERTH__OWN_THREAD(loop);
+    loop->wait_check = check;
+    loop->wait_check_user = user;
 }
 
 /* ---- inside another loop, and questions ------------------------------------------------------ */

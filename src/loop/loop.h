@@ -90,11 +90,13 @@ struct berth_loop {
     const berth__kind *kinds[BERTH__KINDS]; /* of those there are objects of */
     berth__object *objects;                 /* those that no other object owns */
     berth__object *garbage;
-    berth__walk *walks;         /* through lists of objects */
-    unsigned depth;             /* turns and waits on the stack */
-    berth__turn_wait last_wait; /* of the last turn */
-    bool embedded;              /* lives inside another event loop */
-    unsigned frames;            /* of objects on the stack: handlers are called outside turns too */
+    berth__walk *walks;          /* through lists of objects */
+    unsigned depth;              /* turns and waits on the stack */
+    berth__turn_wait last_wait;  /* of the last turn */
+    bool embedded;               /* lives inside another event loop */
+    berth_wait_check wait_check; /* asked in blocking waits; or NULL */
+    void *wait_check_user;
+    unsigned frames; /* of objects on the stack: handlers are called outside turns too */
     berth__loop_life life;
     unsigned failures;     /* waits that have failed in a row */
     bool broken;           /* the backend's wait has failed */

@@ -3,6 +3,9 @@
  */
 #include "scene.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -416,6 +419,40 @@ CASE(wait_of_a_full_input, "Q17 S4.15",
     }
     ck_assert_uint_eq(size, 9);
     ck_assert_mem_eq(heard, "123456789", 9);
+}
+
+static unsigned checks;
+
+static bool third_time(void *user)
+{
+    (void)user;
+    return ++checks == 3;
+}
+
+static void nothing(int number)
+{
+    (void)number;
+}
+
+CASE(wait_that_a_check_ends, "S4.13",
+     "signals interrupt the sleep, and the third one ends the wait")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel has no signals");
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    struct sigaction action = {.sa_handler = nothing};
+    const struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = 5000};
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    berth_loop_set_wait_check(world_loop(), third_time, NULL);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, -1));
+    ck_assert_uint_eq(checks, 3);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 0}, NULL);
+    peer_say(peer, "hello");
+    ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
 }
 
 CASE(dialogue_without_a_loop, "S4.9 T31", "question and answer, a hundred times, with waits only")
