@@ -293,6 +293,18 @@ CASE(truncation_is_an_error, "tls.h", "if the configuration says so")
     give_toys_up(&pair);
 }
 
+CASE(reset_where_truncation_is_an_error, "tls.h", "is told as the reset that it is")
+{
+    struct pair pair = pair_new();
+    pair.server_toy->tls.stop_at_truncation = true;
+    struct peer *peer;
+    struct actor *server = server_of_peer(&pair, &peer);
+    peer_reset(peer);
+    UNTIL(server->disconnects == 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert_ptr_null(strstr(berth_socket_error_string(server->socket), "close_notify"));
+}
+
 CASE(half_close_of_an_encrypted_connection, "tls.h", "the other direction goes on")
 {
     struct pair pair = pair_encrypted();

@@ -310,15 +310,24 @@ CASE(what_is_no_hello, "tls.h", "ends the connection, and the program is told wh
     (void)take_encrypted(host, "s");
 }
 
-CASE(alert_for_a_bad_hello, "tls.h", "lets the client know")
+static void expect_alert(const struct host *host, const void *hello, size_t size, uint8_t alert)
+{
+    const uint8_t expected[] = {21, 3, 3, 0, 2, 2, alert};
+    uint8_t bytes[sizeof expected];
+    struct peer *peer = world_connect(host->port);
+    peer_send(peer, hello, size);
+    ck_assert_uint_eq(peer_receive(peer, bytes, sizeof bytes), sizeof bytes);
+    ck_assert_mem_eq(bytes, expected, sizeof expected);
+    ck_assert(peer_saw_either(peer));
+}
+
+CASE(alert_for_a_bad_hello, "tls.h", "lets the client know: of the name, the length, or the rest")
 {
     struct host *host = host_encrypting();
-    struct peer *peer = world_connect(host->port);
-    uint8_t bytes[512];
-    peer_send(peer, bytes, toy_hello("a..b", NULL, bytes));
-    ck_assert_uint_eq(peer_receive(peer, bytes, 7), 7);
-    ck_assert_mem_eq(bytes, "\x15\3\3\0\2\2\x70", 7);
-    ck_assert(peer_saw_either(peer));
+    uint8_t hello[512];
+    expect_alert(host, hello, toy_hello("a..b", NULL, hello), 112);
+    expect_alert(host, "\x16\3\1\0\4\1\xff\xff\xff", 9, 22);
+    expect_alert(host, "\x16\3\1\0\5\1\0\0\1\0", 10, 50);
 }
 
 CASE(client_goes_before_its_hello, "tls.h", "by an end or a reset, with or without bytes")
