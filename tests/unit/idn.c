@@ -22,9 +22,9 @@ static const struct {
     {"bu\314\210cher.example", "xn--bcher-kva.example"},
     {"stra\303\237e.example", "xn--strae-oqa.example"},
     {"\344\276\213\343\201\210.jp", "xn--r8jz45g.jp"},
-    /* Not UTF-8, and not a name. */
+    /* Not UTF-8; and with an empty label, which is for the lookup to refuse. */
     {"b\374cher.example", "b\374cher.example"},
-    {"\303\274..example", "\303\274..example"},
+    {"\303\274..example", "xn--tda..example"},
 };
 
 START_TEST(names_are_encoded)
