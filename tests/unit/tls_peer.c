@@ -594,14 +594,19 @@ START_TEST(keys_are_turned_while_they_are_used)
 END_TEST
 
 /* A session that began where nothing was asked of the client is none where it is. */
+/* Nor those of a server that asks for a certificate of the same authorities, and takes none. */
 START_TEST(sessions_do_not_pass_for_certificates)
 {
     static uint8_t session[8192];
     berth_tls_options open = options_of(&good);
-    open.highest = _i == 0 ? BERTH_TLS_VERSION_1_2 : BERTH_TLS_VERSION_1_3;
+    open.highest = _i % 2 == 0 ? BERTH_TLS_VERSION_1_2 : BERTH_TLS_VERSION_1_3;
     berth_tls_options closed = open;
     closed.verify = BERTH_TLS_VERIFY_REQUIRED;
     closed.authorities = authority.certificate;
+    if (_i >= 2) {
+        open.verify = BERTH_TLS_VERIFY_OPTIONAL;
+        open.authorities = authority.certificate;
+    }
     berth_tls_options client = {.authorities = authority.certificate};
     client_tls = make(BERTH_TLS_CLIENT, &client);
     server_tls = make(BERTH_TLS_SERVER, &open);
@@ -659,7 +664,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, protocols);
     tcase_add_loop_test(tests, keys_of_tickets, 0, 2);
     tcase_add_test(tests, keys_are_turned_while_they_are_used);
-    tcase_add_loop_test(tests, sessions_do_not_pass_for_certificates, 0, 2);
+    tcase_add_loop_test(tests, sessions_do_not_pass_for_certificates, 0, 4);
     tcase_add_test(tests, numbers_of_tickets);
 }
 
