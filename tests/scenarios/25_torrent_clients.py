@@ -11,6 +11,7 @@ import datetime
 import json
 import os
 import platform
+import random
 import signal
 import socket
 import sys
@@ -24,20 +25,32 @@ PAGE = os.path.join(HERE, "../../docs/torrent.md")
 OURS = Ours()
 
 
+def free_port(had):
+    """One below those that the kernel gives to clients, for TCP and UDP, that is not in `had` yet."""
+    while True:
+        port = random.randrange(20000, 30000)
+        try:
+            with socket.create_server(("127.0.0.1", port)), socket.socket(type=socket.SOCK_DGRAM) as other:
+                other.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        if port not in had:
+            had.add(port)
+            return port
+
+
 class Matrix:
     def __init__(self, scenario, addresses):
         self.scenario, self.addresses = scenario, addresses
         self.rows = []
-        self.next = 0
+        self.next, self.had = 0, set()
 
     def place(self):
         """An address and a port that no client before has had."""
         self.next += 1
         if self.addresses:
             return "10.77.0.%d" % (2 + self.next % 38), 7000 + 10 * self.next
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        return "127.0.0.1", 20000 + port % 10000
+        return "127.0.0.1", free_port(self.had)
 
     def row(self, peer, role, data, way, result, good):
         self.rows.append([peer.name, peer.version() if peer.package else "", role, data, way,
