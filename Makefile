@@ -67,13 +67,14 @@ fuzz:
 	@scripts/setup fuzz
 	@scripts/fuzz $(SECONDS)
 
-# Scenarios make network namespaces and limits of their own: root is needed for some. The analyser
-# follows paths further here than make check lets it.
+# Scenarios make network namespaces and limits of their own: root is needed for some. The analysers
+# go further here than make check lets them.
 torture:
 	@scripts/setup torture
 	@scripts/build release
 	@scripts/build asan
 	@scripts/build tsan
+	@scripts/check-analyzer gcc deep
 	@scripts/check-analyzer clang deep
 	@status=0; scripts/torture build/release || status=1; \
 	    scripts/random-programs build/asan $(TORTURE_SECONDS) || status=1; exit $$status
