@@ -33,6 +33,20 @@ static unsigned listener_count;
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
+static void remove_file(const char *path)
+{
+    if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
+        rmdir(path);
+}
+
+static void remove_path(const char *path)
+{
+    char lock[sizeof paths[0] + sizeof ".lock"];
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    remove_file(path);
+    remove_file(lock);
+}
+
 const char *world_path(const char *name)
 {
     ck_assert_uint_lt(path_count, MOST_PATHS);
@@ -41,13 +55,8 @@ const char *world_path(const char *name)
     int length =
         snprintf(path, sizeof paths[0], "/tmp/berth-%d-%u-%s", (int)getpid(), path_count, name);
     ck_assert_int_lt(length, (int)sizeof paths[0]);
+    remove_path(path); /* of a process that was killed, and had this number */
     return path;
-}
-
-static void remove_file(const char *path)
-{
-    if (unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
-        rmdir(path);
 }
 
 /* Also of a case that has failed. */
@@ -55,12 +64,8 @@ __attribute__((destructor)) static void remove_files(void)
 {
     if (owner != getpid())
         return;
-    for (; path_count > 0; path_count--) {
-        char lock[sizeof paths[0] + sizeof ".lock"];
-        snprintf(lock, sizeof lock, "%s.lock", paths[path_count - 1]);
-        remove_file(paths[path_count - 1]);
-        remove_file(lock);
-    }
+    while (path_count > 0)
+        remove_path(paths[--path_count]);
 }
 
 void world_end_local(void)
