@@ -484,6 +484,8 @@ START_TEST(started_in_the_past_inside_the_phase)
         ck_assert_uint_eq(runs[2], 1);
     }
     berth__deadline_stop(&heap, &own[0]);
+    for (int i = 0; i < 3; i++)
+        berth__deadlines_unreserve(&heap);
     berth__deadlines_clear(&heap);
 }
 END_TEST
