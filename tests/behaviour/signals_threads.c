@@ -91,8 +91,10 @@ CASE(storm_of_signals, "signal.h", "two threads send as fast as they can; the la
     world_settle();
     unsigned before = atomic_load(&calls);
     ck_assert_uint_gt(before, 0);
+#ifndef __SANITIZE_THREAD__ /* it loses handlers of threads that have ended */
     have_raised(SIGUSR1);
     UNTIL(atomic_load(&calls) == before + 1);
+#endif
 }
 
 static void *come_and_go(void *unused)
