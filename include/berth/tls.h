@@ -226,7 +226,8 @@ BERTH_API berth_tls *berth_server_tls(const berth_server *server);
  *
  * @param name  of a host, as "example.org", in letters of either case; or "*.example.org", for all
  *              names with exactly one label more that have no configuration of their own. Letters,
- *              digits, '-', '_' and '.', at most 253 bytes; no address
+ *              digits, '-', '_' and '.', at most 253 bytes; no address. What is beyond ASCII is
+ *              encoded, as in berth_socket_connect_to_host
  * @param tls   a configuration for servers, which the server holds; NULL removes what there is
  * @return false on failure, with class and text set; nothing changes then. OPERATION: the name is
  *         invalid, or the configuration is one for clients. SOCKET_RESOURCE: out of memory.
@@ -290,8 +291,9 @@ typedef struct berth_tls_problem {
  *
  * @param tls   a client's configuration, held by the socket; NULL: not encrypted (the default)
  * @param name  what the server is asked for (SNI), and what its certificate must be for: a host
- *              name, or an address. NULL: the host or address that is connected to; to a Unix
- *              socket none is asked for then, and the certificate may be for any name
+ *              name, or an address. What is beyond ASCII is encoded, as in
+ *              berth_socket_connect_to_host. NULL: the host or address that is connected to; to a
+ *              Unix socket none is asked for then, and the certificate may be for any name
  * @return false with the error set: OPERATION for a server's configuration, or a copy that fork has
  *         made; SOCKET_RESOURCE when out of memory
  */

@@ -11,6 +11,7 @@
  */
 #include <berth/tls.h>
 
+#include "base/idn.h"
 #include "base/memory.h"
 #include "base/system_error.h"
 #include "base/text.h"
@@ -106,11 +107,13 @@ berth_tls *berth__greeter_find(const berth__greeter *greeter, const char *name)
 /* The name of a host as it is kept; false if it is invalid. */
 static bool read_host(const char *name, char ret_name[BERTH__SERVER_NAME_SIZE + 2])
 {
+    char place[BERTH__ASCII_NAME_SIZE];
     size_t star = name[0] == '*' && name[1] == '.' ? 2 : 0;
     memcpy(ret_name, name, star);
-    size_t size = strlen(name + star);
-    return size > 0 && name[star + size - 1] != '.' &&
-           berth__server_name_read(name + star, size, ret_name + star);
+    const char *ascii = berth__ascii_name(name + star, place);
+    size_t size = strlen(ascii);
+    return size > 0 && ascii[size - 1] != '.' &&
+           berth__server_name_read(ascii, size, ret_name + star);
 }
 
 static void remove_host(berth__greeter *greeter, size_t place)

@@ -13,6 +13,7 @@
  */
 #include "secure.h"
 
+#include "base/idn.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -707,7 +708,9 @@ static berth__secure *make(berth_socket *socket, const berth__secure_plan *plan)
 {
     berth_loop *loop = socket->object.loop;
     berth__secure *secure = berth__allocate_zero(sizeof *secure);
-    berth__engine_setup setup = {.name = plan->name,
+    char ascii[BERTH__ASCII_NAME_SIZE]; /* certificates and hellos have names as the DNS does */
+    berth__engine_setup setup = {.name = plan->name != NULL ? berth__ascii_name(plan->name, ascii)
+                                                            : NULL,
                                  .session = plan->session,
                                  .session_size = plan->session_size,
                                  .verify = ask_program,

@@ -1,7 +1,7 @@
 /*
  * Encrypted connections at their edges: what the engine sends of its own when nobody takes it, or
- * when this side has ended, pauses from before the handshake, and turns of the loop inside
- * handlers. The engine is a toy (support/toy_engine.h).
+ * when this side has ended, pauses from before the handshake, turns of the loop inside handlers,
+ * and names. The engine is a toy (support/toy_engine.h).
  */
 #include "scene.h"
 #include "toy_engine.h"
@@ -66,6 +66,21 @@ CASE(handshake_of_a_paused_client, "tls.h", "goes on: a pause is of what is read
         berth_tls_release(&toy->tls);
         berth_tls_release(&server_toy->tls);
     }
+}
+
+CASE(internationalized_name_of_the_peer, "tls.h", "is asked for as the DNS has it")
+{
+    struct toy *toy = toy_new(false);
+    struct peer *peer;
+    struct actor *client = actor_connected("c", &peer);
+    ck_assert(
+        berth_socket_start_client_encryption(client->socket, &toy->tls, "b\303\274cher.example"));
+    berth_tls_release(&toy->tls);
+    uint8_t hello[512];
+    uint8_t received[512];
+    size_t size = toy_hello("xn--bcher-kva.example", NULL, hello);
+    ck_assert_uint_eq(peer_receive(peer, received, size), size);
+    ck_assert_mem_eq(received, hello, size);
 }
 
 CASE(wait_of_a_paused_client, "tls.h", "sends its hello, without a loop")

@@ -87,6 +87,8 @@ CASE(hosts_by_name, "tls.h", "the name itself, then one label for a star, then t
     ck_assert_uint_eq(engine_for(host, toys, 4, "a.b.example.org"), 0);
     ck_assert_uint_eq(engine_for(host, toys, 4, "org"), 0);
     ck_assert_uint_eq(engine_for(host, toys, 4, NULL), 0);
+    ck_assert(berth_server_set_tls_host(server, "*.b\303\274cher.example", &toys[3]->tls));
+    ck_assert_uint_eq(engine_for(host, toys, 4, "www.xn--bcher-kva.example"), 3);
     ck_assert(berth_server_set_tls_host(server, "www.example.org", &toys[3]->tls));
     ck_assert_uint_eq(engine_for(host, toys, 4, "www.example.org"), 3);
     ck_assert(berth_server_set_tls_host(server, "www.example.org", NULL));
