@@ -321,6 +321,7 @@ class QLocalServer(QObject):
         """Stops listening, and removes the file."""
         pending, self._pending, self._name = self._pending, [], ""
         self._inner.close()
+        self._inner.resumeAccepting()
         for socket in pending:
             socket.abort()
             socket.deleteLater()
@@ -339,9 +340,16 @@ class QLocalServer(QObject):
     # ---- connections ----
 
     def _incoming(self, descriptor):
+        # As in Qt, which looks before it adds: the queue takes two more than its limit.
+        full = len(self._pending) > self._limit
         self.incomingConnection(descriptor)
-        if len(self._pending) >= self._limit:
+        if full and len(self._pending) > self._limit:
             self._inner.pauseAccepting()
+
+    def _resume(self):
+        """Accepts again, if there is room."""
+        if len(self._pending) <= self._limit:
+            self._inner.resumeAccepting()
 
     def incomingConnection(self, descriptor):
         """Called for each accepted connection; may be overridden."""
@@ -359,8 +367,7 @@ class QLocalServer(QObject):
         if not self._pending:
             return None
         socket = self._pending.pop(0)
-        if len(self._pending) < self._limit:
-            self._inner.resumeAccepting()
+        self._resume()
         return socket
 
     def maxPendingConnections(self):
@@ -370,6 +377,7 @@ class QLocalServer(QObject):
     def setMaxPendingConnections(self, limit):
         """Sets how many connections may wait to be taken."""
         self._limit = limit
+        self._resume()
 
     def waitForNewConnection(self, msecs=0):
         """(whether there is a connection, whether the time is over)"""
@@ -377,6 +385,7 @@ class QLocalServer(QObject):
             return False, False
         if self._pending:
             return True, False
+        self._inner.resumeAccepting()  # a limit below 0 has paused it
         _came, timed_out = self._inner.waitForNewConnection(msecs)
         return bool(self._pending), timed_out and not self._pending
 
