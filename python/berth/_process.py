@@ -10,14 +10,13 @@ Left out: setupChildProcess(), which is not called, and setStandardOutputProcess
 """
 
 import os
-import select
 import shlex
 import subprocess
 import threading
 import time
 import weakref
 
-from . import _enums
+from . import _enums, _waits
 from ._berth import QByteArray, QIODevice, QSocketNotifier, QTimer, Signal
 
 _MODULE = "berth.QtCore"
@@ -450,23 +449,24 @@ class QProcess(QIODevice):
         while not condition():
             if self._now == QProcess.NotRunning:
                 return False
-            reads = [self._pipes[name] for name in ("out", "err") if name in self._pipes]
-            writes = [self._pipes["in"]] if self._to_write and "in" in self._pipes else []
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0 and msecs:
                 self._failure, self._text = QProcess.Timedout, _TEXTS[2]
                 return False
-            ready = select.select([*reads, self._pidfd], writes, [], max(left or 0, 0)
-                                  if left is not None else None)
-            if not any(ready) and msecs == 0:
+            pipes = {name: pipe.fileno() for name, pipe in self._pipes.items()}
+            writes = [pipes["in"]] if self._to_write and "in" in pipes else []
+            ready = _waits.ready(
+                [*(pipes[name] for name in ("out", "err") if name in pipes), self._pidfd], writes,
+                None if left is None else left * 1000)
+            if not ready and msecs == 0:
                 self._failure, self._text = QProcess.Timedout, _TEXTS[2]
                 return False
             for name in ("out", "err"):
-                if self._pipes.get(name) in ready[0]:
+                if pipes.get(name) in ready:
                     self._read(name)
-            if ready[1]:
+            if ready.intersection(writes):
                 self._write_out()
-            if self._pidfd in ready[0] and not condition():
+            if self._pidfd in ready and not condition():
                 self._ended()
         return True
 

@@ -13,11 +13,11 @@ Left out: proxies (datagrams never go through one), and what QAbstractSocket has
 """
 
 import errno
-import select
 import socket
 import struct
 import time
 
+from . import _waits
 from ._berth import QAbstractSocket, QByteArray, QHostAddress, QIODevice, QSocketNotifier
 from ._network import QNetworkInterface
 
@@ -611,8 +611,7 @@ class QUdpSocket(QAbstractSocket):
         """Whether a datagram comes before the time is over."""
         if self._descriptor is None:
             return False
-        ready = select.select([self._descriptor], [], [], msecs / 1000 if msecs >= 0 else None)
-        if not ready[0]:
+        if not _waits.ready([self._descriptor], milliseconds=msecs if msecs >= 0 else None):
             self._fail((_S.SocketTimeoutError, "Network operation timed out"))
             return False
         self._ready()
