@@ -12,7 +12,9 @@ socket. Errors have Qt's numbers and texts.
 Left out: proxies (datagrams never go through one), and what QAbstractSocket has for streams only.
 """
 
+import contextlib
 import errno
+import math
 import socket
 import struct
 import time
@@ -44,14 +46,16 @@ _NO_SEND = (_S.NetworkError, "Unable to send a message")
 
 # By Qt's numbers: the options of IPv4 and of IPv6.
 _OPTIONS = {
+    1: ((socket.SOL_SOCKET, socket.SO_KEEPALIVE),) * 2,
     2: ((socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
         (socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS)),
     3: ((socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP),
         (socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP)),
-    4: ((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS)),
+    4: ((socket.IPPROTO_IP, socket.IP_TOS), None),
     5: ((socket.SOL_SOCKET, socket.SO_SNDBUF),) * 2,
     6: ((socket.SOL_SOCKET, socket.SO_RCVBUF),) * 2,
 }
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _IP_PKTINFO, _IP_RECVTTL = 8, 12  # of Linux; not in Python's module before 3.11
 
 
@@ -67,6 +71,18 @@ def _bytes(value):
     if isinstance(value, (bytes, bytearray, memoryview, QByteArray)):
         return bytes(value)
     raise TypeError(f"a datagram must be a QByteArray or bytes, not {type(value).__name__}")
+
+
+def _number(value):
+    """What an option is set to, as a QVariant is converted to an int."""
+    if isinstance(value, float) and math.isfinite(value):
+        value = math.floor(value + 0.5)
+    elif not isinstance(value, int):
+        try:
+            value = int(value) if isinstance(value, str) else 0
+        except ValueError:
+            value = 0
+    return (value + 2**31) % 2**32 - 2**31
 
 
 def _is_ipv4(address):
@@ -163,7 +179,13 @@ class _Socket(socket.socket):
     """A socket that is closed when nobody has it any more."""
 
     def __del__(self):
-        self.close()
+        _close(self)
+
+
+def _close(made):
+    """Closes a socket, if the program has not closed its descriptor."""
+    with contextlib.suppress(OSError):
+        made.close()
 
 
 class _Closing:
@@ -174,7 +196,7 @@ class _Closing:
 
     def __call__(self, *_args):
         for one in self._opened:
-            one.close()
+            _close(one)
 
 
 class QUdpSocket(QAbstractSocket):
@@ -187,6 +209,7 @@ class QUdpSocket(QAbstractSocket):
         self._peer, self._peer_port, self._name = QHostAddress(), 0, ""
         self._now, self._mode = _S.UnconnectedState, 0
         self._interface = None
+        self._ahead = b""  # what a device that buffers has read of a datagram
         self._open = []  # what is closed when this is destroyed
         self.destroyed.connect(_Closing(self._open))
 
@@ -256,7 +279,8 @@ class QUdpSocket(QAbstractSocket):
         made.setblocking(False)
         self._descriptor = made
         self._open[:] = [made]
-        for level, option in ((socket.IPPROTO_IP, _IP_PKTINFO), (socket.IPPROTO_IP, _IP_RECVTTL),
+        for level, option in ((socket.SOL_SOCKET, socket.SO_BROADCAST),
+                              (socket.IPPROTO_IP, _IP_PKTINFO), (socket.IPPROTO_IP, _IP_RECVTTL),
                               (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
                               (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT)):
             try:
@@ -309,7 +333,7 @@ class QUdpSocket(QAbstractSocket):
         address = _address(address)
         if not 0 <= port <= 65535:
             raise OverflowError("a port must be from 0 to 65535")
-        if self._now != _S.UnconnectedState:
+        if self._now != _S.UnconnectedState or self._descriptor is not None:
             return False
         made = None
         try:
@@ -337,15 +361,16 @@ class QUdpSocket(QAbstractSocket):
             made = _Socket(fileno=descriptor)
         except (OSError, ValueError):
             made = None
-        if made is None or made.type != socket.SOCK_DGRAM:
+        if made is None or made.type != socket.SOCK_DGRAM or made.family not in _FAMILIES \
+                or descriptor == self.socketDescriptor():
             if made is not None:
                 made.detach()
             self._fail((_S.UnsupportedSocketOperationError, "Invalid socket descriptor"), False)
             return False
-        self.abort()
+        self._drop()
         self._take(made)
         self._refresh()
-        self._mode = int(mode) | QIODevice.Unbuffered
+        self._mode = int(mode)
         try:
             self._peer, self._peer_port = _named(made.getpeername())
         except OSError:
@@ -354,18 +379,22 @@ class QUdpSocket(QAbstractSocket):
         return True
 
     def setSocketOption(self, option, value):
-        """Sets an option: the two for multicasts, TypeOfService, and the sizes of buffers."""
-        if self._descriptor is not None and int(option) in _OPTIONS:
-            pair = _OPTIONS[int(option)]
-            for level, name in pair if self._descriptor.family == socket.AF_INET6 else pair[:1]:
-                self._descriptor.setsockopt(level, name, int(value))
+        """Sets an option: KeepAlive, the two for multicasts, TypeOfService, the sizes of buffers."""
+        place = self._option(option)
+        if place is not None:
+            with contextlib.suppress(OSError):  # a value that the system refuses changes nothing
+                self._descriptor.setsockopt(*place, _number(value))
 
     def socketOption(self, option):
         """The value of an option, or None."""
+        place = self._option(option)
+        return self._descriptor.getsockopt(*place) if place is not None else None
+
+    def _option(self, option):
+        """The system's level and name of an option, or None."""
         if self._descriptor is None or int(option) not in _OPTIONS:
             return None
-        level, name = _OPTIONS[int(option)][self._descriptor.family == socket.AF_INET6]
-        return self._descriptor.getsockopt(level, name)
+        return _OPTIONS[int(option)][self._descriptor.family == socket.AF_INET6]
 
     def setReadBufferSize(self, size):
         """No effect: a datagram is read whole."""
@@ -393,7 +422,7 @@ class QUdpSocket(QAbstractSocket):
         return self._size()
 
     def bytesAvailable(self):
-        return max(self._size(), 0)
+        return len(self._ahead) + max(self._size(), 0)
 
     size = bytesAvailable
 
@@ -456,7 +485,17 @@ class QUdpSocket(QAbstractSocket):
                 datagram._hops = struct.unpack_from("i", value)[0]
         return datagram
 
+    def _fill(self, size):
+        """Reads a datagram ahead for a device that buffers, if it has fewer bytes than that."""
+        if len(self._ahead) < size and self.isReadable() and self.hasPendingDatagrams():
+            found = self._receive(_MOST)
+            self._ahead += found[0] if found else b""
+
     def read(self, size):
+        if not self._mode & QIODevice.Unbuffered:
+            self._fill(size)
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+            return QByteArray(data)
         found = self._receive(size) if self.isReadable() and self.hasPendingDatagrams() else None
         return QByteArray(found[0] if found else b"")
 
@@ -467,6 +506,9 @@ class QUdpSocket(QAbstractSocket):
         return self.read(size or _MOST)
 
     def peek(self, size):
+        if not self._mode & QIODevice.Unbuffered:
+            self._fill(size)
+            return QByteArray(self._ahead[:size])
         if not self.isReadable() or not self.hasPendingDatagrams():
             return QByteArray()
         return QByteArray(self._descriptor.recv(size, socket.MSG_PEEK))
@@ -568,16 +610,20 @@ class QUdpSocket(QAbstractSocket):
 
     def _end(self):
         """Gives the descriptor up."""
+        self._drop()
+        self._change(_S.UnconnectedState)
+
+    def _drop(self):
         notifier, self._notifier = self._notifier, None
         made, self._descriptor = self._descriptor, None
         self._place, self._port = QHostAddress(), 0
         self._peer, self._peer_port, self._name = QHostAddress(), 0, ""
+        self._interface, self._ahead = None, b""
         if notifier is not None:
             notifier.setEnabled(False)
             notifier.setParent(None)
         if made is not None:
-            made.close()
-        self._change(_S.UnconnectedState)
+            _close(made)
 
     def disconnectFromHost(self):
         """Forgets the peer, and gives the address up."""
@@ -632,9 +678,12 @@ class QUdpSocket(QAbstractSocket):
     def _group(self, join, address, interface):
         if self._descriptor is None or self._now != _S.BoundState:
             return False
+        ipv6 = self._descriptor.family == socket.AF_INET6
+        if ipv6 and _is_ipv4(address):
+            return False  # as Qt, on Linux too
         index = _index(interface or self._interface)
         try:
-            if _is_ipv4(address):
+            if not ipv6:
                 value = socket.inet_aton(address.toString()) + struct.pack("=4si", b"", index)
                 option = socket.IP_ADD_MEMBERSHIP if join else socket.IP_DROP_MEMBERSHIP
                 self._descriptor.setsockopt(socket.IPPROTO_IP, option, value)
@@ -661,10 +710,15 @@ class QUdpSocket(QAbstractSocket):
         return self._interface or QNetworkInterface()
 
     def setMulticastInterface(self, iface):
-        """Sets the interface that datagrams to groups are sent on."""
-        self._interface = iface
-        if self._descriptor is not None:
-            value = struct.pack("=4s4si", b"", b"", _index(iface))
+        """Sets the interface that datagrams to groups are sent on, of a socket that is bound."""
+        if self._descriptor is None or self._now != _S.BoundState:
+            return
+        index = _index(iface)
+        self._interface = iface if index else None
+        if self._descriptor.family == socket.AF_INET6:
+            self._descriptor.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        else:
+            value = struct.pack("=4s4si", b"", b"", index)
             self._descriptor.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, value)
 
 
