@@ -14,6 +14,7 @@ import contextlib
 import faulthandler
 import io
 import os
+import resource
 import socket
 import sys
 import threading
@@ -132,6 +133,23 @@ def refusing_port():
     return holder.getsockname()[1], holder
 
 
+def take_all_descriptors():
+    """Leaves no descriptor to the process. What is returned gives them back when it is called."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used, limits[1]))
+    held = []
+    with contextlib.suppress(OSError):
+        while True:
+            held.append(os.dup(0))
+
+    def give_back():
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    return give_back
+
+
 def listening(server=None, where=LOCAL):
     server = server or QtNetwork.QTcpServer()
     if not server.listen(where, 0):
@@ -170,19 +188,6 @@ def rest(peer):
         if not more:
             return received, "end"
         received += more
-
-
-def socks5_password(peer, accepts, seen):
-    """The proxy's side of SOCKS5 after a greeting that offers a password, to the end of the client;
-    the user and the password are seen."""
-    peer.sendall(b"\5\2")
-    user = exactly(peer, exactly(peer, 2)[1])
-    seen.append((user, exactly(peer, exactly(peer, 1)[0])))
-    peer.sendall(b"\1" + (b"\0" if accepts else b"\1"))
-    if accepts:
-        exactly(peer, 10)
-        peer.sendall(b"\5\0\0\1\x0a\1\2\3\x10\1")
-    exactly(peer, 1)
 
 
 class Serving:

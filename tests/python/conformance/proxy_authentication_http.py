@@ -8,18 +8,9 @@ import threading
 from PySide2 import QtCore, QtNetwork
 
 from _kit import accept, error, exactly, listener, say, state, until, watch
+from _proxies import FINE, P, request_of
 
 GOOD = b"Basic " + base64.b64encode(b"me:word")
-
-
-def request_of(peer):
-    request = b""
-    while not request.endswith(b"\r\n\r\n"):
-        more = exactly(peer, 1)
-        if not more:
-            return None
-        request += more
-    return request
 
 
 class Proxy(threading.Thread):
@@ -37,19 +28,18 @@ class Proxy(threading.Thread):
                     pass
 
     def answer(self, peer, request):
-        if request is None:
+        if not request:
             return False
         if GOOD not in request:
             peer.sendall(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"here\"\r\n"
                          b"Content-Length: 4\r\n\r\nbody")
             return True
-        peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+        peer.sendall(FINE)
         exactly(peer, 1)
         return False
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 proxy = Proxy()
 
 

@@ -2,19 +2,16 @@
 # spec: S6.23 S6.28
 from PySide2 import QtCore, QtNetwork
 
-from _kit import Serving, exactly, say, socks5_password, state, until
+from _kit import Serving, exactly, say, state, until
+from _proxies import FINE, P, request_of, through
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 
 
 def request(peer):
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        more = peer.recv(4096)
-        if not more:
-            return None
-        got += more
+    got = request_of(peer)
+    if not got:
+        return None
     return [line for line in got.split(b"\r\n") if line.startswith(b"Proxy-Auth")]
 
 
@@ -28,7 +25,7 @@ def keeps(peer, seen):
     again = request(peer)
     seen.append(("same", again))
     if again is not None:
-        peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+        peer.sendall(FINE)
         exactly(peer, 1)
 
 
@@ -39,7 +36,7 @@ def closes(peer, seen):
 
 def takes(peer, seen):
     seen.append(("new", request(peer)))
-    peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+    peer.sendall(FINE)
     exactly(peer, 1)
 
 
@@ -53,8 +50,7 @@ for scripts in ((keeps, takes), (closes, takes)):
     serving = Serving(*scripts)
     device = QtNetwork.QTcpSocket()
     device.proxyAuthenticationRequired.connect(asked)
-    device.setProxy(P(P.HttpProxy, "127.0.0.1", serving.port))
-    device.connectToHost("192.0.2.7", 80)
+    through(serving.port, kind=P.HttpProxy, device=device)
     until(lambda: int(device.state()) in (0, 3))
     say(state(device.state()), device.proxy().user())
     say(serving.seen[0], serving.seen[-1][1])

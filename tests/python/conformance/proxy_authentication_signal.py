@@ -3,6 +3,7 @@
 from PySide2 import QtCore, QtNetwork
 
 from _kit import Serving, error, exactly, say, state, until
+from _proxies import through
 
 
 def refusing(peer, seen):
@@ -14,14 +15,12 @@ def refusing(peer, seen):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(refusing)
 device = QtNetwork.QTcpSocket()
 log = []
 device.errorOccurred.connect(lambda value: log.append(error(value)))
 device.proxyAuthenticationRequired.connect(lambda proxy, authenticator: log.append(
     "asked %s %s" % (proxy.user(), type(authenticator).__name__)))
-device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port, "user", "word"))
-device.connectToHost("192.0.2.7", 80)
+through(serving.port, user="user", word="word", device=device)
 until(lambda: error(device.error()) in log)
 say(log, state(device.state()))

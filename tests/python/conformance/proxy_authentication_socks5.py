@@ -2,7 +2,8 @@
 # spec: S6.23
 from PySide2 import QtCore, QtNetwork
 
-from _kit import Serving, error, exactly, say, socks5_password, state, until, watch
+from _kit import Serving, error, exactly, say, state, until, watch
+from _proxies import P, socks5_password
 
 
 def proxy(accepts):
@@ -17,7 +18,6 @@ def proxy(accepts):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 
 
 def ask(device, times):

@@ -5,13 +5,11 @@ import time
 from PySide2 import QtCore, QtNetwork
 
 from _kit import Serving, address, exactly, say, until, watch
+from _proxies import P, request_of, through
 
 
 def proxy(peer, seen):
-    request = b""
-    while not request.endswith(b"\r\n\r\n"):
-        request += exactly(peer, 1)
-    lines = request.decode().split("\r\n")
+    lines = request_of(peer).decode().split("\r\n")
     seen.append(lines[0])
     seen.append(sorted(line.split(":")[0] for line in lines[1:] if line))
     for part in (b"HTTP/1.1 20", b"0 Fine\r\nX-Some: thing\r", b"\n\r\nfirst"):
@@ -22,12 +20,10 @@ def proxy(peer, seen):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(proxy)
 device = QtNetwork.QTcpSocket()
 watch(device)
-device.setProxy(P(P.HttpProxy, "127.0.0.1", serving.port))
-device.connectToHost("host.invalid", 8080)
+through(serving.port, "host.invalid", P.HttpProxy, target_port=8080, device=device)
 until(lambda: int(device.state()) == 3)
 until(lambda: device.bytesAvailable() == 5)
 say(device.readAll(), device.peerPort(), repr(device.peerName()), address(device.localAddress()))

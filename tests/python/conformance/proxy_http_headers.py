@@ -1,25 +1,20 @@
 # The lines of an HTTP proxy's request.
 # spec: S6.26 Q18
-from PySide2 import QtCore, QtNetwork
+from PySide2 import QtCore
 
 from _kit import Serving, exactly, say, until
+from _proxies import FINE, P, request_of, through
 
 
 def proxy(peer, seen):
-    request = b""
-    while not request.endswith(b"\r\n\r\n"):
-        request += exactly(peer, 1)
-    seen.extend(request.decode().split("\r\n"))
-    peer.sendall(b"HTTP/1.1 200 Fine\r\n\r\n")
+    seen.extend(request_of(peer).decode().split("\r\n"))
+    peer.sendall(FINE)
     exactly(peer, 1)
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(proxy)
-device = QtNetwork.QTcpSocket()
-device.setProxy(P(P.HttpProxy, "127.0.0.1", serving.port))
-device.connectToHost("2001:db8::7", 80)
+device = through(serving.port, "2001:db8::7", P.HttpProxy)
 until(lambda: int(device.state()) == 3)
 device.abort()
 serving.end()

@@ -5,13 +5,13 @@ import time
 from PySide2 import QtCore, QtNetwork
 
 from _kit import Serving, address, exactly, say, until, watch
+from _proxies import REPLY, greet, through
 
 
 def proxy(peer, seen):
-    seen.append(exactly(peer, 3))
-    peer.sendall(b"\5\0")
-    seen.append(exactly(peer, 10))
-    peer.sendall(b"\5\0\0\1\x0a\1\2\3\x10\1" + b"first")
+    request, greeting = greet(peer)
+    seen.extend((greeting, request))
+    peer.sendall(REPLY + b"first")
     seen.append(exactly(peer, 4))
     time.sleep(0.1)
     peer.sendall(b"second")
@@ -19,12 +19,10 @@ def proxy(peer, seen):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(proxy)
 device = QtNetwork.QTcpSocket()
 watch(device)
-device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port))
-device.connectToHost("192.0.2.7", 4660)
+through(serving.port, target_port=4660, device=device)
 until(lambda: device.bytesAvailable() == 5)
 say(address(device.peerAddress()), device.peerPort(), address(device.localAddress()),
     device.localPort(), repr(device.peerName()))

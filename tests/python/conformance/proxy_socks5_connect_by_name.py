@@ -3,23 +3,20 @@
 from PySide2 import QtCore, QtNetwork
 
 from _kit import Serving, address, exactly, say, until, watch
+from _proxies import REPLY, greet, through
 
 
 def proxy(peer, seen):
-    exactly(peer, 3)
-    peer.sendall(b"\5\0")
-    seen.append(exactly(peer, 7 + 12))
-    peer.sendall(b"\5\0\0\1\x0a\1\2\3\x10\1")
+    seen.append(greet(peer, 7 + 12)[0])
+    peer.sendall(REPLY)
     exactly(peer, 1)
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(proxy)
 device = QtNetwork.QTcpSocket()
 watch(device)
-device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port))
-device.connectToHost("host.invalid", 80)
+through(serving.port, "host.invalid", device=device)
 until(lambda: int(device.state()) == 3)
 say(address(device.peerAddress()), device.peerPort(), repr(device.peerName()))
 device.abort()

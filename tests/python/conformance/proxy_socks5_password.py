@@ -2,7 +2,8 @@
 # spec: S6.10 S6.14
 from PySide2 import QtCore, QtNetwork
 
-from _kit import Serving, error, exactly, say, socks5_password, state, until
+from _kit import Serving, error, exactly, say, state, until
+from _proxies import socks5_password, through
 
 
 def proxy(accepts):
@@ -13,14 +14,11 @@ def proxy(accepts):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 for accepts in (True, False):
     serving = Serving(proxy(accepts))
-    device = QtNetwork.QTcpSocket()
-    failed = []
+    device, failed = QtNetwork.QTcpSocket(), []
     device.errorOccurred.connect(lambda value: failed.append(error(value)))
-    device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port, "user", "word"))
-    device.connectToHost("192.0.2.7", 80)
+    through(serving.port, user="user", word="word", device=device)
     until(lambda: failed or int(device.state()) == 3)
     say(state(device.state()), failed)
     device.abort()

@@ -2,9 +2,10 @@
 # spec: S6.12 S6.21
 import time
 
-from PySide2 import QtCore, QtNetwork
+from PySide2 import QtCore
 
 from _kit import Serving, address, exactly, say, until
+from _proxies import through
 
 
 def proxy(peer, seen):
@@ -20,11 +21,8 @@ def proxy(peer, seen):
 
 
 application = QtCore.QCoreApplication([])
-P = QtNetwork.QNetworkProxy
 serving = Serving(proxy)
-device = QtNetwork.QTcpSocket()
-device.setProxy(P(P.Socks5Proxy, "127.0.0.1", serving.port))
-device.connectToHost("2001:db8::7", 80)
+device = through(serving.port, "2001:db8::7")
 until(lambda: device.bytesAvailable() == 4)
 say(address(device.localAddress()), device.localPort(), address(device.peerAddress()),
     device.readAll())
