@@ -1,7 +1,7 @@
 """Builds the Python module with the library inside: pip install --no-build-isolation ./python
 
 Needs liburing, c-ares and libidn2 with their headers, as the library does; and OpenSSL 3 for TLS, which is left
-out otherwise.
+out otherwise. BERTH_IO_URING=OFF in the environment builds it without liburing, with the epoll backend alone.
 """
 
 import glob
@@ -24,8 +24,9 @@ def pkg_config(option, *names):
 
 def library_sources():
     """The library's C files, without those for its tests and those of libberth-tls."""
+    left_out = "uring" if os.environ.get("BERTH_IO_URING") == "OFF" else "no_uring"
     return [path for path in glob.glob("../src/*/*.c")
-            if not os.path.basename(path).startswith(("fault", "sim"))
+            if not os.path.basename(path).startswith(("fault", "sim", left_out))
             and os.path.basename(os.path.dirname(path)) != "tls"]
 
 
@@ -59,6 +60,9 @@ def has_openssl():
     return subprocess.run(["pkg-config", "--exists", "openssl >= 3.0"], check=False).returncode == 0
 
 
+NEEDED = ["libcares", "libidn2"]
+if os.environ.get("BERTH_IO_URING") != "OFF":
+    NEEDED.append("liburing")
 COMMON = {
     "include_dirs": ["../include", "../src"],
     "define_macros": [("_GNU_SOURCE", None), ("NDEBUG", None)],
@@ -67,8 +71,8 @@ FLAGS = ["-std=c11", "-O2", "-fvisibility=hidden"]
 
 extensions = [Extension(
     "berth._berth", sorted(glob.glob("src/*.c") + library_sources()),
-    extra_compile_args=[*FLAGS, *pkg_config("--cflags", "liburing", "libcares", "libidn2")],
-    extra_link_args=[*pkg_config("--libs", "liburing", "libcares", "libidn2"), "-pthread"], **COMMON)]
+    extra_compile_args=[*FLAGS, *pkg_config("--cflags", *NEEDED)],
+    extra_link_args=[*pkg_config("--libs", *NEEDED), "-pthread"], **COMMON)]
 if has_openssl():
     extensions.append(Extension(
         "berth._tls", ["tls/module.c", "../src/base/version.c", *sorted(glob.glob("../src/tls/*.c"))],

@@ -61,9 +61,9 @@ typedef struct berth_loop_options {
  *
  * @param options  const berth_loop_options *, copied; NULL for the defaults
  * @return the loop, to be freed with berth_loop_free on the same thread. NULL on failure with errno
- *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no such backend), or the
- *         kernel's error for a backend that was requested by name (berth_loop_backend_available
- *         says more).
+ *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no such backend), or, for a
+ *         backend that was requested by name, the kernel's error, ENOSYS if the library was built
+ *         without it (berth_loop_backend_available says more).
  */
 #define berth_loop_new(options) berth_loop_new_sized((options), sizeof(berth_loop_options))
 

@@ -4,7 +4,8 @@
  * Normal course: a name given by the program beats the environment variable BERTH_BACKEND, which
  * beats "auto". Auto takes io_uring where it can be set up and passes its self-test, and epoll
  * elsewhere: not by the kernel's version, since containers, seccomp filters and sysctls forbid
- * io_uring on any. An empty variable counts as none.
+ * io_uring on any. A library that was built without io_uring refuses it too (no_uring.c). An empty
+ * variable counts as none.
  *
  * Failures: an unknown name is EINVAL, with a reason that names it. A backend that was forced fails
  * rather than being replaced, with the errno of the step that failed. Auto falls back for any
