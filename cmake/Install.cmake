@@ -31,8 +31,9 @@ if(TARGET berth-tls)
 endif()
 
 configure_file(cmake/BerthConfig.cmake.in BerthConfig.cmake @ONLY)
+# Within a major version, 0 included, what was written for an earlier version works with a later one.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/BerthConfigVersion.cmake
-    COMPATIBILITY SameMinorVersion)
+    COMPATIBILITY SameMajorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/BerthConfig.cmake ${PROJECT_BINARY_DIR}/BerthConfigVersion.cmake
     DESTINATION ${package_dir})
 

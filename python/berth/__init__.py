@@ -4,7 +4,13 @@ Use ``berth.QtCore`` and ``berth.QtNetwork`` in place of ``PySide2.QtCore`` and
 ``PySide2.QtNetwork``, or run a program unchanged with ``python3 -m berth.run program.py``.
 """
 
-__version__ = "0.1.0"
+
+def __getattr__(name):
+    # Only the library has the version; it is loaded when somebody asks.
+    if name == "__version__":
+        from berth import _berth
+        return _berth.version
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def after_fork():

@@ -86,5 +86,9 @@ PyMODINIT_FUNC PyInit__berth(void)
             return NULL;
         }
     }
+    if (PyModule_AddStringConstant(module, "version", berth_version()) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
     return module;
 }

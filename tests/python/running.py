@@ -1,6 +1,7 @@
 """Programs for PySide and PyQt under berth.run: names, versions, conventions."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,16 @@ class Names(unittest.TestCase):
                 print({names})
                 """)
             self.assertEqual((status, output, errors), (0, text + "\n", ""))
+
+    def test_version_of_the_package(self):
+        root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+        with open(os.path.join(root, "include/berth/version.h"), encoding="utf-8") as file:
+            version = re.search(r'VERSION_STRING "(.*)"', file.read()).group(1)
+        status, output, errors = run("""
+            import berth
+            print(berth.__version__, hasattr(berth, "nothing"))
+            """)
+        self.assertEqual((status, output, errors), (0, version + " False\n", ""))
 
     def test_a_module(self):
         with tempfile.TemporaryDirectory() as folder:
