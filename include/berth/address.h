@@ -35,7 +35,8 @@ typedef enum berth_address_family {
  * included. */
 #define BERTH_ENDPOINT_TEXT_SIZE 72
 
-/** An address. The members may be read; use the functions to make and compare addresses. */
+/** An address. The members may be read; use the functions to make and compare addresses. The layout
+ * is fixed. */
 typedef struct berth_address {
     uint8_t family;                       /**< a berth_address_family */
     uint8_t bytes[16];                    /**< network order; IPv4 uses the first four */

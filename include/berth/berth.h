@@ -14,6 +14,7 @@
  *     local.h       Unix-domain sockets
  *     address.h     berth_address: a host address, a value
  *     subnet.h      berth_subnet: a block of addresses, a value
+ *     tls.h         berth_tls: encryption
  *     proxy.h       berth_proxy: a proxy, a value
  *     rate.h        berth_rate: bytes a second, for sockets that share them
  *     error.h       berth_error: classes of errors

@@ -5,8 +5,7 @@
  * berth_connection_limits limits how long a connection may last, how slow it may be, and how much
  * output it may accumulate. A zeroed value has no limits; that is the default of both. They can be
  * set at any time: with berth_server_set_accept_limits, with berth_server_set_connection_limits
- * (for connections that the server accepts from then on), and with berth_socket_set_limits. Slots
- * may be added at the end.
+ * (for connections that the server accepts from then on), and with berth_socket_set_limits.
  *
  * statistics.h counts what the limits did.
  */
@@ -39,7 +38,7 @@ BERTH_BEGIN_DECLARATIONS
  * those that have lingered longest are closed. */
 #define BERTH_MOST_LINGERING 4096
 
-/** Limits on accepting. */
+/** Limits on accepting. Slots may be added at the end. */
 typedef struct berth_accept_limits {
     /** Maximum number of connections of one address; further ones are closed as they are accepted.
      * Connections count that were accepted while this limit was set, until they have ended and no
@@ -64,7 +63,8 @@ typedef struct berth_accept_limits {
 } berth_accept_limits;
 
 /** Limits of a connection. Times are milliseconds; 0 is no limit. They run while the connection is
- * open, in blocking waits for it too. See BERTH_LIMIT_TICK for their accuracy. */
+ * open, in blocking waits for it too. See BERTH_LIMIT_TICK for their accuracy. Slots may be added
+ * at the end. */
 typedef struct berth_connection_limits {
     /** Time from the beginning of the connection, or from setting the limits, to the first byte of
      * input. */

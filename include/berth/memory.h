@@ -13,7 +13,8 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** Memory functions. Each behaves like malloc, realloc or free, and may be called on any thread. */
+/** Memory functions. Each behaves like malloc, realloc or free, and may be called on any thread.
+ * The layout is fixed. */
 typedef struct berth_allocator {
     /** As malloc: NULL when out of memory. */
     void *(*allocate)(size_t size);

@@ -43,7 +43,7 @@ typedef enum berth_proxy_capability {
 #define BERTH_PROXY_MOST_TEXT 255
 
 /** A proxy. The strings are borrowed: functions that set a proxy copy them. A zeroed value is the
- * default proxy. */
+ * default proxy. The layout is fixed. */
 typedef struct berth_proxy {
     berth_proxy_type type;
     uint16_t port;        /**< in host order */
@@ -66,7 +66,7 @@ BERTH_API unsigned berth_proxy_capabilities(berth_proxy_type type);
  */
 BERTH_API bool berth_proxy_set_application(const berth_proxy *proxy);
 
-/** Buffers for the strings of a proxy. */
+/** Buffers for the strings of a proxy. The layout is fixed. */
 typedef struct berth_proxy_texts {
     char host[BERTH_PROXY_MOST_TEXT + 1];
     char user[BERTH_PROXY_MOST_TEXT + 1];
@@ -82,7 +82,7 @@ typedef struct berth_proxy_texts {
 BERTH_API berth_proxy berth_proxy_application(berth_proxy_texts *ret_texts);
 
 /** Contents of a PROXY header that is sent: who the client is and what it was connected to. See
- * berth_socket_set_proxy_header. */
+ * berth_socket_set_proxy_header. The layout is fixed. */
 typedef struct berth_proxy_header {
     int version;          /**< 1 (a line of text) or 2 (binary, with a checksum) */
     berth_address source; /**< the client's; null: the connection is this host's own */

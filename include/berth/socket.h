@@ -591,7 +591,7 @@ BERTH_API berth_rate *berth_socket_write_rate(const berth_socket *socket);
  */
 BERTH_API ptrdiff_t berth_socket_write(berth_socket *socket, const void *data, size_t size);
 
-/** Some bytes of what berth_socket_write_pieces writes. */
+/** Some bytes of what berth_socket_write_pieces writes. The layout is fixed. */
 typedef struct berth_piece {
     const void *data; /**< may be NULL if `size` is 0 */
     size_t size;      /**< bytes */

@@ -2,8 +2,7 @@
  * Counts of servers and loops.
  *
  * Most counts only grow; nothing resets them. Those described with "now" are present numbers.
- * Reading them costs a copy. Slots may be added at the end; a program gets those that it was
- * compiled with.
+ * Reading them costs a copy. A program gets those that it was compiled with.
  *
  * For a server this balance always holds, inside its handlers too:
  *
@@ -26,7 +25,7 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** Counts of a server, in connections unless described otherwise. */
+/** Counts of a server, in connections unless described otherwise. Slots may be added at the end. */
 typedef struct berth_server_counts {
     uint64_t accepted; /**< accepted from the kernel, including those that were rejected */
     /** added with berth_server_add_pending_connection; and descriptors passed to
@@ -74,7 +73,7 @@ typedef struct berth_server_counts {
     uint64_t rejected_greeting;
 } berth_server_counts;
 
-/** Counts of a loop. */
+/** Counts of a loop. Slots may be added at the end. */
 typedef struct berth_loop_counts {
     uint64_t turns;        /**< turns of the loop */
     uint64_t waits;        /**< calls of the backend to get events */

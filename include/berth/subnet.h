@@ -16,7 +16,7 @@
 
 BERTH_BEGIN_DECLARATIONS
 
-/** A block of addresses. A zeroed value contains nothing. */
+/** A block of addresses. A zeroed value contains nothing. The layout is fixed. */
 typedef struct berth_subnet {
     berth_address address; /**< IPv4 or IPv6; bits after the prefix are ignored */
     uint8_t prefix;        /**< 0 to 32 for IPv4, 0 to 128 for IPv6 */

@@ -123,7 +123,7 @@ BERTH_API berth_tls *berth_tls_hold(berth_tls *tls);
  * too. On any thread. NULL is ignored. */
 BERTH_API void berth_tls_release(berth_tls *tls);
 
-/** A key that seals tickets of resumption. */
+/** A key that seals tickets of resumption. The layout is fixed. */
 typedef struct berth_tls_ticket_key {
     uint8_t name[16];   /**< not secret: by it the key of a ticket is found */
     uint8_t secret[64]; /**< random */
@@ -145,7 +145,8 @@ BERTH_TLS_API bool berth_tls_set_ticket_keys(berth_tls *tls, const berth_tls_tic
 /** Protocols of a client that a berth_tls_hello has at most. */
 #define BERTH_TLS_MOST_PROTOCOLS 64
 
-/** What a client has asked for, as far as it concerns the choice of a configuration. */
+/** What a client has asked for, as far as it concerns the choice of a configuration. Made by the
+ * library; slots may be added at the end. */
 typedef struct berth_tls_hello {
     const char *server_name;      /**< of SNI, in small letters; "" for none or an address */
     const char *const *protocols; /**< of ALPN, in the client's order, ended by NULL; the first
@@ -155,7 +156,8 @@ typedef struct berth_tls_hello {
     const char *const *reserved; /**< NULL */
 } berth_tls_hello;
 
-/** A handshake of an accepted connection that has failed. */
+/** A handshake of an accepted connection that has failed. Made by the library; slots may be added
+ * at the end. */
 typedef struct berth_tls_failure {
     berth_error error;       /**< TLS_HANDSHAKE_FAILED, SOCKET_TIMEOUT, ...; REMOTE_HOST_CLOSED
                                   if the client has ended before its ClientHello was complete */
@@ -273,7 +275,7 @@ BERTH_API int berth_server_max_greetings(const berth_server *server);
  */
 BERTH_API void berth_server_set_max_greetings(berth_server *server, int limit);
 
-/** A problem of a certificate of the peer. */
+/** A problem of a certificate of the peer. Made by the library; slots may be added at the end. */
 typedef struct berth_tls_problem {
     int depth;               /**< 0: its own certificate; 1: that which has signed it; and so on */
     int number;              /**< of OpenSSL, X509_V_ERR_... */
