@@ -5,9 +5,9 @@
  * and for the whole process (berth_proxy_set_application). Which one is used is decided when a
  * server starts listening or a socket starts connecting:
  *
- *   a server  none, if the address is a loopback address; else its own; else the process's
- *   a socket  its own, for every target; else the process's, but none for loopback addresses,
- *             "localhost" and names that begin with "localhost."
+ * - a server: none, if the address is a loopback address; else its own; else the process's
+ * - a socket: its own, for every target; else the process's, but none for loopback addresses,
+ *   "localhost" and names that begin with "localhost."
  *
  * "Its own" is a proxy of a type other than DEFAULT. A connection to a proxy does not itself go
  * through a proxy.
@@ -45,11 +45,11 @@ typedef enum berth_proxy_capability {
 /** A proxy. The strings are borrowed: functions that set a proxy copy them. A zeroed value is the
  * default proxy. The layout is fixed. */
 typedef struct berth_proxy {
-    berth_proxy_type type;
-    uint16_t port;        /**< in host order */
-    const char *host;     /**< name or address; NULL for "" */
-    const char *user;     /**< NULL for "" */
-    const char *password; /**< NULL for "" */
+    berth_proxy_type type; /**< DEFAULT: that of the process */
+    uint16_t port;         /**< in host order */
+    const char *host;      /**< name or address; NULL for "" */
+    const char *user;      /**< NULL for "" */
+    const char *password;  /**< NULL for "" */
 } berth_proxy;
 
 /** Returns the capabilities of a type of proxy, a combination of berth_proxy_capability; for
@@ -68,9 +68,9 @@ BERTH_API bool berth_proxy_set_application(const berth_proxy *proxy);
 
 /** Buffers for the strings of a proxy. The layout is fixed. */
 typedef struct berth_proxy_texts {
-    char host[BERTH_PROXY_MOST_TEXT + 1];
-    char user[BERTH_PROXY_MOST_TEXT + 1];
-    char password[BERTH_PROXY_MOST_TEXT + 1];
+    char host[BERTH_PROXY_MOST_TEXT + 1];     /**< of the proxy */
+    char user[BERTH_PROXY_MOST_TEXT + 1];     /**< or "" */
+    char password[BERTH_PROXY_MOST_TEXT + 1]; /**< or "" */
 } berth_proxy_texts;
 
 /**
@@ -84,11 +84,11 @@ BERTH_API berth_proxy berth_proxy_application(berth_proxy_texts *ret_texts);
 /** Contents of a PROXY header that is sent: who the client is and what it was connected to. See
  * berth_socket_set_proxy_header. The layout is fixed. */
 typedef struct berth_proxy_header {
-    int version;          /**< 1 (a line of text) or 2 (binary, with a checksum) */
-    berth_address source; /**< the client's; null: the connection is this host's own */
-    uint16_t source_port;
+    int version;               /**< 1 (a line of text) or 2 (binary, with a checksum) */
+    berth_address source;      /**< the client's; null: the connection is this host's own */
+    uint16_t source_port;      /**< in host order */
     berth_address destination; /**< of the same family */
-    uint16_t destination_port;
+    uint16_t destination_port; /**< in host order */
 } berth_proxy_header;
 
 BERTH_END_DECLARATIONS

@@ -17,11 +17,11 @@
  *   the counts, and by the handler handshake_failed.
  * - A socket that connects is CONNECTED, and calls `connected`, when the TCP connection is
  *   established; it calls `encrypted` when the handshake is complete. Output that was written
- * before is kept until then. If the handshake fails the connection ends (error_occurred, then
+ *   before is kept until then. If the handshake fails the connection ends (error_occurred, then
  *   disconnected).
  * - The peer's orderly end (close_notify) is the end of input, as the end of a TCP connection is.
- * If that comes without the first, berth_socket_tls_was_truncated returns true: somebody may have
- * cut the connection. See also berth_tls_options.stop_at_truncation.
+ *   If that comes without the first, berth_socket_tls_was_truncated returns true: somebody may have
+ *   cut the connection. See also berth_tls_options.stop_at_truncation.
  * - bytes_written counts plaintext, when the kernel has accepted the record that has it.
  * - A descriptor cannot be released (berth_socket_release) while its connection is encrypted. Hand
  *   it to another thread before the handshake: incoming_connection gets it then.
@@ -152,8 +152,8 @@ typedef struct berth_tls_hello {
     const char *const *protocols; /**< of ALPN, in the client's order, ended by NULL; the first
                                        BERTH_TLS_MOST_PROTOCOLS, and none with a zero byte */
     berth_address peer;           /**< the client's address */
-    uint16_t peer_port;
-    const char *const *reserved; /**< NULL */
+    uint16_t peer_port;           /**< its port */
+    const char *const *reserved;  /**< NULL */
 } berth_tls_hello;
 
 /** A handshake of an accepted connection that has failed. Made by the library; slots may be added
@@ -163,8 +163,8 @@ typedef struct berth_tls_failure {
                                   if the client has ended before its ClientHello was complete */
     const char *text;        /**< why */
     const char *server_name; /**< of SNI; "" if there is none, or it has not come so far */
-    berth_address peer;
-    uint16_t peer_port;
+    berth_address peer;      /**< the client's address */
+    uint16_t peer_port;      /**< its port */
 } berth_tls_failure;
 
 /** Default of berth_server_handshake_timeout, in milliseconds. */
@@ -197,7 +197,7 @@ typedef struct berth_tls_failure {
  * 5. The handshake. Then the connection is put into the queue, which may exceed its limit by up to
  *    berth_server_max_handshakes - 1 in this way; new_connection and pending_connection_available
  *    are called. Nothing else of a connection is announced before, but client_hello and, if it
- * comes to nothing, handshake_failed.
+ *    comes to nothing, handshake_failed.
  *
  * While the server is paused nobody is heard: the time of a client that has sent something does not
  * run then. In a drain, connections in step 2 have the time that an idle one has; those further on
@@ -281,7 +281,7 @@ typedef struct berth_tls_problem {
     int number;              /**< of OpenSSL, X509_V_ERR_... */
     const char *text;        /**< in words */
     const void *certificate; /**< DER; NULL if there is none */
-    size_t size;
+    size_t size;             /**< of it, in bytes */
 } berth_tls_problem;
 
 /* ---- sockets --------------------------------------------------------------------------------- */
