@@ -1,5 +1,5 @@
 """What the documents point to is there: files that any of them links to, and names of functions in the
-guide, the porting table, the limits and README. The index of the decisions has all of them.
+guide, the how-to pages, the porting table, the limits and README. The index of the decisions has all of them.
 
     links.py SOURCES
 """
@@ -11,8 +11,8 @@ import sys
 
 sources = sys.argv[1]
 pages = [os.path.join(sources, name)
-         for name in ("README.md", "docs/limits.md", "docs/porting-from-qt.md")]
-pages += glob.glob(os.path.join(sources, "docs/guide/*.md"))
+         for name in ("README.md", "docs/limits.md", "docs/porting-from-qt.md", "docs/bindings.md")]
+pages += glob.glob(os.path.join(sources, "docs/guide/*.md")) + glob.glob(os.path.join(sources, "docs/howto/*.md"))
 linking = pages + [page for pattern in ("*.md", "docs/*.md", "docs/decisions/*.md", "python/*.md")
                    for page in glob.glob(os.path.join(sources, pattern)) if page not in pages]
 
@@ -35,8 +35,8 @@ for page in linking:
     if page not in pages:
         continue
     for word in sorted(set(re.findall(r"\b(?:berth|BERTH)_\w+\b", text))):
-        # BERTH_BACKEND is of the environment; berth_socket_ and the like stand for a group.
-        if word not in known and word != "BERTH_BACKEND" and not word.endswith("_"):
+        # These two are of the environment; berth_socket_ and the like stand for a group.
+        if word not in known and word not in ("BERTH_BACKEND", "BERTH_LIBRARY") and not word.endswith("_"):
             wrong.append("%s: there is no %s" % (name, word))
     if page.endswith("porting-from-qt.md"):
         missing = known.difference(re.findall(r"\bberth_\w+", text))
