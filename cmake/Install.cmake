@@ -1,20 +1,39 @@
-# What `cmake --install` puts where: headers, the libraries, the pkg-config files and the CMake
-# package. All of it may be moved afterwards: nothing installed holds the prefix.
+# What `cmake --install` puts where: headers, the libraries, the pkg-config files, the CMake package and
+# the documents. All of it may be moved afterwards: nothing installed holds the prefix.
+#
+# Components: runtime (the shared libraries), development (what is needed to compile with them), man,
+# and documentation (what is in share/doc/berth).
 
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Berth)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(DIRECTORY include/berth DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 
+# Documents, by their paths in the tree, so that links between them hold; and the site, where scripts/docs
+# has made it.
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation
+    PATTERN manual EXCLUDE PATTERN Doxyfile EXCLUDE PATTERN spec-numbers.txt EXCLUDE)
+install(DIRECTORY build/docs/html DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation OPTIONAL
+    PATTERN .buildinfo EXCLUDE PATTERN objects.inv EXCLUDE)
+
+# Man pages, where scripts/docs --man has made them. Nobody needs its tools to install the library.
+install(DIRECTORY build/man/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT man OPTIONAL)
+install(CODE "if(NOT EXISTS \"${PROJECT_SOURCE_DIR}/build/man/man7/berth.7\")
+    message(STATUS \"Without man pages: scripts/docs --man makes them\")
+endif()" COMPONENT man)
+
 # The sources of the examples, built or not.
-install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation
     FILES_MATCHING PATTERN "*.[ch]" PATTERN fortunes REGEX "/deploy/")
 
 # Two export sets, since only a program that links statically needs liburing on its machine.
 install(TARGETS berth EXPORT BerthTargets
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS berth-static EXPORT BerthStaticTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT BerthTargets NAMESPACE Berth:: DESTINATION ${package_dir})
@@ -23,7 +42,8 @@ install(EXPORT BerthStaticTargets NAMESPACE Berth:: DESTINATION ${package_dir})
 # Those of TLS likewise.
 if(TARGET berth-tls)
     install(TARGETS berth-tls EXPORT BerthTlsTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+        INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(TARGETS berth-tls-static EXPORT BerthTlsStaticTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(EXPORT BerthTlsTargets NAMESPACE Berth:: DESTINATION ${package_dir})
@@ -56,3 +76,4 @@ foreach(name IN LISTS names)
     configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_dir})
 endforeach()
+unset(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME)
