@@ -22,6 +22,8 @@
  *     statistics.h  counts of servers and loops
  *     memory.h      the allocator
  *     version.h     the version
+ *
+ * C++ programs may include berth.hpp in its place.
  */
 #ifndef BERTH_BERTH_H
 #define BERTH_BERTH_H
