@@ -22,7 +22,7 @@ nitpick_ignore = [("c:identifier", name) for name in
                    "int64_t")]
 primary_domain = "c"
 highlight_language = "text"
-smartquotes = False
+smartquotes_action = "D"  # dashes only
 
 html_theme = "furo"
 html_title = "Berth %s" % version

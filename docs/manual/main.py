@@ -84,7 +84,7 @@ def main(folder, man_folder, *rest):
     if rest == ("--man",):
         return 0
     source = os.path.join(folder, "source")
-    site_of.Site(ROOT, source).build()
+    site_of.Site(ROOT, source, reference.Names(pages).roles).build()
     references = reference.write(pages, ROOT, os.path.join(source, "reference"))
     wrong = check(pages, references, mans)
     print("\n".join(wrong), end="\n" if wrong else "")

@@ -48,7 +48,7 @@ class Writer:
                 text += "\\fI%s\\fP" % escaped(part) if re.fullmatch(r"\w+", part) \
                     else "\\fB%s\\fP" % escaped(part)
             else:
-                text += re.sub(r"(?:\\%)?\b(berth_\w+|\w+\.h\b)", self.name, escaped(part))
+                text += re.sub(r"(?:\\%)?\b(berth_\w+\b(?!\()|\w+\.h\b)", self.name, escaped(part))
         return text
 
     def name(self, match):

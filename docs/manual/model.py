@@ -166,20 +166,11 @@ def blocks_of(element, comment):
 
 
 def comment_of(element):
-    """Of a compound or a member: its brief and detailed descriptions, put together again."""
+    """Of a compound or a member. Nothing is brief: Doxygen would part a paragraph for that."""
     comment = Comment()
-    brief = blocks_of(element.find("briefdescription"), comment)
-    details = blocks_of(element.find("detaileddescription"), comment)
-    if brief and details and details[0][0] == "para" and brief[-1][0] == "para" and \
-            (len(details) == 1 and length(details[0]) < 240):
-        brief[-1] = ("para", brief[-1][1] + [("text", " ")] + details[0][1])
-        details = details[1:]
-    comment.blocks = brief + details
+    comment.blocks = blocks_of(element.find("briefdescription"), comment)
+    comment.blocks += blocks_of(element.find("detaileddescription"), comment)
     return comment
-
-
-def length(block):
-    return sum(len(text) for _, text in block[1])
 
 
 def text_of(element):
@@ -296,6 +287,16 @@ def macro_as_function(macro, function):
     macro.kind = "function"
     macro.result = function.result
     macro.parameters = [(text, name) for text, name in function.parameters if name != "size"]
+    said = []
+    for name, blocks in macro.comment.parameters:  # the type, which a macro has to say in words
+        if blocks and blocks[0][0] == "para" and blocks[0][1][0][0] == "text":
+            parts = [("text", "".join(text for kind, text in blocks[0][1] if kind == "text"))] \
+                if all(kind == "text" for kind, _ in blocks[0][1]) else blocks[0][1]
+            text = re.sub(r"^(?:const )?berth_\w+ \*(?:[,;] )?", "", parts[0][1])
+            blocks = ([("para", [("text", text)] + parts[1:])] if text or parts[1:] else []) + blocks[1:]
+        if blocks:
+            said.append((name, blocks))
+    macro.comment.parameters = said
 
 
 def page_of(name, header):

@@ -49,7 +49,7 @@ class Names:
             if kind == "code":
                 text += "\\ ``%s``\\ " % part
             else:
-                words = re.split(r"(\b(?:berth|BERTH)_\w+(?:\.[a-z]\w+)?|\b[a-z]+\.h\b)", part)
+                words = re.split(r"(\b(?:berth|BERTH)_\w+\b(?!\()(?:\.[a-z]\w+)?|\b[a-z]+\.h\b)", part)
                 for at, word in enumerate(words):
                     text += self.reference(re.match(r".*", word)) if at % 2 else escaped(word)
         return text.replace("\\ \\ ", "\\ ").strip()
@@ -147,7 +147,8 @@ def macro_lines(names, macro):
     lines = [".. c:macro:: " + macro.name, ""]
     blocks = macro.comment.blocks
     if re.fullmatch(r"\d+|\".*\"", macro.value):
-        blocks = blocks + [("para", [("text", "Value: "), ("code", macro.value)])]
+        value = [("text", " Value: "), ("code", macro.value), ("text", ".")]
+        blocks = blocks[:-1] + [("para", blocks[-1][1] + value)]
     return lines + names.blocks(blocks, "   ")
 
 
@@ -180,7 +181,7 @@ def page_lines(names, page, errors):
         topic = (function.header, function.group)
         if topic != last:
             title = function.group.title if function.group else "Functions" \
-                if function.header == page.name else "Functions of %s.h" % function.header
+                if function.header == page.name else model.PAGES[function.header][0]
             if topic in topics:
                 title = "More functions"
             lines += heading(title, "-")

@@ -1,7 +1,7 @@
 """Puts the documents of the tree together for Sphinx, in a folder of their own.
 
 The documents stay where they are and link to each other, and to sources, by their paths. Here each gets
-its place in the site, and links are changed to it: a link to a source file goes to a page that shows that
+its place in the site, names of functions become links to the reference, and links are changed: a link to a source file goes to a page that shows that
 file, one to a folder to a list of its files, and one to a public header to its page of the reference.
 """
 
@@ -11,6 +11,8 @@ import re
 import shutil
 
 LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^()\s#]*)(#[^()\s]*)?(\))")
+# A name in code that is no heading's and no link's: it becomes a link to the reference.
+NAME = re.compile(r"(?<![\[`{}])`(berth_\w+|BERTH_\w+)`(?![\]`])")
 LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".yaml": "yaml", ".conf": "ini", ".service": "ini",
              ".socket": "ini", ".cpp": "cpp", ".toml": "ini"}
 PICTURES = (".svg", ".png")
@@ -19,9 +21,10 @@ PICTURES = (".svg", ".png")
 class Site:
     """The documents by their paths in the tree, and where each is in the site."""
 
-    def __init__(self, root, folder):
+    def __init__(self, root, folder, roles):
         self.root = root
         self.folder = folder
+        self.roles = roles  # of names that the reference has
         self.places = {}
         for path in sorted(self.found("docs/*.md", "docs/*/*.md", "*.md", "python/*.md")):
             if not path.startswith("docs/manual/") and path != "README.md":
@@ -80,7 +83,12 @@ class Site:
                 new = "./" + new
             return begin + new + (part or "") + end
 
-        return "".join(piece if fenced else LINK.sub(link, piece) for fenced, piece in pieces(text))
+        def name(match):
+            role = self.roles.get(match.group(1))
+            return "{%s}`%s`" % (role, match.group(1)) if role else match.group(0)
+
+        return "".join(piece if fenced else NAME.sub(name, LINK.sub(link, piece))
+                       for fenced, piece in pieces(text))
 
     def picture(self, path):
         place = re.sub(r"^docs/", "", path)
@@ -105,7 +113,7 @@ class Site:
         """Everything has its place in the contents: chapters behind the index of their folder, and at
         last what docs/manual/index.md does not name."""
         with open(os.path.join(self.folder, "index.md"), encoding="utf-8") as file:
-            named = set(re.findall(r"^[a-z/-]+$", file.read(), re.MULTILINE))
+            named = set(re.findall(r"^(?:\w+ <)?([a-z/-]+)>?$", file.read(), re.MULTILINE))
         indexes = {}
         for place in self.places.values():
             folder, name = os.path.split(place)
@@ -114,7 +122,9 @@ class Site:
             indexes.setdefault(os.path.join(folder, "index.md"), []).append(name[:-3])
         for index, names in indexes.items():
             caption = ":caption: Also\n" if index == "index.md" else ""
-            with open(os.path.join(self.folder, index), "a", encoding="utf-8") as file:
+            with open(os.path.join(self.folder, index), "r+", encoding="utf-8") as file:
+                text = file.read()
+                names.sort(key=lambda name, text=text: text.find("/%s.md" % name))
                 file.write("\n```{toctree}\n:hidden:\n%s\n%s\n```\n" % (caption, "\n".join(names)))
 
     def source(self, path):

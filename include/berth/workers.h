@@ -37,7 +37,7 @@
  * - The queue has no limit. A program that submits what peers ask for compares
  *   berth_workers_waiting_jobs with a limit of its own, and pauses reading from them.
  * - A program without a running loop waits for its jobs by turning it:
- *   while (!finished) berth_loop_turn(NULL, -1);
+ *   `while (!finished) berth_loop_turn(NULL, -1);`
  *
  * The loop of a worker is its thread's own loop, so NULL means that loop there. The pool runs and
  * frees it. berth_loop_stop ends only a berth_loop_run that a handler called there; stopping the
