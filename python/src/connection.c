@@ -35,9 +35,10 @@ struct bpy_connection {
     PyObject *self;      /* owned: a weak reference to the object of another class, or NULL */
     bpy_signal *forward; /* owned: a signal of the receiver instead of a function */
     Py_ssize_t overload;
-    Py_ssize_t most; /* arguments the slot takes; -1: any number */
+    Py_ssize_t most;  /* arguments the slot takes; -1: any number */
+    Py_ssize_t calls; /* that wait in queues */
     int type;
-    bool dead;
+    bool dead; /* not called any more, except by calls that wait */
 };
 
 struct bpy_listeners {
@@ -124,19 +125,36 @@ static void empty(bpy_connection *connection)
     PyObject *forward = (PyObject *)connection->forward;
     connection->function = connection->self = NULL;
     connection->forward = NULL;
+    connection->method = NULL;
     Py_XDECREF(function);
     Py_XDECREF(self);
     Py_XDECREF(forward);
 }
 
+static void let_go(bpy_connection *connection)
+{
+    unlink_incoming(connection);
+    empty(connection);
+}
+
+/* What was emitted before it ended, or before its sender did, is still delivered: a worker's last
+ * signal is, whose receiver lives in another thread. */
 static void kill(bpy_connection *connection)
 {
     if (connection->dead)
         return;
     connection->dead = true;
-    unlink_incoming(connection);
     connection->list->dirty = true;
-    empty(connection);
+    if (connection->calls == 0)
+        let_go(connection);
+}
+
+/* Nothing is delivered to a receiver that ends. */
+static void lose_receiver(bpy_connection *connection)
+{
+    connection->dead = true;
+    connection->list->dirty = true;
+    let_go(connection);
 }
 
 /* Between these two, Python code may run. */
@@ -159,7 +177,7 @@ void bpy_connections_sever(bpy_object *object)
     while (object->incoming != NULL) {
         bpy_listeners *list = object->incoming->list;
         begin_walk(list);
-        kill(object->incoming);
+        lose_receiver(object->incoming);
         end_walk(list);
     }
     for (bpy_listeners *list = object->listeners; list != NULL; list = list->next) {
@@ -539,9 +557,9 @@ static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *
 
 /* A receiver that is being destroyed is not called, as in Qt, where it is no longer of its class.
  */
-static bool is_live(const bpy_connection *connection)
+static bool is_reachable(const bpy_connection *connection)
 {
-    return !connection->dead && (connection->receiver == NULL || !connection->receiver->destroying);
+    return connection->receiver == NULL || !connection->receiver->destroying;
 }
 
 /* A slot to be called on another thread, or later on this one. */
@@ -555,7 +573,7 @@ typedef struct call {
 static void run_call(bpy_event *event)
 {
     const call *self = (const call *)event;
-    if (is_live(self->connection))
+    if (is_reachable(self->connection))
         call_slot(self->connection, self->sender, PySequence_Fast_ITEMS(self->args),
                   PyTuple_GET_SIZE(self->args));
 }
@@ -563,6 +581,8 @@ static void run_call(bpy_event *event)
 static void drop_call(bpy_event *event)
 {
     call *self = (call *)event;
+    if (--self->connection->calls == 0 && self->connection->dead)
+        let_go(self->connection);
     unref(self->connection);
     Py_DECREF(self->args);
     Py_DECREF(self->sender);
@@ -588,6 +608,7 @@ static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *send
         PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
     Py_INCREF(sender);
     connection->references++;
+    connection->calls++;
     *self = (call){.event = {.kind = &call_kind, .owner = connection->receiver},
                    .connection = connection,
                    .sender = sender,
@@ -601,7 +622,7 @@ static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *ar
     const bpy_connection *last = list->last;
     begin_walk(list);
     for (bpy_connection *one = list->first; one != NULL; one = after(one, last)) {
-        if (is_live(one)) {
+        if (!one->dead && is_reachable(one)) {
             bpy_thread *home = one->receiver != NULL ? one->receiver->home : one->home;
             bool queued =
                 one->type == QUEUED || (one->type != DIRECT && home != bpy_thread_current());

@@ -262,11 +262,26 @@ static PyObject *qthread_yield(PyObject *Py_UNUSED(none), PyObject *args)
 
 /* ---- the type ---- */
 
+/* When the interpreter ends, other threads do not run any more. */
+static bool is_over(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing() != 0;
+#else
+    return _Py_IsFinalizing() != 0;
+#endif
+}
+
 static void qthread_release(bpy_object *object)
 {
     qthread *self = (qthread *)object;
     if (self->state == RUNNING && !self->foreign)
         leave(self, 0);
+    /* All slots of finished are called, also if one of them has deleted it. */
+    while (self->state == FINISHING && self->thread != bpy_thread_current() && !is_over()) {
+        if (!wait_for(self, 20) && PyErr_Occurred())
+            bpy_print_error();
+    }
 }
 
 static bool qthread_busy(bpy_object *object)
