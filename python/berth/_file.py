@@ -76,18 +76,19 @@ class QFileDevice(QIODevice):
         """Writes what waits, and closes the file."""
         if not self.isOpen():
             return
-        self.flush()
-        QIODevice.close(self)
+        QIODevice.close(self)  # slots of aboutToClose may still write
+        if self._descriptor >= 0:
+            self._end()
+
+    def _end(self):
+        self._write_out()
         descriptor, self._descriptor = self._descriptor, -1
         if self._own:
             os.close(descriptor)
 
     def __del__(self):
         if self._descriptor >= 0:
-            self._write_out()
-            if self._own:
-                os.close(self._descriptor)
-            self._descriptor = -1
+            self._end()
 
     def isSequential(self):
         return self._pipe

@@ -10,7 +10,7 @@ Left out: setupChildProcess(), which is not called, and setStandardOutputProcess
 """
 
 import os
-import shlex
+import re
 import subprocess
 import threading
 import time
@@ -84,6 +84,22 @@ class QProcessEnvironment:
     __hash__ = None
 
 
+def _split(command):
+    """A program and its arguments: blanks end an argument unless they are in quotes; three quotes
+    are one that belongs to it."""
+    words, word, quoted = [], "", False
+    for piece in re.findall(r'"+|\s+|[^"\s]+', command):
+        if piece.startswith('"'):
+            word += '"' * (len(piece) // 3)
+            quoted ^= len(piece) % 3 == 1
+        elif quoted or not piece.isspace():
+            word += piece
+        else:
+            words.append(word)
+            word = ""
+    return [one for one in (*words, word) if one]
+
+
 def _end(popen):
     """Kills a process whose QProcess is gone."""
     for file in (popen.stdin, popen.stdout, popen.stderr):
@@ -155,7 +171,7 @@ class QProcess(QIODevice):
         elif len(args) > 2:
             mode = args[2]
         if len(args) == 1:
-            self._program, *self._arguments = shlex.split(args[0]) or [""]
+            self._program, *self._arguments = _split(args[0]) or [""]
         elif args:
             self._program, self._arguments = args[0], [str(one) for one in args[1]]
         self._forget()
@@ -549,7 +565,7 @@ class QProcess(QIODevice):
     @staticmethod
     def execute(program, arguments=None):
         """Runs a program to its end; its code, -2 if it cannot be executed, -1 if it crashes."""
-        command = shlex.split(program) if arguments is None else [program, *arguments]
+        command = _split(program) if arguments is None else [program, *arguments]
         try:
             code = subprocess.call(command)
         except OSError:
@@ -574,7 +590,7 @@ class QProcess(QIODevice):
 
 
 def _detached(program, arguments=None, workingDirectory=None):
-    command = shlex.split(program) if arguments is None else [program, *arguments]
+    command = _split(program) if arguments is None else [program, *arguments]
     done = QProcess._detach(command, workingDirectory)
     return done[0] if workingDirectory is None else done
 

@@ -35,7 +35,8 @@ class QTextStream:
             target.open(QIODevice.ReadOnly if mode is None else mode)
         elif target is not None and not isinstance(target, QIODevice):
             raise TypeError(f"QTextStream() takes a device or bytes, not {type(target).__name__}")
-        self._device, self._codec, self._output = target, "utf-8", []
+        self._device, self._codec, self._output = None, "utf-8", []
+        self._attend(target)
         self._status = QTextStream.Ok
         self.reset()
 
@@ -48,7 +49,18 @@ class QTextStream:
     def setDevice(self, device):
         """Sets the device."""
         self.flush()
+        if self._device is not None:
+            self._device.aboutToClose.disconnect(self._flush_at_end)
+        self._attend(device)
+
+    def _attend(self, device):
         self._device = device
+        if device is not None:
+            device.aboutToClose.connect(self._flush_at_end)
+
+    def _flush_at_end(self):
+        """Before the device closes, as HTTP servers expect who close at once."""
+        self.flush()
 
     def setCodec(self, codec):
         """Sets the encoding by its name."""

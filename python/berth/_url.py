@@ -31,7 +31,8 @@ def _pretty(text):
         return "".join(
             c if c in _UNRESERVED or c == " " or (ord(c) > 0xa0 and not 0xdc80 <= ord(c) <= 0xdcff)
             else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogateescape")) for c in text)
-    text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):  # then none of them is meant to encode
+        text = text.replace("%", "%25")
     return _ESCAPES.sub(shown, text)
 
 
@@ -182,7 +183,7 @@ class QUrl:
     def setQuery(self, query, mode=0):
         """Sets the query, a text or a QUrlQuery; None for none."""
         if isinstance(query, QUrlQuery):
-            query = query.query() if not query.isEmpty() else None
+            query = query.query(0xc00000) if not query.isEmpty() else None
         self._q = None if query is None else _pretty(query)
 
     def fragment(self, options=None):
@@ -400,7 +401,13 @@ def _formed(text, options, otherwise=None):
     options = int(options)
     if options == 0x7f00000:
         return _decoded(text)
-    return _encoded(text) if options & 0x1100000 else text
+    if options & 0x1000000:
+        return _encoded(text)
+    if options & 0x100000:
+        text = text.replace(" ", "%20")
+    if options & 0x200000:
+        text = re.sub("[^\0-\x7f]+", lambda found: urllib.parse.quote(found.group()), text)
+    return text
 
 
 class QUrlQuery:
@@ -419,13 +426,14 @@ class QUrlQuery:
         self._items = []
         for pair in queryString.split(self._between) if queryString else ():
             key, equals, value = pair.partition(self._of_value)
-            self._items.append((_pretty(key), _pretty(value) if equals else None))
+            self._items.append((self._kept(key), self._kept(value) if equals else None))
 
     def query(self, options=0):
         """The text of the query."""
-        text = self._between.join(key if value is None else key + self._of_value + value
-                                  for key, value in self._items)
-        return _formed(text, options)
+        delimiters = "" if int(options) == 0x7f00000 else self._of_value + self._between
+        return self._between.join(
+            self._of_value.join(self._shown(text, options, delimiters)
+                                for text in pair if text is not None) for pair in self._items)
 
     toString = query
 
@@ -437,9 +445,24 @@ class QUrlQuery:
         """Makes it empty."""
         self._items = []
 
+    def _kept(self, text):
+        """A key or a value with its delimiters decoded, which needs them no more."""
+        text = _pretty(text)
+        for character in self._of_value + self._between + "#":
+            text = re.sub(f"%{ord(character):02x}", character, text, flags=re.IGNORECASE)
+        return text
+
+    def _shown(self, text, options, delimiters=""):
+        """A key or a value in the form that is asked for, some delimiters encoded in any case."""
+        if int(options) & 0xc00000 and int(options) != 0x7f00000:
+            delimiters = self._of_value + self._between + "#"
+        for character in delimiters:
+            text = text.replace(character, f"%{ord(character):02X}")
+        return _formed(text, options)
+
     def queryItems(self, options=0):
         """Keys and values."""
-        return [(_formed(key, options), _formed(value or "", options))
+        return [(self._shown(key, options), self._shown(value or "", options))
                 for key, value in self._items]
 
     def setQueryItems(self, items):
@@ -450,7 +473,7 @@ class QUrlQuery:
 
     def hasQueryItem(self, key):
         """Whether there is such a key."""
-        return any(one == _pretty(key) for one, _value in self._items)
+        return any(one == self._kept(key) for one, _value in self._items)
 
     def queryItemValue(self, key, options=0):
         """The first value of a key, or ""."""
@@ -458,26 +481,23 @@ class QUrlQuery:
 
     def allQueryItemValues(self, key, options=0):
         """All values of a key."""
-        return [_formed(value or "", options) for one, value in self._items if one == _pretty(key)]
+        return [self._shown(value or "", options) for one, value in self._items
+                if one == self._kept(key)]
 
     def addQueryItem(self, key, value):
         """Adds a key and a value."""
-        def kept(text):
-            for character in (self._between, self._of_value, "#"):
-                text = text.replace(character, f"%{ord(character):02X}")
-            return _pretty(text)
-        self._items.append((kept(key), kept(value)))
+        self._items.append((self._kept(key), self._kept(value)))
 
     def removeQueryItem(self, key):
         """Removes the first of a key."""
         for place, (one, _value) in enumerate(self._items):
-            if one == _pretty(key):
+            if one == self._kept(key):
                 del self._items[place]
                 return
 
     def removeAllQueryItems(self, key):
         """Removes all of a key."""
-        self._items = [item for item in self._items if item[0] != _pretty(key)]
+        self._items = [item for item in self._items if item[0] != self._kept(key)]
 
     def setQueryDelimiters(self, valueDelimiter, pairDelimiter):
         """Sets what is between a key and its value, and between pairs."""
