@@ -1,7 +1,7 @@
 """The less used methods of QByteArray, written with data() and _assign().
 
-Arguments that are bytes in Qt may be bytes, bytearray, str or QByteArray; characters may be a str
-of one character or a number.
+Arguments that are bytes in Qt may be bytes, bytearray, str or QByteArray; characters may be one
+of them with one byte, or a number.
 """
 
 from . import _berth
@@ -18,6 +18,8 @@ def _character(value):
         return value.encode("latin-1")
     if isinstance(value, int):
         return bytes((value & 255,))
+    if isinstance(value, (bytes, bytearray, QByteArray)) and len(value) == 1:
+        return bytes(value)
     raise TypeError(f"a character is required, not {type(value).__name__}")
 
 
@@ -51,6 +53,10 @@ def _append(self, value, *more):
         return self._assign(self.data() + _character(more[0]) * value)
     self += _byte_or_bytes(value)
     return self
+
+
+def _prepend(self, value):
+    return self._assign(_byte_or_bytes(value) + self.data())
 
 
 def _replace(self, before, after, *more):
@@ -190,8 +196,8 @@ _to_int64, _to_uint64 = _to_int(64, True), _to_int(64, False)
 _to_int32, _to_uint32 = _to_int(32, True), _to_int(32, False)
 
 MEMBERS = {
-    "append": _append,
-    "prepend": lambda self, value: self._assign(_byte_or_bytes(value) + self.data()),
+    "append": _append, "push_back": _append,
+    "prepend": _prepend, "push_front": _prepend,
     "insert": _insert,
     "remove": _remove,
     "replace": _replace,
@@ -238,7 +244,7 @@ MEMBERS = {
     "fromRawData": staticmethod(lambda data: QByteArray(_bytes(data))),
     "number": staticmethod(lambda *args: QByteArray(_number_text(*args))),
     "setNum": lambda self, *args: self._assign(_number_text(*args)),
-    "capacity": len,
+    "capacity": lambda self: len(self),
     "reserve": _nothing, "squeeze": _nothing, "shrink_to_fit": _nothing,
     "isSharedWith": lambda self, other: self.data() is other.data(),
     "__copy__": lambda self: QByteArray(self.data()),

@@ -213,6 +213,39 @@ class QMetaObject:
         """The name of the class."""
         return self._class.__name__
 
+    @staticmethod
+    def invokeMethod(object, member, type=0, *arguments):  # pylint: disable=redefined-builtin
+        """Calls a method of an object, as a connection of that type does: in the thread of the object.
+        With PyQt, arguments are each in Q_ARG(type, value)."""
+        method = getattr(object, member.split("(")[0], None)
+        if not callable(method):
+            return False
+        values = [one.value for one in arguments]
+        caller = _caller(len(values))()
+        caller.asked.connect(method, type)
+        caller.asked.emit(*values)
+        return True
+
+
+_callers = {}
+
+
+def _caller(count):
+    if count not in _callers:
+        _callers[count] = type("QObject", (QObject,), {"asked": Signal(*[object] * count)})
+    return _callers[count]
+
+
+class _StaticMetaObject:
+    def __get__(self, instance, owner):
+        return QMetaObject(owner)
+
+
+def _receivers(self, signal):
+    """How many slots a signal has, SIGNAL(...) or the signal itself."""
+    known = isinstance(signal, SignalInstance)
+    return (signal if known else _by_name(self, signal)).receivers()
+
 
 def _inherits(self, name):
     return any(cls.__name__ == name for cls in type(self).__mro__)
@@ -229,12 +262,13 @@ OBJECT_MEMBERS = {
     "startTimer": _start_timer,
     "killTimer": _kill_timer,
     "timerEvent": lambda self, event: None,
+    "staticMetaObject": _StaticMetaObject(),
     "metaObject": lambda self: QMetaObject(type(self)),
     "inherits": _inherits,
     "isWidgetType": lambda self: False,
     "isWindowType": lambda self: False,
     "tr": lambda self, text, *more: text,
-    "receivers": lambda self, signal: _by_name(self, signal).receivers(),
+    "receivers": _receivers,
 }
 
 

@@ -46,6 +46,7 @@ class QLocalSocket(QIODevice):
 
     connected, disconnected = Signal(), Signal()
     stateChanged, errorOccurred = Signal(object), Signal(object)
+    error = Signal(object)._with(lambda self: QLocalSocket.LocalSocketError(self._number))
 
     def __init__(self, parent=None, **more):
         self._inner = None
@@ -75,7 +76,9 @@ class QLocalSocket(QIODevice):
         if number not in _TEXTS:
             number = -1
         self._number, self._text = number, f"{where}: {_TEXTS.get(number, 'Unknown error')}"
-        self.errorOccurred.emit(QLocalSocket.LocalSocketError(number))
+        number = QLocalSocket.LocalSocketError(number)
+        self.error.emit(number)
+        self.errorOccurred.emit(number)
 
     def _on_state(self, state):
         state = int(state)
@@ -107,10 +110,6 @@ class QLocalSocket(QIODevice):
     def state(self):
         """The state."""
         return QLocalSocket.LocalSocketState(self._now)
-
-    def error(self):
-        """The last error."""
-        return QLocalSocket.LocalSocketError(self._number)
 
     def errorString(self):
         return self._text

@@ -132,6 +132,7 @@ class QProcess(QIODevice):
     started = Signal()
     finished = Signal((int, object), (int,))
     stateChanged, errorOccurred = Signal(object), Signal(object)
+    error = Signal(object)._with(lambda self: self._failure)
     readyReadStandardOutput, readyReadStandardError = Signal(), Signal()
 
     _block = 0  # what was read from the pipes is in the buffers here
@@ -210,7 +211,9 @@ class QProcess(QIODevice):
                 env=self._variables._values if self._variables is not None else None)
         except (OSError, ValueError) as failure:
             number = getattr(failure, "errno", None)
-            where = "chdir" if getattr(failure, "filename", None) == self._folder != "" else "execvp"
+            where = "execvp" if self._variables is None else "execve"
+            if getattr(failure, "filename", None) == self._folder != "":
+                where = "chdir"
             return f"{where}: {os.strerror(number)}" if number else str(failure)
         finally:
             for stream in streams:
@@ -273,14 +276,11 @@ class QProcess(QIODevice):
     def _fail(self, number, text=None):
         self._failure, self._text = number, text or _TEXTS[int(number)]
         self.errorOccurred.emit(number)
+        self.error.emit(number)
 
     def state(self):
         """Whether it runs."""
         return self._now
-
-    def error(self):
-        """The last error."""
-        return self._failure
 
     def exitCode(self):
         """The code, or the signal that has ended it."""
@@ -552,10 +552,6 @@ class QProcess(QIODevice):
     def setStandardErrorFile(self, fileName, mode=8):
         """Its errors go to a file; Append keeps what is there."""
         self._files["err"] = fileName, not int(mode) & 4
-
-    def setStandardOutputProcess(self, destination):
-        """Left out."""
-        raise NotImplementedError("QProcess.setStandardOutputProcess is left out")
 
     @staticmethod
     def nullDevice():

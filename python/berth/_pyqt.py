@@ -4,6 +4,8 @@
   strings and blocks of QDataStream. (readAll, peek, and readLine without a size give a QByteArray.)
 - A keyword argument of a constructor that is neither a property nor a signal goes on to the class behind
   QObject in the order of resolution: a mixin.
+- A QByteArray has negative indices and is of bytes, also at().
+- disconnect() raises TypeError if there is nothing to disconnect.
 - QVariant is the value itself. sip and what else only PyQt has are not there.
 
 It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the whole process.
@@ -93,6 +95,8 @@ def install():
     if _installed:
         return
     _installed = _device.pyqt = True
+    _berth.use_pyqt()
+    _berth.install(QtCore.QByteArray, {"at": QtCore.QByteArray.__getitem__})
     from . import QtNetwork
     for module in (QtCore, QtNetwork):
         for name in module.__all__:
@@ -157,6 +161,13 @@ _OF_STREAM = {
     "readString": _read_string, "writeString": _write_string,
     "readInt": lambda self: self.readInt32(), "writeInt": lambda self, n: self.writeInt32(n),
 }
+
+
+class Q_ARG:
+    """Q_ARG(type, value): an argument of QMetaObject.invokeMethod()."""
+
+    def __init__(self, _type, value):
+        self.value = value
 
 
 class QVariant:

@@ -332,7 +332,8 @@ class QSslSocket(QTcpSocket):
                                  "AutoVerifyPeer": 3}))
 
     encrypted, modeChanged = Signal(), Signal(object)
-    sslErrors, peerVerifyError = Signal(list), Signal(object)
+    sslErrors = Signal(list)._with(lambda self: list(self._problems))
+    peerVerifyError = Signal(object)
 
     def __init__(self, parent=None, **more):
         super().__init__(parent, **more)

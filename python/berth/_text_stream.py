@@ -70,10 +70,6 @@ class QTextStream:
 
     setEncoding = setCodec
 
-    def codec(self):
-        """Left out."""
-        raise NotImplementedError("QTextStream.codec is left out: there is no QTextCodec")
-
     def setAutoDetectUnicode(self, enabled):
         """No effect: the encoding is that of setCodec()."""
 
@@ -224,10 +220,6 @@ class QTextStream:
             self.flush()
         except (RuntimeError, AttributeError):
             pass  # the device has gone before
-
-    def string(self):
-        """Left out: a text cannot be changed in place."""
-        raise NotImplementedError("QTextStream.string is left out")
 
 
 def _value(name, field, kind=None):

@@ -534,6 +534,8 @@ class QUdpSocket(QAbstractSocket):
         host = address.toString()
         if self._descriptor.family == socket.AF_INET6 and _is_ipv4(address):
             host = "::ffff:" + host
+        elif self._descriptor.family == socket.AF_INET6 and host == "0.0.0.0":
+            host = "::"  # QHostAddress.Any has the text of IPv4
         return self._send(data, lambda: self._sendto(data, host, port, hops))
 
     def _sendto(self, data, host, port, hops):

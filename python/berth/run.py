@@ -65,10 +65,11 @@ def _fill_core(module, package):
     if package.startswith("PyQt"):
         from . import _pyqt
         _pyqt.install()
-        module.QVariant = _pyqt.QVariant
+        module.QVariant, module.Q_ARG = _pyqt.QVariant, _pyqt.Q_ARG
         module.PYQT_VERSION_STR, module.PYQT_VERSION = version, _number(version)
         module.QT_VERSION_STR, module.QT_VERSION = qt, _number(qt)
-        module.__all__ += ["PYQT_VERSION", "PYQT_VERSION_STR", "QT_VERSION", "QT_VERSION_STR"]
+        module.__all__ += ["PYQT_VERSION", "PYQT_VERSION_STR", "QT_VERSION", "QT_VERSION_STR",
+                           "QVariant", "Q_ARG"]
     else:
         from . import _device
         _device.pyside2_text = package == "PySide2"

@@ -61,6 +61,8 @@ static PyObject *filled(PyObject *size, PyObject *character)
         return NULL;
     if (PyUnicode_Check(character) && PyUnicode_GET_LENGTH(character) == 1)
         byte = (long)PyUnicode_READ_CHAR(character, 0);
+    else if (PyBytes_Check(character) && PyBytes_GET_SIZE(character) == 1)
+        byte = (unsigned char)PyBytes_AS_STRING(character)[0];
     else if (PyLong_Check(character)) {
         byte = PyLong_AsLong(character);
         if (byte == -1 && PyErr_Occurred())
@@ -130,7 +132,14 @@ static PyObject *array_subscript(PyObject *self, PyObject *key)
         return bpy_byte_array_make(part);
     }
     Py_ssize_t place = PyNumber_AsSsize_t(key, PyExc_IndexError);
-    return place == -1 && PyErr_Occurred() ? NULL : array_item(self, place);
+    if (place == -1 && PyErr_Occurred())
+        return NULL;
+    return array_item(self, place < 0 && bpy_pyqt ? place + array_length(self) : place);
+}
+
+static PyObject *array_repeat(PyObject *self, Py_ssize_t times)
+{
+    return bpy_byte_array_make(PySequence_Repeat(bytes_of(self), times));
 }
 
 /* Through a bytearray, which does the work. */
@@ -297,8 +306,10 @@ static PyMethodDef array_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PySequenceMethods array_sequence = {
-    .sq_length = array_length, .sq_item = array_item, .sq_contains = array_contains};
+static PySequenceMethods array_sequence = {.sq_length = array_length,
+                                           .sq_repeat = array_repeat,
+                                           .sq_item = array_item,
+                                           .sq_contains = array_contains};
 static PyMappingMethods array_mapping = {
     .mp_length = array_length, .mp_subscript = array_subscript, .mp_ass_subscript = array_assign};
 static PyNumberMethods array_number = {

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+bool bpy_pyqt;
+
 /* Readies a type and adds it to the module under the last part of its name. */
 int bpy_add_type(PyObject *module, PyTypeObject *type)
 {

@@ -26,6 +26,8 @@ static inline PyObject *Py_NewRef(PyObject *object)
 
 #define BPY_METHOD(function) ((PyCFunction)(void (*)(void))(function))
 
+extern bool bpy_pyqt; /* the program imports PyQt (berth/_pyqt.py) */
+
 int bpy_add_type(PyObject *module, PyTypeObject *type);
 int bpy_add_methods(PyTypeObject *type, PyMethodDef *methods);
 void bpy_print_error(void);

@@ -34,6 +34,12 @@ static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *use_pyqt(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    bpy_pyqt = true;
+    Py_RETURN_NONE;
+}
+
 static PyObject *shut_down(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     bpy_thread_finish(bpy_thread_current());
@@ -50,6 +56,7 @@ static PyObject *backend_name(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(n
 
 static PyMethodDef functions[] = {
     {"install", install, METH_VARARGS, "install(type, members): adds members to a type"},
+    {"use_pyqt", use_pyqt, METH_NOARGS, "use_pyqt(): follows PyQt's conventions from now on"},
     {"shutdown", shut_down, METH_NOARGS, "shutdown(): frees the objects of this thread"},
     {"after_fork", bpy_thread_after_fork, METH_NOARGS,
      "after_fork(): takes over the parent's objects in a child of os.fork"},

@@ -140,6 +140,13 @@ static PyObject *signal_set_name(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* For classes in Python whose signal has the name of a method. */
+static PyObject *signal_with(PyObject *object, PyObject *method)
+{
+    Py_XSETREF(((bpy_signal *)object)->method, Py_NewRef(method));
+    return Py_NewRef(object);
+}
+
 static PyObject *signal_get(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))
 {
     if (object == NULL || object == Py_None || !PyObject_TypeCheck(object, &bpy_object_type))
@@ -156,6 +163,7 @@ static PyObject *signal_str(PyObject *object)
 
 static PyMethodDef signal_methods[] = {
     {"__set_name__", signal_set_name, METH_VARARGS, NULL},
+    {"_with", signal_with, METH_O, "_with(method) -> Signal: calling the signal calls the method"},
     {NULL, NULL, 0, NULL},
 };
 

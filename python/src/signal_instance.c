@@ -111,8 +111,8 @@ static PyObject *instance_disconnect(PyObject *object, PyObject *const *args, Py
     if (severed < 0)
         return NULL;
     if (severed == 0)
-        return PyErr_Format(PyExc_RuntimeError, "Failed to disconnect signal %U.",
-                            overload_of(self)->signature);
+        return PyErr_Format(bpy_pyqt ? PyExc_TypeError : PyExc_RuntimeError,
+                            "Failed to disconnect signal %U.", overload_of(self)->signature);
     Py_RETURN_TRUE;
 }
 
@@ -163,6 +163,21 @@ static PyObject *instance_emit(PyObject *object, PyObject *const *args, Py_ssize
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_True);
 }
 
+/* Whether a key may mean an overload whose types it does not repeat: an enumeration where the
+ * signal is declared with object, or a type by its name in C++. */
+static bool resembles(PyObject *types, PyObject *key)
+{
+    bool alike = PyTuple_GET_SIZE(types) == PyTuple_GET_SIZE(key);
+    for (Py_ssize_t i = 0; alike && i < PyTuple_GET_SIZE(key); i++) {
+        PyObject *declared = PyTuple_GET_ITEM(types, i), *given = PyTuple_GET_ITEM(key, i);
+        bool plain = given == (PyObject *)&PyLong_Type || given == (PyObject *)&PyUnicode_Type ||
+                     given == (PyObject *)&PyFloat_Type || given == (PyObject *)&PyBool_Type;
+        alike = declared == given || PyUnicode_Check(given) ||
+                (declared == (PyObject *)&PyBaseObject_Type && !plain);
+    }
+    return alike;
+}
+
 static PyObject *instance_item(PyObject *object, PyObject *key)
 {
     bpy_signal_instance *self = (bpy_signal_instance *)object;
@@ -178,12 +193,14 @@ static PyObject *instance_item(PyObject *object, PyObject *key)
         }
         found = same > 0 ? i : found;
     }
+    for (Py_ssize_t i = 0; i < Py_SIZE(self->signal) && found < 0; i++)
+        found = resembles(self->signal->overloads[i].types, types) ? i : found;
     Py_DECREF(types);
     if (found < 0 && bpy_signal_is_known(self->signal))
         found = 0;
     if (found < 0)
-        return PyErr_Format(PyExc_IndexError, "Signature %R not found for signal: %U", key,
-                            self->signal->name);
+        return PyErr_Format(bpy_pyqt ? PyExc_KeyError : PyExc_IndexError,
+                            "Signature %R not found for signal: %U", key, self->signal->name);
     return bpy_signal_instance_make(self->source, self->signal, found);
 }
 

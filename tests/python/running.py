@@ -190,6 +190,35 @@ class Conventions(unittest.TestCase):
             0, r"b'\x00\x00\x00\x02\x00s\x00\x00\x00\x04abc\x00\x00\x00\x00\x02deraw"
                r"\x00\x00\x00\x07'" "\ns b'abc' b'de' b'raw' 7\n", ""))
 
+    def test_arrays_and_signals(self):
+        status, output, errors = run("""
+            from PyQt5.QtCore import (QByteArray, QCoreApplication, QMetaObject, QObject, QProcess,
+                                      QTimer, Q_ARG, Qt, pyqtSlot)
+            array = QByteArray(b"a b")
+            print(array[-1], array.at(0), array * 2, array.split(b" ")[1], QByteArray(2, b"x"))
+            timer = QTimer()
+            for slot in ((), (print,)):
+                try:
+                    timer.timeout.disconnect(*slot)
+                except TypeError as error:
+                    print(type(error).__name__)
+            timer.timeout.connect(print)
+            print(timer.receivers(timer.timeout))
+            QProcess().finished[int, QProcess.ExitStatus].connect(print)
+            class Worker(QObject):
+                @pyqtSlot(str, int)
+                def work(self, text, number):
+                    print(text, number)
+            application, worker = QCoreApplication([]), Worker()
+            QMetaObject.invokeMethod(worker, "work", Qt.QueuedConnection, Q_ARG(str, "text"),
+                                     Q_ARG(int, 5))
+            print("later")
+            application.processEvents()
+            """)
+        self.assertEqual((status, output.splitlines(), errors), (
+            0, ["b'b' b'a' b'a ba b' b'b' b'xx'", "TypeError", "TypeError", "1", "later", "text 5"],
+            ""))
+
     @unittest.skipIf(sys.version_info < (3, 10), "types of C are immutable")
     def test_classes_can_be_changed(self):
         status, output, errors = run("""

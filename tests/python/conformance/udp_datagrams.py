@@ -34,3 +34,9 @@ for bad in (("text", LOCAL, 5), (b"x", "127.0.0.1", 5), (b"x",), ()):
 here.abort()
 say(state(here.state()), here.localPort(), here.isOpen())
 settle(5)
+anywhere = QtNetwork.QUdpSocket()
+say(anywhere.bind())
+for target in (anywhere.localAddress(), QtNetwork.QHostAddress(QtNetwork.QHostAddress.AnyIPv6)):
+    say(anywhere.writeDatagram(b"to itself", target, anywhere.localPort()))
+    until(anywhere.hasPendingDatagrams, "a datagram to itself")
+    say(anywhere.readDatagram(20)[0])
