@@ -156,6 +156,11 @@ class QDataStream:
     Qt_5_7: ClassVar[QDataStream.Version]
     Qt_5_8: ClassVar[QDataStream.Version]
     Qt_5_9: ClassVar[QDataStream.Version]
+    Qt_6_0: ClassVar[QDataStream.Version]
+    Qt_6_1: ClassVar[QDataStream.Version]
+    Qt_6_2: ClassVar[QDataStream.Version]
+    Qt_6_3: ClassVar[QDataStream.Version]
+    Qt_6_4: ClassVar[QDataStream.Version]
     Qt_DefaultCompiledVersion: ClassVar[QDataStream.Version]
     ReadCorruptData: ClassVar[QDataStream.Status]
     ReadPastEnd: ClassVar[QDataStream.Status]
@@ -199,6 +204,11 @@ class QDataStream:
         Qt_5_14: ClassVar[QDataStream.Version]
         Qt_5_15: ClassVar[QDataStream.Version]
         Qt_DefaultCompiledVersion: ClassVar[QDataStream.Version]
+        Qt_6_0: ClassVar[QDataStream.Version]
+        Qt_6_1: ClassVar[QDataStream.Version]
+        Qt_6_2: ClassVar[QDataStream.Version]
+        Qt_6_3: ClassVar[QDataStream.Version]
+        Qt_6_4: ClassVar[QDataStream.Version]
     WriteFailed: ClassVar[QDataStream.Status]
     def __init__(self, target: Any = ..., mode: Any = ...) -> Any: ...
     def abortTransaction(self) -> Any: ...
@@ -1539,7 +1549,10 @@ class QProcess(QIODevice):
     def setStandardInputFile(self, fileName: Any) -> Any: ...
     def setStandardOutputFile(self, fileName: Any, mode: Any = ...) -> Any: ...
     def setWorkingDirectory(self, dir: Any) -> Any: ...
+    @staticmethod
+    def splitCommand(command: Any) -> Any: ...
     def start(self, *args: Any) -> Any: ...
+    def startCommand(self, command: Any, mode: Any = ...) -> Any: ...
     def startDetached(*args: Any) -> Any: ...
     started: SignalInstance
     def state(self) -> Any: ...

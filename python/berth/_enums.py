@@ -8,7 +8,30 @@ their class when they are combined.
 from . import _berth
 
 
-class Enum(int):
+class _Class(type):
+    """The class of an enumeration: iterated and indexed as those of PyQt6 and PySide6."""
+
+    @property
+    def __members__(cls):
+        return dict(cls.values)
+
+    def __iter__(cls):
+        return iter(cls.values.values())
+
+    def __len__(cls):
+        return len(cls.values)
+
+    def __bool__(cls):
+        return True
+
+    def __getitem__(cls, name):
+        return cls.values[name]
+
+    def __contains__(cls, member):
+        return isinstance(member, cls) or member in cls.values.values()
+
+
+class Enum(int, metaclass=_Class):
     """A member of an enumeration."""
 
     __slots__ = ()
@@ -23,8 +46,11 @@ class Enum(int):
 
     @property
     def name(self):
-        """The name of the member; empty for a combination without a name."""
-        return self._name_of(int(self)) or ""
+        """The name of the member; of a combination those of its parts."""
+        number = int(self)
+        parts = (name for name, one in self.values.items()
+                 if one & number == one and one & (one - 1) == 0 and one > 0)
+        return self._name_of(number) or "|".join(parts)
 
     @property
     def value(self):

@@ -183,6 +183,15 @@ class QProcess(QIODevice):
         self._outcome = self._spawn()
         QTimer.singleShot(0, self._announce)
 
+    def startCommand(self, command, mode=3):
+        """start(command), as later versions call it."""
+        self.start(command, QIODevice.OpenMode(int(mode)))
+
+    @staticmethod
+    def splitCommand(command):
+        """A program and its arguments, which start(command) would take."""
+        return _split(command)
+
     def open(self, mode=3):
         """The same as start(mode)."""
         self.start(mode)

@@ -62,6 +62,9 @@ def _fill_core(module, package):
     """What differs between the packages: versions and conventions."""
     version, qt = PACKAGES[package]
     module.qVersion = lambda: qt
+    if package.endswith("6"):
+        module.QIODeviceBase = module.QIODevice
+        module.__all__ += ["QIODeviceBase"]
     if package.startswith("PyQt"):
         from . import _pyqt
         _pyqt.install()

@@ -134,11 +134,27 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
 
 /* ---- waiting and ending ---- */
 
+/* Milliseconds, or a QDeadlineTimer; -1 for ever. False with an exception. */
+static bool time_of(PyObject *value, double *ret_milliseconds)
+{
+    if (value == NULL)
+        return true;
+    PyObject *rest = PyObject_HasAttrString(value, "remainingTime")
+                         ? PyObject_CallMethod(value, "remainingTime", NULL)
+                         : Py_NewRef(value);
+    if (rest != NULL)
+        *ret_milliseconds = PyFloat_AsDouble(rest);
+    Py_XDECREF(rest);
+    return !PyErr_Occurred();
+}
+
 static PyObject *qthread_wait(PyObject *object, PyObject *args)
 {
     qthread *self = (qthread *)object;
+    PyObject *value = NULL;
     double milliseconds = -1;
-    if (!PyArg_ParseTuple(args, "|d:wait", &milliseconds) || !bpy_object_check(object))
+    if (!PyArg_ParseTuple(args, "|O:wait", &value) || !time_of(value, &milliseconds) ||
+        !bpy_object_check(object))
         return NULL;
     if (self->thread == bpy_thread_current() || self->foreign)
         Py_RETURN_FALSE; /* a thread cannot wait for itself */

@@ -219,6 +219,21 @@ class Conventions(unittest.TestCase):
             0, ["b'b' b'a' b'a ba b' b'b' b'xx'", "TypeError", "TypeError", "1", "later", "text 5"],
             ""))
 
+    def test_enumerations_of_qt6(self):
+        status, output, errors = run("""
+            from PyQt6.QtCore import QDataStream, QDeadlineTimer, QIODevice, QIODeviceBase, QThread
+            from PyQt6.QtNetwork import QAbstractSocket
+            states = QAbstractSocket.SocketState
+            print(len(states), [one.name for one in states][:2], states["BoundState"].value,
+                  "BoundState" in states.__members__, states.BoundState in states, bool(states))
+            both = QIODevice.OpenModeFlag.ReadOnly | QIODevice.OpenModeFlag.Text
+            print(both.name, QIODeviceBase.OpenModeFlag.ReadWrite.name)
+            print(QDataStream.Version.Qt_6_0.value, QThread().wait(QDeadlineTimer(10)))
+            """)
+        self.assertEqual((status, output.splitlines(), errors), (
+            0, ["7 ['UnconnectedState', 'HostLookupState'] 4 True True True", "ReadOnly|Text ReadWrite",
+                "20 True"], ""))
+
     @unittest.skipIf(sys.version_info < (3, 10), "types of C are immutable")
     def test_classes_can_be_changed(self):
         status, output, errors = run("""
