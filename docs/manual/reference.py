@@ -135,12 +135,13 @@ def type_lines(names, declaration):
 
 
 def parameters_lines(names, comment, indent):
+    """Of what is no function for Sphinx: a member, or the type of a function."""
     lines = []
     for name, said in comment.parameters:
-        lines += names.field(":param %s:" % name, said, indent)
+        lines += names.field("* **%s**:" % name, said, indent)
     if comment.returns:
-        lines += names.field(":returns:", comment.returns, indent)
-    return squeezed(lines) + ([""] if lines else [])
+        lines += names.field("* Returns", comment.returns, indent)
+    return lines
 
 
 def macro_lines(names, macro):
@@ -223,6 +224,8 @@ def index_lines(pages):
     lines += ["Every type, constant and function of the public headers, by the object that it belongs to. "
               "``#include <berth/berth.h>`` includes all of them. The same texts are in the headers and in the "
               "man pages: ``man 3 berth_server_listen``, and ``man 7 berth`` for the overview.", "",
+              "C++ programs may include :doc:`berth/berth.hpp </sources/include/berth/berth.hpp>`, which has handles that "
+              "own, and member functions as handlers.", "",
               "A function is used on the thread of its object's loop, unless its description says otherwise. "
               "Names that end with ``_sized`` are for :doc:`bindings </bindings>`; programs use the macros "
               "without it.", ""]

@@ -13,7 +13,7 @@ import shutil
 LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^()\s#]*)(#[^()\s]*)?(\))")
 # A name in code that is no heading's and no link's: it becomes a link to the reference.
 NAME = re.compile(r"(?<![\[`{}])`(berth_\w+|BERTH_\w+)`(?![\]`])")
-LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".yaml": "yaml", ".conf": "ini", ".service": "ini",
+LANGUAGES = {".c": "c", ".h": "c", ".hpp": "cpp", ".py": "python", ".yaml": "yaml", ".conf": "ini", ".service": "ini",
              ".socket": "ini", ".cpp": "cpp", ".toml": "ini"}
 PICTURES = (".svg", ".png")
 
@@ -153,6 +153,7 @@ class Site:
                 self.document(path, place)
         self.document("docs/manual/index.md", "index.md")
         self.contents()
+        self.target("include/berth/berth.hpp")  # the reference refers to it
         while self.left:
             self.source(self.left.pop())
         for name in ("conf.py", "style.css", "theme.js"):
