@@ -237,9 +237,9 @@ def see_also(writer):
 def page_text(page, names, errors, date, version):
     writer = Writer(names, page.name)
     brief = page.comment.brief()
-    if not brief[1].isupper():
+    if not re.match(r"[A-Z]{2}|Unix|Berth", brief):
         brief = brief[0].lower() + brief[1:]
-    head(writer, "berth_" + page.name, 3, date, version, escaped(brief))
+    head(writer, "berth_" + page.name, 3, date, version, brief)
     write_synopsis(writer, page, "berth-tls" if page.name == "tls" else "berth")
     writer.heading("DESCRIPTION")
     writer.blocks(page.comment.blocks)

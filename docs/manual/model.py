@@ -53,12 +53,12 @@ class Comment:
         self.returns = []
 
     def brief(self):
-        """The first sentence, as text: what stands before a colon, unless that is a mere title."""
+        """The first sentence, as text: what stands before a colon, unless that is a single word."""
         for block in self.blocks:
             if block[0] == "para":
                 text = "".join(part for _, part in block[1])
                 title, _, said = text.partition(": ")
-                if said and title.count(" ") < 2:
+                if said and " " not in title:
                     text = said[0].upper() + said[1:]
                 return re.split(r"(?<=[.;:]) ", text, 1)[0].rstrip(".;: ")
         return ""
