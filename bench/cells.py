@@ -118,10 +118,10 @@ CELLS = {
     "worker-greet": Cell("", "shared-greet", "--cell greet --connections 64", threads=1),
     "tls-calm": Cell("", "tls-echo", PACED),
     "tls-greet-1": Cell("", "tls-greet", "--cell greet", window=1),
-    "echo-8": Cell("", "echo", CONNECTIONS + "8", every=10),
-    "echo-256": Cell("", "echo", CONNECTIONS + "256", every=10),
-    "echo-4000": Cell("", "echo", CONNECTIONS + "4000", every=10),
-    "echo-15000": Cell("", "echo", CONNECTIONS + "15000", every=10),
+    "echo-8": Cell("64-byte ping-pong, 8 connections", "echo", CONNECTIONS + "8", every=10),
+    "echo-256": Cell("64-byte ping-pong, 256 connections", "echo", CONNECTIONS + "256", every=10),
+    "echo-4000": Cell("64-byte ping-pong, 4000 connections", "echo", CONNECTIONS + "4000", every=10),
+    "echo-15000": Cell("64-byte ping-pong, 15,000 connections", "echo", CONNECTIONS + "15000", every=10),
 }
 # A cell that is compared with another one of the same server, measured just before or after it.
 BASES = {"mixed": "echo-64", "workers": "worker", "workers-greet": "worker-greet",
@@ -203,7 +203,6 @@ FLOORS_OF = {"berth-epoll": ["raw-epoll", "raw-blocking", "raw-relay", "raw-tls"
 # They copy an answer before they send it, as a write must whose bytes may change behind it.
 COPYING_FLOORS_OF = {"berth-epoll": ["raw-epoll-copy"], "berth-io_uring": ["raw-uring-copy"]}
 LIBRARIES = ["libuv", "libevent", "asio", "gio", "qt"]
-PLOTTED = ["raw-epoll", "raw-uring", "libuv"] + BERTH
 # GIO looks at all its connections in each turn, and so needs half a minute to accept ten thousand
 # connections.
 TOO_SLOW = {("gio", cell) for cell in ("echo-4000", "echo-10000", "echo-15000", "idle",

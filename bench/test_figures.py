@@ -5,12 +5,14 @@ All chance has a fixed seed. `bench.figures` in ctest runs it; it needs nothing 
 """
 import os
 import random
+import re
 import statistics
 import tempfile
 import unittest
 
 import cells
 import figures
+import plots
 from cells import TARGETS, Target
 from figures import Found, add_round, contestants, interval, judge, ratio, read_cell, verdict
 
@@ -232,6 +234,53 @@ class Targets(unittest.TestCase):
     def test_no_target_is_there_twice(self):
         keys = [(target.cell, target.figure, target.server, target.against) for target in TARGETS]
         self.assertEqual(len(keys), len(set(keys)))
+
+
+class Pictures(unittest.TestCase):
+    """What plots.py reads from the page."""
+
+    PAGE = """# Benchmarks
+
+### Output
+
+| cell    | figure |                  to | at most |                 epoll |               io_uring |
+| ------- | -----: | ------------------: | ------: | --------------------: | ---------------------: |
+| echo-64 |    CPU | raw-epoll, raw-uring |    1.25 | 1.04 (0.99-1.15) open | 1.11 (1.04-1.21) holds |
+| idle    |  bytes |                   - |     256 |           240.3 holds |            240.3 holds |
+
+## Cells
+
+### echo-64
+
+64-byte ping-pong.
+
+| contestant  | rounds | CPU us/op |         to libuv | p99 us |
+| ----------- | -----: | --------: | ---------------: | -----: |
+| libuv       |     26 |      8.07 |                - |   1143 |
+| berth-epoll |     26 |      8.05 | 0.98 (0.88-1.04) |      - |
+"""
+
+    def test_tables(self):
+        page = plots.Page(self.PAGE)
+        self.assertEqual(page.ratio("echo-64", "berth-epoll", "libuv"), (0.98, 0.88, 1.04))
+        self.assertIsNone(page.ratio("echo-64", "libuv", "libuv"))
+        self.assertIsNone(page.ratio("echo-1", "libuv", "libuv"))
+        self.assertEqual(page.number("echo-64", "libuv", "p99 us"), 1143)
+        self.assertIsNone(page.number("echo-64", "berth-epoll", "p99 us"))
+        self.assertEqual(list(page.judged("Output", "CPU", plots.is_floor)),
+                         [("echo-64", "raw-epoll, raw-uring", 1.25,
+                           {"Berth, epoll": (1.04, 0.99, 1.15),
+                            "Berth, io_uring": (1.11, 1.04, 1.21)})])
+        self.assertEqual(list(page.judged("Output", "bytes", lambda to: True)), [])
+
+    def test_the_page_has_its_pictures(self):
+        with open(plots.PAGE, encoding="utf-8") as file:
+            text = file.read()
+        named = {os.path.join(os.path.dirname(plots.PAGE), path)
+                 for path in re.findall(r"\]\((benchmarks/[a-z-]+\.svg)\)", text)}
+        there = {os.path.join(plots.FOLDER, name) for name in os.listdir(plots.FOLDER)}
+        self.assertEqual({os.path.normpath(path) for path in named},
+                         {os.path.normpath(path) for path in there})
 
 
 if __name__ == "__main__":
