@@ -6,6 +6,7 @@
  * (_byte_array.py) with data() and _assign().
  */
 #include "byte_array.h"
+#include "metatype.h"
 #include "parts.h"
 
 typedef struct byte_array {
@@ -317,7 +318,7 @@ static PyNumberMethods array_number = {
 static PyBufferProcs array_buffers = {.bf_getbuffer = array_buffer};
 
 PyTypeObject bpy_byte_array_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.QByteArray",
+    PyVarObject_HEAD_INIT(&bpy_metatype, 0).tp_name = "berth.QtCore.QByteArray",
     .tp_doc = "QByteArray(bytes=b''): a mutable byte string; equal to bytes with the same content",
     .tp_basicsize = sizeof(byte_array),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,

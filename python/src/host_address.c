@@ -5,6 +5,7 @@
  * less used methods (subnets, conversions) are written in Python.
  */
 #include "host_address.h"
+#include "metatype.h"
 #include "parts.h"
 #include "values.h"
 
@@ -200,8 +201,10 @@ static PyObject *address_protocol(PyObject *self, PyObject *Py_UNUSED(none))
 static PyObject *address_set(PyObject *self, PyObject *value)
 {
     bool text = PyUnicode_Check(value);
-    if (!convert(value, address_of(self)))
+    berth_address address; /* the value may be this object */
+    if (!convert(value, &address))
         return NULL;
+    *address_of(self) = address;
     ((host_address *)self)->localhost = is_localhost(value);
     if (text)
         return PyBool_FromLong(!berth_address_is_null(*address_of(self)));
@@ -301,7 +304,7 @@ static PyMethodDef address_methods[] = {
 static PyNumberMethods address_number = {.nb_bool = address_bool};
 
 PyTypeObject bpy_host_address_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtNetwork.QHostAddress",
+    PyVarObject_HEAD_INIT(&bpy_metatype, 0).tp_name = "berth.QtNetwork.QHostAddress",
     .tp_doc = "QHostAddress(address=None): made from a str, a special address or a number",
     .tp_basicsize = sizeof(host_address),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,

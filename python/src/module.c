@@ -3,7 +3,7 @@
  *
  * The files, lowest first; each includes files above it in this list only:
  *
- *   interpreter, values, event           helpers, and the queue of a thread
+ *   interpreter, metatype, values, event  helpers, the classes' class, the queue of a thread
  *   thread                               loops, the interpreter's lock, running events
  *   object                               what all objects share
  *   byte_array, host_address, proxy      values
@@ -19,6 +19,7 @@
  * _network.py); install() adds them to the types. At exit shutdown() frees the objects of the main
  * thread, while slots can still be called.
  */
+#include "metatype.h"
 #include "parts.h"
 #include "thread.h"
 
@@ -69,7 +70,7 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "berth._berth",
     .m_doc = "The part of berth that is written in C; use berth.QtCore and berth.QtNetwork.",
-    .m_size = -1,
+    .m_size = 0, /* the interpreter asks again for what it has made */
     .m_methods = functions,
 };
 
@@ -84,9 +85,16 @@ PyMODINIT_FUNC PyInit__berth(void)
         bpy_socket_ready, bpy_server_ready,     bpy_notifier_ready,   bpy_local_ready,
         bpy_tls_ready,
     };
+    static PyObject *made;
+    if (PyInterpreterState_Get() != PyInterpreterState_Main())
+        return PyErr_Format(PyExc_ImportError, "berth is for the main interpreter only");
+    if (made != NULL)
+        return Py_NewRef(made);
     PyObject *module = PyModule_Create(&definition);
-    if (module == NULL)
+    if (module == NULL || PyType_Ready(&bpy_metatype) < 0) {
+        Py_XDECREF(module);
         return NULL;
+    }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i](module) < 0) {
             Py_DECREF(module);
@@ -97,5 +105,6 @@ PyMODINIT_FUNC PyInit__berth(void)
         Py_DECREF(module);
         return NULL;
     }
+    made = Py_NewRef(module);
     return module;
 }

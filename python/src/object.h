@@ -46,7 +46,6 @@ struct bpy_object {
 };
 
 extern PyTypeObject bpy_object_type; /* in qobject.c */
-extern PyTypeObject bpy_object_metatype;
 PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind);
 bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent);
 void bpy_object_adopt(bpy_object *self, bpy_object *parent);

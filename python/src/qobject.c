@@ -8,8 +8,10 @@
  * any thread; if it finalizes an object with a native or with children in a foreign thread, the
  * object's own thread destroys it.
  *
- * A subclass with __del__ replaces tp_finalize. Its objects are ended by tp_clear or tp_dealloc,
- * after __del__, which finds the object as it was.
+ * A subclass with __del__ replaces tp_finalize; its own calls __del__, which finds the object as it
+ * was, and then ends the object if nobody refers to it again. That is before the interpreter drops
+ * the object's slots, whose destructors must not find it by its children, connections or natives.
+ * What the collector deletes is ended by tp_clear.
  *
  * The collector finds cycles through slots (a slot that refers to its own object) only of inactive
  * objects. While a socket is connected, a server listens or a timer runs, the object does not
@@ -18,6 +20,7 @@
 #include "qobject.h"
 #include "connection.h"
 #include "known_signals.h"
+#include "metatype.h"
 #include "parts.h"
 
 #include <stddef.h>
@@ -212,8 +215,27 @@ void bpy_qobject_finalize(PyObject *object)
     PyErr_Restore(type, value, trace);
 }
 
-/* At the end of tp_dealloc: what tp_finalize has not done if a subclass replaced it. False if
- * somebody refers to the object again. */
+static destructor call_del; /* the interpreter's tp_finalize of classes with __del__ */
+
+static void finalize_with_del(PyObject *object)
+{
+    call_del(object);
+    if (Py_REFCNT(object) == 1)
+        bpy_qobject_finalize(object);
+}
+
+/* For the metatype: a class was made, or got another __del__. */
+static void finalize_after_del(PyTypeObject *type)
+{
+    if (!PyType_IsSubtype(type, &bpy_object_type) || type->tp_finalize == bpy_qobject_finalize ||
+        type->tp_finalize == finalize_with_del)
+        return;
+    call_del = type->tp_finalize;
+    type->tp_finalize = finalize_with_del;
+}
+
+/* At the end of tp_dealloc: what tp_finalize has not done if __del__ has kept the object before, or
+ * was given to the class in another way. False if somebody refers to the object again. */
 static bool finalized(PyObject *object)
 {
     if (((bpy_object *)object)->destroying)
@@ -410,16 +432,8 @@ static PyGetSetDef object_members[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* Programs derive metaclasses from type(QObject) and another one, which the language allows only if
- * it is a class of its own, as PySide2's is. */
-PyTypeObject bpy_object_metatype = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.ObjectType",
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-    .tp_base = &PyType_Type,
-};
-
 PyTypeObject bpy_object_type = {
-    PyVarObject_HEAD_INIT(&bpy_object_metatype, 0).tp_name = "berth.QtCore.QObject",
+    PyVarObject_HEAD_INIT(&bpy_metatype, 0).tp_name = "berth.QtCore.QObject",
     .tp_doc = "QObject(parent=None): signals, slots, and ownership by a parent",
     .tp_basicsize = sizeof(bpy_object),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -438,7 +452,8 @@ PyTypeObject bpy_object_type = {
 
 int bpy_qobject_ready(PyObject *module)
 {
-    if (PyType_Ready(&bpy_object_metatype) < 0 || bpy_add_type(module, &bpy_object_type) < 0)
+    bpy_class_changed = finalize_after_del;
+    if (bpy_add_type(module, &bpy_object_type) < 0)
         return -1;
     return bpy_signal_add_to(&bpy_object_type, BPY_DESTROYED, BPY_OBJECT_NAME_CHANGED);
 }

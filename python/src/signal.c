@@ -6,6 +6,7 @@
  */
 #include "signal.h"
 #include "byte_array.h"
+#include "metatype.h"
 #include "parts.h"
 
 #include <stddef.h>
@@ -168,7 +169,7 @@ static PyMethodDef signal_methods[] = {
 };
 
 PyTypeObject bpy_signal_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.Signal",
+    PyVarObject_HEAD_INIT(&bpy_metatype, 0).tp_name = "berth.QtCore.Signal",
     .tp_doc = "Signal(*types): declares a signal in a class; Signal((int,), (str,)) one with two "
               "overloads",
     .tp_basicsize = offsetof(bpy_signal, overloads),

@@ -10,6 +10,7 @@
  */
 #include "connection.h"
 #include "known_signals.h"
+#include "metatype.h"
 #include "parts.h"
 
 PyObject *bpy_signal_instance_make(bpy_object *source, bpy_signal *signal, Py_ssize_t overload)
@@ -239,7 +240,7 @@ static PyMethodDef instance_methods[] = {
 static PyMappingMethods instance_mapping = {.mp_subscript = instance_item};
 
 PyTypeObject bpy_signal_instance_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "berth.QtCore.SignalInstance",
+    PyVarObject_HEAD_INIT(&bpy_metatype, 0).tp_name = "berth.QtCore.SignalInstance",
     .tp_doc = "A signal of one object.",
     .tp_basicsize = sizeof(bpy_signal_instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,

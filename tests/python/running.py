@@ -234,6 +234,26 @@ class Conventions(unittest.TestCase):
             0, ["7 ['UnconnectedState', 'HostLookupState'] 4 True True True", "ReadOnly|Text ReadWrite",
                 "20 True"], ""))
 
+    def test_another_interpreter_is_refused(self):
+        for before in ("", "import berth.QtNetwork"):
+            status, output, errors = run(f"""
+                import sys
+                {before}
+                try:
+                    import _xxsubinterpreters as interpreters
+                    made = interpreters.create(isolated=False)
+                    interpreters.run_string(made, "import berth.QtCore")
+                except ModuleNotFoundError:
+                    print("main interpreter only")  # there are none to try
+                except interpreters.RunFailedError as failure:
+                    print(str(failure)[-21:])
+                import berth.QtNetwork
+                del sys.modules["berth._berth"]
+                from berth import _berth
+                assert berth.QtNetwork.QTcpServer is _berth.QTcpServer
+                """)
+            self.assertEqual((status, output, errors), (0, "main interpreter only\n", ""))
+
     @unittest.skipIf(sys.version_info < (3, 10), "types of C are immutable")
     def test_classes_can_be_changed(self):
         status, output, errors = run("""

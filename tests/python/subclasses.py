@@ -9,8 +9,9 @@ import unittest
 import weakref
 
 import _servers
-from berth.QtCore import QCoreApplication, QEventLoop, QObject, QThread, QTimer, Signal
-from berth.QtNetwork import QTcpServer, QTcpSocket
+from berth.QtCore import (QByteArray, QCoreApplication, QEventLoop, QObject, QThread, QTimer,
+                          Signal)
+from berth.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 
 class Dying(QObject):
@@ -47,6 +48,20 @@ class Subclasses(unittest.TestCase):
         del thing
         with self.assertRaises(RuntimeError):
             kept.pop().objectName()
+
+    def test_attributes_that_classes_of_c_lack(self):
+        for cls in (QObject, QTcpServer, QTimer, QThread, QByteArray, QHostAddress, Signal):
+            for name, value in (("__name__", "Other"), ("__qualname__", "Other"),
+                                ("__bases__", (object,))):
+                with self.assertRaises(TypeError):
+                    setattr(cls, name, value)
+                with self.assertRaises(TypeError):
+                    delattr(cls, name)
+
+        class Own(QObject):
+            pass
+        Own.__name__ = Own.__qualname__ = "Other"
+        self.assertIn("Other", repr(Own()))
 
     def test_del_that_keeps_the_object(self):
         class Kept(QObject):

@@ -9,6 +9,20 @@ from berth.QtNetwork import (QAbstractSocket, QHostAddress, QNetworkInterface, Q
                              QTcpSocket)
 
 
+class SetAddresses(unittest.TestCase):
+    def test_an_address_that_is_set_to_itself(self):
+        address = QHostAddress("192.0.2.1")
+        address.setAddress(address)
+        self.assertEqual(address.toString(), "192.0.2.1")
+
+    def test_what_is_no_address_changes_nothing(self):
+        address = QHostAddress("192.0.2.1")
+        for wrong in (5.5, 1 << 40, b"short"):
+            with self.assertRaises((TypeError, OverflowError)):
+                address.setAddress(wrong)
+            self.assertEqual(address.toString(), "192.0.2.1")
+
+
 class ByteArrays(unittest.TestCase):
     def test_as_bytes(self):
         array = QByteArray(b"hello")
