@@ -591,11 +591,14 @@ static void drop_call(bpy_event *event)
 
 static const bpy_event_kind call_kind = {.run = run_call, .drop = drop_call};
 
-static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *sender,
-                  PyObject *const *args, Py_ssize_t count)
+static bpy_thread *home_of(const bpy_connection *connection)
 {
-    if (!home->alive)
-        return; /* its events never run */
+    return connection->receiver != NULL ? connection->receiver->home : connection->home;
+}
+
+static void queue(bpy_connection *connection, bpy_object *sender, PyObject *const *args,
+                  Py_ssize_t count)
+{
     PyObject *tuple = PyTuple_New(count);
     call *self = tuple != NULL ? PyMem_Malloc(sizeof *self) : NULL;
     if (self == NULL) {
@@ -606,6 +609,12 @@ static void queue(bpy_connection *connection, bpy_thread *home, bpy_object *send
     }
     for (Py_ssize_t i = 0; i < count; i++)
         PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    bpy_thread *home = home_of(connection); /* the collector may have run */
+    if (connection->dead || !is_reachable(connection) || !home->alive) { /* it would never run */
+        Py_DECREF(tuple);
+        PyMem_Free(self);
+        return;
+    }
     Py_INCREF(sender);
     connection->references++;
     connection->calls++;
@@ -623,11 +632,10 @@ static void emit_to(bpy_listeners *list, bpy_object *sender, PyObject *const *ar
     begin_walk(list);
     for (bpy_connection *one = list->first; one != NULL; one = after(one, last)) {
         if (!one->dead && is_reachable(one)) {
-            bpy_thread *home = one->receiver != NULL ? one->receiver->home : one->home;
-            bool queued =
-                one->type == QUEUED || (one->type != DIRECT && home != bpy_thread_current());
+            bool queued = one->type == QUEUED ||
+                          (one->type != DIRECT && home_of(one) != bpy_thread_current());
             if (queued)
-                queue(one, home, sender, args, count);
+                queue(one, sender, args, count);
             else
                 call_slot(one, sender, args, count);
         }

@@ -11,6 +11,10 @@ bool bpy_proxy_parse(PyObject *args, PyObject **ret_proxy, berth_proxy *ret_valu
 {
     int type;
     *ret_value = (berth_proxy){.type = BERTH_PROXY_DEFAULT};
+    if (!PyTuple_Check(args)) {
+        PyErr_SetString(PyExc_TypeError, "a proxy must be a tuple");
+        return false;
+    }
     if (!PyArg_ParseTuple(args, "OisO&ss", ret_proxy, &type, &ret_value->host, bpy_port_convert,
                           &ret_value->port, &ret_value->user, &ret_value->password))
         return false;

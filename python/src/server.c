@@ -257,7 +257,11 @@ static bool need_native(server *self)
         return true;
     if (!bpy_thread_loop(object->home))
         return false;
-    choose_handlers(self);
+    choose_handlers(self); /* which may run Python code */
+    if (self->native != NULL)
+        return true;
+    if (!bpy_object_check((PyObject *)self) || !bpy_object_here(object))
+        return false;
     self->native = berth_server_new(object->home->loop, &self->handlers, self);
     if (self->native == NULL) {
         PyErr_NoMemory();
@@ -448,7 +452,6 @@ static PyObject *server_resume(PyObject *object, PyObject *Py_UNUSED(none))
 
 /* ---- connections ---- */
 
-/* The oldest pending socket; NULL if there is none, or with an exception. */
 /* What the server delivers: a QTcpSocket, or what its _socket_class makes. */
 static PyObject *make_socket(server *self)
 {
@@ -459,13 +462,14 @@ static PyObject *make_socket(server *self)
         return NULL;
     PyObject *made = class != Py_None ? PyObject_CallNoArgs(class) : bpy_socket_make();
     Py_DECREF(class);
-    if (made != NULL && !PyObject_TypeCheck(made, &bpy_socket_type)) {
+    if (made != NULL && !bpy_socket_is_fresh(made)) {
         Py_DECREF(made);
         return PyErr_Format(PyExc_TypeError, "_socket_class makes something else");
     }
     return made;
 }
 
+/* The oldest pending socket; NULL if there is none, or with an exception. */
 static PyObject *take_next(server *self)
 {
     if (!pending(self))
@@ -478,8 +482,9 @@ static PyObject *take_next(server *self)
     berth_socket *native = berth_server_base_next_pending_connection(self->native);
     PyObject *own = berth_socket_user(native);
     if (own != NULL) {
+        Py_INCREF(own);
         Py_DECREF(socket);
-        return Py_NewRef(own);
+        return own;
     }
     bpy_socket_take(socket, native, &self->end.object);
     return socket;
@@ -528,8 +533,8 @@ static PyObject *server_incoming(PyObject *object, PyObject *value)
     long descriptor = PyLong_AsLong(value);
     if ((descriptor == -1 && PyErr_Occurred()) || !need_native(self))
         return NULL;
-    berth_server_base_incoming_connection(self->native,
-                                          descriptor <= INT_MAX ? (int)descriptor : -1);
+    bool fits = descriptor >= 0 && descriptor <= INT_MAX;
+    berth_server_base_incoming_connection(self->native, fits ? (int)descriptor : -1);
     Py_RETURN_NONE;
 }
 

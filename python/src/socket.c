@@ -353,6 +353,16 @@ PyObject *bpy_socket_make(void)
     return (PyObject *)self;
 }
 
+/* Whether it is a socket of this thread that bpy_socket_take can be called with. */
+bool bpy_socket_is_fresh(PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, &bpy_socket_type))
+        return false;
+    const bpy_object *self = (bpy_object *)object;
+    return self->ready && !self->destroying && ((bpy_socket *)object)->native == NULL &&
+           bpy_thread_is_current(self->home);
+}
+
 void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent)
 {
     bpy_socket *self = (bpy_socket *)object;

@@ -35,6 +35,7 @@ extern PyTypeObject bpy_device_type, bpy_socket_type, bpy_tcp_socket_type;
 
 /* socket.c */
 PyObject *bpy_socket_make(void);
+bool bpy_socket_is_fresh(PyObject *object);
 void bpy_socket_take(PyObject *object, berth_socket *native, bpy_object *parent);
 berth_socket *bpy_socket_native(PyObject *object);
 void bpy_socket_is_broken(bpy_socket *self);

@@ -21,6 +21,7 @@ static bool use(bpy_socket *self, PyObject *args)
     PyObject *proxy;
     berth_proxy value;
     bool good = args != NULL && bpy_proxy_parse(args, &proxy, &value);
+    good = good && self->native != NULL; /* a number may be of a class of the program */
     if (good && !berth_socket_set_proxy(self->native, &value)) {
         PyErr_SetString(PyExc_ValueError, "the proxy cannot be set");
         good = false;
@@ -35,9 +36,14 @@ static PyObject *ask(bpy_socket *self)
     berth_proxy tried = berth_socket_proxy(self->native);
     const char *user = tried.user != NULL ? tried.user : "";
     const char *password = tried.password != NULL ? tried.password : "";
-    if (tried.type == BERTH_PROXY_DEFAULT)
-        return PyObject_CallMethod((PyObject *)self, "_ask", NULL);
-    return PyObject_CallMethod((PyObject *)self, "_ask", "ss", user, password);
+    /* First: to look for the method may free the texts. */
+    PyObject *values =
+        tried.type == BERTH_PROXY_DEFAULT ? PyTuple_New(0) : Py_BuildValue("(ss)", user, password);
+    PyObject *method = values != NULL ? PyObject_GetAttrString((PyObject *)self, "_ask") : NULL;
+    PyObject *proxy = method != NULL ? PyObject_CallObject(method, values) : NULL;
+    Py_XDECREF(method);
+    Py_XDECREF(values);
+    return proxy;
 }
 
 static bool connect_again(bpy_socket *self, PyObject *proxy)
@@ -47,7 +53,8 @@ static bool connect_again(bpy_socket *self, PyObject *proxy)
     Py_INCREF(proxy);
     bool good = use(self, proxy) && host != NULL;
     self->lent |= good;
-    good = good && berth_socket_connect_to_host(self->native, host, self->port);
+    good = good && self->native != NULL &&
+           berth_socket_connect_to_host(self->native, host, self->port);
     Py_XDECREF(name);
     return good;
 }

@@ -23,6 +23,7 @@ typedef struct timer {
     unsigned firing;  /* the start whose slots run, or 0 */
     bool asleep;      /* active; the native waits until the slots have returned */
     bool restarting;  /* active; moved, and started by an event in its new thread */
+    bool announced;   /* to its new thread, by an event that has not run yet */
     bpy_event moving; /* that event, which holds a reference */
     bool single;
     bool own; /* of singleShot: holds a reference to itself until it fires */
@@ -74,7 +75,7 @@ static void fire(timer *self)
     self->firing = self->starts;
     bpy_emit(&self->object, BPY_TIMEOUT, NULL);
     self->firing = outer;
-    if (self->asleep) {
+    if (self->asleep && bpy_thread_is_current(self->object.home)) { /* it may have been moved */
         self->asleep = false;
         arm(self);
     }
@@ -148,8 +149,9 @@ static void run_moved(bpy_event *event)
 
 static void drop_moved(bpy_event *event)
 {
-    timer_of(event)->restarting = false;
-    Py_DECREF(timer_of(event));
+    timer *self = timer_of(event);
+    self->restarting = self->announced = false;
+    Py_DECREF(self);
 }
 
 static const bpy_event_kind moved_kind = {.run = run_moved, .drop = drop_moved};
@@ -164,8 +166,11 @@ static void timer_move(bpy_object *object, bpy_thread *to)
     self->native = NULL;
     if (!active)
         return;
-    Py_INCREF(self);
     self->restarting = true;
+    if (self->announced)
+        return; /* the event of an earlier move, which moves too */
+    self->announced = true;
+    Py_INCREF(self);
     self->moving = (bpy_event){.kind = &moved_kind, .owner = object};
     bpy_thread_post(to, &self->moving);
 }

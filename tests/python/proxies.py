@@ -8,7 +8,7 @@ import unittest
 
 import _servers
 from _servers import listening, settle, until
-from berth.QtCore import QTimer
+from berth.QtCore import QObject, QTimer
 from berth.QtNetwork import (QAuthenticator, QHostAddress, QNetworkProxy, QTcpServer,
                              QTcpSocket)
 
@@ -116,6 +116,24 @@ class Proxies(unittest.TestCase):
                                           "ConnectingState", "UnconnectedState",
                                           "ConnectionRefusedError"])
         self.assertEqual(self.socket.error(), self.socket.ConnectionRefusedError)
+
+    def test_a_class_that_changes_the_proxy_when_it_is_asked(self):
+        class Odd(QTcpSocket):
+            def __getattribute__(self, name):
+                if name == "_ask" and changes:
+                    changes.pop()(self)
+                return super().__getattribute__(name)
+        far = QNetworkProxy(QNetworkProxy.Socks5Proxy, "192.0.2.1", 9, "u" * 50, "p" * 50)
+        for change in (lambda socket: QTcpSocket.setProxy(socket, far), QTcpSocket.abort,
+                       lambda socket: socket.setParent(QObject())):
+            changes, socket = [change], Odd()
+            socket.proxyAuthenticationRequired.connect(lambda _proxy, _authenticator: None)
+            socket.setProxy(QNetworkProxy(QNetworkProxy.Socks5Proxy, "127.0.0.1",
+                                          self.proxy.server.serverPort(), "x" * 50, "wrong" * 10))
+            socket.connectToHost("192.0.2.7", 80)
+            with contextlib.redirect_stderr(io.StringIO()):
+                until(lambda: not changes)
+                settle()
 
     def let_go(self, signal, *, slots):
         """The last reference goes inside a slot of a socket whose credentials are refused."""

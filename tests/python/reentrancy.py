@@ -330,6 +330,86 @@ class Pending(unittest.TestCase):
         _servers.settle()
 
 
+class Key:
+    """A key of an object's dictionary that does something when it is compared."""
+
+    def __init__(self, name, work):
+        self.name, self.work = name, work
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __eq__(self, other):
+        self.work()
+        return False
+
+
+class Servers(unittest.TestCase):
+    def test_a_look_for_the_override_that_listens(self):
+        server, listening = QTcpServer(), []
+
+        def listen():
+            if not listening:
+                listening.append(server)
+                server.listen(QHostAddress.LocalHost)
+        server.__dict__[Key("incomingConnection", listen)] = 1
+        server.listen(QHostAddress.LocalHost)
+        self.assertEqual(len(listening), 1)
+        port = server.serverPort()
+        self.assertTrue(port)
+        del server, listening[:]
+        gc.collect()
+        client = QTcpSocket()
+        client.connectToHost(QHostAddress.LocalHost, port)
+        self.assertFalse(client.waitForConnected(5000))
+        _servers.settle()
+
+    def test_a_look_for_the_override_that_ends_the_server(self):
+        server = QTcpServer()
+        server.__dict__[Key("incomingConnection", lambda: gone(server))] = 1
+        with self.assertRaises(RuntimeError):
+            server.listen(QHostAddress.LocalHost)
+
+    def test_sockets_that_a_server_cannot_deliver(self):
+        class Odd(QTcpServer):
+            @property
+            def _socket_class(self):
+                return make
+
+        def destroyed():
+            made = QTcpSocket()
+            gone(made)
+            return made
+
+        def moved():
+            made = QTcpSocket()
+            made.moveToThread(thread)
+            return made
+
+        def ends():
+            gone(servers.pop())
+            return QTcpSocket()
+        used, thread = QTcpSocket(), QThread()
+        for make in (lambda: used, lambda: QTcpSocket.__new__(QTcpSocket), destroyed, moved,
+                     QObject, ends):
+            servers = [_servers.listening(Odd)]
+            server, clients = servers[0], [QTcpSocket(), QTcpSocket()]
+            for client in clients:
+                client.connectToHost(QHostAddress.LocalHost, server.serverPort())
+            _servers.until(lambda: all(client.state() == QTcpSocket.ConnectedState
+                                       for client in clients))
+            _servers.until(server.hasPendingConnections)
+            for _socket in clients:
+                quietly(server.nextPendingConnection)
+            used.setParent(None)
+            for client in clients:
+                client.write(b"hello")
+            _servers.settle(3)
+            quietly(gone, server)
+            _servers.settle(3)
+        _servers.until(lambda: used.bytesAvailable() == 5)
+
+
 class Everywhere(unittest.TestCase):
     """In each signal of a connection, each thing that a slot may do to what emits it."""
 

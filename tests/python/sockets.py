@@ -205,6 +205,20 @@ class Overrides(unittest.TestCase):
                 accepted.sendall(b"hello")
             self.assertEqual(client.recv(5), b"hello")
 
+    def test_numbers_that_are_no_handles(self):
+        server = QTcpServer()
+        with bare.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()
+            with bare.create_connection(port) as peer, other.accept()[0] as handle:
+                for wrong in (-1, -handle.fileno(), handle.fileno() - (1 << 32),
+                              handle.fileno() + (1 << 32), -(1 << 63)):
+                    server.incomingConnection(wrong)
+                    self.assertFalse(server.hasPendingConnections())
+                with self.assertRaises(OverflowError):
+                    server.incomingConnection(1 << 64)
+                handle.sendall(b"x")
+                self.assertEqual(peer.recv(1), b"x")
+
     def test_calling_the_base(self):
         class Calling(Overriding):
             def incomingConnection(self, handle):

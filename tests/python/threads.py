@@ -262,6 +262,33 @@ class Threads(unittest.TestCase):
         self.assertIs(seen[0], thread)
         del timer, thread  # with its event, if it has not run
 
+    def test_a_timer_that_moves_on_before_it_is_started_again(self):
+        class First(QThread):
+            def run(self):
+                timer.start(1)
+                timer.moveToThread(second)
+        first, second, timer, seen, others = First(), QThread(), QTimer(), [], []
+        other, sender = Worker(), Worker()
+        other.moveToThread(second)
+        sender.done.connect(other.work)
+        other.done.connect(others.append)
+        timer.timeout.connect(lambda: seen.append(QThread.currentThread()), Qt.DirectConnection)
+        timer.start(1)
+        timer.moveToThread(first)
+        first.start()
+        first.wait()
+        second.start()
+        until(lambda: seen)
+        sender.done.emit(1)
+        until(lambda: others)
+        second.quit()
+        self.assertTrue(second.wait(10000))
+        self.assertIs(seen[0], second)
+        ended = []
+        timer.destroyed.connect(lambda: ended.append(1), Qt.DirectConnection)
+        del timer, seen[:]
+        self.assertEqual(ended, [1])
+
     def test_a_parent_without_a_native_that_dies_in_another_thread(self):
         parent, ended = QObject(), []
         for child in (QTimer(parent), listening(lambda: QTcpServer(parent)), QTcpSocket(parent)):
