@@ -15,9 +15,14 @@
 #include "parts.h"
 #include "qobject.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
+
+enum {
+    LONGEST = 1000000000 /* seconds */
+};
 
 typedef enum thread_state {
     FRESH,
@@ -160,7 +165,7 @@ static PyObject *qthread_wait(PyObject *object, PyObject *args)
         Py_RETURN_FALSE; /* a thread cannot wait for itself */
     if (self->done == NULL)
         Py_RETURN_TRUE;
-    if (milliseconds >= 4294967295.0) /* ULONG_MAX: for ever */
+    if (!(milliseconds < 4294967295.0)) /* ULONG_MAX: for ever */
         milliseconds = -1;
     Py_INCREF(self);
     bool ended = wait_for(self, milliseconds);
@@ -237,10 +242,15 @@ static PyObject *pause_for(PyObject *args, double unit)
     if (!PyArg_ParseTuple(args, "d", &amount))
         return NULL;
     double seconds = amount > 0 ? amount * unit : 0;
-    struct timespec time = {.tv_sec = (time_t)seconds};
-    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    Py_BEGIN_ALLOW_THREADS clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-    Py_END_ALLOW_THREADS Py_RETURN_NONE;
+    int64_t end = now() + (int64_t)((seconds < LONGEST ? seconds : LONGEST) * 1e6);
+    struct timespec time = {.tv_sec = end / 1000000, .tv_nsec = (long)(end % 1000000) * 1000};
+    int status;
+    do { /* to the end, unless the handler of a signal raises */
+        Py_BEGIN_ALLOW_THREADS status =
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+        Py_END_ALLOW_THREADS if (status == EINTR && PyErr_CheckSignals() < 0) return NULL;
+    } while (status == EINTR);
+    Py_RETURN_NONE;
 }
 
 static PyObject *qthread_sleep(PyObject *Py_UNUSED(none), PyObject *args)
@@ -261,7 +271,9 @@ static PyObject *qthread_usleep(PyObject *Py_UNUSED(none), PyObject *args)
 static PyObject *qthread_current(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
 {
     PyObject *object = bpy_qthread_for(bpy_thread_current());
-    return object != NULL ? Py_NewRef(object) : NULL;
+    if (object == NULL && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(object != NULL ? object : Py_None);
 }
 
 static PyObject *qthread_ideal(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
@@ -330,9 +342,12 @@ static PyObject *qthread_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     return bpy_object_new(type, &qthread_kind);
 }
 
-/* The QThread of any thread, borrowed; made if there is none. */
+/* The QThread of any thread, borrowed; made if there is none. NULL if it has ended, or with an
+ * exception. */
 PyObject *bpy_qthread_for(bpy_thread *thread)
 {
+    if (thread->qthread != NULL && Py_REFCNT(thread->qthread) == 0)
+        return NULL; /* it is being deallocated, and a destructor asks */
     if (thread->qthread != NULL || !thread->alive)
         return thread->qthread;
     qthread *self = (qthread *)bpy_object_make(&qthread_type, &qthread_kind, NULL);

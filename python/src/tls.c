@@ -55,9 +55,14 @@ bool bpy_socket_on_problem(berth_socket *Py_UNUSED(native), const berth_tls_prob
 {
     bool entered = bpy_enter();
     PyObject *self = Py_NewRef(user);
-    PyObject *result = PyObject_CallMethod(
-        self, "_on_problem", "iisy#", problem->depth, problem->number, problem->text,
-        problem->certificate != NULL ? problem->certificate : "", (Py_ssize_t)problem->size);
+    /* First: to look for the method may free the problem. */
+    PyObject *values = Py_BuildValue("(iisy#)", problem->depth, problem->number, problem->text,
+                                     problem->certificate != NULL ? problem->certificate : "",
+                                     (Py_ssize_t)problem->size);
+    PyObject *method = values != NULL ? PyObject_GetAttrString(self, "_on_problem") : NULL;
+    PyObject *result = method != NULL ? PyObject_CallObject(method, values) : NULL;
+    Py_XDECREF(method);
+    Py_XDECREF(values);
     int ignored = result != NULL ? PyObject_IsTrue(result) : -1;
     if (ignored < 0)
         bpy_print_error();
@@ -111,15 +116,16 @@ static PyObject *wait_for_encrypted(PyObject *Py_UNUSED(module), PyObject *args)
     if (native == NULL)
         return NULL;
     bpy_thread *thread = ((bpy_object *)socket)->home;
+    const char *outer = ((bpy_socket *)socket)->timeout_text;
     bool before;
     Py_INCREF(socket);
     ((bpy_socket *)socket)->timeout_text = "Network operation timed out";
     bpy_block(thread, true, &before);
     bool result = berth_socket_wait_for_encrypted(native, milliseconds);
     bpy_unblock(thread, before);
-    ((bpy_socket *)socket)->timeout_text = NULL;
+    ((bpy_socket *)socket)->timeout_text = outer;
     Py_DECREF(socket);
-    return PyErr_CheckSignals() < 0 ? NULL : PyBool_FromLong(result);
+    return bpy_interrupted(thread) ? NULL : PyBool_FromLong(result);
 }
 
 static PyObject *tls_state(PyObject *Py_UNUSED(module), PyObject *socket)

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from berth.QtCore import QCoreApplication, QEventLoop, QThread
-from berth.QtNetwork import QHostAddress, QNetworkProxy, QTcpServer, QTcpSocket
+from berth.QtNetwork import QHostAddress, QNetworkProxy, QSslSocket, QTcpServer, QTcpSocket
 
 LONG = 8000  # milliseconds; nothing waits for so long
 application = QCoreApplication([])
@@ -27,9 +27,9 @@ class Waits(unittest.TestCase):
         """Whether both signals end a call at once."""
         for number, wanted in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR1, Interrupted)):
             timer = threading.Timer(0.03, os.kill, (os.getpid(), number))
-            timer.start()
             began = time.monotonic()
             with self.assertRaises(wanted):
+                timer.start()  # on a busy machine the signal may come already here
                 call()
             self.assertLess(time.monotonic() - began, LONG / 1000)
             timer.join()
@@ -54,6 +54,26 @@ class Waits(unittest.TestCase):
         while self.client.waitForBytesWritten(50):
             pass
         self.interrupts(lambda: self.client.waitForBytesWritten(LONG))
+
+    @unittest.skipUnless(QSslSocket.supportsSsl(), "built without OpenSSL")
+    def test_for_encryption(self):
+        client = QSslSocket()
+        client.connectToHostEncrypted("127.0.0.1", self.listener.getsockname()[1])
+        self.assertTrue(client.waitForConnected(LONG))
+        self.interrupts(lambda: client.waitForEncrypted(LONG))
+        self.assertFalse(client.waitForReadyRead(0))  # nothing is raised later
+
+    def test_a_sleep(self):
+        self.interrupts(lambda: QThread.msleep(LONG))
+
+    def test_a_signal_that_does_not_raise_lets_it_sleep_on(self):
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
+        timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        began = time.monotonic()
+        QThread.msleep(100)
+        self.assertGreaterEqual(time.monotonic() - began, 0.1)
+        timer.join()
 
     def test_for_the_end(self):
         self.interrupts(lambda: self.client.waitForDisconnected(LONG))

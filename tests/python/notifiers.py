@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import threading
 import unittest
 
@@ -162,6 +163,46 @@ class Datagrams(unittest.TestCase):
         gc.collect()
         settle()
         self.assertLess(len(os.listdir("/proc/self/fd")), before + 3)
+
+
+class Many:
+    """Takes all descriptors up to a number that select() cannot wait for."""
+
+    def __enter__(self):
+        self.limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if self.limits[1] < 2000:
+            raise unittest.SkipTest("not so many descriptors are allowed")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2000, self.limits[1]))
+        self.taken = [os.open(os.devnull, os.O_RDONLY)]
+        while self.taken[-1] < 1100:
+            self.taken.append(os.dup(self.taken[0]))
+
+    def __exit__(self, *_exception):
+        for descriptor in self.taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.limits)
+
+
+class ManyDescriptors(unittest.TestCase):
+    def test_a_datagram(self):
+        with Many():
+            socket = QUdpSocket()
+            socket.bind(LOCAL, 0)
+            socket.writeDatagram(b"x", LOCAL, socket.localPort())
+            self.assertTrue(socket.waitForReadyRead(10000))
+            self.assertFalse(QUdpSocket().waitForReadyRead(0))
+            del socket
+
+    def test_a_process(self):
+        with Many():
+            process = QProcess()
+            process.start("cat", [])
+            self.assertTrue(process.waitForStarted())
+            process.write(b"hello")
+            process.closeWriteChannel()
+            self.assertTrue(process.waitForFinished(20000))
+            self.assertEqual(process.readAllStandardOutput(), b"hello")
+            del process
 
 
 class Processes(unittest.TestCase):
