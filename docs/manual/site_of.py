@@ -119,7 +119,10 @@ class Site:
             folder, name = os.path.split(place)
             if name == "index.md" or place[:-3] in named:
                 continue
-            indexes.setdefault(os.path.join(folder, "index.md"), []).append(name[:-3])
+            index = os.path.join(folder, "index.md")
+            if not os.path.exists(os.path.join(self.folder, index)):
+                index, name = "index.md", place
+            indexes.setdefault(index, []).append(name[:-3])
         for index, names in indexes.items():
             caption = ":caption: Also\n" if index == "index.md" else ""
             with open(os.path.join(self.folder, index), "r+", encoding="utf-8") as file:
