@@ -1,4 +1,5 @@
-# Compiler and linker flags: sanitizers for everything that is built, the rest target by target.
+# Compiler and linker flags: sanitizers for everything that is built, the rest target by target. All of
+# it is about this folder: a project that has Berth in its tree keeps its own.
 
 if(BERTH_SANITIZE STREQUAL "address")
     add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -18,6 +19,13 @@ if(BERTH_COVERAGE)
     add_compile_options(--coverage)
     add_link_options(--coverage)
 endif()
+
+# What is shipped does not depend on where it was built: no path is in it. A debugger finds the
+# sources if it is started in their folder.
+if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT BERTH_SANITIZE)
+    add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffile-prefix-map=${PROJECT_BINARY_DIR}=.)
+endif()
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
 add_link_options(LINKER:-z,relro,-z,now)
 if(NOT BERTH_SANITIZE)
