@@ -13,7 +13,8 @@ FAST ?=
 LONG ?=
 FRESH ?=
 
-.PHONY: help demo check sim faults faults-back fuzz torture bench install docs coverage format clean
+.PHONY: help demo check sim faults faults-back fuzz torture bench install docs dist packages \
+    check-packages coverage format clean
 
 help:
 	@echo 'make demo         build, start the Fortune server, fetch fortunes from it'
@@ -35,6 +36,9 @@ help:
 	@echo 'make install      install into PREFIX (now $(PREFIX)), below DESTDIR if that is set'
 	@echo 'make docs         write the manual as a site to build/docs/html, and the man pages to build/man,'
 	@echo '                  from where make install takes them'
+	@echo 'make dist         make the tarball of the committed tree in build/'
+	@echo 'make packages     make Debian packages of the committed tree in build/packages/'
+	@echo 'make check-packages  make them, install, try, upgrade and remove them in a clean root; needs root'
 	@echo 'make coverage     measure which lines and branches of src/ the tests execute'
 	@echo 'make format       format all C files'
 	@echo 'make clean        remove build/'
@@ -87,15 +91,29 @@ bench:
 	    $(if $(PEERS),--peers '$(PEERS)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	    $(if $(filter-out 0,$(LONG)),--long) $(if $(filter-out 0,$(FRESH)),--fresh)
 
+# By the environment, which takes any character of a path.
+install: export PREFIX := $(PREFIX)
+install: export DESTDIR := $(DESTDIR)
 install:
 	@scripts/setup build
-	@$(BUILD) -DCMAKE_INSTALL_PREFIX='$(PREFIX)'
-	@DESTDIR='$(DESTDIR)' cmake --install build/plain
-	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || ldconfig
+	@$(BUILD) -DCMAKE_INSTALL_PREFIX="$$PREFIX"
+	@cmake --install build/plain
+	@[ -n "$$DESTDIR" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 docs:
 	@scripts/setup docs
 	@scripts/docs
+
+dist:
+	@scripts/dist
+
+packages:
+	@scripts/setup packages
+	@scripts/check-packages build
+
+check-packages:
+	@scripts/setup packages
+	@scripts/check-packages
 
 coverage:
 	@scripts/setup coverage
