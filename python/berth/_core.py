@@ -102,11 +102,17 @@ def _disconnect(*args):
 
 
 def _find(self, kind, name, recursive):
-    for child in self.children():
+    """Each child before its own ones; not by recursion, since chains may be long."""
+    rows = [iter(self.children())]
+    while rows:
+        child = next(rows[-1], None)
+        if child is None:
+            rows.pop()
+            continue
         if isinstance(child, kind) and (not name or child.objectName() == name):
             yield child
         if recursive:
-            yield from _find(child, kind, name, recursive)
+            rows.append(iter(child.children()))
 
 
 def _find_children(self, kind, name="", options=1):
@@ -116,7 +122,15 @@ def _find_children(self, kind, name="", options=1):
 
 def _find_child(self, kind, name="", options=1):
     """The first child of a class, optionally with a name; None if there is none."""
-    return next(_find(self, kind, name, options), None)
+    waiting = [self]
+    while waiting:  # the children of an object come before theirs
+        children = waiting.pop().children()
+        for child in children:
+            if isinstance(child, kind) and (not name or child.objectName() == name):
+                return child
+        if options:
+            waiting.extend(reversed(children))
+    return None
 
 
 def _property(self, name):
@@ -186,7 +200,7 @@ def _start_timer(self, interval, _kind=None):
     """startTimer(milliseconds) -> int: calls timerEvent() repeatedly; returns the timer's number"""
     timers = self.__dict__.setdefault("_timers", {})
     number = max(timers, default=0) + 1
-    timer = QTimer(self)
+    timer = _berth.hide(QTimer(self))
     import weakref
     target = weakref.ref(self)  # the timer does not keep its object alive
     timer.timeout.connect(lambda: target().timerEvent(QTimerEvent(number)))

@@ -51,7 +51,7 @@ class QLocalSocket(QIODevice):
     def __init__(self, parent=None, **more):
         self._inner = None
         super().__init__(parent, **more)
-        inner = self._inner = QTcpSocket(self)
+        inner = self._inner = _berth.hide(QTcpSocket(self))
         self._now, self._name, self._full = 0, "", ""
         self._number, self._text = -1, "Unknown error"
         self._connecting = self._opened = False
@@ -61,9 +61,6 @@ class QLocalSocket(QIODevice):
         for signal in ("disconnected", "readyRead", "bytesWritten", "aboutToClose",
                        "readChannelFinished", "channelReadyRead", "channelBytesWritten"):
             getattr(inner, signal).connect(getattr(self, signal))
-
-    def children(self):
-        return [child for child in super().children() if child is not self._inner]
 
     # ---- states and errors ----
 
@@ -283,13 +280,10 @@ class QLocalServer(QObject):
     def __init__(self, parent=None, **more):
         self._inner = None
         super().__init__(parent, **more)
-        self._inner = _Listener(self)
+        self._inner = _berth.hide(_Listener(self))
         self._pending, self._limit, self._name = [], 30, ""
         self._options = QLocalServer.NoOptions
         self._number, self._text = QAbstractSocket.UnknownSocketError, ""
-
-    def children(self):
-        return [child for child in super().children() if child is not self._inner]
 
     def listen(self, name):
         """listen(name or descriptor): whether it listens"""

@@ -3,6 +3,7 @@
 import socket
 import threading
 
+from . import _berth
 from ._berth import QObject, Signal
 
 
@@ -13,6 +14,7 @@ class Lookup(QObject):
 
     def __init__(self, parent, name):
         super().__init__(parent)
+        _berth.hide(self)
         self._name, self._addresses = name, []
         self._thread = threading.Thread(target=self._run, daemon=True)
 

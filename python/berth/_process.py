@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 
-from . import _enums, _waits
+from . import _berth, _enums, _waits
 from ._berth import QByteArray, QIODevice, QSocketNotifier, QTimer, Signal
 
 _MODULE = "berth.QtCore"
@@ -154,10 +154,6 @@ class QProcess(QIODevice):
         self._pipes, self._watches = {}, {}  # by "out", "err", "in" and "end"
         self._to_write, self._closing = b"", False
 
-    def children(self):
-        own = set(map(id, self._watches.values()))
-        return [child for child in super().children() if id(child) not in own]
-
     # ---- starting ----
 
     def start(self, *args):
@@ -259,7 +255,7 @@ class QProcess(QIODevice):
         descriptor = self._pidfd if name == "end" else \
             self._pipes[name].fileno() if name in self._pipes else None
         if descriptor is not None:
-            self._watches[name] = QSocketNotifier(descriptor, kind, self)
+            self._watches[name] = _berth.hide(QSocketNotifier(descriptor, kind, self))
             self._watches[name].activated.connect(call)
 
     def _unwatch(self, name):

@@ -19,7 +19,7 @@ import socket
 import struct
 import time
 
-from . import _waits
+from . import _berth, _waits
 from ._berth import QAbstractSocket, QByteArray, QHostAddress, QIODevice, QSocketNotifier
 from ._network import QNetworkInterface
 
@@ -287,7 +287,7 @@ class QUdpSocket(QAbstractSocket):
                 made.setsockopt(level, option, 1)
             except OSError:
                 pass  # of the other family
-        self._notifier = QSocketNotifier(made.fileno(), QSocketNotifier.Read, self)
+        self._notifier = _berth.hide(QSocketNotifier(made.fileno(), QSocketNotifier.Read, self))
         self._notifier.activated.connect(self._ready)
 
     def _refresh(self):
@@ -295,9 +295,6 @@ class QUdpSocket(QAbstractSocket):
         host, self._port = self._descriptor.getsockname()[:2]
         if host != "::" or self._place.isNull():
             self._place = QHostAddress(QHostAddress.Any if host == "::" else host)
-
-    def children(self):
-        return [child for child in super().children() if child is not self._notifier]
 
     def _ready(self, _descriptor=None):
         if self._notifier is None:

@@ -19,7 +19,7 @@ static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
     return Py_NewRef(thread != NULL ? thread : Py_None);
 }
 
-/* With its children; else raises. */
+/* Else raises. */
 static bool is_movable(bpy_object *self)
 {
     if (self->homed && self->kind->move == NULL) {
@@ -27,10 +27,13 @@ static bool is_movable(bpy_object *self)
                      Py_TYPE(self)->tp_name);
         return false;
     }
-    if (self->homed && self->kind->movable != NULL && !self->kind->movable(self))
-        return false;
-    for (bpy_object *child = self->first; child != NULL; child = child->after) {
-        if (!is_movable(child))
+    return !self->homed || self->kind->movable == NULL || self->kind->movable(self);
+}
+
+static bool all_movable(bpy_object *root)
+{
+    for (bpy_object *at = root; at != NULL; at = bpy_object_next(at, root)) {
+        if (!is_movable(at))
             return false;
     }
     return true;
@@ -47,8 +50,6 @@ static void move(bpy_object *self, bpy_thread *to)
     bpy_thread_ref(to);
     bpy_thread_unref(self->home);
     self->home = to;
-    for (bpy_object *child = self->first; child != NULL; child = child->after)
-        move(child, to);
 }
 
 static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
@@ -64,9 +65,10 @@ static PyObject *object_move_to_thread(PyObject *object, PyObject *qthread)
                             "cannot move an object with a parent to another thread");
     if (to == self->home)
         Py_RETURN_NONE;
-    if (!bpy_object_here(self) || !is_movable(self))
+    if (!bpy_object_here(self) || !all_movable(self))
         return NULL;
-    move(self, to);
+    for (bpy_object *at = self; at != NULL; at = bpy_object_next(at, self))
+        move(at, to);
     Py_RETURN_NONE;
 }
 

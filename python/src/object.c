@@ -123,6 +123,16 @@ static void let_go(bpy_object *self)
     Py_DECREF(self);
 }
 
+/* Walks an object and all below it, each before its children; NULL after the last. */
+bpy_object *bpy_object_next(const bpy_object *at, const bpy_object *root)
+{
+    if (at->first != NULL)
+        return at->first;
+    while (at != root && at->after == NULL)
+        at = at->parent;
+    return at != root ? at->after : NULL;
+}
+
 /* Gives an object another parent, or none. */
 void bpy_object_adopt(bpy_object *self, bpy_object *parent)
 {

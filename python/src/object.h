@@ -33,6 +33,7 @@ struct bpy_object {
     bpy_object *parent; /* owns this one, by a reference */
     bpy_object *first, *last;
     bpy_object *before, *after;  /* among the children of the parent */
+    bpy_object *above;           /* while it ends: what goes on to end afterwards, or NULL */
     bpy_object *earlier, *later; /* among the objects of its home with natives */
     PyObject *name;
     struct bpy_listeners *listeners;       /* connection.c: connections of its signals */
@@ -42,13 +43,15 @@ struct bpy_object {
     bool destroying;                       /* methods raise; its last signals are emitted */
     bool destroyed;
     bool blocked;
-    bool homed; /* in the list of its home */
+    bool hidden; /* from the children of its parent: the module's own */
+    bool homed;  /* in the list of its home */
 };
 
 extern PyTypeObject bpy_object_type; /* in qobject.c */
 PyObject *bpy_object_new(PyTypeObject *type, const bpy_kind *kind);
 bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object *parent);
 void bpy_object_adopt(bpy_object *self, bpy_object *parent);
+bpy_object *bpy_object_next(const bpy_object *at, const bpy_object *root);
 void bpy_object_settle(bpy_object *self); /* it has a native now: into the list of its home */
 void bpy_object_unsettle(bpy_object *self);
 bool bpy_object_check(PyObject *self);

@@ -130,12 +130,11 @@ int bpy_qobject_init(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* ---- the end ---- */
 
-void bpy_qobject_destroy(bpy_object *self)
+static void begin_end(bpy_object *self, bpy_object *above)
 {
-    if (self->destroying)
-        return;
-    self->destroying = true;
     Py_INCREF(self);
+    self->destroying = true;
+    self->above = above;
     if (self->kind->release != NULL)
         self->kind->release(self);
     if (self->homed)
@@ -144,21 +143,49 @@ void bpy_qobject_destroy(bpy_object *self)
     self->blocked = false; /* as in Qt: destroyed is always emitted */
     if (self->ready && bpy_has_listeners(self, BPY_DESTROYED))
         bpy_emit(self, BPY_DESTROYED, (PyObject *)self);
-    while (self->first != NULL) {
-        bpy_object *child = self->first;
-        bool last = Py_REFCNT(child) == 1;
-        Py_INCREF(child);
-        if (last) /* a __del__ of its class finds it alive */
-            PyObject_CallFinalizer((PyObject *)child);
-        bpy_qobject_destroy(child);
-        if (child->parent == self)
-            bpy_object_adopt(child, NULL); /* it was being destroyed already */
-        Py_DECREF(child);
-    }
+}
+
+/* Returns what is to go on with. */
+static bpy_object *finish_end(bpy_object *self)
+{
+    bpy_object *above = self->above;
     self->destroyed = true;
     bpy_connections_sever(self);
     bpy_object_adopt(self, NULL);
     Py_DECREF(self);
+    return above;
+}
+
+/* The first child begins to end. Returns it, or NULL if it does so already. */
+static bpy_object *begin_child(bpy_object *self)
+{
+    bpy_object *child = self->first;
+    bool last = Py_REFCNT(child) == 1;
+    Py_INCREF(child);
+    if (last && Py_TYPE(child)->tp_finalize != bpy_qobject_finalize)
+        PyObject_CallFinalizer((PyObject *)child); /* its __del__ finds it alive */
+    bool begins = !child->destroying;
+    if (begins)
+        begin_end(child, self);
+    else if (child->parent == self)
+        bpy_object_adopt(child, NULL);
+    Py_DECREF(child);
+    return begins ? child : NULL;
+}
+
+/* Not recursive: a chain of parents may be of any length. */
+void bpy_qobject_destroy(bpy_object *self)
+{
+    if (self->destroying)
+        return;
+    begin_end(self, NULL);
+    for (bpy_object *at = self; at != NULL;) {
+        bpy_object *child = at->first != NULL ? begin_child(at) : NULL;
+        if (child != NULL)
+            at = child;
+        else if (at->first == NULL)
+            at = finish_end(at);
+    }
 }
 
 typedef struct deletion {
@@ -316,7 +343,8 @@ static PyObject *object_set_parent(PyObject *object, PyObject *parent)
         return NULL;
     }
     bpy_object *other = parent != Py_None ? (bpy_object *)parent : NULL;
-    for (bpy_object *above = other; above != NULL; above = above->parent) {
+    bool leaf = self->first == NULL && other != self; /* below nothing: chains are built fast */
+    for (bpy_object *above = other; above != NULL && !leaf; above = above->parent) {
         if (above == self)
             return PyErr_Format(PyExc_ValueError, "an object cannot be its own ancestor");
     }
@@ -335,7 +363,7 @@ PyObject *bpy_qobject_children(PyObject *self, PyObject *Py_UNUSED(none))
     PyObject *list = PyList_New(0);
     bpy_object *child = ((bpy_object *)self)->first;
     for (; list != NULL && child != NULL; child = child->after) {
-        if (PyList_Append(list, (PyObject *)child) < 0)
+        if (!child->hidden && PyList_Append(list, (PyObject *)child) < 0)
             Py_CLEAR(list);
     }
     return list;
@@ -450,8 +478,23 @@ PyTypeObject bpy_object_type = {
     .tp_weaklistoffset = offsetof(bpy_object, weakrefs),
 };
 
+static PyObject *hide(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    if (!PyObject_TypeCheck(object, &bpy_object_type))
+        return PyErr_Format(PyExc_TypeError, "hide() takes a QObject");
+    ((bpy_object *)object)->hidden = true;
+    return Py_NewRef(object);
+}
+
+static PyMethodDef functions[] = {
+    {"hide", hide, METH_O, "hide(object): hides a helper from children(); returns it"},
+    {NULL, NULL, 0, NULL},
+};
+
 int bpy_qobject_ready(PyObject *module)
 {
+    if (PyModule_AddFunctions(module, functions) < 0)
+        return -1;
     bpy_class_changed = finalize_after_del;
     if (bpy_add_type(module, &bpy_object_type) < 0)
         return -1;

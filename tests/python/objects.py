@@ -5,7 +5,7 @@ import unittest
 import weakref
 
 import _servers
-from berth.QtCore import QObject, QTimer, Signal
+from berth.QtCore import QObject, QThread, QTimer, Signal
 
 
 class Objects(unittest.TestCase):
@@ -26,6 +26,58 @@ class Objects(unittest.TestCase):
         QObject(parent).setObjectName("kept")
         gc.collect()
         self.assertEqual(parent.children()[0].objectName(), "kept")
+
+    def test_a_long_chain_ends_without_recursion(self):
+        class Ends(QObject):
+            count = 0
+
+            def __del__(self):
+                Ends.count += 1
+
+        class Refers(QObject):
+            def __init__(self, parent=None):
+                super().__init__(parent)
+                self.above = parent
+                if parent is not None:
+                    parent.below = self
+
+        length = 100000
+        for kind in (QObject, Ends, Refers):
+            first = last = kind()
+            for _ in range(length):
+                last = kind(last)
+            last.setObjectName("last")
+            self.assertIs(first.findChild(QObject, "last"), last)
+            order = []
+            last.destroyed.connect(lambda: order.append("last"))
+            first.destroyed.connect(lambda: order.append("first"))
+            del first
+            if kind is Refers:
+                last.__dict__.clear()
+            del last
+            gc.collect()
+            self.assertEqual(order, ["first", "last"])
+        self.assertEqual(Ends.count, length + 1)
+
+    def test_a_long_chain_moves_to_a_thread(self):
+        first = QObject()
+        last = first
+        for _ in range(100000):
+            child = QObject()
+            child.setParent(last)
+            last = child
+        thread = QThread()
+        first.moveToThread(thread)
+        self.assertIs(last.thread(), thread)
+        del first, child
+        with self.assertRaises(RuntimeError):
+            last.objectName()
+
+    def test_helpers_are_no_children(self):
+        holder = QObject()
+        holder.startTimer(1000)
+        self.assertEqual(holder.children(), [])
+        self.assertEqual(holder.findChildren(QObject), [])
 
     def test_another_parent(self):
         first, second = QObject(), QObject()
