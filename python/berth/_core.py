@@ -198,14 +198,13 @@ class QTimerEvent(QEvent):
 
 def _start_timer(self, interval, _kind=None):
     """startTimer(milliseconds) -> int: calls timerEvent() repeatedly; returns the timer's number"""
-    timers = self.__dict__.setdefault("_timers", {})
-    number = max(timers, default=0) + 1
     timer = _berth.hide(QTimer(self))
     import weakref
     target = weakref.ref(self)  # the timer does not keep its object alive
     timer.timeout.connect(lambda: target().timerEvent(QTimerEvent(number)))
     timer.start(interval)
-    timers[number] = timer
+    number = timer.timerId()
+    self.__dict__.setdefault("_timers", {})[number] = timer
     return number
 
 
@@ -508,7 +507,9 @@ def install():
     """Adds the methods written here to the classes written in C."""
     _berth.install(QObject, OBJECT_MEMBERS)
     _device.install(SOCKET_MEMBERS)
-    _berth.install(QTimer, {"timerType": _timer_type, "setTimerType": _set_timer_type})
+    _berth.install(QTimer, {
+        "timerType": _timer_type, "setTimerType": _set_timer_type,
+        "_deliver": lambda self, number: self.timerEvent(QTimerEvent(number))})
     _berth.install(_berth.QCoreApplication, APPLICATION_MEMBERS)
     for cls in (Qt, QBuffer, QElapsedTimer, QEvent, QTimerEvent, QMetaObject, Property):
         cls.__module__ = MODULE

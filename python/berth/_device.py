@@ -13,6 +13,8 @@ Sockets have methods in C for all of this. They are moved from QIODevice to QAbs
 module is imported, and what is here becomes QIODevice's.
 """
 
+import warnings
+
 from . import _berth
 from ._berth import QByteArray, QIODevice
 
@@ -50,7 +52,7 @@ def take(self, size):
         want = size - len(self._ahead)
         if not self._mode & _UNBUFFERED:
             want = max(want, self._block)
-        got = bytes(self._get(want) or b"")
+        got = self._more(want)
         self._ahead += got.replace(b"\r", b"") if self._mode & _TEXT else got
         if len(got) < want:
             break
@@ -67,7 +69,7 @@ def take_line(self, most):
         if end >= 0 or 0 <= most <= len(self._ahead) or not self._mode & _READ:
             break
         seen = len(self._ahead)
-        got = bytes(self._get(1 if self._mode & _UNBUFFERED else self._block) or b"")
+        got = self._more(1 if self._mode & _UNBUFFERED else self._block)
         if not got:
             break
         self._ahead += got.replace(b"\r", b"") if self._mode & _TEXT else got
@@ -107,6 +109,21 @@ class Generic:
 
     def _get(self, size):
         return self.readData(size)
+
+    def _more(self, size):
+        """What readData() returns, as bytes; a str as PySide2 takes it."""
+        got = self._get(size)
+        if isinstance(got, str):
+            return got.encode()
+        return b"" if got is None or isinstance(got, int) else bytes(got)
+
+    def _written(self, data):
+        """What writeData() returns."""
+        written = self._put(data)
+        if isinstance(written, int):
+            return int(written)
+        warnings.warn(f"writeData() has returned {type(written).__name__}, not int", RuntimeWarning)
+        return 0
 
     def _put(self, data):
         if pyqt:
@@ -267,7 +284,7 @@ class Generic:
             return -1
         if not self.isSequential() and self._ahead:
             self.seek(self.pos())
-        written = self._put(data)
+        written = self._written(data)
         if written > 0 and not self.isSequential():
             self._place += written
         return written

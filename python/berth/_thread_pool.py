@@ -16,6 +16,8 @@ class QRunnable:
     """Work for a thread: run() is to be overridden"""
 
     def __init__(self):
+        if type(self) is QRunnable:
+            raise NotImplementedError("'QRunnable' is abstract and cannot be instantiated")
         self._auto = True
 
     def run(self):

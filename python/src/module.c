@@ -9,6 +9,7 @@
  *   byte_array, host_address, proxy      values
  *   signal, connection                   signals in classes, slots, emitting
  *   known_signals, signal_instance       the module's own signals, signals on objects
+ *   override                             what programs have in place of methods
  *   qobject                              the class QObject, and the end of an object
  *   qthread, moving                      threads, and moving objects between them
  *   timer, notifier, event_loop          QTimer, QSocketNotifier, QEventLoop, QCoreApplication

@@ -13,6 +13,7 @@
 #include "server.h"
 #include "host_address.h"
 #include "known_signals.h"
+#include "override.h"
 #include "parts.h"
 #include "proxy.h"
 #include "proxy_text.h"
@@ -34,9 +35,8 @@ typedef struct server {
 } server;
 
 static PyTypeObject server_type;
-static PyObject *name_incoming;     /* "incomingConnection" */
 static PyObject *name_socket_class; /* "_socket_class" */
-static PyObject *base_incoming;     /* the method of QTcpServer itself */
+static bpy_virtual incoming = {.text = "incomingConnection", .type = &server_type};
 
 static server *to_server(bpy_object *object)
 {
@@ -114,41 +114,6 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     bpy_leave(entered);
 }
 
-/* incomingConnection in the object's dictionary, whose keys may be compared by Python code; owned.
- */
-static PyObject *own_override(server *self)
-{
-    PyObject *dict = self->end.object.dict;
-    if (dict == NULL)
-        return NULL;
-    Py_INCREF(dict);
-    PyObject *own = PyDict_GetItemWithError(dict, name_incoming);
-    Py_XINCREF(own);
-    Py_DECREF(dict);
-    if (own == NULL)
-        PyErr_Clear();
-    return own;
-}
-
-/* The override of incomingConnection, in the object or in its class; owned, NULL if there is none.
- */
-static PyObject * override(server *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject *own = own_override(self);
-    if (own != NULL)
-        return own;
-    if (type == &server_type)
-        return NULL;
-    PyObject *function = PyObject_GetAttr((PyObject *)type, name_incoming);
-    if (function == base_incoming)
-        Py_CLEAR(function);
-    if (function == NULL)
-        return NULL;
-    Py_DECREF(function);
-    return PyObject_GetAttr((PyObject *)self, name_incoming);
-}
-
 /* A connection that an override is being called with. */
 typedef struct arrival {
     server *server;
@@ -163,11 +128,10 @@ static void on_incoming(berth_server *native, int descriptor, void *user)
     server *self = user;
     bool entered = bpy_enter();
     Py_INCREF(self);
-    PyObject *function = override(self);
+    PyObject *function = bpy_override(&incoming, (PyObject *)self);
     arrival here = {self, descriptor, arriving};
     arriving = &here;
     if (function == NULL) {
-        PyErr_Clear();
         if (self->native == native)
             berth_server_base_incoming_connection(native, descriptor);
         else
@@ -227,9 +191,8 @@ berth_socket *bpy_server_take_arrival(int descriptor)
 /* Without an override the native is spared the way through the handler. */
 static void choose_handlers(server *self)
 {
-    PyObject *own = own_override(self);
-    bool plain = own == NULL && Py_IS_TYPE((PyObject *)self, &server_type);
-    Py_XDECREF(own);
+    bool plain =
+        Py_IS_TYPE((PyObject *)self, &server_type) && !bpy_is_override(&incoming, (PyObject *)self);
     self->handlers = (berth_server_handlers){
         .new_connection = on_new_connection,
         .accept_error = on_accept_error,
@@ -241,7 +204,7 @@ static void choose_handlers(server *self)
 static int server_set_attribute(PyObject *object, PyObject *name, PyObject *value)
 {
     int status = PyObject_GenericSetAttr(object, name, value);
-    if (status == 0 && PyUnicode_Compare(name, name_incoming) == 0)
+    if (status == 0 && PyUnicode_Compare(name, incoming.name) == 0)
         choose_handlers((server *)object);
     return status;
 }
@@ -698,11 +661,8 @@ int bpy_server_ready(PyObject *module)
         bpy_signal_add_to(&server_type, BPY_NEW_CONNECTION, BPY_ACCEPT_ERROR) < 0)
         return -1;
     name_socket_class = PyUnicode_InternFromString("_socket_class");
-    name_incoming = PyUnicode_InternFromString("incomingConnection");
-    if (name_incoming == NULL || name_socket_class == NULL ||
+    if (name_socket_class == NULL ||
         PyDict_SetItem(server_type.tp_dict, name_socket_class, Py_None) < 0)
         return -1;
-    base_incoming = PyDict_GetItemWithError(server_type.tp_dict, name_incoming);
-    Py_XINCREF(base_incoming);
-    return 0;
+    return bpy_virtual_ready(&incoming);
 }

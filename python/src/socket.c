@@ -338,8 +338,10 @@ static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                             PyObject *Py_UNUSED(kwargs))
 {
     bpy_socket *self = (bpy_socket *)bpy_object_new(type, &socket_kind);
-    if (self != NULL)
+    if (self != NULL) {
         self->end.error = -1;
+        bpy_socket_find_overrides(self);
+    }
     return (PyObject *)self;
 }
 
@@ -348,8 +350,10 @@ static PyObject *socket_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
 PyObject *bpy_socket_make(void)
 {
     bpy_socket *self = (bpy_socket *)bpy_object_make(&bpy_tcp_socket_type, &socket_kind, NULL);
-    if (self != NULL)
+    if (self != NULL) {
         self->end.error = -1;
+        bpy_socket_find_overrides(self);
+    }
     return (PyObject *)self;
 }
 
@@ -537,14 +541,39 @@ static bool unbinds(bpy_socket *self)
     return true;
 }
 
+static void end_connection(bpy_socket *self, bpy_ending ending)
+{
+    if (ending == BPY_ABORTS)
+        self->unbinding = false;
+    if (!gives_up(self) && (ending == BPY_ABORTS || !unbinds(self)) && self->native != NULL) {
+        if (ending == BPY_ABORTS)
+            berth_socket_abort(self->native);
+        else if (ending == BPY_CLOSES)
+            berth_socket_close(self->native);
+        else
+            berth_socket_disconnect_from_host(self->native);
+    }
+    bpy_thread_hand_over(self->end.object.home);
+}
+
+/* In Qt, close() and abort() call disconnectFromHost(). */
+static void close_and_end(bpy_socket *self, bpy_ending ending)
+{
+    leave_device(self);
+    self->mode = 0;
+    if ((self->overrides & BPY_OVERRIDES_DISCONNECT) != 0 &&
+        state_of(self) != BERTH_STATE_UNCONNECTED)
+        bpy_socket_end_by_override(self, ending);
+    else
+        end_connection(self, ending);
+}
+
 static PyObject *socket_disconnect(PyObject *object, PyObject *Py_UNUSED(none))
 {
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
-    if (!gives_up(self) && !unbinds(self) && self->native != NULL)
-        berth_socket_disconnect_from_host(self->native);
-    bpy_thread_hand_over(self->end.object.home);
+    end_connection(self, self->ending);
     Py_RETURN_NONE;
 }
 
@@ -553,11 +582,7 @@ static PyObject *socket_close(PyObject *object, PyObject *Py_UNUSED(none))
     bpy_socket *self = (bpy_socket *)object;
     if (!usable(self))
         return NULL;
-    leave_device(self);
-    self->mode = 0;
-    if (!gives_up(self) && !unbinds(self) && self->native != NULL)
-        berth_socket_close(self->native);
-    bpy_thread_hand_over(self->end.object.home);
+    close_and_end(self, BPY_CLOSES);
     Py_RETURN_NONE;
 }
 
@@ -581,12 +606,7 @@ static PyObject *socket_abort(PyObject *object, PyObject *Py_UNUSED(none))
         return NULL;
     if (state_of(self) == BERTH_STATE_UNCONNECTED)
         Py_RETURN_NONE;
-    leave_device(self);
-    self->mode = 0;
-    self->unbinding = false;
-    if (!gives_up(self) && self->native != NULL)
-        berth_socket_abort(self->native);
-    bpy_thread_hand_over(self->end.object.home);
+    close_and_end(self, BPY_ABORTS);
     Py_RETURN_NONE;
 }
 
@@ -850,6 +870,7 @@ static int abstract_init(PyObject *object, PyObject *args, PyObject *kwargs)
         .tp_base = base,                                                           \
         .tp_new = socket_new,                                                      \
         .tp_init = init,                                                           \
+        .tp_setattro = bpy_socket_set_attribute,                                   \
         .tp_dealloc = bpy_qobject_dealloc,                                         \
         .tp_finalize = bpy_qobject_finalize,                                       \
         .tp_traverse = bpy_qobject_traverse,                                       \
@@ -868,7 +889,7 @@ int bpy_socket_ready(PyObject *module)
     bpy_device_type.tp_methods = bpy_device_methods;
     bpy_socket_type.tp_methods = socket_methods;
     if (bpy_add_type(module, &bpy_device_type) < 0 || bpy_add_type(module, &bpy_socket_type) < 0 ||
-        bpy_add_type(module, &bpy_tcp_socket_type) < 0)
+        bpy_add_type(module, &bpy_tcp_socket_type) < 0 || bpy_socket_virtual_ready() < 0)
         return -1;
     if (bpy_signal_add_to(&bpy_device_type, BPY_ABOUT_TO_CLOSE, BPY_READ_CHANNEL_FINISHED) < 0)
         return -1;

@@ -1,6 +1,7 @@
 /*
- * A QTcpSocket as its three files see it: socket.c (connecting, states, waits), socket_device.c
- * (reading and writing) and socket_proxy.c (asking for credentials).
+ * A QTcpSocket as its files see it: socket.c (connecting, states, waits), socket_device.c (reading
+ * and writing), socket_virtual.c (what programs override) and socket_proxy.c (asking for
+ * credentials).
  */
 #ifndef BPY_SOCKET_H
 #define BPY_SOCKET_H
@@ -11,13 +12,29 @@ enum {
     READ_ONLY = 1,
     WRITE_ONLY = 2,
     READ_WRITE = 3,
-    UNBUFFERED = 32
+    UNBUFFERED = 32,
+    READ_AT_ONCE = 16384 /* what an override of readData() is asked for, as in Qt */
+};
+
+/* What a socket that is closed by an override of disconnectFromHost() does. */
+typedef enum bpy_ending {
+    BPY_DISCONNECTS,
+    BPY_CLOSES,
+    BPY_ABORTS
+} bpy_ending;
+
+enum {
+    BPY_OVERRIDES_READ = 1,
+    BPY_OVERRIDES_WRITE = 2,
+    BPY_OVERRIDES_DISCONNECT = 4
 };
 
 typedef struct bpy_socket {
     bpy_endpoint end;
     berth_socket *native; /* NULL until it is needed */
     const char *timeout_text;
+    unsigned overrides; /* of the functions that the socket itself calls */
+    bpy_ending ending;
     int mode;        /* 0: not open */
     uint16_t port;   /* of the target */
     bool caching;    /* the proxy cannot connect, only cache */
@@ -51,6 +68,14 @@ berth_socket *bpy_server_take_arrival(int descriptor);
 
 /* socket_device.c */
 extern PyMethodDef bpy_device_methods[];
+
+/* socket_virtual.c */
+int bpy_socket_virtual_ready(void);
+void bpy_socket_find_overrides(bpy_socket *self);
+int bpy_socket_set_attribute(PyObject *object, PyObject *name, PyObject *value);
+void bpy_socket_end_by_override(bpy_socket *self, bpy_ending ending);
+PyObject *bpy_socket_write_by_override(bpy_socket *self, PyObject *data);
+PyObject *bpy_socket_read_by_override(bpy_socket *self, PyObject *bytes, Py_ssize_t size);
 
 /* socket_proxy.c */
 bool bpy_socket_ask(bpy_socket *self);

@@ -52,16 +52,19 @@ static PyObject *device_read(PyObject *object, PyObject *value)
 {
     bpy_socket *self = checked(object);
     Py_ssize_t size = self != NULL ? to_size(value) : -1;
-    if (size < 0 && PyErr_Occurred())
+    if (self == NULL || (size < 0 && PyErr_Occurred()))
         return NULL;
-    return bpy_byte_array_make(take(self, size < 0 ? 0 : size, false));
+    PyObject *bytes = take(self, size < 0 ? 0 : size, false);
+    if ((self->overrides & BPY_OVERRIDES_READ) != 0 && bytes != NULL && readable(self))
+        bytes = bpy_socket_read_by_override(self, bytes, size - PyBytes_GET_SIZE(bytes));
+    return bpy_byte_array_make(bytes);
 }
 
 static PyObject *device_peek(PyObject *object, PyObject *value)
 {
     bpy_socket *self = checked(object);
     Py_ssize_t size = self != NULL ? to_size(value) : -1;
-    if (size < 0 && PyErr_Occurred())
+    if (self == NULL || (size < 0 && PyErr_Occurred()))
         return NULL;
     return bpy_byte_array_make(take(self, size < 0 ? 0 : size, true));
 }
@@ -69,14 +72,24 @@ static PyObject *device_peek(PyObject *object, PyObject *value)
 static PyObject *device_read_all(PyObject *object, PyObject *Py_UNUSED(none))
 {
     bpy_socket *self = checked(object);
-    return self != NULL ? bpy_byte_array_make(take(self, PY_SSIZE_T_MAX, false)) : NULL;
+    if (self == NULL)
+        return NULL;
+    PyObject *bytes = take(self, PY_SSIZE_T_MAX, false);
+    if ((self->overrides & BPY_OVERRIDES_READ) == 0)
+        return bpy_byte_array_make(bytes);
+    Py_ssize_t before = -1;
+    while (bytes != NULL && readable(self) && PyBytes_GET_SIZE(bytes) != before) {
+        before = PyBytes_GET_SIZE(bytes);
+        bytes = bpy_socket_read_by_override(self, bytes, READ_AT_ONCE);
+    }
+    return bpy_byte_array_make(bytes);
 }
 
 static PyObject *device_skip(PyObject *object, PyObject *value)
 {
     bpy_socket *self = checked(object);
     Py_ssize_t size = self != NULL ? to_size(value) : -1;
-    if (size < 0 && PyErr_Occurred())
+    if (self == NULL || (size < 0 && PyErr_Occurred()))
         return NULL;
     if (size < 0 || !readable(self))
         return PyLong_FromLong(-1);
@@ -174,6 +187,8 @@ static PyObject *device_write(PyObject *object, PyObject *data)
         return NULL;
     if (PyObject_TypeCheck(data, &bpy_byte_array_type))
         data = bpy_byte_array_bytes(data);
+    if ((self->overrides & BPY_OVERRIDES_WRITE) != 0)
+        return bpy_socket_write_by_override(self, data);
     if (PyBytes_Check(data)) {
         Py_INCREF(data); /* a slot may change the array */
         Py_ssize_t written = put(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
@@ -191,6 +206,32 @@ static PyObject *device_write(PyObject *object, PyObject *data)
     Py_ssize_t written = put(self, view.buf, view.len);
     PyBuffer_Release(&view);
     return PyLong_FromSsize_t(written);
+}
+
+/* ---- what overrides call ---- */
+
+/* writeData(data[, size]), of bytes or of the text that PySide2 gives an override. */
+static PyObject *device_write_data(PyObject *object, PyObject *args)
+{
+    bpy_socket *self = checked(object);
+    Py_buffer view;
+    Py_ssize_t size = PY_SSIZE_T_MAX;
+    if (self == NULL || !PyArg_ParseTuple(args, "s*|n:writeData", &view, &size))
+        return NULL;
+    if (size > view.len)
+        size = view.len;
+    Py_ssize_t written = put(self, view.buf, size > 0 ? size : 0);
+    PyBuffer_Release(&view);
+    return PyLong_FromSsize_t(written);
+}
+
+static PyObject *device_read_data(PyObject *object, PyObject *value)
+{
+    bpy_socket *self = checked(object);
+    Py_ssize_t size = self != NULL ? to_size(value) : -1;
+    if (self == NULL || (size < 0 && PyErr_Occurred()))
+        return NULL;
+    return take(self, size < 0 ? 0 : size, false);
 }
 
 static PyObject *device_unget(PyObject *object, PyObject *data)
@@ -288,6 +329,10 @@ PyMethodDef bpy_device_methods[] = {
      "skip(size) -> int: discards up to that many bytes; returns their number"},
     {"write", device_write, METH_O,
      "write(data) -> int: the number of bytes written; -1 if not connected"},
+    {"readData", device_read_data, METH_O,
+     "readData(size) -> bytes: called when more is read than has arrived; may be overridden"},
+    {"writeData", device_write_data, METH_VARARGS,
+     "writeData(data, size) -> int: called for what is written; may be overridden"},
     {"flush", device_flush, METH_NOARGS, "flush() -> bool: whether output was sent"},
     {"_unget", device_unget, METH_O, NULL},
     {"_set_mode", device_set_mode, METH_O, NULL},

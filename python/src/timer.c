@@ -9,9 +9,11 @@
  * it again. What was missed is left out.
  */
 #include "known_signals.h"
+#include "override.h"
 #include "parts.h"
 #include "qobject.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 typedef struct timer {
@@ -19,6 +21,7 @@ typedef struct timer {
     berth_timer *native;
     uint64_t due; /* on the loop's clock, while active */
     int interval;
+    int id;           /* of the last start */
     unsigned starts;  /* counts them */
     unsigned firing;  /* the start whose slots run, or 0 */
     bool asleep;      /* active; the native waits until the slots have returned */
@@ -30,6 +33,8 @@ typedef struct timer {
 } timer;
 
 static PyTypeObject timer_type;
+static bpy_virtual on_event = {.text = "timerEvent", .type = &timer_type};
+static int last_id; /* of all timers */
 
 static bool is_active(const timer *self)
 {
@@ -56,12 +61,13 @@ static void arm(timer *self)
     berth_timer_start(self->native, interval, self->single ? 0 : interval);
 }
 
-/* For Berth, a repetition of 0 is none. */
-static void prepare_next(timer *self)
+/* For Berth, a repetition of 0 is none. An override of timerEvent() finds a single shot active; it
+ * is stopped by the function of the class. */
+static void prepare_next(timer *self, bool overridden)
 {
-    if (self->single)
+    if (self->single && !overridden)
         stop(self);
-    else if (self->interval == 0 && self->firing == self->starts)
+    else if (self->single || (self->interval == 0 && self->firing == self->starts))
         self->asleep = true;
     else if (self->interval == 0)
         arm(self);
@@ -69,11 +75,29 @@ static void prepare_next(timer *self)
         self->due += (uint64_t)self->interval;
 }
 
-static void fire(timer *self)
+static bool is_overridden(timer *self)
+{
+    bool plain = Py_IS_TYPE((PyObject *)self, &timer_type) && self->object.dict == NULL;
+    return !plain && bpy_is_override(&on_event, (PyObject *)self);
+}
+
+static void deliver(timer *self, bool overridden)
+{
+    if (!overridden) {
+        bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+        return;
+    }
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "_deliver", "i", self->id);
+    if (result == NULL)
+        bpy_print_error();
+    Py_XDECREF(result);
+}
+
+static void fire(timer *self, bool overridden)
 {
     unsigned outer = self->firing;
     self->firing = self->starts;
-    bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+    deliver(self, overridden);
     self->firing = outer;
     if (self->asleep && bpy_thread_is_current(self->object.home)) { /* it may have been moved */
         self->asleep = false;
@@ -86,9 +110,12 @@ static void expired(berth_timer *Py_UNUSED(native), void *user)
     timer *self = user;
     bool entered = bpy_enter();
     Py_INCREF(self);
-    prepare_next(self);
-    if (self->firing != self->starts)
-        fire(self);
+    bool overridden = is_overridden(self);
+    if (self->native != NULL) {
+        prepare_next(self, overridden);
+        if (self->firing != self->starts)
+            fire(self, overridden);
+    }
     if (self->own) {
         self->own = false;
         Py_DECREF(self);
@@ -128,6 +155,8 @@ static bool start(timer *self)
         bpy_object_settle(&self->object);
     }
     self->starts++;
+    last_id = last_id < INT_MAX ? last_id + 1 : 1;
+    self->id = last_id;
     self->asleep = self->restarting = false;
     arm(self);
     return true;
@@ -251,7 +280,7 @@ static int remaining(const timer *self)
     X(isActive, PyBool_FromLong(is_active(self)), "bool")                                       \
     X(isSingleShot, PyBool_FromLong(self->single), "bool")                                      \
     X(remainingTime, PyLong_FromLong(remaining(self)), "int: milliseconds; -1 when not active") \
-    X(timerId, PyLong_FromLong(is_active(self) ? 1 : -1), "int: -1 when not active")
+    X(timerId, PyLong_FromLong(is_active(self) ? self->id : -1), "int: -1 when not active")
 
 #define GETTER(name, value, text)                                            \
     static PyObject *get_##name(PyObject *object, PyObject *Py_UNUSED(none)) \
@@ -262,6 +291,22 @@ static int remaining(const timer *self)
 #define ENTRY(name, value, text) {#name, get_##name, METH_NOARGS, #name "() -> " text},
 
 GETTERS(GETTER)
+
+static PyObject *timer_event(PyObject *object, PyObject *event)
+{
+    timer *self = (timer *)object;
+    PyObject *number = PyObject_CallMethod(event, "timerId", NULL);
+    long id = number != NULL ? PyLong_AsLong(number) : -1;
+    Py_XDECREF(number);
+    if ((id == -1 && PyErr_Occurred()) || !bpy_object_usable(object))
+        return NULL;
+    if (id == self->id) {
+        if (self->single)
+            stop(self);
+        bpy_emit(&self->object, BPY_TIMEOUT, NULL);
+    }
+    Py_RETURN_NONE;
+}
 
 /* singleShot(milliseconds, slot), or with a timer type between them, which is ignored. */
 static PyObject *single_shot(PyObject *Py_UNUSED(none), PyObject *args)
@@ -290,6 +335,7 @@ static PyObject *single_shot(PyObject *Py_UNUSED(none), PyObject *args)
 static PyMethodDef timer_methods[] = {
     GETTERS(ENTRY){"start", BPY_METHOD(timer_start), METH_FASTCALL, "start(milliseconds=None)"},
     {"stop", timer_stop, METH_NOARGS, "stop()"},
+    {"timerEvent", timer_event, METH_O, "timerEvent(event): emits timeout; may be overridden"},
     {"setInterval", timer_set_interval, METH_O, "setInterval(milliseconds)"},
     {"setSingleShot", timer_set_single, METH_O, "setSingleShot(single)"},
     {"singleShot", single_shot, METH_VARARGS | METH_STATIC,
@@ -315,6 +361,8 @@ static PyTypeObject timer_type = {
 int bpy_timer_ready(PyObject *module)
 {
     if (bpy_add_type(module, &timer_type) < 0)
+        return -1;
+    if (bpy_virtual_ready(&on_event) < 0)
         return -1;
     return bpy_signal_add_to(&timer_type, BPY_TIMEOUT, BPY_TIMEOUT);
 }
