@@ -170,6 +170,8 @@ class _Pool:
                 self.changed.release()
                 try:
                     work.run()
+                except SystemExit:
+                    pass  # as in Python's own threads
                 except BaseException:  # it has nowhere else to go
                     threading.excepthook(threading.ExceptHookArgs(
                         (*sys.exc_info(), threading.current_thread())))

@@ -41,16 +41,37 @@ int bpy_add_methods(PyTypeObject *type, PyMethodDef *methods)
     return 0;
 }
 
-/* Handles an exception that no caller can catch: prints its traceback. KeyboardInterrupt is raised
- * again where the interpreter next checks for signals. */
+/* Whether this is the interpreter's main thread; true if that is not known. Keeps an exception. */
+static bool is_main_thread(void)
+{
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *main = threading != NULL ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
+    PyObject *ident = main != NULL ? PyObject_GetAttrString(main, "ident") : NULL;
+    bool same = ident == NULL || PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
+    Py_XDECREF(ident);
+    Py_XDECREF(main);
+    Py_XDECREF(threading);
+    PyErr_Restore(type, value, trace);
+    return same;
+}
+
+/* Handles an exception that no caller can catch: prints its traceback. SystemExit ends the process.
+ * In the main thread, KeyboardInterrupt is raised again where the interpreter next checks for
+ * signals; in others it is printed, and SystemExit is ignored, as in Python's own threads: the
+ * interpreter cannot be ended there. */
 void bpy_print_error(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    bool interrupts = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    bool exits = PyErr_ExceptionMatches(PyExc_SystemExit);
+    if ((!interrupts && !exits) || is_main_thread() == exits) {
         PyErr_Print();
         return;
     }
     PyErr_Clear();
-    PyErr_SetInterrupt();
+    if (interrupts)
+        PyErr_SetInterrupt();
 }
 
 /* The text of a str; raises ValueError for a NUL in it. */

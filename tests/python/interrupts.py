@@ -1,5 +1,7 @@
 """Control-C, and any other signal with a handler that raises, ends every call that blocks."""
 
+import contextlib
+import io
 import os
 import signal
 import socket
@@ -7,7 +9,7 @@ import threading
 import time
 import unittest
 
-from berth.QtCore import QCoreApplication, QEventLoop, QThread
+from berth.QtCore import QCoreApplication, QEventLoop, QObject, QRunnable, QThread, QThreadPool
 from berth.QtNetwork import QHostAddress, QNetworkProxy, QSslSocket, QTcpServer, QTcpSocket
 
 LONG = 8000  # milliseconds; nothing waits for so long
@@ -112,6 +114,60 @@ class Waits(unittest.TestCase):
         self.interrupts(lambda: thread.wait(LONG))
         thread.quit()
         self.assertTrue(thread.wait(LONG))
+
+
+class Threads(unittest.TestCase):
+    """What ends the process in the main thread ends nothing but the call in others."""
+
+    def test_run_of_a_thread_exits(self):
+        class Exits(QThread):
+            def run(self):
+                raise SystemExit(3)
+
+        ended = []
+        thread = Exits()
+        thread.finished.connect(lambda: ended.append(True))
+        thread.start()
+        self.assertTrue(thread.wait(LONG))
+        self.assertTrue(thread.isFinished())
+        application.processEvents()
+        self.assertEqual(ended, [True])
+
+    def test_a_slot_of_a_thread_exits(self):
+        calls = []
+
+        class Worker(QObject):
+            def work(self):
+                calls.append(True)
+                self.thread().quit()
+                raise SystemExit(3)
+
+        thread, worker = QThread(), Worker()
+        worker.moveToThread(thread)
+        thread.started.connect(worker.work)
+        thread.start()
+        self.assertTrue(thread.wait(LONG))
+        self.assertEqual(calls, [True])
+
+    def test_work_of_a_pool_exits(self):
+        class Exits(QRunnable):
+            def run(self):
+                raise SystemExit(3)
+
+        pool = QThreadPool()
+        pool.start(Exits())
+        self.assertTrue(pool.waitForDone(LONG))
+
+    def test_another_thread_raises_an_interrupt(self):
+        class Raises(QThread):
+            def run(self):
+                raise KeyboardInterrupt
+
+        thread = Raises()
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
+            thread.start()
+            self.assertTrue(thread.wait(LONG))
+        self.assertIn("KeyboardInterrupt", printed.getvalue())
 
 
 if __name__ == "__main__":
