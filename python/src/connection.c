@@ -202,6 +202,7 @@ void bpy_connections_free(bpy_object *object)
 int bpy_connections_traverse(bpy_object *object, visitproc visit, void *arg)
 {
     for (bpy_listeners *list = object->listeners; list != NULL; list = list->next) {
+        Py_VISIT((PyObject *)list->signal);
         for (bpy_connection *one = list->first; one != NULL; one = one->next)
             Py_VISIT(one->function);
     }

@@ -394,12 +394,15 @@ static PyObject *object_set_name(PyObject *object, PyObject *name)
     if (!PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError, "setObjectName() takes a str, not %s",
                             Py_TYPE(name)->tp_name);
+    name = PyUnicode_FromObject(name); /* not of a subclass, which may refer to the object */
+    if (name == NULL)
+        return NULL;
     bool same = self->name != NULL ? PyUnicode_Compare(self->name, name) == 0
                                    : PyUnicode_GET_LENGTH(name) == 0;
-    Py_INCREF(name);
-    Py_XSETREF(self->name, name);
+    Py_XSETREF(self->name, Py_NewRef(name));
     if (!same)
         bpy_emit(self, BPY_OBJECT_NAME_CHANGED, name);
+    Py_DECREF(name);
     Py_RETURN_NONE;
 }
 

@@ -118,9 +118,21 @@ static PyObject *signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
+/* A type may be the class that the signal is in. */
+static int signal_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    bpy_signal *self = (bpy_signal *)object;
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
+        Py_VISIT(self->overloads[i].types);
+    Py_VISIT(self->method);
+    return 0;
+}
+
+/* No tp_clear: the class, which is in every cycle with its signal, breaks it. */
 static void signal_dealloc(PyObject *object)
 {
     bpy_signal *self = (bpy_signal *)object;
+    PyObject_GC_UnTrack(object);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         Py_XDECREF(self->overloads[i].types);
         Py_XDECREF(self->overloads[i].signature);
@@ -174,9 +186,10 @@ PyTypeObject bpy_signal_type = {
               "overloads",
     .tp_basicsize = offsetof(bpy_signal, overloads),
     .tp_itemsize = sizeof(bpy_overload),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = signal_new,
     .tp_dealloc = signal_dealloc,
+    .tp_traverse = signal_traverse,
     .tp_str = signal_str,
     .tp_descr_get = signal_get,
     .tp_methods = signal_methods,

@@ -51,6 +51,7 @@ static void instance_dealloc(PyObject *object)
 static int instance_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Py_VISIT((PyObject *)((bpy_signal_instance *)object)->source);
+    Py_VISIT((PyObject *)((bpy_signal_instance *)object)->signal);
     return 0;
 }
 

@@ -4,12 +4,14 @@ Under the address sanitizer this finds what is referred to again and then freed.
 """
 
 import gc
+import os
 import sys
 import unittest
 import weakref
 
 import _servers  # an application
-from berth.QtCore import QObject, Qt, QThread, Signal
+from berth.QtCore import QByteArray, QObject, QSocketNotifier, Qt, QThread, QTimer, Signal
+from berth.QtNetwork import QHostAddress, QNetworkProxy, QTcpServer, QTcpSocket
 
 
 class End:
@@ -120,6 +122,169 @@ class Dying(unittest.TestCase):
             gc.collect()
             self.assertIsNone(gone())
         del kept
+
+
+class LastReferences(unittest.TestCase):
+    """A slot drops the last reference to what emits its signal, and another slot follows."""
+
+    def dropping(self, kept, name):
+        """Connects such slots; returns the list that the second one appends to."""
+        seen, signal = [], getattr(kept[0], name)
+        signal.connect(lambda *_values: kept.clear())
+        signal.connect(lambda *_values: seen.append(name))
+        return seen
+
+    def course(self, kept, seen):
+        """A connection from its beginning to its end, until the client is dropped."""
+        server = _servers.listening()
+        kept[0].connectToHost("127.0.0.1", server.serverPort())
+        _servers.until(lambda: seen or server.hasPendingConnections())
+        taken = server.nextPendingConnection()
+        for step in (lambda: kept[0].write(b"hello"), lambda: taken.write(b"hello"),
+                     lambda: taken.disconnectFromHost()):
+            if kept and taken is not None:
+                _servers.until(lambda: seen or kept[0].state() != kept[0].ConnectingState)
+            if kept and taken is not None:
+                step()
+                _servers.settle(3)
+        _servers.until(lambda: seen)
+
+    def test_of_a_socket(self):
+        for name in ("stateChanged", "hostFound", "connected", "bytesWritten", "readyRead",
+                     "channelReadyRead", "channelBytesWritten", "error", "errorOccurred",
+                     "readChannelFinished", "aboutToClose", "disconnected"):
+            kept = [QTcpSocket()]
+            seen = self.dropping(kept, name)
+            if name == "aboutToClose":
+                kept[0].disconnected.connect(kept[0].close)
+            self.course(kept, seen)
+            self.assertFalse(kept)
+
+    def test_of_a_socket_that_is_refused(self):
+        port = _servers.listening().serverPort()  # which nobody listens on any more
+        for name in ("error", "errorOccurred", "stateChanged"):
+            kept = [QTcpSocket()]
+            seen = self.dropping(kept, name)
+            kept[0].errorOccurred.connect(lambda *_values: None)
+            kept[0].connectToHost("127.0.0.1", port)
+            _servers.until(lambda: seen)
+            self.assertFalse(kept)
+
+    def test_of_a_server(self):
+        class Odd(QTcpServer):
+            def incomingConnection(self, handle):
+                os.close(handle)
+                kept.clear()
+        class Meta(type(QObject)):
+            def __getattribute__(cls, name):
+                if name == "incomingConnection":
+                    kept.clear()
+                return super().__getattribute__(name)
+
+        class Looking(QTcpServer, metaclass=Meta):
+            pass
+        for kind in (QTcpServer, Odd, Looking):
+            kept = [_servers.listening(kind)]
+            if kind is QTcpServer:
+                self.dropping(kept, "newConnection")
+            client = QTcpSocket()
+            client.connectToHost("127.0.0.1", kept[0].serverPort())
+            _servers.until(lambda: not kept)
+            _servers.settle(3)
+
+    def test_of_others(self):
+        end, other = os.pipe()
+        os.write(other, b"x")
+        for make, name in ((lambda: QTimer(interval=0), "timeout"), (QThread, "started"),
+                           (QThread, "finished"),
+                           (lambda: QSocketNotifier(end, QSocketNotifier.Read), "activated")):
+            kept = [make()]
+            seen = self.dropping(kept, name)
+            if hasattr(kept[0], "start"):
+                kept[0].start()
+            if name == "finished":
+                kept[0].quit()
+            _servers.until(lambda: seen)
+            self.assertFalse(kept)
+        os.close(end)
+        os.close(other)
+
+
+class Cycles(unittest.TestCase):
+    def test_that_are_collected(self):
+        def of_types():
+            class Own(QObject):
+                pass
+            Own.said = Signal(Own)
+            return Own
+
+        def of_overloads():
+            class Type:
+                pass
+
+            class Own(QObject):
+                said = Signal((int,), (Type,))
+            Type.own = Own
+            Own().said.connect(Type)
+            return Type
+
+        def of_a_name():
+            class Name(str):
+                pass
+            thing, name = QObject(), Name("name")
+            name.thing = thing
+            thing.setObjectName(name)
+            return thing
+
+        def of_a_proxy():
+            socket, proxy = QTcpSocket(), QNetworkProxy(QNetworkProxy.NoProxy)
+            socket.setProxy(proxy)
+            socket._proxy().own = socket
+            return socket
+
+        def of_a_child():
+            parent = QObject()
+            QObject(parent).own = parent
+            return parent
+
+        def of_slots():
+            first, second = Emitter(), Emitter()
+            first.said.connect(lambda: second)
+            second.said.connect(lambda: first)
+            return first
+        for make in (of_types, of_overloads, of_a_name, of_a_proxy, of_a_child, of_slots):
+            made = weakref.ref(make())
+            gc.collect()
+            self.assertIsNone(made(), make.__name__)
+
+    def test_what_is_dropped(self):
+        if not sys.getallocatedblocks():
+            self.skipTest("the interpreter does not count what is allocated")
+        sender, blocks = Emitter(), sys.getallocatedblocks
+        server = _servers.listening()
+        client, _taken = _servers.connected(server)
+        client.bytesWritten.connect(lambda _bytes: None)
+
+        def work():
+            client.write(bytes(300))
+            client.flush()
+            QByteArray(bytes(100))[1:50]  # pylint: disable=expression-not-assigned
+            sender.said.connect(lambda: None)
+            sender.said.emit()
+            sender.said.disconnect()
+            QTcpSocket().setProxy(QNetworkProxy(QNetworkProxy.HttpProxy, "h", 1, "u", "p"))
+            type("Own", (QObject,), {"said": Signal(int)})().said.connect(print)
+            QTimer().start(10)
+            QThread().isRunning()
+            QHostAddress("192.0.2.1").toString()
+        for _time in range(3):
+            work()
+        gc.collect()
+        before = blocks()
+        for _time in range(200):
+            work()
+        gc.collect()
+        self.assertLess(blocks() - before, 150)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,13 @@ class Sockets(unittest.TestCase):
         self.client.ungetChar(b"x")
         self.assertEqual(self.client.readAll(), b"x")
 
+    def test_options_that_there_are_not(self):
+        for which in (-(1 << 31), -1, 8, 9, 1000, (1 << 31) - 1):
+            self.client.setSocketOption(which, 1)
+            self.assertIsNone(self.client.socketOption(which))
+        self.client.setSocketOption(QTcpSocket.LowDelayOption, 1)
+        self.assertEqual(self.client.socketOption(QTcpSocket.LowDelayOption), 1)
+
     def test_transactions(self):
         self.client.write(b"abc")
         until(lambda: self.taken.bytesAvailable() == 3)

@@ -1,6 +1,7 @@
 """Threads: workers, queued signals, servers and waits in threads, and who dies where."""
 
 import gc
+import socket
 import threading
 import unittest
 
@@ -91,6 +92,24 @@ class Threads(unittest.TestCase):
         self.assertTrue(client.waitForReadyRead(10000))
         self.assertEqual(client.readAll(), b"hello")
         self.assertTrue(thread.wait())
+
+    def test_other_threads_run_while_a_wait_goes_on_after_a_slot(self):
+        def serve():
+            peer = listener.accept()[0]
+            peer.sendall(b"hello")
+            heard.wait(20)
+            peer.close()
+        heard, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = QTcpSocket()
+        client.readyRead.connect(heard.set)
+        client.connectToHost("127.0.0.1", listener.getsockname()[1])
+        self.assertTrue(client.waitForConnected(10000))
+        self.assertTrue(client.waitForDisconnected(10000))
+        self.assertTrue(heard.is_set())
+        thread.join()
+        listener.close()
 
     def test_a_threaded_server(self):
         class Serving(QThread):
