@@ -22,6 +22,7 @@
  */
 #include "metatype.h"
 #include "parts.h"
+#include "qthread.h"
 #include "thread.h"
 
 static PyObject *install(PyObject *Py_UNUSED(module), PyObject *args)
@@ -44,6 +45,7 @@ static PyObject *use_pyqt(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)
 
 static PyObject *shut_down(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
+    bpy_qthreads_enter();
     bpy_thread_finish(bpy_thread_current());
     Py_RETURN_NONE;
 }

@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 enum {
-    LONGEST = 1000000000 /* seconds */
+    LONGEST = 1000000000, /* seconds */
+    MOST_PAUSES = 2000    /* milliseconds */
 };
 
 typedef enum thread_state {
@@ -46,6 +47,19 @@ static PyTypeObject qthread_type;
 
 /* ---- the thread ---- */
 
+static int entering; /* threads that were started and do not have the interpreter's lock yet */
+
+/* A thread that has not entered when the interpreter ends would enter what is freed; one that has
+ * ends by itself. Not for ever: in a child of a fork there may be no such thread. */
+void bpy_qthreads_enter(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < MOST_PAUSES && entering > 0; i++) {
+        Py_BEGIN_ALLOW_THREADS nanosleep(&pause, NULL);
+        Py_END_ALLOW_THREADS
+    }
+}
+
 static void call_run(qthread *self)
 {
     PyObject *result = PyObject_CallMethod((PyObject *)self, "run", NULL);
@@ -57,6 +71,7 @@ static void call_run(qthread *self)
 static void thread_main(void *user)
 {
     PyGILState_STATE lock = PyGILState_Ensure();
+    entering--;
     qthread *self = user;
     bpy_thread *thread = bpy_thread_ref(self->thread);
     bpy_thread_assume(thread);
@@ -128,7 +143,9 @@ static PyObject *qthread_start(PyObject *object, PyObject *Py_UNUSED(args))
     self->state = RUNNING;
     Py_INCREF(self); /* of thread_main */
     PyThread_acquire_lock(self->done, WAIT_LOCK);
+    entering++;
     if (PyThread_start_new_thread(thread_main, self) == PYTHREAD_INVALID_THREAD_ID) {
+        entering--;
         self->state = FRESH;
         PyThread_release_lock(self->done);
         Py_DECREF(self);

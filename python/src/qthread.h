@@ -7,6 +7,7 @@
 #include "thread.h"
 
 PyObject *bpy_qthread_for(bpy_thread *thread);
+void bpy_qthreads_enter(void); /* before the interpreter ends */
 bpy_thread *bpy_qthread_thread(PyObject *object);
 
 #endif

@@ -144,6 +144,17 @@ class Programs(unittest.TestCase):
             """)
         self.assertEqual((status, output, errors), (0, "", ""))
 
+    def test_leaving_while_threads_begin(self):
+        status, output, errors = run("""
+            import os
+            from berth.QtCore import QThread
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # so that they begin late
+            threads = [QThread() for _thread in range(5)]
+            for thread in threads:
+                thread.start()
+            """)
+        self.assertEqual((status, output, errors), (0, "", ""))
+
     def test_leaving_from_a_slot(self):
         status, _output, errors = run("""
             import sys
