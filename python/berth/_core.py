@@ -264,7 +264,15 @@ def _inherits(self, name):
     return any(cls.__name__ == name for cls in type(self).__mro__)
 
 
+def _reduce(self, _protocol):
+    """Refuses to pickle: the oldest protocols would make a copy, as a child of the object."""
+    if type(self).__reduce__ is not object.__reduce__:
+        return self.__reduce__()
+    raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
+
 OBJECT_MEMBERS = {
+    "__reduce_ex__": _reduce,
     "connect": staticmethod(_connect),
     "disconnect": staticmethod(_disconnect),
     "findChild": _find_child,

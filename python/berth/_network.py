@@ -219,13 +219,19 @@ def _swap_addresses(self, other):
     other.setAddress(mine)
 
 
+def _reduce_address(self):
+    """Any of both families has no text of its own."""
+    both = self == QHostAddress.Any
+    return QHostAddress, (QHostAddress.Any if both else self.toString(),)
+
+
 ADDRESS_MEMBERS = {
     "isInSubnet": _is_in_subnet,
     "parseSubnet": staticmethod(lambda text: _berth.parse_subnet(text)),
     "clear": lambda self: self.setAddress(QHostAddress.Null),
     "swap": _swap_addresses,
     "__copy__": lambda self: QHostAddress(self),
-    "__reduce__": lambda self: (QHostAddress, (self.toString(),)),
+    "__reduce__": _reduce_address,
 }
 
 

@@ -4,7 +4,9 @@ What a class of Python may replace of its base in C.
 """
 
 import abc
+import copy
 import gc
+import pickle
 import unittest
 import weakref
 
@@ -48,6 +50,22 @@ class Subclasses(unittest.TestCase):
         del thing
         with self.assertRaises(RuntimeError):
             kept.pop().objectName()
+
+    def test_copies_are_refused(self):
+        class Own(QObject):
+            pass
+
+        class Willing(QObject):
+            def __reduce__(self):
+                return str, ("willing",)
+        for thing in (QObject(), QTcpServer(), Own(), Own().destroyed):
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+                with self.assertRaises(TypeError):
+                    pickle.dumps(thing, protocol)
+            with self.assertRaises(TypeError):
+                copy.copy(thing)
+            self.assertFalse(isinstance(thing, QObject) and thing.children())
+        self.assertEqual(copy.copy(Willing()), "willing")
 
     def test_attributes_that_classes_of_c_lack(self):
         for cls in (QObject, QTcpServer, QTimer, QThread, QByteArray, QHostAddress, Signal):

@@ -1,6 +1,7 @@
 """Values: QByteArray, QDataStream, QHostAddress, QNetworkProxy, enumerations."""
 
 import copy
+import pickle
 import unittest
 
 import _servers  # an application
@@ -14,6 +15,14 @@ class SetAddresses(unittest.TestCase):
         address = QHostAddress("192.0.2.1")
         address.setAddress(address)
         self.assertEqual(address.toString(), "192.0.2.1")
+
+    def test_copies(self):
+        for special in (QHostAddress.Null, QHostAddress.Any, QHostAddress.AnyIPv4,
+                        QHostAddress.AnyIPv6, QHostAddress.LocalHost):
+            address = QHostAddress(special)
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+                self.assertEqual(pickle.loads(pickle.dumps(address, protocol)), address)
+            self.assertEqual(copy.deepcopy(address), address)
 
     def test_what_is_no_address_changes_nothing(self):
         address = QHostAddress("192.0.2.1")
