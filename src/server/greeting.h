@@ -9,15 +9,7 @@
 
 #include "awaiting.h"
 #include "engine/engine.h"
-
-/* A connection that has not come into the queue yet, among all of them in the order in which they
- * are due. Embedded in its record. */
-typedef struct berth__guest {
-    struct berth__guest *next;
-    struct berth__guest **link; /* NULL: its time does not run */
-    uint64_t due;
-    bool shaking; /* whether its record is that of a handshake */
-} berth__guest;
+#include "guests.h"
 
 /* A host that has a configuration of its own. */
 typedef struct berth__tls_host {
@@ -41,10 +33,9 @@ typedef struct berth__greeter {
     unsigned taken; /* hellos that were read since some were answered */
     struct berth__handshake_record *handshakes;
     struct berth__choice *choice; /* innermost call of client_hello */
-    berth__guest *first;          /* to be due */
-    berth__guest **end;
-    uint64_t answered;        /* when the last of the hellos was, before this turn */
-    berth__deadline deadline; /* of the first; or now, for hellos that can be answered */
+    berth__guests guests;         /* all but those held: the next to be due first */
+    uint64_t answered;            /* when the last of the hellos was, before this turn */
+    berth__deadline deadline;     /* of the first; or now, for hellos that can be answered */
 } berth__greeter;
 
 /* The greeter of a server, made if there is none; NULL when out of memory. */

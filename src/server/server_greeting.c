@@ -120,46 +120,18 @@ static greeting *greeting_of(berth__guest *guest)
     return (greeting *)((char *)guest - offsetof(greeting, guest));
 }
 
+/* It has all of its time, once more if it has had some. */
 static void invite(berth__greeter *greeter, berth__guest *guest)
 {
-    guest->due = berth__after(clock_of(greeter->server), greeter->server->handshake_timeout);
-    guest->next = NULL;
-    guest->link = greeter->end;
-    *greeter->end = guest;
-    greeter->end = &guest->next;
+    const berth_server *server = greeter->server;
+    berth__guests_remove(&greeter->guests, guest);
+    berth__guests_insert(&greeter->guests, guest,
+                         berth__after(clock_of(server), server->handshake_timeout));
 }
 
 static void dismiss(berth__greeter *greeter, berth__guest *guest)
 {
-    if (guest->link == NULL)
-        return;
-    *guest->link = guest->next;
-    if (guest->next != NULL)
-        guest->next->link = guest->link;
-    else
-        greeter->end = guest->link;
-    guest->link = NULL;
-}
-
-/* It has all of its time once more. */
-static void invite_again(berth__greeter *greeter, berth__guest *guest)
-{
-    dismiss(greeter, guest);
-    invite(greeter, guest);
-}
-
-/* Puts another one in its place. */
-static void replace(berth__greeter *greeter, berth__guest *guest, berth__guest *by)
-{
-    by->next = guest->next;
-    by->link = guest->link;
-    by->due = guest->due;
-    *by->link = by;
-    if (by->next != NULL)
-        by->next->link = &by->next;
-    else
-        greeter->end = &by->next;
-    guest->link = NULL;
+    berth__guests_remove(&greeter->guests, guest);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -181,7 +153,7 @@ static void set_deadline(berth__greeter *greeter)
 {
     berth_loop *loop = greeter->server->object.loop;
     berth__deadline *deadline = &greeter->deadline;
-    uint64_t due = greeter->first != NULL ? greeter->first->due : NEVER;
+    uint64_t due = greeter->guests.first != NULL ? greeter->guests.first->due : NEVER;
     if (may_begin(greeter)) {
         uint64_t now = berth__loop_clock(loop);
         due = now < due ? now : due;
@@ -207,7 +179,7 @@ void berth__server_hurry_greetings(berth_server *server, uint64_t latest)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return;
-    for (berth__guest *guest = greeter->first; guest != NULL; guest = guest->next)
+    for (berth__guest *guest = greeter->guests.first; guest != NULL; guest = guest->next)
         guest->due = guest->due < latest ? guest->due : latest;
     set_deadline(greeter);
 }
@@ -224,12 +196,12 @@ void berth__server_drain_greetings(berth_server *server, uint64_t latest)
     /* The others come behind these. */
     for (choice *one = greeter->choice; one != NULL; one = one->outer) {
         if (one->one != NULL)
-            invite_again(greeter, &one->one->guest);
+            invite(greeter, &one->one->guest);
     }
     for (berth__awaiting *one = greeter->whole.first; one != NULL; one = one->next)
-        invite_again(greeter, &((greeting *)one)->guest);
+        invite(greeter, &((greeting *)one)->guest);
     for (handshake *one = greeter->handshakes; one != NULL; one = one->next)
-        invite_again(greeter, &one->guest);
+        invite(greeter, &one->guest);
     set_deadline(greeter);
 }
 
@@ -342,7 +314,7 @@ void berth__server_drop_greetings(berth_server *server)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return;
-    for (berth__guest *guest = greeter->first, *next; guest != NULL; guest = next) {
+    for (berth__guest *guest = greeter->guests.first, *next; guest != NULL; guest = next) {
         next = guest->next;
         if (guest->shaking)
             continue;
@@ -493,7 +465,7 @@ static void start(greeting *one, berth_tls *tls, const berth_tls_hello *hello)
     one->received.first = NULL;
     server->owner.local = one->held.local;
     server->owner.parcelled = one->held.parcelled;
-    replace(server->greeter, &one->guest, &record->guest);
+    berth__guests_replace(&server->greeter->guests, &one->guest, &record->guest);
     int descriptor = see_off(one);
     berth_socket *socket = berth__server_make_socket(server, descriptor, at_hand, &address, names);
     if (address != NULL)
@@ -621,13 +593,13 @@ static void end_late(berth_server *server)
     uint64_t now = clock_of(server);
     char text[BERTH__REFUSAL_TEXT_SIZE];
     for (berth__guest *guest;
-         !server->object.freed && (guest = greeter->first) != NULL && guest->due <= now;) {
+         !server->object.freed && (guest = greeter->guests.first) != NULL && guest->due <= now;) {
         greeting *one = guest->shaking ? NULL : greeting_of(guest);
         if (one == NULL) {
             give_up(server, (handshake *)guest, BERTH_ERROR_SOCKET_TIMEOUT,
                     berth__refusal_reason(BERTH__REFUSAL_HELLO_TIMEOUT, text, sizeof text));
         } else if (one->held.list == &greeter->whole && berth__server_is_paused(server)) {
-            invite_again(greeter, guest);
+            invite(greeter, guest);
         } else {
             turn_away(one, BERTH__REFUSAL_HELLO_TIMEOUT, "");
         }
@@ -728,7 +700,7 @@ static void fired(berth__watch *which, unsigned events)
         berth__awaiting_append(&greeter->whole, &one->held);
         greeter->whole_count++;
         if (server->drain.phase == BERTH__DRAIN_LEAVING)
-            invite_again(greeter, &one->guest); /* no longer idle */
+            invite(greeter, &one->guest); /* no longer idle */
         if (berth__server_greeting_room(server) == 0)
             berth__server_pace(server);
     } else if (error == 0) {
@@ -758,7 +730,7 @@ void berth__greeter_init(berth__greeter *greeter)
     berth__awaiting_list_init(&greeter->silent);
     berth__awaiting_list_init(&greeter->held);
     berth__awaiting_list_init(&greeter->whole);
-    greeter->end = &greeter->first;
+    berth__guests_init(&greeter->guests);
     greeter->deadline.expired = expired;
     greeter->server->owner.shaken = shaken;
 }

@@ -46,7 +46,8 @@ void berth__server_end_greeting(berth_server *server)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return;
-    assert(greeter->first == NULL && greeter->held.first == NULL && greeter->handshakes == NULL);
+    assert(greeter->guests.first == NULL && greeter->held.first == NULL &&
+           greeter->handshakes == NULL);
     server->greeter = NULL;
     berth__deadline_stop(&server->object.loop->deadlines, &greeter->deadline);
     berth__deadlines_unreserve(&server->object.loop->deadlines);
