@@ -200,9 +200,10 @@ typedef struct berth_tls_failure {
  *    comes to nothing, handshake_failed.
  *
  * While the server is paused nobody is heard: the time of a client that has sent something does not
- * run then. In a drain, connections in step 2 have the time that an idle one has; those further on
- * have all of berth_server_handshake_timeout again, from when the server stops listening or, later,
- * their ClientHello has come. Closing the server ends them all.
+ * run then. In a drain, connections in step 2 have the time that an idle one has, from when the
+ * server stops listening or, later, they come; those further on have all of
+ * berth_server_handshake_timeout again, from then or, later, from when their ClientHello has come.
+ * Closing the server ends them all.
  * berth_server_wait_for_new_connection does all of this, and returns when a handshake is complete.
  *
  * The handler incoming_connection gets the descriptor before all this;

@@ -281,7 +281,7 @@ static void leave(berth_server *server)
     server->drain.phase = BERTH__DRAIN_LEAVING;
     begin_walk(server);
     /* Whoever has said nothing keeps nobody waiting for longer than an idle connection does. */
-    berth__server_drain_greetings(server, clock_of(server) + QUARTERS * server->drain.quarter);
+    berth__server_drain_greetings(server);
     berth__server_stop_accepting(server);
     berth__server_pace(server); /* nothing is paused any more */
 }
@@ -489,6 +489,11 @@ void berth__drain_look(berth_server *server)
         run_soon(server);
 }
 
+uint64_t berth__drain_idle(const berth_server *server)
+{
+    return server->drain.phase == BERTH__DRAIN_LEAVING ? QUARTERS * server->drain.quarter : NEVER;
+}
+
 static void left(berth__owner *owner, berth_socket *socket)
 {
     berth_server *server = server_of(owner);
@@ -531,6 +536,8 @@ static void shorten(berth_server *server, const berth_drain *plan)
     drain->quarter = earlier(drain->quarter, quarter);
     if (drain->next != NEVER)
         set_next(server, drain->looked);
+    if (drain->phase == BERTH__DRAIN_LEAVING)
+        berth__server_hurry_silent(server);
 }
 
 static void begin(berth_server *server)

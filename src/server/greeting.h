@@ -27,10 +27,10 @@ typedef struct berth__greeter {
 
     berth__awaiting_list silent; /* whose hello has not come; oldest first */
     berth__awaiting_list held;   /* of these, whose watch has fired in a pause: no time runs */
-    berth__awaiting_list whole;  /* whose hello is there, in the order in which it came; or may be,
-                                    unread */
-    size_t whole_count;
-    unsigned taken; /* hellos that were read since some were answered */
+    berth__awaiting_list whole;  /* whose hello is there, in the order in which it came */
+    berth__awaiting_list unread; /* whose hello may be, behind those */
+    size_t whole_count;          /* of both */
+    unsigned taken;              /* hellos that were read since some were answered */
     struct berth__handshake_record *handshakes;
     struct berth__choice *choice; /* innermost call of client_hello */
     berth__guests guests;         /* all but those held: the next to be due first */

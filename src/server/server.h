@@ -298,9 +298,11 @@ void berth__server_drop_greetings(berth_server *server);
 void berth__server_drop_handshakes(berth_server *server);
 /* All of them end at that time at the latest. */
 void berth__server_hurry_greetings(berth_server *server, uint64_t latest);
-/* The server no longer accepts: those whose hello has not come end at that time at the latest, and
- * the others get all of the time for a handshake again. */
-void berth__server_drain_greetings(berth_server *server, uint64_t latest);
+/* Those whose hello has not come have no more time than who comes now. */
+void berth__server_hurry_silent(berth_server *server);
+/* The server no longer accepts, in a drain: the same, and the others get all of the time for a
+ * handshake again. */
+void berth__server_drain_greetings(berth_server *server);
 /* Whether there are some that have not said all of their hello. Drops the oldest of these; returns
  * how many. */
 bool berth__server_has_silent(const berth_server *server);
@@ -320,6 +322,10 @@ bool berth__drain_forbids(const berth_server *server);
  * ends. */
 void berth__drain_forget(berth_server *server);
 void berth__drain_stop(berth_server *server);
+
+/* How long whoever says nothing may stay, in nanoseconds, when nobody is accepted any more;
+ * UINT64_MAX otherwise. */
+uint64_t berth__drain_idle(const berth_server *server);
 
 /* Something has changed that the drain may have waited for. */
 void berth__drain_look(berth_server *server);

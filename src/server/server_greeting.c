@@ -9,9 +9,9 @@
  * max_greetings, which it gives up to whoever comes when there are none left, or no descriptors.
  * What it sends is taken out of the kernel, or the watch would fire for it for ever.
  *
- * WHOLE. It waits for a place among the handshakes, and for a place in the queue. Then its hello is
- * read, a configuration is chosen, by the program or by the name that it asks for, and a socket is
- * made. Whatever is wrong ends it here.
+ * WHOLE. It waits for a place among the handshakes, and for a place in the queue. Then a
+ * configuration is chosen, by the program or by the name that it asks for, and a socket is made.
+ * Whatever is wrong ends it here.
  *
  * HANDSHAKE. The socket is encrypted for its owner (socket/secure.h). It has no handlers, and is
  * pending, as those in the queue are, so that limits and reading limits are the same. That it is
@@ -21,16 +21,18 @@
  * turn has brought so far is on its way; for SHARE of the time that the rest of the turn took, for
  * BUDGET at most but one at least; what is left is for the next turn. So other connections wait for
  * one hello if there is little else to do, and hellos have a share of the time if there is much.
- * Reading them takes time too: of many that come in one turn the rest waits unread in WHOLE.
+ * Reading them takes time too: of many that come in one turn the rest waits unread, behind those in
+ * WHOLE. They are read when these were answered, or while nobody can be: a part of a hello is found
+ * then, and is back in GREETING.
  * Places: a handshake begins only while the queue is not full, so those that are complete exceed it
  * by less than max_handshakes.
  *
  * All of them are due in the order in which they came, since all have the same time; the list of
  * guests has that order, and one deadline. In a pause nobody is heard: who says something then
  * leaves the list and has all of its time again after the pause, and so has one that is WHOLE when
- * its time is over. Who says nothing runs out of time in a pause too. In a drain only who is silent
- * has less time. The others have all of it again when it begins, or when their hello comes in it,
- * at the end of the list.
+ * its time is over. Who says nothing runs out of time in a pause too. In a drain only who is in
+ * GREETING has less time, also who comes to it late, and so is in front of others in the list. The
+ * others have all of it again when it begins, or when their hello is known to have come in it.
  *
  * Handlers called here: client_hello, handshake_failed, and those of a connection that has come
  * into the queue. Each may free or close the server, or turn the loop: a choice that goes on then
@@ -120,8 +122,22 @@ static greeting *greeting_of(berth__guest *guest)
     return (greeting *)((char *)guest - offsetof(greeting, guest));
 }
 
-/* It has all of its time, once more if it has had some. */
+/* When the time of one is over that begins to be silent now. */
+static uint64_t end_of_silence(const berth_server *server)
+{
+    uint64_t now = clock_of(server);
+    uint64_t due = berth__after(now, server->handshake_timeout);
+    uint64_t idle = berth__drain_idle(server);
+    return idle < due - now ? now + idle : due;
+}
+
 static void invite(berth__greeter *greeter, berth__guest *guest)
+{
+    berth__guests_insert(&greeter->guests, guest, end_of_silence(greeter->server));
+}
+
+/* It has all of the time for a handshake once more. */
+static void invite_again(berth__greeter *greeter, berth__guest *guest)
 {
     const berth_server *server = greeter->server;
     berth__guests_remove(&greeter->guests, guest);
@@ -132,6 +148,20 @@ static void invite(berth__greeter *greeter, berth__guest *guest)
 static void dismiss(berth__greeter *greeter, berth__guest *guest)
 {
     berth__guests_remove(&greeter->guests, guest);
+}
+
+/* Whether its hello is there, or may be: it waits to be answered or read. */
+static bool is_waiting(const greeting *one)
+{
+    const berth__greeter *greeter = one->held.server->greeter;
+    return one->held.list == &greeter->whole || one->held.list == &greeter->unread;
+}
+
+/* Whether its hello has not come, as far as is known. */
+static bool is_silent(const berth__greeter *greeter, berth__guest *guest)
+{
+    const berth__awaiting_list *list = guest->shaking ? NULL : greeting_of(guest)->held.list;
+    return list == &greeter->silent || list == &greeter->unread;
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -149,12 +179,19 @@ static bool may_begin(const berth__greeter *greeter)
            queue_has_room(server) && !berth__server_is_paused(server);
 }
 
+/* Whether there is something to be done without waiting for anybody. */
+static bool has_work(const berth__greeter *greeter)
+{
+    return may_begin(greeter) ||
+           (greeter->unread.first != NULL && !berth__server_is_paused(greeter->server));
+}
+
 static void set_deadline(berth__greeter *greeter)
 {
     berth_loop *loop = greeter->server->object.loop;
     berth__deadline *deadline = &greeter->deadline;
     uint64_t due = greeter->guests.first != NULL ? greeter->guests.first->due : NEVER;
-    if (may_begin(greeter)) {
+    if (has_work(greeter)) {
         uint64_t now = berth__loop_clock(loop);
         due = now < due ? now : due;
         if (deadline->place != 0 && deadline->time <= now)
@@ -184,24 +221,41 @@ void berth__server_hurry_greetings(berth_server *server, uint64_t latest)
     set_deadline(greeter);
 }
 
-void berth__server_drain_greetings(berth_server *server, uint64_t latest)
+void berth__server_hurry_silent(berth_server *server)
+{
+    berth__greeter *greeter = server->greeter;
+    uint64_t latest = end_of_silence(server);
+    if (greeter == NULL)
+        return;
+    berth__guest **place = &greeter->guests.first;
+    while (*place != NULL && (*place)->due <= latest)
+        place = &(*place)->next;
+    for (berth__guest *guest = *place, *next; guest != NULL; guest = next) {
+        next = guest->next;
+        if (!is_silent(greeter, guest))
+            continue;
+        dismiss(greeter, guest);
+        berth__guests_insert_at(&greeter->guests, place, guest, latest);
+        place = &guest->next;
+    }
+    set_deadline(greeter);
+}
+
+void berth__server_drain_greetings(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return;
-    for (berth__awaiting *one = greeter->silent.first; one != NULL; one = one->next) {
-        berth__guest *guest = &((greeting *)one)->guest;
-        guest->due = guest->due < latest ? guest->due : latest;
-    }
+    berth__server_hurry_silent(server);
     /* The others come behind these. */
     for (choice *one = greeter->choice; one != NULL; one = one->outer) {
         if (one->one != NULL)
-            invite(greeter, &one->one->guest);
+            invite_again(greeter, &one->one->guest);
     }
     for (berth__awaiting *one = greeter->whole.first; one != NULL; one = one->next)
-        invite(greeter, &((greeting *)one)->guest);
+        invite_again(greeter, &((greeting *)one)->guest);
     for (handshake *one = greeter->handshakes; one != NULL; one = one->next)
-        invite(greeter, &one->guest);
+        invite_again(greeter, &one->guest);
     set_deadline(greeter);
 }
 
@@ -217,7 +271,7 @@ static int see_off(greeting *gone)
             one->one = NULL;
     }
     dismiss(greeter, &gone->guest);
-    if (gone->held.list == &greeter->whole)
+    if (is_waiting(gone))
         greeter->whole_count--;
     berth__chain_clear(&gone->received, &server->object.loop->pool);
     if (gone->address != NULL)
@@ -519,13 +573,24 @@ static int take(greeting *one)
     return kept ? 0 : ENOMEM;
 }
 
-/* What has come of one that waits unread. Returns whether its hello is whole. */
-static bool hear(greeting *one)
+/* Its hello has come. */
+static void is_whole(greeting *one)
+{
+    berth_server *server = one->held.server;
+    berth__awaiting_append(&server->greeter->whole, &one->held);
+    if (server->drain.phase == BERTH__DRAIN_LEAVING)
+        invite_again(server->greeter, &one->guest); /* no longer idle */
+}
+
+/* What has come of one that waits unread. May call the program. */
+static void hear(greeting *one)
 {
     berth__greeter *greeter = one->held.server->greeter;
     int error = take(one);
-    if (error == 0 && one->hello.step == BERTH__HANDSHAKE_DONE)
-        return true;
+    if (error == 0 && one->hello.step == BERTH__HANDSHAKE_DONE) {
+        is_whole(one);
+        return;
+    }
     if (error == 0) {
         greeter->whole_count--;
         berth__awaiting_append(&greeter->silent, &one->held);
@@ -533,17 +598,25 @@ static bool hear(greeting *one)
     }
     if (error != 0)
         turn_away(one, error, "");
-    return false;
 }
 
-/* Reads the hello of the first that waits, and begins its handshake or ends it. */
+/* Reads those that wait unread, until there is one to be answered, or enough for this turn. */
+static void hear_some(berth_server *server)
+{
+    berth__greeter *greeter = server->greeter;
+    while (!server->object.freed && greeter->unread.first != NULL && greeter->taken < MOST_TAKEN &&
+           !may_begin(greeter) && !berth__server_is_paused(server)) {
+        greeter->taken++;
+        hear((greeting *)greeter->unread.first);
+    }
+}
+
+/* Begins the handshake of the first that waits, or ends it. */
 static void answer(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
     greeting *one = (greeting *)greeter->whole.first;
     uint8_t input[BERTH__CLIENT_HELLO_SIZE];
-    if (one->hello.step != BERTH__HANDSHAKE_DONE && !hear(one))
-        return;
     berth__client_hello_values values;
     greeter->whole_count--;
     berth__awaiting_take_out(&one->held); /* lest a turn in a handler answer it again */
@@ -572,19 +645,24 @@ static void answer(berth_server *server)
 static void answer_some(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
-    if (server->object.freed || !may_begin(greeter))
+    if (server->object.freed)
         return;
     uint64_t now = clock_of(server);
     uint64_t budget = (now - greeter->answered) / SHARE;
     uint64_t enough = now + (budget < BUDGET ? budget : BUDGET);
-    greeter->taken = 0;
-    do {
+    bool answered = false;
+    hear_some(server);
+    while (!server->object.freed && may_begin(greeter) && (now < enough || !answered)) {
         answer(server);
-        if (server->object.freed)
-            return;
+        answered = true;
+        hear_some(server);
         now = clock_of(server);
-    } while (now < enough && may_begin(greeter));
-    greeter->answered = now;
+    }
+    if (server->object.freed)
+        return;
+    greeter->taken = 0;
+    if (answered)
+        greeter->answered = now;
 }
 
 static void end_late(berth_server *server)
@@ -598,8 +676,11 @@ static void end_late(berth_server *server)
         if (one == NULL) {
             give_up(server, (handshake *)guest, BERTH_ERROR_SOCKET_TIMEOUT,
                     berth__refusal_reason(BERTH__REFUSAL_HELLO_TIMEOUT, text, sizeof text));
-        } else if (one->held.list == &greeter->whole && berth__server_is_paused(server)) {
-            invite(greeter, guest);
+        } else if (is_waiting(one) && berth__server_is_paused(server)) {
+            invite_again(greeter, guest);
+        } else if (one->held.list == &greeter->unread &&
+                   server->drain.phase == BERTH__DRAIN_LEAVING) {
+            hear(one); /* if that is a hello it has more time; else it is the next to be late */
         } else {
             turn_away(one, BERTH__REFUSAL_HELLO_TIMEOUT, "");
         }
@@ -622,7 +703,7 @@ static void expired(berth__deadline *deadline)
     berth_server *server =
         ((berth__greeter *)((char *)deadline - offsetof(berth__greeter, deadline)))->server;
     berth__enter(&server->object);
-    if (may_begin(server->greeter))
+    if (has_work(server->greeter))
         berth__loop_send(server->object.loop);
     if (!server->object.freed)
         work(server);
@@ -693,14 +774,16 @@ static void fired(berth__watch *which, unsigned events)
         return;
     }
     berth__enter(&server->object);
-    bool waits = greeter->taken >= MOST_TAKEN && may_begin(greeter);
+    bool waits =
+        greeter->unread.first != NULL || (greeter->taken >= MOST_TAKEN && may_begin(greeter));
     int error = waits ? 0 : take(one);
     greeter->taken++;
     if (error == 0 && (waits || one->hello.step == BERTH__HANDSHAKE_DONE)) {
-        berth__awaiting_append(&greeter->whole, &one->held);
+        if (waits)
+            berth__awaiting_append(&greeter->unread, &one->held);
+        else
+            is_whole(one);
         greeter->whole_count++;
-        if (server->drain.phase == BERTH__DRAIN_LEAVING)
-            invite(greeter, &one->guest); /* no longer idle */
         if (berth__server_greeting_room(server) == 0)
             berth__server_pace(server);
     } else if (error == 0) {
@@ -730,6 +813,7 @@ void berth__greeter_init(berth__greeter *greeter)
     berth__awaiting_list_init(&greeter->silent);
     berth__awaiting_list_init(&greeter->held);
     berth__awaiting_list_init(&greeter->whole);
+    berth__awaiting_list_init(&greeter->unread);
     berth__guests_init(&greeter->guests);
     greeter->deadline.expired = expired;
     greeter->server->owner.shaken = shaken;

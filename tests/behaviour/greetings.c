@@ -164,6 +164,62 @@ CASE(crowd_of_hellos_in_a_pause, "tls.h", "waits, and is answered after it")
     UNTIL(host->arrivals == MANY);
 }
 
+/* A crowd that speaks in one turn: the first says hello and has the only place for a handshake, so
+ * that most of the others, of whom each says one byte, wait unread behind it. */
+enum {
+    CROWD = 40
+};
+
+static struct host *host_with_a_crowd(struct peer *peers[CROWD])
+{
+    uint8_t hello[512];
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 600000);
+    berth_server_set_max_handshakes(host->server, 1);
+    for (unsigned i = 0; i < CROWD; i++)
+        peers[i] = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == CROWD);
+    (void)peer_send_some(peers[0], hello, toy_hello("first", NULL, hello));
+    for (unsigned i = 1; i < CROWD; i++)
+        (void)peer_send_some(peers[i], hello, 1);
+    UNTIL(counts_of(host).handshaking == 1);
+    ck_assert_uint_eq(counts_of(host).greeting, CROWD - 1);
+    return host;
+}
+
+CASE(crowd_of_halves_without_a_place, "tls.h",
+     "is read although nobody can be answered, and gives way to who comes")
+{
+    struct peer *peers[CROWD];
+    struct host *host = host_with_a_crowd(peers);
+    world_settle();
+    berth_server_set_max_greetings(host->server, CROWD - 1);
+    for (unsigned i = 1; i < CROWD; i++) {
+        (void)world_connect(host->port);
+        UNTIL(counts_of(host).rejected_greeting == i);
+    }
+    for (unsigned i = 1; i < CROWD; i++)
+        ck_assert(peer_saw_either(peers[i]));
+    shake(peers[0]);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(host->failures, 0);
+}
+
+CASE(crowd_of_halves_in_a_drain, "tls.h", "is cut when the time of an idle connection is over")
+{
+    struct peer *peers[CROWD];
+    struct host *host = host_with_a_crowd(peers);
+    const berth_drain plan = {.idle = 20};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(host->failures == CROWD - 1);
+    ck_assert_int_eq(host->failure, BERTH_ERROR_SOCKET_TIMEOUT);
+    ck_assert_uint_eq(counts_of(host).handshaking, 1);
+    shake(peers[0]);
+    (void)host_take_actor(host, "s");
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+}
+
 CASE(bytes_behind_the_hello, "tls.h", "belong to the handshake")
 {
     struct host *host = host_encrypting();
@@ -496,6 +552,111 @@ CASE(handshakes_of_a_drain_have_an_end, "tls.h", "at the time of a handshake, if
     UNTIL(host->emptied == 1);
     ck_assert(!host->forced);
     ck_assert_uint_eq(host->failures, 1);
+}
+
+/* One that comes by a descriptor. */
+static struct peer *come_by_descriptor(struct host *host)
+{
+    struct peer *peer;
+    berth_server_base_incoming_connection(host->server, world_stream_descriptor(&peer));
+    return peer;
+}
+
+CASE(silent_clients_that_come_late_into_a_drain, "tls.h",
+     "have the time of an idle connection, in front of who shakes hands")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 600000);
+    struct peer *shaking = world_connect(host->port);
+    say_hello(shaking, "name");
+    UNTIL(counts_of(host).handshaking == 1);
+    const berth_drain plan = {.idle = 20};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    struct peer *silent = come_by_descriptor(host);
+    struct peer *half = come_by_descriptor(host);
+    peer_say(half, "\x16\3");
+    UNTIL(host->failures == 2);
+    ck_assert(peer_saw_either(silent) && peer_saw_either(half));
+    ck_assert_uint_eq(counts_of(host).handshaking, 1);
+    shake(shaking);
+    (void)host_take_actor(host, "s");
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+}
+
+CASE(silent_behind_a_header_in_a_drain, "tls.h PROXY header", "is hurried too")
+{
+    struct host *host = host_encrypting();
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 600000));
+    berth_server_set_handshake_timeout(host->server, 600000);
+    struct peer *peer = world_connect(host->port);
+    UNTIL(counts_of(host).awaiting_header == 1);
+    const berth_drain plan = {.idle = 20};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
+    UNTIL(host->emptied == 1);
+    ck_assert_uint_eq(host->failures, 1);
+    ck_assert(!host->forced);
+}
+
+CASE(greetings_of_a_pause_in_a_drain, "tls.h",
+     "that begins without accepting: a hello is heard, and half of one is hurried")
+{
+    struct host *host = host_new("h");
+    struct toy *toy = toy_new(true);
+    ck_assert(berth_server_set_tls(host->server, &toy->tls));
+    berth_tls_release(&toy->tls);
+    berth_server_set_handshake_timeout(host->server, 600000);
+    berth_server_pause_accepting(host->server);
+    struct peer *whole = come_by_descriptor(host);
+    struct peer *half = come_by_descriptor(host);
+    say_hello(whole, "whole");
+    peer_say(half, "\x16\3");
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).greeting, 2);
+    const berth_drain plan = {.idle = 200};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(host->failures == 1);
+    ck_assert(peer_saw_either(half));
+    shake(whole);
+    (void)host_take_actor(host, "s");
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+}
+
+CASE(shorter_idle_time_in_a_drain, "tls.h", "is that of silent clients too, and of no others")
+{
+    struct host *host = host_encrypting();
+    berth_server_set_handshake_timeout(host->server, 600000);
+    berth_server_set_max_handshakes(host->server, 1);
+    struct peer *peers[2];
+    for (unsigned i = 0; i < 2; i++) {
+        peers[i] = world_connect(host->port);
+        say_hello(peers[i], "name");
+        UNTIL(counts_of(host).greeting + counts_of(host).handshaking == i + 1);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        (void)world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 3);
+    berth_drain plan = {.idle = 500000};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+    world_settle();
+    ck_assert_uint_eq(host->failures, 0);
+    plan.idle = 20;
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(host->failures == 2);
+    for (unsigned i = 0; i < 2; i++) {
+        shake(peers[i]);
+        (void)host_take_actor(host, "s");
+    }
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
+    ck_assert_uint_eq(host->failures, 2);
 }
 
 CASE(forcing_an_encrypting_server, "tls.h", "ends who is there at the deadline of a drain")
