@@ -77,6 +77,20 @@ static void *storm(void *unused)
     return NULL;
 }
 
+/* The thread sanitizer of gcc 12 puts handlers off, and blocks all signals while it calls them. The
+ * mask from before it keeps in one place for each thread; if a signal comes just before it blocks
+ * them, a handler's system call does the same inside, and the mask that is put back has all of them
+ * blocked. Threads inherit it, and a signal that one of them raises is lost with it. Programs
+ * without this library lose theirs too. */
+static void unblock(void)
+{
+#ifdef __SANITIZE_THREAD__
+    sigset_t none;
+    sigemptyset(&none);
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &none, NULL), 0);
+#endif
+}
+
 CASE(storm_of_signals, "signal.h", "two threads send as fast as they can; the last one is not lost")
 {
     pthread_t threads[2];
@@ -88,13 +102,12 @@ CASE(storm_of_signals, "signal.h", "two threads send as fast as they can; the la
         berth_loop_turn(world_loop(), 1);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    unblock();
     world_settle();
     unsigned before = atomic_load(&calls);
     ck_assert_uint_gt(before, 0);
-#ifndef __SANITIZE_THREAD__ /* it loses handlers of threads that have ended */
     have_raised(SIGUSR1);
     UNTIL(atomic_load(&calls) == before + 1);
-#endif
 }
 
 static void *come_and_go(void *unused)
