@@ -21,7 +21,8 @@
  *   disconnected).
  * - The peer's orderly end (close_notify) is the end of input, as the end of a TCP connection is.
  *   If that comes without the first, berth_socket_tls_was_truncated returns true: somebody may have
- *   cut the connection. See also berth_tls_options.stop_at_truncation.
+ *   cut the connection. See also berth_tls_options.stop_at_truncation. What a peer sends behind its
+ *   close_notify is thrown away; more than 1 MiB of it is an error (NETWORK) and a reset.
  * - bytes_written counts plaintext, when the kernel has accepted the record that has it.
  * - A descriptor cannot be released (berth_socket_release) while its connection is encrypted. Hand
  *   it to another thread before the handshake: incoming_connection gets it then.

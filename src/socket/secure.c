@@ -15,6 +15,7 @@
 
 #include "base/idn.h"
 #include "base/memory.h"
+#include "loop/lingering.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,8 @@ enum {
     SCRATCH = BERTH__SECURE_SCRATCH,
     BATCH = 4 * BERTH__ENGINE_RECORD, /* of plaintext that are encrypted before they are sent, */
     MOST_SENT = 16 * BERTH__ENGINE_RECORD, /* and sent in one call */
-    MOST_OWED = 8 * BERTH__ENGINE_RECORD   /* that a peer may have been answered and not taken */
+    MOST_OWED = 8 * BERTH__ENGINE_RECORD,  /* that a peer may have been answered and not taken */
+    MOST_THROWN = BERTH__LINGER_BYTES      /* of the peer, behind its end or a failure */
 };
 
 static berth__backend *backend_of(const berth_socket *socket)
@@ -416,12 +418,22 @@ static void end_failed(berth_socket *socket)
         berth__socket_end(socket);
 }
 
+static void announce(berth_socket *socket, const berth__secure *secure, berth_error class,
+                     const char *text)
+{
+    berth__encryption *encryption = socket->remote->encryption;
+    berth__release(encryption->failure);
+    encryption->failure = berth__copy_text(text);
+    berth__socket_note_peer(socket);
+    berth__socket_fail(socket, class, 0,
+                       secure->open ? BERTH__ATTEMPT_DECRYPT : BERTH__ATTEMPT_ENCRYPT);
+}
+
 static void fail(berth_socket *socket, berth__secure *secure, const berth__engine_failure *failure)
 {
     uint32_t endings = socket->endings;
-    berth__encryption *encryption = socket->remote->encryption;
     secure->failed = secure->told = true;
-    encryption->truncated = secure->open;
+    socket->remote->encryption->truncated = secure->open;
     if (!berth__socket_cannot_send(socket))
         (void)push(socket, secure);
     berth__owner *owner = secure->owner;
@@ -431,11 +443,7 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
         owner->shaken(owner, socket, failure);
         return;
     }
-    berth__release(encryption->failure);
-    encryption->failure = berth__copy_text(failure->text);
-    berth__socket_note_peer(socket);
-    berth__socket_fail(socket, failure->class, 0,
-                       secure->open ? BERTH__ATTEMPT_DECRYPT : BERTH__ATTEMPT_ENCRYPT);
+    announce(socket, secure, failure->class, failure->text);
     if (socket->endings == endings)
         end_failed(socket);
 }
@@ -574,14 +582,37 @@ static void go_through(berth_socket *socket, berth__secure *secure)
         berth__socket_sent(socket->stream, result);
 }
 
+/* Bytes that have come behind the end or a failure. Output may wait for a long time there, an alert
+ * too; whoever does nothing but send meanwhile is not waited for. */
+static void throw_away(berth_socket *socket, berth__secure *secure, size_t size)
+{
+    uint32_t endings = socket->endings;
+    if (secure->thrown < MOST_THROWN)
+        secure->thrown += (uint32_t)size;
+    if (secure->thrown < MOST_THROWN || !secure->told)
+        return;
+    berth__enter(&socket->object);
+    enter(secure);
+    if (!secure->failed) {
+        secure->failed = true; /* nothing is encrypted any more */
+        announce(socket, secure, BERTH_ERROR_NETWORK, "the peer goes on sending behind its end");
+    }
+    if (socket->endings == endings)
+        berth__socket_drop(socket, BERTH__CLOSE_RESET);
+    leave(secure);
+    berth__leave(&socket->object);
+}
+
 static void received(berth__stream *stream, const void *data, size_t size)
 {
     berth_socket *socket = stream->ready.owner;
     berth__secure *secure = here(socket);
     berth__pool *pool = &socket->object.loop->pool;
     secure->heard = true;
-    if (secure->ended || secure->failed)
+    if (secure->ended || secure->failed) {
+        throw_away(socket, secure, size);
         return;
+    }
     berth__enter(&socket->object);
     enter(secure);
     /* In a nested turn bytes of the delivery around it are still to be used, before these. */

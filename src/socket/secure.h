@@ -12,9 +12,10 @@
  *
  * Of the peer's bytes those are `held` that the engine has not used, since the socket wants no more
  * now: then it does not receive either, so that they are no more than one delivery. It is in the
- * list of sockets to be settled as soon as it wants some, and end_held says what for. Bytes that
- * were encrypted are `sealed` until the kernel has them; what they were in plaintext stays in the
- * output, and is announced when the last of them is gone.
+ * list of sockets to be settled as soon as it wants some, and end_held says what for. What comes
+ * behind the peer's end or a failure is thrown away, a megabyte at most: then the connection is
+ * reset. Bytes that were encrypted are `sealed` until the kernel has them; what they were in
+ * plaintext stays in the output, and is announced when the last of them is gone.
  */
 #ifndef BERTH_SRC_SECURE_H
 #define BERTH_SRC_SECURE_H
@@ -46,6 +47,7 @@ struct berth__secure {
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */
     bool lasting : 1;      /* and before that too */
     int error;             /* of `closed` */
+    uint32_t thrown;       /* bytes behind the peer's end or a failure */
     uint64_t since;        /* when it was last looked at */
     berth__secure *next;   /* of those that have memory to give up; and what points to it */
     berth__secure **link;  /* NULL: it is none of them */

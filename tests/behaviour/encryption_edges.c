@@ -9,6 +9,8 @@
 #include "backend/sim.h"
 #include "base/fault.h"
 
+#include <string.h>
+
 /* A server's end whose peer is played by hand; its handshake is complete. */
 static struct actor *encrypted_with(struct peer **ret_peer)
 {
@@ -418,4 +420,55 @@ CASE(flush_that_announces_beside_held_input, "tls.h", "delivers none of it")
     UNTIL(server->ready_reads == 2);
     ck_assert(actor_has(server, "onetwo"));
     ck_assert_uint_eq(peer_receive(peer, bytes, 10), 10);
+}
+
+/* The peer sends until the connection has ended, which comes soon. */
+static void flood(const struct actor *server, struct peer *peer)
+{
+    enum {
+        PIECE = 65536,
+        MOST = 64 << 20
+    };
+    size_t sent = 0;
+    for (int idle = 0; server->disconnects == 0; idle++) {
+        size_t some = peer_send_some(peer, world_zeros(), PIECE);
+        idle = some > 0 ? 0 : idle;
+        sent += some;
+        ck_assert_uint_lt(sent, MOST);
+        ck_assert_int_lt(idle, 1000);
+        berth_loop_turn(world_loop(), 0);
+    }
+}
+
+CASE(flood_behind_a_failure, "tls.h", "ends the wait for the alert to go, without a second error")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    berth_socket_set_close_timeout(server->socket, 0);
+    fill(server);
+    uint8_t record[16];
+    size_t size = toy_record('d', "bad", 3, record);
+    record[size - 1] ^= 1;
+    peer_send(peer, record, size);
+    UNTIL(server->errors == 1);
+    ck_assert_uint_eq(server->disconnects, 0);
+    flood(server, peer);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+}
+
+CASE(flood_behind_the_orderly_end, "tls.h", "is an error, though the other direction goes on")
+{
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t bytes[16];
+    berth_socket_set_half_close(server->socket, true);
+    peer_send(peer, bytes, toy_record('e', "", 0, bytes));
+    UNTIL(server->finishes == 1);
+    flood(server, peer);
+    ck_assert(peer_saw_reset(peer));
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_NETWORK);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "behind its end"));
+    ck_assert(!berth_socket_tls_was_truncated(server->socket));
 }
