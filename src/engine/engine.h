@@ -24,6 +24,8 @@
 #include <berth/error.h>
 #include <berth/tls.h>
 
+#include "base/server_name.h" /* for engines: a client's name is read by these rules */
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -125,9 +127,10 @@ struct berth__engine_operations {
     /* Questions; texts are constant or live as long as the engine. The values before it is open are
      * those of a connection that is not encrypted. */
     berth_tls_version (*version)(const berth__engine *engine);
-    const char *(*cipher)(const berth__engine *engine);      /* "" if unknown */
-    const char *(*protocol)(const berth__engine *engine);    /* of ALPN; "" for none */
-    const char *(*server_name)(const berth__engine *engine); /* of SNI; "" for none */
+    const char *(*cipher)(const berth__engine *engine);   /* "" if unknown */
+    const char *(*protocol)(const berth__engine *engine); /* of ALPN; "" for none */
+    /* Of SNI; "" for none, and of a server for what the core would refuse. */
+    const char *(*server_name)(const berth__engine *engine);
     bool (*resumed)(const berth__engine *engine);
     bool (*peer_verified)(const berth__engine *engine);
     /* The peer's certificate in DER; NULL and 0 if it has shown none. */

@@ -186,44 +186,6 @@ static bool is_whole(const cursor *read)
     return !read->wrong && read->left == 0;
 }
 
-bool berth__server_name_read(const char *data, size_t size, char ret_name[BERTH__SERVER_NAME_SIZE])
-{
-    bool is_number = true; /* digits and dots: an address */
-    bool begins = true;    /* a label */
-    if (size > 0 && data[size - 1] == '.')
-        size--;
-    if (size == 0 || size >= BERTH__SERVER_NAME_SIZE)
-        return false;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)data[i];
-        unsigned char small = byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte + 32) : byte;
-        bool digit = byte >= '0' && byte <= '9';
-        bool letter = small >= 'a' && small <= 'z';
-        if (!letter && !digit && byte != '-' && byte != '_' && (byte != '.' || begins))
-            return false;
-        begins = byte == '.';
-        is_number = is_number && (digit || begins);
-        ret_name[i] = (char)small;
-    }
-    ret_name[size] = '\0';
-    return !begins && !is_number;
-}
-
-/* Clients send one though they should not (RFC 6066), and expect what is for no name. */
-static bool is_address(const char *data, size_t size)
-{
-    if (size == 0 || data[0] == '.')
-        return false;
-    bool has_colon = memchr(data, ':', size) != NULL; /* IPv6 */
-    for (size_t i = 0; i < size; i++) {
-        bool digit = data[i] >= '0' && data[i] <= '9';
-        bool letter = (data[i] >= 'a' && data[i] <= 'f') || (data[i] >= 'A' && data[i] <= 'F');
-        if (!digit && data[i] != '.' && !(has_colon && (letter || data[i] == ':')))
-            return false;
-    }
-    return true;
-}
-
 static int read_name(cursor extension, berth__client_hello_values *values)
 {
     cursor list = take_vector(&extension, 2);
@@ -232,7 +194,7 @@ static int read_name(cursor extension, berth__client_hello_values *values)
     if (!is_whole(&extension) || !is_whole(&list) || type != 0)
         return BERTH__REFUSAL_HELLO_MALFORMED;
     const char *text = (const char *)name.at;
-    if (is_address(text, name.left))
+    if (berth__server_name_is_address(text, name.left))
         return 0;
     return berth__server_name_read(text, name.left, values->name) ? 0 : BERTH__REFUSAL_HELLO_NAME;
 }

@@ -12,8 +12,7 @@
  *
  * `read` looks at all of the message, and refuses it when a length in it is wrong. Of the
  * extensions it knows two, the server's name and the application protocols; both once at most. A
- * name has letters, digits, '-', '_' and '.', no empty label, 253 bytes at most; a dot at its end
- * is left out. An address instead of a name counts as none.
+ * name is read by the rules of base/server_name.h; an address instead of one counts as none.
  */
 #ifndef BERTH_HANDSHAKE_CLIENT_HELLO_H
 #define BERTH_HANDSHAKE_CLIENT_HELLO_H
@@ -22,13 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/server_name.h"
 #include "handshake.h"
 
 /* The longest that is read. */
 #define BERTH__CLIENT_HELLO_SIZE (16384u + 5u)
-
-/* Bytes that hold a name, with its terminator. */
-#define BERTH__SERVER_NAME_SIZE 254u
 
 /* Protocols that are told; those that follow are left out. Public as BERTH_TLS_MOST_PROTOCOLS. */
 #define BERTH__MOST_PROTOCOLS 64u
@@ -59,8 +56,5 @@ size_t berth__client_hello_input(berth__client_hello *hello, const uint8_t *data
 /* Reads a message that is DONE. `input` is all that was used for it, and is changed: protocols are
  * texts in it. One that has a zero byte inside is left out. Returns 0 or a refusal. */
 int berth__client_hello_read(uint8_t *input, size_t size, berth__client_hello_values *ret_values);
-
-/* Writes a name in small letters, as above; false if it is invalid. */
-bool berth__server_name_read(const char *data, size_t size, char ret_name[BERTH__SERVER_NAME_SIZE]);
 
 #endif

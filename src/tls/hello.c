@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-enum {
-    LONGEST_NAME = 255
-};
-
 /* ---- the name and the version ---------------------------------------------------------------- */
 
 static size_t number(const uint8_t *data)
@@ -21,47 +17,23 @@ static size_t number(const uint8_t *data)
     return (size_t)data[0] << 8 | data[1];
 }
 
-static uint8_t small(uint8_t letter)
-{
-    return letter >= 'A' && letter <= 'Z' ? (uint8_t)(letter + 'a' - 'A') : letter;
-}
-
-/* Some clients send an address instead of a name. */
-static bool is_address(const uint8_t *data, size_t length)
-{
-    bool is_number = true;
-    for (size_t i = 0; i < length; i++) {
-        if (data[i] == ':')
-            return true;
-        is_number = is_number && ((data[i] >= '0' && data[i] <= '9') || data[i] == '.');
-    }
-    return is_number;
-}
-
-/* Keeps the name of SNI, without a dot at its end: a list of one, which is type, length and name.
- */
+/* Keeps the name of SNI: a list of one, which is type, length and name. An address, and what the
+ * core would refuse where it reads a hello itself, counts as none. A second hello, behind a
+ * HelloRetryRequest, has the name of the first. False when out of memory. */
 static bool keep_name(berth__engine *engine, const uint8_t *data, size_t size)
 {
-    if (engine->name != NULL || size < 5 || data[2] != TLSEXT_NAMETYPE_host_name)
+    enum {
+        HEAD = 5
+    };
+    const char *text = (const char *)data + HEAD;
+    char name[BERTH__SERVER_NAME_SIZE];
+    if (engine->name != NULL || size < HEAD || number(data) != size - 2 ||
+        data[2] != TLSEXT_NAMETYPE_host_name || number(data + 3) != size - HEAD ||
+        berth__server_name_is_address(text, size - HEAD) ||
+        !berth__server_name_read(text, size - HEAD, name))
         return true;
-    size_t length = number(data + 3);
-    if (length == 0 || length > LONGEST_NAME || length > size - 5)
-        return true;
-    for (size_t i = 0; i < length; i++) {
-        if (data[5 + i] <= ' ' || data[5 + i] > '~')
-            return true;
-    }
-    if (length > 1 && data[5 + length - 1] == '.')
-        length--;
-    if (is_address(data + 5, length))
-        return true;
-    engine->name = OPENSSL_malloc(length + 1);
-    if (engine->name == NULL)
-        return false;
-    for (size_t i = 0; i < length; i++)
-        engine->name[i] = (char)small(data[5 + i]);
-    engine->name[length] = '\0';
-    return true;
+    engine->name = OPENSSL_strdup(name);
+    return engine->name != NULL;
 }
 
 /* The highest of supported_versions: a length of one byte and the versions. */

@@ -223,6 +223,35 @@ START_TEST(connections_without_memory)
 }
 END_TEST
 
+/* ---- two hellos ------------------------------------------------------------------------------ */
+
+START_TEST(name_of_two_hellos_is_kept_once)
+{
+    enum {
+        MANY = 2 * FOR_GOOD
+    };
+    berth_tls_options options = {
+        .certificate = good.certificate, .key = good.key, .groups = "P-256"};
+    berth_tls *server = berth_tls_new(BERTH_TLS_SERVER, &options, NULL);
+    options = (berth_tls_options){.authorities = authority.certificate, .groups = "X25519:P-256"};
+    berth_tls *client = berth_tls_new(BERTH_TLS_CLIENT, &options, NULL);
+    long before = 0;
+    for (int i = 0; i <= MANY; i++) {
+        ck_assert(
+            pair_begin(&pair, client, &(berth__engine_setup){.name = "example.org"}, server, NULL));
+        pair_run(&pair, SIZE_MAX, SIZE_MAX);
+        ck_assert_uint_eq(pair.server.opened, 1);
+        ck_assert_str_eq(pair.server.operations->server_name(pair.server.engine), "example.org");
+        pair_end(&pair);
+        if (i == 0)
+            before = blocks; /* with what is made once */
+    }
+    ck_assert_int_lt(blocks, before + FOR_GOOD);
+    berth_tls_release(server);
+    berth_tls_release(client);
+}
+END_TEST
+
 /* ---- what it costs --------------------------------------------------------------------------- */
 
 START_TEST(memory_of_a_quiet_connection)
@@ -275,6 +304,7 @@ int main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, configurations_without_memory);
     tcase_add_loop_test(tests, connections_without_memory, 0, 4);
+    tcase_add_test(tests, name_of_two_hellos_is_kept_once);
     tcase_add_test(tests, memory_of_a_quiet_connection);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -11,9 +11,11 @@
 
 #include <check.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
 #include "authority.h"
+#include "handshake/client_hello.h"
 #include "pair.h"
 
 static struct identity authority;
@@ -171,6 +173,84 @@ START_TEST(chains)
     meet(&identity, "example.org");
     ck_assert_msg(!pair.client.failed, "%s", end_text(&pair.client));
     finish();
+}
+END_TEST
+
+/* The hello of a client that asks for any bytes. Returns its size. */
+static size_t hello_for(const char *name, uint8_t *bytes, size_t size)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(context);
+    BIO *input = BIO_new(BIO_s_mem());
+    BIO *output = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, input, output);
+    SSL_set_connect_state(ssl);
+    ck_assert_int_eq(SSL_set_tlsext_host_name(ssl, name), 1);
+    (void)SSL_do_handshake(ssl);
+    int got = BIO_read(output, bytes, (int)size);
+    ck_assert_int_gt(got, 0);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    ERR_clear_error();
+    return (size_t)got;
+}
+
+/* The name that the core reads in it; "" where it refuses it. */
+static void read_as_the_core(const uint8_t *bytes, size_t size, char name[BERTH__SERVER_NAME_SIZE])
+{
+    static uint8_t copy[4096];
+    berth__client_hello hello;
+    berth__client_hello_values values;
+    berth__client_hello_begin(&hello);
+    ck_assert_uint_eq(berth__client_hello_input(&hello, bytes, size), size);
+    ck_assert_int_eq(hello.step, BERTH__HANDSHAKE_DONE);
+    memcpy(copy, bytes, size);
+    int refusal = berth__client_hello_read(copy, size, &values);
+    strcpy(name, refusal == 0 ? values.name : "");
+}
+
+START_TEST(names_are_read_as_the_core_reads_them)
+{
+    static char longest[256];
+    static const struct {
+        const char *asked;
+        const char *name;
+    } names[] = {
+        {"Example.ORG", "example.org"},
+        {"example.org.", "example.org"},
+        {"under_score.x-y", "under_score.x-y"},
+        {"1.example", "1.example"},
+        {"example.org..", ""},
+        {"a..b", ""},
+        {".a", ""},
+        {".", ""},
+        {"a b", ""},
+        {"a*b", ""},
+        {"x:y", ""},
+        {"b\303\274cher.example", ""},
+        {"192.0.2.1", ""},
+        {"192.0.2.1.", ""},
+        {"2001:db8::1", ""},
+        {longest, ""},
+        {longest + 1, ""},
+        {longest + 2, longest + 2},
+    };
+    memset(longest, 'a', sizeof longest - 1);
+    berth_tls_options options = options_of(&good);
+    berth_tls *tls = make(BERTH_TLS_SERVER, &options);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint8_t bytes[4096];
+        char expected[BERTH__SERVER_NAME_SIZE];
+        struct end server;
+        size_t size = hello_for(names[i].asked, bytes, sizeof bytes);
+        read_as_the_core(bytes, size, expected);
+        ck_assert_str_eq(expected, names[i].name);
+        ck_assert(end_begin(&server, tls, NULL));
+        (void)end_feed(&server, bytes, size);
+        ck_assert_str_eq(server.operations->server_name(server.engine), expected);
+        end_free(&server);
+    }
+    berth_tls_release(tls);
 }
 END_TEST
 
@@ -655,6 +735,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, dates);
     tcase_add_test(tests, authorities);
     tcase_add_test(tests, chains);
+    tcase_add_test(tests, names_are_read_as_the_core_reads_them);
     tcase_add_test(tests, names_that_cannot_be_asked_for);
     tcase_add_test(tests, problems_are_put_to_the_program);
     tcase_add_loop_test(tests, sessions_that_were_not_verified, 0, 2);
