@@ -9,6 +9,7 @@
 #include "backend/sim.h"
 #include "base/fault.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A server's end whose peer is played by hand; its handshake is complete. */
@@ -185,6 +186,27 @@ CASE(reset_behind_a_failure, "tls.h", "is no second error")
     ck_assert_int_eq(server->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
 }
 
+CASE(failure_that_nobody_hears, "tls.h", "has the peer's name in its text, when that has gone too")
+{
+    uint8_t hello[512];
+    struct toy *toy = toy_new(true);
+    struct host *host = host_listening("h");
+    struct peer *peer = world_connect(host->port);
+    UNTIL(host->new_connections == 1);
+    berth_socket *socket = host_take(host); /* it has no handlers */
+    char expected[100];
+    snprintf(expected, sizeof expected,
+             "cannot encrypt the connection to 127.0.0.1:%u: ", (unsigned)peer_port(peer));
+    toy->refuses = true;
+    ck_assert(berth_socket_start_server_encryption(socket, &toy->tls));
+    berth_tls_release(&toy->tls);
+    peer_send(peer, hello, toy_hello("name", NULL, hello));
+    UNTIL(berth_socket_state(socket) == BERTH_STATE_UNCONNECTED);
+    peer_close(peer);
+    const char *text = berth_socket_error_string(socket);
+    ck_assert_msg(strncmp(text, expected, strlen(expected)) == 0, "%s", text);
+}
+
 static void turn(struct actor *actor)
 {
     (void)actor;
@@ -276,6 +298,46 @@ CASE(answer_at_a_rate_without_room, "tls.h", "goes when there is room")
             world_turn();
         ck_assert(got > 0 || berth_socket_encrypted_bytes_to_write(server->socket) == 0);
     }
+}
+
+/* Reads to the end. Returns the type of the last record, of 4 bytes. */
+static uint8_t last_word(struct peer *peer)
+{
+    static uint8_t bytes[1 << 18];
+    size_t size = 0;
+    for (int idle = 0; idle < 100; idle++) {
+        size_t got = peer_receive_some(peer, bytes + size, sizeof bytes - size);
+        size += got;
+        idle = got > 0 ? 0 : idle;
+        if (got == 0 && peer_sees_either(peer))
+            break;
+        world_turn();
+    }
+    ck_assert_uint_ge(size, 4);
+    return bytes[size - 4];
+}
+
+CASE(end_at_a_rate_without_room, "tls.h", "goes when there is room: it needs no tokens")
+{
+    if (!world_is_simulated())
+        case_skip("of a real kernel it is not known how much there is room for");
+    bool waited = false;
+    for (size_t size = 131030; size < 131050; size++) {
+        struct peer *peer;
+        struct actor *server = encrypted_with(&peer);
+        berth_rate *rate = berth_rate_new(world_loop(), UINT64_C(1) << 30, 0);
+        ck_assert_ptr_nonnull(rate);
+        ck_assert(berth_socket_set_write_rate(server->socket, rate));
+        ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), size), (ptrdiff_t)size);
+        world_settle();
+        berth_socket_disconnect_from_host(server->socket);
+        waited = waited || (berth_socket_bytes_to_write(server->socket) == 0 &&
+                            berth_socket_encrypted_bytes_to_write(server->socket) > 0);
+        ck_assert_uint_eq(last_word(peer), 'e');
+        UNTIL(server->disconnects == 1);
+        ck_assert_uint_eq(server->errors, 0);
+    }
+    ck_assert(waited);
 }
 
 CASE(end_of_one_that_has_said_nothing, "tls.h reliability 22",

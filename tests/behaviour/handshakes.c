@@ -7,7 +7,12 @@
 #include "scene.h"
 #include "toy_engine.h"
 
+#include "backend/sim.h"
+#include "server/server.h"
+
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static berth_server_counts counts_of(const struct host *host)
 {
@@ -316,6 +321,7 @@ CASE(engine_refuses_the_client, "tls.h", "is told with its words, and the client
     ck_assert_int_eq(host->failure, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
     ck_assert_str_eq(host->failure_text, "the toy refuses");
     ck_assert_str_eq(host->failure_name, "some.name");
+    ck_assert(berth_address_is_loopback(host->failure_peer));
     ck_assert_uint_eq(host->failure_port, peer_port(peer));
     uint8_t record[32];
     ck_assert_uint_eq(peer_receive(peer, record, 19), 19);
@@ -574,6 +580,48 @@ CASE(thousand_hellos, "tls.h", "at once are all answered, and never more than ma
     ck_assert_uint_eq(toy->engines, 0);
 }
 
+static unsigned answered;
+
+static berth_tls *choose_slowly(struct host *host, const berth_tls_hello *hello)
+{
+    (void)host;
+    (void)hello;
+    answered++;
+    berth__sim_advance(world_sim(), BERTH__MILLISECOND);
+    return chosen;
+}
+
+static unsigned answered_in_a_turn(void)
+{
+    unsigned before = answered;
+    berth_loop_turn(world_loop(), 0);
+    return answered - before;
+}
+
+CASE(hellos_share_the_time, "tls.h",
+     "one in a turn with little else to do, a fifth of the time or 2 ms if there is much")
+{
+    enum {
+        MANY = 14
+    };
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    struct host *host = host_choosing("h", choose_slowly);
+    chosen = &encrypt(host)->tls;
+    for (unsigned i = 0; i < MANY; i++)
+        (void)come(host, "name");
+    for (unsigned i = 0; i < 10 && answered == 0; i++)
+        (void)answered_in_a_turn();
+    ck_assert_uint_eq(answered, 2); /* after a long time without any */
+    ck_assert_uint_eq(answered_in_a_turn(), 1);
+    ck_assert_uint_eq(answered_in_a_turn(), 1);
+    berth__sim_advance(world_sim(), 5 * BERTH__MILLISECOND);
+    ck_assert_uint_eq(answered_in_a_turn(), 2); /* a quarter of the rest: 1.25 ms */
+    berth__sim_advance(world_sim(), 100 * BERTH__MILLISECOND);
+    ck_assert_uint_eq(answered_in_a_turn(), 2);
+    UNTIL(answered == MANY);
+}
+
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 static unsigned incoming;
@@ -641,6 +689,43 @@ CASE(encrypted_descriptor_from_elsewhere, "tls.h", "shakes hands, and is announc
     UNTIL(host->arrivals == 1);
     ck_assert(berth_socket_is_encrypted(host_take(host)));
     ck_assert_uint_eq(counts_of(host).added, 1);
+}
+
+/* A socket of the path that listens. */
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, path);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    return listener;
+}
+
+CASE(hellos_by_listeners_of_both_kinds, "tls.h local.h",
+     "a connection is of the kind that it came by, whoever has come since")
+{
+    real_kernel_only();
+    struct host *host = host_listening("h");
+    (void)encrypt(host);
+    const char *path = world_path("socket");
+    ck_assert_int_eq(berth__server_adopt_listener(host->server, listen_at(path)), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        bool tcp = i == 0;
+        uint8_t hello[512];
+        struct peer *peer = tcp ? world_connect(host->port) : world_connect_local(path);
+        UNTIL(counts_of(host).greeting == 1);
+        struct peer *later = tcp ? world_connect_local(path) : world_connect(host->port);
+        UNTIL(counts_of(host).greeting == 2);
+        peer_send(peer, hello, toy_hello("name", NULL, hello));
+        shake(peer);
+        UNTIL(host->arrivals == i + 1);
+        berth_socket *socket = host_take(host);
+        bool set = berth_socket_set_option(socket, BERTH_OPTION_LOW_DELAY, 1);
+        ck_assert(set == tcp);
+        peer_close(later);
+        UNTIL(counts_of(host).greeting == 0);
+    }
 }
 
 /* ---- copies ---------------------------------------------------------------------------------- */

@@ -321,6 +321,7 @@ static void on_failure(berth_server *server, const berth_tls_failure *failure, v
     ck_assert_ptr_eq(server, self->server);
     self->failures++;
     self->failure = failure->error;
+    self->failure_peer = failure->peer;
     self->failure_port = failure->peer_port;
     snprintf(self->failure_text, sizeof self->failure_text, "%s", failure->text);
     snprintf(self->failure_name, sizeof self->failure_name, "%s", failure->server_name);

@@ -83,6 +83,7 @@ struct host {
     berth_error failure;
     char failure_text[160];
     char failure_name[256];
+    berth_address failure_peer;
     uint16_t failure_port;
     host_hook on_arrival;
     host_hook on_failure;
