@@ -10,6 +10,16 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+/* A descriptor that the program gets: it does not block, as in Qt (decision 0124). */
+long bpy_shown_descriptor(long descriptor)
+{
+    int on = 1;
+    if (descriptor >= 0)
+        (void)ioctl((int)descriptor, FIONBIO, &on);
+    return descriptor;
+}
 
 /* The reason follows the first colon and space; an address does not contain both. */
 const char *bpy_reason(const char *text, char *memory, size_t size)

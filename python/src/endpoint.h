@@ -19,6 +19,7 @@ enum {
 /* The reason at the end of a text of the library, such as "cannot connect to 10.0.0.1:80: network
  * unreachable", written into `memory`. */
 const char *bpy_reason(const char *text, char *memory, size_t size);
+long bpy_shown_descriptor(long descriptor);
 void bpy_endpoint_fail(bpy_endpoint *self, int error, const char *text);
 PyObject *bpy_endpoint_error_string(const bpy_endpoint *self, const char *otherwise);
 void bpy_endpoint_keep_proxy(bpy_endpoint *self, PyObject *proxy);

@@ -796,7 +796,8 @@ static PyObject *descriptor(const bpy_socket *self)
 {
     bool there =
         self->native != NULL && !(self->peer_ended && state_of(self) == BERTH_STATE_CLOSING);
-    return PyLong_FromLong(there ? berth_socket_descriptor(self->native) : -1);
+    return PyLong_FromLong(there ? bpy_shown_descriptor(berth_socket_descriptor(self->native))
+                                 : -1);
 }
 
 #define GETTERS(X)                                                                             \

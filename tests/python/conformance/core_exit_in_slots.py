@@ -96,7 +96,7 @@ def in_thread(app):
 
 
 for place in (slot, emitted, queued, event, nested, incoming, about_to_quit, waiting, in_thread):
-    for CODE in (3, None, "text"):
+    for CODE in (3, None, "text") if place in (slot, emitted) else (3,):
         faulthandler.cancel_dump_traceback_later()  # a fork has no thread for it
         child = os.fork()
         faulthandler.dump_traceback_later(20, exit=True)

@@ -6,7 +6,7 @@ import socket
 
 from PySide2 import QtCore, QtNetwork
 
-from _kit import LOCAL, accept, connect, connected, listener, listening, say, until
+from _kit import accept, connect, connected, listener, listening, say, until
 
 application = QtCore.QCoreApplication([])
 
