@@ -60,10 +60,12 @@ static bool is_selected(const bpy_event *event, int depth, bpy_selection selecti
 
 /* Takes out the first event of an owner, or of any if that is NULL, that is selected and was posted
  * up to `last`; NULL if there is none. */
-bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const void *owner,
-                           bpy_selection selection)
+bpy_event *bpy_events_take(bpy_events *events, bpy_cursor *cursor, uint64_t last, int depth,
+                           const void *owner, bpy_selection selection)
 {
-    for (bpy_event **link = &events->first; *link != NULL; link = &(*link)->next) {
+    bool known = cursor->link != NULL && cursor->losses == events->losses;
+    bpy_event **link = known ? cursor->link : &events->first;
+    for (; *link != NULL; link = &(*link)->next) {
         bpy_event *event = *link;
         if (event->sequence > last)
             return NULL;
@@ -72,6 +74,7 @@ bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const v
         *link = event->next;
         if (event->next == NULL)
             events->end = link;
+        *cursor = (bpy_cursor){.link = link, .losses = ++events->losses};
         return event;
     }
     return NULL;
@@ -81,6 +84,7 @@ bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const v
 void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to)
 {
     bpy_event **link = &from->first;
+    from->losses++;
     while (*link != NULL) {
         bpy_event *event = *link;
         if (event->owner != owner) {
@@ -97,6 +101,7 @@ void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to)
 bpy_event *bpy_events_detach(bpy_events *events)
 {
     bpy_event *first = events->first;
+    events->losses++;
     events->first = NULL;
     events->end = &events->first;
     return first;

@@ -35,7 +35,15 @@ struct bpy_event {
 typedef struct bpy_events {
     bpy_event *first, **end;
     uint64_t sequence; /* of the last event */
+    unsigned losses;   /* counts the times that events left the queue */
 } bpy_events;
+
+/* Where one caller has come to; begins with zeros. What was not selected before is not looked at
+ * again, unless another caller has taken events meanwhile. */
+typedef struct bpy_cursor {
+    bpy_event **link;
+    unsigned losses;
+} bpy_cursor;
 
 /* Which events are meant. */
 typedef enum bpy_selection {
@@ -50,8 +58,8 @@ typedef enum bpy_selection {
 void bpy_events_init(bpy_events *events);
 void bpy_events_add(bpy_events *events, bpy_event *event, int depth);
 bool bpy_events_due(const bpy_events *events, int depth);
-bpy_event *bpy_events_take(bpy_events *events, uint64_t last, int depth, const void *owner,
-                           bpy_selection selection);
+bpy_event *bpy_events_take(bpy_events *events, bpy_cursor *cursor, uint64_t last, int depth,
+                           const void *owner, bpy_selection selection);
 void bpy_events_move(bpy_events *from, const void *owner, bpy_events *to);
 bpy_event *bpy_events_detach(bpy_events *events);
 void bpy_events_attach(bpy_events *events, bpy_event *first);

@@ -230,9 +230,10 @@ void bpy_thread_post(bpy_thread *thread, bpy_event *event)
 void bpy_thread_deliver(bpy_thread *thread, const void *owner, bpy_selection selection)
 {
     uint64_t last = thread->events.sequence;
+    bpy_cursor cursor = {.link = NULL};
     bpy_event *event;
-    while ((event = bpy_events_take(&thread->events, last, depth_of(thread), owner, selection)) !=
-           NULL) {
+    while ((event = bpy_events_take(&thread->events, &cursor, last, depth_of(thread), owner,
+                                    selection)) != NULL) {
         thread->scope++;
         event->kind->run(event);
         thread->scope--;
@@ -243,8 +244,10 @@ void bpy_thread_deliver(bpy_thread *thread, const void *owner, bpy_selection sel
 /* Events that never run. Dropping one may post others. */
 void bpy_thread_drop_events(bpy_thread *thread)
 {
+    bpy_cursor cursor = {.link = NULL};
     bpy_event *event;
-    while ((event = bpy_events_take(&thread->events, UINT64_MAX, 0, NULL, BPY_ALL)) != NULL)
+    while ((event = bpy_events_take(&thread->events, &cursor, UINT64_MAX, 0, NULL, BPY_ALL)) !=
+           NULL)
         event->kind->drop(event);
 }
 

@@ -9,7 +9,7 @@ import weakref
 
 import _servers
 from _servers import app, until
-from berth.QtCore import QEventLoop, QObject, Qt, QTimer, Signal
+from berth.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer, Signal
 from berth.QtNetwork import QHostAddress, QTcpSocket
 
 
@@ -22,6 +22,33 @@ def run(milliseconds=0):
     loop = QEventLoop()
     QTimer.singleShot(milliseconds, loop.quit)
     loop.exec_()
+
+
+class Queues(unittest.TestCase):
+    def test_calls_behind_many_deletions_that_wait(self):
+        count, sender, seen = 20000, Emitter(), []
+        waiting = [QObject() for _number in range(count)]
+        for one in waiting:
+            one.deleteLater()  # for the loop of the application, which does not run
+
+        def hear(number):
+            seen.append(number)
+            if number == 5:  # the queue changes under who delivers it
+                app.sendPostedEvents(waiting[0], QEvent.DeferredDelete)
+                app.sendPostedEvents(None, QEvent.MetaCall)
+                sender.said.emit(-1)
+        sender.said.connect(hear, Qt.QueuedConnection)
+        for number in range(count):
+            sender.said.emit(number)
+        app.processEvents()
+        app.processEvents()
+        self.assertEqual(seen, [*range(count), -1])
+        with self.assertRaises(RuntimeError):
+            waiting[0].objectName()
+        self.assertEqual(waiting[1].objectName(), "")
+        app.sendPostedEvents(None, QEvent.DeferredDelete)
+        with self.assertRaises(RuntimeError):
+            waiting[-1].objectName()
 
 
 class Timers(unittest.TestCase):
