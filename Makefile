@@ -40,7 +40,7 @@ help:
 	@echo 'make packages     make Debian packages of the committed tree in build/packages/'
 	@echo 'make check-packages  make them, install, try, upgrade and remove them in a clean root; needs root'
 	@echo 'make coverage     measure which lines and branches of src/ the tests execute'
-	@echo 'make format       format all C files'
+	@echo 'make format       format all C and C++ files'
 	@echo 'make clean        remove build/'
 	@echo
 	@echo 'Missing packages are installed first by scripts/setup, if it has the permission.'
@@ -120,7 +120,7 @@ coverage:
 	@scripts/coverage
 
 format:
-	@scripts/sources '\.[ch]$$' | xargs clang-format -i
+	@scripts/sources '\.([ch]|cpp|hpp)$$' | xargs clang-format -i
 
 clean:
 	rm -rf build
