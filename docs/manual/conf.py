@@ -34,7 +34,7 @@ html_show_sphinx = False
 html_show_copyright = False
 html_permalinks_icon = "#"
 pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_dark_style = "github-dark"
 
 # Debian's package has the sources of the theme's script and style. The script is then a module, which is
 # not run, and the style lacks the colours for a system that is set to dark: they are given here.
