@@ -95,12 +95,12 @@ def in_thread(app):
     QTimer.singleShot(50, app.working.quit)
 
 
+faulthandler.cancel_dump_traceback_later()  # each child has its own: a fork has no other threads
 for place in (slot, emitted, queued, event, nested, incoming, about_to_quit, waiting, in_thread):
     for CODE in (3, None, "text") if place in (slot, emitted) else (3,):
-        faulthandler.cancel_dump_traceback_later()  # a fork has no thread for it
         child = os.fork()
-        faulthandler.dump_traceback_later(20, exit=True)
         if child == 0:
+            faulthandler.dump_traceback_later(20, exit=True)
             sys.stderr = sys.stdout
             atexit.register(lambda: say("  at exit"))
             application = QCoreApplication([])
