@@ -560,7 +560,8 @@ static void call_slot(bpy_connection *connection, bpy_object *sender, PyObject *
  */
 static bool is_reachable(const bpy_connection *connection)
 {
-    return connection->receiver == NULL || !connection->receiver->destroying;
+    const bpy_object *receiver = connection->receiver;
+    return receiver == NULL || !(receiver->destroying || bpy_object_is_ending(receiver));
 }
 
 /* A slot to be called on another thread, or later on this one. */

@@ -203,7 +203,8 @@ static int application_init(PyObject *object, PyObject *args, PyObject *kwargs)
 
 static PyObject *application_instance(PyObject *Py_UNUSED(none), PyObject *Py_UNUSED(nothing))
 {
-    return Py_NewRef(application != NULL ? (PyObject *)application : Py_None);
+    bool there = application != NULL && !bpy_object_is_ending(application);
+    return Py_NewRef(there ? (PyObject *)application : Py_None);
 }
 
 static bool needs_application(void)

@@ -53,6 +53,13 @@ bool bpy_object_check(PyObject *object)
     return true;
 }
 
+/* Whether it is being deallocated: it must not be referred to again. Only destructors of what is
+ * in __slots__ can find it then, if its __del__ has kept it before. */
+bool bpy_object_is_ending(const bpy_object *self)
+{
+    return Py_REFCNT((PyObject *)self) == 0;
+}
+
 bool bpy_object_here(bpy_object *self)
 {
     if (self->home == bpy_thread_current())

@@ -55,6 +55,7 @@ bpy_object *bpy_object_next(const bpy_object *at, const bpy_object *root);
 void bpy_object_settle(bpy_object *self); /* it has a native now: into the list of its home */
 void bpy_object_unsettle(bpy_object *self);
 bool bpy_object_check(PyObject *self);
+bool bpy_object_is_ending(const bpy_object *self);
 bool bpy_object_here(bpy_object *self); /* raises RuntimeError in a wrong thread */
 bool bpy_object_usable(PyObject *self); /* both */
 

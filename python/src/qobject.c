@@ -328,8 +328,9 @@ static PyObject *object_parent(PyObject *self, PyObject *Py_UNUSED(none))
 {
     if (!bpy_object_check(self))
         return NULL;
-    PyObject *parent = (PyObject *)((bpy_object *)self)->parent;
-    return Py_BuildValue("O", parent != NULL ? parent : Py_None);
+    bpy_object *parent = ((bpy_object *)self)->parent;
+    bool there = parent != NULL && !bpy_object_is_ending(parent);
+    return Py_NewRef(there ? (PyObject *)parent : Py_None);
 }
 
 static PyObject *object_set_parent(PyObject *object, PyObject *parent)

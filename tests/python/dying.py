@@ -83,6 +83,22 @@ class Dying(unittest.TestCase):
         del receiver
         self.assertEqual(Slotted.heard, 1)
 
+    def test_an_object_that_was_kept_by_its_destructor_before(self):
+        class Kept(Slotted):
+            __slots__ = ()
+
+            def __del__(self):
+                kept.append(self)
+        kept, seen, parent, sender = [], [], Kept(), Emitter()
+        child = QObject(parent)
+        sender.said.connect(parent.hear)
+        before = Slotted.heard
+        parent.end = End(lambda: (seen.append(child.parent()), sender.said.emit()))
+        del parent
+        self.assertEqual((len(kept), seen), (1, []))
+        kept.clear()
+        self.assertEqual((seen, Slotted.heard), ([None], before))
+
     def test_a_destructor_that_a_class_gets_later(self):
         class Base(QObject):
             pass
