@@ -122,7 +122,7 @@ def _number_text(number, base_or_format=10, precision=6):
     if isinstance(number, float):
         form = base_or_format if isinstance(base_or_format, str) else "g"
         return f"{number:.{precision}{form}}".encode()
-    if base_or_format == 10:
+    if not 2 <= base_or_format <= 36 or base_or_format == 10:  # as Qt, with a warning
         return str(number).encode()
     digits, rest = "", abs(number)
     while rest or not digits:

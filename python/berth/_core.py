@@ -72,6 +72,8 @@ def SLOT(signature):
 
 
 def _by_name(sender, text):
+    if not isinstance(text, str):
+        raise TypeError(f"SIGNAL() or SLOT() is required, not {type(text).__name__}")
     name = text.lstrip("12").split("(")[0]
     member = getattr(sender, name, None)
     if member is None:
@@ -81,7 +83,11 @@ def _by_name(sender, text):
 
 def _ends(args):
     """The arguments of all forms of connect and disconnect as (signal, slot, the rest)."""
-    if isinstance(args[0], SignalInstance):
+    by_name = not (args and isinstance(args[0], SignalInstance))
+    needed = 2 + by_name + (by_name and len(args) == 3 and isinstance(args[2], QObject))
+    if len(args) < needed:
+        raise TypeError("a sender, its signal and a slot are required")
+    if not by_name:
         return args[0], args[1], args[2:]
     signal = _by_name(args[0], args[1])
     if isinstance(args[2], QObject):
@@ -150,6 +156,8 @@ def _property(self, name):
 
 def _set_property(self, name, value):
     """Sets a property. Returns False for a dynamic one, which the class does not declare."""
+    if not isinstance(name, str):
+        raise TypeError(f"argument 'name' must be str, not {type(name).__name__}")
     setter = "set" + name[:1].upper() + name[1:]
     if isinstance(getattr(type(self), name, None), property):
         setattr(self, name, value)
@@ -230,6 +238,8 @@ class QMetaObject:
     def invokeMethod(object, member, type=0, *arguments):  # pylint: disable=redefined-builtin
         """Calls a method of an object, as a connection of that type does: in the thread of the object.
         With PyQt, arguments are each in Q_ARG(type, value)."""
+        if not isinstance(member, str):
+            raise TypeError(f"argument 'member' must be str, not {type(member).__name__}")
         method = getattr(object, member.split("(")[0], None)
         if not callable(method):
             return False

@@ -183,8 +183,8 @@ class _Socket(socket.socket):
 
 
 def _close(made):
-    """Closes a socket, if the program has not closed its descriptor."""
-    with contextlib.suppress(OSError):
+    """Closes a socket, if the program has not closed its descriptor and the socket was made."""
+    with contextlib.suppress(OSError, AttributeError):
         made.close()
 
 

@@ -9,6 +9,13 @@ from berth.QtCore import QObject, QThread, QTimer, Signal
 
 
 class Objects(unittest.TestCase):
+    def test_texts_of_a_wrong_type(self):
+        object = QObject()
+        for call in (object.setProperty, object.connect, object.disconnect, object.receivers):
+            for arguments in ((5,), (object, 5), (object, None, print)):
+                with self.assertRaises(TypeError, msg=call.__name__):
+                    call(*arguments)
+
     def test_a_parent_owns_its_children(self):
         parent = QObject()
         child = QObject(parent)

@@ -73,6 +73,11 @@ class ByteArrays(unittest.TestCase):
         self.assertIsNone(array.clear())
         self.assertTrue(array.isEmpty())
 
+    def test_bases(self):
+        for base in (-1, 0, 1, 37):  # Qt says that it takes 10
+            self.assertEqual(QByteArray.number(-35, base).data(), b"-35")
+        self.assertEqual(QByteArray.number(-35, 36).data(), b"-z")
+
 
 class Streams(unittest.TestCase):
     def test_what_is_written_is_read(self):
