@@ -2,8 +2,7 @@
  * Encrypted connections, between two sockets of the library and with peers that are played by hand.
  * The engine is a toy (support/toy_engine.h): what is tested is all that is around an engine.
  */
-#include "scene.h"
-#include "toy_engine.h"
+#include "encrypted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,35 +130,10 @@ static void echo(struct actor *actor)
     actor->received = 0;
 }
 
-/* The server of a peer that is played by hand: it has had the peer's hello, and its answer has
- * come. Gives the toys up. */
-static struct actor *server_greeted(struct pair *pair, struct peer **ret_peer)
-{
-    struct actor *server = host_connect(pair->host, "s", ret_peer);
-    uint8_t bytes[600];
-    ck_assert(berth_socket_start_server_encryption(server->socket, &pair->server_toy->tls));
-    give_toys_up(pair);
-    peer_send(*ret_peer, bytes, toy_hello("x", NULL, bytes));
-    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
-    return server;
-}
-
-/* The same, with the handshake complete. */
-static struct actor *server_of_peer(struct pair *pair, struct peer **ret_peer)
-{
-    struct actor *server = server_greeted(pair, ret_peer);
-    uint8_t bytes[16];
-    peer_send(*ret_peer, bytes, toy_record('c', "client", 6, bytes));
-    UNTIL(server->encryptions == 1);
-    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
-    return server;
-}
-
 CASE(records_that_came_together_are_answered_together, "tls.h", "in one record")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     uint8_t bytes[1024];
     server->on_ready_read = echo;
     size_t size = 0;
@@ -295,10 +269,10 @@ CASE(truncation_is_an_error, "tls.h", "if the configuration says so")
 
 CASE(reset_where_truncation_is_an_error, "tls.h", "is told as the reset that it is")
 {
-    struct pair pair = pair_new();
-    pair.server_toy->tls.stop_at_truncation = true;
+    struct toy *toy = toy_new(true);
+    toy->tls.stop_at_truncation = true;
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_by(toy, &peer);
     peer_reset(peer);
     UNTIL(server->disconnects == 1);
     ck_assert_int_eq(server->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
@@ -487,14 +461,12 @@ CASE(plaintext_in_front_of_starttls, "tls.h", "cannot follow the start of encryp
 CASE(wrong_bytes_in_an_open_connection, "tls.h",
      "end it with an error, and what came before is read")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_greeted(&pair, &peer);
+    struct actor *server = greeted_by(toy_new(true), &peer);
     uint8_t bytes[64];
     size_t size = toy_record('c', "client", 6, bytes);
     size += toy_record('d', "good", 4, bytes + size);
-    size += toy_record('d', "bad", 3, bytes + size);
-    bytes[size - 1] ^= 1;
+    size += wrong_record("bad", bytes + size);
     peer_send(peer, bytes, size);
     UNTIL(server->disconnects == 1);
     ck_assert(actor_has(server, "good"));
@@ -520,14 +492,12 @@ static void echo_and_turn(struct actor *actor)
 /* A record that is good and one that is not come together; the first is answered by `handler`. */
 static void good_and_bad(void (*handler)(struct actor *actor))
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     uint8_t bytes[64];
     server->on_ready_read = handler;
     size_t size = toy_record('d', "good", 4, bytes);
-    size += toy_record('d', "bad", 3, bytes + size);
-    bytes[size - 1] ^= 1;
+    size += wrong_record("bad", bytes + size);
     ck_assert_uint_eq(peer_send_some(peer, bytes, size), size);
     UNTIL(server->disconnects == 1);
     ck_assert_uint_eq(server->errors, 1);
@@ -638,9 +608,8 @@ CASE(quiet_encrypted_connection, "tls.h", "gives up memory once, and is used aga
 CASE(answer_to_one_that_has_gone, "tls.h",
      "its last bytes are there, behind the end of the handshake, and what is sent fails")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_greeted(&pair, &peer);
+    struct actor *server = greeted_by(toy_new(true), &peer);
     uint8_t bytes[64];
     server->on_ready_read = echo;
     size_t size = toy_record('c', "client", 6, bytes);
@@ -728,9 +697,8 @@ CASE(flush_of_an_encrypted_connection, "tls.h",
 
 CASE(end_behind_a_delivery_with_a_pause, "tls.h", "waits for the end of the pause")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     uint8_t bytes[32];
     server->on_ready_read = pause;
     size_t size = toy_record('d', "last", 4, bytes);
@@ -751,9 +719,8 @@ CASE(alert_that_nobody_takes, "tls.h", "is given up at the close time-out")
     enum {
         SIZE = 12 << 20
     };
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     uint8_t *bytes = scene_pattern(SIZE, 11);
     berth_socket_set_close_timeout(server->socket, 30);
     ck_assert_int_eq(berth_socket_write(server->socket, bytes, SIZE), SIZE);
@@ -762,10 +729,7 @@ CASE(alert_that_nobody_takes, "tls.h", "is given up at the close time-out")
         before = server->written;
         world_settle();
     } while (server->written > before);
-    uint8_t record[16];
-    size_t size = toy_record('d', "bad", 3, record);
-    record[size - 1] ^= 1;
-    peer_send(peer, record, size);
+    say_wrong(peer);
     UNTIL(server->disconnects == 1);
     ck_assert_uint_eq(server->errors, 2);
     ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_TIMEOUT);
@@ -774,9 +738,8 @@ CASE(alert_that_nobody_takes, "tls.h", "is given up at the close time-out")
 
 CASE(limit_of_an_encrypted_connection, "limits.h", "without output it ends orderly")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     berth_connection_limits limits = {.idle = 50};
     uint8_t bytes[16];
     ck_assert(berth_socket_set_limits(server->socket, &limits));
@@ -805,9 +768,8 @@ static void goes_on_sending(struct actor *server, struct peer *peer, uint8_t las
 
 CASE(alert_to_one_who_goes_on_sending, "tls.h", "is not destroyed by a reset")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_greeted(&pair, &peer);
+    struct actor *server = greeted_by(toy_new(true), &peer);
     uint8_t bytes[16];
     size_t size = toy_record('c', "client", 6, bytes);
     bytes[size - 1] ^= 1;
@@ -817,9 +779,8 @@ CASE(alert_to_one_who_goes_on_sending, "tls.h", "is not destroyed by a reset")
 
 CASE(end_to_one_who_goes_on_sending, "tls.h", "though no plaintext has come or gone")
 {
-    struct pair pair = pair_new();
     struct peer *peer;
-    struct actor *server = server_of_peer(&pair, &peer);
+    struct actor *server = encrypted_with(&peer);
     berth_socket_disconnect_from_host(server->socket);
     goes_on_sending(server, peer, 'e');
 }
@@ -852,8 +813,7 @@ static bool end_waits(const struct actor *server)
 /* One that ends when so much was written, to a peer that does not read. */
 static struct actor *ending_server(size_t size, struct peer **ret_peer)
 {
-    struct pair pair = pair_new();
-    struct actor *server = server_of_peer(&pair, ret_peer);
+    struct actor *server = encrypted_with(ret_peer);
     uint8_t *bytes = scene_pattern(size, 13);
     server->quiet = true;
     ck_assert_int_eq(berth_socket_write(server->socket, bytes, size), (ptrdiff_t)size);

@@ -3,31 +3,13 @@
  * when this side has ended, pauses from before the handshake, turns of the loop inside handlers,
  * and names. The engine is a toy (support/toy_engine.h).
  */
-#include "scene.h"
-#include "toy_engine.h"
+#include "encrypted.h"
 
 #include "backend/sim.h"
 #include "base/fault.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* A server's end whose peer is played by hand; its handshake is complete. */
-static struct actor *encrypted_with(struct peer **ret_peer)
-{
-    struct toy *toy = toy_new(true);
-    struct host *host = host_listening("h");
-    struct actor *server = host_connect(host, "s", ret_peer);
-    uint8_t bytes[600];
-    ck_assert(berth_socket_start_server_encryption(server->socket, &toy->tls));
-    berth_tls_release(&toy->tls);
-    peer_send(*ret_peer, bytes, toy_hello("x", NULL, bytes));
-    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
-    peer_send(*ret_peer, bytes, toy_record('c', "client", 6, bytes));
-    UNTIL(server->encryptions == 1);
-    ck_assert_uint_eq(peer_receive(*ret_peer, bytes, 10), 10);
-    return server;
-}
 
 /* Writes until the kernel takes no more. */
 static void fill(struct actor *actor)
@@ -104,10 +86,7 @@ CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with reco
     struct peer *peer;
     struct actor *server = encrypted_with(&peer);
     fill(server);
-    uint8_t record[16];
-    size_t size = toy_record('d', "bad", 3, record);
-    record[size - 1] ^= 1;
-    (void)peer_send_some(peer, record, size);
+    say_wrong(peer);
     berth_rate *rates[256];
     size_t count = 0;
     do {
@@ -174,10 +153,7 @@ CASE(reset_behind_a_failure, "tls.h", "is no second error")
     struct peer *peer;
     struct actor *server = encrypted_with(&peer);
     fill(server);
-    uint8_t record[16];
-    size_t size = toy_record('d', "bad", 3, record);
-    record[size - 1] ^= 1;
-    peer_send(peer, record, size);
+    say_wrong(peer);
     UNTIL(server->errors == 1);
     ck_assert_uint_eq(server->disconnects, 0);
     peer_reset(peer);
@@ -232,8 +208,7 @@ CASE(failure_behind_data_whose_handler_turns, "tls.h", "is announced once")
     server->on_ready_read = hear_more;
     speaker = peer;
     size_t size = toy_record('d', "good", 4, bytes);
-    size += toy_record('d', "bad", 3, bytes + size);
-    bytes[size - 1] ^= 1;
+    size += wrong_record("bad", bytes + size);
     peer_send(peer, bytes, size);
     UNTIL(server->errors >= 1);
     world_settle();
@@ -260,9 +235,8 @@ CASE(turns_inside_verify_peer, "tls.h", "the engine is asked no more until it ha
     client->on_problem = hear_flight;
     speaker = peer;
     ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
-    uint8_t bytes[600];
-    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
-    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    uint8_t bytes[16];
+    answer_hello(peer);
     UNTIL(actor_has(client, "first"));
     ck_assert_uint_eq(client->problems, 1);
     ck_assert_uint_eq(client->encryptions, 1);
@@ -364,13 +338,11 @@ CASE(end_of_output_in_the_handshake, "tls.h", "follows it")
 {
     struct toy *toy = toy_new(false);
     struct peer *peer;
-    struct actor *client = actor_connected("c", &peer);
+    struct actor *client = client_of(toy, &peer);
     uint8_t bytes[600];
-    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
     berth_tls_release(&toy->tls);
     berth_socket_shutdown_send(client->socket);
-    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
-    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    answer_hello(peer);
     UNTIL(client->encryptions == 1);
     ck_assert_uint_eq(peer_receive(peer, bytes, 14), 14);
     ck_assert_uint_eq(bytes[0], 'c');
@@ -386,12 +358,10 @@ CASE(limit_of_a_handshake_that_is_complete, "tls.h", "does not run any more")
     struct toy *toy = toy_new(false);
     struct peer *peer;
     struct actor *client = actor_connected("c", &peer);
-    uint8_t bytes[600];
     berth_socket_set_connect_timeout(client->socket, 1000);
     ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
     berth_tls_release(&toy->tls);
-    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
-    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    answer_hello(peer);
     UNTIL(client->encryptions == 1);
     berth__sim_advance(world_sim(), UINT64_C(5000000000));
     world_settle();
@@ -450,11 +420,9 @@ CASE(busy_encrypted_connection, "tls.h", "keeps the memory that it uses")
         case_skip("the time is virtual");
     struct toy *toy = toy_new(false);
     struct peer *peer;
-    struct actor *client = actor_connected("c", &peer);
+    struct actor *client = client_of(toy, &peer);
     uint8_t bytes[600];
-    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
-    peer_receive(peer, bytes, toy_hello("x", NULL, bytes));
-    peer_send(peer, bytes, toy_record('s', "server", 6, bytes));
+    answer_hello(peer);
     for (unsigned i = 0; i < 20; i++) {
         peer_send(peer, bytes, toy_record('d', "x", 1, bytes));
         UNTIL(client->received == i + 1);
@@ -508,10 +476,7 @@ CASE(flood_behind_a_failure, "tls.h", "ends the wait for the alert to go, withou
     struct actor *server = encrypted_with(&peer);
     berth_socket_set_close_timeout(server->socket, 0);
     fill(server);
-    uint8_t record[16];
-    size_t size = toy_record('d', "bad", 3, record);
-    record[size - 1] ^= 1;
-    peer_send(peer, record, size);
+    say_wrong(peer);
     UNTIL(server->errors == 1);
     ck_assert_uint_eq(server->disconnects, 0);
     flood(server, peer);

@@ -3,8 +3,7 @@
  * limits, times, pauses and ends. The engine is a toy (support/toy_engine.h), the clients are
  * played by hand.
  */
-#include "scene.h"
-#include "toy_engine.h"
+#include "encrypted.h"
 
 #include "backend/sim.h"
 
@@ -12,37 +11,35 @@
 
 #include <string.h>
 
-static berth_server_counts counts_of(const struct host *host)
-{
-    berth_server_counts counts;
-    berth_server_statistics(host->server, &counts);
-    scene_assert_balance(&counts);
-    return counts;
-}
-
-/* A host that encrypts; its configuration lives as long as it. */
 static struct host *host_encrypting(void)
 {
     struct host *host = host_listening("h");
-    struct toy *toy = toy_new(true);
-    ck_assert(berth_server_set_tls(host->server, &toy->tls));
-    berth_tls_release(&toy->tls);
+    (void)encrypt(host);
     return host;
 }
 
-static void say_hello(struct peer *peer, const char *name)
+/* One that expects PROXY headers, of everybody. */
+static struct host *host_behind_a_balancer(uint32_t milliseconds)
 {
-    uint8_t hello[512];
-    peer_send(peer, hello, toy_hello(name, NULL, hello));
+    struct host *host = host_encrypting();
+    berth_subnet all;
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, milliseconds));
+    return host;
 }
 
-/* The rest of a handshake that the host has begun to answer. */
-static void shake(struct peer *peer)
+/* Begins a drain, and goes on until the server has stopped listening. */
+static void drain(struct host *host, uint32_t idle)
 {
-    uint8_t record[16];
-    ck_assert_uint_eq(peer_receive(peer, record, 10), 10);
-    ck_assert_int_eq(record[0], 's');
-    peer_send(peer, record, toy_record('c', "client", 6, record));
+    const berth_drain plan = {.idle = idle};
+    ck_assert(berth_server_drain(host->server, &plan));
+    UNTIL(!berth_server_is_listening(host->server));
+}
+
+static void until_emptied(struct host *host)
+{
+    UNTIL(host->emptied == 1);
+    ck_assert(!host->forced);
 }
 
 /* A connection that comes into the queue, and is taken. */
@@ -209,15 +206,13 @@ CASE(crowd_of_halves_in_a_drain, "tls.h", "is cut when the time of an idle conne
 {
     struct peer *peers[CROWD];
     struct host *host = host_with_a_crowd(peers);
-    const berth_drain plan = {.idle = 20};
-    ck_assert(berth_server_drain(host->server, &plan));
+    drain(host, 20);
     UNTIL(host->failures == CROWD - 1);
     ck_assert_int_eq(host->failure, BERTH_ERROR_SOCKET_TIMEOUT);
     ck_assert_uint_eq(counts_of(host).handshaking, 1);
     shake(peers[0]);
     (void)host_take_actor(host, "s");
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
 }
 
 CASE(bytes_behind_the_hello, "tls.h", "belong to the handshake")
@@ -469,17 +464,14 @@ CASE(draining_an_encrypting_server, "tls.h",
     struct peer *shaking = world_connect(host->port);
     say_hello(shaking, "name");
     UNTIL(counts_of(host).greeting == 2 && counts_of(host).handshaking == 1);
-    const berth_drain plan = {.idle = 400};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 400);
     say_hello(late, "late");
     shake(shaking);
     shake(late);
     struct actor *one = host_take_actor(host, "s");
     struct actor *two = host_take_actor(host, "t");
     UNTIL(one->disconnects == 1 && two->disconnects == 1);
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
     ck_assert(peer_saw_either(silent));
     ck_assert_uint_eq(host->failures, 1);
 }
@@ -495,9 +487,7 @@ CASE(handshakes_outlive_idle_time_of_a_drain, "tls.h",
     struct peer *late = world_connect(host->port);
     struct peer *silent = world_connect(host->port);
     UNTIL(counts_of(host).greeting == 2);
-    const berth_drain plan = {.idle = 600};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 600);
     say_hello(late, "late");
     UNTIL(counts_of(host).handshaking == 2);
     UNTIL(peer_saw_either(silent) && host->failures > 0);
@@ -506,8 +496,7 @@ CASE(handshakes_outlive_idle_time_of_a_drain, "tls.h",
     shake(late);
     (void)host_take_actor(host, "s");
     (void)host_take_actor(host, "t");
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
     ck_assert_uint_eq(host->failures, 1);
 }
 
@@ -525,9 +514,7 @@ CASE(hellos_outlive_idle_time_of_a_drain, "tls.h",
     UNTIL(counts_of(host).handshaking == 1);
     say_hello(peers[1], "name");
     UNTIL(counts_of(host).greeting == 3);
-    const berth_drain plan = {.idle = 600};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 600);
     say_hello(peers[2], "name");
     UNTIL(peer_saw_either(silent) && host->failures > 0);
     ck_assert_uint_eq(host->failures, 1);
@@ -535,8 +522,7 @@ CASE(hellos_outlive_idle_time_of_a_drain, "tls.h",
         shake(peers[i]);
         (void)host_take_actor(host, "s");
     }
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
     ck_assert_uint_eq(host->failures, 1);
 }
 
@@ -547,10 +533,8 @@ CASE(handshakes_of_a_drain_have_an_end, "tls.h", "at the time of a handshake, if
     struct peer *shaking = world_connect(host->port);
     say_hello(shaking, "name");
     UNTIL(counts_of(host).handshaking == 1);
-    const berth_drain plan = {.idle = 20};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    drain(host, 20);
+    until_emptied(host);
     ck_assert_uint_eq(host->failures, 1);
 }
 
@@ -570,9 +554,7 @@ CASE(silent_clients_that_come_late_into_a_drain, "tls.h",
     struct peer *shaking = world_connect(host->port);
     say_hello(shaking, "name");
     UNTIL(counts_of(host).handshaking == 1);
-    const berth_drain plan = {.idle = 20};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 20);
     struct peer *silent = come_by_descriptor(host);
     struct peer *half = come_by_descriptor(host);
     peer_say(half, "\x16\3");
@@ -581,22 +563,16 @@ CASE(silent_clients_that_come_late_into_a_drain, "tls.h",
     ck_assert_uint_eq(counts_of(host).handshaking, 1);
     shake(shaking);
     (void)host_take_actor(host, "s");
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
 }
 
 CASE(silent_behind_a_header_in_a_drain, "tls.h PROXY header", "is hurried too")
 {
-    struct host *host = host_encrypting();
-    berth_subnet all;
-    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
-    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 600000));
+    struct host *host = host_behind_a_balancer(600000);
     berth_server_set_handshake_timeout(host->server, 600000);
     struct peer *peer = world_connect(host->port);
     UNTIL(counts_of(host).awaiting_header == 1);
-    const berth_drain plan = {.idle = 20};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 20);
     peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
     UNTIL(host->emptied == 1);
     ck_assert_uint_eq(host->failures, 1);
@@ -607,9 +583,7 @@ CASE(greetings_of_a_pause_in_a_drain, "tls.h",
      "that begins without accepting: a hello is heard, and half of one is hurried")
 {
     struct host *host = host_new("h");
-    struct toy *toy = toy_new(true);
-    ck_assert(berth_server_set_tls(host->server, &toy->tls));
-    berth_tls_release(&toy->tls);
+    (void)encrypt(host);
     berth_server_set_handshake_timeout(host->server, 600000);
     berth_server_pause_accepting(host->server);
     struct peer *whole = come_by_descriptor(host);
@@ -618,14 +592,12 @@ CASE(greetings_of_a_pause_in_a_drain, "tls.h",
     peer_say(half, "\x16\3");
     world_settle();
     ck_assert_uint_eq(counts_of(host).greeting, 2);
-    const berth_drain plan = {.idle = 200};
-    ck_assert(berth_server_drain(host->server, &plan));
+    drain(host, 200);
     UNTIL(host->failures == 1);
     ck_assert(peer_saw_either(half));
     shake(whole);
     (void)host_take_actor(host, "s");
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
 }
 
 CASE(shorter_idle_time_in_a_drain, "tls.h", "is that of silent clients too, and of no others")
@@ -642,20 +614,16 @@ CASE(shorter_idle_time_in_a_drain, "tls.h", "is that of silent clients too, and 
     for (unsigned i = 0; i < 2; i++)
         (void)world_connect(host->port);
     UNTIL(counts_of(host).greeting == 3);
-    berth_drain plan = {.idle = 500000};
-    ck_assert(berth_server_drain(host->server, &plan));
-    UNTIL(!berth_server_is_listening(host->server));
+    drain(host, 500000);
     world_settle();
     ck_assert_uint_eq(host->failures, 0);
-    plan.idle = 20;
-    ck_assert(berth_server_drain(host->server, &plan));
+    drain(host, 20);
     UNTIL(host->failures == 2);
     for (unsigned i = 0; i < 2; i++) {
         shake(peers[i]);
         (void)host_take_actor(host, "s");
     }
-    UNTIL(host->emptied == 1);
-    ck_assert(!host->forced);
+    until_emptied(host);
     ck_assert_uint_eq(host->failures, 2);
 }
 
@@ -698,10 +666,7 @@ CASE(limit_of_an_address_and_greetings, "tls.h", "counts from accepting on")
 
 CASE(silent_before_a_header, "tls.h PROXY header", "does not keep others from being accepted")
 {
-    struct host *host = host_encrypting();
-    berth_subnet all;
-    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
-    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    struct host *host = host_behind_a_balancer(0);
     berth_server_set_max_greetings(host->server, 1);
     (void)world_connect(host->port);
     UNTIL(counts_of(host).awaiting_header == 1);
@@ -716,10 +681,7 @@ CASE(silent_before_a_header, "tls.h PROXY header", "does not keep others from be
 CASE(no_place_behind_a_header, "tls.h PROXY header", "closes the connection, and announces nothing")
 {
     static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
-    struct host *host = host_encrypting();
-    berth_subnet all;
-    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
-    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    struct host *host = host_behind_a_balancer(0);
     berth_server_set_max_greetings(host->server, 1);
     berth_server_set_max_handshakes(host->server, 1);
     struct peer *late = world_connect(host->port);
@@ -747,10 +709,7 @@ CASE(no_place_behind_a_header, "tls.h PROXY header", "closes the connection, and
 
 CASE(hello_behind_a_header, "tls.h PROXY header", "comes second, and the client's names are known")
 {
-    struct host *host = host_encrypting();
-    berth_subnet all;
-    ck_assert(berth_subnet_parse("127.0.0.0/8", &all));
-    ck_assert(berth_server_set_proxy_protocol(host->server, &all, 1, 0));
+    struct host *host = host_behind_a_balancer(0);
     struct peer *peer = world_connect(host->port);
     UNTIL(counts_of(host).awaiting_header == 1);
     peer_say(peer, "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n");
@@ -769,9 +728,7 @@ CASE(hello_behind_a_header, "tls.h PROXY header", "comes second, and the client'
 CASE(encrypting_a_unix_socket, "tls.h local.h", "goes the same way")
 {
     struct host *host = host_new("h");
-    struct toy *toy = toy_new(true);
-    ck_assert(berth_server_set_tls(host->server, &toy->tls));
-    berth_tls_release(&toy->tls);
+    (void)encrypt(host);
     const char *path = world_path("socket");
     ck_assert(berth_server_listen_local(host->server, path, NULL));
     struct peer *peer = world_connect_local(path);
@@ -821,4 +778,36 @@ CASE(waiting_beside_a_pause, "tls.h", "hears whoever comes")
     peer_send(peer, bytes, size);
     ck_assert(berth_server_wait_for_new_connection(host->server, 30000, &timed_out));
     ck_assert_uint_eq(host->arrivals, 1);
+}
+
+static void free_server(struct host *host)
+{
+    berth_server_free(host->server);
+}
+
+CASE(server_freed_by_a_failure_in_a_wait, "tls.h", "of a silent client, a hello and a handshake")
+{
+    for (unsigned way = 0; way < 3; way++) {
+        struct host *host = host_encrypting();
+        bool timed_out = true;
+        host->on_failure = free_server;
+        struct peer *peer = world_connect(host->port);
+        UNTIL(counts_of(host).greeting == 1);
+        if (way == 0)
+            berth_server_set_handshake_timeout(host->server, 1);
+        else if (way == 1)
+            peer_say(peer, "GET / HTTP/1.1\r\n\r\n");
+        else
+            say_hello(peer, "name");
+        UNTIL(way < 2 || counts_of(host).handshaking == 1);
+        if (way == 2)
+            peer_shutdown(peer);
+        if (host->failures == 0)
+            (void)berth_server_wait_for_new_connection(host->server, 30000, &timed_out);
+        else
+            timed_out = false;
+        ck_assert(!timed_out);
+        ck_assert_uint_eq(host->failures, 1);
+        UNTIL(way == 2 || peer_saw_either(peer));
+    }
 }

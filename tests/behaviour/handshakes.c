@@ -4,8 +4,7 @@
  * the clients are played by hand.
  */
 #include "children.h"
-#include "scene.h"
-#include "toy_engine.h"
+#include "encrypted.h"
 
 #include "backend/sim.h"
 #include "server/server.h"
@@ -14,36 +13,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static berth_server_counts counts_of(const struct host *host)
-{
-    berth_server_counts counts;
-    berth_server_statistics(host->server, &counts);
-    scene_assert_balance(&counts);
-    return counts;
-}
-
-static struct toy *encrypt(struct host *host)
-{
-    struct toy *toy = toy_new(true);
-    ck_assert(berth_server_set_tls(host->server, &toy->tls));
-    berth_tls_release(&toy->tls); /* the server has it */
-    return toy;
-}
-
 static struct peer *come(const struct host *host, const char *name)
 {
     uint8_t hello[512];
     struct peer *peer = world_connect(host->port);
     peer_send(peer, hello, toy_hello(name, "h2", hello));
     return peer;
-}
-
-static void shake(struct peer *peer)
-{
-    uint8_t record[16];
-    ck_assert_uint_eq(peer_receive(peer, record, 10), 10);
-    ck_assert_int_eq(record[0], 's');
-    peer_send(peer, record, toy_record('c', "client", 6, record));
 }
 
 /* All of a client's part at once. */
@@ -154,8 +129,7 @@ CASE(renewed_configuration, "tls.h", "is that of the next handshake; others keep
     struct peer *second = world_connect(host->port);
     UNTIL(counts_of(host).greeting == 1);
     struct toy *new = encrypt(host);
-    uint8_t hello[512];
-    peer_send(second, hello, toy_hello("b", NULL, hello));
+    say_hello(second, "b");
     UNTIL(new->engines == 1);
     ck_assert_uint_eq(old->engines, 1);
     shake(first);
@@ -175,8 +149,7 @@ CASE(encryption_taken_away, "tls.h", "from the next connection on")
     (void)world_connect(host->port);
     struct actor *plain = host_take_actor(host, "s");
     ck_assert(!berth_socket_is_encrypted(plain->socket));
-    uint8_t hello[512];
-    peer_send(peer, hello, toy_hello("b", NULL, hello));
+    say_hello(peer, "b");
     UNTIL(toy->engines == 1);
     shake(peer);
     struct actor *encrypted = host_take_actor(host, "t");
@@ -712,12 +685,11 @@ CASE(hellos_by_listeners_of_both_kinds, "tls.h local.h",
     ck_assert_int_eq(berth__server_adopt_listener(host->server, listen_at(path)), 0);
     for (unsigned i = 0; i < 2; i++) {
         bool tcp = i == 0;
-        uint8_t hello[512];
         struct peer *peer = tcp ? world_connect(host->port) : world_connect_local(path);
         UNTIL(counts_of(host).greeting == 1);
         struct peer *later = tcp ? world_connect_local(path) : world_connect(host->port);
         UNTIL(counts_of(host).greeting == 2);
-        peer_send(peer, hello, toy_hello("name", NULL, hello));
+        say_hello(peer, "name");
         shake(peer);
         UNTIL(host->arrivals == i + 1);
         berth_socket *socket = host_take(host);
