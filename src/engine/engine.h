@@ -31,8 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of one record: what `advance` needs room for to decrypt without a copy, and what `seal` takes at
- * most in one call. */
+/* The plaintext of one record, as TLS bounds it: what `advance` needs room for to decrypt without a
+ * copy, and what `seal` takes at most in one call. */
 #define BERTH__ENGINE_RECORD ((size_t)16384)
 
 typedef struct berth__engine berth__engine;

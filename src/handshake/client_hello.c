@@ -12,17 +12,18 @@
 
 #include "refusal.h"
 
-#define HANDSHAKE_RECORD 22u
-#define MAJOR_VERSION 3u
-#define CLIENT_HELLO 1u
-#define MOST_FRAGMENT 16384u
-#define MESSAGE_HEAD 4u
+/* Of the protocol, by RFC 8446. */
+#define TLS_HANDSHAKE_RECORD 22u
+#define TLS_MAJOR_VERSION 3u
+#define TLS_CLIENT_HELLO 1u
+#define TLS_MOST_FRAGMENT 16384u
+#define TLS_MESSAGE_HEAD 4u
 
-#define EXTENSION_NAME 0u
-#define EXTENSION_PROTOCOLS 16u
+#define TLS_EXTENSION_NAME 0u
+#define TLS_EXTENSION_PROTOCOLS 16u
 
-#define MOST_SESSION 32u
-#define RANDOM_SIZE 32u
+#define TLS_MOST_SESSION 32u
+#define TLS_RANDOM_SIZE 32u
 
 /* ---- records --------------------------------------------------------------------------------- */
 
@@ -54,9 +55,9 @@ static int is_http(const uint8_t *data, size_t size)
 static void look_at_first(berth__client_hello *hello)
 {
     const uint8_t *head = hello->head;
-    bool is_other_record = head[0] >= 20 && head[0] <= 23 && head[0] != HANDSHAKE_RECORD;
-    if (head[0] == HANDSHAKE_RECORD || is_other_record) {
-        if (hello->filled == 2 && head[1] != MAJOR_VERSION)
+    bool is_other_record = head[0] >= 20 && head[0] <= 23 && head[0] != TLS_HANDSHAKE_RECORD;
+    if (head[0] == TLS_HANDSHAKE_RECORD || is_other_record) {
+        if (hello->filled == 2 && head[1] != TLS_MAJOR_VERSION)
             refuse(hello, BERTH__REFUSAL_HELLO_NOT_TLS);
         else if (hello->filled == 2 && is_other_record)
             refuse(hello, BERTH__REFUSAL_HELLO_MALFORMED);
@@ -76,8 +77,8 @@ static void take_head(berth__client_hello *hello, uint8_t byte)
     if (hello->filled < sizeof hello->head || hello->step != BERTH__HANDSHAKE_RECEIVE)
         return;
     unsigned size = (unsigned)hello->head[3] << 8 | hello->head[4];
-    if (hello->head[0] != HANDSHAKE_RECORD || hello->head[1] != MAJOR_VERSION || size == 0 ||
-        size > MOST_FRAGMENT) {
+    if (hello->head[0] != TLS_HANDSHAKE_RECORD || hello->head[1] != TLS_MAJOR_VERSION ||
+        size == 0 || size > TLS_MOST_FRAGMENT) {
         refuse(hello, BERTH__REFUSAL_HELLO_MALFORMED);
         return;
     }
@@ -89,14 +90,14 @@ static void take_head(berth__client_hello *hello, uint8_t byte)
 /* A byte of the type and length that the message begins with. */
 static void take_message_head(berth__client_hello *hello, uint8_t byte)
 {
-    if (hello->message == 0 && byte != CLIENT_HELLO)
+    if (hello->message == 0 && byte != TLS_CLIENT_HELLO)
         refuse(hello, BERTH__REFUSAL_HELLO_MALFORMED);
     if (hello->message > 0)
         hello->expected = hello->expected << 8 | byte;
     hello->message++;
-    if (hello->message < MESSAGE_HEAD)
+    if (hello->message < TLS_MESSAGE_HEAD)
         return;
-    hello->expected += MESSAGE_HEAD;
+    hello->expected += TLS_MESSAGE_HEAD;
     if (hello->expected > BERTH__CLIENT_HELLO_SIZE - sizeof hello->head)
         refuse(hello, BERTH__REFUSAL_HELLO_SIZE);
 }
@@ -105,7 +106,7 @@ static void take_message_head(berth__client_hello *hello, uint8_t byte)
 static size_t take_fragment(berth__client_hello *hello, const uint8_t *data, size_t size)
 {
     size_t count = 1;
-    if (hello->message < MESSAGE_HEAD) {
+    if (hello->message < TLS_MESSAGE_HEAD) {
         take_message_head(hello, data[0]);
     } else {
         size_t rest = hello->expected - hello->message;
@@ -117,7 +118,7 @@ static size_t take_fragment(berth__client_hello *hello, const uint8_t *data, siz
     }
     hello->record = (uint16_t)(hello->record - count);
     hello->used = (uint16_t)(hello->used + count);
-    if (hello->step == BERTH__HANDSHAKE_RECEIVE && hello->message >= MESSAGE_HEAD &&
+    if (hello->step == BERTH__HANDSHAKE_RECEIVE && hello->message >= TLS_MESSAGE_HEAD &&
         hello->message == hello->expected)
         hello->step = BERTH__HANDSHAKE_DONE;
     return count;
@@ -229,9 +230,9 @@ static int read_extensions(cursor *extensions, berth__client_hello_values *value
     while (refusal == 0 && extensions->left > 0) {
         unsigned type = take_number(extensions, 2);
         cursor extension = take_vector(extensions, 2);
-        bool *has = type == EXTENSION_NAME        ? &has_name
-                    : type == EXTENSION_PROTOCOLS ? &has_protocols
-                                                  : NULL;
+        bool *has = type == TLS_EXTENSION_NAME        ? &has_name
+                    : type == TLS_EXTENSION_PROTOCOLS ? &has_protocols
+                                                      : NULL;
         if (extensions->wrong || (has != NULL && *has))
             return BERTH__REFUSAL_HELLO_MALFORMED;
         if (has == NULL)
@@ -263,13 +264,13 @@ int berth__client_hello_read(uint8_t *input, size_t size, berth__client_hello_va
     cursor message = join(input, size);
     ret_values->name[0] = '\0';
     ret_values->protocols[0] = NULL;
-    (void)take(&message, MESSAGE_HEAD);
-    (void)take(&message, 2 + RANDOM_SIZE);
+    (void)take(&message, TLS_MESSAGE_HEAD);
+    (void)take(&message, 2 + TLS_RANDOM_SIZE);
     cursor session = take_vector(&message, 1);
     cursor suites = take_vector(&message, 2);
     cursor compressions = take_vector(&message, 1);
-    if (message.wrong || session.left > MOST_SESSION || suites.left == 0 || suites.left % 2 != 0 ||
-        compressions.left == 0)
+    if (message.wrong || session.left > TLS_MOST_SESSION || suites.left == 0 ||
+        suites.left % 2 != 0 || compressions.left == 0)
         return BERTH__REFUSAL_HELLO_MALFORMED;
     if (message.left == 0)
         return 0; /* as old clients have it */

@@ -24,10 +24,11 @@
 #include "base/server_name.h"
 #include "handshake.h"
 
-/* The longest that is read. */
+/* The longest that is read. The bound is ours: one record, while the protocol has 16 MiB. */
 #define BERTH__CLIENT_HELLO_SIZE (16384u + 5u)
 
-/* Protocols that are told; those that follow are left out. Public as BERTH_TLS_MOST_PROTOCOLS. */
+/* Protocols that are told; those that follow are left out. Ours, public as
+ * BERTH_TLS_MOST_PROTOCOLS. */
 #define BERTH__MOST_PROTOCOLS 64u
 
 typedef struct berth__client_hello {

@@ -26,10 +26,11 @@ typedef enum berth__handshake {
     BERTH__HANDSHAKE_AGAIN
 } berth__handshake;
 
-/* The longest user and the longest password, in bytes. */
+/* The longest user and the longest password, in bytes: the bound of SOCKS5 (RFC 1929), and ours for
+ * HTTP. */
 #define BERTH__MOST_CREDENTIAL 255u
 
-/* The longest name of a host, in bytes. */
+/* The longest name of a host, in bytes: the bound of SOCKS5 (RFC 1928), and ours for HTTP. */
 #define BERTH__MOST_NAME 255u
 
 #endif

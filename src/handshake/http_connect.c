@@ -24,7 +24,7 @@ enum stage {
     BODY
 };
 
-/* A body up to here is skipped; beyond it a new connection is the cheaper way. */
+/* A body up to here is skipped; beyond it a new connection is the cheaper way. Ours. */
 #define MOST_BODY ((uint64_t)65536)
 
 static void refuse(berth__http_connect *http, int refusal)

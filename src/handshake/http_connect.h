@@ -39,10 +39,11 @@ typedef struct berth__http_request {
 /* Bytes that hold every output: the target twice, the credentials in base 64, the fixed lines. */
 #define BERTH__HTTP_OUTPUT_SIZE 1536u
 
-/* Bytes of all headers together. */
+/* Bytes of all headers together. HTTP has no bound; this one is ours. */
 #define BERTH__HTTP_MOST_HEADER 65536u
 
-/* The beginning of a line that is kept; what is longer is skipped, unless it is the first. */
+/* The beginning of a line that is kept, by a bound of ours; what is longer is skipped, unless it is
+ * the first. */
 #define BERTH__HTTP_LINE_SIZE 512u
 
 typedef struct berth__http_connect {

@@ -18,13 +18,14 @@
 #include "refusal.h"
 
 enum {
-    HEAD_SIZE = 16,  /* of version 2 */
-    LINE_SIZE = 107, /* of version 1, CRLF included */
-    IPV4_SIZE = 12,  /* two addresses and two ports */
-    IPV6_SIZE = 36,
-    VALUE_HEAD = 3, /* of a value: type and length */
+    /* Of the protocol, in version 1 or 2. */
+    V2_HEAD_SIZE = 16,
+    V1_LINE_SIZE = 107, /* CRLF included */
+    V2_IPV4_SIZE = 12,  /* two addresses and two ports */
+    V2_IPV6_SIZE = 36,
+    V2_VALUE_HEAD = 3, /* of a value: type and length */
     TYPE_CHECKSUM = 0x03,
-    CHECKSUM_SIZE = 4,
+    V2_CHECKSUM_SIZE = 4,
     VERSION_2_LOCAL = 0x20,
     VERSION_2_PROXY = 0x21,
     UNIX_FAMILY = 3, /* the last of the families */
@@ -73,8 +74,8 @@ static uint32_t crc32c(uint32_t crc, const uint8_t *data, size_t size)
 /* Of a whole header whose checksum is at `place` and counts as zero. */
 static uint32_t checksum_of(const uint8_t *header, size_t size, size_t place)
 {
-    static const uint8_t zero[CHECKSUM_SIZE];
-    size_t behind = place + CHECKSUM_SIZE;
+    static const uint8_t zero[V2_CHECKSUM_SIZE];
+    size_t behind = place + V2_CHECKSUM_SIZE;
     uint32_t crc = crc32c(UINT32_MAX, header, place);
     crc = crc32c(crc, zero, sizeof zero);
     return ~crc32c(crc, header + behind, size - behind);
@@ -170,14 +171,14 @@ static bool may_follow(const berth__proxy_header *header)
 /* One more byte of the line has come. */
 static void check_line(berth__proxy_header *header)
 {
-    char line[LINE_SIZE];
+    char line[V1_LINE_SIZE];
     if (!may_follow(header)) {
         refuse(header, BERTH__REFUSAL_HEADER_MALFORMED);
         return;
     }
     if (header->bytes[header->filled - 1] != '\n') {
         header->expected++;
-        if (header->filled == LINE_SIZE)
+        if (header->filled == V1_LINE_SIZE)
             refuse(header, BERTH__REFUSAL_HEADER_SIZE);
         return;
     }
@@ -199,14 +200,14 @@ static bool check_values(berth__proxy_header *header, int *ret_refusal)
     size_t end = header->filled;
     *ret_refusal = BERTH__REFUSAL_HEADER_MALFORMED;
     while (place < end) {
-        if (end - place < VALUE_HEAD)
+        if (end - place < V2_VALUE_HEAD)
             return false;
         size_t size = number_at(bytes + place + 1);
-        if (size > end - place - VALUE_HEAD)
+        if (size > end - place - V2_VALUE_HEAD)
             return false;
-        const uint8_t *value = bytes + place + VALUE_HEAD;
+        const uint8_t *value = bytes + place + V2_VALUE_HEAD;
         if (bytes[place] == TYPE_CHECKSUM) {
-            if (size != CHECKSUM_SIZE)
+            if (size != V2_CHECKSUM_SIZE)
                 return false;
             uint32_t stated = (uint32_t)number_at(value) << 16 | number_at(value + 2);
             *ret_refusal = BERTH__REFUSAL_HEADER_CHECKSUM;
@@ -214,14 +215,14 @@ static bool check_values(berth__proxy_header *header, int *ret_refusal)
                 return false;
             *ret_refusal = BERTH__REFUSAL_HEADER_MALFORMED;
         }
-        place += VALUE_HEAD + size;
+        place += V2_VALUE_HEAD + size;
     }
     return true;
 }
 
 static void read_names(berth__proxy_header *header, bool ipv6)
 {
-    const uint8_t *place = header->bytes + HEAD_SIZE;
+    const uint8_t *place = header->bytes + V2_HEAD_SIZE;
     size_t size = ipv6 ? 16 : 4;
     berth__proxy_names *names = &header->names;
     names->source.family = ipv6 ? BERTH_ADDRESS_FAMILY_IPV6 : BERTH_ADDRESS_FAMILY_IPV4;
@@ -238,9 +239,9 @@ static size_t size_of_names(uint8_t family)
 {
     switch (family >> 4) {
     case 1:
-        return IPV4_SIZE;
+        return V2_IPV4_SIZE;
     case 2:
-        return IPV6_SIZE;
+        return V2_IPV6_SIZE;
     case UNIX_FAMILY:
         return 216;
     default:
@@ -252,7 +253,7 @@ static void read_version_2(berth__proxy_header *header)
 {
     const uint8_t *bytes = header->bytes;
     uint8_t family = bytes[13];
-    size_t rest = header->filled - (size_t)HEAD_SIZE;
+    size_t rest = header->filled - (size_t)V2_HEAD_SIZE;
     bool local = bytes[12] == VERSION_2_LOCAL;
     size_t names = size_of_names(family);
     /* "Must be rejected as invalid by receivers"; of a LOCAL header the family is ignored. */
@@ -266,7 +267,7 @@ static void read_version_2(berth__proxy_header *header)
         return;
     }
     bool skip_all = names > rest || names == 0;
-    header->values = skip_all ? header->filled : (uint16_t)(HEAD_SIZE + names);
+    header->values = skip_all ? header->filled : (uint16_t)(V2_HEAD_SIZE + names);
     int refusal;
     if (!check_values(header, &refusal)) {
         refuse(header, refusal);
@@ -287,9 +288,9 @@ static void check_head(berth__proxy_header *header)
         refuse(header, BERTH__REFUSAL_HEADER_MALFORMED);
         return;
     }
-    if (header->filled != HEAD_SIZE)
+    if (header->filled != V2_HEAD_SIZE)
         return;
-    size_t whole = HEAD_SIZE + (size_t)number_at(bytes + 14);
+    size_t whole = V2_HEAD_SIZE + (size_t)number_at(bytes + 14);
     if (whole > sizeof header->bytes)
         refuse(header, BERTH__REFUSAL_HEADER_SIZE);
     else
@@ -303,15 +304,15 @@ static void look(berth__proxy_header *header)
     if (header->version == 0) {
         header->version = header->bytes[0] == signature[0] ? 2 : 1;
         if (header->version == 2)
-            header->expected = HEAD_SIZE;
+            header->expected = V2_HEAD_SIZE;
     }
     if (header->version == 1) {
         check_line(header);
         return;
     }
-    if (header->filled <= HEAD_SIZE)
+    if (header->filled <= V2_HEAD_SIZE)
         check_head(header);
-    if (header->step == BERTH__HANDSHAKE_RECEIVE && header->filled >= HEAD_SIZE &&
+    if (header->step == BERTH__HANDSHAKE_RECEIVE && header->filled >= V2_HEAD_SIZE &&
         header->filled == header->expected)
         read_version_2(header);
 }
@@ -334,15 +335,15 @@ const uint8_t *berth__proxy_header_value(const uint8_t *values, size_t size, uin
                                          size_t *ret_size)
 {
     size_t place = 0;
-    while (size - place >= VALUE_HEAD) {
+    while (size - place >= V2_VALUE_HEAD) {
         size_t length = number_at(values + place + 1);
-        if (length > size - place - VALUE_HEAD)
+        if (length > size - place - V2_VALUE_HEAD)
             return NULL;
         if (values[place] == type) {
             *ret_size = length;
-            return values + place + VALUE_HEAD;
+            return values + place + V2_VALUE_HEAD;
         }
-        place += VALUE_HEAD + length;
+        place += V2_VALUE_HEAD + length;
     }
     return NULL;
 }
@@ -402,15 +403,15 @@ static size_t write_version_2(const berth__proxy_names *names, uint8_t *output)
     place += 2;
     if (family == BERTH_ADDRESS_FAMILY_NULL) { /* no layout, so no checksum either */
         put_number(length, 0);
-        return HEAD_SIZE;
+        return V2_HEAD_SIZE;
     }
     place = put_names(place, names, ipv6 ? 16 : 4);
     *place++ = TYPE_CHECKSUM;
-    place = put_number(place, CHECKSUM_SIZE);
-    put_number(length, (uint16_t)(place + CHECKSUM_SIZE - output - HEAD_SIZE));
+    place = put_number(place, V2_CHECKSUM_SIZE);
+    put_number(length, (uint16_t)(place + V2_CHECKSUM_SIZE - output - V2_HEAD_SIZE));
     size_t at = (size_t)(place - output);
-    memset(place, 0, CHECKSUM_SIZE);
-    uint32_t checksum = checksum_of(output, at + CHECKSUM_SIZE, at);
+    memset(place, 0, V2_CHECKSUM_SIZE);
+    uint32_t checksum = checksum_of(output, at + V2_CHECKSUM_SIZE, at);
     place = put_number(place, (uint16_t)(checksum >> 16));
     place = put_number(place, (uint16_t)checksum);
     return (size_t)(place - output);

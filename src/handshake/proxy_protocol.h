@@ -24,7 +24,8 @@
 
 #include "handshake.h"
 
-/* The longest header that is read: as much as nginx reads. Public as BERTH_MOST_PROXY_HEADER. */
+/* The longest header that is read. The bound is ours: as much as nginx reads, while the protocol
+ * has 64 KiB. Public as BERTH_MOST_PROXY_HEADER. */
 #define BERTH__PROXY_HEADER_SIZE 4096u
 
 /* Bytes that hold every header that is written. */

@@ -58,9 +58,9 @@
 #define NEVER UINT64_MAX
 
 /* Alerts of RFC 8446. */
-#define ALERT_RECORD_OVERFLOW 22u
-#define ALERT_DECODE_ERROR 50u
-#define ALERT_UNRECOGNIZED_NAME 112u
+#define TLS_ALERT_RECORD_OVERFLOW 22u
+#define TLS_ALERT_DECODE_ERROR 50u
+#define TLS_ALERT_UNRECOGNIZED_NAME 112u
 
 #define SLOT(server, slot) \
     BERTH__SLOT((server)->handlers, (server)->object.handlers_size, berth_server_handlers, slot)
@@ -328,12 +328,12 @@ static void peer_of(const greeting *one, berth_address *ret_address, uint16_t *r
 static void alert(const greeting *one, int refusal)
 {
     berth__backend *backend = backend_of(one->held.server);
-    uint8_t record[] = {21, 3, 3, 0, 2, 2, ALERT_DECODE_ERROR};
+    uint8_t record[] = {21, 3, 3, 0, 2, 2, TLS_ALERT_DECODE_ERROR};
     const berth_piece piece = {.data = record, .size = sizeof record};
     if (refusal == BERTH__REFUSAL_HELLO_NAME || refusal == BERTH__REFUSAL_HELLO_REFUSED)
-        record[6] = ALERT_UNRECOGNIZED_NAME;
+        record[6] = TLS_ALERT_UNRECOGNIZED_NAME;
     else if (refusal == BERTH__REFUSAL_HELLO_SIZE)
-        record[6] = ALERT_RECORD_OVERFLOW;
+        record[6] = TLS_ALERT_RECORD_OVERFLOW;
     else if (refusal != BERTH__REFUSAL_HELLO_MALFORMED)
         return;
     (void)backend->operations->put(backend, one->held.descriptor, &piece, 1);

@@ -24,9 +24,9 @@
 enum {
     DEFAULT_TICKETS = 2,
     NO_TICKETS = 255,
-    DEFAULT_LIFETIME = 7200,   /* seconds */
-    LONGEST_LIFETIME = 604800, /* by RFC 8446 */
-    LONGEST_PROTOCOL = 255
+    DEFAULT_LIFETIME = 7200,       /* seconds */
+    TLS_LONGEST_LIFETIME = 604800, /* seconds */
+    ALPN_LONGEST_PROTOCOL = 255
 };
 
 /* Forward secret and authenticated, of TLS 1.2; and all of TLS 1.3. */
@@ -112,9 +112,9 @@ static int copy_protocols(berth__tls *tls, const char *const *protocols, char *t
         if (count == BERTH__TLS_MOST_PROTOCOLS)
             return refuse(text, EINVAL, "there are more than %d application protocols",
                           BERTH__TLS_MOST_PROTOCOLS);
-        if (length == 0 || length > LONGEST_PROTOCOL)
+        if (length == 0 || length > ALPN_LONGEST_PROTOCOL)
             return refuse(text, EINVAL, "an application protocol has 1 to %d bytes, not %zu",
-                          LONGEST_PROTOCOL, length);
+                          ALPN_LONGEST_PROTOCOL, length);
         size += length + 1;
     }
     if (count == 0)
@@ -166,9 +166,9 @@ static int set_tickets(berth__tls *tls, const berth_tls_options *options, char *
 {
     uint32_t lifetime = options->ticket_lifetime != 0 ? options->ticket_lifetime : DEFAULT_LIFETIME;
     size_t tickets = options->tickets != 0 ? options->tickets : DEFAULT_TICKETS;
-    if (lifetime > LONGEST_LIFETIME)
+    if (lifetime > TLS_LONGEST_LIFETIME)
         return refuse(text, EINVAL, "a ticket lives for at most %d seconds, not %" PRIu32,
-                      LONGEST_LIFETIME, lifetime);
+                      TLS_LONGEST_LIFETIME, lifetime);
     if (!tls->head.server)
         return 0;
     (void)SSL_CTX_set_timeout(tls->openssl, (long)lifetime);

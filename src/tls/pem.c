@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-    LARGEST_FILE = 16 << 20 /* bytes; all authorities of a system are 0.2 MB */
+    LARGEST_FILE = 16 << 20 /* bytes, a bound of ours; all authorities of a system are 0.2 MB */
 };
 
 /* What was read. */

@@ -25,6 +25,7 @@
 
 #include <openssl/ssl.h>
 
+/* Bounds of ours; the protocol has none. */
 enum {
     BERTH__TLS_MOST_KEYS = 16,
     BERTH__TLS_MOST_PROTOCOLS = 32,

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    LONGEST_NAME = 253,
+    DNS_LONGEST_NAME = 253,
     ADDRESS_SIZE = 16 /* bytes, at most */
 };
 
@@ -159,9 +159,9 @@ bool berth__tls_set_name(berth__engine *engine, const char *name)
     size_t length = strlen(name);
     if (length > 1 && name[length - 1] == '.')
         length--; /* "example.org." is that name, and no certificate has it so */
-    if (length == 0 || length > LONGEST_NAME) {
+    if (length == 0 || length > DNS_LONGEST_NAME) {
         berth__tls_fail(engine, BERTH_ERROR_TLS_INVALID_USER_DATA,
-                        "a peer's name has 1 to %d bytes, not %zu", LONGEST_NAME, length);
+                        "a peer's name has 1 to %d bytes, not %zu", DNS_LONGEST_NAME, length);
         engine->failed = true;
         return true;
     }
