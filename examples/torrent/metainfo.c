@@ -444,8 +444,8 @@ metainfo *metainfo_load(const char *path, char *error, size_t error_size)
         snprintf(why, sizeof(why), "cannot be read: %s", strerror(errno));
     else
         info = metainfo_parse(data, size, why, sizeof(why));
-    if (!info)
-        snprintf(error, error_size, "%s: %s", path, why);
+    if (!info && snprintf(error, error_size, "%s: %s", path, why) < 0)
+        error[0] = '\0'; /* a text that is too long is cut, which gcc -O3 wants considered */
     if (stream)
         fclose(stream);
     free(data);
