@@ -19,6 +19,7 @@ import collections
 import random
 import socket
 import struct
+import sys
 import time
 
 from PySide2 import QtCore, QtNetwork
@@ -427,6 +428,7 @@ class Program:
             except Exception as exception:  # its class is what is compared
                 result = type(exception).__name__
             self.told("%s %s" % (name, result))
+            sys.stdout.flush()
             if name in ("end", "leave", "reset", "delete"):
                 break  # who writes before the end is known differs by Q13
 
@@ -499,10 +501,10 @@ class Program:
         self.refusing.close()
 
 
-def play(seeds, keep=None, patience=0.001):
-    """Plays programs one after the other; of each of them the steps that are to be kept, or all."""
+def play(programs, patience=0):
+    """Plays programs one after the other: of each the seed, and the steps that are kept, or None."""
     application = QtCore.QCoreApplication.instance() or QtCore.QCoreApplication([])
-    for seed in seeds:
-        print("== %d" % seed, flush=True)
-        Program(seed, keep, patience, lambda line: print(line, flush=True)).run()
+    for seed, keep in programs:
+        print("== next", flush=True)
+        Program(seed, keep, patience, print).run()
     return application
