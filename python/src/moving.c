@@ -22,6 +22,10 @@ static PyObject *object_thread(PyObject *self, PyObject *Py_UNUSED(none))
 /* Else raises. */
 static bool is_movable(bpy_object *self)
 {
+    if (self->destroying) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot move what is being destroyed");
+        return false;
+    }
     if (self->homed && self->kind->move == NULL) {
         PyErr_Format(PyExc_RuntimeError, "cannot move a %s to another thread while it is active",
                      Py_TYPE(self)->tp_name);

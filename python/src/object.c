@@ -39,7 +39,7 @@ bpy_object *bpy_object_make(PyTypeObject *type, const bpy_kind *kind, bpy_object
 bool bpy_object_check(PyObject *object)
 {
     const bpy_object *self = (const bpy_object *)object;
-    if (self->destroying) {
+    if (self->destroying && !self->ending) {
         PyErr_Format(PyExc_RuntimeError, "Internal C++ object (%s) already deleted.",
                      Py_TYPE(object)->tp_name);
         return false;

@@ -41,6 +41,8 @@ struct bpy_object {
     struct bpy_signal_instance *instances; /* signal_instance.c: those that exist; not owned */
     bool ready;                            /* __init__ was called */
     bool destroying;                       /* methods raise; its last signals are emitted */
+    bool made_inside;                      /* by a server, not by the program */
+    bool ending;                           /* destroying, but its methods can still be called */
     bool destroyed;
     bool blocked;
     bool hidden; /* from the children of its parent: the module's own */

@@ -137,6 +137,7 @@ static void begin_end(bpy_object *self, bpy_object *above)
     self->above = above;
     if (self->kind->release != NULL)
         self->kind->release(self);
+    self->ending = false;
     if (self->homed)
         bpy_thread_hand_over(self->home);
     bpy_object_unsettle(self);
@@ -195,7 +196,10 @@ typedef struct deletion {
 
 static void run_deletion(bpy_event *event)
 {
-    bpy_qobject_destroy(((deletion *)event)->target);
+    bpy_object *target = ((deletion *)event)->target;
+    /* As with PySide, where only what Python has made is forgotten before it ends. */
+    target->ending = target->made_inside && !target->destroying;
+    bpy_qobject_destroy(target);
 }
 
 static void drop_deletion(bpy_event *event)

@@ -298,8 +298,13 @@ static void leave_device(bpy_socket *self)
 static void socket_release(bpy_object *object)
 {
     bpy_socket *self = to_socket(object);
-    if (self->native != NULL && berth_socket_state(self->native) != BERTH_STATE_UNCONNECTED)
+    if (self->native != NULL && berth_socket_state(self->native) != BERTH_STATE_UNCONNECTED) {
         leave_device(self);
+        self->mode = 0;
+        if (object->ending && self->native != NULL)
+            berth_socket_abort(self->native); /* while slots still find it */
+    }
+    object->ending = false;
     berth_socket *native = self->native; /* slots have been called */
     self->native = NULL;
     self->asking = false;
@@ -353,6 +358,7 @@ PyObject *bpy_socket_make(void)
     if (self != NULL) {
         self->end.error = -1;
         bpy_socket_find_overrides(self);
+        self->end.object.made_inside = true;
     }
     return (PyObject *)self;
 }
@@ -717,11 +723,17 @@ static PyObject *socket_set_option(PyObject *object, PyObject *args)
 static PyObject *socket_option(PyObject *object, PyObject *args)
 {
     bpy_socket *self = (bpy_socket *)object;
-    int which, value;
+    int which, value = 0;
     if (!PyArg_ParseTuple(args, "i:socketOption", &which) || !bpy_object_usable(object))
         return NULL;
-    if (!has_options(self) || option_of(which) < 0 ||
-        !berth_socket_get_option(self->native, (berth_socket_option)option_of(which), &value))
+    int option = option_of(which);
+    if (!has_options(self) || option < 0)
+        Py_RETURN_NONE;
+    /* What is off in a new descriptor is off while Berth has none yet. */
+    bool off = berth_socket_state(self->native) == BERTH_STATE_CONNECTING &&
+               (option == BERTH_OPTION_LOW_DELAY || option == BERTH_OPTION_KEEP_ALIVE ||
+                option == BERTH_OPTION_TYPE_OF_SERVICE);
+    if (!berth_socket_get_option(self->native, (berth_socket_option)option, &value) && !off)
         Py_RETURN_NONE;
     return PyLong_FromLong(value);
 }

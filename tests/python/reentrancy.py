@@ -9,7 +9,8 @@ import io
 import unittest
 
 import _servers
-from berth.QtCore import (QByteArray, QObject, QSocketNotifier, Qt, QThread, QTimer, Signal)
+from berth.QtCore import (QByteArray, QCoreApplication, QEvent, QObject, QSocketNotifier, Qt,
+                          QThread, QTimer, Signal)
 from berth.QtNetwork import QHostAddress, QTcpServer, QTcpSocket
 
 
@@ -467,6 +468,20 @@ class Everywhere(unittest.TestCase):
             for name in self.OF_CLIENT:
                 self.course(lambda _server, client: getattr(client, name).connect(
                     self.doing(deed, client)))
+
+    def test_deeds_in_the_last_signals_of_a_taken_socket(self):
+        server, gone_now = _servers.listening(), []
+        for deed in (*self.DEEDS.values(), lambda thing: thing.setParent(None),
+                     lambda thing: thing.deleteLater()):
+            for name in ("aboutToClose", "stateChanged", "readChannelFinished", "disconnected"):
+                _client, taken = _servers.connected(server)
+                getattr(taken, name).connect(self.doing(deed, taken))
+                taken.destroyed.connect(lambda: gone_now.append(1))
+                taken.setParent(None)
+                gone_now.clear()
+                taken.deleteLater()
+                QCoreApplication.sendPostedEvents(None, QEvent.DeferredDelete)
+                self.assertEqual(gone_now, [1])
 
     def test_deeds_in_signals_of_a_server(self):
         for deed in self.DEEDS.values():
