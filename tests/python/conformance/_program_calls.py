@@ -10,7 +10,7 @@ the objects that are alive. What Qt does by a defect, and what has no one order,
   resets the connection under Qt, which loses output (0063): so nothing ends that the other side has
   just written to, and nothing is written to what has just ended.
 - Output of what is deleted, transactions of the connection before, input behind a full buffer that was
-  read in part, and a wait of no time with output (0125).
+  read in part, a wait of no time with output, and ends, waits and writes inside an end (0125).
 - What comes to two servers in one turn comes in the poller's order: a step connects to one of them.
   Whether a timer or the network is first, or input or output, is open too: a step with a late call has
   nothing else, and a socket that does something in bytesWritten has not both.
@@ -90,7 +90,8 @@ class Calls:
         self.refused, self.dead, self.gone = [], set(), set()
         self.ordered, self.answering = set(), set()  # who has slots of output, and who writes in slots
         self.mine = None  # the object whose slot makes the call
-        self.changes, self.depth, self.closing = 0, 0, frozenset()
+        self.changes, self.depth, self.waits = 0, 0, 0
+        self.closing, self.failing = frozenset(), frozenset()  # whose end or error calls the slot
         self.begin_step()
         self.refusing = socket.socket()
         self.refusing.bind(("127.0.0.1", 0))
@@ -104,10 +105,12 @@ class Calls:
         """What a call returned, or the class of what it raised."""
         if (self.ended and name in SAYS) or (self.late and self.mine is None):
             return None
+        self.waits += "wait" in name
         try:
             result = getattr(self, "call_" + name)(*numbers)
         except Exception as exception:  # its class is what is compared
             result = type(exception).__name__
+        self.waits -= "wait" in name
         self.ended = self.ended or name in ENDS
         self.late = self.late or (name.endswith("_and_wait") and result is not None)
         return result
@@ -322,7 +325,7 @@ class Calls:
 
     def call_open_again(self, a, _b, _c):
         device = self.ending(a)
-        if not device:
+        if not device or self.waits:
             return None
         if device.isTransactionStarted():
             device.rollbackTransaction()
@@ -345,6 +348,7 @@ class Calls:
         self.listener.setblocking(False)
         if b % 3 == 0:
             self.peers[-1].socket.send(b"early\n")
+            self.said.add(id(self.peers[-1]))
         return device.setSocketDescriptor(made.detach())
 
     def call_accept(self, _a, _b, _c):
@@ -425,7 +429,7 @@ class Calls:
 
     def call_write(self, a, b, _c):
         device = self.device(a)
-        if not device or device in self.closing:
+        if not device or device in self.failing or self.is_full(device):
             return None
         other = self.partner(device)
         if id(device) in self.ordered and id(other) in self.said:
@@ -480,7 +484,8 @@ class Calls:
 
     def call_begin(self, a, _b, _c):
         device = self.device(a)
-        if not device or device.isTransactionStarted() or not int(device.openMode()):
+        if (not device or device.isTransactionStarted() or not int(device.openMode())
+                or device.readBufferSize()):
             return None
         return device.startTransaction()
 
@@ -498,7 +503,7 @@ class Calls:
 
     def call_buffer(self, a, b, _c):
         device = self.device(a)
-        if not device or getattr(device, "_reads_parts", False):
+        if not device or getattr(device, "_reads_parts", False) or device.isTransactionStarted():
             return None
         return device.setReadBufferSize((0, 1, 10, 1000)[b % 4])
 
@@ -542,26 +547,31 @@ class Calls:
     # ---- waits ----
 
     def call_wait_read(self, a, _b, _c):
-        device = self.device(a)
-        if not device or int(device.state()) != 3 or self.is_full(device) or device.bytesToWrite():
+        device = self.waiter(a)
+        if not device or self.is_full(device) or device.bytesToWrite():
             return None
         return device.waitForReadyRead(0)
 
-    def call_wait_written(self, a, _b, _c):
-        device = self.device(a)
-        if not device or int(device.state()) != 3:
+    def waiter(self, number):
+        """A connected socket, whose error may end it."""
+        device = None if self.waiting() else self.device(number)
+        if not device or int(device.state()) != 3 or device in self.failing:
             return None
-        return device.waitForBytesWritten(0)
+        return device
+
+    def call_wait_written(self, a, _b, _c):
+        device = self.waiter(a)
+        return device and device.waitForBytesWritten(0)
 
     def call_wait_disconnected(self, a, _b, _c):
-        device = self.device(a)
-        if not device or int(device.state()) not in (3, 6) or self.is_full(device):
+        device = self.waiter(a)
+        if not device or self.is_full(device):
             return None
         return device.waitForDisconnected(0)
 
     def call_wait_connected(self, a, _b, _c):
         device = self.device(a)
-        if not device or device in self.closing or device in self.refused:
+        if not device or device in self.failing or device in self.refused:
             return None
         return device.waitForConnected(LONG)
 
@@ -575,15 +585,16 @@ class Calls:
             if not left or self.over:
                 return
             left.pop()
-            kept, self.mine, closing = self.mine, only, self.closing
+            kept, self.mine, closing, failing = self.mine, only, self.closing, self.failing
             if told in ("stateChanged", "aboutToClose", "readChannelFinished"):
                 self.closing = closing | {only}
+            self.failing = self.closing | ({only} if told == "errorOccurred" else failing)
             self.depth += 1
             try:
                 result = self.call(deed, numbers)
             finally:
                 self.depth -= 1
-                self.mine, self.closing = kept, closing
+                self.mine, self.closing, self.failing = kept, closing, failing
             self.note(name, "(in %s: %s %s)" % (told, deed, result))
         signal.connect(slot)
 
@@ -615,6 +626,8 @@ class Calls:
         return self.mine and getattr(self.mine, SIGNALS[b % len(SIGNALS)]).disconnect()
 
     def call_turn(self, _a, _b, _c):
+        if self.said and isinstance(self.mine, QtNetwork.QTcpServer):
+            return None
         return QtCore.QCoreApplication.processEvents()
 
     def call_late(self, a, b, c):
