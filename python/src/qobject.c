@@ -358,6 +358,8 @@ static PyObject *object_set_parent(PyObject *object, PyObject *parent)
     if (other != NULL && other->home != self->home)
         return PyErr_Format(PyExc_RuntimeError, "the parent lives in another thread");
     bpy_object_adopt(self, other);
+    if (other == NULL)
+        self->made_inside = false; /* it is the program's now */
     Py_RETURN_NONE;
 }
 

@@ -477,7 +477,6 @@ class Everywhere(unittest.TestCase):
                 _client, taken = _servers.connected(server)
                 getattr(taken, name).connect(self.doing(deed, taken))
                 taken.destroyed.connect(lambda: gone_now.append(1))
-                taken.setParent(None)
                 gone_now.clear()
                 taken.deleteLater()
                 QCoreApplication.sendPostedEvents(None, QEvent.DeferredDelete)

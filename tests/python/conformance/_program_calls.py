@@ -168,6 +168,8 @@ class Calls:
         peer = None if self.waiting() else self.peer(number)
         if peer and id(peer) in self.said and id(self.device_of(peer)) in self.answering:
             return None
+        if peer and self.is_new(peer):
+            return None
         if peer:
             for device in self.living():
                 device.flush()
@@ -180,6 +182,8 @@ class Calls:
             return None
         if not device or self.waiting() or self.is_full(device):
             return None
+        if self.mine is not None and self.arrives:
+            return None  # whoever arrives waits already, or not yet
         if int(device.state()) in (1, 2) and device not in self.to_listener:
             return None  # its server has not accepted it yet
         if int(device.state()) == 3:
@@ -245,6 +249,7 @@ class Calls:
         server = self.server(a)
         if not server or 1 + b % 4 > server.maxPendingConnections():
             return None
+        server._bursts = True
         return server.setMaxPendingConnections(1 + b % 4)
 
     def is_queue_full(self, server):
@@ -265,9 +270,9 @@ class Calls:
 
     def call_pause(self, a, _b, _c):
         server = self.server(a)
-        if not server:
+        if not server or (self.mine is server and getattr(server, "_bursts", False)):
             return None
-        server._paused = True
+        server._paused = server._bursts = True
         return server.pauseAccepting()
 
     def call_resume(self, a, _b, _c):
