@@ -33,6 +33,8 @@ static const struct known {
         {"proxyAuthenticationRequired",
          "proxyAuthenticationRequired(QNetworkProxy,QAuthenticator*)", 2},
     [BPY_NEW_CONNECTION] = {"newConnection", "newConnection()", 0},
+    [BPY_PENDING_CONNECTION_AVAILABLE] = {"pendingConnectionAvailable",
+                                          "pendingConnectionAvailable()", 0},
     [BPY_ACCEPT_ERROR] = {"acceptError", "acceptError(QAbstractSocket::SocketError)", 1},
     [BPY_ABOUT_TO_QUIT] = {"aboutToQuit", "aboutToQuit()", 0},
     [BPY_ACTIVATED] = {"activated", "activated(QSocketDescriptor,QSocketNotifier::Type)", 2},

@@ -30,8 +30,10 @@ typedef struct server {
     berth_server *native;           /* NULL until it is needed */
     berth_server_handlers handlers; /* of the native */
     int limit;
+    int backlog;
     unsigned accepted; /* connections, for waits to detect new ones */
     bool listened;     /* by listen() or setSocketDescriptor(), and not closed */
+    bool taken;        /* by an override, which announces itself what it queues */
 } server;
 
 static PyTypeObject server_type;
@@ -91,7 +93,12 @@ static void on_new_connection(berth_server *native, void *user)
     (void)native;
     bool entered = bpy_enter();
     self->accepted++;
+    Py_INCREF(self);
+    if (!self->taken)
+        bpy_emit(&self->end.object, BPY_PENDING_CONNECTION_AVAILABLE, NULL);
+    self->taken = false;
     bpy_emit(&self->end.object, BPY_NEW_CONNECTION, NULL);
+    Py_DECREF(self);
     bpy_leave(entered);
 }
 
@@ -131,6 +138,7 @@ static void on_incoming(berth_server *native, int descriptor, void *user)
     PyObject *function = bpy_override(&incoming, (PyObject *)self);
     arrival here = {self, descriptor, arriving};
     arriving = &here;
+    self->taken = function != NULL;
     if (function == NULL) {
         if (self->native == native)
             berth_server_base_incoming_connection(native, descriptor);
@@ -231,6 +239,7 @@ static bool need_native(server *self)
         return false;
     }
     berth_server_set_max_pending_connections(self->native, self->limit);
+    berth_server_set_listen_backlog_size(self->native, self->backlog);
     bpy_object_settle(object);
     return true;
 }
@@ -315,6 +324,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
         return NULL;
     self->end.error = -1;
     self->limit = BERTH_DEFAULT_MAX_PENDING_CONNECTIONS;
+    self->backlog = BERTH_DEFAULT_LISTEN_BACKLOG_SIZE;
     return (PyObject *)self;
 }
 
@@ -497,6 +507,7 @@ static PyObject *server_incoming(PyObject *object, PyObject *value)
     if ((descriptor == -1 && PyErr_Occurred()) || !need_native(self))
         return NULL;
     bool fits = descriptor >= 0 && descriptor <= INT_MAX;
+    self->taken = false;
     berth_server_base_incoming_connection(self->native, fits ? (int)descriptor : -1);
     Py_RETURN_NONE;
 }
@@ -512,6 +523,7 @@ static PyObject *server_add_pending(PyObject *object, PyObject *socket)
     if (((bpy_object *)socket)->home != self->end.object.home)
         return PyErr_Format(PyExc_RuntimeError, "the socket lives in another thread");
     berth_server_add_pending_connection(self->native, native);
+    bpy_emit(&self->end.object, BPY_PENDING_CONNECTION_AVAILABLE, NULL);
     Py_RETURN_NONE;
 }
 
@@ -568,6 +580,19 @@ static PyObject *server_set_limit(PyObject *object, PyObject *value)
     Py_RETURN_NONE;
 }
 
+static PyObject *server_set_backlog(PyObject *object, PyObject *value)
+{
+    server *self = (server *)object;
+    int size = PyLong_AsInt(value);
+    if ((size == -1 && PyErr_Occurred()) || !bpy_object_check(object) ||
+        !bpy_object_here(&self->end.object))
+        return NULL;
+    self->backlog = size;
+    if (self->native != NULL)
+        berth_server_set_listen_backlog_size(self->native, size);
+    Py_RETURN_NONE;
+}
+
 static PyObject *server_set_proxy(PyObject *object, PyObject *args)
 {
     server *self = (server *)object;
@@ -600,6 +625,7 @@ static PyObject *address(const server *self)
       "int: -1 when not listening")                                                             \
     X(hasPendingConnections, PyBool_FromLong(pending(self)), "bool")                            \
     X(maxPendingConnections, PyLong_FromLong(self->limit), "int")                               \
+    X(listenBacklogSize, PyLong_FromLong(self->backlog), "int")                                 \
     X(serverError, bpy_enum_value(BPY_ENUM_ERROR, self->end.error),                             \
       "SocketError: of the last failure")                                                       \
     X(errorString, bpy_endpoint_error_string(&self->end, ""), "str: of the last failure")       \
@@ -635,6 +661,8 @@ static PyMethodDef server_methods[] = {
     {"waitForNewConnection", server_wait, METH_VARARGS,
      "waitForNewConnection(milliseconds) -> (bool, bool): the result, and whether it timed out"},
     {"setMaxPendingConnections", server_set_limit, METH_O, "setMaxPendingConnections(limit)"},
+    {"setListenBacklogSize", server_set_backlog, METH_O,
+     "setListenBacklogSize(size): of the kernel's queue, for the next listen()"},
     {"_set_proxy", server_set_proxy, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

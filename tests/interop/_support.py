@@ -6,6 +6,7 @@ and forces a backend with BERTH_BACKEND, which the programs started here inherit
 bounded, and every process started is ended by the object that started it.
 """
 
+import difflib
 import os
 import signal
 import socket
@@ -62,6 +63,26 @@ def python_sides():
             skip("the Python module cannot be used: %s"
                  % tried.stderr.decode().strip().splitlines()[-1])
     return sides
+
+
+def same_as(package, script, *arguments):
+    """Runs one of the scripts here with PyQt5 or PyQt6 and with the Python module: both have to print
+    the same. Skips the test where the package is missing."""
+    tried = subprocess.run([PYTHON, "-c", "from %s import QtCore, QtNetwork" % package],
+                           stderr=subprocess.PIPE, timeout=PATIENCE)
+    if tried.returncode:
+        skip("python3-%s is not installed: %s"
+             % (package.lower(), tried.stderr.decode().strip().splitlines()[-1]))
+    python_sides()
+    script = os.path.join(SOURCES, "tests/interop", script)
+    printed = []
+    for words in ([], ["-m", "berth.run"]):
+        done = run([PYTHON, *words, script], *arguments)
+        assert done.returncode == 0, (done.args, done.stdout.decode(), done.stderr.decode())
+        printed.append(done.stdout.decode().splitlines())
+    difference = difflib.unified_diff(*printed, package, "Berth", lineterm="")
+    assert printed[0] == printed[1], "\n".join(difference)
+    assert printed[0], "nothing was printed"
 
 
 def command_of(name):
