@@ -59,11 +59,33 @@ class QSslError:
     _OF = {2: 1, 4: 2, 6: 3, 7: 4, 9: 5, 10: 6, 13: 7, 14: 8, 18: 9, 19: 10, 20: 11, 21: 12,
            23: 13, 24: 14, 25: 15, 26: 16, 27: 17, 28: 18, 29: 19, 30: 20, 62: 22, 63: 22, 64: 22}
 
+    # As Qt's programs know them, in tests and in logs.
+    _TEXTS = {
+        0: "No error", 1: "The issuer certificate could not be found",
+        2: "The certificate signature could not be decrypted",
+        3: "The public key in the certificate could not be read",
+        4: "The signature of the certificate is invalid", 5: "The certificate is not yet valid",
+        6: "The certificate has expired",
+        7: "The certificate's notBefore field contains an invalid time",
+        8: "The certificate's notAfter field contains an invalid time",
+        9: "The certificate is self-signed, and untrusted",
+        10: "The root certificate of the certificate chain is self-signed, and untrusted",
+        11: "The issuer certificate of a locally looked up certificate could not be found",
+        12: "No certificates could be verified", 14: "One of the CA certificates is invalid",
+        15: "The basicConstraints path length parameter has been exceeded",
+        16: "The supplied certificate is unsuitable for this purpose",
+        17: "The root CA certificate is not trusted for this purpose",
+        18: "The root CA certificate is marked to reject the specified purpose",
+        21: "The peer did not present any certificate",
+        22: "The host name did not match any of the valid hosts for this certificate",
+        23: "", 24: "The peer certificate is blacklisted"}
+
     def __init__(self, error=0, certificate=None, text=""):
         if isinstance(error, QSslError):
             self.__dict__.update(error.__dict__)
             return
-        self._error, self._text = QSslError.SslError(int(error)), text
+        self._error = QSslError.SslError(int(error))
+        self._text = self._TEXTS.get(int(error), text or "Unknown error")
         self._certificate = certificate or QSslCertificate()
 
     def error(self):
@@ -72,7 +94,7 @@ class QSslError:
 
     def errorString(self):
         """In words."""
-        return self._text or self._error.name
+        return self._text
 
     def certificate(self):
         """The certificate."""
@@ -340,7 +362,7 @@ class QSslSocket(QTcpSocket):
         self._ssl = QSslConfiguration.defaultConfiguration()
         self._encrypting = QSslSocket.UnencryptedMode
         self._soon = self._ignored = False
-        self._accepted, self._problems, self._verify_name = [], [], ""
+        self._accepted, self._problems, self._verify_name, self._refused = [], [], "", ""
 
     # ---- the course ----
 
@@ -355,7 +377,7 @@ class QSslSocket(QTcpSocket):
             self._change(QSslSocket.SslClientMode)
 
     def _begin(self):
-        self._ignored, self._accepted, self._problems = False, [], []
+        self._ignored, self._accepted, self._problems, self._refused = False, [], [], ""
 
     def _on_encrypted(self):
         self.encrypted.emit()
@@ -368,7 +390,15 @@ class QSslSocket(QTcpSocket):
         self.peerVerifyError.emit(problem)
         if not self._ignored and problem not in self._accepted:
             self.sslErrors.emit([problem])
-        return self._ignored or problem in self._accepted
+        if self._ignored or problem in self._accepted:
+            return True
+        self._refused = problem.errorString()
+        return False
+
+    def errorString(self):
+        """The last error in words: of a refused certificate, its problem."""
+        refused = self._refused and int(self.error()) == int(self.SslHandshakeFailedError)
+        return self._refused if refused else super().errorString()
 
     def connectToHost(self, host, port, mode=3, protocol=2):
         """Connects without encryption."""
@@ -381,7 +411,9 @@ class QSslSocket(QTcpSocket):
         """connectToHostEncrypted(host, port, mode=ReadWrite), or with the name of the peer between
         port and mode: connects, and encrypts the connection"""
         more = list(more)
-        name = more.pop(0) if more and isinstance(more[0], str) else self._verify_name
+        if more and isinstance(more[0], str):
+            self._verify_name = more.pop(0)
+        name = self._verify_name
         if int(self.state()) == 0:
             self._begin()
             self._soon = True
