@@ -398,8 +398,8 @@ CASE(hand_over_past_the_deadline_of_a_pool, "workers.h",
         ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[i])));
         SOON(i >= POOL_WORKERS || pool_served() == (unsigned)i + 1);
     }
-    uint64_t begin = milliseconds();
     ck_assert(drain(workers, 0, 20, FOREVER));
+    uint64_t begin = milliseconds();
     SOON(milliseconds() > begin + 20);
     refused(workers);
     ck_assert_uint_eq(told.times, 0);

@@ -420,14 +420,18 @@ CASE(children_leave_the_file, "Unix fork", "whether they serve on or only close 
     ck_assert_int_eq(world_file_at(child_path), WORLD_NOTHING);
 }
 
-/* Many at once, of which each would be the server: one is, and its file is there. */
-static void start_there(void)
+/* Many at once, of which each would be the server: one is, and its file is there. It stays until
+ * all have tried. */
+static void start_there(int tried, int until)
 {
+    char byte = 0;
     berth_server *server = berth_server_new(NULL, NULL, NULL);
     MUST(server != NULL);
-    if (!berth_server_listen_local(server, child_path, &replacing))
+    bool listening = berth_server_listen_local(server, child_path, &replacing);
+    MUST(write(tried, &byte, 1) == 1);
+    if (!listening)
         _exit(berth_server_error(server) == BERTH_ERROR_ADDRESS_IN_USE ? 3 : 1);
-    usleep(200000);
+    MUST(read(until, &byte, 1) == 1);
     _exit(access(child_path, F_OK) == 0 ? 0 : 1);
 }
 
@@ -447,17 +451,28 @@ CASE(starters_at_once, "Unix", "one of them listens, and the others say that the
     };
     pid_t starters[STARTERS];
     unsigned listening = 0;
+    int tried[2], until[2];
+    char bytes[STARTERS] = {0};
     child_path = world_path("a");
     world_put_file(child_path, WORLD_SOCKET);
+    ck_assert_int_eq(pipe(tried), 0);
+    ck_assert_int_eq(pipe(until), 0);
     for (unsigned i = 0; i < STARTERS; i++) {
         starters[i] = begin_child();
         if (starters[i] == 0)
-            start_there();
+            start_there(tried[1], until[0]);
     }
+    for (unsigned i = 0; i < STARTERS; i++)
+        ck_assert_int_eq(read(tried[0], bytes, 1), 1);
+    ck_assert_int_eq(write(until[1], bytes, STARTERS), STARTERS);
     for (unsigned i = 0; i < STARTERS; i++) {
         int status = status_of(starters[i]);
         ck_assert(status == 0 || status == 3);
         listening += status == 0;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        close(tried[i]);
+        close(until[i]);
     }
     ck_assert_uint_eq(listening, 1);
 }

@@ -93,8 +93,11 @@ CASE(refused_ring_says_why, "reliability 12", "the limit is named, and the way w
     loops[0] = berth_loop_new(&by_ring);
     loops[1] = berth_loop_new(&by_ring);
     ck_assert_ptr_nonnull(loops[1]);
-    ck_assert_ptr_null(berth_loop_new(&by_ring));
-    ck_assert_int_eq(errno, ENOMEM);
+    loops[2] = berth_loop_new(&by_ring);
+    int error = errno;
+    if (loops[2] != NULL)
+        case_skip("this kernel does not count rings as locked memory");
+    ck_assert_int_eq(error, ENOMEM);
     ck_assert(!berth_loop_backend_available("io_uring", reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "16 KiB of the user's locked memory"));
     ck_assert_ptr_nonnull(strstr(reason, "RLIMIT_MEMLOCK is 32 KiB"));

@@ -132,7 +132,17 @@ CASE(names_of_a_listener, "name_of", "a listener has a local name and no peer")
                      0);
 }
 
-CASE(names_of_wildcards, "name_of", "each wildcard is reported as itself")
+/* A kernel can be without it, as that of user-mode Linux is. */
+static bool has_ipv6(void)
+{
+    int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor >= 0)
+        close(descriptor);
+    return descriptor >= 0;
+}
+
+CASE(names_of_wildcards, "name_of",
+     "each wildcard is reported as itself, that of both families without IPv6 as that of IPv4")
 {
     berth_address wildcards[3];
     wildcards[0] = BERTH_ADDRESS_ANY;
@@ -149,7 +159,8 @@ CASE(names_of_wildcards, "name_of", "each wildcard is reported as itself")
         ck_assert_int_eq(kit()->operations->name_of(kit(), listener->listener.descriptor,
                                                     BERTH__LOCAL, &address, &port),
                          0);
-        ck_assert(berth_address_equal(address, wildcards[i]));
+        bool alone = i == 0 && !world_is_simulated() && !has_ipv6();
+        ck_assert(berth_address_equal(address, wildcards[alone ? 1 : i]));
     }
 }
 

@@ -1,11 +1,19 @@
 /*
- * The ready list: the order of a turn, and what a blocking wait finds without a walk.
+ * The ready list: the order of a turn, and what a blocking wait finds without a walk. And that
+ * io_uring is taken where the kernel has all of it: the tests of a backend that refuses itself are
+ * skipped, so none of them would say so.
  */
 #include "backend/backend.h"
 
+#include <berth/loop.h>
 #include <check.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 enum {
     CROWD = 1000
@@ -158,6 +166,29 @@ START_TEST(of_one_owner)
 }
 END_TEST
 
+/* Whether the kernel gives rings to this process, and is one whose rings do all that Berth needs.
+ */
+static bool kernel_has_rings(void)
+{
+    uint8_t parameters[120] = {0};
+    struct utsname name;
+    int major = 0;
+    long ring = syscall(__NR_io_uring_setup, 8, parameters);
+    if (ring < 0)
+        return false;
+    close((int)ring);
+    return uname(&name) == 0 && sscanf(name.release, "%d", &major) == 1 && major >= 6;
+}
+
+START_TEST(rings_are_taken_where_they_work)
+{
+    char reason[160] = "";
+    bool taken = berth_loop_backend_available("io_uring", reason, sizeof reason);
+    if (kernel_has_rings() && strstr(reason, "built") == NULL)
+        ck_assert_msg(taken, "io_uring is refused: %s", reason);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("backend");
@@ -169,6 +200,7 @@ int main(void)
     tcase_add_test(tests, swept_up_in_the_end);
     tcase_add_test(tests, sweeping_while_others_take);
     tcase_add_test(tests, of_one_owner);
+    tcase_add_test(tests, rings_are_taken_where_they_work);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
