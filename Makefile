@@ -13,13 +13,16 @@ FAST ?=
 LONG ?=
 FRESH ?=
 
-.PHONY: help demo check sim faults faults-back fuzz torture bench install docs dist packages \
-    check-packages coverage format clean
+.PHONY: help demo check check-kernel check-arm64 sim faults faults-back fuzz torture bench \
+    install docs dist packages check-packages coverage format clean
 
 help:
 	@echo 'make demo         build, start the Fortune server, fetch fortunes from it'
 	@echo 'make check        build and run all tests: as shipped, with ASan and UBSan, and with TSan;'
 	@echo '                  make check FAST=1 runs a part of them that takes less than two minutes'
+	@echo 'make check-kernel and make check-arm64'
+	@echo '                  run the tests on the kernel of Debian 12, and as a program for arm64;'
+	@echo '                  docs/platforms.md says what they need'
 	@echo 'make sim          run random programs on a simulated kernel, for SECONDS (now $(SECONDS)) or'
 	@echo '                  for one SEED; KERNEL=epoll or KERNEL=io_uring: on that kernel interface'
 	@echo 'make faults       run the behaviour tests with each allocation and each system call failing'
@@ -53,6 +56,14 @@ demo:
 
 check:
 	@scripts/check $(if $(filter-out 0,$(FAST)),fast)
+
+check-kernel:
+	@scripts/setup platforms
+	@scripts/check-kernel
+
+check-arm64:
+	@scripts/setup platforms
+	@scripts/check-arm64
 
 sim:
 	@scripts/setup build
