@@ -13,7 +13,7 @@ FAST ?=
 LONG ?=
 FRESH ?=
 
-.PHONY: help demo check check-kernel check-arm64 sim faults faults-back fuzz torture bench \
+.PHONY: help demo check check-kernel check-arm64 sim faults faults-back mutate fuzz torture bench \
     install docs dist packages check-packages coverage format clean
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo 'make faults       run the behaviour tests with each allocation and each system call failing'
 	@echo '                  once; takes hours'
 	@echo 'make faults-back  put fixed defects back, and write down which test finds each'
+	@echo 'make mutate       plant a sample of one-token faults, and show which no test finds; takes'
+	@echo '                  hours, and resumes an interrupted run'
 	@echo 'make fuzz         fuzz each target for SECONDS (now $(SECONDS))'
 	@echo 'make torture      run the scenarios of docs/reliability.md in full, which takes up to an hour,'
 	@echo '                  then random programs on real kernels for TORTURE_SECONDS (now $(TORTURE_SECONDS))'
@@ -78,6 +80,11 @@ faults-back:
 	@scripts/setup check
 	@scripts/build debug
 	@scripts/put-faults-back --document
+
+mutate:
+	@scripts/setup check
+	@scripts/build debug
+	@scripts/mutate
 
 fuzz:
 	@scripts/setup fuzz
