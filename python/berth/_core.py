@@ -307,7 +307,7 @@ OBJECT_MEMBERS = {
 
 def _get_char(self):
     """getChar() -> (bool, character): whether a character was read"""
-    data = bytes(self.read(1))
+    data = bytes(self.read(1) or b"")
     return (True, data.decode("latin-1")) if data else (False, "\0")
 
 
@@ -340,10 +340,10 @@ class QBuffer(QIODevice):
 
     _block = 1  # nothing is read ahead: the array may change
 
-    def __init__(self, array=None, parent=None):
+    def __init__(self, array=None, parent=None, **more):
         if isinstance(array, QObject):
             array, parent = None, array
-        super().__init__(parent)
+        super().__init__(parent, **more)
         self._array = QByteArray() if array is None else array
 
     def open(self, mode):

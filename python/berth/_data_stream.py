@@ -154,7 +154,7 @@ class QDataStream:
         """Exactly that many bytes, or None."""
         if self._device is None or self._status != QDataStream.Ok:
             return None
-        data = bytes(self._device.read(size))
+        data = bytes(self._device.read(size) or b"")
         if len(data) == size:
             return data
         self.setStatus(QDataStream.ReadPastEnd)
@@ -178,7 +178,7 @@ class QDataStream:
         """Reads up to that many raw bytes."""
         if self._device is None or self._status != QDataStream.Ok:
             return b""
-        return bytes(self._device.read(size))
+        return bytes(self._device.read(size) or b"")
 
     def writeRawData(self, data, size=None):
         """Writes raw bytes; returns their number."""

@@ -397,7 +397,7 @@ class QProcess(QIODevice):
         whole = self._ahead + self._got[self._channel]
         line, newline, _rest = whole.partition(b"\n")
         size = len(line + newline)
-        return QByteArray(bytes(self.read(min(size, maxlen - 1) if maxlen > 0 else size)))
+        return QByteArray(bytes(self.read(min(size, maxlen - 1) if maxlen > 0 else size) or b""))
 
     def writeData(self, data, size=None):
         return self._put(bytes(data))

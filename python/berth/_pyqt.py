@@ -5,7 +5,10 @@
 - A keyword argument of a constructor that is neither a property nor a signal goes on to the class behind
   QObject in the order of resolution: a mixin.
 - A QByteArray has negative indices and is of bytes, also at().
-- disconnect() raises TypeError if there is nothing to disconnect.
+- connect() returns a QMetaObject.Connection, which disconnect() takes; disconnect() and emit() return
+  None. disconnect() raises TypeError if there is nothing to disconnect.
+- Reading where nothing can come any more, and readDatagram() without a datagram, give None.
+- A bound signal has `signal`, as "2timeout()".
 - QVariant is the value itself. sip and what else only PyQt has are not there.
 
 It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the whole process.
@@ -13,9 +16,10 @@ It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the
 
 import inspect
 
-from . import QtCore, _berth, _device
+from . import QtCore, _berth, _core, _device
 
 _installed = False
+_CONNECTED = 3  # of sockets
 
 
 def _as_bytes(method):
@@ -30,12 +34,44 @@ def _as_bytes(method):
     return wrapped
 
 
+def _ended(self):
+    """Whether nothing can be read any more: what read() of Qt answers with -1."""
+    if not self.isReadable():
+        return True
+    state = getattr(self, "state", None) if self.isSequential() else None
+    if state is None:
+        return False
+    value = int(state())
+    return value == 0 if self.inherits("QProcess") else value != _CONNECTED
+
+
+def _read(method):
+    def read(self, maxlen):
+        if maxlen < 0:
+            raise ValueError("maximum length of data to be read cannot be negative")
+        data = bytes(method(self, maxlen) or b"")
+        return data if data or not _ended(self) or (maxlen == 0 and self.isReadable()) else None
+    read.__doc__ = method.__doc__
+    return read
+
+
 def _line_as_bytes(method):
     def readLine(self, *args):
         result = method(self, *args)
-        return bytes(result) if args else QtCore.QByteArray(result)
+        if not args:
+            return QtCore.QByteArray(result or b"")
+        return bytes(result) if result or not (_ended(self) or not self.isSequential()) else None
     readLine.__doc__ = method.__doc__
     return readLine
+
+
+def _read_datagram(method):
+    def readDatagram(self, maxlen):
+        """readDatagram(maxlen) -> (bytes or None, QHostAddress, port)"""
+        there = self.hasPendingDatagrams()
+        data, host, port = method(self, maxlen)
+        return bytes(data) if there else None, host, port
+    return readDatagram
 
 
 def _get_char(method):
@@ -97,6 +133,9 @@ def install():
     _installed = _device.pyqt = True
     _berth.use_pyqt()
     _berth.install(QtCore.QByteArray, {"at": QtCore.QByteArray.__getitem__})
+    _berth.install(QtCore.QObject, {"disconnect": _Disconnect()})
+    _berth.install(QtCore.SignalInstance, {"signal": property(lambda self: "2" + str(self))})
+    QtCore.QMetaObject.Connection = _berth.Connection
     from . import QtNetwork
     for module in (QtCore, QtNetwork):
         for name in module.__all__:
@@ -110,7 +149,7 @@ def adapt(cls):
     if not _installed or "_of_pyqt" in vars(cls):
         return
     if issubclass(cls, QtCore.QIODevice):
-        _put(cls, "read", _as_bytes)
+        _put(cls, "read", _read)
         _put(cls, "readLine", _line_as_bytes)
         _put(cls, "getChar", _get_char)
     if issubclass(cls, QtCore.QObject) and "__init__" in vars(cls):
@@ -118,17 +157,50 @@ def adapt(cls):
         # A class that is written in Python calls the constructor of its base, which passes on.
         if not inspect.isfunction(original):
             _berth.install(cls, {"__init__": _passes_on(cls, original)})
-    for name in _OF_CLASS.get(cls.__name__, ()):
-        _put(cls, name, _as_bytes)
+    for name, make in _OF_CLASS.get(cls.__name__, {}).items():
+        _put(cls, name, make)
     if cls.__name__ == "QDataStream":
         for name, function in _OF_STREAM.items():
             setattr(cls, name, function)
 
 
+def _write_text(method):
+    def writeQString(self, text):
+        """Writes a text; None for one that is null."""
+        if text is None:
+            self.writeUInt32(0xffffffff)
+        else:
+            method(self, text)
+    return writeQString
+
+
 _OF_CLASS = {
-    "QDataStream": ("readRawData",),
-    "QUdpSocket": ("readDatagram",),
+    "QDataStream": {"readRawData": _as_bytes, "writeQString": _write_text},
+    "QUdpSocket": {"readDatagram": _read_datagram},
+    "QAbstractSocket": {"readData": _read},
 }
+
+
+class _Disconnect:
+    """QObject.disconnect(connection) -> bool, and disconnect() of an object: of all its signals"""
+
+    def __get__(self, instance, owner):
+        if instance is None:
+            return self._one
+        return lambda *args: self._one(*args) if args else self._all(instance)
+
+    @staticmethod
+    def _one(connection, *more):
+        if isinstance(connection, _berth.Connection) and not more:
+            return connection._disconnect()
+        return _core._disconnect(connection, *more)
+
+    @staticmethod
+    def _all(sender):
+        names = (name for name in dir(type(sender))
+                 if isinstance(inspect.getattr_static(type(sender), name, None), QtCore.Signal))
+        for signal in [getattr(sender, name) for name in names]:
+            signal._disconnect_all()
 
 
 # ---- QDataStream: blocks with their size in front ----
@@ -148,7 +220,8 @@ def _write_bytes(self, data):
 
 def _read_string(self):
     """A C string as bytes."""
-    return _read_bytes(self).rstrip(b"\0")
+    text = _read_bytes(self).rstrip(b"\0")
+    return text if text or int(self.status()) == 0 else None
 
 
 def _write_string(self, text):

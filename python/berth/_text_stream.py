@@ -135,7 +135,7 @@ class QTextStream:
         self.flush()
         text = ""
         while len(text) < maxlen:
-            data = bytes(self._device.read(1))
+            data = bytes(self._device.read(1) or b"")
             if not data:
                 break
             while True:
@@ -143,7 +143,7 @@ class QTextStream:
                     text += data.decode(self._codec)
                     break
                 except UnicodeDecodeError:
-                    more = bytes(self._device.read(1))
+                    more = bytes(self._device.read(1) or b"")
                     if not more or len(data) > 4:
                         text += data.decode(self._codec, "replace")
                         break

@@ -497,10 +497,10 @@ class QUdpSocket(QAbstractSocket):
         return QByteArray(found[0] if found else b"")
 
     def readAll(self):
-        return self.read(_MOST)
+        return QByteArray(self.read(_MOST) or b"")
 
     def readLine(self, size=0):
-        return self.read(size or _MOST)
+        return QByteArray(self.read(size or _MOST) or b"")
 
     def peek(self, size):
         if not self._mode & QIODevice.Unbuffered:
@@ -511,7 +511,7 @@ class QUdpSocket(QAbstractSocket):
         return QByteArray(self._descriptor.recv(size, socket.MSG_PEEK))
 
     def skip(self, size):
-        return len(self.read(size))
+        return len(self.read(size) or b"") if self.isReadable() else -1
 
     # ---- writing ----
 

@@ -20,7 +20,6 @@
 
 #include <stddef.h>
 
-typedef struct bpy_connection bpy_connection;
 typedef struct bpy_listeners bpy_listeners;
 
 struct bpy_connection {
@@ -432,15 +431,16 @@ static bool prepare(bpy_connection *connection, bpy_object *sender, PyObject *sl
            bpy_object_check((PyObject *)connection->receiver);
 }
 
-/* The caller holds the sender and the slot. */
-bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, PyObject *slot,
-                 int type)
+/* The new connection, not owned; NULL if there is one already that is to be the only one, or with
+ * an exception. The caller holds the sender and the slot. */
+bpy_connection *bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
+                            PyObject *slot, int type)
 {
     bpy_listeners *list = find_or_add(sender, signal, overload);
     bpy_connection *connection = list == NULL ? NULL : PyMem_Calloc(1, sizeof *connection);
     if (connection == NULL) {
         PyErr_NoMemory();
-        return false;
+        return NULL;
     }
     connection->references = 1;
     connection->home = bpy_thread_ref(bpy_thread_current());
@@ -449,12 +449,42 @@ bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, Py
     if (!prepare(connection, sender, slot, (type & UNIQUE) != 0)) {
         empty(connection);
         unref(connection);
-        return false;
+        return NULL;
     }
     if (connection->receiver != NULL)
         link_incoming(connection);
     *(list->last != NULL ? &list->last->next : &list->first) = connection;
     list->last = connection;
+    return connection;
+}
+
+/* ---- one connection, for who keeps it ---- */
+
+void bpy_connection_ref(bpy_connection *connection)
+{
+    connection->references++;
+}
+
+void bpy_connection_unref(bpy_connection *connection)
+{
+    unref(connection);
+}
+
+/* With the end of its sender a connection is dead. */
+bool bpy_connection_is_alive(const bpy_connection *connection)
+{
+    return !connection->dead;
+}
+
+/* Ends it; false if it has ended. */
+bool bpy_connection_sever(bpy_connection *connection)
+{
+    if (connection->dead)
+        return false;
+    bpy_listeners *list = connection->list;
+    begin_walk(list);
+    kill(connection);
+    end_walk(list);
     return true;
 }
 

@@ -6,8 +6,14 @@
 
 #include "signal.h"
 
-bool bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload, PyObject *slot,
-                 int type);
+typedef struct bpy_connection bpy_connection;
+
+bpy_connection *bpy_connect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
+                            PyObject *slot, int type);
+void bpy_connection_ref(bpy_connection *connection);
+void bpy_connection_unref(bpy_connection *connection);
+bool bpy_connection_is_alive(const bpy_connection *connection);
+bool bpy_connection_sever(bpy_connection *connection);
 Py_ssize_t bpy_disconnect(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload,
                           PyObject *slot);
 Py_ssize_t bpy_receivers(bpy_object *sender, bpy_signal *signal, Py_ssize_t overload);

@@ -82,11 +82,12 @@ PyMODINIT_FUNC PyInit__berth(void);
 PyMODINIT_FUNC PyInit__berth(void)
 {
     static int (*const parts[])(PyObject *) = {
-        bpy_proxy_ready,  bpy_values_ready,     bpy_signal_ready,     bpy_signal_instance_ready,
-        bpy_thread_ready, bpy_qobject_ready,    bpy_byte_array_ready, bpy_host_address_ready,
-        bpy_timer_ready,  bpy_event_loop_ready, bpy_qthread_ready,    bpy_moving_ready,
-        bpy_socket_ready, bpy_server_ready,     bpy_notifier_ready,   bpy_local_ready,
-        bpy_tls_ready,
+        bpy_proxy_ready,           bpy_values_ready,       bpy_signal_ready,
+        bpy_signal_instance_ready, bpy_thread_ready,       bpy_qobject_ready,
+        bpy_byte_array_ready,      bpy_host_address_ready, bpy_timer_ready,
+        bpy_event_loop_ready,      bpy_qthread_ready,      bpy_moving_ready,
+        bpy_socket_ready,          bpy_server_ready,       bpy_notifier_ready,
+        bpy_local_ready,           bpy_tls_ready,          bpy_connection_handle_ready,
     };
     static PyObject *made;
     if (PyInterpreterState_Get() != PyInterpreterState_Main())

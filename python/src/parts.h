@@ -8,6 +8,7 @@
 #include "interpreter.h"
 
 int bpy_byte_array_ready(PyObject *module);
+int bpy_connection_handle_ready(PyObject *module);
 int bpy_event_loop_ready(PyObject *module);
 int bpy_host_address_ready(PyObject *module);
 int bpy_local_ready(PyObject *module);

@@ -61,7 +61,8 @@ static int configure_one(PyObject *self, PyObject *key, PyObject *value)
         Py_XDECREF(setter);
     }
     if (result == NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError)))
-        PyErr_Format(PyExc_AttributeError, "%s.__init__(): '%U()' is not a Qt property or a signal",
+        PyErr_Format(bpy_pyqt ? PyExc_TypeError : PyExc_AttributeError,
+                     "%s.__init__(): '%U()' is not a Qt property or a signal",
                      Py_TYPE(self)->tp_name, key);
     Py_XDECREF(member);
     Py_XDECREF(result);

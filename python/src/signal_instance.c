@@ -8,7 +8,7 @@
  *
  * QAbstractSocket.error is both a signal and a method: calling the signal calls the method.
  */
-#include "connection.h"
+#include "connection_handle.h"
 #include "known_signals.h"
 #include "metatype.h"
 #include "parts.h"
@@ -97,8 +97,18 @@ static PyObject *instance_connect(PyObject *object, PyObject *const *args, Py_ss
                                               "connections");
     if (!bpy_object_check((PyObject *)self->source))
         return NULL;
-    bool made = bpy_connect(self->source, self->signal, self->overload, slot, type);
-    return PyErr_Occurred() ? NULL : PyBool_FromLong(made);
+    bpy_connection *made = bpy_connect(self->source, self->signal, self->overload, slot, type);
+    if (PyErr_Occurred())
+        return NULL;
+    if (bpy_pyqt && made != NULL)
+        return bpy_connection_handle_make(made);
+    return PyBool_FromLong(made != NULL);
+}
+
+/* What is returned where nothing has failed. */
+static PyObject *done(void)
+{
+    return Py_NewRef(bpy_pyqt ? Py_None : Py_True);
 }
 
 static PyObject *instance_disconnect(PyObject *object, PyObject *const *args, Py_ssize_t count)
@@ -109,13 +119,15 @@ static PyObject *instance_disconnect(PyObject *object, PyObject *const *args, Py
     if (!bpy_object_check((PyObject *)self->source))
         return NULL;
     PyObject *slot = count == 1 && args[0] != Py_None ? args[0] : NULL;
-    Py_ssize_t severed = bpy_disconnect(self->source, self->signal, self->overload, slot);
+    Py_ssize_t severed = slot != NULL && bpy_connection_handle_check(slot)
+                             ? bpy_connection_handle_sever(slot)
+                             : bpy_disconnect(self->source, self->signal, self->overload, slot);
     if (severed < 0)
         return NULL;
     if (severed == 0)
         return PyErr_Format(bpy_pyqt ? PyExc_TypeError : PyExc_RuntimeError,
                             "Failed to disconnect signal %U.", overload_of(self)->signature);
-    Py_RETURN_TRUE;
+    return done();
 }
 
 /* One argument as its declared type has it; owned. */
@@ -162,7 +174,7 @@ static PyObject *instance_emit(PyObject *object, PyObject *const *args, Py_ssize
         bpy_emit_signal(self->source, self->signal, self->overload, values, count);
     while (made > 0)
         Py_DECREF(values[--made]);
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_True);
+    return PyErr_Occurred() ? NULL : done();
 }
 
 /* Whether a key may mean an overload whose types it does not repeat: an enumeration where the
@@ -228,11 +240,23 @@ static PyObject *instance_receivers(PyObject *object, PyObject *Py_UNUSED(none))
     return PyLong_FromSsize_t(bpy_receivers(self->source, self->signal, self->overload));
 }
 
+/* Of all overloads; for _pyqt.py. */
+static PyObject *instance_disconnect_all(PyObject *object, PyObject *Py_UNUSED(none))
+{
+    const bpy_signal_instance *self = (const bpy_signal_instance *)object;
+    for (Py_ssize_t i = 0; i < Py_SIZE(self->signal); i++) {
+        if (bpy_disconnect(self->source, self->signal, i, NULL) < 0)
+            return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef instance_methods[] = {
     {"connect", BPY_METHOD(instance_connect), METH_FASTCALL | METH_KEYWORDS,
      "connect(slot, type=Qt.AutoConnection) -> bool"},
     {"disconnect", BPY_METHOD(instance_disconnect), METH_FASTCALL,
      "disconnect(slot=None): removes the connection to a slot, or all connections"},
+    {"_disconnect_all", instance_disconnect_all, METH_NOARGS, NULL},
     {"emit", BPY_METHOD(instance_emit), METH_FASTCALL, "emit(*arguments)"},
     {"receivers", instance_receivers, METH_NOARGS, "receivers() -> int"},
     {NULL, NULL, 0, NULL},
