@@ -10,6 +10,7 @@ _network.install()
 
 _FILES = {
     "._authenticator": "QAuthenticator",
+    "._host_info": "QHostInfo",
     "._local": "QLocalServer QLocalSocket",
     "._ssl": "QSsl QSslCipher QSslConfiguration QSslError QSslKey QSslServer QSslSocket",
     "._ssl_certificate": "QSslCertificate",

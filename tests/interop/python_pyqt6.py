@@ -1,5 +1,6 @@
-"""Servers of the Python module against PyQt6: one program has to print the same with both."""
+"""Servers and look-ups of the Python module against PyQt6: programs have to print the same with both."""
 
 import _support
 
-_support.same_as("PyQt6", "_pyqt6_servers.py")
+for script in ("_pyqt6_servers.py", "_pyqt6_lookups.py"):
+    _support.same_as("PyQt6", script)
