@@ -151,6 +151,27 @@ CASE(rate_of_a_dripping_peer, "D20 reliability 8",
     expect_end(steady, start, 400, "minimum rate"); /* the window in which it stopped */
 }
 
+CASE(rate_of_long_writes, "D20", "what the kernel takes inside a call is counted as what it is")
+{
+    struct host *host =
+        limited((berth_connection_limits){.minimum_rate = 100000000, .rate_window = 100});
+    static char block[50000];
+    struct peer *peer;
+    uint64_t start = now();
+    struct actor *actor = host_connect(host, "s", &peer);
+    for (uint64_t next = start; actor->disconnects == 0 && now() - start < 5000;) {
+        if (now() >= next) {
+            berth_socket_write(actor->socket, block, sizeof block);
+            next = now() + 20;
+        }
+        peer_receive_some(peer, block, sizeof block);
+        world_turn();
+    }
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
+    ck_assert_uint_ge(actor->written, sizeof block);
+    ck_assert_uint_eq(counts_of(host).closed_rate, 1);
+}
+
 CASE(limits_of_a_client, "D20", "a socket that connects has the limits it was given, from then on")
 {
     struct peer *peer;
@@ -606,6 +627,19 @@ CASE(output_beyond_the_limit_in_a_blocking_wait, "D16", "the next wait ends the 
     ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 60000));
     ck_assert_uint_eq(actor->disconnects, 1);
     ck_assert_uint_eq(counts_of(host).closed_output, 1);
+}
+
+CASE(output_beyond_the_limit_while_a_wait_connects, "D16",
+     "nothing is left to be sent: the wait ends the connection all the same")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("s");
+    set(actor, (berth_connection_limits){.output = 4});
+    berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "too much", 8), -1);
+    ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
+    ck_assert_uint_eq(actor->connects, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
 }
 
 CASE(idle_after_a_long_pause, "D16",
