@@ -19,12 +19,12 @@
  *         std::puts(berth::error_of(server).text.c_str());
  *     berth_loop_run(nullptr);
  *
- * Handlers. An object has any of the members that are named as the slots of berth_server_handlers,
- * berth_socket_handlers or berth_workers_handlers, with their parameters but `user`. They must be
- * public, and not overloaded. A slot without a member stays NULL. An object without any does not
- * compile. The object is the user pointer: nothing is allocated for it, and it must live as long as
- * what calls it. A timer, a watch and a signal call a function object, for example a lambda, that
- * has a name: a temporary one does not compile.
+ * Handlers. An object has any of the members that are named as the slots of berth_server_handlers
+ * or berth_socket_handlers, with their parameters but `user`. They must be public, and not
+ * overloaded. A slot without a member stays NULL. An object without any does not compile. The
+ * object is the user pointer: nothing is allocated for it, and it must live as long as what calls
+ * it. A timer, a watch and a signal call a function object, for example a lambda, that has a name:
+ * a temporary one does not compile. Handlers of workers are set as in C.
  *
  * Exceptions. Nothing here throws. A handler must not: the frames between it and the program are C,
  * so an exception that leaves a handler ends the program (std::terminate). It works without
@@ -38,8 +38,10 @@
 #ifndef BERTH_BERTH_HPP
 #define BERTH_BERTH_HPP
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -180,11 +182,7 @@ template <class F> void *user_of(F &function) noexcept
 {
     return const_cast<typename std::remove_const<F>::type *>(&function);
 }
-template <class F> void on_timer(berth_timer *, void *user) noexcept
-{
-    (*static_cast<F *>(user))();
-}
-template <class F> void on_signal(berth_signal *, void *user) noexcept
+template <class F, class Object> void on_event(Object *, void *user) noexcept
 {
     (*static_cast<F *>(user))();
 }
@@ -228,7 +226,7 @@ struct timer : handle<berth_timer, berth_timer_free> {
     timer() = default;
     template <class F>
     timer(berth_loop *loop, F &function)
-        : handle(berth_timer_new(loop, detail::on_timer<F>, detail::user_of(function)))
+        : handle(berth_timer_new(loop, detail::on_event<F, berth_timer>, detail::user_of(function)))
     {
     }
 };
@@ -248,7 +246,8 @@ struct signal : handle<berth_signal, berth_signal_free> {
     signal() = default;
     template <class F>
     signal(berth_loop *loop, int number, F &function)
-        : handle(berth_signal_new(loop, number, detail::on_signal<F>, detail::user_of(function)))
+        : handle(berth_signal_new(loop, number, detail::on_event<F, berth_signal>,
+                                  detail::user_of(function)))
     {
     }
 };
@@ -261,20 +260,22 @@ template <class T> void set_handlers(berth_socket *socket, T &object)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/** The last error of an object. */
+/** The last error of an object; of an empty handle UNKNOWN, and what errno says. */
 struct error {
     berth_error code;
     std::string text;
 };
 
-inline error error_of(const berth_server *server)
+inline error error_of(const berth_server *of)
 {
-    return {berth_server_error(server), berth_server_error_string(server)};
+    return of ? error{berth_server_error(of), berth_server_error_string(of)}
+              : error{BERTH_ERROR_UNKNOWN, std::strerror(errno)};
 }
 
-inline error error_of(const berth_socket *socket)
+inline error error_of(const berth_socket *of)
 {
-    return {berth_socket_error(socket), berth_socket_error_string(socket)};
+    return of ? error{berth_socket_error(of), berth_socket_error_string(of)}
+              : error{BERTH_ERROR_UNKNOWN, std::strerror(errno)};
 }
 
 /** Reads all that has come. */

@@ -2,6 +2,7 @@
  * A program outside of the tree, in C++: an echo over berth.hpp, with handles, member functions and
  * lambdas as handlers. Says how many bytes came back. Counts what it allocates: handlers are free.
  */
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -121,6 +122,9 @@ void say_errors(berth_loop *loop, berth_server *server)
     check(!second && third && berth_server_user(third) == &object, "a handle has moved");
     second = std::move(third);
     check(!third && second.get() != nullptr, "a handle has moved back");
+    errno = ENOMEM; // as the constructor leaves it, when there is no memory
+    check(berth::error_of(third).code == BERTH_ERROR_UNKNOWN, "an error of no server");
+    check(!berth::error_of(berth::socket()).text.empty(), "an error of no socket");
 }
 
 void watch_and_signal(berth_loop *loop)
