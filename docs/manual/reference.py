@@ -225,7 +225,7 @@ def index_lines(pages):
               "``#include <berth/berth.h>`` includes all of them. The same texts are in the headers and in the "
               "man pages: ``man 3 berth_server_listen``, and ``man 7 berth`` for the overview.", "",
               "C++ programs may include :doc:`berth/berth.hpp </sources/include/berth/berth.hpp>`, which has handles that "
-              "own, and member functions as handlers.", "",
+              "own, and member functions as handlers: :doc:`/howto/use_from_cpp`.", "",
               "A function is used on the thread of its object's loop, unless its description says otherwise. "
               "Names that end with ``_sized`` are for :doc:`bindings </bindings>`; programs use the macros "
               "without it.", ""]
