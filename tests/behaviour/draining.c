@@ -341,9 +341,9 @@ CASE(wait_inside_a_drain, "drain", "a socket that is waited for on the stack is 
     host = host_listening("h");
     struct peer *peer;
     struct actor *actor = host_connect(host, "s", &peer);
-    drain((berth_drain){.idle = 20});
+    drain((berth_drain){.idle = ample(50)});
     UNTIL(is_draining());
-    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 100));
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, (int)ample(50) + 100));
     ck_assert_uint_eq(actor->disconnects, 0);
     UNTIL(actor->disconnects == 1 && host->emptied == 1);
 }
