@@ -158,6 +158,24 @@ class QTextStream:
                 return
             self._device.read(1)
 
+    def __rshift__(self, value):
+        """Reads a word into a QByteArray: the only type of which Python has references."""
+        if not isinstance(value, (QByteArray, bytes, bytearray, type(None))):
+            return NotImplemented
+        self.flush()
+        self.skipWhiteSpace()
+        word = ""
+        while True:
+            data = bytes(self._device.peek(1))
+            if not data or data.isspace():
+                break
+            word += self.read(1)
+        if not word:
+            self.setStatus(QTextStream.ReadPastEnd)
+        if isinstance(value, QByteArray):
+            value._assign(bytes(ord(one) if ord(one) < 256 else 0 for one in word))
+        return self
+
     # ---- writing ----
 
     def reset(self):
