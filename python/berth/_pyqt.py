@@ -9,12 +9,14 @@
   None. disconnect() raises TypeError if there is nothing to disconnect.
 - Reading where nothing can come any more, and readDatagram() without a datagram, give None.
 - A bound signal has `signal`, as "2timeout()".
+- QThread has currentThreadId(), an int.
 - QVariant is the value itself. sip and what else only PyQt has are not there.
 
 It is decided once, by the first import of PyQt5.QtCore or PyQt6.QtCore, for the whole process.
 """
 
 import inspect
+import threading
 
 from . import QtCore, _berth, _core, _device
 
@@ -135,6 +137,7 @@ def install():
     _berth.install(QtCore.QByteArray, {"at": QtCore.QByteArray.__getitem__})
     _berth.install(QtCore.QObject, {"disconnect": _Disconnect()})
     _berth.install(QtCore.SignalInstance, {"signal": property(lambda self: "2" + str(self))})
+    _berth.install(QtCore.QThread, {"currentThreadId": staticmethod(threading.get_ident)})
     QtCore.QMetaObject.Connection = _berth.Connection
     from . import QtNetwork
     for module in (QtCore, QtNetwork):

@@ -1,6 +1,7 @@
 """What python_pyqt5.py runs with PyQt5 and with the Python module: the conventions of PyQt."""
 
 import os
+import threading
 
 from PyQt5.QtCore import (QBuffer, QByteArray, QCoreApplication, QDataStream, QElapsedTimer, QEventLoop,
                           QFile, QIODevice, QObject, QProcess, QThread, QTimer, pyqtSignal)
@@ -140,6 +141,10 @@ def keywords():
         tell("unknown to both", lambda mixed=mixed: mixed(y=3))
 
 
+def threads():
+    print("-- threads", int(QThread.currentThreadId()) == threading.get_ident())
+
+
 def streams():
     print("-- streams")
     array = QByteArray()
@@ -186,5 +191,6 @@ def of_the_program():
 
 
 app = QCoreApplication([])
-for part in (devices, sockets, datagrams, signals, names_of_signals, keywords, streams, of_the_program):
+for part in (devices, sockets, datagrams, signals, names_of_signals, keywords, threads, streams,
+             of_the_program):
     part()
