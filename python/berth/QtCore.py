@@ -20,22 +20,25 @@ def qVersion():
 
 
 _FILES = {
+    "._cryptographic_hash": "QCryptographicHash",
     "._data_stream": "QDataStream",
     "._dates": "QDate QDateTime QTime",
     "._deadline": "QDeadlineTimer",
     "._dir": "QDir",
     "._file": "QFile QFileDevice",
     "._file_info": "QFileInfo",
-    "._locks": "QMutex QMutexLocker QWaitCondition QSignalBlocker",
+    "._locks": "QMutex QMutexLocker QSemaphore QWaitCondition QSignalBlocker",
     "._messages": "QMessageLogContext QtCriticalMsg QtDebugMsg QtFatalMsg QtInfoMsg QtMsgType"
                   " QtWarningMsg qCritical qDebug qFatal qInfo qInstallMessageHandler qWarning",
     "._paths": "QStandardPaths",
     "._process": "QProcess QProcessEnvironment",
     "._settings": "QSettings",
     "._signal_mapper": "QSignalMapper",
+    "._sys_info": "QSysInfo",
     "._thread_pool": "QRunnable QThreadPool",
     "._text_stream": "QTextStream QTextStreamManipulator",
     "._url": "QUrl QUrlQuery",
+    "._uuid": "QUuid",
 }
 _LATER = {name: file for file, names in _FILES.items() for name in names.split()}
 

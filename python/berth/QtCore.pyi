@@ -113,6 +113,46 @@ class QByteArray:
     def truncate(self, size: Any) -> Any: ...
 
 
+class QCryptographicHash:
+    class Algorithm(int):
+        Md5: ClassVar[QCryptographicHash.Algorithm]
+        Sha1: ClassVar[QCryptographicHash.Algorithm]
+        Sha224: ClassVar[QCryptographicHash.Algorithm]
+        Sha256: ClassVar[QCryptographicHash.Algorithm]
+        Sha384: ClassVar[QCryptographicHash.Algorithm]
+        Sha512: ClassVar[QCryptographicHash.Algorithm]
+        Sha3_224: ClassVar[QCryptographicHash.Algorithm]
+        Sha3_256: ClassVar[QCryptographicHash.Algorithm]
+        Sha3_384: ClassVar[QCryptographicHash.Algorithm]
+        Sha3_512: ClassVar[QCryptographicHash.Algorithm]
+        RealSha3_224: ClassVar[QCryptographicHash.Algorithm]
+        RealSha3_256: ClassVar[QCryptographicHash.Algorithm]
+        RealSha3_384: ClassVar[QCryptographicHash.Algorithm]
+        RealSha3_512: ClassVar[QCryptographicHash.Algorithm]
+    Md5: ClassVar[QCryptographicHash.Algorithm]
+    RealSha3_224: ClassVar[QCryptographicHash.Algorithm]
+    RealSha3_256: ClassVar[QCryptographicHash.Algorithm]
+    RealSha3_384: ClassVar[QCryptographicHash.Algorithm]
+    RealSha3_512: ClassVar[QCryptographicHash.Algorithm]
+    Sha1: ClassVar[QCryptographicHash.Algorithm]
+    Sha224: ClassVar[QCryptographicHash.Algorithm]
+    Sha256: ClassVar[QCryptographicHash.Algorithm]
+    Sha384: ClassVar[QCryptographicHash.Algorithm]
+    Sha3_224: ClassVar[QCryptographicHash.Algorithm]
+    Sha3_256: ClassVar[QCryptographicHash.Algorithm]
+    Sha3_384: ClassVar[QCryptographicHash.Algorithm]
+    Sha3_512: ClassVar[QCryptographicHash.Algorithm]
+    Sha512: ClassVar[QCryptographicHash.Algorithm]
+    def __init__(self, method: Any) -> Any: ...
+    def addData(self, data: Any) -> Any: ...
+    @staticmethod
+    def hash(data: Any, method: Any) -> Any: ...
+    @staticmethod
+    def hashLength(method: Any) -> Any: ...
+    def reset(self) -> Any: ...
+    def result(self) -> Any: ...
+
+
 class QDataStream:
     BigEndian: ClassVar[QDataStream.ByteOrder]
     class ByteOrder(int):
@@ -659,6 +699,14 @@ class QRunnable:
     def setAutoDelete(self, autoDelete: Any) -> Any: ...
 
 
+class QSemaphore:
+    def __init__(self, n: Any = ...) -> Any: ...
+    def acquire(self, n: Any = ...) -> Any: ...
+    def available(self) -> Any: ...
+    def release(self, n: Any = ...) -> Any: ...
+    def tryAcquire(self, n: Any = ..., timeout: Any = ...) -> Any: ...
+
+
 class QSignalBlocker:
     def __init__(self, target: Any) -> Any: ...
     def reblock(self) -> Any: ...
@@ -726,6 +774,41 @@ class QStandardPaths:
     def standardLocations(type: Any) -> Any: ...
     @staticmethod
     def writableLocation(type: Any) -> Any: ...
+
+
+class QSysInfo:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    BigEndian: ClassVar[QSysInfo.Endian]
+    ByteOrder: ClassVar[QSysInfo.Endian]
+    class Endian(int):
+        BigEndian: ClassVar[QSysInfo.Endian]
+        LittleEndian: ClassVar[QSysInfo.Endian]
+    LittleEndian: ClassVar[QSysInfo.Endian]
+    class Sizes(int):
+        WordSize: ClassVar[QSysInfo.Sizes]
+    WordSize: ClassVar[QSysInfo.Sizes]
+    @staticmethod
+    def bootUniqueId() -> Any: ...
+    @staticmethod
+    def buildAbi() -> Any: ...
+    @staticmethod
+    def buildCpuArchitecture() -> Any: ...
+    @staticmethod
+    def currentCpuArchitecture() -> Any: ...
+    @staticmethod
+    def kernelType() -> Any: ...
+    @staticmethod
+    def kernelVersion() -> Any: ...
+    @staticmethod
+    def machineHostName() -> Any: ...
+    @staticmethod
+    def machineUniqueId() -> Any: ...
+    @staticmethod
+    def prettyProductName() -> Any: ...
+    @staticmethod
+    def productType() -> Any: ...
+    @staticmethod
+    def productVersion() -> Any: ...
 
 
 class QTextStream:
@@ -964,6 +1047,57 @@ class QUrlQuery:
     def setQueryItems(self, items: Any) -> Any: ...
     def swap(self, other: Any) -> Any: ...
     def toString(self, options: Any = ...) -> Any: ...
+
+
+class QUuid:
+    DCE: ClassVar[QUuid.Variant]
+    EmbeddedPOSIX: ClassVar[QUuid.Version]
+    Id128: ClassVar[QUuid.StringFormat]
+    Md5: ClassVar[QUuid.Version]
+    Microsoft: ClassVar[QUuid.Variant]
+    NCS: ClassVar[QUuid.Variant]
+    Name: ClassVar[QUuid.Version]
+    Random: ClassVar[QUuid.Version]
+    Reserved: ClassVar[QUuid.Variant]
+    Sha1: ClassVar[QUuid.Version]
+    class StringFormat(int):
+        WithBraces: ClassVar[QUuid.StringFormat]
+        WithoutBraces: ClassVar[QUuid.StringFormat]
+        Id128: ClassVar[QUuid.StringFormat]
+    Time: ClassVar[QUuid.Version]
+    VarUnknown: ClassVar[QUuid.Variant]
+    class Variant(int):
+        VarUnknown: ClassVar[QUuid.Variant]
+        NCS: ClassVar[QUuid.Variant]
+        DCE: ClassVar[QUuid.Variant]
+        Microsoft: ClassVar[QUuid.Variant]
+        Reserved: ClassVar[QUuid.Variant]
+    VerUnknown: ClassVar[QUuid.Version]
+    class Version(int):
+        VerUnknown: ClassVar[QUuid.Version]
+        Time: ClassVar[QUuid.Version]
+        EmbeddedPOSIX: ClassVar[QUuid.Version]
+        Md5: ClassVar[QUuid.Version]
+        Name: ClassVar[QUuid.Version]
+        Random: ClassVar[QUuid.Version]
+        Sha1: ClassVar[QUuid.Version]
+    WithBraces: ClassVar[QUuid.StringFormat]
+    WithoutBraces: ClassVar[QUuid.StringFormat]
+    def __init__(self, value: Any = ..., *more: Any) -> Any: ...
+    @staticmethod
+    def createUuid() -> Any: ...
+    @staticmethod
+    def createUuidV3(ns: Any, baseData: Any) -> Any: ...
+    @staticmethod
+    def createUuidV5(ns: Any, baseData: Any) -> Any: ...
+    @staticmethod
+    def fromRfc4122(data: Any) -> Any: ...
+    def isNull(self) -> Any: ...
+    def toByteArray(self, mode: Any = ...) -> Any: ...
+    def toRfc4122(self) -> Any: ...
+    def toString(self, mode: Any = ...) -> Any: ...
+    def variant(self) -> Any: ...
+    def version(self) -> Any: ...
 
 
 class QWaitCondition:

@@ -1,4 +1,4 @@
-"""Locks, and QSignalBlocker."""
+"""Locks, QSemaphore and QSignalBlocker."""
 
 import threading
 
@@ -95,6 +95,43 @@ class QWaitCondition:
     notify_one, notify_all = wakeOne, wakeAll
 
 
+class QSemaphore:
+    """QSemaphore(n=0): a number of resources, which threads take and give back"""
+
+    def __init__(self, n=0):
+        self._changed, self._left = threading.Condition(), _count(n)
+
+    def acquire(self, n=1):
+        """Takes some; waits until there are as many."""
+        self.tryAcquire(n, -1)
+
+    def tryAcquire(self, n=1, timeout=0):
+        """Takes some; waits at most that many milliseconds, or without limit if negative."""
+        n, patience = _count(n), None if timeout < 0 else timeout / 1000
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._left >= n, patience):
+                return False
+            self._left -= n
+            return True
+
+    def release(self, n=1):
+        """Gives back some, or adds them."""
+        n = _count(n)
+        with self._changed:
+            self._left += n
+            self._changed.notify_all()
+
+    def available(self):
+        """How many are there."""
+        return self._left
+
+
+def _count(n):
+    if not isinstance(n, int):
+        raise TypeError(f"a number must be an int, not {type(n).__name__}")
+    return n
+
+
 class QSignalBlocker:
     """Blocks the signals of an object until the end of a with block, or its own deletion."""
 
@@ -122,5 +159,5 @@ class QSignalBlocker:
     __del__ = unblock
 
 
-for _class in (QMutex, QMutexLocker, QWaitCondition, QSignalBlocker):
+for _class in (QMutex, QMutexLocker, QWaitCondition, QSemaphore, QSignalBlocker):
     _class.__module__ = "berth.QtCore"
