@@ -73,6 +73,8 @@ def check(pages, references, mans):
             count = len(re.findall(r"^%s %s\b" % (macro, name), page, re.MULTILINE))
             if count != 1:
                 wrong.append("%s has %d %s in its man page" % (name, count, macro))
+    wrong += ["%s has a name that Doxygen has made up" % name for name, page in sorted(mans.items())
+              if re.search(r"\b(?:enum|struct|union) @\d", page)]
     known = {function.name for page in pages.values() for function in page.functions}
     wrong += ["%s is no function of a header" % name for name in sorted(known.difference(functions))]
     return wrong

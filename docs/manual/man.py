@@ -158,7 +158,8 @@ def write_types(writer, page):
         if declaration.kind == "type":
             writer.macro("It", "Vt", quoted("typedef " + declaration.text))
         else:
-            writer.macro("It", "Vt", quoted("%s %s" % (declaration.kind, declaration.name)))
+            name = "" if declaration.name.startswith("@") else " " + declaration.name  # Doxygen's for none
+            writer.macro("It", "Vt", quoted(declaration.kind + name))
         writer.blocks(declaration.comment.blocks)
         for name, said in declaration.comment.parameters:
             writer.macro("Pp")
