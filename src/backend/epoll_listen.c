@@ -141,8 +141,7 @@ void berth__epoll_run_listener(epoll_backend *epoll, berth__listener *listener)
 {
     if (berth__common_run_closed(listener))
         return;
-    if (!berth__ready_take_bit(&listener->ready, BERTH__READY_ACCEPT) ||
-        (listener->credit == 0 && listener->error == 0))
+    if (!berth__ready_take_bit(&listener->ready, BERTH__READY_ACCEPT))
         return;
     if (!berth__common_run_batch(listener, listener->error))
         return;
