@@ -69,6 +69,10 @@ berth_socket *bpy_server_take_arrival(int descriptor);
 /* socket_device.c */
 extern PyMethodDef bpy_device_methods[];
 
+/* socket_options.c */
+PyObject *bpy_socket_option(PyObject *object, PyObject *args);
+PyObject *bpy_socket_set_option(PyObject *object, PyObject *args);
+
 /* socket_virtual.c */
 int bpy_socket_virtual_ready(void);
 void bpy_socket_find_overrides(bpy_socket *self);
