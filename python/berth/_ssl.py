@@ -2,9 +2,9 @@
 
 A configuration is made for the library when a handshake begins (berth._tls, which has OpenSSL), of what
 is set then. Problems of a certificate are told one by one, each as sslErrors with a list of one; what a
-slot ignores (ignoreSslErrors) is ignored. Handshakes of a QSslServer are the library's: a client that is
-silent, or whose handshake fails, is never seen, and newConnection comes when the connection is
-encrypted.
+slot ignores (ignoreSslErrors) is ignored. Handshakes of a QSslServer are the library's: of a client that
+is silent, or whose handshake fails, errorOccurred alone tells, and newConnection comes when the
+connection is encrypted.
 
 What is off in the library is off here: versions before TLS 1.2, renegotiation, compression, and weak
 ciphers (docs/guide/16_tls.md). Left out: the choice of ciphers, encrypted keys, pre-shared keys, OCSP,
@@ -575,15 +575,32 @@ for _name in ("localCertificate", "setLocalCertificate", "localCertificateChain"
     _of_configuration(_name)
 
 
+_TEXTS_OF_SOCKETS = {1: "The remote host closed the connection", 5: "Unknown error"}
+
+
 class QSslServer(QTcpServer):
     """QSslServer(parent=None): a server whose connections are encrypted; as in Qt 6.4"""
 
     _socket_class = QSslSocket
 
+    errorOccurred = Signal(object, object)
+
     def __init__(self, parent=None, **more):
         super().__init__(parent, **more)
         self._ssl = QSslConfiguration.defaultConfiguration()
         self._time = 5000
+
+    def _on_handshake_failed(self, error, text, peer, port):
+        """A socket stands for the connection, which has ended, while it is told."""
+        if not self.errorOccurred.receivers():
+            return
+        error = QSslSocket.SocketError(error)
+        socket = QSslSocket(self)
+        socket._set_error(int(error), _TEXTS_OF_SOCKETS.get(int(error), text[:1].upper() + text[1:]))
+        socket._encrypting = QSslSocket.SslServerMode
+        socket.peerAddress, socket.peerPort = lambda: peer, lambda: port
+        self.errorOccurred.emit(socket, error)
+        socket.deleteLater()
 
     def sslConfiguration(self):
         """The configuration."""

@@ -21,6 +21,7 @@
 #include "socket.h"
 #include "values.h"
 
+#include <berth/tls.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +122,27 @@ static void on_accept_error(berth_server *native, berth_error error, void *user)
     bpy_leave(entered);
 }
 
+/* For QSslServer (_ssl.py), the only class that encrypts. */
+static void on_handshake_failed(berth_server *native, const berth_tls_failure *failure, void *user)
+{
+    server *self = user;
+    (void)native;
+    bool entered = bpy_enter();
+    Py_INCREF(self);
+    PyObject *peer = bpy_host_address_make(failure->peer);
+    PyObject *result = peer != NULL
+                           ? PyObject_CallMethod((PyObject *)self, "_on_handshake_failed", "isOi",
+                                                 bpy_error_number(failure->error), failure->text,
+                                                 peer, (int)failure->peer_port)
+                           : NULL;
+    if (result == NULL)
+        bpy_print_error();
+    Py_XDECREF(result);
+    Py_XDECREF(peer);
+    Py_DECREF(self);
+    bpy_leave(entered);
+}
+
 /* A connection that an override is being called with. */
 typedef struct arrival {
     server *server;
@@ -204,6 +226,7 @@ static void choose_handlers(server *self)
     self->handlers = (berth_server_handlers){
         .new_connection = on_new_connection,
         .accept_error = on_accept_error,
+        .handshake_failed = on_handshake_failed,
         .incoming_connection = plain ? NULL : on_incoming,
     };
 }

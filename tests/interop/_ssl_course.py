@@ -43,7 +43,7 @@ def serve(certificate, key, verify=QSslSocket.PeerVerifyMode.AutoVerifyPeer, aut
     configuration.setCaCertificates(list(authorities))
     server = QSslServer()
     server.setSslConfiguration(configuration)
-    server.taken = []
+    server.taken, server.failures = [], []
 
     def take():
         while (device := server.nextPendingConnection()) is not None:
@@ -54,6 +54,8 @@ def serve(certificate, key, verify=QSslSocket.PeerVerifyMode.AutoVerifyPeer, aut
                     QSslCertificate.SubjectInfo.CommonName), device.parent() is server)
 
     server.pendingConnectionAvailable.connect(take)
+    server.errorOccurred.connect(lambda device, error: server.failures.append(
+        (type(device).__name__, error.name, device.parent() is server)))
     server.acceptError.connect(lambda error: say("server: acceptError", error.name))
     assert server.listen(LOCAL, 0), server.errorString()
     return server
@@ -156,6 +158,21 @@ def of_an_unknown_client(own, other):
         until(lambda: closed(client), "the end")
         say(client.error().name in ("RemoteHostClosedError", "SslHandshakeFailedError"),
             len(server.taken), server.hasPendingConnections())
+        until(lambda: server.failures, "the failure")
+        say(server.failures)
+
+
+def without_a_handshake(own, _other):
+    """A client that says nothing, and one that goes at once."""
+    server = serve(*own)
+    server.setHandshakeTimeout(50)
+    with socket.create_connection(("127.0.0.1", server.serverPort())):
+        until(lambda: server.failures, "the end of patience")
+        say(server.failures)
+    server = serve(*own)
+    socket.create_connection(("127.0.0.1", server.serverPort())).close()
+    until(lambda: server.failures, "the end of a client")
+    say(server.failures)
 
 
 def plain(own, _other):
@@ -204,7 +221,7 @@ def refused(own, _other):
 app = QCoreApplication([])
 sides = [(QSslCertificate(read(sys.argv[at])), QSslKey(read(sys.argv[at + 1]), QSsl.KeyAlgorithm.Ec))
          for at in (1, 3)]
-for part in (trusted, both_known, untrusted, ignored, of_an_unknown_client, plain,
-             with_a_plain_server, refused):
+for part in (trusted, both_known, untrusted, ignored, of_an_unknown_client,
+             without_a_handshake, plain, with_a_plain_server, refused):
     say("--", part.__name__)
     part(*sides)

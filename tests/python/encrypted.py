@@ -104,6 +104,35 @@ class Servers(unittest.TestCase):
         until(lambda: sockets[0] is None and int(sockets[1].state()) == 0)
         settle()
 
+    def test_what_is_told_of_a_handshake_that_fails(self):
+        server, told = self.serving(), []
+        server.errorOccurred.connect(lambda device, error: told.append(
+            (device.peerAddress(), device.peerPort(), error, device.error(), device.errorString(),
+             device.isEncrypted(), device.parent())))
+        plain = QTcpSocket()
+        plain.connectToHost(QHostAddress(QHostAddress.LocalHost), server.serverPort())
+        plain.connected.connect(lambda: plain.write(b"GET / HTTP/1.0\r\n\r\n"))
+        until(lambda: told)
+        failed = QSslSocket.SslHandshakeFailedError
+        self.assertEqual(told[0], (QHostAddress("127.0.0.1"), plain.localPort(), failed, failed,
+                                   "The peer speaks plain HTTP", False, server))
+        settle()
+        self.assertEqual([one for one in server.children() if isinstance(one, QSslSocket)], [])
+
+    def test_a_slot_that_ends_the_server(self):
+        def drop(servers):
+            servers.clear()
+
+        for end in (drop, lambda servers: servers[0].close(), lambda servers: servers[0].deleteLater()):
+            servers, told = [self.serving()], []
+            servers[0].errorOccurred.connect(
+                lambda *_, told=told, servers=servers, end=end: (told.append(1), end(servers)))
+            plain = QTcpSocket()
+            plain.connectToHost(QHostAddress(QHostAddress.LocalHost), servers[0].serverPort())
+            plain.connected.connect(lambda: plain.write(b"GET / HTTP/1.0\r\n\r\n"))
+            until(lambda: told)
+            settle()
+
 
 if __name__ == "__main__":
     unittest.main()
