@@ -1,8 +1,9 @@
 /*
- * Attempts to connect that are under way while a process forks, and later than its child's fork: a
- * listener whose backlog is full leaves them open until the case ends them.
+ * What is under way while a process forks: attempts to connect, and lookups. A listener whose
+ * backlog is full leaves attempts open until the case ends them.
  */
 #include "children.h"
+#include "name_server.h"
 #include "scene.h"
 
 #include <sys/socket.h>
@@ -44,4 +45,25 @@ CASE(attempt_goes_on_in_a_grandchild, "reliability 23",
     }
     end_child(child);
     close(first);
+}
+
+static const struct name_entry table[] = {{.name = "silent.test", .silent = true}, {.name = NULL}};
+
+CASE(lookup_goes_on_in_a_child, "reliability 23", "the first too, beside which there is no other")
+{
+    real_kernel_only();
+    name_server_start(table);
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_host(actor->socket, "silent.test", 80));
+    pid_t child = begin_child();
+    if (child == 0) {
+        MUST(berth_loop_after_fork(world_loop()));
+        MUST(berth_socket_state(actor->socket) == BERTH_STATE_HOST_LOOKUP);
+        berth_socket_abort(actor->socket);
+        MUST(berth_socket_state(actor->socket) == BERTH_STATE_UNCONNECTED);
+        berth_loop_free(world_loop());
+        _exit(0);
+    }
+    end_child(child);
+    name_server_stop();
 }
