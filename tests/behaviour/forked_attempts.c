@@ -1,6 +1,6 @@
 /*
- * What is under way while a process forks: attempts to connect, and lookups. A listener whose
- * backlog is full leaves attempts open until the case ends them.
+ * What is under way while a process forks: attempts to connect, a lookup, a watch whose handler
+ * runs. A listener whose backlog is full leaves attempts open until the case ends them.
  */
 #include "children.h"
 #include "name_server.h"
@@ -66,4 +66,44 @@ CASE(lookup_goes_on_in_a_child, "reliability 23", "the first too, beside which t
     }
     end_child(child);
     name_server_stop();
+}
+
+static pid_t forked = -1;
+
+static void fork_inside(berth_watch *watch, unsigned events, void *user)
+{
+    char byte;
+    (void)events;
+    (void)user;
+    ck_assert_int_eq(read(berth_watch_descriptor(watch), &byte, 1), 1);
+    forked = begin_child();
+    if (forked == 0)
+        MUST(berth_loop_after_fork(world_loop()));
+}
+
+CASE(watch_is_taken_over_inside_its_handler, "watch.h",
+     "it goes on when that returns, and once: freed, nothing of it is left")
+{
+    real_kernel_only();
+    int ends[2];
+    begin_pipe(ends);
+    berth_watch *watch = berth_watch_new(world_loop(), ends[0], fork_inside, NULL);
+    ck_assert_ptr_nonnull(watch);
+    ck_assert(berth_watch_start(watch, BERTH_WATCH_READ));
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    UNTIL(forked >= 0);
+    if (forked == 0) {
+        world_settle();
+        MUST(berth_watch_is_active(watch));
+        berth_watch_free(watch);
+        world_settle();
+        MUST(write(ends[1], "y", 1) == 1);
+        world_settle();
+        berth_loop_free(world_loop());
+        _exit(0);
+    }
+    berth_watch_free(watch);
+    end_child(forked);
+    close(ends[0]);
+    close(ends[1]);
 }
