@@ -1,9 +1,8 @@
 /*
  * Finding overrides of methods.
  *
- * An object whose class is the module's own and that has no dictionary is answered at once. Looking
- * for an override may run Python code, since keys of dictionaries are compared and metaclasses may
- * have methods: the caller looks at everything again afterwards.
+ * Looking for an override may run Python code, since keys of dictionaries are compared and
+ * metaclasses may have methods: the caller looks at everything again afterwards.
  */
 #include "override.h"
 #include "object.h"
@@ -54,4 +53,49 @@ bool bpy_is_override(const bpy_virtual *self, PyObject *object)
     PyObject *found = bpy_override(self, object);
     Py_XDECREF(found);
     return found != NULL;
+}
+
+/* The interpreter's number for what a class has now, with all its bases; no two classes ever have
+ * the same, and a class that changes gets another. 0: it has none yet, or a metaclass answers, or
+ * the interpreter is an old one, which gives numbers again. */
+static unsigned version_of(const PyTypeObject *type)
+{
+#if PY_VERSION_HEX < 0x030B0000
+    return 0;
+#elif PY_VERSION_HEX < 0x030C0000
+    if ((type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) == 0)
+        return 0;
+#endif
+    bool plain = Py_TYPE((PyObject *)type)->tp_getattro == PyType_Type.tp_getattro;
+    return plain ? type->tp_version_tag : 0;
+}
+
+static bool are_methods_of(PyTypeObject *type, const bpy_virtual *virtuals, int count)
+{
+    bool same = true;
+    for (int i = 0; same && i < count; i++) {
+        PyObject *function = PyObject_GetAttr((PyObject *)type, virtuals[i].name);
+        Py_XDECREF(function);
+        same = function == virtuals[i].base;
+    }
+    PyErr_Clear();
+    return same;
+}
+
+/* Whether an object has none of these overrides; false if it is not known at once. What was found
+ * of a class is kept in `known`, one for these virtuals, until the class changes. */
+bool bpy_has_no_override(const bpy_virtual *virtuals, int count, PyObject *object,
+                         bpy_plain_types *known)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    unsigned version = version_of(type);
+    if (((bpy_object *)object)->dict != NULL || version == 0)
+        return false;
+    unsigned *place = &known->versions[version % BPY_PLAIN_TYPES];
+    if (*place == version)
+        return true;
+    if (!are_methods_of(type, virtuals, count))
+        return false;
+    *place = version; /* as the class was before Python code could run */
+    return true;
 }

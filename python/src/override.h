@@ -14,8 +14,19 @@ typedef struct bpy_virtual {
     PyObject *base; /* the method, before a program could replace it */
 } bpy_virtual;
 
+enum {
+    BPY_PLAIN_TYPES = 16
+};
+
+/* Classes without overrides, by the interpreter's numbers for them; begins with zeros. */
+typedef struct bpy_plain_types {
+    unsigned versions[BPY_PLAIN_TYPES];
+} bpy_plain_types;
+
 int bpy_virtual_ready(bpy_virtual *self);
 PyObject *bpy_override(const bpy_virtual *self, PyObject *object);
 bool bpy_is_override(const bpy_virtual *self, PyObject *object);
+bool bpy_has_no_override(const bpy_virtual *virtuals, int count, PyObject *object,
+                         bpy_plain_types *known);
 
 #endif

@@ -16,6 +16,8 @@ static bpy_virtual virtuals[] = {
     {.text = "disconnectFromHost", .type = &bpy_socket_type},
 };
 
+static bpy_plain_types plain_types;
+
 enum {
     COUNT = sizeof virtuals / sizeof virtuals[0]
 };
@@ -33,6 +35,10 @@ int bpy_socket_virtual_ready(void)
 void bpy_socket_find_overrides(bpy_socket *self)
 {
     unsigned found = 0;
+    if (bpy_has_no_override(virtuals, COUNT, (PyObject *)self, &plain_types)) {
+        self->overrides = 0;
+        return;
+    }
     for (unsigned i = 0; i < COUNT; i++)
         found |= bpy_is_override(&virtuals[i], (PyObject *)self) ? 1U << i : 0;
     self->overrides = found;

@@ -229,6 +229,8 @@ void bpy_thread_post(bpy_thread *thread, bpy_event *event)
 /* Runs events that were posted until now, of one owner or, if that is NULL, of any. */
 void bpy_thread_deliver(bpy_thread *thread, const void *owner, bpy_selection selection)
 {
+    if (thread->events.first == NULL)
+        return; /* as in most turns */
     uint64_t last = thread->events.sequence;
     bpy_cursor cursor = {.link = NULL};
     bpy_event *event;

@@ -70,3 +70,25 @@ device.abort()
 say(int(device.state()), device.isOpen())
 QTcpSocket.disconnectFromHost(device)
 until(lambda: int(device.state()) == 0)
+
+
+class Later(QTcpSocket):
+    pass
+
+
+def write_with(cls):
+    device, peer = connected(cls())
+    say(device.write(b"text"), device.flush(), peer.recv(100))
+
+
+for _twice in range(2):  # what is known of the class is not kept when it changes
+    write_with(Later)
+    write_with(Later)
+    Later.writeData = lambda self, data, size: (
+        say("  later", data, size) or QTcpSocket.writeData(self, data, size))
+    write_with(Later)
+    del Later.writeData
+    write_with(Later)
+    Later.__bases__ = (Mixin, QTcpSocket)
+    write_with(Later)
+    Later.__bases__ = (QTcpSocket,)
