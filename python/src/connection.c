@@ -397,6 +397,7 @@ static bpy_listeners *find_or_add(bpy_object *sender, bpy_signal *signal, Py_ssi
     list->overload = overload;
     list->next = sender->listeners;
     sender->listeners = list;
+    atomic_fetch_or_explicit(&sender->heard, signal->heard, memory_order_relaxed);
     return list;
 }
 

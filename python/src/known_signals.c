@@ -41,6 +41,7 @@ static const struct known {
 };
 
 static bpy_signal *known[BPY_SIGNALS];
+_Static_assert(BPY_SIGNALS <= 32, "each has a bit of bpy_object.heard");
 
 static bpy_signal *make_known(const struct known *entry)
 {
@@ -53,6 +54,7 @@ static bpy_signal *make_known(const struct known *entry)
         Py_XDECREF(types);
         return NULL;
     }
+    signal->heard = 1U << (entry - table);
     signal->overloads[0].types = types;
     signal->name = PyUnicode_FromString(entry->name);
     signal->overloads[0].signature = PyUnicode_FromString(entry->signature);
@@ -89,20 +91,26 @@ bool bpy_signal_is_known(const bpy_signal *signal)
     return false;
 }
 
+/* Whether it was ever connected. May be asked without the interpreter's lock. */
+bool bpy_is_heard(const bpy_object *sender, bpy_known_signal which)
+{
+    return (atomic_load_explicit(&sender->heard, memory_order_relaxed) & 1U << which) != 0;
+}
+
 void bpy_emit(bpy_object *sender, bpy_known_signal which, PyObject *argument)
 {
-    if (sender->listeners != NULL)
+    if (bpy_is_heard(sender, which))
         bpy_emit_signal(sender, known[which], 0, &argument, argument != NULL);
 }
 
 void bpy_emit_two(bpy_object *sender, bpy_known_signal which, PyObject *first, PyObject *second)
 {
     PyObject *const arguments[] = {first, second};
-    if (sender->listeners != NULL)
+    if (bpy_is_heard(sender, which))
         bpy_emit_signal(sender, known[which], 0, arguments, 2);
 }
 
 bool bpy_has_listeners(const bpy_object *sender, bpy_known_signal which)
 {
-    return sender->listeners != NULL && bpy_receivers((bpy_object *)sender, known[which], 0) > 0;
+    return bpy_is_heard(sender, which) && bpy_receivers((bpy_object *)sender, known[which], 0) > 0;
 }

@@ -35,6 +35,7 @@ typedef enum bpy_known_signal {
 
 int bpy_signal_add_to(PyTypeObject *type, bpy_known_signal first, bpy_known_signal last);
 bool bpy_signal_is_known(const bpy_signal *signal);
+bool bpy_is_heard(const bpy_object *sender, bpy_known_signal which);
 void bpy_emit(bpy_object *sender, bpy_known_signal which, PyObject *argument);
 void bpy_emit_two(bpy_object *sender, bpy_known_signal which, PyObject *first, PyObject *second);
 bool bpy_has_listeners(const bpy_object *sender, bpy_known_signal which);

@@ -12,6 +12,8 @@
 
 #include "thread.h"
 
+#include <stdatomic.h>
+
 typedef struct bpy_object bpy_object;
 
 /* How the kinds of objects differ; each function may be NULL. */
@@ -37,6 +39,7 @@ struct bpy_object {
     bpy_object *earlier, *later; /* among the objects of its home with natives */
     PyObject *name;
     struct bpy_listeners *listeners;       /* connection.c: connections of its signals */
+    atomic_uint heard;                     /* a bit for each known signal ever connected */
     struct bpy_connection *incoming;       /* connection.c: connections to its slots */
     struct bpy_signal_instance *instances; /* signal_instance.c: those that exist; not owned */
     bool ready;                            /* __init__ was called */

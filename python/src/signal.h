@@ -15,6 +15,7 @@ typedef struct bpy_overload {
 typedef struct bpy_signal {
     PyObject_VAR_HEAD PyObject *name;
     PyObject *method; /* of the same name, called when the signal is called; mostly NULL */
+    unsigned heard;   /* its bit in objects; 0 if the module does not emit it */
     bpy_overload overloads[1];
 } bpy_signal;
 

@@ -110,8 +110,7 @@ static void announce_input(bpy_socket *self)
 {
     Py_INCREF(self);
     bpy_emit(&self->end.object, BPY_READY_READ, NULL);
-    if (self->end.object.listeners != NULL &&
-        bpy_has_listeners(&self->end.object, BPY_CHANNEL_READY_READ))
+    if (bpy_has_listeners(&self->end.object, BPY_CHANNEL_READY_READ))
         emit_number(self, BPY_CHANNEL_READY_READ, PyLong_FromLong(0));
     Py_DECREF(self);
 }
@@ -144,13 +143,14 @@ static void on_bytes_written(berth_socket *native, size_t bytes, void *user)
 {
     bpy_socket *self = user;
     (void)native;
+    if (!bpy_is_heard(&self->end.object, BPY_BYTES_WRITTEN) &&
+        !bpy_is_heard(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN))
+        return; /* without having waited for the interpreter */
     bool entered = bpy_enter();
     Py_INCREF(self);
-    if (self->end.object.listeners != NULL && !self->silent &&
-        bpy_has_listeners(&self->end.object, BPY_BYTES_WRITTEN))
+    if (!self->silent && bpy_has_listeners(&self->end.object, BPY_BYTES_WRITTEN))
         emit_number(self, BPY_BYTES_WRITTEN, PyLong_FromSize_t(bytes));
-    if (self->end.object.listeners != NULL && !self->silent &&
-        bpy_has_listeners(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN))
+    if (!self->silent && bpy_has_listeners(&self->end.object, BPY_CHANNEL_BYTES_WRITTEN))
         announce_channel(self, bytes);
     Py_DECREF(self);
     bpy_leave(entered);
@@ -202,17 +202,20 @@ static void announce_state(bpy_socket *self, const berth_socket *native, berth_s
     self->on_the_way = state == BERTH_STATE_HOST_LOOKUP || state == BERTH_STATE_CONNECTING;
     if (failed && error != BERTH_ERROR_NONE && !self->given_up)
         note_error(self, error); /* the slot may ask already */
-    if (self->end.object.listeners != NULL)
+    if (bpy_is_heard(&self->end.object, BPY_STATE_CHANGED))
         emit_number(self, BPY_STATE_CHANGED, bpy_enum_value(BPY_ENUM_STATE, (int)state));
 }
 
 static void on_state_changed(berth_socket *native, berth_state state, void *user)
 {
     bpy_socket *self = user;
-    bool entered = bpy_enter();
-    Py_INCREF(self); /* slots may let go of it */
     if (state != BERTH_STATE_CLOSING)
         self->peer_ended = false;
+    if (state != BERTH_STATE_HOST_LOOKUP && state != BERTH_STATE_CONNECTING && !self->on_the_way &&
+        !self->asking && !bpy_is_heard(&self->end.object, BPY_STATE_CHANGED))
+        return; /* nobody asks, and it was no attempt to connect */
+    bool entered = bpy_enter();
+    Py_INCREF(self); /* slots may let go of it */
     if (!hidden(self, native, state))
         announce_state(self, native, state);
     Py_DECREF(self);
@@ -229,6 +232,8 @@ static void on_state_changed(berth_socket *native, berth_state state, void *user
     {                                                       \
         bpy_socket *self = user;                            \
         (void)native;                                       \
+        if (!bpy_is_heard(&self->end.object, signal))       \
+            return;                                         \
         bool entered = bpy_enter();                         \
         bpy_emit(&self->end.object, signal, NULL);          \
         bpy_leave(entered);                                 \
