@@ -19,14 +19,17 @@ import time
 from PySide2 import QtCore, QtNetwork
 
 from _kit import error, state
-from _program_calls import CALLS, HABITS, Calls, Peer
+from _program_calls import CALLS, HABITS, Peer
+from _program_themes import ThemeCalls, themes
 
 STEPS = 24
 
 
 def steps_of(seed):
-    """The calls of each step: tuples of a name and three numbers."""
+    """The calls of each step: tuples of a name and three numbers. A third of the seeds are themes."""
     chance = random.Random(seed)
+    if seed % 3 == 2:
+        return [[("listen", 0, chance.randrange(1 << 16), 0)]] + themes(chance, STEPS)
     first = [("listen", 0, 0, 0)]
     steps = [first]
     for _ in range(STEPS):
@@ -45,7 +48,7 @@ class Nudge(QtCore.QObject):
         pass
 
 
-class Program(Calls):
+class Program(ThemeCalls):
     """One run."""
 
     def __init__(self, seed, keep, patience, told):
@@ -79,8 +82,9 @@ class Program(Calls):
         device.errorOccurred.connect(lambda value: self.note(
             name, "%s in %s" % (error(value), state(device.state()))))
         device.bytesWritten.connect(lambda count: self.note(name, count))
-        for signal in ("hostFound", "connected", "readyRead", "aboutToClose", "readChannelFinished",
-                       "disconnected"):
+        device.readyRead.connect(lambda: self.note(
+            name, "readyRead inside" if device in self.reading else "readyRead"))
+        for signal in ("hostFound", "connected", "aboutToClose", "readChannelFinished", "disconnected"):
             getattr(device, signal).connect(tell(signal))
         device.destroyed.connect(lambda: (self.dead.add(name), self.note(name, "destroyed")))
         self.adopt_habit(device, habit)

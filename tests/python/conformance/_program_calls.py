@@ -11,7 +11,8 @@ the objects that are alive. What Qt does by a defect, and what has no one order,
   just written to, and nothing is written to what has just ended.
 - Output of what is deleted, transactions of the connection before, input behind a full buffer that was
   read in part, a wait of no time with output, and ends, waits and writes inside an end (0125).
-- What comes to two servers in one turn comes in the poller's order: a step connects to one of them.
+- What comes to two servers in one turn comes in the poller's order: a step connects to one of them. So do
+  an arrival, whose slot may take who waits, and input of who waits: a step has one of them.
   Whether a timer or the network is first, or input or output, is open too: a step with a late call has
   nothing else, and a socket that does something in bytesWritten has not both.
 """
@@ -55,7 +56,7 @@ SERVER_DEEDS = ("take", "wait_connection", "pause", "resume", "close_server", "l
                 "delete_server", "take_and_abort", "take_and_delete")
 ENDS = {"end", "leave", "reset", "disconnect", "close", "abort", "delete", "open_again",
         "end_and_wait", "delete_server", "reparent"}
-SAYS = {"write", "say", "say_and_wait", "write_and_wait"}
+SAYS = {"write", "say", "say_more", "say_and_wait", "write_and_wait"}
 
 
 class Peer:
@@ -92,6 +93,7 @@ class Calls:
         self.mine = None  # the object whose slot makes the call
         self.changes, self.depth, self.waits = 0, 0, 0
         self.closing, self.failing = frozenset(), frozenset()  # whose end or error calls the slot
+        self.reading = frozenset()  # who is in a slot of its readyRead
         self.begin_step()
         self.refusing = socket.socket()
         self.refusing.bind(("127.0.0.1", 0))
@@ -100,6 +102,7 @@ class Calls:
 
     def begin_step(self):
         self.said, self.ended, self.arrives, self.late = set(), False, False, False
+        self.arrived = None
 
     def call(self, name, numbers):
         """What a call returned, or the class of what it raised."""
@@ -290,6 +293,7 @@ class Calls:
             return None
         self.arrives = True
         self.peers.append(Peer(socket.create_connection(("127.0.0.1", server.serverPort()))))
+        self.arrived = self.peers[-1]
         return len(self.peers)
 
     def new_device(self, number):
@@ -318,7 +322,7 @@ class Calls:
         device = self.new_device(a) if server else None
         if not device:
             return None
-        self.arrives = True
+        self.arrives, self.arrived = True, device
         return self.connect(device, server.serverPort())
 
     def call_connect_refused(self, a, _b, _c):
@@ -373,8 +377,17 @@ class Calls:
             return None
         if id(device) in self.ordered and device.bytesToWrite():
             return None
+        if not device and not self.may_reach(peer):
+            return None
         self.said.add(id(peer))
         return peer.socket.send(WORDS[b % len(WORDS)])
+
+    def may_reach(self, side):
+        """Whether something can be sent to who is not taken yet: with the one that arrives, or alone."""
+        if self.arrives:
+            return side is self.arrived
+        self.arrives = True
+        return True
 
     def is_new(self, peer):
         """Whether it waits in a server's backlog or queue."""
@@ -440,6 +453,8 @@ class Calls:
         if id(device) in self.ordered and id(other) in self.said:
             return None
         if id(other) in self.ordered and other.bytesToWrite():
+            return None
+        if other is None and int(device.state()) == 3 and not self.may_reach(device):
             return None
         self.said.add(id(device))
         return device.write(WORDS[b % len(WORDS)])
@@ -582,7 +597,7 @@ class Calls:
 
     # ---- slots ----
 
-    def once(self, signal, name, told, deed, numbers, only):
+    def once(self, signal, name, told, deeds, numbers, only):
         """Does something in the next slot of a signal."""
         left = [1]
 
@@ -594,13 +609,17 @@ class Calls:
             if told in ("stateChanged", "aboutToClose", "readChannelFinished"):
                 self.closing = closing | {only}
             self.failing = self.closing | ({only} if told == "errorOccurred" else failing)
+            reading = self.reading
+            if told == "readyRead":
+                self.reading = reading | {only}
             self.depth += 1
             try:
-                result = self.call(deed, numbers)
+                results = ["%s %s" % (deed, self.call(deed, numbers)) for deed in deeds]
             finally:
                 self.depth -= 1
                 self.mine, self.closing, self.failing = kept, closing, failing
-            self.note(name, "(in %s: %s %s)" % (told, deed, result))
+                self.reading = reading
+            self.note(name, "(in %s: %s)" % (told, ", ".join(results)))
         signal.connect(slot)
 
     def call_slot(self, a, b, c):
@@ -612,7 +631,8 @@ class Calls:
             self.ordered.add(id(device))
         if deed == "write":
             self.answering.add(id(device))
-        self.once(getattr(device, told), self.name_of(device), told, deed, (a, b >> 4, c >> 5), device)
+        self.once(getattr(device, told), self.name_of(device), told, (deed,), (a, b >> 4, c >> 5),
+                  device)
         return told, deed
 
     def call_server_slot(self, a, b, c):
@@ -620,7 +640,7 @@ class Calls:
         if not server:
             return None
         deed = SERVER_DEEDS[c % len(SERVER_DEEDS)]
-        self.once(server.newConnection, "S%d" % self.servers.index(server), "newConnection", deed,
+        self.once(server.newConnection, "S%d" % self.servers.index(server), "newConnection", (deed,),
                   (a, b, c >> 4), server)
         return deed
 
@@ -645,7 +665,7 @@ class Calls:
         timer = QtCore.QTimer()
         timer.setSingleShot(True)
         self.timers.append(timer)
-        self.once(timer.timeout, name, "timer", deed, (a, b >> 4, c >> 5), device)
+        self.once(timer.timeout, name, "timer", (deed,), (a, b >> 4, c >> 5), device)
         timer.start(0)
         return deed
 
