@@ -136,8 +136,9 @@ def does_not_restart():
     write(limits, "deadline 60000\n")
     program = os.path.join(folder, "copy")
     shutil.copy(_support.program("daemon_server"), program)
+    libraries = {"LD_LIBRARY_PATH": _support.BUILD} # the copy does not lie beside them
     with Daemon(folder, "--limits", limits, "--restart", os.path.join(folder, "restart.sock"),
-                program=program) as daemon, connect(daemon.ports["web"]) as greedy:
+                program=program, environment=libraries) as daemon, connect(daemon.ports["web"]) as greedy:
         greedy.sendall(b"GET / HTTP/1.1\r\n")
         os.remove(program)
         daemon.signal(signal.SIGUSR2)
