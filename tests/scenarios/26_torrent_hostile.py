@@ -111,10 +111,16 @@ class World:
             raise RuntimeError("nothing is left to be attacked")
 
     def answers(self):
-        wire = Wire.dial(self.torrent, self.victim.port)
-        good = wire.greet()
-        wire.close()
-        return good
+        """Whether a newcomer is greeted, as soon as the ends of those before him have been seen."""
+        def greets():
+            try:
+                wire = Wire.dial(self.torrent, self.victim.port)
+            except OSError:
+                return False
+            good = wire.greet()
+            wire.close()
+            return good
+        return until(greets, PATIENCE)
 
     def end(self):
         """The good download ends now."""
