@@ -1,5 +1,5 @@
 /*
- * A server that sends four megabytes to everybody, and two clients: one reads it, the other does
+ * A server that sends 16 megabytes to everybody, and two clients: one reads it, the other does
  * not. The server keeps little output for either, and ends the connection of the second, which is
  * too slow. The exit status is 0 if the first one got everything and the second one was ended.
  */
@@ -8,7 +8,7 @@
 #include <berth/berth.h>
 
 enum {
-    BODY = 4 << 20
+    BODY = 16 << 20
 };
 
 /* What a client may cost. The times of a real server are longer: see the page. */
@@ -86,7 +86,9 @@ int main(void)
     if (!server || !quick || !slow || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
         return 1;
     berth_server_set_connection_limits(server, &limits);
-    berth_socket_set_read_buffer_size(slow, 1000); /* and never reads */
+    /* It never reads, and has no kernel that keeps all of it. */
+    berth_socket_set_read_buffer_size(slow, 1000);
+    berth_socket_set_option(slow, BERTH_OPTION_RECEIVE_BUFFER_SIZE, 64 * 1024);
     berth_socket_connect_to_address(quick, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
     berth_socket_connect_to_address(slow, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
 
