@@ -76,6 +76,8 @@ CASE(hosts_by_name, "tls.h", "the name itself, then one label for a star, then t
     ck_assert(berth_server_set_tls_host(server, "*.example.org", NULL));
     ck_assert(berth_server_set_tls_host(server, "*.example.org", NULL));
     ck_assert_uint_eq(engine_for(host, toys, 4, "www.example.org"), 0);
+    ck_assert_uint_eq(engine_for(host, toys, 4, "www.xn--bcher-kva.example"), 3);
+    ck_assert_uint_eq(engine_for(host, toys, 4, "example.org"), 3);
     for (unsigned i = 0; i < 4; i++)
         berth_tls_release(&toys[i]->tls);
 }

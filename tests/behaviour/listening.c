@@ -74,6 +74,28 @@ CASE(listen_on_a_port_that_cannot_be_told, "reliability 14",
     UNTIL(host->new_connections == 1);
 }
 
+CASE(listen_refused_by_the_kernel, "S1.18", "the text says at which step, where that tells more")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel makes no system calls");
+    struct host *host = host_new("h");
+    const char *const plain = berth_error_text(BERTH_ERROR_ADDRESS_IN_USE);
+    berth__fault_set_system(0, 1, EADDRINUSE, "listen");
+    fails(host, BERTH_ADDRESS_LOOPBACK, 0, BERTH_ERROR_ADDRESS_IN_USE);
+    says(host, BERTH_ADDRESS_LOOPBACK, 0, "another socket is already listening on the same port");
+    berth__fault_set_system(0, 1, EADDRINUSE, "bind");
+    fails(host, BERTH_ADDRESS_LOOPBACK, 0, BERTH_ERROR_ADDRESS_IN_USE);
+    says(host, BERTH_ADDRESS_LOOPBACK, 0, plain);
+    berth__fault_set_system(0, 1, ENOBUFS, "listen");
+    fails(host, BERTH_ADDRESS_LOOPBACK, 0, BERTH_ERROR_SOCKET_RESOURCE);
+    says(host, BERTH_ADDRESS_LOOPBACK, 0, "no buffer space left");
+    berth__fault_set_system(0, 1, EINVAL, "listen");
+    fails(host, BERTH_ADDRESS_LOOPBACK, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
+    says(host, BERTH_ADDRESS_LOOPBACK, 0, "invalid for this socket or address");
+    berth__fault_clear();
+    host_listen(host);
+}
+
 CASE(listen_without_conflict, "S1.14", "the same port on another address of this host is free")
 {
     struct host *holder = host_listening("1");
@@ -122,6 +144,8 @@ CASE(listen_on_a_mapped_address, "S1.20", "an IPv4-mapped IPv6 address")
     berth_address mapped;
     ck_assert(berth_address_parse("::ffff:127.0.0.1", &mapped));
     fails(host, mapped, 0, BERTH_ERROR_UNSUPPORTED_OPERATION);
+    says(host, mapped, 0,
+         "the address cannot be bound (link-local without a known scope, or IPv4-mapped)");
 }
 
 CASE(listen_on_link_local_without_scope, "S1.20",

@@ -111,25 +111,33 @@ static void say_blobs(int connection, const void *bytes, size_t size)
     MUST(talk_send(connection, &message, sizeof message.head + size));
 }
 
-static const char long_name[300] = "a name that is never closed by a zero";
+static const char zeros[300] = "no head of a message";
+
+enum {
+    LIES_IN_NAMES = 8,
+    LIES = 19
+};
 
 /* Lies about listeners. */
 static void lie_in_names(int connection, int which)
 {
+    static char long_names[2 + BERTH_MOST_INHERITED_NAME + 2] = "a";
+    memset(long_names + 2, 'x', BERTH_MOST_INHERITED_NAME + 1);
     static const struct {
         uint32_t promised;
         uint32_t said;
         size_t passed;
         const char *names;
         size_t size;
-    } lies[] = {
-        {2, 2, 1, "a\0b", 4},                   /* fewer than it says */
-        {1, 2, 2, "a\0b", 4},                   /* more than it has promised */
-        {1, 0, 0, "", 0},                       /* none */
-        {2, 2, 2, "a", 2},                      /* fewer names */
-        {1, 1, 1, "abc", 3},                    /* a name without an end */
-        {1, 1, 1, long_name, sizeof long_name}, /* too long */
-        {1, 1, 1, "a\0b", 4},                   /* more names */
+    } lies[LIES_IN_NAMES] = {
+        {2, 2, 1, "a\0b", 4},                             /* fewer than it says */
+        {1, 2, 2, "a\0b", 4},                             /* more than it has promised */
+        {1, 0, 0, "", 0},                                 /* none */
+        {2, 2, 2, "a", 2},                                /* fewer names */
+        {1, 1, 1, "abc", 3},                              /* a name without an end */
+        {1, 1, 1, long_names + 2, sizeof long_names - 2}, /* too long */
+        {2, 2, 2, long_names, sizeof long_names},         /* the second is */
+        {1, 1, 1, "a\0b", 4},                             /* more names */
     };
     say_contents(connection, lies[which].promised, 0);
     say_listeners(connection, lies[which].said, lies[which].passed, lies[which].names,
@@ -140,34 +148,35 @@ static void lie(int which)
 {
     int connection = accept_one();
     static const uint32_t blob[] = {4, 1000, 0x61616161}; /* that would go on behind the end */
-    if (which < 7)
+    if (which < LIES_IN_NAMES)
         lie_in_names(connection, which);
-    if (which == 7)
+    which -= LIES_IN_NAMES;
+    if (which == 0)
         say_contents(connection, BERTH_MOST_INHERITED + 1, 0);
-    if (which == 8)
+    if (which == 1)
         say_contents(connection, 0, BERTH_MOST_HANDOVER_BYTES + 1);
-    if (which == 9)
+    if (which == 2)
         say_contents(connection, UINT32_MAX, UINT32_MAX);
-    if (which == 10 || which == 11) { /* more bytes than it has promised, and none */
+    if (which == 3 || which == 4) { /* more bytes than it has promised, and none */
         say_contents(connection, 0, 3);
-        say_blobs(connection, "abcd", which == 10 ? 4 : 0);
+        say_blobs(connection, "abcd", which == 3 ? 4 : 0);
     }
-    if (which == 12) { /* as many, which are no blobs */
+    if (which == 5) { /* as many, which are no blobs */
         say_contents(connection, 0, 5);
         say_blobs(connection, "abc", 3);
         say_blobs(connection, "de", 2);
     }
-    if (which == 13) {
+    if (which == 6) {
         say_contents(connection, 0, sizeof blob);
         say_blobs(connection, blob, sizeof blob);
     }
-    if (which == 14)
+    if (which == 7)
         MUST(talk_say(connection, BERTH__MESSAGE_DONE));
-    if (which == 15)
+    if (which == 8)
         MUST(talk_send(connection, "nonsense", 8));
-    if (which == 16)
-        MUST(talk_send(connection, long_name, sizeof long_name));
-    if (which == 17) /* nothing, and a descriptor with it */
+    if (which == 9)
+        MUST(talk_send(connection, zeros, sizeof zeros));
+    if (which == 10) /* nothing, and a descriptor with it */
         MUST(talk_pass(connection, "", 0, &connection, 1));
     MUST(talk_ends(connection));
 }
@@ -175,7 +184,7 @@ static void lie(int which)
 CASE(predecessor_lies, "0104", "whatever it sends, nothing of it stays")
 {
     real_kernel_only();
-    for (int which = 0; which <= 17; which++) {
+    for (int which = 0; which < LIES; which++) {
         pid_t child = begin_old(lie, which);
         ck_assert_msg(take(PATIENCE * 1000) == NULL, "lie %d was believed", which);
         assert_refused(EPROTO, "");
