@@ -68,6 +68,7 @@ static void set_option(uint64_t word)
     if (!open) {
         model->options |= 1u << which;
         model->values[which] = value;
+        sim.hard_ends = sim.hard_ends || (which == BERTH_OPTION_LINGER && value == 0);
     }
     if (which == BERTH_OPTION_LINGER && value == 0 && open)
         sim_cut(model->connection); /* every end is a reset from here on */

@@ -210,6 +210,7 @@ static void begin_connection(struct socket_model *model)
     in->cut = in->cut || model->gone_early || (in->closed && model->early.put > 0);
     bool through = model->target == sim.proxy_port;
     model->connection->accepted = model->connection->accepted || through;
+    model->connection->begun = true;
     /* What the proxy was told, and the header. */
     if ((through || model->header_version > 0) && world->whole_sends != NULL)
         model->first_sends = world->whole_sends(berth_socket_descriptor(model->socket));

@@ -96,6 +96,7 @@ struct connection {
     bool local;            /* of Unix sockets */
     bool foreign;          /* and begun by another user */
     bool turned_away;      /* for its user */
+    bool begun;            /* by a socket, which knows that it is connected */
     bool known;            /* a socket has begun it, so that it is known whether it encrypts */
     bool tls;              /* it is encrypted, behind so many bytes of each way: */
     uint64_t clear[2];
@@ -432,6 +433,7 @@ struct sim {
     uint64_t limited;   /* connections that a limit has ended, by what the program has heard */
     uint64_t limited_in_freed;
     uint64_t accepted_by_freed;
+    bool hard_ends;  /* a socket without a connection was told to end its next one by a reset */
     bool may_lose;   /* the program has faults that lose bytes, rightly */
     bool lossy;      /* one has been made; see sim_lossy */
     bool short_of;   /* descriptors were limited */
