@@ -414,6 +414,29 @@ CASE(records_of_much_output, "tls.h", "are made a few at a time")
     ck_assert_uint_lt(berth_socket_encrypted_bytes_to_write(server->socket), 100000);
 }
 
+CASE(turn_of_much_output, "tls.h", "sends sixteen records at most, so that others have theirs")
+{
+    enum {
+        SENT = 16 * 16384
+    };
+    if (!world_is_simulated())
+        case_skip("the size of the kernel's buffers is not its choice");
+    struct peer *peer;
+    world_loop();
+    berth__sim_settings *settings = berth__sim_settings_of(world_sim());
+    settings->buffer_size = 1 << 20;
+    settings->max_transfer = settings->max_delay = settings->seed = 0;
+    struct actor *server = encrypted_with(&peer);
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), 3 * SENT), 3 * SENT);
+    size_t before = 0;
+    for (int turns = 0; turns < WORLD_TURNS && server->written < 3 * SENT; turns++) {
+        world_turn();
+        ck_assert_uint_le(server->written - before, SENT);
+        before = server->written;
+    }
+    ck_assert_uint_eq(server->written, 3 * SENT);
+}
+
 CASE(busy_encrypted_connection, "tls.h", "keeps the memory that it uses")
 {
     if (!world_is_simulated())
