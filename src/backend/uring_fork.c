@@ -120,7 +120,7 @@ void berth__uring_renew_stream(berth__backend *backend, berth__stream *stream)
     uring_backend *uring = (uring_backend *)backend;
     stream->in_flight = 0;
     bool connecting = berth__uring_input(stream) == INPUT_CONNECTING;
-    stream->flags &= INPUT_STATE | ARMED_ONCE | VIEW | END;
+    stream->flags &= INPUT_STATE | ARMED_ONCE | VIEW | END | UNCHECKED;
     if (!connecting && berth__uring_input(stream) != INPUT_READS)
         berth__uring_set_input(stream, INPUT_NONE);
     if (connecting && !(stream->ready.pending & BERTH__READY_CONNECTED) &&

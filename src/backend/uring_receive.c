@@ -624,11 +624,6 @@ void berth__uring_unlist_all(uring_backend *uring)
         stream->flags &= (uint16_t)~LISTED;
         berth__uring_finish(uring, stream);
     }
-    for (unsigned i = 0; i < uring->unchecked_count; i++) {
-        if (uring->unchecked[i] != NULL)
-            uring->unchecked[i]->flags &= (uint16_t)~UNCHECKED;
-    }
-    uring->unchecked_count = uring->unchecked_live = uring->sleeps = 0;
 }
 
 bool berth__uring_unsettled(const uring_backend *uring)
