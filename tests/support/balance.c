@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,10 +18,15 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    SCANNED = 1024
+};
+
 static atomic_long blocks;
 static atomic_ulong requests;
 static unsigned descriptors_before;
 static char links_before[4096];
+static bool inheritable_before[SCANNED];
 
 static void *count_allocate(size_t size)
 {
@@ -90,6 +96,27 @@ unsigned balance_descriptors(void)
     return describe(text, sizeof text);
 }
 
+static bool is_inheritable(int descriptor)
+{
+    int flags = fcntl(descriptor, F_GETFD);
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+/* One by one: a case may have left no descriptor for the directory of those that are open. */
+void balance_assert_private(void)
+{
+    for (int i = 0; i < SCANNED; i++) {
+        if (inheritable_before[i] || !is_inheritable(i))
+            continue;
+        char name[32];
+        char target[128] = "";
+        snprintf(name, sizeof name, "/proc/self/fd/%d", i);
+        if (readlink(name, target, sizeof target - 1) < 0)
+            target[0] = '\0';
+        ck_abort_msg("a program that is executed would have descriptor %d: %s", i, target);
+    }
+}
+
 void balance_begin(void)
 {
     static const berth_allocator counting = {
@@ -99,6 +126,8 @@ void balance_begin(void)
     };
     berth_set_allocator(&counting);
     descriptors_before = describe(links_before, sizeof links_before);
+    for (int i = 0; i < SCANNED; i++)
+        inheritable_before[i] = is_inheritable(i);
 }
 
 bool balance_is_kept(char *ret_text, size_t size)

@@ -15,6 +15,10 @@ void balance_begin(void);
 bool balance_is_kept(char *ret_text, size_t size);
 void balance_end(void); /* fails the case unless it is */
 
+/* Fails the case if a program that it executed would have another descriptor than this one was
+ * given: everything of the library, and of the cases, is close-on-exec. */
+void balance_assert_private(void);
+
 long balance_blocks(void);            /* of the library's memory that are in use now */
 unsigned balance_descriptors(void);   /* open now in this process */
 unsigned long balance_requests(void); /* allocations so far */

@@ -81,6 +81,7 @@ START_TEST(run_chosen)
 {
     begin();
     chosen->function();
+    balance_assert_private();
     world_end();
     balance_end();
 }
