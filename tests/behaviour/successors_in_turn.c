@@ -7,9 +7,12 @@
 #include "scene.h"
 
 #include "balance.h"
+#include "base/fault.h"
 
 #include <berth/memory.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +176,46 @@ CASE(successor_without_a_limit, "0104",
     ck_assert(talk_say(connection, BERTH__MESSAGE_READY));
     UNTIL(seen.succeeded == 1);
     close(connection);
+}
+
+CASE(connection_of_a_successor, "0104",
+     "is close-on-exec and does not block, and a call on it that a signal interrupts is repeated")
+{
+    offer_host();
+    int connection = come();
+    UNTIL(seen.taking == 1);
+    balance_assert_private();
+    ck_assert_int_ne(fcntl(seen.handover->connection, F_GETFL) & O_NONBLOCK, 0);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, NULL));
+    berth__fault_set_system(0, 1, EINTR, "recv");
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN || seen.failed > 0);
+    ck_assert_str_eq(seen.text, "");
+    ck_assert_int_eq(berth__fault_system_failed(), 1);
+    berth__fault_clear();
+    close(connection);
+    UNTIL(seen.failed == 1);
+}
+
+CASE(copy_where_no_input_is_open, "0104", "it has the input's number, and is passed on as others")
+{
+    offer_host();
+    int connection = world_note(talk_connect(talk_place()));
+    UNTIL(seen.handover->connection >= 0);
+    int input = dup(STDIN_FILENO);
+    close(STDIN_FILENO);
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    UNTIL(seen.taking + seen.failed == 1);
+    ck_assert_str_eq(seen.text, "");
+    ck_assert(world_is_open(STDIN_FILENO));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(seen.handover) == BERTH_HANDOVER_TAKEN);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, NULL));
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_LISTENERS, NULL));
+    ck_assert_int_eq(dup2(input, STDIN_FILENO), STDIN_FILENO);
+    close(input);
+    close(connection);
+    UNTIL(seen.failed == 1);
 }
 
 CASE(copies_for_a_successor, "0104", "are closed when all are on their way, not when it is ready")
