@@ -81,6 +81,22 @@ CASE(wait_of_a_paused_client, "tls.h", "sends its hello, without a loop")
     berth_tls_release(&toy->tls);
 }
 
+CASE(time_limit_of_a_handshake_in_a_wait, "tls.h", "ends the wait, without a loop; 0 is none")
+{
+    struct toy *toy = toy_new(false);
+    for (uint32_t limit = 0; limit <= 10; limit += 10) {
+        struct peer *peer;
+        struct actor *client = actor_connected("c", &peer);
+        berth_socket_set_connect_timeout(client->socket, limit);
+        ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+        ck_assert(!berth_socket_wait_for_encrypted(client->socket, limit > 0 ? 60000 : 1));
+        ck_assert_int_eq(client->error, BERTH_ERROR_SOCKET_TIMEOUT);
+        ck_assert_int_eq(berth_socket_is_valid(client->socket), limit == 0);
+        berth_socket_abort(client->socket);
+    }
+    berth_tls_release(&toy->tls);
+}
+
 CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with records in flight")
 {
     struct peer *peer;
