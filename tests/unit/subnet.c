@@ -175,6 +175,25 @@ START_TEST(made_by_hand)
 }
 END_TEST
 
+/* Zeros before the prefix make a text as long as one likes; blanks around it do not count. */
+START_TEST(longest_text)
+{
+    enum {
+        LONGEST = BERTH_SUBNET_TEXT_SIZE + 15
+    };
+    for (size_t length = LONGEST - 1; length <= LONGEST + 1; length++) {
+        char text[LONGEST + 8];
+        memset(text, '0', sizeof text);
+        memcpy(text, "  10/", 5);
+        memcpy(text + 2 + length - 1, "8 ", 3);
+        berth_subnet subnet;
+        ck_assert_int_eq(berth_subnet_parse(text, &subnet), length <= LONGEST);
+        if (length <= LONGEST)
+            ck_assert_uint_eq(subnet.prefix, 8);
+    }
+}
+END_TEST
+
 START_TEST(format_in_every_size)
 {
     const char *whole = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128";
@@ -200,6 +219,7 @@ int main(void)
     tcase_add_loop_test(tests, refuses, 0, sizeof refused / sizeof refused[0]);
     tcase_add_loop_test(tests, contains, 0, sizeof memberships / sizeof memberships[0]);
     tcase_add_test(tests, made_by_hand);
+    tcase_add_test(tests, longest_text);
     tcase_add_test(tests, format_in_every_size);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
