@@ -8,33 +8,43 @@
 #include <berth/memory.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-static atomic_long blocks;
+static atomic_long blocks, bytes;
 static long descriptors_before;
+
+static void note(void *memory, int sign)
+{
+    atomic_fetch_add(&blocks, sign);
+    atomic_fetch_add(&bytes, sign * (long)malloc_usable_size(memory));
+}
 
 static void *allocate(size_t size)
 {
     void *memory = malloc(size);
     if (memory != NULL)
-        atomic_fetch_add(&blocks, 1);
+        note(memory, 1);
     return memory;
 }
 
 static void *reallocate(void *memory, size_t size)
 {
+    long before = memory != NULL ? (long)malloc_usable_size(memory) : 0;
     void *moved = realloc(memory, size);
     if (moved != NULL && memory == NULL)
-        atomic_fetch_add(&blocks, 1);
+        note(moved, 1);
+    else if (moved != NULL)
+        atomic_fetch_add(&bytes, (long)malloc_usable_size(moved) - before);
     return moved;
 }
 
 static void release(void *memory)
 {
     if (memory != NULL)
-        atomic_fetch_sub(&blocks, 1);
+        note(memory, -1);
     free(memory);
 }
 
@@ -59,6 +69,11 @@ void account_begin(void)
 long account_blocks(void)
 {
     return atomic_load(&blocks);
+}
+
+long account_bytes(void)
+{
+    return atomic_load(&bytes);
 }
 
 long account_descriptors(void)

@@ -10,6 +10,7 @@
 
 void account_begin(void);
 long account_blocks(void);      /* of the library's memory, in use now */
+long account_bytes(void);       /* that these have, as the allocator rounds them up */
 long account_descriptors(void); /* open now, less those at the beginning */
 
 #endif
