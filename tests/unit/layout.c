@@ -1,6 +1,6 @@
 /*
- * Layouts of the public structs, which programs are compiled with; docs/versions.md has the rules.
- * It is held when this is compiled, on 64-bit machines; there is nothing to run.
+ * Layouts of the public structs, and numbers, which programs are compiled with; docs/versions.md
+ * has the rules. It is held when this is compiled, on 64-bit machines; there is nothing to run.
  *
  * A struct whose size travels with the call, or that only the library makes, may get slots at its
  * end. Then its SIZE here is raised, and an AT is added for the slot, which begins where the struct
@@ -222,6 +222,37 @@ AT(berth_tls_problem, number, 4);
 AT(berth_tls_problem, text, 8);
 AT(berth_tls_problem, certificate, 16);
 AT(berth_tls_problem, size, 24);
+
+/* ---- numbers that programs are compiled with, and that no declaration of a function leads to ----
+ */
+
+#define IS(name, number) _Static_assert((name) == (number), "the value of " #name)
+
+IS(BERTH_ADDRESS_TEXT_SIZE, 64); // buffers of programs, whose size the library is not told
+IS(BERTH_ENDPOINT_TEXT_SIZE, 72);
+IS(BERTH_SUBNET_TEXT_SIZE, 68);
+IS(BERTH_LOCAL_PATH_SIZE, 109);
+IS(BERTH_TLS_TEXT_SIZE, 256);
+
+IS(BERTH_ADDRESS_FAMILY_NULL, 0);
+IS(BERTH_ADDRESS_FAMILY_IPV4, 1);
+IS(BERTH_ADDRESS_FAMILY_IPV6, 2);
+IS(BERTH_ADDRESS_FAMILY_ANY, 3);
+IS(BERTH_ADDRESS_FAMILY_LOCAL, 4);
+
+IS(BERTH_TOLERATE_NOTHING, 0);
+IS(BERTH_TOLERATE_MAPPED, 1);
+IS(BERTH_TOLERATE_COMPATIBLE, 2);
+IS(BERTH_TOLERATE_UNSPECIFIED, 4);
+IS(BERTH_TOLERATE_LOOPBACK, 8);
+IS(BERTH_TOLERATE_ALL, 255);
+
+IS(BERTH_PROXY_CAN_CONNECT, 1);
+IS(BERTH_PROXY_CAN_LISTEN, 2);
+IS(BERTH_PROXY_CAN_LOOK_UP_NAMES, 4);
+
+IS(BERTH_WATCH_READ, 1);
+IS(BERTH_WATCH_WRITE, 2);
 
 /* ---- structs with padding at their ends: 3, 1 and 7 bytes ---- */
 
