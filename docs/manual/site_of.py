@@ -26,7 +26,7 @@ class Site:
         self.folder = folder
         self.roles = roles  # of names that the reference has
         self.places = {}
-        for path in sorted(self.found("docs/*.md", "docs/*/*.md", "*.md", "python/*.md")):
+        for path in sorted(self.found("docs/**/*.md", "*.md", "python/*.md")):
             if not path.startswith("docs/manual/") and path != "README.md":
                 self.places[path] = self.place(path)
         self.places["README.md"] = "index.md"
@@ -35,7 +35,7 @@ class Site:
 
     def found(self, *patterns):
         return [os.path.relpath(path, self.root) for pattern in patterns
-                for path in glob.glob(os.path.join(self.root, pattern))]
+                for path in glob.glob(os.path.join(self.root, pattern), recursive=True)]
 
     @staticmethod
     def place(path):
