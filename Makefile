@@ -109,10 +109,12 @@ bench:
 	    $(if $(PEERS),--peers '$(PEERS)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	    $(if $(filter-out 0,$(LONG)),--long) $(if $(filter-out 0,$(FRESH)),--fresh)
 
-# By the environment, which takes any character of a path.
+# By the environment, which takes any character of a path. CMake does not: it would install elsewhere.
 install: export PREFIX := $(PREFIX)
 install: export DESTDIR := $(DESTDIR)
 install:
+	@case $$PREFIX in \
+	*[\;\"\\]*) echo "install: PREFIX must not have a semicolon, a quotation mark or a backslash" && exit 1 ;; esac
 	@scripts/setup build
 	@$(BUILD) -DCMAKE_INSTALL_PREFIX="$$PREFIX"
 	@cmake --install build/plain
