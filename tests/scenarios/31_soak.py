@@ -72,9 +72,12 @@ class Series:
         self.path = None if scenario.short else os.path.join(BUILD, "soak-%s.jsonl" % BACKEND)
         self.samples = []
         if self.path and os.path.exists(self.path):
-            with open(self.path) as file:
-                self.samples = [json.loads(line) for line in file]
-            self.samples = [sample for sample in self.samples if sample["key"] == self.key]
+            with open(self.path, "r+") as file:
+                text = file.read()
+                whole = text[:text.rfind("\n") + 1]  # a run that was ended may have left a part
+                file.truncate(len(whole))
+            samples = [json.loads(line) for line in whole.splitlines()]
+            self.samples = [sample for sample in samples if sample["key"] == self.key]
         self.part = 1 + max((sample["part"] for sample in self.samples), default=0)
 
     def add(self, sample):
