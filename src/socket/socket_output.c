@@ -837,6 +837,8 @@ ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket)
     bool ended = socket->endings != endings;
     if (!ended)
         socket->end_held = socket->end_held || held;
+    if (socket->end_held && !socket->awaited) /* a turn inside a handler has passed over it */
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     size_t left = ended ? 0 : berth__socket_unwritten(socket);
     if (!berth__leave(&socket->object) || broken)
         return -1;

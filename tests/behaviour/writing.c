@@ -162,6 +162,35 @@ CASE(flush_and_announce_behind_a_reset, "S3.30", "says that the connection is br
     ck_assert_uint_eq(actor->written, 0);
 }
 
+static struct peer *leaving;
+
+/* Its end comes while the handler turns the loop. */
+static void see_it_leave(struct actor *actor)
+{
+    (void)actor;
+    if (leaving == NULL)
+        return;
+    peer_shutdown(leaving);
+    leaving = NULL;
+    world_settle();
+}
+
+CASE(end_inside_flush_and_announce, "S3.29 S3.30",
+     "an end that comes in a turn inside bytes_written is announced when the call has returned")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &leaving);
+    struct peer *peer = leaving;
+    peer_say(peer, "hello");
+    UNTIL(actor_has(actor, "hello"));
+    actor->on_written = see_it_leave;
+    actor_say(actor, "welcome");
+    (void)berth_socket_flush_and_announce(actor->socket);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert(peer_hears(peer, "welcome"));
+}
+
 CASE(flush_outside_of_turns, "S3.29", "flushed output reaches the peer although no turn follows")
 {
     if (world_is_simulated() && getenv("BERTH_SIM_SEED") != NULL)
