@@ -494,8 +494,7 @@ static void accepted(berth__listener *listener, int descriptor)
     server->owner.parcelled = listener->parcelled;
     berth__server_came(server, descriptor);
     if (server->trust != NULL && berth__server_is_awaiting(server, descriptor)) {
-        if (server->limits.per_second > 0 || berth__server_encrypts(server))
-            berth__server_pace(server); /* it took more of the credit than room */
+        berth__server_pace(server); /* the credit of other listeners; or it has come to nothing */
         return;
     }
     berth__enter(&server->object);

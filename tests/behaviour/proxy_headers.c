@@ -7,6 +7,7 @@
 
 #include "balance.h"
 #include "base/fault.h"
+#include "server/server.h"
 
 #include <string.h>
 
@@ -337,6 +338,27 @@ CASE(free_inside_new_connection_behind_a_balancer, "PROXY header", "with other g
     UNTIL(peer_saw_either(second));
 }
 
+CASE(several_listeners_behind_a_balancer, "PROXY header S1.47",
+     "no more connections are held back than may be pending, whichever they come by")
+{
+    struct host *host = host_behind("127.0.0.0/8");
+    uint16_t ports[2] = {host->port, 0};
+    ck_assert_int_eq(
+        berth__server_adopt_listener(host->server, world_listener_descriptor(&ports[1])), 0);
+    berth_server_set_max_pending_connections(host->server, 1);
+    struct peer *peers[2];
+    for (int i = 0; i < 2; i++)
+        peers[i] = world_connect(ports[i]);
+    UNTIL(counts_of(host).awaiting_header == 1);
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).awaiting_header, 1);
+    for (int i = 0; i < 2; i++) {
+        peer_say(peers[0], LINE);
+        peer_say(peers[1], LINE);
+        host_take(host);
+    }
+}
+
 CASE(wait_behind_a_balancer, "PROXY header S4.1",
      "a wait reads headers too, and ends with the connection")
 {
@@ -381,6 +403,14 @@ CASE(no_memory_behind_a_balancer, "reliability 13",
      "the n-th allocation fails: the connection or none of it")
 {
     lack_memory_behind_a_balancer(host_behind("127.0.0.0/8"));
+}
+
+CASE(no_memory_for_the_only_place_behind_a_balancer, "reliability 13",
+     "a connection that comes to nothing leaves its place to the next")
+{
+    struct host *host = host_behind("127.0.0.0/8");
+    berth_server_set_max_pending_connections(host->server, 1);
+    lack_memory_behind_a_balancer(host);
 }
 
 CASE(no_memory_for_names_of_a_limited_address, "reliability 13 D20",
