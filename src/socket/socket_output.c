@@ -220,6 +220,8 @@ static inline void settle_up_to(berth_socket *socket, size_t most)
         return;
     }
     berth__enter(&socket->object);
+    if (result < 0 && others > 0)
+        berth__socket_count_sent(socket, others); /* not announced any more */
     if (result < 0)
         send_failed(socket, (int)-result);
     else

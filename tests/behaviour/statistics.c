@@ -94,6 +94,31 @@ CASE(aborted_output_counts, "reliability 0",
     ck_assert_uint_eq(actor->written, 0);
 }
 
+static struct peer *resetting;
+
+/* The kernel takes the first write inside its call, and the second one is sent when this returns.
+ */
+static void answer_twice_and_be_reset(struct actor *actor)
+{
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 20000), 20000);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "more", 4), 4);
+    peer_reset(resetting);
+}
+
+CASE(output_counts_though_the_next_send_fails, "reliability 0",
+     "bytes that the kernel took inside a write count, also where nobody is told of them")
+{
+    if (world_is_simulated())
+        case_skip("the simulated kernel takes what it likes");
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &resetting);
+    uint64_t before = loop_counts().bytes_out;
+    actor->on_ready_read = answer_twice_and_be_reset;
+    peer_say(resetting, "?");
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(loop_counts().bytes_out - before, 20000);
+}
+
 CASE(counts_of_sockets_put_back, "reliability 0", "taken, put back, taken again")
 {
     struct host *host = host_listening("h");
