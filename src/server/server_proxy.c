@@ -163,6 +163,7 @@ static void opened(void *owner, int descriptor, berth_address address, uint16_t 
     berth__deadline_start(&loop->deadlines, &bind->limit,
                           berth__after(berth__loop_clock(loop), LISTEN_LIMIT));
     int error = start(server);
+    server->owner.local = server->owner.parcelled = false; /* as of a listener before */
     berth__enter(&server->object);
     berth__server_came(server, descriptor);
     berth__server_accepted(server, descriptor, &accepted);

@@ -97,6 +97,29 @@ CASE(listen_through_socks5, "S6.9 S6.11 S6.12 S6.13 S6.17 S6.20 Q10",
     ck_assert(peer_hears(proxy, "welcome"));
 }
 
+CASE(listen_through_socks5_after_a_path, "S6.16 local.h",
+     "a connection is one of TCP, though the server has listened on a Unix socket before")
+{
+    world_loop();
+    proxy_port = world_listen(10);
+    struct host *host = host_new("h");
+    const char *path = world_path("socket");
+    ck_assert(berth_server_listen_local(host->server, path, NULL));
+    world_connect_local(path);
+    berth_socket_free(host_take(host));
+    berth_server_close(host->server);
+    use_proxy(host);
+    GREET("\5\0" BOUND);
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_ANY, 9000));
+    struct peer *proxy = world_accept(proxy_port);
+    HEARS(proxy, ASKED "\x23\x28");
+    SAYS(proxy, COME);
+    struct actor *actor = host_take_actor(host, "s");
+    ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_LOW_DELAY, 1));
+    peer_say(proxy, "hello");
+    UNTIL(actor_has(actor, "hello"));
+}
+
 CASE(one_bind_after_another, "S6.16 S6.19",
      "each connection is followed by a BIND for the same port, and listening goes on")
 {
