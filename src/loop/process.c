@@ -33,6 +33,8 @@ static _Thread_local bool holding; /* this thread has `lock` */
 static _Thread_local bool locked;  /* for the fork that it is in */
 static berth_loop *loops;
 static unsigned forks;
+static _Atomic(pthread_mutex_t *) guarded; /* the lock of an upper layer */
+static _Thread_local bool guards;          /* this thread has that, for the fork that it is in */
 
 static bool take(pthread_mutex_t *mutex)
 {
@@ -60,11 +62,28 @@ static void unlock_list(void)
     holding = false;
 }
 
+static void guard(void)
+{
+    pthread_mutex_t *mutex = atomic_load(&guarded);
+    guards = mutex != NULL && take(mutex);
+}
+
+static void guard_no_more(bool child)
+{
+    pthread_mutex_t *mutex = atomic_load(&guarded);
+    if (guards)
+        pthread_mutex_unlock(mutex);
+    else if (child && mutex != NULL) /* a thread may have it that the child does not have */
+        *mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    guards = false;
+}
+
 static void before(void)
 {
     /* Not only when it is done: other threads end connections while the kernel copies. */
     berth__note_copies();
     berth__dispositions_before_fork(take);
+    guard();
     locked = !holding && take(&lock);
     if (!locked)
         return;
@@ -89,6 +108,7 @@ static void release(berth_loop *loop)
 static void in_parent(void)
 {
     berth__dispositions_in_parent();
+    guard_no_more(false);
     if (!locked)
         return;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop)
@@ -113,6 +133,7 @@ static void inherit(berth_loop *loop)
 static void in_child(void)
 {
     berth__dispositions_in_child();
+    guard_no_more(true);
     forks++;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         inherit(loop);
@@ -134,6 +155,12 @@ bool berth__process_watch(void)
 {
     pthread_once(&once, watch);
     return watched;
+}
+
+void berth__process_guard(pthread_mutex_t *mutex)
+{
+    (void)berth__process_watch();
+    atomic_store(&guarded, mutex);
 }
 
 unsigned berth__process_forks(void)

@@ -15,6 +15,7 @@
 
 #include <berth/loop.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* Puts a new loop among those that fork marks; false when out of memory. */
@@ -25,6 +26,11 @@ void berth__process_leave(berth_loop *loop);
 
 /* Has fork call the handlers; false when out of memory. */
 bool berth__process_watch(void);
+
+/* Has fork wait for a lock of an upper layer, one at most, so that what it guards is whole in a
+ * child, and no thread holds it that the child does not have. Without memory for that it is as it
+ * was. Any thread. */
+void berth__process_guard(pthread_mutex_t *mutex);
 
 /* How many forks have led from the process that first asked for it to this one: what remembers the
  * number knows whether it was made here. */

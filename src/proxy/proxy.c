@@ -3,8 +3,8 @@
  *
  * Texts are bounded, so that a copy is one piece of memory of a fixed size: whoever reads the proxy
  * of the process while another thread sets it gets a whole one, without a count of references. The
- * lock is held for the length of a copy. Apart from the thread's own loop and the allocator this is
- * the one thing that belongs to the process, as it does in Qt.
+ * lock is held for the length of a copy, and fork waits for it. Apart from the thread's own loop
+ * and the allocator this is the one thing that belongs to the process, as it does in Qt.
  *
  * Nothing here fails but for a text that is too long, a type that is none, and memory.
  */
@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "loop/process.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -99,6 +100,7 @@ bool berth_proxy_set_application(const berth_proxy *proxy)
     berth__proxy copy;
     if (berth__proxy_copy(&copy, proxy) != 0)
         return false;
+    berth__process_guard(&lock);
     pthread_mutex_lock(&lock);
     application = copy;
     atomic_store(&has_application, is_proxy(copy.value.type));

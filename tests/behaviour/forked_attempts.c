@@ -6,6 +6,9 @@
 #include "name_server.h"
 #include "scene.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -106,4 +109,38 @@ CASE(watch_is_taken_over_inside_its_handler, "watch.h",
     end_child(forked);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* ---- the proxy of the process --------------------------------------------------------------- */
+
+static atomic_bool sets;
+
+static void *set_again_and_again(void *unused)
+{
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "proxy.example", .port = 1080};
+    (void)unused;
+    while (atomic_load(&sets))
+        (void)berth_proxy_set_application(&proxy);
+    (void)berth_proxy_set_application(NULL);
+    return NULL;
+}
+
+static void ask_for_the_proxy(void)
+{
+    berth_proxy_texts texts;
+    berth_proxy proxy = berth_proxy_application(&texts);
+    MUST(proxy.type == BERTH_PROXY_NONE || strcmp(proxy.host, "proxy.example") == 0);
+}
+
+CASE(fork_while_a_thread_sets_the_proxy, "reliability 23",
+     "the child does not wait for that thread, which it does not have")
+{
+    real_kernel_only();
+    pthread_t thread;
+    atomic_store(&sets, true);
+    ck_assert_int_eq(pthread_create(&thread, NULL, set_again_and_again, NULL), 0);
+    for (int i = 0; i < 40; i++)
+        have_child(ask_for_the_proxy);
+    atomic_store(&sets, false);
+    pthread_join(thread, NULL);
 }
