@@ -1,13 +1,20 @@
 /*
- * Whether a process has ended, which is asked of the one whose place another wants.
+ * Whether a process has ended, which is asked of the one whose place another wants, and connecting
+ * to it.
  */
 #include "base/local_place.h"
 
+#include "base/fault.h"
+
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +71,31 @@ START_TEST(signals_do_not_end_the_wait)
 }
 END_TEST
 
+/* An interruption before the call counts for nothing, and one of the call has it repeated. */
+START_TEST(connecting_is_repeated_if_interrupted)
+{
+    berth__local_name name;
+    struct sockaddr_un address;
+    char text[64];
+    snprintf(text, sizeof text, "@berth-unit-%ld", (long)getpid());
+    ck_assert_int_eq(berth__local_name_read(text, &name), 0);
+    socklen_t size = berth__local_name_address(&name, &address);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)(void *)&address, size), 0);
+    ck_assert_int_eq(listen(listener, 2), 0);
+    for (int i = 0; i < 2; i++) {
+        int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        berth__fault_set_system(0, i, EINTR, "connect");
+        errno = EINTR;
+        ck_assert_int_eq(berth__local_connect(descriptor, &name), 0);
+        ck_assert_int_eq(berth__fault_system_failed(), i);
+        close(descriptor);
+    }
+    berth__fault_clear();
+    close(listener);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("local_place");
@@ -72,6 +104,7 @@ int main(void)
     tcase_add_test(tests, own_process_has_not_ended);
     tcase_add_test(tests, child_that_lives_has_not_ended);
     tcase_add_test(tests, signals_do_not_end_the_wait);
+    tcase_add_test(tests, connecting_is_repeated_if_interrupted);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
