@@ -301,6 +301,19 @@ CASE(silent_proxy, "S6.30 S6.9", "one deadline for all of it, lookup and handsha
     ck_assert(text_has(actor, "the proxy did not answer in time"));
 }
 
+CASE(slow_proxy_without_a_limit, "S3.13", "a time limit of 0 is none")
+{
+    struct actor *actor = client_of(BERTH_PROXY_SOCKS5);
+    berth_socket_set_connect_timeout(actor->socket, 0);
+    ck_assert(berth_socket_connect_to_address(actor->socket, target(), 80));
+    struct peer *proxy = world_accept(proxy_port);
+    HEARS(proxy, "\5\1\0");
+    world_settle();
+    SAYS(proxy, "\5\0" REPLY);
+    UNTIL(actor->connects == 1);
+    ck_assert_uint_eq(actor->errors, 0);
+}
+
 /* Whatever came before it. */
 static void saw_end(struct peer *peer)
 {
