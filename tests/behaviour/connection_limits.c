@@ -741,6 +741,30 @@ CASE(limits_before_an_adoption, "D16",
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
+CASE(each_limit_alone_is_one, "D20", "down to 1; all of them 0 are none, and take no memory")
+{
+    static const berth_connection_limits each[] = {
+        {.first_byte = 1}, {.idle = 1}, {.lifetime = 1}, {.minimum_rate = 1}, {.output = 1}, {0}};
+    enum {
+        COUNT = sizeof each / sizeof each[0]
+    };
+    for (size_t i = 0; i < COUNT; i++) {
+        struct actor *actor = actor_new("s");
+        long before = balance_blocks();
+        set(actor, each[i]);
+        ck_assert_int_eq(balance_blocks() > before, i + 1 < COUNT);
+        berth_connection_limits is;
+        berth_socket_limits(actor->socket, &is);
+        ck_assert_uint_eq(is.first_byte + is.idle + is.lifetime + is.minimum_rate + is.output,
+                          i + 1 < COUNT);
+    }
+    berth_server_counts counts;
+    struct peer *peer;
+    struct host *host = limited(each[1]);
+    (void)host_connect(host, "s", &peer);
+    UNTIL((berth_server_statistics(host->server, &counts), counts.closed_idle == 1));
+}
+
 CASE(no_memory_for_limits, "reliability 13",
      "the setting fails, or the connection is counted as failed")
 {
