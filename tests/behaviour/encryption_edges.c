@@ -538,3 +538,25 @@ CASE(flood_behind_the_orderly_end, "tls.h", "is an error, though the other direc
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "behind its end"));
     ck_assert(!berth_socket_tls_was_truncated(server->socket));
 }
+
+static struct peer *flooder;
+
+static void wait_for_the_end(struct actor *server)
+{
+    peer_send_some(flooder, world_zeros(), 1000);
+    for (int i = 0; i < 200 && server->disconnects == 0; i++)
+        world_turn();
+}
+
+CASE(flood_goes_on_inside_its_error, "tls.h", "which ends the connection there, without another")
+{
+    struct actor *server = encrypted_with(&flooder);
+    uint8_t bytes[16];
+    berth_socket_set_half_close(server->socket, true);
+    peer_send(flooder, bytes, toy_record('e', "", 0, bytes));
+    UNTIL(server->finishes == 1);
+    server->on_error = wait_for_the_end;
+    flood(server, flooder);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_uint_eq(server->disconnects, 1);
+}
