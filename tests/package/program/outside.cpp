@@ -127,6 +127,34 @@ void say_errors(berth_loop *loop, berth_server *server)
     check(!berth::error_of(berth::socket()).text.empty(), "an error of no socket");
 }
 
+// Members that are overloaded, templates, static, or inherited; of an object that is const.
+struct first {
+    static void ready_read(berth_socket *)
+    {
+    }
+};
+struct second final : private first {
+    using first::ready_read;
+    void connected(berth_socket *) const noexcept
+    {
+    }
+    bool connected() const
+    {
+        return false;
+    }
+    template <class Socket> void drained(Socket *, int more = 0) const
+    {
+        check(more == 0, "an argument that is left out");
+    }
+};
+
+void unusual_members(berth_loop *loop)
+{
+    const second object{};
+    berth::socket socket(loop, object);
+    check(socket && berth_socket_user(socket) == &object, "an object that is const");
+}
+
 void watch_and_signal(berth_loop *loop)
 {
     int ends[2], seen = 0;
@@ -170,6 +198,7 @@ int main()
     check(berth_loop_run(loop) == 7 && asking.heard == 5, "it echoes");
     check(allocations == 0, "handles and handlers allocate nothing");
     say_errors(loop, server);
+    unusual_members(loop);
     watch_and_signal(loop);
     std::printf("%zu bytes on %s\n", asking.heard, berth_loop_backend_name(loop));
     return 0;
