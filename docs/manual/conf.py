@@ -1,8 +1,11 @@
 """Sphinx's settings for the manual: scripts/docs runs it on what docs/manual/site_of.py has put together."""
 
 import os
+import re
 
 import furo
+from sphinx.search import languages
+from sphinx.search.en import SearchEnglish
 
 project = "Berth"
 author = "the Berth authors"
@@ -23,6 +26,20 @@ nitpick_ignore = [("c:identifier", name) for name in
 primary_domain = "c"
 highlight_language = "text"
 smartquotes_action = "D"  # dashes only
+
+class Search(SearchEnglish):
+    """C++ is a word, and its letter is none that would be found everywhere."""
+
+    js_splitter_code = r"""
+var splitQuery = query => query.match(/[\p{Letter}\p{Number}_\p{Emoji_Presentation}]+(\+\+)?/gu) || [];
+"""
+
+    def split(self, input):
+        return re.findall(r"\w+(?:\+\+)?", input)
+
+
+languages["en"] = Search
+html_search_scorer = "scorer.js"
 
 html_theme = "furo"
 html_title = "Berth %s" % version

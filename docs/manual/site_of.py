@@ -131,10 +131,11 @@ class Site:
                 file.write("\n```{toctree}\n:hidden:\n%s\n%s\n```\n" % (caption, "\n".join(names)))
 
     def source(self, path):
-        """A page that shows a file, or that lists those of a folder."""
+        """A page that shows a file, or that lists those of a folder. The search leaves it out: listings use
+        every word, and would stand before the pages that explain it."""
         place = self.shown[path]
         whole = os.path.join(self.root, path)
-        lines = ["---", "orphan: true", "---", "", "# `%s`" % path, ""]
+        lines = ["---", "orphan: true", "nosearch: true", "---", "", "# `%s`" % path, ""]
         if os.path.isdir(whole):
             for name in sorted(os.listdir(whole)):
                 if name.startswith((".", "__")) or name.endswith(".pyc"):
@@ -159,7 +160,7 @@ class Site:
         self.target("include/berth/berth.hpp")  # the reference refers to it
         while self.left:
             self.source(self.left.pop())
-        for name in ("conf.py", "style.css", "theme.js"):
+        for name in ("conf.py", "scorer.js", "style.css", "theme.js"):
             shutil.copyfile(os.path.join(self.root, "docs/manual", name), os.path.join(self.folder, name))
         for name in ("hello.c",):
             shutil.copyfile(os.path.join(self.root, "examples", name), os.path.join(self.folder, name))
