@@ -17,8 +17,10 @@ int main(void)
 {
     static const berth_server_handlers handlers = {.new_connection = greet};
     berth_server *server = berth_server_new(NULL, &handlers, NULL);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
     printf("saying hello on port %u\n", berth_server_port(server));
     fflush(stdout);
     return berth_loop_run(NULL);

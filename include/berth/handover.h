@@ -190,7 +190,8 @@ BERTH_API berth_handover_state berth_handover_current_state(const berth_handover
  * its number is not visible in this one's namespace. */
 BERTH_API int64_t berth_handover_successor(const berth_handover *handover);
 
-/** Returns the text of the last failure; "" if there was none. Valid until the next one. */
+/** Returns the text of the last failure; "" if there was none. Valid until the next one. Of NULL,
+ * for an offer that could not be made, it says what errno means. */
 BERTH_API const char *berth_handover_error_string(const berth_handover *handover);
 
 /* ---- the new process ------------------------------------------------------------------------- */

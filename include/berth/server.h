@@ -518,11 +518,13 @@ BERTH_API void berth_server_statistics_sized(const berth_server *server,
 BERTH_API bool berth_server_wait_for_new_connection(berth_server *server, int milliseconds,
                                                     bool *ret_timed_out);
 
-/** Returns the class of the last error; NONE if there was none. Success does not clear it. */
+/** Returns the class of the last error; NONE if there was none. Success does not clear it. Of NULL,
+ * for a server that could not be made, the class of errno. */
 BERTH_API berth_error berth_server_error(const berth_server *server);
 
 /** Returns the text of the last error: what was tried, on what, and why it failed; "" if there was
- * none. Valid until the next error of this server. */
+ * none. Valid until the next error of this server. Of NULL, for a server that could not be made, it
+ * says what errno means; so one statement reports whatever has failed. */
 BERTH_API const char *berth_server_error_string(const berth_server *server);
 
 /**

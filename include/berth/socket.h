@@ -404,12 +404,14 @@ BERTH_API berth_state berth_socket_state(const berth_socket *socket);
 /** Returns whether the connection is open: CONNECTED or CLOSING. */
 BERTH_API bool berth_socket_is_valid(const berth_socket *socket);
 
-/** Returns the class of the last error; NONE if there was none since the last connection began. */
+/** Returns the class of the last error; NONE if there was none since the last connection began. Of
+ * NULL, for a socket that could not be made, the class of errno. */
 BERTH_API berth_error berth_socket_error(const berth_socket *socket);
 
 /**
  * Returns the text of the last error: what was tried, on what, and why it failed; "" if there was
- * none. Valid until the next call of this function for a socket of the same loop.
+ * none. Valid until the next call of this function for a socket of the same loop. Of NULL, for a
+ * socket that could not be made, it says what errno means.
  */
 BERTH_API const char *berth_socket_error_string(const berth_socket *socket);
 

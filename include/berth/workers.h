@@ -380,10 +380,12 @@ BERTH_API size_t berth_workers_connections(const berth_workers *workers, int num
 BERTH_API void berth_workers_statistics_sized(const berth_workers *workers,
                                               berth_server_counts *ret_counts, size_t size);
 
-/** Returns the class of the last error of a function of the pool. Success does not clear it. */
+/** Returns the class of the last error of a function of the pool. Success does not clear it. Of
+ * NULL, for a pool that could not be made, the class of errno. */
 BERTH_API berth_error berth_workers_error(const berth_workers *workers);
 
-/** Returns the text of that error; "" if there was none. Valid until the next error. */
+/** Returns the text of that error; "" if there was none. Valid until the next error. Of NULL, for a
+ * pool that could not be made, it says what errno means. */
 BERTH_API const char *berth_workers_error_string(const berth_workers *workers);
 
 /** Returns the number of a worker in its pool, from 0. Any thread. */

@@ -14,6 +14,7 @@
  */
 #include "handover.h"
 
+#include "base/local_name.h"
 #include "base/memory.h"
 #include "base/system.h"
 #include "base/system_error.h"
@@ -610,6 +611,8 @@ int64_t berth_handover_successor(const berth_handover *handover)
 
 const char *berth_handover_error_string(const berth_handover *handover)
 {
+    if (handover == NULL)
+        return berth__local_reason_of(errno);
     BERTH__OWN_THREAD(handover->object.loop);
     return handover->text;
 }

@@ -45,12 +45,16 @@ bool berth__server_is_copy(berth_server *server, const char *what)
 
 berth_error berth_server_error(const berth_server *server)
 {
+    if (server == NULL)
+        return berth__class_of(errno);
     BERTH__OWN_THREAD(server->object.loop);
     return server->error;
 }
 
 const char *berth_server_error_string(const berth_server *server)
 {
+    if (server == NULL)
+        return berth__reason_of_none(errno);
     BERTH__OWN_THREAD(server->object.loop);
     return server->text;
 }

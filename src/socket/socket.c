@@ -105,6 +105,8 @@ bool berth_socket_is_valid(const berth_socket *socket)
 
 berth_error berth_socket_error(const berth_socket *socket)
 {
+    if (socket == NULL)
+        return berth__class_of(errno);
     BERTH__OWN_THREAD(socket->object.loop);
     return (berth_error)socket->error;
 }
@@ -214,6 +216,8 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
 
 const char *berth_socket_error_string(const berth_socket *socket)
 {
+    if (socket == NULL)
+        return berth__reason_of_none(errno);
     BERTH__OWN_THREAD(socket->object.loop);
     berth_loop *loop = socket->object.loop;
     if (socket->error == BERTH_ERROR_NONE)

@@ -66,11 +66,13 @@ bool berth__workers_is_own_thread(const berth_workers *workers)
 
 berth_error berth_workers_error(const berth_workers *workers)
 {
-    return workers->error;
+    return workers != NULL ? workers->error : berth__class_of(errno);
 }
 
 const char *berth_workers_error_string(const berth_workers *workers)
 {
+    if (workers == NULL)
+        return errno == EINVAL ? "the number of workers is out of range" : berth__reason_of(errno);
     return workers->text;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "scene.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,22 @@ CASE(fresh_socket, "S3.1 T32",
     world_settle();
     ask_everything(actor->socket);
     assert_trace("");
+}
+
+CASE(errors_of_null, "S1.1", "the error of an object that could not be made is that of errno")
+{
+    errno = ENOMEM;
+    ck_assert_int_eq(berth_server_error(NULL), BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_str_eq(berth_server_error_string(NULL), "out of memory");
+    ck_assert_int_eq(berth_socket_error(NULL), BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_str_eq(berth_socket_error_string(NULL), "out of memory");
+    errno = EINVAL;
+    ck_assert_str_eq(berth_socket_error_string(NULL), "BERTH_BACKEND names no backend");
+    ck_assert_ptr_null(berth_workers_new(0, NULL, NULL));
+    ck_assert_int_eq(berth_workers_error(NULL), BERTH_ERROR_UNSUPPORTED_OPERATION);
+    ck_assert_str_eq(berth_workers_error_string(NULL), "the number of workers is out of range");
+    ck_assert_ptr_null(berth_handover_offer(world_loop(), "", NULL, NULL));
+    ck_assert_str_eq(berth_handover_error_string(NULL), "the path is empty");
 }
 
 CASE(free_null, "S1.3", "NULL may be freed, whatever it would have been")

@@ -15,6 +15,11 @@ with open(os.path.join(_support.SOURCES, "examples/hello.c"), encoding="utf-8") 
 with _support.Listening("fortune_server", "--address", "127.0.0.1"):
     pass
 
+os.environ["BERTH_BACKEND"], kept = "io-uring", os.environ.get("BERTH_BACKEND", "")
+result = _support.run("hello")  # a typing error: it ends with the reason, not without a word
+assert (result.returncode, result.stderr) == (1, b"BERTH_BACKEND names no backend\n"), result
+os.environ["BERTH_BACKEND"] = kept
+
 with _support.Listening("hello") as server:
     for _ in range(3):
         assert _support.fetch(server.port) == b"hello\n"

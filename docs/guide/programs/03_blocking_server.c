@@ -92,8 +92,10 @@ int main(void)
 {
     pthread_t thread;
     berth_server *server = berth_server_new(NULL, NULL, NULL);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
     visits all = {.port = berth_server_port(server)};
     if (pthread_create(&thread, NULL, visit_all, &all) != 0)
         return 1;

@@ -62,11 +62,15 @@ int main(void)
     static const berth_socket_handlers asking = {.ready_read = read_answer};
     static office all;
     all.workers = berth_workers_new(WORKERS, &working, NULL);
-    if (!all.workers || !berth_workers_start(all.workers))
+    if (!all.workers || !berth_workers_start(all.workers)) {
+        fprintf(stderr, "%s\n", berth_workers_error_string(all.workers));
         return 1;
+    }
     berth_server *server = berth_server_new(NULL, &serving, &all);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
     for (int i = 0; i < CLIENTS; i++) {
         berth_socket *client = berth_socket_new(NULL, &asking, &all);
         if (!client || !berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK,

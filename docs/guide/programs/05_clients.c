@@ -115,8 +115,10 @@ int main(void)
         return 1;
 
     /* A port that was free a moment ago, and on which nobody listens. */
-    if (!berth_server_listen(all.server, BERTH_ADDRESS_ANY, 0))
+    if (!berth_server_listen(all.server, BERTH_ADDRESS_ANY, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(all.server));
         return 1;
+    }
     all.port = berth_server_port(all.server);
     berth_server_close(all.server);
 

@@ -89,8 +89,10 @@ static void be_refused(uint16_t port)
 int main(void)
 {
     berth_server *server = berth_server_new(NULL, NULL, NULL);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
     uint16_t port = berth_server_port(server);
     fail_to_listen(server);
     fail_to_wait(server);

@@ -107,8 +107,10 @@ int main(void)
     static const berth_socket_handlers talking = {.connected = speak, .ready_read = listen_to};
     room harbour = {0};
     harbour.server = berth_server_new(NULL, &serving, &harbour);
-    if (!harbour.server || !berth_server_listen(harbour.server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!harbour.server || !berth_server_listen(harbour.server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(harbour.server));
         return 1;
+    }
     uint16_t port = berth_server_port(harbour.server);
     berth_socket *guests[2];
     for (int i = 0; i < 2; i++) {

@@ -144,11 +144,15 @@ int main(void)
     static const berth_server_handlers serving = {.new_connection = serve};
     static unsigned long numbers[CLIENTS + 1];
     workers = berth_workers_new(2, NULL, NULL);
-    if (!workers || !berth_workers_start(workers))
+    if (!workers || !berth_workers_start(workers)) {
+        fprintf(stderr, "%s\n", berth_workers_error_string(workers));
         return 1;
+    }
     berth_server *server = berth_server_new(NULL, &serving, NULL);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
     for (int i = 0; i <= CLIENTS; i++) {
         numbers[i] = 1000000 * (unsigned long)(CLIENTS + 1 - i);
         berth_socket *socket = ask(server, &numbers[i]);

@@ -346,9 +346,12 @@ int main(void)
     berth_server *server = berth_server_new(NULL, &serving, NULL);
     berth_timer *timer = berth_timer_new(NULL, on_tick, NULL);
     if (!node.workers || !berth_workers_start(node.workers) || !node.rate || !server || !timer ||
-        !make_share(&node.shares[0], "first") || !make_share(&node.shares[1], "second") ||
-        !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        !make_share(&node.shares[0], "first") || !make_share(&node.shares[1], "second"))
         return 1;
+    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
+        return 1;
+    }
     for (size_t i = 0; i < PLACES; i++)
         node.places[i] = (place){.wanted = &node.shares[i % 2],
                                  .port = i < FETCHES ? berth_server_port(server) : 1};

@@ -38,6 +38,7 @@ server_new = declare("berth_server_new_sized", pointer, pointer, pointer, size, 
 server_listen = declare("berth_server_listen", boolean, pointer, Address, ctypes.c_uint16)
 server_port = declare("berth_server_port", ctypes.c_uint16, pointer)
 server_error = declare("berth_server_error_string", ctypes.c_char_p, pointer)
+socket_error = declare("berth_socket_error_string", ctypes.c_char_p, pointer)
 server_next = declare("berth_server_next_pending_connection", pointer, pointer)
 socket_new = declare("berth_socket_new_sized", pointer, pointer, pointer, size, pointer)
 socket_set_handlers = declare("berth_socket_set_handlers_sized", None, pointer, pointer, size, pointer)
@@ -89,6 +90,8 @@ class Client:
         objects[id(self)] = self
         self.received = b""
         self.native = socket_new(None, ctypes.byref(asking), ctypes.sizeof(asking), id(self))
+        if not self.native:  # the error of NULL is that of errno
+            raise MemoryError(socket_error(None).decode())
         socket_connect(self.native, address_special(2), port)  # BERTH_SPECIAL_LOOPBACK
 
     def connected(self, native):
@@ -112,7 +115,7 @@ asking = SocketHandlers(handler(Client.ready_read), None, handler(Client.connect
                         handler(Client.disconnected))
 
 server = server_new(None, ctypes.byref(serving), ctypes.sizeof(serving), None)
-if not server_listen(server, address_special(2), 0):
+if not server or not server_listen(server, address_special(2), 0):
     sys.exit(server_error(server).decode())
 client = Client(server_port(server))
 status = loop_run(None)

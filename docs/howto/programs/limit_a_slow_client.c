@@ -83,8 +83,12 @@ int main(void)
     berth_server *server = berth_server_new(NULL, &serving, NULL);
     berth_socket *quick = berth_socket_new(NULL, &reading, &received);
     berth_socket *slow = berth_socket_new(NULL, NULL, NULL);
-    if (!server || !quick || !slow || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!quick || !slow || !server)
         return 1;
+    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
+        return 1;
+    }
     berth_server_set_connection_limits(server, &limits);
     /* It never reads, and has no kernel that keeps all of it. */
     berth_socket_set_read_buffer_size(slow, 1000);
