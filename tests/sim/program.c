@@ -251,7 +251,7 @@ static void be_kind(void)
         /* Only what is needed: each of these calls would hide that accepting has come to a stop. */
         if (model->paused || model->stopped)
             berth_server_resume_accepting(model->server);
-        model->paused = false;
+        model->paused = model->stopped = false;
         if (berth_server_max_pending_connections(model->server) < 30)
             berth_server_set_max_pending_connections(model->server, 30);
         if (model->has_trusted || !sim_accepts_all(&model->accepts)) {
