@@ -295,13 +295,13 @@ static void take_all(void)
     sim_look();
 }
 
-/* Whether a peer tries to connect still: the kernel lets it ask again after seconds only. */
+/* Whether a peer tries to connect still: the kernel lets it ask again after seconds only. One that
+ * has failed to is over. */
 static bool asks_again(void)
 {
     for (size_t i = 0; i < SIM_ALL_PEERS; i++) {
         const struct peer_model *peer = &sim.peers[i];
-        if (peer->end != NULL && !peer->connection->way[peer->side].cut &&
-            !world->is_established(peer->end))
+        if (peer->end != NULL && !peer->over && !world->is_established(peer->end))
             return true;
     }
     return false;
