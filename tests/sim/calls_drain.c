@@ -142,6 +142,15 @@ void sim_drain_look(struct server_model *model)
     model->drain.state = state;
 }
 
+uint64_t sim_drain_left(struct server_model *model)
+{
+    bool leaves =
+        is_drained(model) && berth_server_drain_state(model->server) == BERTH_DRAIN_DRAINING;
+    if (leaves && model->drain.left == 0)
+        model->drain.left = berth_loop_now(sim.loop);
+    return model->drain.left;
+}
+
 /* Everything has come to rest. */
 void sim_drain_rests(struct server_model *model)
 {

@@ -339,6 +339,7 @@ struct server_model {
         bool listened;
         berth_drain_state state; /* at the last look */
         uint64_t closes;         /* when the grace is over, at the earliest */
+        uint64_t left;           /* when it was, at the latest; 0: it is not, or not seen yet */
         uint64_t ends;           /* the deadline; 0: none */
         uint64_t closed_before;
     } drain;
@@ -663,6 +664,7 @@ void sim_drain_forget(struct server_model *model);   /* it is closed, or gone */
 bool sim_drain_covers(uint16_t port);                /* that a server is about to give up */
 bool sim_drain_has_deadline(const struct server_model *model);
 void sim_drain_look(struct server_model *model);
+uint64_t sim_drain_left(struct server_model *model); /* see struct sim_drain; for every turn */
 void sim_drain_rests(struct server_model *model);
 
 /* calls_local.c: Unix sockets. */

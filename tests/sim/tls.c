@@ -643,11 +643,23 @@ void sim_tls_look_at_socket(struct socket_model *model)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* When the time of a guest is over. When the grace of a drain is over it begins anew, and when a
+ * hello comes after that. */
+static uint64_t latest_end(const struct server_model *model, const struct connection *guest,
+                           uint64_t left)
+{
+    uint64_t patience = model->greeter.most_patience;
+    if (left == 0)
+        return guest->accepted_by + patience;
+    return (left > guest->accepted_by ? left : guest->accepted_by) + 2 * patience;
+}
+
 /* Guests that have been there for too long, of those whose time has always run. */
 static void look_at_guests(struct server_model *model, uint64_t start)
 {
     berth_server_counts counts;
     berth_server_statistics(model->server, &counts);
+    uint64_t left = sim_drain_left(model);
     uint64_t late = 0;
     /* Inside a handler the rest of them may be for the turn around it. */
     if (sim.depth > 0 || model->waits > 0 || model->paused || model->stopped)
@@ -655,7 +667,7 @@ static void look_at_guests(struct server_model *model, uint64_t start)
     for (size_t i = 0; i < sim.connection_count; i++) {
         const struct connection *each = &sim.connections[i];
         late += each->guest == model && each->accepted_by > model->greeter.odd_at &&
-                each->accepted_by + model->greeter.most_patience + 1 < start;
+                latest_end(model, each, left) + 1 < start;
     }
     uint64_t unheard = counts.rejected_greeting + counts.failed + counts.dropped +
                        counts.closed_pending + counts.closed_drain;
