@@ -53,7 +53,7 @@ typedef struct berth__stop {
  * innermost first. */
 typedef struct berth__parting {
     struct berth__parting *outer;
-    const void *owner;
+    const void *owner; /* NULL once it has begun the next one */
     berth__stream *stream;
 } berth__parting;
 

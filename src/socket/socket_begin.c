@@ -30,9 +30,15 @@ berth__remote *berth__socket_remote(berth_socket *socket)
     return socket->remote;
 }
 
-/* Forgets what is left of a former connection, but not a local name that was bound for the next. */
+/* Forgets what is left of a former connection, but not a local name that was bound for the next. In
+ * a handler of the former one's end its names could still be asked for. */
 static void begin(berth_socket *socket)
 {
+    berth__parting *parting = socket->object.loop->partings;
+    for (; parting != NULL; parting = parting->outer) {
+        if (parting->owner == socket)
+            parting->owner = NULL;
+    }
     berth__socket_drop_input(socket);
     berth__remote *remote = socket->remote;
     if (remote != NULL) {

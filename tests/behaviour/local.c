@@ -127,6 +127,27 @@ CASE(credentials_of_the_peer, "Unix", "while there is a connection, the last han
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
 }
 
+static void ask_while_connecting(struct actor *actor)
+{
+    berth_credentials who;
+    if (actor->disconnects > 1)
+        return;
+    ck_assert(berth_socket_peer_credentials(actor->socket, &who));
+    ck_assert(berth_socket_connect_to_local(actor->socket, path));
+    ck_assert(!berth_socket_peer_credentials(actor->socket, &who));
+}
+
+CASE(credentials_after_connecting_again, "Unix", "inside `disconnected`: there is no peer yet")
+{
+    struct peer *peer;
+    struct actor *actor = take_from(host_at_path(), &peer);
+    actor->on_disconnected = ask_while_connecting;
+    peer_close(peer);
+    UNTIL(actor->connects == 1);
+    berth_credentials who;
+    ck_assert(berth_socket_peer_credentials(actor->socket, &who));
+}
+
 CASE(local_addresses_lead_nowhere, "Unix", "listen, bind and connect by address are refused")
 {
     berth_address local = {.family = BERTH_ADDRESS_FAMILY_LOCAL};

@@ -249,6 +249,38 @@ CASE(socket_is_used_again, "S3.39 T36 T28",
     }
 }
 
+static uint16_t other_port;
+
+static void connect_elsewhere(struct actor *actor)
+{
+    if (actor->disconnects > 1)
+        return;
+    ck_assert_uint_ne(berth_socket_peer_port(actor->socket), 0);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), host->port);
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, other_port));
+    ck_assert(berth_address_is_null(berth_socket_peer_address(actor->socket)));
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), 0);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), 0);
+    ck_assert_uint_eq(berth_socket_transport_peer_port(actor->socket), 0);
+}
+
+CASE(names_after_connecting_again_inside_disconnected, "S3.39 S3.31",
+     "are those of the next connection, which has none yet")
+{
+    struct peer *peer;
+    struct actor *actor = accepted(&peer);
+    struct host *other = host_listening("o");
+    other->takes = true;
+    other_port = other->port;
+    actor->on_disconnected = connect_elsewhere;
+    peer_close(peer);
+    UNTIL(actor->connects == 1 && other->count == 1);
+    ck_assert_uint_eq(berth_socket_peer_port(actor->socket), other_port);
+    ck_assert_uint_ne(berth_socket_local_port(actor->socket), host->port);
+    ck_assert_uint_eq(berth_socket_peer_port(other->taken[0]->socket),
+                      berth_socket_local_port(actor->socket));
+}
+
 CASE(old_input_does_not_mix_with_new, "S3.39",
      "input of the former connection is gone when the next one begins")
 {

@@ -115,7 +115,12 @@ static void ask_names(struct socket_model *model)
 {
     const berth_socket *socket = model->socket;
     bool open = model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+    bool begins = model->state == BERTH_STATE_CONNECTING || model->state == BERTH_STATE_HOST_LOOKUP;
     const struct connection *connection = model->connection;
+    sim_check(!begins || (berth_socket_peer_port(socket) == 0 &&
+                          berth_address_is_null(berth_socket_peer_address(socket)) &&
+                          berth_address_is_null(berth_socket_transport_peer_address(socket))),
+              "there is a peer already, while a socket connects");
     if (!open || connection == NULL || connection->to == sim.proxy_port ||
         (connection->headed && model->side == 1) || /* calls_headers.c */
         connection->local ||                        /* calls_local.c */
