@@ -152,6 +152,8 @@ struct sim_clock {
     uint64_t came; /* bytes in all, when they were last looked at */
     uint64_t went;
     uint64_t waiting;  /* output, likewise */
+    uint64_t sealed;   /* encrypted output, likewise */
+    bool flowed;       /* some of that has gone */
     bool stopped;      /* nothing was received, likewise */
     uint64_t progress; /* of the end: the kernel has taken some, or the peer */
     struct sim_look idle_look;

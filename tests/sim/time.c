@@ -168,7 +168,8 @@ void sim_clock_state(struct socket_model *model, berth_state before)
     if (model->state != BERTH_STATE_CONNECTED)
         return;
     sim_clock_restart(model);
-    clock->heard = false;
+    clock->heard = clock->flowed = false;
+    clock->sealed = 0;
 }
 
 static uint64_t window_of(const berth_connection_limits *limits)
@@ -218,6 +219,18 @@ bool sim_clock_is_due(const struct socket_model *model, const char *text)
     return true;
 }
 
+/* Bytes that have gone, though none of the program's may be whole: those of a handshake are its own
+ * alone. */
+static uint64_t flowed_since(struct socket_model *model)
+{
+    struct sim_clock *clock = &model->clock;
+    uint64_t sealed = berth_socket_encrypted_bytes_to_write(model->socket);
+    uint64_t gone = sealed < clock->sealed ? clock->sealed - sealed : 0;
+    clock->sealed = sealed;
+    clock->flowed = clock->flowed || gone > 0;
+    return gone;
+}
+
 /* Bytes that have gone either way, and how long the end has stood still. */
 void sim_clock_look(struct socket_model *model)
 {
@@ -231,7 +244,9 @@ void sim_clock_look(struct socket_model *model)
     if (!is_valid(model))
         return;
     uint64_t now = berth_loop_now(sim.loop);
-    if (went != clock->went || timeout != clock->close_timeout || model->rates[1] != NULL)
+    uint64_t flowed = flowed_since(model);
+    if (went != clock->went || flowed > 0 || timeout != clock->close_timeout ||
+        model->rates[1] != NULL)
         clock->progress = now;
     clock->heard = clock->heard || came > 0;
     size_t limit = berth_socket_read_buffer_size(model->socket);
@@ -244,11 +259,12 @@ void sim_clock_look(struct socket_model *model)
     bool held = (stopped && (rest == 0 || clock->waiting == 0)) || (clock->stopped && !stopped) ||
                 open || paced || model->finished || model->queued_in != NULL ||
                 (in != NULL && in->ended);
-    bool moved = came != clock->came || went != clock->went;
+    bool moved = came != clock->came || went != clock->went || flowed > 0;
     if (came > clock->came)
         clock->moved += came - clock->came;
     if (went > clock->went)
         clock->moved += went - clock->went;
+    clock->moved += flowed;
     if (moved || held) {
         clock->active = now;
         clock->overdue = 0;
@@ -311,7 +327,8 @@ static const char *overdue(struct socket_model *model, uint64_t now)
     uint64_t window = window_of(&limits);
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
     uint64_t due = last_taken(model, clock->active) + limits.idle;
-    uint64_t end = clock->went > 0 ? time_of_look(&clock->idle_look, due, now) + limits.idle : due;
+    bool spoken = clock->went > 0 || clock->flowed;
+    uint64_t end = spoken ? time_of_look(&clock->idle_look, due, now) + limits.idle : due;
     if (limits.idle > 0 && end <= late)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
@@ -320,7 +337,7 @@ static const char *overdue(struct socket_model *model, uint64_t now)
     /* One whole window is in any time that is as long as two; where they are shorter than a tick,
      * the library looks a tick later. */
     uint64_t least = window > BERTH_LIMIT_TICK ? window : BERTH_LIMIT_TICK;
-    uint64_t windows = clock->went > 0 ? 3 : 2;
+    uint64_t windows = spoken ? 3 : 2;
     if (limits.minimum_rate > 0 && last_taken(model, clock->window) + windows * least <= late)
         return "minimum rate";
     return NULL;
