@@ -373,6 +373,7 @@ static bool adopt(struct server_model *model, struct connection *connection, int
     taker->side = 1;
     taker->adopting = true;
     taker->starts = taker->paused = taker->begins_paused = connection->tls;
+    connection->still_clear = connection->tls;
     if (connection->tls) /* what comes is encrypted, and it does not know yet */
         berth_socket_pause_reading(socket);
     if (connection->through != NULL && world->whole_sends != NULL)

@@ -100,6 +100,7 @@ struct connection {
     bool known;            /* a socket has begun it, so that it is known whether it encrypts */
     bool tls;              /* it is encrypted, behind so many bytes of each way: */
     uint64_t clear[2];
+    bool still_clear;           /* what its socket, an adopted one, writes is not encrypted yet */
     uint32_t tls_name;          /* that its client asks for, see sim_tls_name */
     struct server_model *guest; /* of the server that it shakes hands with, before its queue */
     bool wrong;                 /* its handshake can never be complete */

@@ -512,6 +512,8 @@ void sim_tls_adopted(struct connection *connection)
 {
     berth_tls *server = &tls.servers[connection->way[1].key % SERVERS]->tls;
     struct socket_model *model = NULL;
+    connection->still_clear = false;
+    connection->clear[1] = connection->way[1].put;
     for (size_t i = 0; i < SIM_SOCKETS && model == NULL; i++) {
         if (sim.sockets[i].connection == connection && sim.sockets[i].side == 1)
             model = &sim.sockets[i];

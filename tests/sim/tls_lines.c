@@ -267,7 +267,7 @@ void sim_tls_receive(struct peer_model *peer, const uint8_t *bytes, size_t size)
     struct way *way = &connection->way[1 - peer->side];
     struct line *line = line_of(peer);
     size_t clear = size;
-    if (connection->tls)
+    if (connection->tls && !(connection->still_clear && peer->side == 0))
         clear = way->got < connection->clear[1 - peer->side]
                     ? connection->clear[1 - peer->side] - way->got
                     : 0;
