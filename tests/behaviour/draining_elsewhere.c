@@ -274,10 +274,20 @@ CASE(drain_in_blocking_waits, "drain",
     UNTIL(host->emptied == 1);
 }
 
-CASE(drain_of_more_than_a_run, "drain", "many connections are told, ended and reset all the same")
+static unsigned told;
+
+static void count_telling(struct actor *actor)
+{
+    (void)actor;
+    told++;
+}
+
+CASE(drain_of_more_than_a_run, "drain",
+     "many connections are told, some of them in a turn, and ended and reset all the same")
 {
     enum {
-        MANY = 150
+        MANY = 150,
+        MOST_IN_A_TURN = 64
     };
     struct peer *peers[MANY];
     struct actor *actors[MANY];
@@ -286,8 +296,14 @@ CASE(drain_of_more_than_a_run, "drain", "many connections are told, ended and re
         for (unsigned i = 0; i < MANY; i++) {
             actors[i] = round == 0 ? told_actor(&peers[i]) : host_connect(host, "t", &peers[i]);
             actors[i]->quiet = true;
+            actors[i]->on_draining = count_telling;
         }
         drain((berth_drain){.deadline = round == 0 ? 50 : 60000, .idle = 50});
+        for (unsigned turns = 0; round == 0 && host->emptied == 0 && turns < 10; turns++) {
+            unsigned before = told;
+            berth_loop_turn(world_loop(), 0);
+            ck_assert_uint_le(told - before, MOST_IN_A_TURN);
+        }
         UNTIL(host->emptied == 1);
         for (unsigned i = 0; i < MANY; i++) {
             ck_assert_uint_eq(actors[i]->disconnects, 1);
@@ -324,6 +340,40 @@ CASE(drain_and_fork, "drain reliability 23",
     berth_socket_disconnect_from_host(actor->socket);
     UNTIL(host->emptied == 1);
     ck_assert(peer_saw_end(peer));
+}
+
+static pid_t forked; /* in the child its own */
+
+static void fork_and_free(struct actor *actor)
+{
+    forked = begin_child();
+    if (forked != 0)
+        return;
+    forked = getpid();
+    actor_free_socket(actor);
+}
+
+CASE(draining_forks, "drain reliability 23",
+     "and its child frees the last connection, but hears of no end; the parent's drain goes on")
+{
+    real_kernel_only();
+    host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = told_actor(&peer);
+    actor->on_draining = fork_and_free;
+    pid_t parent = getpid();
+    drain((berth_drain){.idle = 60000});
+    UNTIL(forked != 0);
+    if (getpid() != parent) {
+        MUST(host->emptied == 0);
+        _exit(0);
+    }
+    end_child(forked);
+    actor_say(actor, "still here");
+    ck_assert(peer_hears(peer, "still here"));
+    ck_assert_uint_eq(host->emptied, 0);
+    berth_socket_free(actor->socket);
+    UNTIL(host->emptied == 1);
 }
 
 static void go_on_in_child(void)
