@@ -220,6 +220,28 @@ CASE(accept_fails_again, "8", "credit that comes too early is answered by anothe
     UNTIL(listener->count == 1);
 }
 
+CASE(close_while_a_listener_starves, "7 8",
+     "is done inside the call: somebody is waiting for the descriptor")
+{
+    if (world_is_simulated())
+        case_skip("its descriptors are closed with their records");
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    int descriptor = stream->stream.descriptor;
+    kit_listener *listener = kit_listen("l");
+    world_connect(listener->port);
+    kit_turn(0);
+    world_exhaust(0);
+    kit_credit(listener, 1);
+    UNTIL(listener->fails == 1);
+    unsigned before = kit_descriptors_closed();
+    kit_close(stream);
+    ck_assert(!world_is_open(descriptor));
+    ck_assert_uint_eq(kit_descriptors_closed(), before + 1);
+    kit_credit(listener, 1);
+    UNTIL(listener->count == 1);
+}
+
 static void renew_after_failure(kit_listener *listener)
 {
     world_relieve();
