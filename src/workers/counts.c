@@ -8,7 +8,6 @@
 #include "workers.h"
 
 #include "base/sized.h"
-#include "loop/process.h"
 #include "server/server.h"
 
 _Static_assert(sizeof(berth_server_counts) % sizeof(uint64_t) == 0, "they are added as an array");
@@ -24,7 +23,7 @@ static void add(berth_server_counts *sum, const berth_server_counts *counts)
 void berth__worker_keep_counts(berth_worker *worker)
 {
     berth_server_counts counts;
-    if (worker->loop->inherited)
+    if (berth__pool_is_copy(worker->workers))
         return; /* the lock may be held by a thread that is no more */
     pthread_mutex_lock(&worker->lock);
     berth__server_count(worker->counted, &counts);
@@ -50,7 +49,7 @@ void berth_workers_statistics_sized(const berth_workers *workers, berth_server_c
                                     size_t size)
 {
     berth_server_counts sum = {0};
-    bool copy = workers->forks != berth__process_forks();
+    bool copy = berth__pool_is_copy(workers);
     for (int i = 0; i < workers->count && !copy; i++)
         add_worker(&sum, workers->workers[i]);
     berth__sized_put(ret_counts, size, &sum, sizeof sum);

@@ -132,7 +132,7 @@ static void pay(berth_workers *workers, berth_worker *worker, bool forced)
 
 void berth__worker_drained(berth_worker *worker)
 {
-    if (worker->workers->forks != berth__process_forks())
+    if (berth__pool_is_copy(worker->workers))
         return; /* the lock may be held by a thread that is no more */
     worker->drains = false;
     pay(worker->workers, worker, worker->forced);
@@ -168,7 +168,7 @@ void berth__worker_drain(void *user)
     berth_worker *worker = user;
     berth__pool_drain *drain = &worker->workers->drain;
     unsigned round = atomic_load(&drain->round);
-    if (worker->loop->inherited || worker->server == NULL)
+    if (berth__pool_is_copy(worker->workers) || worker->server == NULL)
         return;
     if (round != worker->drain_round) {
         worker->drain_round = round;
@@ -189,7 +189,7 @@ void berth__worker_emptied(berth_server *server, bool forced, void *user)
 {
     berth_worker *worker = user;
     (void)server;
-    if (!worker->drains)
+    if (!worker->drains || berth__pool_is_copy(worker->workers))
         return;
     worker->forced |= forced;
     pthread_mutex_lock(&worker->lock);
@@ -282,7 +282,7 @@ bool berth_workers_drain_sized(berth_workers *workers, const berth_drain *plan, 
             return false;
     }
     int error = ECHILD;
-    if (workers->forks == berth__process_forks())
+    if (!berth__pool_is_copy(workers))
         error = drain_pool(workers, &known, loop, drained, user);
     if (error != 0)
         errno = error;

@@ -21,7 +21,6 @@
 
 #include "base/memory.h"
 #include "loop/loop.h"
-#include "loop/process.h"
 
 #include <errno.h>
 
@@ -39,11 +38,6 @@ void berth__jobs_clear(berth__jobs *jobs, bool copy)
 {
     if (!copy) /* else threads that are no more may hold it */
         pthread_mutex_destroy(&jobs->lock);
-}
-
-static bool is_copy(const berth_workers *workers)
-{
-    return workers->forks != berth__process_forks();
 }
 
 /* ---- the queue, under the lock --------------------------------------------------------------- */
@@ -171,7 +165,7 @@ berth_job *berth_workers_submit(berth_workers *workers, berth_loop *loop, berth_
     loop = berth__loop_or_current(loop);
     if (loop == NULL)
         return NULL;
-    if (is_copy(workers) || berth__loop_is_copy(loop)) {
+    if (berth__pool_is_copy(workers) || berth__loop_is_copy(loop)) {
         errno = ECHILD;
         return NULL;
     }
@@ -251,7 +245,7 @@ static void awake(berth_loop *loop)
     berth_workers *workers = worker->workers;
     berth__jobs *jobs = &workers->jobs;
     berth_worker *other = NULL;
-    if (!worker->asleep || is_copy(workers))
+    if (!worker->asleep || berth__pool_is_copy(workers))
         return;
     worker->asleep = false;
     pthread_mutex_lock(&jobs->lock);
@@ -277,7 +271,7 @@ void berth__jobs_join(berth_worker *worker)
 void berth__jobs_leave(berth_worker *worker)
 {
     berth__jobs *jobs = &worker->workers->jobs;
-    if (is_copy(worker->workers))
+    if (berth__pool_is_copy(worker->workers))
         return;
     pthread_mutex_lock(&jobs->lock);
     bool last = --jobs->takers == 0;
@@ -313,7 +307,7 @@ static void run(berth_worker *worker, berth_job *job)
     job->work(job, job->user);
     if (own)
         loop->frames--;
-    if (!is_copy(worker->workers)) /* else it has forked, and the job is the parent's */
+    if (!berth__pool_is_copy(worker->workers)) /* else it has forked, and the job is the parent's */
         berth__awaited_end(&job->awaited);
     if (own)
         berth__loop_leave(loop);
@@ -325,7 +319,7 @@ int berth__jobs_run(berth_worker *worker)
     if (!atomic_load(&workers->jobs.used))
         return -1;
     uint64_t late = 0;
-    while (!is_copy(workers) && !worker->loop->inherited) {
+    while (!berth__pool_is_copy(workers) && !worker->loop->inherited) {
         berth_job *job = take(worker);
         if (job == NULL)
             return -1;

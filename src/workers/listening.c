@@ -25,7 +25,6 @@
 #include "base/system_error.h"
 #include "base/text.h"
 #include "loop/loop.h"
-#include "loop/process.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -153,7 +152,7 @@ static void close_there(berth_worker *worker)
 void berth__worker_answer(void *user)
 {
     berth_worker *worker = user;
-    if (worker->answering)
+    if (worker->answering || berth__pool_is_copy(worker->workers))
         return;
     pthread_mutex_lock(&worker->lock);
     void (*request)(berth_worker *) = worker->request;
@@ -163,6 +162,8 @@ void berth__worker_answer(void *user)
     worker->answering = true;
     request(worker);
     worker->answering = false;
+    if (berth__pool_is_copy(worker->workers))
+        return; /* a handler has forked */
     pthread_mutex_lock(&worker->lock);
     worker->request = NULL;
     pthread_cond_broadcast(&worker->changed);
@@ -419,7 +420,7 @@ bool berth_workers_descriptors(const berth_workers *workers,
 {
     copying copies = {.descriptors = ret_descriptors, .size = size};
     int error = ECHILD;
-    if (workers->forks == berth__process_forks())
+    if (!berth__pool_is_copy(workers))
         error = copy_all(workers, &copies);
     *ret_count = copies.count;
     if (error != 0)

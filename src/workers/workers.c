@@ -16,6 +16,10 @@
  * Ways to fail: a thread, loop or server that cannot be made, or a `started` that refuses, fails
  * the start, and the workers before it are stopped again. A task that cannot be posted leaves the
  * descriptor with the caller. A worker whose loop breaks ends by itself, and the others go on.
+ *
+ * Fork: a child has no pool, also where a handler has forked and the child has taken over the loop
+ * of its worker. The thread goes on with that loop, touches no lock, and closes its copies of what
+ * was handed over.
  */
 #include "workers.h"
 
@@ -80,7 +84,7 @@ const char *berth_workers_error_string(const berth_workers *workers)
  * reach. */
 bool berth__workers_is_copy(berth_workers *workers, const char *what)
 {
-    if (workers->forks == berth__process_forks())
+    if (!berth__pool_is_copy(workers))
         return false;
     berth__workers_set_error(
         workers, berth__class_of(ECHILD),
@@ -244,11 +248,17 @@ static void take_inbox(berth_worker *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
+/* In a child they are copies of connections that the parent serves. */
 static void adopt_taken(berth_worker *worker)
 {
     berth__inbox *taken = &worker->taken;
-    while (taken->first < taken->count)
-        adopt(worker, taken->descriptors[taken->first++]);
+    while (taken->first < taken->count) {
+        int descriptor = taken->descriptors[taken->first++];
+        if (berth__pool_is_copy(worker->workers))
+            (void)close(descriptor);
+        else
+            adopt(worker, descriptor);
+    }
     taken->first = taken->count = 0;
 }
 
@@ -258,6 +268,8 @@ static void empty_inbox(void *user)
 {
     berth_worker *worker = user;
     adopt_taken(worker);
+    if (berth__pool_is_copy(worker->workers))
+        return;
     take_inbox(worker);
     adopt_taken(worker);
 }
@@ -365,6 +377,8 @@ static int set_up(berth_worker *worker)
 /* Says what has become of the start; or, the inbox being closed by that, of the end. */
 static void report(berth_worker *worker, berth__worker_state state)
 {
+    if (berth__pool_is_copy(worker->workers))
+        return; /* a handler has forked */
     pthread_mutex_lock(&worker->lock);
     move_on(worker, state);
     pthread_mutex_unlock(&worker->lock);
@@ -402,6 +416,13 @@ static void name_thread(const berth_worker *worker)
     (void)pthread_setname_np(pthread_self(), name);
 }
 
+/* A child that has taken the loop over goes on with it, whatever the pool does. */
+static bool goes_on(const berth_worker *worker)
+{
+    return !worker->loop->broken && !worker->loop->inherited &&
+           (!atomic_load(&worker->workers->leaving) || berth__pool_is_copy(worker->workers));
+}
+
 static void *work(void *argument)
 {
     berth_worker *worker = argument;
@@ -416,13 +437,12 @@ static void *work(void *argument)
         return NULL;
     }
     report(worker, BERTH__WORKER_READY);
-    while (!atomic_load(&worker->workers->leaving) && !worker->loop->broken &&
-           !worker->loop->inherited) {
+    while (goes_on(worker)) {
         berth_loop_turn(worker->loop, berth__jobs_run(worker));
         berth__worker_answer(worker);
         berth__worker_drain(worker);
     }
-    if (worker->loop->inherited)
+    if (berth__pool_is_copy(worker->workers))
         return NULL; /* a handler has forked, and this is the child's only thread */
     report(worker, BERTH__WORKER_ENDED);
     berth__jobs_leave(worker);

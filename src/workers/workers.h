@@ -26,6 +26,7 @@
 #include <berth/local.h>
 #include <berth/workers.h>
 
+#include "loop/process.h"
 #include "loop/task.h"
 #include "server/server.h"
 
@@ -180,7 +181,14 @@ const berth_worker *berth__worker_here(void);
 /* Whether this is the thread of one of its workers, which cannot wait for itself; sets errno. */
 bool berth__workers_is_own_thread(const berth_workers *workers);
 
-/* Whether a fork has copied the pool; sets the error. */
+/* Whether a fork has copied the pool: it is the parent's, and a thread that is no more may hold any
+ * of its locks. That is so too where the child has taken over a worker's loop. */
+static inline bool berth__pool_is_copy(const berth_workers *workers)
+{
+    return workers->forks != berth__process_forks();
+}
+
+/* The same; sets the error. */
 bool berth__workers_is_copy(berth_workers *workers, const char *what);
 
 static inline berth__worker_state berth__worker_state_of(const berth_worker *worker)
