@@ -187,14 +187,16 @@ def write_synopsis(writer, page, package):
 
 
 def write_errors(writer, page, errors):
-    """What the functions of the page return and set in common, and the classes that they set."""
+    """What the functions of the page return and set in common, and the classes that they name."""
     if not page.functions:
         return
     set_by = {}
     for function in page.functions:
-        for names, _ in model.errors_of(function, errors)[1]:
-            for name in names:
-                set_by.setdefault(name, []).append(function.name)
+        named = model.classes_of(function, errors)
+        if page.name in ERRNO or page.name == "error":  # which may speak of others' classes
+            named = [name for names, _ in model.errors_of(function, errors)[1] for name in names]
+        for name in named:
+            set_by.setdefault(name, []).append(function.name)
     writer.heading("RETURN VALUES")
     writer.blocks([("para", [("text", "The description of each function says what it returns. A bool that "
                               "stands for success is false when the function has failed; a pointer is "
@@ -207,7 +209,7 @@ def write_errors(writer, page, errors):
         return
     writer.blocks([("para", [("text", "A function that fails sets the class and the text of the error of "
                               "the object: see berth_server_error, berth_socket_error and "
-                              "berth_workers_error. These classes are named above:")])],
+                              "berth_workers_error. These classes are named above, with these functions:")])],
                   page.name not in ERRNO)
     writer.macro("Bl", "-tag", "-width", "Ds")
     for name, text in errors.items():

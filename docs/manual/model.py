@@ -346,6 +346,22 @@ def error_names(root):
         return collections.OrderedDict((name, text) for name, _, text in CLASSES.findall(file.read()))
 
 
+def classes_of(declaration, names):
+    """The classes of errors that its comment names anywhere, in the order of their numbers."""
+
+    def words(blocks):
+        for block in blocks:
+            if block[0] == "list":
+                for item in block[2]:
+                    yield from words(item)
+            else:
+                yield block[1] if block[0] == "code" else "".join(text for _, text in block[1])
+
+    comment = declaration.comment
+    text = " ".join(words(comment.blocks + comment.returns + sum((said for _, said in comment.parameters), [])))
+    return [name for name in names if name != "NONE" and re.search(r"\b(?:BERTH_ERROR_)?%s\b" % name, text)]
+
+
 def errors_of(declaration, names):
     """Divides what a function returns: the text before its errors, these, and the text behind them.
 
