@@ -25,8 +25,8 @@
  * long as what calls it. A timer, a watch and a signal call a function object, for example a
  * lambda, that has a name: a temporary one does not compile. Workers are set as in C.
  *
- * Exceptions. Nothing here throws, and it works without exceptions and RTTI. One that leaves a
- * handler ends the program (std::terminate), since the frames between it and the program are C.
+ * Exceptions. Nothing here throws, but for want of memory for a std::string; neither they nor RTTI
+ * are needed. One that leaves a handler ends the program (std::terminate): below are frames of C.
  *
  * Ownership. A handle frees what it has in its destructor or by `reset`, also inside a handler, and
  * does not go where C frees. Accepted sockets are the server's, and plain pointers. A loop frees
@@ -129,7 +129,7 @@ namespace detail
 /* `call<T>` calls the member of T, and is there if that can be called; `of` is its address, or NULL
  * if T has no such member. A class that also has an int of that name shows whether T has one that
  * cannot be called: the name is then ambiguous. Of a final class only what is public is seen. */
-template <class T, class Other> struct both : T, Other {};
+template <class T, class Other> struct both : T, Other { protected: ~both(); };
 #define BERTH_HPP_SLOT(table, result, slot, parameters, arguments) \
     struct table##_##slot { \
         typedef decltype(table::slot) pointer; \

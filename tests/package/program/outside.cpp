@@ -42,6 +42,19 @@ static void check(bool held, const char *what)
     std::exit(1);
 }
 
+// Handlers behind a base that nobody destroys through it: -Wnon-virtual-dtor has nothing to say.
+struct base {
+    virtual void ready_read(berth_socket *) = 0;
+
+  protected:
+    ~base() = default;
+};
+struct derived final : base {
+    void ready_read(berth_socket *) override
+    {
+    }
+};
+
 static_assert(!std::is_copy_constructible<berth::server>::value, "a handle owns alone");
 static_assert(std::is_nothrow_move_constructible<berth::server>::value, "a handle moves");
 static_assert(std::is_nothrow_move_assignable<berth::socket>::value, "a handle moves");
@@ -196,6 +209,10 @@ int main()
                                           berth_server_port(server)),
           "it connects");
     check(berth_loop_run(loop) == 7 && asking.heard == 5, "it echoes");
+    derived other;
+    base &behind = other;
+    berth::socket unused(loop, behind);
+    check(berth_socket_user(unused) == &behind, "handlers may stand behind a base");
     check(allocations == 0, "handles and handlers allocate nothing");
     say_errors(loop, server);
     unusual_members(loop);
