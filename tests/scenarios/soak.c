@@ -13,7 +13,9 @@
  * Speaks the language of server.c. The ports are in the first line. Commands: `stats`, `pause`,
  * `resume`, `reopen` (every listener is closed and opened again), `renew` (of the certificate, from
  * the two files that the environment names, CERTIFICATE and SUCCESSOR), `timers N`, `work N` (posts
- * to every loop, and jobs, from a thread that is no loop's, some of them cancelled), `quit`; and
+ * to every loop, and jobs, from a thread that is no loop's, some of them cancelled), `signal`,
+ * `child` (which has copies of all, and ends at once), `drain` (the server in the clear, which then
+ * listens again), `restart` (the pool that encrypts: its thread and loop end), `quit`; and
  * `dial N`, `lookup N`, `dial_tls N`, `socks N PORT` for N connections of its own to itself.
  *
  * To see that a leak is found, one can be planted: so many bytes of each connection, a descriptor
@@ -26,18 +28,17 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "account.h"
-#ifdef WITH_TLS
-#include <berth/tls.h>
-#endif
 
 enum {
     CREW = 2,    /* workers that serve in the clear */
@@ -86,8 +87,12 @@ static uint16_t crew_port, sealed_port;
 static const char *path;
 static berth_server_counts sum;
 static unsigned long dials, dialled, dial_failures, dials_open;
-static unsigned long timers_open, ticks, reopened, unopened, renewals, jobs_done, jobs_cancelled;
+static unsigned long signals, signals_wanted, children, children_open, drained, drains_open,
+    restarts;
+static unsigned long timers_open, ticks, reopened, late_openings, failed_openings, renewals,
+    jobs_done, jobs_cancelled;
 static atomic_ulong posts_wanted, jobs_wanted, connections;
+static pthread_mutex_t worlds_lock = PTHREAD_MUTEX_INITIALIZER; /* held, their loops exist */
 static char block[1000];
 static long limit = 1000;     /* milliseconds */
 static long leak, lose, keep; /* planted */
@@ -234,50 +239,94 @@ static void incoming_connection(berth_server *server, int descriptor, void *user
         (void)close(descriptor);
 }
 
-static const berth_server_handlers server_handlers = {.new_connection = new_connection};
-static const berth_server_handlers handing_handlers = {.incoming_connection = incoming_connection};
+/* While a child has copies of a listener its place is in use: that is tried again later. */
+static void note_failure(berth_error error)
+{
+    if (error == BERTH_ERROR_ADDRESS_IN_USE)
+        late_openings++;
+    else
+        failed_openings++;
+}
 
-static bool open_one(int which)
+static void open_one(int which)
 {
     static const berth_local_options options = {.replace_stale = true};
-    bool is_open = which == LOCAL
-                       ? berth_server_listen_local(servers[which], path, &options)
-                       : berth_server_listen(servers[which], BERTH_ADDRESS_LOOPBACK, ports[which]);
-    ports[which] = berth_server_port(servers[which]);
-    return is_open;
+    berth_server *server = servers[which];
+    if (berth_server_is_listening(server) || (which == PLAIN && drains_open > 0))
+        return;
+    if (which == LOCAL ? !berth_server_listen_local(server, path, &options)
+                       : !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, ports[which]))
+        note_failure(berth_server_error(server));
+    if (ports[which] == 0)
+        ports[which] = berth_server_port(server);
 }
 
-static bool open_pools(void)
+static void open_pool(berth_workers *pool, uint16_t *port)
 {
-    bool opened = berth_workers_listen(crew, BERTH_ADDRESS_LOOPBACK, crew_port);
-    crew_port = opened ? berth_workers_port(crew) : crew_port;
-#ifdef WITH_TLS
-    opened = berth_workers_listen(sealed, BERTH_ADDRESS_LOOPBACK, sealed_port) && opened;
-    sealed_port = opened ? berth_workers_port(sealed) : sealed_port;
-#endif
-    return opened;
+    if (berth_workers_port(pool) != 0)
+        return;
+    if (!berth_workers_listen(pool, BERTH_ADDRESS_LOOPBACK, *port))
+        note_failure(berth_workers_error(pool));
+    if (*port == 0)
+        *port = berth_workers_port(pool);
 }
+
+static void open_all(void)
+{
+    for (int i = 0; i < SERVERS; i++)
+        open_one(i);
+    open_pool(crew, &crew_port);
+    open_pool(sealed, &sealed_port);
+}
+
+static unsigned closed_now(void)
+{
+    unsigned count = berth_workers_port(crew) == 0;
+    for (int i = 0; i < SERVERS; i++)
+        count += !berth_server_is_listening(servers[i]);
+    return count + (berth_workers_port(sealed) == 0);
+}
+
+static void emptied(berth_server *server, bool forced, void *user)
+{
+    (void)server;
+    (void)forced;
+    (void)user;
+    drains_open--;
+    open_one(PLAIN);
+}
+
+static const berth_server_handlers server_handlers = {.new_connection = new_connection,
+                                                      .emptied = emptied};
+static const berth_server_handlers handing_handlers = {.incoming_connection = incoming_connection};
 
 static void reopen(void)
 {
     reopened++;
-    for (int i = 0; i < SERVERS; i++) {
-        if (servers[i] == NULL)
-            continue;
-        berth_server_close(servers[i]);
-        unopened += !open_one(i);
-    }
+    for (int i = 0; i < SERVERS; i++)
+        berth_server_close(servers[i]); /* which ends a drain, and says no more of it */
+    drains_open = 0;
     berth_workers_close(crew);
     berth_workers_close(sealed);
-    unopened += !open_pools();
+    open_all();
+}
+
+/* Of what is drained already, nothing is to be drained again. */
+static void drain(void)
+{
+    const berth_drain plan = {.deadline = (uint32_t)limit, .idle = (uint32_t)limit / 10};
+    if (drains_open > 0 || !berth_server_drain(servers[PLAIN], &plan))
+        return;
+    drained++;
+    drains_open++;
 }
 
 static void set_paused(bool wanted)
 {
     for (int i = 0; i < SERVERS; i++)
-        if (servers[i] != NULL && wanted)
+        if (wanted)
             berth_server_pause_accepting(servers[i]);
-        else if (servers[i] != NULL)
+        else
             berth_server_resume_accepting(servers[i]);
 }
 
@@ -286,10 +335,6 @@ static bool make_servers(void)
     const berth_accept_limits accepting = {.per_address = 16, .per_second = 4000};
     berth_subnet balancers;
     for (int i = 0; i < SERVERS; i++) {
-#ifndef WITH_TLS
-        if (i == TLS)
-            continue;
-#endif
         servers[i] =
             berth_server_new(loop, i == HANDING ? &handing_handlers : &server_handlers, NULL);
         if (servers[i] == NULL)
@@ -302,8 +347,6 @@ static bool make_servers(void)
 }
 
 /* ---- the certificate ------------------------------------------------------------------------- */
-
-#ifdef WITH_TLS
 
 static berth_tls *secret, *client_secret;
 
@@ -361,30 +404,6 @@ static void release_secrets(void)
     berth_tls_release(client_secret);
 }
 
-#else
-
-static void renew(void)
-{
-    renewals++;
-}
-
-static bool seal(berth_server *server)
-{
-    (void)server;
-    return true;
-}
-
-static bool make_secrets(void)
-{
-    return true;
-}
-
-static void release_secrets(void)
-{
-}
-
-#endif
-
 /* ---- the workers ----------------------------------------------------------------------------- */
 
 /* `user` is the first of the pool's worlds. */
@@ -406,6 +425,17 @@ static void connection(berth_worker *worker, berth_socket *socket, void *user)
 
 static const berth_workers_handlers worker_handlers = {.started = started,
                                                        .connection = connection};
+
+/* Nothing is posted meanwhile to the loop that ends. */
+static void restart(void)
+{
+    (void)pthread_mutex_lock(&worlds_lock);
+    berth_workers_stop(sealed);
+    failed_openings += !berth_workers_start(sealed);
+    (void)pthread_mutex_unlock(&worlds_lock);
+    open_all();
+    restarts++;
+}
 
 static bool start_pools(void)
 {
@@ -488,15 +518,45 @@ static void begin_dial(const char *kind, unsigned proxy_port)
         return;
     }
     uint16_t port = ports[PLAIN];
-#ifdef WITH_TLS
     if (strncmp(kind, "dial_tls", 8) == 0) {
         port = ports[TLS];
         (void)berth_socket_set_tls(socket, client_secret, "localhost");
     }
-#endif
     if (strncmp(kind, "socks", 5) == 0)
         (void)berth_socket_set_proxy(socket, &proxy);
     (void)berth_socket_connect_to_address(socket, BERTH_ADDRESS_LOOPBACK, port);
+}
+
+/* ---- signals and children -------------------------------------------------------------------- */
+
+static void got_signal(berth_signal *signal, void *user)
+{
+    (void)signal;
+    (void)user;
+    signals = signals_wanted; /* those that came together are one */
+}
+
+static void child_ended(berth_signal *signal, void *user)
+{
+    (void)signal;
+    (void)user;
+    while (children_open > 0 && waitpid(-1, NULL, WNOHANG) > 0)
+        children_open--;
+}
+
+static void send_signal(void)
+{
+    signals_wanted++;
+    (void)kill(getpid(), SIGUSR1);
+}
+
+static void bear_child(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    children += child > 0;
+    children_open += child > 0;
 }
 
 /* ---- timers, posts and jobs ------------------------------------------------------------------ */
@@ -513,6 +573,7 @@ static void tick(berth_timer *timer, void *user)
     (void)timer;
     (void)user;
     ticks++;
+    open_all();
 }
 
 static void set_timers(long count)
@@ -561,6 +622,7 @@ static void submit_and_cancel(void *user)
 /* On the thread that reads the commands. */
 static void give_work(long count)
 {
+    (void)pthread_mutex_lock(&worlds_lock);
     for (long i = 0; i < count; i++) {
         for (int k = 0; k < WORLDS; k++)
             if (berth_loop_post(worlds[k].loop, task, NULL))
@@ -570,27 +632,25 @@ static void give_work(long count)
         if (i % 4 == 0 && berth_loop_post(loop, submit_and_cancel, NULL))
             atomic_fetch_add(&posts_wanted, 1);
     }
+    (void)pthread_mutex_unlock(&worlds_lock);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static void add(const berth_server_counts *counts)
 {
-    const uint64_t *from = (const uint64_t *)counts;
-    uint64_t *to = (uint64_t *)&sum;
-    for (size_t i = 0; i < sizeof sum / sizeof *to; i++)
-        to[i] += from[i];
+    for (size_t i = 0; i < sizeof sum / sizeof(uint64_t); i++)
+        ((uint64_t *)&sum)[i] += ((const uint64_t *)counts)[i];
 }
 
 static void collect(void)
 {
     berth_server_counts counts;
     memset(&sum, 0, sizeof sum);
-    for (int i = 0; i < SERVERS; i++)
-        if (servers[i] != NULL) {
-            berth_server_statistics(servers[i], &counts);
-            add(&counts);
-        }
+    for (int i = 0; i < SERVERS; i++) {
+        berth_server_statistics(servers[i], &counts);
+        add(&counts);
+    }
 }
 
 static void collect_from(const berth_workers *pool)
@@ -662,12 +722,20 @@ static void report(long left_descriptors)
     say("dial_failures", dial_failures);
     say("dials_open", dials_open);
     say("timers_open", timers_open);
+    say("drains_open", drains_open);
+    say("children_open", children_open);
+    say("signals_waiting", signals_wanted - signals);
+    say("children", children);
+    say("drained", drained);
+    say("restarts", restarts);
     say("ticks", ticks);
     say("jobs", jobs_done);
     say("jobs_cancelled", jobs_cancelled);
     say("jobs_waiting", atomic_load(&jobs_wanted) - jobs_done);
     say("reopened", reopened);
-    say("unopened", unopened);
+    say("late_openings", late_openings);
+    say("failed_openings", failed_openings);
+    say("closed_now", left_descriptors < 0 ? closed_now() : 0);
     say("renewals", renewals);
     say("heap", heap());
     printf("\"bytes\": %ld, \"blocks\": %ld, \"descriptors\": %ld}\n", account_bytes(),
@@ -675,25 +743,34 @@ static void report(long left_descriptors)
     (void)fflush(stdout);
 }
 
-static void obey(void *user)
+/* Those that make connections have a number, and those that only ask have nothing to do here. */
+static void do_as_told(const char *line, long number, long port)
 {
-    char *line = user;
-    char *end = strchr(line, ' ');
-    long number = end != NULL ? strtol(end + 1, &end, 10) : 0;
-    long port = end != NULL ? strtol(end, NULL, 10) : 0;
-    if (strncmp(line, "pause", 5) == 0)
-        set_paused(true);
-    else if (strncmp(line, "resume", 6) == 0)
-        set_paused(false);
-    else if (strncmp(line, "reopen", 6) == 0)
-        reopen();
-    else if (strncmp(line, "renew", 5) == 0)
-        renew();
+    static const struct {
+        const char *name;
+        void (*act)(void);
+    } commands[] = {{"reopen", reopen},   {"renew", renew},        {"drain", drain},
+                    {"restart", restart}, {"signal", send_signal}, {"child", bear_child}};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strncmp(line, commands[i].name, strlen(commands[i].name)) == 0) {
+            commands[i].act();
+            return;
+        }
+    if (strncmp(line, "pause", 5) == 0 || strncmp(line, "resume", 6) == 0)
+        set_paused(*line == 'p');
     else if (strncmp(line, "timers", 6) == 0)
         set_timers(number);
     else if (strncmp(line, "stats", 5) != 0 && strncmp(line, "work", 4) != 0)
         for (long i = 0; i < number; i++)
             begin_dial(line, (unsigned)port);
+}
+
+static void obey(void *user)
+{
+    char *line = user;
+    char *end = strchr(line, ' ');
+    long number = end != NULL ? strtol(end + 1, &end, 10) : 0;
+    do_as_told(line, number, end != NULL ? strtol(end, NULL, 10) : 0);
     free(line);
     collect();
     collect_from(crew);
@@ -705,8 +782,7 @@ static void quit(void *user)
 {
     (void)user;
     for (int i = 0; i < SERVERS; i++)
-        if (servers[i] != NULL)
-            berth_server_close(servers[i]);
+        berth_server_close(servers[i]);
     collect();
     berth_loop_stop(loop, 0);
 }
@@ -752,13 +828,15 @@ static bool read_arguments(int count, char **arguments)
 
 static bool start(void)
 {
-    bool opened = make_servers() && make_secrets() && start_pools() && open_pools();
-    for (int i = 0; i < SERVERS && opened; i++)
-        opened = servers[i] == NULL || open_one(i);
+    bool opened = make_servers() && make_secrets() && start_pools();
+    if (opened)
+        open_all();
+    opened = opened && closed_now() == 0;
     berth_timer *timer = opened ? berth_timer_new(loop, tick, NULL) : NULL;
     if (timer != NULL)
         berth_timer_start(timer, 100, 100);
-    return timer != NULL;
+    return timer != NULL && berth_signal_new(loop, SIGUSR1, got_signal, NULL) != NULL &&
+           berth_signal_new(loop, SIGCHLD, child_ended, NULL) != NULL;
 }
 
 static void end(void)
