@@ -305,13 +305,15 @@ BERTH_API bool berth_socket_set_tls(berth_socket *socket, berth_tls *tls, const 
 
 /**
  * Encrypts the connection at hand, as the side that asks (STARTTLS). Everything before must have
- * been read and sent: bytes that the peer has sent in the clear cannot follow.
+ * been read and sent: bytes that the peer has sent in the clear cannot follow. Output counts as
+ * sent when bytes_written has announced it; berth_socket_flush_and_announce does that in a call.
  *
  * @param tls   a client's configuration, held by the connection
  * @param name  as in berth_socket_set_tls; NULL: none is asked for, and the certificate may be for
  *              any name
  * @return false with the error set to OPERATION: it is not CONNECTED, it is encrypted already,
- * there is unread input or unsent output, or the configuration is a server's; or SOCKET_RESOURCE
+ *         there is unread input or output that was not announced, or the configuration is a
+ *         server's; or SOCKET_RESOURCE
  */
 BERTH_API bool berth_socket_start_client_encryption(berth_socket *socket, berth_tls *tls,
                                                     const char *name);

@@ -189,7 +189,7 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
     if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EPROTO)
         words = "it is encrypted";
     if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EBUSY)
-        words = "there is input that was not read, or output that was not sent";
+        words = "there is input that was not read, or output that bytes_written has not announced";
     if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EALREADY)
         words = "it is encrypted already";
     if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EINVAL)

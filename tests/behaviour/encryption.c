@@ -458,6 +458,23 @@ CASE(plaintext_in_front_of_starttls, "tls.h", "cannot follow the start of encryp
     give_toys_up(&pair);
 }
 
+CASE(answer_in_front_of_starttls, "tls.h", "is announced before encryption begins")
+{
+    struct pair pair = pair_new();
+    struct peer *peer;
+    struct actor *server = host_connect(pair.host, "s", &peer);
+    actor_say(server, "go");
+    ck_assert(berth_socket_flush(server->socket)); /* sent, but not announced */
+    ck_assert(!berth_socket_start_server_encryption(server->socket, &pair.server_toy->tls));
+    ck_assert_ptr_nonnull(
+        strstr(berth_socket_error_string(server->socket), "that bytes_written has not announced"));
+    ck_assert_int_eq(berth_socket_flush_and_announce(server->socket), 2);
+    ck_assert_uint_eq(server->written, 2);
+    ck_assert(berth_socket_start_server_encryption(server->socket, &pair.server_toy->tls));
+    ck_assert(peer_hears(peer, "go"));
+    give_toys_up(&pair);
+}
+
 CASE(wrong_bytes_in_an_open_connection, "tls.h",
      "end it with an error, and what came before is read")
 {
