@@ -29,7 +29,7 @@ endif()" COMPONENT man)
 
 # The sources of the examples, built or not.
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation
-    FILES_MATCHING PATTERN "*.[ch]" PATTERN fortunes REGEX "/(deploy|fetch_content)/")
+    FILES_MATCHING PATTERN "*.[ch]" PATTERN Makefile PATTERN fortunes REGEX "/(deploy|fetch_content)/")
 
 # Two export sets, since only a program that links statically needs liburing on its machine.
 install(TARGETS berth EXPORT BerthTargets
