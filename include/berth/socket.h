@@ -124,8 +124,9 @@ typedef struct berth_socket_handlers {
     /** The state has changed to `state`. */
     void (*state_changed)(berth_socket *socket, berth_state state, void *user);
 
-    /** No more input will come: the connection has ended, or the peer has ended its direction (see
-     * berth_socket_set_half_close). */
+    /** No more input will come: the connection has ended, also by a reset, or the peer has ended
+     * its direction (see berth_socket_set_half_close). What was not read yet can still be read, in
+     * here and later: all has been when berth_socket_peek returns -1. */
     void (*read_channel_finished)(berth_socket *socket, void *user);
 
     /** The name was resolved, or an address was given: connecting begins. */
