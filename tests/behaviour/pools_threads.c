@@ -533,3 +533,20 @@ CASE(pools_that_share_a_port, "0109", "by the wish of both")
     berth_workers_free(second);
     pool_end(third);
 }
+
+CASE(pool_of_one_on_a_port, "0109", "shares it with nobody: there are no others to be let in")
+{
+    struct host *host = host_new("h");
+    if (world_is_simulated())
+        case_skip("each loop has a kernel of its own there");
+    berth_workers *workers = berth_workers_new(1, NULL, NULL);
+    ck_assert_ptr_nonnull(workers);
+    ck_assert(berth_workers_start(workers));
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t port = berth_workers_port(workers);
+    berth_server_set_reuse_port(host->server, true);
+    ck_assert(!berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_ADDRESS_IN_USE);
+    berth_workers_free(workers);
+    ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
+}

@@ -5,7 +5,9 @@
  * Each case closes the input, has the library open something, and sees that it has the number, that
  * it serves, and that the number is free again at the end.
  */
+#include "children.h"
 #include "handover_talk.h"
+#include "name_server.h"
 #include "scene.h"
 
 #include <berth/local.h>
@@ -40,6 +42,7 @@ static void talk(struct actor *actor, struct peer *peer)
     int value = 0;
     ck_assert_int_eq(berth_socket_descriptor(actor->socket), STDIN_FILENO);
     ck_assert_uint_eq(berth_socket_peer_port(actor->socket), peer_port(peer));
+    ck_assert_uint_eq(berth_socket_transport_peer_port(actor->socket), peer_port(peer));
     ck_assert(berth_address_is_loopback(berth_socket_local_address(actor->socket)));
     ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE, 1));
     ck_assert(berth_socket_get_option(actor->socket, BERTH_OPTION_KEEP_ALIVE, &value));
@@ -75,7 +78,25 @@ CASE(accepted_without_input, "S2.1", "a connection of a server")
     struct peer *peer;
     struct actor *actor = accept_one(&peer);
     talk(actor, peer);
+    berth_server_counts counts;
+    berth_server_statistics(host->server, &counts);
+    scene_assert_balance(&counts);
+    ck_assert_uint_eq(counts.added, 0);
     end(actor, peer);
+}
+
+CASE(released_without_input, "S3.6", "a connection that the program takes back")
+{
+    struct peer *peer;
+    struct actor *actor = accept_one(&peer);
+    ck_assert_int_eq(berth_socket_release(actor->socket), STDIN_FILENO);
+    ck_assert_str_eq(berth_socket_error_string(actor->socket), "");
+    peer_say(peer, "hello");
+    peer_close(peer);
+    world_settle();
+    ck_assert(hears(STDIN_FILENO, "hello"));
+    world_close_descriptor(STDIN_FILENO);
+    find_input();
 }
 
 CASE(closed_without_input, "S2.1", "a server is closed, and what waits in its queue with it")
@@ -122,6 +143,51 @@ CASE(refused_without_input, "S3.1", "an attempt that fails, and one that is give
     berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port);
     berth_socket_abort(actor->socket);
     find_input();
+}
+
+CASE(bound_without_input, "S3.14 S3.17", "a port that is chosen when somebody asks for it")
+{
+    uint16_t port = world_listen(1);
+    struct actor *actor = actor_new("c");
+    world_settle();
+    lose_input();
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    uint16_t chosen = berth_socket_local_port(actor->socket);
+    ck_assert_uint_ne(chosen, 0);
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    UNTIL(actor->connects == 1);
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), chosen);
+    struct peer *peer = world_accept(port);
+    talk(actor, peer);
+    end(actor, peer);
+}
+
+CASE(name_without_input, "S3.13", "names that are looked up: one that is found, one that is not")
+{
+    static const struct name_entry table[] = {{.name = "one.test", .four = {"127.0.0.1"}},
+                                              {.name = NULL}};
+    if (world_is_simulated())
+        case_skip("its descriptors are no numbers of the process");
+    name_server_start(table);
+    uint16_t port = world_listen(1);
+    struct actor *actor = actor_new("c");
+    world_settle();
+    lose_input();
+    berth_socket_connect_to_host(actor->socket, "no.test", port);
+    UNTIL(actor->errors == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_HOST_NOT_FOUND);
+    berth_socket_connect_to_host(actor->socket, "one.test", port);
+    UNTIL(actor->connects == 1);
+    struct peer *peer = world_accept(port);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert(peer_saw_end(peer));
+    peer_close(peer);
+    UNTIL(actor->disconnects == 1);
+    berth_socket_free(actor->socket);
+    world_free_loop(); /* with what it keeps of the lookup */
+    ck_assert(!world_is_open(STDIN_FILENO));
+    find_input();
+    name_server_stop();
 }
 
 static void through(struct actor *actor, uint16_t port)
@@ -197,6 +263,27 @@ CASE(path_without_input, "local.h", "the lock beside the path of a server is the
         UNTIL(!world_is_open(STDIN_FILENO));
         world_put_file(path, WORLD_SOCKET);
     }
+    find_input();
+}
+
+CASE(client_of_a_path_without_input, "local.h", "a connection to a path, and who is there")
+{
+    const char *path = world_path("a");
+    berth_credentials found;
+    host = host_new("h");
+    struct actor *client = actor_new("c");
+    ck_assert(berth_server_listen_local(host->server, path, NULL));
+    world_settle();
+    lose_input();
+    ck_assert(berth_socket_connect_to_local(client->socket, path));
+    UNTIL(client->connects == 1);
+    ck_assert_int_eq(berth_socket_descriptor(client->socket), STDIN_FILENO);
+    ck_assert(berth_socket_peer_credentials(client->socket, &found));
+    ck_assert_int_eq(found.pid, getpid());
+    struct actor *actor = host_take_actor(host, "s");
+    actor_say(actor, "hello");
+    UNTIL(actor_has(client, "hello"));
+    berth_socket_abort(client->socket);
     find_input();
 }
 
@@ -282,6 +369,23 @@ CASE(watched_without_input, "watch.h", "a descriptor of somebody else that is wa
     find_input();
 }
 
+CASE(copy_without_input, "watch.h", "the copy that the library makes of what is watched")
+{
+    world_loop();
+    int event = world_event_descriptor();
+    world_settle();
+    lose_input();
+    berth_watch *watch = berth_watch_new(world_loop(), event, count, NULL);
+    ck_assert_ptr_nonnull(watch);
+    ck_assert(!world_is_open(STDIN_FILENO));
+    ck_assert(berth_watch_start(watch, BERTH_WATCH_READ));
+    world_raise(event, BERTH_WATCH_READ);
+    UNTIL(fired == 3);
+    berth_watch_free(watch);
+    world_close_descriptor(event);
+    find_input();
+}
+
 /* A file of five bytes, without a name. */
 static int hello_file(void)
 {
@@ -317,7 +421,7 @@ static berth_handover *offer(void)
     return handover;
 }
 
-/* A successor that asks, leaves, and comes again. */
+/* A successor that asks, leaves, and comes again; there is no second one at a time. */
 static void take_twice(void)
 {
     char nothing;
@@ -327,18 +431,86 @@ static void take_twice(void)
         ck_assert(talk_say(successor, BERTH__MESSAGE_HELLO));
         UNTIL(recv(successor, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
         ck_assert(talk_hears(successor, BERTH__MESSAGE_CONTENTS, NULL));
+        int other = talk_connect(talk_place());
+        UNTIL(recv(other, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
+        ck_assert(talk_hears(other, BERTH__MESSAGE_REFUSED, NULL));
+        close(other);
         close(successor);
         world_settle();
     }
 }
 
+CASE(inherited_without_input, "0103", "a listener that another process has passed")
+{
+    uint16_t port;
+    host = host_new("h");
+    world_settle();
+    lose_input();
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(world_listener_descriptor(&port), STDIN_FILENO);
+        berth__batch *batch = berth__batch_new(1);
+        ck_assert_ptr_nonnull(batch);
+        berth__batch_set(batch, 0, STDIN_FILENO, "a", 1);
+        berth__batch_add(batch);
+        ck_assert_uint_eq(berth_inherited_left("a"), 1);
+        if (i == 0) {
+            ck_assert(berth_server_listen_inherited(host->server, "a"));
+            ck_assert_int_eq(berth_server_descriptor(host->server), STDIN_FILENO);
+            ck_assert_uint_eq(berth_inherited_left("a"), 0);
+            ck_assert_int_eq(berth_inherited_take("a"), -1);
+            ck_assert(!berth_server_listen_inherited(host_new("o")->server, "a"));
+            berth_server_close(host->server);
+        }
+        berth__inherited_forget();
+        UNTIL(!world_is_open(STDIN_FILENO));
+    }
+    find_input();
+}
+
+/* What is offered, by hand; the child has the listener of the other side. */
+static void serve_successor(int listener)
+{
+    int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    MUST(connection >= 0);
+    berth__head head = berth__handover_head(BERTH__MESSAGE_CONTENTS);
+    MUST(talk_hears(connection, BERTH__MESSAGE_HELLO, NULL));
+    MUST(talk_send(connection, &head, sizeof head));
+    MUST(talk_hears(connection, BERTH__MESSAGE_READY, NULL));
+    MUST(talk_say(connection, BERTH__MESSAGE_DONE));
+    MUST(talk_ends(connection));
+    _exit(0);
+}
+
+CASE(taking_without_input, "0104", "the connection to a process that hands over")
+{
+    char text[200] = "";
+    real_kernel_only();
+    int listener = talk_listen(talk_place());
+    pid_t child = begin_child();
+    if (child == 0)
+        serve_successor(listener);
+    close(listener);
+    lose_input();
+    berth_inheritance *taken =
+        berth_handover_take(talk_place(), PATIENCE * 1000, text, sizeof text);
+    ck_assert_msg(taken != NULL, "%s", text);
+    ck_assert(world_is_open(STDIN_FILENO));
+    ck_assert(berth_handover_ready(taken));
+    berth_inheritance_free(taken);
+    end_child(child);
+    find_input();
+}
+
 CASE(offer_without_input, "0104", "the place of an offer, and the connection of a successor")
 {
+    char nothing;
     world_loop();
     world_settle();
     lose_input();
     berth_handover *handover = offer();
     ck_assert(world_is_open(STDIN_FILENO));
+    struct host *listening = host_listening("h");
+    ck_assert(berth_handover_add(handover, "a", listening->server));
     take_twice();
     berth_handover_free(handover);
     world_settle();
@@ -347,8 +519,14 @@ CASE(offer_without_input, "0104", "the place of an offer, and the connection of 
     handover = offer();
     int successor = talk_connect(talk_place());
     close(kept);
-    ck_assert(talk_say(successor, BERTH__MESSAGE_HELLO));
     UNTIL(world_is_open(STDIN_FILENO));
+    ck_assert(talk_say(successor, BERTH__MESSAGE_HELLO));
+    UNTIL(recv(successor, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
+    ck_assert(talk_hears(successor, BERTH__MESSAGE_CONTENTS, NULL));
+    int other = talk_connect(talk_place());
+    UNTIL(recv(other, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
+    ck_assert(talk_hears(other, BERTH__MESSAGE_REFUSED, NULL));
+    close(other);
     close(successor);
     UNTIL(!world_is_open(STDIN_FILENO));
     take_twice();
