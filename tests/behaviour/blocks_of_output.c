@@ -345,6 +345,8 @@ CASE(file_that_shrinks, "S3.27", "ends the connection, with class OPERATION and 
     ck_assert_int_eq(berth_socket_write_file(actor->socket, file, 0, SIZE_MAX), 8 * VERY_LONG);
     berth_loop_turn(world_loop(), 0);
     ck_assert_int_eq(ftruncate(file, 1000), 0);
+    if (!world_is_simulated()) /* the call that finds its end is interrupted */
+        berth__fault_set_system(0, 1, EINTR, "sendfile");
     uint8_t *heard = malloc(8 * VERY_LONG);
     for (int turns = 0; turns < 20 * WORLD_TURNS && actor->disconnects == 0; turns++) {
         peer_receive_some(peer, heard, VERY_LONG);

@@ -10,7 +10,10 @@
 #include "base/fault.h"
 #include "name_server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define REPLY "\5\0\0\1\x0a\0\0\1\x30\x39" /* 10.0.0.1:12345 */
 
@@ -280,6 +283,58 @@ CASE(proxy_by_name, "S6.14 S6.21 S6.30",
     UNTIL(actor->errors == 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_PROXY_NOT_FOUND);
     ck_assert(text_has(actor, "proxy host not found"));
+    world_free_loop();
+    name_server_stop();
+}
+
+/* A listener at a port of an IPv4 address of this host; port 0 gives any. */
+static int listen_at(const char *address, uint16_t *port)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    socklen_t length = sizeof name;
+    int descriptor = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ck_assert_int_eq(inet_pton(AF_INET, address, &name.sin_addr), 1);
+    ck_assert_int_eq(bind(descriptor, (struct sockaddr *)&name, length), 0);
+    ck_assert_int_eq(listen(descriptor, 5), 0);
+    ck_assert_int_eq(getsockname(descriptor, (struct sockaddr *)&name, &length), 0);
+    *port = ntohs(name.sin_port);
+    return descriptor;
+}
+
+static int listeners[2];
+static int asked; /* which of them */
+static int connection;
+
+static bool is_asked(void)
+{
+    for (asked = 0; asked < 2; asked++) {
+        connection = accept(listeners[asked], NULL, NULL);
+        if (connection >= 0)
+            return true;
+    }
+    return false;
+}
+
+CASE(proxy_with_two_addresses, "S6.21 S6.30", "while the first answers, the second is not asked")
+{
+    static const struct name_entry names[] = {
+        {.name = "proxy.test", .four = {"127.0.0.1", "127.0.0.2"}}, {.name = NULL}};
+    name_server_start(names);
+    struct actor *actor = actor_new("c");
+    uint16_t port = 0;
+    listeners[0] = listen_at("127.0.0.1", &port);
+    listeners[1] = listen_at("127.0.0.2", &port);
+    berth_proxy own = {.type = BERTH_PROXY_SOCKS5, .host = "proxy.test", .port = port};
+    ck_assert(berth_socket_set_proxy(actor->socket, &own));
+    ck_assert(berth_socket_connect_to_address(actor->socket, target(), 80));
+    for (int turns = 0; turns < WORLD_TURNS && !is_asked(); turns++)
+        world_turn();
+    ck_assert_int_ge(world_note(connection), 0);
+    char hello[3];
+    UNTIL(recv(connection, hello, sizeof hello, MSG_PEEK | MSG_DONTWAIT) == sizeof hello);
+    ck_assert_int_lt(accept(listeners[!asked], NULL, NULL), 0);
+    actor_free_socket(actor);
+    world_close_noted();
     world_free_loop();
     name_server_stop();
 }

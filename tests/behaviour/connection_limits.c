@@ -241,8 +241,12 @@ CASE(limits_are_changed, "D20",
     berth_connection_limits limits;
     berth_socket_limits(actor->socket, &limits);
     ck_assert_uint_eq(limits.idle, 60000);
+    set(actor, (berth_connection_limits){.idle = 50});
     ck_assert(berth_socket_set_limits(actor->socket, NULL));
     pass(300);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    berth_socket_limits(actor->socket, &limits);
+    ck_assert_uint_eq(limits.idle, 0);
     uint64_t start = now();
     set(actor, (berth_connection_limits){.lifetime = 50});
     expect_end(actor, start, 50, "maximum lifetime");
@@ -771,6 +775,7 @@ CASE(no_memory_for_limits, "reliability 13",
     struct actor *actor = actor_new("s");
     const berth_connection_limits limits = {.idle = 60000};
     berth__fault_set_memory(0, 1);
+    ck_assert(berth_socket_set_limits(actor->socket, NULL)); /* needs none */
     ck_assert(!berth_socket_set_limits(actor->socket, &limits));
     ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_SOCKET_RESOURCE);
     berth__fault_clear();

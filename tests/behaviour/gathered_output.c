@@ -229,3 +229,21 @@ CASE(free_while_several_chunks_are_sent, "reliability 3", "their memory lives as
     world_settle();
     peer_close(peer);
 }
+
+CASE(long_write_after_a_reset, "S3.27 S3.28",
+     "accepted: the kernel takes nothing of it, and of what was written before")
+{
+    struct host *host = host_listening("h");
+    uint8_t *bytes = scene_pattern(LONG, 12);
+    for (size_t before = 0; before <= 3; before += 3) {
+        struct peer *peer;
+        struct actor *actor = host_connect(host, "s", &peer);
+        peer_reset(peer);
+        ck_assert_int_eq(berth_socket_write(actor->socket, bytes, before), (ptrdiff_t)before);
+        ck_assert_int_eq(berth_socket_write(actor->socket, bytes, LONG), LONG);
+        ck_assert_uint_eq(berth_socket_bytes_to_write(actor->socket), before + LONG);
+        UNTIL(actor->disconnects == 1);
+        ck_assert_uint_eq(actor->written, 0);
+    }
+    free(bytes);
+}

@@ -145,24 +145,44 @@ CASE(slow_reader_in_a_pause, "limits.h", "the idle limit runs in a pause, and no
     expect_end(actor, "idle");
 }
 
-CASE(slow_reader_of_what_the_kernel_holds, "limits.h",
-     "no output waits in the socket: what the kernel has accepted and not delivered counts too")
+/* A connection whose output is all in the buffers of a simulated kernel: one that is full and, at
+ * the writer's end, half of one. */
+static struct actor *in_the_kernel(berth_connection_limits limits, struct peer **ret_peer)
 {
     if (!world_is_simulated())
         case_skip("the size of the buffers is not known");
-    const berth_connection_limits limits = {.idle = LIMIT};
     struct host *host = host_listening("h");
-    struct peer *peer;
     berth_server_set_connection_limits(host->server, &limits);
-    struct actor *actor = host_connect(host, "s", &peer);
+    struct actor *actor = host_connect(host, "s", ret_peer);
     const size_t size = SIM_BUFFER + SIM_BUFFER / 2;
     uint8_t *bytes = scene_pattern(size, 1);
     ck_assert_int_eq(berth_socket_write(actor->socket, bytes, size), (ptrdiff_t)size);
     free(bytes);
     UNTIL(berth_socket_bytes_to_write(actor->socket) == 0);
+    return actor;
+}
+
+CASE(slow_reader_of_what_the_kernel_holds, "limits.h",
+     "no output waits in the socket: what the kernel has accepted and not delivered counts too")
+{
+    struct peer *peer;
+    struct actor *actor = in_the_kernel((berth_connection_limits){.idle = LIMIT}, &peer);
     read_slowly(actor, peer, LIMIT * 3 / 2, turn); /* which leaves an eighth of the buffer */
     ck_assert_uint_eq(actor->errors, 0);
     expect_end(actor, "idle");
+}
+
+CASE(rate_of_what_the_kernel_holds, "limits.h", "the first window has the writing, no other")
+{
+    const uint32_t half = SIM_STEP * 1000 / PERIOD;
+    struct peer *peer;
+    struct actor *actor = in_the_kernel(
+        (berth_connection_limits){.minimum_rate = 2 * half, .rate_window = LIMIT}, &peer);
+    read_slowly(actor, peer, LIMIT * 3 / 2, turn);
+    ck_assert_uint_eq(actor->errors, 0);
+    read_slowly(actor, peer, LIMIT, turn);
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
 }
 
 CASE(reader_below_the_rate, "limits.h", "acknowledged bytes are counted, and once")

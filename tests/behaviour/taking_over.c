@@ -8,6 +8,7 @@
 #include "handover_talk.h"
 #include "scene.h"
 
+#include "base/fault.h"
 #include "base/local_name.h"
 
 #include <errno.h>
@@ -212,7 +213,9 @@ CASE(predecessor_dies_half_way, "0104", "what had come is closed, and nothing is
     real_kernel_only();
     for (int steps = 0; steps <= 5; steps++) {
         pid_t child = begin_old(die_after, steps);
+        berth__fault_set_system(steps > 0 ? steps - 1 : 0, 1, EINTR, "recvmsg");
         ck_assert_ptr_null(take(PATIENCE * 1000));
+        berth__fault_clear();
         assert_refused(ECONNRESET, "the old process has ended");
         end_child(child);
     }
@@ -251,7 +254,9 @@ CASE(predecessor_stalls, "0104", "taking ends when its time is over")
     real_kernel_only();
     for (int steps = 0; steps <= 3; steps++) {
         pid_t child = begin_old(stall, steps);
+        berth__fault_set_system(0, 1, EINTR, "poll");
         ck_assert_ptr_null(take(30));
+        berth__fault_clear();
         assert_refused(ETIMEDOUT, "did not answer in time");
         end_child(child);
     }

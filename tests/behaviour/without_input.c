@@ -24,7 +24,7 @@ static void lose_input(void)
 {
     if (world_is_simulated())
         case_skip("its descriptors are no numbers of the process");
-    input = dup(STDIN_FILENO);
+    input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     ck_assert_int_eq(close(STDIN_FILENO), 0);
 }
 

@@ -3,6 +3,9 @@
  */
 #include "kit.h"
 
+#include "base/fault.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +167,9 @@ CASE(take_tells_the_end, "take", "0 once all bytes are taken, kept or not, as of
     peer_shutdown(peer);
     take_all(descriptor, bytes, 3);
     ck_assert_int_eq(take(descriptor, bytes, 8, true), 0);
+    berth__fault_set_system(0, 1, EINTR, "recv"); /* and however often it is interrupted */
     ck_assert_int_eq(operations()->take(kit(), descriptor, bytes, 8, false), 0);
+    berth__fault_clear();
     ck_assert_int_eq(operations()->take(kit(), descriptor, bytes, 8, false), 0);
     ck_assert_int_eq(kit_put(descriptor, "late", 4), 4);
     ck_assert(peer_hears(peer, "late"));
