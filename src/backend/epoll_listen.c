@@ -90,8 +90,7 @@ static void enable_listener(epoll_backend *epoll, berth__listener *listener)
 
 static void remove_listener(epoll_backend *epoll, berth__listener *listener)
 {
-    if (listener->flags & REGISTERED)
-        berth__epoll_remove(epoll, listener->descriptor);
+    berth__epoll_remove(epoll, listener->descriptor); /* it may be out already */
     listener->flags = 0;
 }
 
