@@ -3,6 +3,9 @@
  */
 #include "scene.h"
 
+#include <berth/local.h>
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -216,4 +219,33 @@ CASE(release_after_the_end_of_the_output, "0064",
     struct actor *other = actor_new("o");
     ck_assert(berth_socket_set_descriptor(other->socket, descriptor));
     UNTIL(actor_has(other, "thanks"));
+}
+
+/* What is released waits in its calls: no flag of ours is left on it. */
+static void release_one_that_waits(struct actor *actor)
+{
+    UNTIL(actor->connects == 1);
+    int descriptor = berth_socket_release(actor->socket);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq(fcntl(descriptor, F_GETFL) & O_NONBLOCK, 0);
+    world_close_descriptor(descriptor);
+}
+
+CASE(release_of_a_client, "0064", "its descriptor waits, as that of an accepted connection does")
+{
+    if (world_is_simulated())
+        case_skip("its descriptors have no flags");
+    struct actor *actor = actor_new("c");
+    uint16_t port = world_listen(1);
+    const char *path = world_path("a");
+    world_listen_local(path, 1);
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port));
+    release_one_that_waits(actor);
+    actor->connects = 0;
+    ck_assert(berth_socket_connect_to_local(actor->socket, path));
+    release_one_that_waits(actor);
+    struct host *host;
+    actor = accepted(&host);
+    actor->connects = 1;
+    release_one_that_waits(actor);
 }

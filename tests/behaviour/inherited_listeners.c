@@ -72,6 +72,10 @@ CASE(inherited_by_name, "0103", "each server gets the listener that has its name
                        "cannot listen on the inherited \"admin\": all of that name are in use");
     assert_unavailable(admin, "b\nd",
                        "cannot listen on the inherited \"b\\x0ad\": none of that name was passed");
+    assert_unavailable(
+        admin, "a name of fifty-two bytes, which a text has all of it",
+        "cannot listen on the inherited \"a name of fifty-two bytes, which a text has "
+        "all of it\": none of that name was passed");
     assert_unavailable(admin, NULL, "cannot listen on what is inherited: all of it is in use");
     berth__inherited_forget();
     assert_unavailable(admin, "", "cannot listen on what is inherited: nothing was passed");

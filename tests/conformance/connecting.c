@@ -78,17 +78,16 @@ CASE(connect_takes_a_later_segment, "1",
     uint16_t port = world_listen(0);
     kit_stream *last = NULL;
     unsigned taken = 0;
+    uint64_t start = 0;
     for (; last == NULL || last->connects > 0; taken++) {
         ck_assert_uint_lt(taken, 10);
+        start = kit()->operations->now(kit());
         last = kit_stream_new("a", NULL);
         ck_assert_int_eq(kit_connect(last, port), 0);
         world_settle();
     }
-    uint64_t start = kit()->operations->now(kit());
     for (; taken > 1; taken--)
         ck_assert_ptr_nonnull(world_accept(port));
-    world_settle();
-    ck_assert_uint_eq(last->connects, 0);
     UNTIL(last->connects == 1);
     ck_assert_int_eq(last->connect_error, 0);
     ck_assert_uint_ge(kit()->operations->now(kit()) - start, UINT64_C(500000000));

@@ -429,6 +429,12 @@ START_TEST(equality_is_strict)
     ck_assert(berth_address_equal(parsed("fe80::1%eth0"), parsed("fe80::1%eth1")));
     ck_assert(berth_address_equal(parsed("fe80::1%eth0"), parsed("fe80::1")));
     ck_assert(berth_address_equal(parsed("127.1"), BERTH_ADDRESS_LOOPBACK));
+    /* Of those that have no bytes none count. */
+    const berth_address any = {.family = BERTH_ADDRESS_FAMILY_ANY, .bytes = {1}};
+    const berth_address local[2] = {{.family = BERTH_ADDRESS_FAMILY_LOCAL, .bytes = {1}},
+                                    {.family = BERTH_ADDRESS_FAMILY_LOCAL}};
+    ck_assert(berth_address_equal(any, BERTH_ADDRESS_ANY));
+    ck_assert(berth_address_equal(local[0], local[1]));
     ck_assert(berth_address_equal(parsed("0.0.0.0"), BERTH_ADDRESS_ANY_IPV4));
     ck_assert(berth_address_equal(parsed("::"), BERTH_ADDRESS_ANY_IPV6));
     /* bytes that an IPv4 address does not use do not count */

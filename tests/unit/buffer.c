@@ -156,7 +156,15 @@ START_TEST(exactly_full_then_one_more)
     ck_assert_uint_eq(chunks(), 1);
     append(source + BERTH__CHUNK_SMALL, 1);
     ck_assert_uint_eq(chunks(), 2);
-    expect(source, BERTH__CHUNK_SMALL + 1);
+    append(source + BERTH__CHUNK_SMALL + 1, BERTH__CHUNK_SMALL - 1);
+    ck_assert_uint_eq(chunks(), 2);
+    append(source + 2 * BERTH__CHUNK_SMALL, 1);
+    ck_assert_uint_eq(chunks(), 3);
+    expect(source, 2 * BERTH__CHUNK_SMALL + 1);
+    consume(2 * BERTH__CHUNK_SMALL + 1);
+    append(source, BERTH__CHUNK_LARGE + 1); /* by one call */
+    ck_assert_uint_eq(chunks(), 2);
+    expect(source, BERTH__CHUNK_LARGE + 1);
 }
 END_TEST
 
