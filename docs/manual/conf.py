@@ -39,7 +39,8 @@ var splitQuery = query => query.match(/[\p{Letter}\p{Number}_\p{Emoji_Presentati
 
 
 languages["en"] = Search
-html_search_scorer = "scorer.js"
+# Sphinx opens this one from the working directory.
+html_search_scorer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scorer.js")
 
 html_theme = "furo"
 html_title = "Berth %s" % version
