@@ -467,6 +467,15 @@ static void fail_by_end(berth_socket *socket, berth__secure *secure)
                 "the connection was reset during the TLS handshake");
 }
 
+/* The peer has ended its direction, which is due, see settle_input: also in a turn or a wait inside
+ * the handler that is called for what came before. */
+static void note_end(berth_socket *socket, berth__secure *secure)
+{
+    secure->ended = socket->end_held = true;
+    berth__chain_clear(&secure->held, &socket->object.loop->pool);
+    secure->full = false;
+}
+
 /* What has come of the engine's result. Returns whether to go on. */
 static bool act(berth_socket *socket, berth__secure *secure, berth__engine_result result)
 {
@@ -476,12 +485,8 @@ static bool act(berth_socket *socket, berth__secure *secure, berth__engine_resul
         opened(socket, secure);
         return true;
     }
-    if (result == BERTH__ENGINE_ENDED) {
-        secure->ended = true;
-        berth__chain_clear(&secure->held, &socket->object.loop->pool);
-        secure->full = false;
-        return false; /* its end is due, see settle_input */
-    }
+    if (result == BERTH__ENGINE_ENDED)
+        return false;
     if (result == BERTH__ENGINE_FAILED) {
         fail(socket, secure, secure->tls->operations->failure(secure->engine));
         return false;
@@ -512,6 +517,8 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
     secure->full = result == BERTH__ENGINE_PLAIN;
     if (result == BERTH__ENGINE_FAILED)
         secure->failed = true; /* handlers of what came before seal nothing */
+    else if (result == BERTH__ENGINE_ENDED)
+        note_end(socket, secure);
     if (size > 0)
         berth__socket_events.received(socket->stream, scratch, size);
     else if (open)
