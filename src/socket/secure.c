@@ -18,6 +18,7 @@
 #include "loop/lingering.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -454,6 +455,22 @@ static void fail_by(berth_socket *socket, berth__secure *secure, berth_error cla
     berth__engine_failure failure = {.class = class};
     strncpy(failure.text, text, sizeof failure.text - 1);
     fail(socket, secure, &failure);
+}
+
+bool berth__secure_fail_guest(berth_socket *socket, berth_error class, const char *reason)
+{
+    berth__secure *secure = berth__secure_of(socket);
+    berth__engine_failure failure = {.class = class};
+    if (secure == NULL || secure->owner == NULL)
+        return false;
+    (void)snprintf(failure.text, sizeof failure.text,
+                   "the connection failed during the TLS handshake: %s", reason);
+    berth__enter(&socket->object);
+    enter(secure);
+    fail(socket, secure, &failure);
+    leave(secure);
+    berth__leave(&socket->object);
+    return true;
 }
 
 /* The stream has ended before the handshake was complete. */

@@ -143,6 +143,10 @@ static inline bool berth__secure_has_said(const berth_socket *socket)
 /* Gives up what has not gone: the end of the socket waits for it no more. */
 void berth__secure_give_up(berth_socket *socket);
 
+/* Ends the connection while a handshake is watched by the owner, for something else than that has
+ * failed, and has the owner told; false if none is. */
+bool berth__secure_fail_guest(berth_socket *socket, berth_error class, const char *reason);
+
 /* Whether input is wanted in any case, since the handshake needs it. */
 bool berth__secure_shakes(const berth_socket *socket);
 

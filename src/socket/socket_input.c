@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/probe.h"
 #include "base/system_error.h"
+#include "secure.h"
 
 #include <errno.h>
 
@@ -32,6 +33,8 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
                                 berth__attempt attempt)
 {
     uint32_t endings = socket->endings;
+    if (berth__secure_fail_guest(socket, error, berth__reason_of(number)))
+        return;
     berth__socket_note_peer(socket);
     berth__socket_fail(socket, error, number, attempt);
     if (socket->endings == endings)

@@ -7,8 +7,11 @@
 #include "encrypted.h"
 
 #include "backend/sim.h"
+#include "base/fault.h"
 #include "server/server.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -439,6 +442,33 @@ CASE(encrypted_arrival_freed_at_once, "tls.h", "inside new_connection")
     UNTIL(host->arrivals == 3);
     ck_assert_uint_eq(counts_of(host).live, 0);
     ck_assert_uint_eq(counts_of(host).taken, 3);
+}
+
+static void fail_next_send(void)
+{
+    bool in_ring = strcmp(getenv("BERTH_BACKEND"), "io_uring") == 0;
+    if (world_is_simulated())
+        berth__sim_fail_send(world_sim(), ENOBUFS, 1);
+    else
+        berth__fault_set_system(0, 1, ENOBUFS, in_ring ? "ring_send" : "send");
+}
+
+CASE(send_fails_in_a_handshake, "tls.h", "the program is told at once, and a drain is over then")
+{
+    struct host *host = host_listening("h");
+    (void)encrypt(host);
+    fail_next_send();
+    struct peer *peer = come(host, "name");
+    UNTIL(host->failures == 1);
+    berth__fault_clear();
+    ck_assert_uint_eq(counts_of(host).handshaking, 0);
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 1);
+    ck_assert_int_eq(host->failure, BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_ptr_nonnull(strstr(host->failure_text, "failed during the TLS handshake: "));
+    ck_assert_str_eq(host->failure_name, "name");
+    ck_assert(peer_saw_either(peer));
+    ck_assert(berth_server_drain(host->server, &(berth_drain){0}));
+    UNTIL(host->emptied == 1);
 }
 
 /* ---- how many -------------------------------------------------------------------------------- */
