@@ -86,7 +86,7 @@ static void release(struct socket_model *model, uint64_t word)
     bool may = model->state == BERTH_STATE_CONNECTED && model->queued_in == NULL;
     bool empty = berth_socket_bytes_to_write(socket) == 0;
     /* One that nobody has accepted may be dead, and this side does not know. */
-    bool sound = connection != NULL && (connection->accepted || sim_is_tests(connection->to));
+    bool sound = sim_is_sound(connection);
     model->calls++;
     int descriptor = berth_socket_release(socket);
     model->calls--;

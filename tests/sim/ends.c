@@ -123,6 +123,14 @@ void sim_drop(struct socket_model *model)
         sim_ended(connection, model->side);
 }
 
+/* Whether both sides have known of it. Else the other one may be gone, and this side has not heard.
+ */
+bool sim_is_sound(const struct connection *connection)
+{
+    return connection != NULL &&
+           (connection->accepted || (sim_is_tests(connection->to) && connection->begun));
+}
+
 /* Whether nothing can be said: all was thrown away, or the connection was never taken out of the
  * kernel, which resets it with its listener, or its socket was freed before it knew of it. */
 static bool is_excused(const struct connection *connection)

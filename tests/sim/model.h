@@ -478,6 +478,7 @@ void sim_ends_begin(void);
 void sim_drop(struct socket_model *model); /* it is freed, and maybe its connection with it */
 void sim_going(unsigned descriptors);      /* are being closed from now on */
 void sim_ended(struct connection *connection, int side); /* gracefully, handlers and all */
+bool sim_is_sound(const struct connection *connection);
 void sim_judge_reset(const struct connection *connection, int side); /* that this side has seen */
 void sim_judge_rest(const struct connection *connection, int side, uint64_t time);
 void sim_ends_adopt(struct socket_model *model, int descriptor); /* of a connection it has now */

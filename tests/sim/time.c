@@ -366,7 +366,7 @@ static void look_at_marks(struct socket_model *model)
 {
     /* One that nobody has accepted may be dead, of which a socket in a queue is not told. */
     const struct connection *connection = model->connection;
-    bool sound = connection != NULL && (connection->accepted || sim_is_tests(connection->to));
+    bool sound = sim_is_sound(connection);
     bool low = sound && is_valid(model) && model->drains && !model->drains_later &&
                sim.depth == 0 && sim_complete(sim_way_out(model)) &&
                berth_socket_bytes_to_write(model->socket) <= model->low;
