@@ -171,11 +171,21 @@ static bool queue_has_room(const berth_server *server)
     return server->limit > 0 && server->pending_count < (size_t)server->limit;
 }
 
+/* Those for whom client_hello is called, which may turn the loop: their handshakes follow. */
+static size_t chosen_for(const berth__greeter *greeter)
+{
+    size_t count = 0;
+    for (const choice *one = greeter->choice; one != NULL; one = one->outer)
+        count += one->one != NULL;
+    return count;
+}
+
 /* Whether the first of those that wait for it may begin its handshake. */
 static bool may_begin(const berth__greeter *greeter)
 {
     const berth_server *server = greeter->server;
-    return greeter->whole.first != NULL && server->shaking < (size_t)server->max_handshakes &&
+    size_t shaking = server->shaking + chosen_for(greeter);
+    return greeter->whole.first != NULL && shaking < (size_t)server->max_handshakes &&
            queue_has_room(server) && !berth__server_is_paused(server);
 }
 

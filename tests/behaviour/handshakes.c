@@ -269,6 +269,37 @@ CASE(turns_inside_client_hello, "tls.h", "others go on, and the choice counts fo
     UNTIL(host->arrivals == 2);
 }
 
+static struct peer *second;
+
+static berth_tls *choose_while_another_comes(struct host *host, const berth_tls_hello *hello)
+{
+    if (second == NULL) {
+        second = come(host, "second");
+        UNTIL(counts_of(host).greeting == 2);
+        world_settle();
+    }
+    ck_assert_str_eq(hello->server_name, inside == NULL ? "first" : "second");
+    return chosen;
+}
+
+CASE(turn_inside_client_hello_at_the_limit, "tls.h",
+     "begins no handshake in place of the chosen one")
+{
+    struct host *host = host_choosing("h", choose_while_another_comes);
+    chosen = &encrypt(host)->tls;
+    berth_server_set_max_handshakes(host->server, 1);
+    struct peer *peer = come(host, "first");
+    UNTIL(counts_of(host).handshaking == 1);
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).handshaking, 1);
+    ck_assert_uint_eq(counts_of(host).greeting, 1);
+    inside = peer;
+    shake(peer);
+    UNTIL(counts_of(host).handshaking == 1 && host->arrivals == 1);
+    shake(second);
+    UNTIL(host->arrivals == 2);
+}
+
 static berth_tls *choose_too_late(struct host *host, const berth_tls_hello *hello)
 {
     (void)hello;
