@@ -600,6 +600,7 @@ static void end_socket(uint64_t word)
     sim_say("socket %zu %s", sim_number_of(model), how < 3 ? names[how] : "disconnects");
     struct connection *connection = model->connection;
     model->calls++;
+    model->emptied = model->emptied || how == 2;
     if (how < 2 && model->state != BERTH_STATE_UNCONNECTED)
         sim_cut(connection);
     else if (how < 2 && connection != NULL) /* it is over: only what was not read is lost */

@@ -54,7 +54,7 @@ static bool take_rest(struct socket_model *model, const berth_socket *socket,
                       struct connection *connection)
 {
     if (model->socket != socket || model->connection != connection ||
-        model->state != BERTH_STATE_UNCONNECTED)
+        model->state != BERTH_STATE_UNCONNECTED || model->emptied)
         return false;
     if (berth_socket_in_transaction(model->socket))
         berth_socket_commit_transaction(model->socket);
@@ -87,6 +87,7 @@ static void release(struct socket_model *model, uint64_t word)
     bool empty = berth_socket_bytes_to_write(socket) == 0;
     /* One that nobody has accepted may be dead, and this side does not know. */
     bool sound = sim_is_sound(connection);
+    model->emptied = false;
     model->calls++;
     int descriptor = berth_socket_release(socket);
     model->calls--;
