@@ -318,6 +318,15 @@ static bool closes_too_long(struct socket_model *model, uint64_t start, uint64_t
                now;
 }
 
+/* Whether anything may have gone: what a handshake or a header has sent is none of the program's.
+ */
+static bool has_spoken(const struct socket_model *model)
+{
+    const struct connection *connection = model->connection;
+    bool of_its_own = connection != NULL && (connection->tls || connection->version > 0);
+    return model->clock.went > 0 || model->clock.flowed || of_its_own;
+}
+
 /* Whether a limit that depends on bytes should have ended the connection by `now`. */
 static const char *overdue(struct socket_model *model, uint64_t now)
 {
@@ -327,7 +336,7 @@ static const char *overdue(struct socket_model *model, uint64_t now)
     uint64_t window = window_of(&limits);
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
     uint64_t due = last_taken(model, clock->active) + limits.idle;
-    bool spoken = clock->went > 0 || clock->flowed;
+    bool spoken = has_spoken(model);
     uint64_t end = spoken ? time_of_look(&clock->idle_look, due, now) + limits.idle : due;
     if (limits.idle > 0 && end <= late)
         return "idle";
