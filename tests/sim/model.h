@@ -206,7 +206,7 @@ struct socket_model {
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
     bool leaving; /* this side has begun to end the connection */
-    bool emptied;       /* was closed, and has lost the input that it had not read */
+    bool emptied; /* was closed, and has lost the input that it had not read */
     bool gone_early;    /* likewise, before it was there */
     bool half_open;     /* half-close is allowed */
     bool finished;      /* read_channel_finished was called for the connection */
