@@ -26,6 +26,12 @@ def commands_of(target):
     return _commands[target]
 
 
+def source_of(command):
+    """The file that a command compiles, or None."""
+    words = shlex.split(command)
+    return words[-1] if words[-2:-1] == ["-c"] else None
+
+
 class Builder:
     """Compiles changed sources, {file in src: text}, and links programs with them on demand."""
 
@@ -38,7 +44,7 @@ class Builder:
             copy = os.path.join(folder, f"{number}-{os.path.basename(file)}")
             with open(copy, "w", encoding="utf-8") as out:
                 out.write(texts[file])
-            command = next(c for c in compiles if c.endswith(" -c " + original))
+            command = next(c for c in compiles if source_of(c) == original)
             words = shlex.split(command)
             made = copy[:-2] + ".o"
             at = words.index("-o")
