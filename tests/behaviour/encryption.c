@@ -539,46 +539,6 @@ CASE(turn_in_front_of_wrong_bytes, "tls.h", "the engine is not called again")
     good_and_bad(echo_and_turn);
 }
 
-static void turn_until_the_end(struct actor *actor)
-{
-    for (unsigned turns = 0; turns < 500 && actor->finishes == 0; turns++)
-        berth_loop_turn(berth_socket_loop(actor->socket), 10);
-}
-
-static void wait_for_the_end(struct actor *actor)
-{
-    ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
-}
-
-/* Data and the end come together; `handler` is called for the data. */
-static void data_and_end(void (*handler)(struct actor *actor), bool closes)
-{
-    struct peer *peer;
-    struct actor *server = encrypted_with(&peer);
-    uint8_t bytes[64];
-    server->on_ready_read = handler;
-    size_t size = toy_record('d', "last", 4, bytes);
-    size += toy_record('e', "", 0, bytes + size);
-    ck_assert_uint_eq(peer_send_some(peer, bytes, size), size);
-    if (closes)
-        peer_shutdown(peer);
-    UNTIL(server->disconnects == 1);
-    ck_assert(actor_has(server, "last"));
-    ck_assert_uint_eq(server->finishes, 1);
-    ck_assert_int_eq(server->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
-    ck_assert(!berth_socket_tls_was_truncated(server->socket));
-}
-
-CASE(turn_in_front_of_an_orderly_end, "tls.h", "the stream ends in the turn, and was not cut")
-{
-    data_and_end(turn_until_the_end, true);
-}
-
-CASE(wait_in_front_of_an_orderly_end, "tls.h", "is told of it, though the stream goes on")
-{
-    data_and_end(wait_for_the_end, false);
-}
-
 CASE(waits_of_an_encrypted_socket, "tls.h", "without a loop")
 {
     struct pair pair = pair_new();
