@@ -326,7 +326,8 @@ void berth__inbox_renew(berth__inbox *inbox)
 
 void berth__dispositions_before_fork(bool (*take)(pthread_mutex_t *mutex))
 {
-    held = take(&lock);
+    if (!held && take(&lock)) /* a fork that this one has interrupted may have it */
+        held = true;
 }
 
 void berth__dispositions_in_parent(void)

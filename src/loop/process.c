@@ -8,7 +8,9 @@
  *
  * Threads may fork at the same time, and each then has to wait while the kernel copies for another:
  * tens of milliseconds for a large process. A signal handler that forks may have interrupted
- * whoever holds a lock, on the same thread; so a lock is not waited for without end.
+ * whoever holds a lock, on the same thread; so a lock is not waited for without end. If what it has
+ * interrupted is a fork, it takes what that has not taken yet, and leaves all to that: the outer
+ * one releases it in the parent, and the inner one in its child.
  */
 #include "process.h"
 
@@ -35,6 +37,7 @@ static berth_loop *loops;
 static unsigned forks;
 static _Atomic(pthread_mutex_t *) guarded; /* the lock of an upper layer */
 static _Thread_local bool guards;          /* this thread has that, for the fork that it is in */
+static _Thread_local unsigned nested;      /* forks that it is in */
 
 static bool take(pthread_mutex_t *mutex)
 {
@@ -65,7 +68,8 @@ static void unlock_list(void)
 static void guard(void)
 {
     pthread_mutex_t *mutex = atomic_load(&guarded);
-    guards = mutex != NULL && take(mutex);
+    if (mutex != NULL && !guards && take(mutex))
+        guards = true;
 }
 
 static void guard_no_more(bool child)
@@ -82,18 +86,20 @@ static void before(void)
 {
     /* Not only when it is done: other threads end connections while the kernel copies. */
     berth__note_copies();
+    nested++;
     berth__dispositions_before_fork(take);
     guard();
-    locked = !holding && take(&lock);
+    if (!locked && !holding && take(&lock))
+        locked = holding = true;
     if (!locked)
         return;
-    holding = true;
     for (berth_loop *loop = loops; loop != NULL; loop = loop->next_loop) {
         const berth__backend_operations *operations = loop->backend->operations;
         if (!pthread_equal(loop->thread, pthread_self()))
             continue;
-        loop->held = take(&loop->lock);
-        if (operations->before_fork != NULL)
+        if (!loop->held && take(&loop->lock))
+            loop->held = true;
+        if (nested == 1 && operations->before_fork != NULL)
             operations->before_fork(loop->backend);
     }
 }
@@ -107,6 +113,8 @@ static void release(berth_loop *loop)
 
 static void in_parent(void)
 {
+    if (nested > 0 && --nested > 0)
+        return;
     berth__dispositions_in_parent();
     guard_no_more(false);
     if (!locked)
@@ -132,6 +140,7 @@ static void inherit(berth_loop *loop)
 
 static void in_child(void)
 {
+    nested -= nested > 0;
     berth__dispositions_in_child();
     guard_no_more(true);
     forks++;

@@ -8,6 +8,7 @@
 #include "scene.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -722,6 +723,53 @@ CASE(signal_handler_forks, "signal.h reliability 23",
     }
     end_child(forked);
     UNTIL(b.count == 1);
+}
+
+/* A program that replaces a child in its own signal handler, which comes while another is forked.
+ */
+static volatile sig_atomic_t forks_inside;
+
+static void fork_inside(int number)
+{
+    pid_t child = fork();
+    (void)number;
+    if (child == 0)
+        _exit(0);
+    if (child > 0 && waitpid(child, NULL, 0) == child)
+        forks_inside++;
+}
+
+static bool raises;
+
+static void raise_while_forking(void)
+{
+    bool now = raises;
+    raises = false;
+    if (now)
+        raise(SIGUSR2);
+}
+
+/* Before any loop is made, so that it is called when the library has taken its locks. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(raise_while_forking, NULL, NULL);
+}
+
+CASE(fork_within_a_fork, "signal.h reliability 23",
+     "what fork has locked is released by the outer one")
+{
+    struct catcher a = {0};
+    world_loop();
+    install(SIGUSR2, fork_inside);
+    raises = true;
+    pid_t child = begin_child();
+    if (child == 0)
+        _exit(0);
+    end_child(child);
+    ck_assert_int_eq(forks_inside, 1);
+    catch (&a, "a", SIGUSR1);
+    let_go(&a);
+    berth_loop_free(berth_loop_new(NULL));
 }
 
 CASE(child_is_stopped_by_a_signal, "signal.h reliability 23", "as it would be without a handler")
