@@ -203,9 +203,8 @@ static bool still_listens(const berth__offered *offered, bool loop_ends)
     if (offered->pool.workers == NULL)
         return server != NULL && server->listener != NULL && !loop_ends &&
                server->drain.phase == BERTH__DRAIN_OFF;
-    size_t count = 0;
-    (void)berth_workers_descriptors(offered->pool.workers, NULL, 0, &count);
-    return count > 0 && berth_workers_drain_state(offered->pool.workers) == BERTH_DRAIN_NONE;
+    return berth__workers_listen(offered->pool.workers) &&
+           berth_workers_drain_state(offered->pool.workers) == BERTH_DRAIN_NONE;
 }
 
 /* A successor is wanted no longer only if this process serves. Else the end of the connection tells

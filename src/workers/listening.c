@@ -364,6 +364,14 @@ static size_t listeners_of(berth_worker *worker)
     return count;
 }
 
+bool berth__workers_listen(const berth_workers *workers)
+{
+    int i = 0;
+    while (i < workers->count && listeners_of(workers->workers[i]) == 0)
+        i++;
+    return i < workers->count;
+}
+
 /* Returns an errno. */
 static int copy_one(copying *copies, int descriptor)
 {

@@ -199,6 +199,9 @@ static inline berth__worker_state berth__worker_state_of(const berth_worker *wor
 /* A task of a worker, its user: does what the pool's thread has asked for. */
 void berth__worker_answer(void *user);
 
+/* Whether one of the workers listens. Needs no memory. Any thread. */
+bool berth__workers_listen(const berth_workers *workers);
+
 /* berth__server_succeed for all servers. Any thread. */
 void berth__workers_succeed(berth_workers *workers, berth__succession from, berth__succession to);
 

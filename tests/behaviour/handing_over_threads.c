@@ -5,9 +5,12 @@
 #include "handover_talk.h"
 #include "scene.h"
 
+#include "base/fault.h"
+
 #include <berth/local.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -169,6 +172,33 @@ CASE(pool_is_drained_before_the_successor_is_ready, "0104", "the file of its Uni
     close(connection);
     world_free_pool(workers);
     ck_assert_int_eq(unlink(path), 0);
+}
+
+CASE(pool_whose_offer_is_withdrawn_without_memory, "0104",
+     "it serves on, and the successor hears that it is not wanted")
+{
+    real_kernel_only();
+    berth_workers *workers = pool_new(2, "old");
+    ck_assert_ptr_nonnull(workers);
+    ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
+    berth_handover *handover = berth_handover_offer(world_loop(), talk_place(), NULL, NULL);
+    ck_assert_ptr_nonnull(handover);
+    ck_assert(berth_handover_add_workers(handover, "http", workers));
+    int connection = talk_connect(talk_place());
+    ck_assert(talk_say(connection, BERTH__MESSAGE_HELLO));
+    ck_assert(talk_say(connection, BERTH__MESSAGE_NEXT));
+    UNTIL(berth_handover_current_state(handover) == BERTH_HANDOVER_TAKEN);
+    berth__fault_set_memory(0, 1000000);
+    berth_handover_free(handover);
+    berth__fault_clear();
+    berth__message *message = malloc(sizeof *message);
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_CONTENTS, message));
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_LISTENERS, message));
+    ck_assert(talk_hears(connection, BERTH__MESSAGE_REFUSED, message));
+    free(message);
+    close(connection);
+    assert_greeted(berth_workers_port(workers), "old");
+    world_free_pool(workers);
 }
 
 CASE(pool_is_freed_before_its_offer, "0104",
