@@ -250,16 +250,25 @@ static int dress_open(int file, const berth_local_options *options, berth__local
     return options->mode != 0 && (status.st_mode & 0777) != mode ? set_mode(file, mode) : 0;
 }
 
+/* By its path, where it cannot be opened: else it would stay behind when that has failed. */
+static void note(const char *path, berth__local_file *ret_file)
+{
+    struct stat status = {0};
+    if (look_at(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        *ret_file = file_of(&status);
+}
+
 /* Gives the file that bind has made its group and mode, and notes which it is. */
 static int dress(const char *path, const berth_local_options *options, berth__local_file *ret_file,
                  berth__local_step *ret_step)
 {
     *ret_step = BERTH__LOCAL_PLACE;
     int file = BERTH__SYSTEM("open", open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (file < 0)
-        return errno;
-    int error = dress_open(file, options, ret_file, ret_step);
-    drop(file);
+    int error = file < 0 ? errno : dress_open(file, options, ret_file, ret_step);
+    if (error != 0 && error != EADDRINUSE && ret_file->inode == 0)
+        note(path, ret_file);
+    if (file >= 0)
+        drop(file);
     return error;
 }
 
@@ -294,8 +303,8 @@ static int bind_name(int descriptor, const place *target, bool waits, berth__loc
     return error == EADDRINUSE && waits && probe(target) == 0 ? bind_to(descriptor, target) : error;
 }
 
-/* A descriptor is reserved before bind: from then on one is needed to know the file, and without it
- * nobody could remove that. */
+/* A descriptor is reserved before bind: from then on one is needed to dress the file. Another
+ * thread may be quicker. */
 static int bind_path(int descriptor, const place *target, const berth_local_options *options,
                      berth__local_file *ret_file, berth__local_step *ret_step)
 {

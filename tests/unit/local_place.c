@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -96,6 +97,45 @@ START_TEST(connecting_is_repeated_if_interrupted)
 }
 END_TEST
 
+static bool exists(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+/* One call fails, the first, then the second, until there are no more. What is left of a place that
+ * was not taken nobody would remove, and the next to listen there would find it in use. */
+START_TEST(failing_leaves_no_file)
+{
+    const berth_local_options plans[] = {
+        {0}, {.mode = 0660}, {.set_group = true, .group = getgid()}};
+    berth__local_listen how = {.backlog = 1, .options = plans[_i]};
+    char directory[] = "/tmp/berth-unit-XXXXXX";
+    char path[64];
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/a", directory);
+    ck_assert_int_eq(berth__local_name_read(path, &how.name), 0);
+    unsigned failures = 0;
+    bool reached = true;
+    for (long call = 0; reached; call++) {
+        berth__local_file file;
+        berth__local_step step;
+        int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        berth__fault_set_system(call, 1, ENFILE, NULL);
+        int error = berth__local_place_take(descriptor, &how, &file, &step);
+        reached = berth__fault_system_failed() > 0;
+        berth__fault_clear();
+        failures += error != 0;
+        ck_assert_int_eq(exists(path), error == 0);
+        berth__local_place_leave(&how.name, &file);
+        ck_assert(!exists(path));
+        close(descriptor);
+    }
+    ck_assert_uint_gt(failures, 4);
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("local_place");
@@ -105,6 +145,7 @@ int main(void)
     tcase_add_test(tests, child_that_lives_has_not_ended);
     tcase_add_test(tests, signals_do_not_end_the_wait);
     tcase_add_test(tests, connecting_is_repeated_if_interrupted);
+    tcase_add_loop_test(tests, failing_leaves_no_file, 0, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
