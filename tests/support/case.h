@@ -12,7 +12,7 @@
  *
  * A case needs no clean-up on failure: its process ends. On success nothing may be left: the runner
  * frees the loop of the world, and then compares open descriptors and heap blocks of the library
- * with those before.
+ * with those before. What is open when the case returns has to be close-on-exec.
  */
 #ifndef BERTH_TESTS_CASE_H
 #define BERTH_TESTS_CASE_H
