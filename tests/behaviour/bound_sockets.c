@@ -131,7 +131,7 @@ CASE(bound_socket_with_the_number_of_the_input, "S3.14",
 {
     if (world_is_simulated())
         case_skip("its descriptors are no numbers of the process");
-    int input = dup(STDIN_FILENO);
+    int input = world_note(dup(STDIN_FILENO));
     struct actor *actor = actor_new("c");
     world_settle();
     close(STDIN_FILENO);

@@ -24,7 +24,7 @@ static void lose_input(void)
 {
     if (world_is_simulated())
         case_skip("its descriptors are no numbers of the process");
-    input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    input = world_note(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
     ck_assert_int_eq(close(STDIN_FILENO), 0);
 }
 
@@ -400,7 +400,7 @@ CASE(file_without_input, "socket.h", "a file that is sent, and the copy of its d
     struct peer *peer;
     host = host_listening("h");
     struct actor *actor = host_connect(host, "s", &peer);
-    int other = hello_file();
+    int other = world_note(hello_file());
     lose_input();
     ck_assert_int_eq(hello_file(), STDIN_FILENO);
     ck_assert_int_eq(berth_socket_write_file(actor->socket, STDIN_FILENO, 0, SIZE_MAX), 5);
@@ -426,12 +426,12 @@ static void take_twice(void)
 {
     char nothing;
     for (int i = 0; i < 2; i++) {
-        int successor = talk_connect(talk_place());
+        int successor = world_note(talk_connect(talk_place()));
         ck_assert_int_ge(successor, 0);
         ck_assert(talk_say(successor, BERTH__MESSAGE_HELLO));
         UNTIL(recv(successor, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
         ck_assert(talk_hears(successor, BERTH__MESSAGE_CONTENTS, NULL));
-        int other = talk_connect(talk_place());
+        int other = world_note(talk_connect(talk_place()));
         UNTIL(recv(other, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
         ck_assert(talk_hears(other, BERTH__MESSAGE_REFUSED, NULL));
         close(other);
@@ -485,7 +485,7 @@ CASE(taking_without_input, "0104", "the connection to a process that hands over"
 {
     char text[200] = "";
     real_kernel_only();
-    int listener = talk_listen(talk_place());
+    int listener = world_note(talk_listen(talk_place()));
     pid_t child = begin_child();
     if (child == 0)
         serve_successor(listener);
@@ -494,9 +494,11 @@ CASE(taking_without_input, "0104", "the connection to a process that hands over"
     berth_inheritance *taken =
         berth_handover_take(talk_place(), PATIENCE * 1000, text, sizeof text);
     ck_assert_msg(taken != NULL, "%s", text);
-    ck_assert(world_is_open(STDIN_FILENO));
-    ck_assert(berth_handover_ready(taken));
+    bool has_number = world_is_open(STDIN_FILENO);
+    bool ready = berth_handover_ready(taken);
     berth_inheritance_free(taken);
+    ck_assert(has_number);
+    ck_assert(ready);
     end_child(child);
     find_input();
 }
@@ -517,13 +519,13 @@ CASE(offer_without_input, "0104", "the place of an offer, and the connection of 
     ck_assert(!world_is_open(STDIN_FILENO));
     int kept = dup2(input, STDIN_FILENO);
     handover = offer();
-    int successor = talk_connect(talk_place());
+    int successor = world_note(talk_connect(talk_place()));
     close(kept);
     UNTIL(world_is_open(STDIN_FILENO));
     ck_assert(talk_say(successor, BERTH__MESSAGE_HELLO));
     UNTIL(recv(successor, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
     ck_assert(talk_hears(successor, BERTH__MESSAGE_CONTENTS, NULL));
-    int other = talk_connect(talk_place());
+    int other = world_note(talk_connect(talk_place()));
     UNTIL(recv(other, &nothing, 1, MSG_PEEK | MSG_DONTWAIT) == 1);
     ck_assert(talk_hears(other, BERTH__MESSAGE_REFUSED, NULL));
     close(other);
