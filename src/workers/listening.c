@@ -155,7 +155,9 @@ void berth__worker_answer(void *user)
     if (worker->answering || berth__pool_is_copy(worker->workers))
         return;
     pthread_mutex_lock(&worker->lock);
-    void (*request)(berth_worker *) = worker->request;
+    /* When the worker has ended nobody waits for it any more. */
+    bool ready = berth__worker_state_of(worker) == BERTH__WORKER_READY;
+    void (*request)(berth_worker *) = ready ? worker->request : NULL;
     pthread_mutex_unlock(&worker->lock);
     if (request == NULL)
         return;
