@@ -367,7 +367,10 @@ void sim_local_failed(struct socket_model *model, berth_error error)
     settle();
     if (model->changes != places[place].changes || is_going(place))
         return;
-    sim_check(error == BERTH_ERROR_HOST_NOT_FOUND || error == BERTH_ERROR_CONNECTION_REFUSED ||
+    /* An option of TCP that was set in front of the attempt is the kernel's to refuse. */
+    bool has_option = (model->options & ~SIM_LOCAL_OPTIONS) != 0 && !world->is_simulated;
+    sim_check((has_option && error == BERTH_ERROR_UNSUPPORTED_OPERATION) ||
+                  error == BERTH_ERROR_HOST_NOT_FOUND || error == BERTH_ERROR_CONNECTION_REFUSED ||
                   error == BERTH_ERROR_SOCKET_TIMEOUT || error == BERTH_ERROR_SOCKET_RESOURCE ||
                   error == BERTH_ERROR_OPERATION || /* it is asked to connect once more */
                   model->header_version > 0,        /* which cannot be written */
