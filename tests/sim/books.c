@@ -106,7 +106,8 @@ static void check_rejected(struct server_model *model, const berth_server_counts
     uint64_t rejected = now->rejected_address - before->rejected_address;
     uint64_t came = now->accepted - before->accepted + now->added - before->added;
     /* One that was handed over has its place until its handlers have returned. */
-    uint64_t at_hand = before->at_hand + sim.depth + before->greeting + before->handshaking;
+    uint64_t handlers = sim.depth + sim.inside;
+    uint64_t at_hand = before->at_hand + handlers + before->greeting + before->handshaking;
     uint64_t most = before->live + at_hand + model->lingering + came - rejected;
     bool judged = rejected > 0 && !model->has_trusted && model->same_accepts;
     sim_check(!judged || most >= model->accepts.per_address,

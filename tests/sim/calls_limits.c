@@ -225,11 +225,11 @@ static bool are_alike(const struct connection *a, const struct connection *b)
     return a->tallied == b->tallied && a->has_net && b->has_net && a->client_net == b->client_net;
 }
 
-/* Those of the queue that have not ended for certain. */
+/* Those of the queue that have not ended for certain: also for want of memory, unheard. */
 static unsigned alike_in_queue(struct server_model *model, const struct connection *connection)
 {
     unsigned count = 0;
-    if (sim_lost_in_queue(model) > 0)
+    if (sim_lost_in_queue(model) > 0 || sim_lossy())
         return 0;
     for (size_t i = 0; i < model->queued; i++) {
         const struct connection *each = model->queue[i].connection;
