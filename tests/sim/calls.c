@@ -135,6 +135,9 @@ static void cut_queue(struct server_model *model)
             sim_drop(each->socket);
         else
             sim_cut(each->connection);
+        /* It may have failed there, and linger. */
+        if (each->socket == NULL && each->connection->wrong_later)
+            each->connection->ending[1].time = berth_loop_now(sim.loop);
         sim_going(each->socket == NULL);
     }
     sim_headers_doubt(model);
