@@ -108,7 +108,9 @@ static void check_rejected(struct server_model *model, const berth_server_counts
     /* One that was handed over has its place until its handlers have returned. */
     uint64_t handlers = sim.depth + sim.inside;
     uint64_t at_hand = before->at_hand + handlers + before->greeting + before->handshaking;
-    uint64_t most = before->live + at_hand + model->lingering + came - rejected;
+    /* Whose end was announced at the last look lingers only when that handler has returned. */
+    uint64_t ending = model->looked_inside;
+    uint64_t most = before->live + at_hand + model->lingering + ending + came - rejected;
     bool judged = rejected > 0 && !model->has_trusted && model->same_accepts;
     sim_check(!judged || most >= model->accepts.per_address,
               "somebody is turned away for %llu others of its address", (unsigned long long)most);
@@ -117,6 +119,7 @@ static void check_rejected(struct server_model *model, const berth_server_counts
     berth_loop_counts loop;
     berth_loop_statistics(sim.loop, &loop);
     model->lingering = loop.lingering;
+    model->looked_inside = sim.depth + sim.inside;
     model->same_accepts = true;
 }
 

@@ -301,6 +301,7 @@ struct server_model {
     bool paused;
     bool troubled; /* accept_error was called, when so many had been accepted */
     uint64_t troubled_at;
+    bool was_troubled; /* accept_error was called at all */
     struct sim_backlog backlog;
     bool stopped; /* accept_error was called for good, and nobody has resumed */
     enum incoming incoming;
@@ -314,12 +315,13 @@ struct server_model {
     berth_connection_limits limits;
     berth_accept_limits accepts;
     uint64_t paced_since;
-    uint64_t paced_from;   /* so many had been accepted by then */
-    uint64_t most_waiting; /* in the queue and for their headers: as many, if over the limit */
-    size_t most_pending;   /* bytes of one that waits */
-    uint64_t lingering;    /* at the last look */
-    bool same_accepts;     /* since then */
-    bool limited_address;  /* these three: now or before */
+    uint64_t paced_from;    /* so many had been accepted by then */
+    uint64_t most_waiting;  /* in the queue and for their headers: as many, if over the limit */
+    size_t most_pending;    /* bytes of one that waits */
+    uint64_t lingering;     /* at the last look */
+    unsigned looked_inside; /* so many handlers, likewise */
+    bool same_accepts;      /* since then */
+    bool limited_address;   /* these three: now or before */
     bool limited_rate;
     bool sheds;
     bool through;              /* listens through a proxy */
