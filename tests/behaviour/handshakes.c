@@ -823,7 +823,7 @@ CASE(waiting_for_a_place_in_a_pause, "tls.h", "takes no time")
     berth_server_set_max_handshakes(host->server, 1);
     (void)come(host, "first");
     UNTIL(counts_of(host).handshaking == 1);
-    struct peer *second = come(host, "second");
+    struct peer *waiting = come(host, "second");
     UNTIL(counts_of(host).greeting == 1);
     world_settle();
     berth_server_pause_accepting(host->server);
@@ -834,7 +834,7 @@ CASE(waiting_for_a_place_in_a_pause, "tls.h", "takes no time")
     berth_server_set_handshake_timeout(host->server, 60000);
     world_settle();
     berth_server_resume_accepting(host->server);
-    shake(second);
+    shake(waiting);
     UNTIL(host->arrivals == 1);
     ck_assert_uint_eq(host->failures, 1);
 }
