@@ -138,7 +138,7 @@ typedef struct berth_tls_ticket_key {
  *
  * @param keys   the first seals; all open
  * @param count  1 to 16
- * @return false with errno EINVAL for another count or a client's configuration, ENOMEM
+ * @return false with errno EINVAL for another count or a client's configuration
  */
 BERTH_TLS_API bool berth_tls_set_ticket_keys(berth_tls *tls, const berth_tls_ticket_key *keys,
                                              size_t count);

@@ -4,7 +4,9 @@
  *
  * The first key seals, all of them open. Half of a key's secret encrypts (AES-256-CBC), the other
  * half authenticates (HMAC-SHA256): the form that RFC 5077 recommends. A key is copied out of the
- * set under its lock, which is held for no longer: a set is seen whole or not at all.
+ * set under a lock, which is held for no longer: a set is seen whole or not at all. There is one
+ * for all configurations, so that fork can wait for it: a child does not have the thread that holds
+ * it.
  *
  * A ticket of a key that is not there is as none: the handshake is a full one. A client of TLS 1.3
  * gets a new ticket with every resumption, since it should use each only once; one of TLS 1.2 when
@@ -16,12 +18,15 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 enum {
     NAME = 16,
     HALF = 32, /* of a secret: a key */
     VECTOR = 16,
+    YIELDS = 10000, /* for the lock, by a thread that forks */
     /* What OpenSSL wants to hear. */
     UNUSABLE = -1,
     UNKNOWN = 0,
@@ -29,12 +34,44 @@ enum {
     RENEW = 2
 };
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool locked; /* for the fork that this thread is in */
+
+static void before_fork(void)
+{
+    for (int attempt = 0; attempt < YIELDS && !locked; attempt++) {
+        locked = pthread_mutex_trylock(&lock) == 0;
+        if (!locked)
+            sched_yield();
+    }
+}
+
+static void in_parent(void)
+{
+    if (locked)
+        pthread_mutex_unlock(&lock);
+    locked = false;
+}
+
+static void in_child(void)
+{
+    if (!locked) /* another thread has it, which the child does not have */
+        lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    in_parent();
+}
+
+/* Without memory for that it is as it was. */
+static void watch(void)
+{
+    (void)pthread_atfork(before_fork, in_parent, in_child);
+}
+
 /* Copies the key of that name, or the first if it is NULL. Returns its place; -1: there is none. */
 static int find(const berth__tls *tls, const uint8_t *name, berth_tls_ticket_key *ret_key)
 {
     int place = -1;
-    if (!CRYPTO_THREAD_read_lock(tls->lock))
-        return -1;
+    pthread_mutex_lock(&lock);
     for (size_t i = 0; i < tls->key_count; i++) {
         if (name == NULL || memcmp(tls->keys[i].name, name, NAME) == 0) {
             *ret_key = tls->keys[i];
@@ -42,7 +79,7 @@ static int find(const berth__tls *tls, const uint8_t *name, berth_tls_ticket_key
             break;
         }
     }
-    (void)CRYPTO_THREAD_unlock(tls->lock);
+    pthread_mutex_unlock(&lock);
     return place;
 }
 
@@ -82,10 +119,9 @@ static int use(SSL *ssl, uint8_t *name, uint8_t *vector, EVP_CIPHER_CTX *cipher,
 
 bool berth__tls_begin_tickets(berth__tls *tls)
 {
-    tls->lock = CRYPTO_THREAD_lock_new();
+    pthread_once(&once, watch);
     tls->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-    if (tls->lock == NULL || tls->ticket_cipher == NULL ||
-        RAND_bytes(tls->keys[0].name, NAME) != 1 ||
+    if (tls->ticket_cipher == NULL || RAND_bytes(tls->keys[0].name, NAME) != 1 ||
         RAND_priv_bytes(tls->keys[0].secret, 2 * HALF) != 1)
         return false;
     tls->key_count = 1;
@@ -96,7 +132,6 @@ void berth__tls_end_tickets(berth__tls *tls)
 {
     OPENSSL_cleanse(tls->keys, sizeof tls->keys);
     EVP_CIPHER_free(tls->ticket_cipher);
-    CRYPTO_THREAD_lock_free(tls->lock);
 }
 
 bool berth_tls_set_ticket_keys(berth_tls *tls, const berth_tls_ticket_key *keys, size_t count)
@@ -107,13 +142,10 @@ bool berth_tls_set_ticket_keys(berth_tls *tls, const berth_tls_ticket_key *keys,
         errno = EINVAL;
         return false;
     }
-    if (!CRYPTO_THREAD_write_lock(mine->lock)) {
-        errno = ENOMEM;
-        return false;
-    }
+    pthread_mutex_lock(&lock);
     OPENSSL_cleanse(mine->keys, sizeof mine->keys);
     memcpy(mine->keys, keys, count * sizeof *keys);
     mine->key_count = count;
-    (void)CRYPTO_THREAD_unlock(mine->lock);
+    pthread_mutex_unlock(&lock);
     return true;
 }

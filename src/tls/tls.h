@@ -34,7 +34,7 @@ enum {
     BERTH__TLS_MOST_FRUITLESS = 64
 };
 
-/* A configuration. Only the keys change, under their lock. */
+/* A configuration. Only the keys change, under a lock. */
 typedef struct berth__tls {
     berth_tls head;
     SSL_CTX *openssl;
@@ -43,7 +43,6 @@ typedef struct berth__tls {
     uint8_t context[BERTH__TLS_CONTEXT_SIZE];       /* that a session has in common with it */
     char *protocols[BERTH__TLS_MOST_PROTOCOLS + 1]; /* of ALPN, best first; the first owns all */
     EVP_CIPHER *ticket_cipher;
-    CRYPTO_RWLOCK *lock;
     size_t key_count;
     berth_tls_ticket_key keys[BERTH__TLS_MOST_KEYS];
 } berth__tls;

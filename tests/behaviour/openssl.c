@@ -3,9 +3,12 @@
  * (encryption.c, handshakes.c), the engine by itself (unit/tls_*.c); here both are together.
  */
 #include "authority.h"
+#include "children.h"
 #include "pair.h"
 #include "scene.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,7 +213,7 @@ static void drip(struct end *end, struct peer *peer)
     end->wire.size = 0;
 }
 
-static void receive(struct end *end, struct peer *peer)
+static void take_in(struct end *end, struct peer *peer)
 {
     uint8_t bytes[4096];
     size_t size = peer_receive_some(peer, bytes, sizeof bytes);
@@ -230,7 +233,7 @@ CASE(openssl_byte_by_byte, "tls.h", "all that a client sends comes so")
     (void)end_feed(&end, NULL, 0);
     drip(&end, peer);
     for (int i = 0; i < WORLD_TURNS && end.opened == 0; i++)
-        receive(&end, peer);
+        take_in(&end, peer);
     ck_assert_uint_eq(end.opened, 1);
     drip(&end, peer);
     struct actor *server = host_take_actor(host, "s");
@@ -244,4 +247,38 @@ CASE(openssl_byte_by_byte, "tls.h", "all that a client sends comes so")
     ck_assert(!berth_socket_tls_was_truncated(server->socket));
     end_free(&end);
     berth_tls_release(tls);
+}
+
+/* ---- keys of tickets, and fork -------------------------------------------------------------- */
+
+static const berth_tls_ticket_key ticket_key = {.name = "a key"};
+static berth_tls *shared;
+static atomic_bool sets;
+
+static void *set_again_and_again(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&sets))
+        (void)berth_tls_set_ticket_keys(shared, &ticket_key, 1);
+    return NULL;
+}
+
+static void set_once(void)
+{
+    MUST(berth_tls_set_ticket_keys(shared, &ticket_key, 1));
+}
+
+CASE(openssl_and_a_fork_while_a_thread_sets_keys, "reliability 23",
+     "the child does not wait for that thread, which it does not have")
+{
+    real_kernel_only();
+    pthread_t thread;
+    shared = make_server(BERTH_TLS_VERIFY_NONE);
+    atomic_store(&sets, true);
+    ck_assert_int_eq(pthread_create(&thread, NULL, set_again_and_again, NULL), 0);
+    for (int i = 0; i < 40; i++)
+        have_child(set_once);
+    atomic_store(&sets, false);
+    pthread_join(thread, NULL);
+    berth_tls_release(shared);
 }
