@@ -387,10 +387,19 @@ static void tell_end(berth_socket *socket, berth__secure *secure)
     berth__socket_events.receive_ended(socket->stream, error);
 }
 
+/* What is sealed goes behind the handler, with what that writes: at the latest when the loop turns,
+ * also inside it, since the peer may wait for it. */
+static void send_later(berth_socket *socket, const berth__secure *secure)
+{
+    if (secure->sealed.first != NULL && !socket->stream->sending)
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+}
+
 static void opened(berth_socket *socket, berth__secure *secure)
 {
     uint32_t endings = socket->endings;
     secure->open = true;
+    send_later(socket, secure);
     berth__deadline_stop(&socket->object.loop->deadlines, &secure->limit);
     berth__socket_pace(socket);
     berth__owner *owner = secure->owner;
@@ -536,10 +545,12 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
         secure->failed = true; /* handlers of what came before seal nothing */
     else if (result == BERTH__ENGINE_ENDED)
         note_end(socket, secure);
-    if (size > 0)
+    if (size > 0) {
+        send_later(socket, secure);
         berth__socket_events.received(socket->stream, scratch, size);
-    else if (open)
+    } else if (open) {
         berth__socket_room_unused(socket->stream);
+    }
     if (secure->socket == NULL)
         return false;
     if (floods && !secure->told && result != BERTH__ENGINE_FAILED) {

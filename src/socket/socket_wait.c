@@ -34,8 +34,8 @@ static uint64_t go_on(void *object)
         return UINT64_MAX;
     bool told = socket->end_held && (!socket->paused || berth__secure_shakes(socket)) &&
                 (!socket->awaited || berth__secure_owes(socket));
-    if (berth__socket_has_output(socket) || told || socket->overflowed ||
-        berth__socket_is_cut_off(socket))
+    if (berth__socket_has_output(socket) || berth__socket_unsent(socket) || told ||
+        socket->overflowed || berth__socket_is_cut_off(socket))
         berth__socket_settle(socket);
     uint64_t due = socket->object.freed ? UINT64_MAX : berth__limits_step(socket);
     uint64_t close = socket->object.freed ? UINT64_MAX : berth__socket_close_step(socket);

@@ -600,3 +600,95 @@ CASE(wait_in_front_of_an_orderly_end, "tls.h", "is told of it, though the stream
 {
     data_and_end(wait_for_its_end, false);
 }
+
+static struct peer *other;
+static uint8_t had; /* the type of the record that it has had inside the handler */
+
+/* The peer waits for the last flight of the handshake: if that did not go before the handler
+ * returns, the handler would wait for ever. */
+static void wait_for_an_answer(struct actor *actor)
+{
+    for (unsigned waits = 0; waits < 500 && had == 0; waits++) {
+        ck_assert(!berth_socket_wait_for_ready_read(actor->socket, 1));
+        (void)peer_receive_some(other, &had, 1);
+    }
+}
+
+static void turn_for_an_answer(struct actor *actor)
+{
+    for (unsigned turns = 0; turns < 500 && had == 0; turns++) {
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+        (void)peer_receive_some(other, &had, 1);
+    }
+}
+
+static void last_flight_of_a_client(void (*handler)(struct actor *actor))
+{
+    struct toy *toy = toy_new(false);
+    struct actor *client = client_of(toy, &other);
+    client->on_encrypted = handler;
+    answer_hello(other);
+    UNTIL(client->encryptions == 1);
+    ck_assert_uint_eq(had, 'c');
+    berth_tls_release(&toy->tls);
+}
+
+static void last_flight_of_a_server(void (*handler)(struct actor *actor))
+{
+    struct toy *toy = toy_new(true);
+    struct host *host = host_listening("h");
+    uint8_t bytes[16];
+    other = world_connect(host->port);
+    struct actor *server = host_take_actor(host, "s");
+    server->on_encrypted = handler;
+    ck_assert(berth_socket_start_server_encryption(server->socket, &toy->tls));
+    say_hello(other, "x");
+    ck_assert_uint_eq(peer_receive(other, bytes, 10), 10);
+    peer_send(other, bytes, toy_record('c', "client", 6, bytes));
+    UNTIL(server->encryptions == 1);
+    ck_assert_uint_eq(had, 't');
+    berth_tls_release(&toy->tls);
+}
+
+CASE(wait_inside_encrypted, "tls.h", "the last flight of a client goes")
+{
+    last_flight_of_a_client(wait_for_an_answer);
+}
+
+CASE(turn_inside_encrypted, "tls.h", "the last flight of a client goes")
+{
+    last_flight_of_a_client(turn_for_an_answer);
+}
+
+CASE(wait_inside_encrypted_of_a_server, "tls.h", "its last flight goes")
+{
+    last_flight_of_a_server(wait_for_an_answer);
+}
+
+CASE(turn_inside_encrypted_of_a_server, "tls.h", "its last flight goes")
+{
+    last_flight_of_a_server(turn_for_an_answer);
+}
+
+/* The peer's data come with a record that is answered by the engine. */
+static void data_behind_a_question(void (*handler)(struct actor *actor))
+{
+    struct actor *server = encrypted_with(&other);
+    uint8_t bytes[64];
+    server->on_ready_read = handler;
+    size_t size = toy_record('u', "", 0, bytes);
+    size += toy_record('d', "more", 4, bytes + size);
+    ck_assert_uint_eq(peer_send_some(other, bytes, size), size);
+    UNTIL(server->ready_reads == 1);
+    ck_assert_uint_eq(had, 't');
+}
+
+CASE(wait_behind_a_question, "tls.h", "inside ready_read: the engine's answer goes")
+{
+    data_behind_a_question(wait_for_an_answer);
+}
+
+CASE(turn_behind_a_question, "tls.h", "inside ready_read: the engine's answer goes")
+{
+    data_behind_a_question(turn_for_an_answer);
+}
