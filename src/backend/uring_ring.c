@@ -91,8 +91,11 @@ enum {
     PAGE = 4096,
     CAP = 65536,
     MOST_ASIDE = 65536, /* completions */
-    LONGEST_PAUSE = 64, /* milliseconds; see set_up_patiently */
-    GIVEN_UP = 1000     /* milliseconds in which nobody waits again after having waited in vain */
+    /* Milliseconds; see set_up_patiently. */
+    LONGEST_PAUSE = 64,
+    LONGEST_PAUSE_FOR_OWN = 1024,
+    JUST_CLOSED = 5000,
+    GIVEN_UP = 1000 /* in which nobody waits again after having waited in vain */
 };
 
 /* The errno of what liburing returns. */
@@ -526,6 +529,7 @@ static int set_up(berth__ring *ring, unsigned flags)
 /* When the last set-up was refused after waiting, in milliseconds; 0: not since a ring was closed.
  */
 static atomic_llong refused;
+static atomic_llong closed; /* when the last ring of this process was closed; 0: none */
 
 static long long milliseconds(void)
 {
@@ -535,16 +539,20 @@ static long long milliseconds(void)
 }
 
 /* The kernel takes the memory of a closed ring off the user's account some 25 ms late, when it can
- * be sure that nobody uses it: up to 127 ms are waited for that. Where all of the memory is in use,
- * only the first loop in a second waits. */
+ * be sure that nobody uses it: up to 127 ms are waited for that, and up to two seconds for a ring
+ * that this process has closed, whose memory will come, but on a busy machine later. Where all of
+ * the memory is in use, only the first loop in a second waits. */
 static int set_up_patiently(berth__ring *ring, unsigned flags)
 {
     int error = set_up(ring, flags);
     long long before = atomic_load(&refused);
     if (error != ENOMEM || (before != 0 && milliseconds() - before < GIVEN_UP))
         return error;
-    for (int pause = 1; error == ENOMEM && pause <= LONGEST_PAUSE; pause *= 2) {
-        struct timespec time = {.tv_nsec = pause * 1000000L};
+    long long last = atomic_load(&closed);
+    bool own = last != 0 && milliseconds() - last < JUST_CLOSED;
+    int longest = own ? LONGEST_PAUSE_FOR_OWN : LONGEST_PAUSE;
+    for (int pause = 1; error == ENOMEM && pause <= longest; pause *= 2) {
+        struct timespec time = {.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000L};
         (void)nanosleep(&time, NULL);
         error = set_up(ring, flags);
     }
@@ -623,6 +631,7 @@ void berth__ring_close(berth__ring *ring)
     unmap(ring);
     berth__release(ring->aside);
     atomic_store(&refused, 0);
+    atomic_store(&closed, milliseconds());
 }
 
 /* ---- fork --------------------------------------------------------------------------------- */
