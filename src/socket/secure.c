@@ -372,6 +372,14 @@ static berth__engine_result advance(berth__secure *secure,
     return result;
 }
 
+/* What is sealed goes behind the handler, with what that writes: at the latest when the loop turns,
+ * also inside it, since the peer may wait for it. */
+static void send_later(berth_socket *socket, const berth__secure *secure)
+{
+    if (secure->sealed.first != NULL && !socket->stream->sending)
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+}
+
 /* The end of the peer's direction: orderly, or that of the stream. */
 static void tell_end(berth_socket *socket, berth__secure *secure)
 {
@@ -384,15 +392,8 @@ static void tell_end(berth_socket *socket, berth__secure *secure)
         error = EBADMSG;
     if (error != 0)
         socket->stream->error = (int16_t)error;
+    send_later(socket, secure);
     berth__socket_events.receive_ended(socket->stream, error);
-}
-
-/* What is sealed goes behind the handler, with what that writes: at the latest when the loop turns,
- * also inside it, since the peer may wait for it. */
-static void send_later(berth_socket *socket, const berth__secure *secure)
-{
-    if (secure->sealed.first != NULL && !socket->stream->sending)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
 }
 
 static void opened(berth_socket *socket, berth__secure *secure)

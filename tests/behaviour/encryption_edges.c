@@ -692,3 +692,17 @@ CASE(turn_behind_a_question, "tls.h", "inside ready_read: the engine's answer go
 {
     data_behind_a_question(turn_for_an_answer);
 }
+
+/* There is nothing to wait for any more, but the loop may be turned. */
+CASE(turn_behind_a_question_and_an_end, "tls.h", "inside read_channel_finished: the answer goes")
+{
+    struct actor *server = encrypted_with(&other);
+    uint8_t bytes[64];
+    berth_socket_set_half_close(server->socket, true);
+    server->on_finished = turn_for_an_answer;
+    size_t size = toy_record('u', "", 0, bytes);
+    size += toy_record('e', "", 0, bytes + size);
+    ck_assert_uint_eq(peer_send_some(other, bytes, size), size);
+    UNTIL(server->finishes == 1);
+    ck_assert_uint_eq(had, 't');
+}
