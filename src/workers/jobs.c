@@ -234,6 +234,7 @@ static bool has_handlers(berth_loop *loop)
 {
     uint64_t next;
     return loop->backend->ready.count > 0 || atomic_load(&loop->tasks_waiting) ||
+           berth__sources_pending(&loop->sources, loop) ||
            (berth__deadlines_next(&loop->deadlines, &next) && next <= berth__loop_clock(loop));
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -230,6 +231,62 @@ CASE(job_does_not_wait_behind_what_came_before, "workers.h",
         atomic_store(&seen.gate, true);
         ck_assert(berth_loop_post(loops_of_workers[first], wait_at_the_gate, NULL));
         ck_assert_ptr_nonnull(berth_workers_submit(workers, world_loop(), pass_gate, NULL, NULL));
+        SOON(atomic_load(&seen.worked) == before + 1);
+        atomic_store(&seen.gate, false);
+        SOON(atomic_load(&seen.worked) == before + 2);
+    }
+    pool_ended(workers);
+}
+
+static const int signals_of_workers[2] = {SIGUSR1, SIGUSR2};
+static berth__backend_operations slow_operations;
+static int (*backends_wait)(berth__backend *backend, int64_t timeout);
+static atomic_bool held; /* workers stay in their waits */
+
+static int wait_and_stay(berth__backend *backend, int64_t timeout)
+{
+    int error = backends_wait(backend, timeout);
+    while (atomic_load(&held))
+        sched_yield();
+    return error;
+}
+
+static void wait_in_signal(berth_signal *signal, void *user)
+{
+    must(signal != NULL);
+    wait_at_the_gate(user);
+}
+
+static bool stay_for_signals(berth_worker *worker, void *user)
+{
+    berth_loop *loop = berth_worker_loop(worker);
+    int number = signals_of_workers[berth_worker_number(worker)];
+    must(berth_signal_new(loop, number, wait_in_signal, NULL) != NULL);
+    loop->backend->operations = &slow_operations;
+    return note_loop(worker, user);
+}
+
+CASE(job_does_not_wait_behind_a_signal, "workers.h signal.h",
+     "a worker that is woken for it, and for a signal as well, leaves it to another")
+{
+    static const berth_workers_handlers handlers = {.started = stay_for_signals};
+    real_kernel_only();
+    seen.loop_thread = pthread_self();
+    slow_operations = *world_loop()->backend->operations;
+    backends_wait = slow_operations.wait;
+    slow_operations.wait = wait_and_stay;
+    berth_workers *workers = berth_workers_new(2, &handlers, NULL);
+    ck_assert(berth_workers_start(workers));
+    submit(workers, 0); /* workers that have had a job look for the next */
+    UNTIL(seen.done == 1);
+    for (unsigned i = 0; i < 5; i++) {
+        unsigned before = atomic_load(&seen.worked);
+        unsigned first = next_woken(workers);
+        atomic_store(&seen.gate, true);
+        atomic_store(&held, true);
+        ck_assert_int_eq(raise(signals_of_workers[first]), 0);
+        ck_assert_ptr_nonnull(berth_workers_submit(workers, world_loop(), pass_gate, NULL, NULL));
+        atomic_store(&held, false);
         SOON(atomic_load(&seen.worked) == before + 1);
         atomic_store(&seen.gate, false);
         SOON(atomic_load(&seen.worked) == before + 2);
