@@ -1,4 +1,5 @@
-"""A chapter of the guide shows its program to the letter, and the program is content with itself.
+"""A chapter of the guide shows its program to the letter, and the program is content with itself. Where
+the chapter says what "It prints", it prints that; only numbers may be others.
 
     chapter.py SOURCE PROGRAM PROBE    the test
     chapter.py --update SOURCE...      puts changed programs into their chapters
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+PRINTED = re.compile(r"It prints\n\n((?: {4}.*\n)+)")
 CODE = re.compile(r"(?<=^```c\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -42,5 +44,10 @@ if "openssl req" in shown[0] and not shutil.which("openssl"):
 status = subprocess.run([probe], timeout=20).returncode
 if status:
     sys.exit(status)
-result = subprocess.run([program], stdin=subprocess.DEVNULL, timeout=40)
+result = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=40)
+print(result.stdout, end="")
 assert result.returncode == 0, "%s ended with %d" % (program, result.returncode)
+for printed in PRINTED.findall(read(chapter_of(source))):
+    expected = re.sub(r"^ {4}", "", printed, flags=re.MULTILINE)
+    assert re.sub(r"\d+", "N", result.stdout) == re.sub(r"\d+", "N", expected), \
+        "the chapter says that it prints\n" + expected
