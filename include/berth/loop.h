@@ -51,8 +51,9 @@ typedef struct berth_loop_options {
      * works, else epoll.
      *
      * With io_uring a loop takes 16 KiB of the user's locked memory (RLIMIT_MEMLOCK). If none is
-     * left, making the loop waits for up to 127 ms, because the kernel returns the memory of freed
-     * loops late. */
+     * left, making the loop waits for it, because the kernel returns the memory of freed loops
+     * late: for up to 127 ms, and for up to two seconds if this process has freed a loop within
+     * the last five. */
     const char *backend;
 } berth_loop_options;
 
