@@ -1,4 +1,4 @@
-"""A binding in sixty lines: an echo server and its client, by ctypes. It calls the library, and the
+"""A small binding: an echo server and its client, by ctypes. It calls the library, and the
 library calls it. What it does not use it does not declare: the sizes say so.
 
     BERTH_LIBRARY=/usr/lib/libberth.so.0 python3 binding.py
