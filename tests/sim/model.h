@@ -154,6 +154,7 @@ struct sim_clock {
     uint64_t went;
     uint64_t waiting;  /* output, likewise */
     uint64_t sealed;   /* encrypted output, likewise */
+    bool offered;      /* a turn has ended since some of these began to wait */
     bool flowed;       /* some of that has gone */
     bool stopped;      /* nothing was received, likewise */
     uint64_t progress; /* of the end: the kernel has taken some, or the peer */

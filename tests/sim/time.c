@@ -269,6 +269,7 @@ void sim_clock_look(struct socket_model *model)
         clock->active = now;
         clock->overdue = 0;
     }
+    clock->offered = clock->offered && rest + clock->sealed > 0;
     if (paced || model->paused)
         clock->listens = now;
     berth_connection_limits limits;
@@ -384,6 +385,17 @@ static void look_at_marks(struct socket_model *model)
               (size_t)(model - sim.sockets));
 }
 
+/* Output is the peer's affair from when it was offered to the kernel, in a turn: when that is over,
+ * none of it may have gone yet. */
+static void note_offer(struct socket_model *model)
+{
+    struct sim_clock *clock = &model->clock;
+    bool waits = is_valid(model) && clock->waiting + clock->sealed > 0;
+    if (waits && !clock->offered)
+        clock->active = berth_loop_now(sim.loop);
+    clock->offered = waits && (clock->offered || sim.depth == 0);
+}
+
 /* A turn that began at `start` is over. */
 static void look_at_limits(struct socket_model *model, uint64_t start)
 {
@@ -392,6 +404,7 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     if (model->socket == NULL || model->dying)
         return;
     sim_clock_look(model);
+    note_offer(model);
     look_at_marks(model);
     if (is_ending(model))
         return;
