@@ -123,12 +123,13 @@ void sim_drop(struct socket_model *model)
         sim_ended(connection, model->side);
 }
 
-/* Whether both sides have known of it. Else the other one may be gone, and this side has not heard.
- */
+/* Whether both sides have known of it. Else the other one may be gone, and this side has not heard:
+ * who comes to a place may only try whether somebody listens there. */
 bool sim_is_sound(const struct connection *connection)
 {
-    return connection != NULL &&
-           (connection->accepted || (sim_is_tests(connection->to) && connection->begun));
+    if (connection == NULL || (connection->local && !connection->of_peer && !connection->begun))
+        return false;
+    return connection->accepted || (sim_is_tests(connection->to) && connection->begun);
 }
 
 /* Whether nothing can be said: all was thrown away, or the connection was never taken out of the
