@@ -71,6 +71,7 @@ static void take_up(struct socket_model *model, struct connection *connection, i
         model->socket = berth_socket_new(sim.loop, &sim_socket_handlers, model);
     if (model->socket != NULL) {
         sim_say("socket %zu takes it up", sim_number_of(model));
+        sim_tls_await(model, connection);
         sim_adopt(model, connection, side, descriptor);
         return;
     }
@@ -94,7 +95,7 @@ static void release(struct socket_model *model, uint64_t word)
     sim_say("socket %zu gives its connection away%s", sim_number_of(model),
             descriptor < 0 ? ", in vain" : "");
     sim_check(descriptor < 0 || may, "a socket gives away what it does not have");
-    bool tls = connection != NULL && connection->tls;
+    bool tls = connection != NULL && connection->tls && !connection->still_clear;
     sim_check(descriptor < 0 || !tls, "an encrypted connection is given away");
     sim_check(descriptor >= 0 || tls || !may || !empty || model->state != BERTH_STATE_CONNECTED ||
                   !sound || !sim_complete(sim_way_in(model)) || !sim_complete(sim_way_out(model)),
@@ -112,8 +113,10 @@ static void release(struct socket_model *model, uint64_t word)
         world->close_descriptor(descriptor);
         return;
     }
-    if (taker != model)
+    if (taker != model) {
         model->connection = NULL;
+        model->starts = false; /* it is for the other one to encrypt */
+    }
     take_up(taker, connection, side, descriptor);
 }
 

@@ -372,10 +372,8 @@ static bool adopt(struct server_model *model, struct connection *connection, int
     taker->connection = connection;
     taker->side = 1;
     taker->adopting = true;
-    taker->starts = taker->paused = taker->begins_paused = connection->tls;
     connection->still_clear = connection->tls;
-    if (connection->tls) /* what comes is encrypted, and it does not know yet */
-        berth_socket_pause_reading(socket);
+    sim_tls_await(taker, connection);
     if (connection->through != NULL && world->whole_sends != NULL)
         taker->first_sends = world->whole_sends(descriptor); /* to the proxy */
     /* False also if a handler inside has freed the socket, which had adopted by then. */

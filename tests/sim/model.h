@@ -558,6 +558,7 @@ bool sim_tls_at(uint16_t port);                             /* whether a server 
 bool sim_tls_may_fail(const struct connection *connection); /* has failed, or is to */
 void sim_tls_mark(struct connection *connection);           /* its peer may be a liar */
 void sim_tls_server(struct server_model *model);            /* before it listens */
+void sim_tls_await(struct socket_model *model, const struct connection *connection);
 bool sim_tls_connect(struct socket_model *model, uint16_t port);
 void sim_tls_connected(struct socket_model *model);  /* the connection that it has begun */
 void sim_tls_adopted(struct connection *connection); /* in place of a server */

@@ -507,6 +507,15 @@ void sim_tls_connected(struct socket_model *model)
     sim_tls_begin_shaking(model, berth_loop_now(sim.loop));
 }
 
+/* Before it takes a connection: what comes is encrypted, and the socket does not know yet. */
+void sim_tls_await(struct socket_model *model, const struct connection *connection)
+{
+    if (!connection->still_clear)
+        return;
+    model->starts = model->paused = model->begins_paused = true;
+    berth_socket_pause_reading(model->socket);
+}
+
 /* A socket of the program's own has taken it, in place of its server's. */
 void sim_tls_adopted(struct connection *connection)
 {
