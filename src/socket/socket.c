@@ -670,6 +670,9 @@ static int may_release(berth_socket *socket)
         return EPROTO;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);
+    int failure = berth__socket_cannot_send(socket) ? -socket->stream->ready.result : 0;
+    if (failure > 0) /* announced or not: there is nothing to wait for */
+        return failure;
     return socket->output.first != NULL || berth__socket_cannot_send(socket) ? EBUSY : 0;
 }
 

@@ -111,6 +111,23 @@ CASE(release_while_a_reset_is_announced, "0064",
     ck_assert(berth_socket_was_reset(actor->socket));
 }
 
+/* A reset that nobody has heard of yet: the send of what is left finds it. */
+CASE(release_after_a_send_has_failed, "0064", "is refused, and names the failure")
+{
+    struct host *host;
+    struct actor *actor = accepted(&host);
+    peer_reset(peer);
+    for (unsigned i = 0; i < 2; i++) { /* the second does not send any more */
+        berth_socket_write(actor->socket, "too late", 8);
+        ck_assert_int_eq(berth_socket_release(actor->socket), -1);
+        ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+        const char *text = berth_socket_error_string(actor->socket);
+        ck_assert_msg(strstr(text, "reset") != NULL || strstr(text, "closed") != NULL, "%s", text);
+    }
+    UNTIL(actor->disconnects == 1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
 CASE(release_inside_ready_read, "0064", "the bytes at hand stay readable, whole")
 {
     struct host *host;
