@@ -285,7 +285,7 @@ BERTH_API bool berth_socket_connect_to_address(berth_socket *socket, berth_addre
  *              DNS and for proxies (IDNA 2008, as UTS 46 maps them).
  * @param port  in host order
  * @return as berth_socket_connect_to_address. A name that cannot be resolved is reported later:
- *         HOST_NOT_FOUND, or SOCKET_RESOURCE if no descriptor was left to resolve it.
+ *         HOST_NOT_FOUND, or SOCKET_RESOURCE if no descriptor or memory was left to resolve it.
  */
 BERTH_API bool berth_socket_connect_to_host(berth_socket *socket, const char *host, uint16_t port);
 

@@ -12,8 +12,8 @@
  * ares_process_fd, or inside ares_destroy: all are only queued there.
  *
  * Ways to fail: no memory, no channel (NULL from berth__lookup_start); a name that is not found or
- * a server that does not answer gives a lookup with no address, and so does want of descriptors,
- * with an error. A descriptor that cannot be watched is left to c-ares' own time-out.
+ * a server that does not answer gives a lookup with no address, and so does want of descriptors or
+ * memory, with an error. A descriptor that cannot be watched is left to c-ares' own time-out.
  */
 #include "resolver.h"
 
@@ -394,13 +394,14 @@ static int want_of_descriptors(void)
 
 /* A file that c-ares cannot open for want of a descriptor it takes for missing: the name is then
  * not found, and a channel that was made so asks 127.0.0.1 as long as it lives. So a lookup without
- * an answer is looked into, and its channel not kept. */
+ * an answer is looked into, and its channel not kept. Want of memory it reports itself, unless it
+ * takes that for a server that does not answer. */
 static void look_into(berth__lookup *lookup, int status)
 {
     bool answered = status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA;
     if (lookup->count > 0 || lookup->done == NULL)
         return;
-    lookup->error = want_of_descriptors();
+    lookup->error = status == ARES_ENOMEM ? ENOMEM : want_of_descriptors();
     lookup->channel->doubtful = !answered || lookup->error != 0;
 }
 

@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 #include "loop/resolver.h"
 
+#include <ares.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -231,6 +232,45 @@ CASE(no_descriptor_for_a_lookup, "S3.13 reliability 1",
     UNTIL(settled(socket));
     assert_trace(CONNECTED_TRACE);
     world_free_loop();
+    name_server_stop();
+}
+
+static long allocations_left = -1; /* until one of c-ares fails; negative: none does */
+
+static bool fails_now(void)
+{
+    return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+static void *allocate_or_not(size_t size)
+{
+    return fails_now() ? NULL : malloc(size);
+}
+
+static void *reallocate_or_not(void *memory, size_t size)
+{
+    return fails_now() ? NULL : realloc(memory, size);
+}
+
+/* c-ares has a channel, and asks for memory for the question first. */
+CASE(no_memory_for_a_lookup, "S3.13 reliability 1",
+     "SOCKET_RESOURCE, not HOST_NOT_FOUND; the next lookup finds the name")
+{
+    ck_assert_int_eq(
+        ares_library_init_mem(ARES_LIB_INIT_ALL, allocate_or_not, free, reallocate_or_not),
+        ARES_SUCCESS);
+    name_server_start(table);
+    uint16_t port = world_listen(5);
+    char name[] = "one.test";
+    for (int i = 0; i < 3; i++) {
+        allocations_left = i == 1 ? 0 : -1;
+        berth_socket *socket = begin(name, port);
+        UNTIL(settled(socket));
+        ck_assert_int_eq(allocations_left, -1);
+        assert_trace(i == 1 ? "HOST_LOOKUP, UNCONNECTED, error SOCKET_RESOURCE" : CONNECTED_TRACE);
+        berth_socket_free(socket);
+        trace_clear();
+    }
     name_server_stop();
 }
 
