@@ -170,6 +170,17 @@ static berth__chunk *gather(berth__pool *pool, size_t before, size_t size)
     return first;
 }
 
+/* How much of its own memory the chain has: blocks are none of it. Where a chain doubles, its last
+ * chunk is about half of that, so that nobody has to look for the blocks before it. */
+static size_t own_memory(const berth__chunk *first)
+{
+    const berth__chunk *last = first ? first->last : NULL;
+    if (!last || last->block)
+        return 0;
+    size_t most = (size_t)2 * last->capacity;
+    return first->size < most ? first->size : most;
+}
+
 /* What neither fits behind the last byte nor into a small chunk. Out of line, or else every message
  * would save the registers that this needs. */
 BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, const uint8_t *bytes,
@@ -178,8 +189,7 @@ BERTH__RARE static bool append_long(berth__chain *chain, berth__pool *pool, cons
     berth__chunk *first = chain->first;
     berth__chunk *last = first ? first->last : NULL;
     size_t room = last ? last->capacity - last->end : 0;
-    size_t before = first && !last->block ? first->size : 0; /* blocks are none of its memory */
-    berth__chunk *fresh = gather(pool, before, size - room);
+    berth__chunk *fresh = gather(pool, own_memory(first), size - room);
     if (!fresh)
         return false;
     if (last) {

@@ -228,6 +228,25 @@ START_TEST(chunks_behind_a_block_are_small)
 }
 END_TEST
 
+/* Also where the block is not the last: they double, as without it. */
+START_TEST(chunks_grow_behind_a_block)
+{
+    static const size_t sizes[] = {2048, 4096, 8192, 16384};
+    berth__chunk block = {.bytes = source, .end = 200000};
+    berth__chain_append_block(&chain, &block);
+    for (size_t done = 200000; done < 230000; done += 100)
+        append(source + done, 100);
+    size_t i = 0;
+    for (const berth__chunk *chunk = block.next; chunk; chunk = chunk->next)
+        ck_assert_uint_eq(chunk->capacity + sizeof(*chunk), sizes[i++]);
+    ck_assert_uint_eq(i, sizeof sizes / sizeof sizes[0]);
+    expect(source, 230000);
+    consume(230000);
+    ck_assert_ptr_eq(pool.blocks, &block);
+    pool.blocks = NULL;
+}
+END_TEST
+
 START_TEST(detach_all)
 {
     append(source, 1500);
@@ -692,6 +711,7 @@ int main(void)
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, empty);
     tcase_add_test(tests, chunks_behind_a_block_are_small);
+    tcase_add_test(tests, chunks_grow_behind_a_block);
     tcase_add_test(tests, steady_state_allocates_nothing);
     tcase_add_test(tests, small_messages_share_a_chunk);
     tcase_add_test(tests, exactly_full_then_one_more);
