@@ -11,8 +11,6 @@ elseif(BERTH_SANITIZE STREQUAL "fuzzer") # clang only
 elseif(BERTH_SANITIZE STREQUAL "thread")
     add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
     add_link_options(-fsanitize=thread)
-elseif(BERTH_SANITIZE)
-    message(FATAL_ERROR "BERTH_SANITIZE is '${BERTH_SANITIZE}'; it can be address, fuzzer, thread or empty")
 endif()
 
 if(BERTH_COVERAGE)

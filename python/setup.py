@@ -1,13 +1,15 @@
 """Builds the Python module with the library inside: pip install --no-build-isolation ./python
 
 Needs liburing, c-ares and libidn2 with their headers, as the library does; and OpenSSL 3 for TLS, which is left
-out otherwise. BERTH_IO_URING=OFF in the environment builds it without liburing, with the epoll backend alone.
+out otherwise. BERTH_IO_URING=OFF in the environment builds it without liburing, with the epoll backend alone. Its
+values are those of the option of CMake.
 """
 
 import glob
 import multiprocessing.pool
 import os
 import subprocess
+import sys
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,9 +24,19 @@ def pkg_config(option, *names):
                           text=True).stdout.split()
 
 
+def with_io_uring():
+    """What BERTH_IO_URING says."""
+    value = os.environ.get("BERTH_IO_URING") or "ON"
+    if value.upper() in ("OFF", "NO", "FALSE", "N", "0"):
+        return False
+    if value.upper() not in ("ON", "YES", "TRUE", "Y", "1"):
+        sys.exit(f"BERTH_IO_URING is '{value}'; it can be ON or OFF")
+    return True
+
+
 def library_sources():
     """The library's C files, without those for its tests and those of libberth-tls."""
-    left_out = "uring" if os.environ.get("BERTH_IO_URING") == "OFF" else "no_uring"
+    left_out = "no_uring" if with_io_uring() else "uring"
     return [path for path in glob.glob("../src/*/*.c")
             if not os.path.basename(path).startswith(("fault", "sim", left_out))
             and os.path.basename(os.path.dirname(path)) != "tls"]
@@ -61,7 +73,7 @@ def has_openssl():
 
 
 NEEDED = ["libcares", "libidn2"]
-if os.environ.get("BERTH_IO_URING") != "OFF":
+if with_io_uring():
     NEEDED.append("liburing")
 COMMON = {
     "include_dirs": ["../include", "../src"],
