@@ -380,7 +380,7 @@ int main(int argc, char **argv)
     berth_inheritance *taken = take_over();
     loop = berth_loop_new(NULL);
     if (!loop)
-        fail(PROGRAM, "cannot make an event loop: %s", strerror(errno));
+        fail_without_loop(PROGRAM, NULL);
     daemon_tls_begin(PROGRAM, taken);
     ports_open(PROGRAM, loop, options.threads, &settings);
     if (options.admin)

@@ -313,11 +313,9 @@ static void parse(int argc, char **argv, client *self)
 int main(int argc, char **argv)
 {
     static client self = {.count = 1, .timeout = 5000};
-    const char *backend = getenv("BERTH_BACKEND");
     parse(argc, argv, &self);
     if (!berth_loop_current())
-        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
+        fail_without_loop(PROGRAM, NULL);
     if (self.blocking)
         while (self.told < self.count)
             ask_by_waiting(&self);

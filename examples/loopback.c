@@ -234,11 +234,9 @@ static void run(transfer *all)
                                                   .bytes_written = count_sent,
                                                   .error_occurred = report,
                                                   .disconnected = stop};
-    const char *backend = getenv("BERTH_BACKEND");
     all->loop = berth_loop_new(NULL);
     if (!all->loop)
-        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
+        fail_without_loop(PROGRAM, NULL);
     berth_server *server = berth_server_new(all->loop, &serving, all);
     berth_socket *client = berth_socket_new(all->loop, &sending, all);
     berth_timer *timer = berth_timer_new(all->loop, redraw, all);

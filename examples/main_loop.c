@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static berth_loop *loop; /* for the signal handler */
@@ -27,12 +26,10 @@ static void on_stop_signals(void (*handler)(int))
 
 berth_loop *main_loop_open(const char *program)
 {
-    const char *backend = getenv("BERTH_BACKEND");
     name_of_program = program;
     loop = berth_loop_new(NULL);
     if (!loop)
-        fail(program, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
+        fail_without_loop(program, NULL);
     on_stop_signals(stop);
     return loop;
 }

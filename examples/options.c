@@ -21,6 +21,14 @@ void fail(const char *program, const char *format, ...)
     exit(2);
 }
 
+void fail_without_loop(const char *program, const char *backend)
+{
+    char reason[160];
+    const char *error = strerror(errno);
+    bool now = berth_loop_backend_available(backend, reason, sizeof(reason));
+    fail(program, "cannot make an event loop: %s", now ? error : reason);
+}
+
 long number_from(const char *program, const char *what, const char *text, long least, long most)
 {
     char *end = NULL;

@@ -13,6 +13,10 @@
 _Noreturn void fail(const char *program, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Fails because no loop could be made, and says why. `backend` is the one that was asked for, or
+ * NULL. */
+_Noreturn void fail_without_loop(const char *program, const char *backend);
+
 /* Parses a number. Fails, with `what` in the message, unless it is from `least` to `most`. */
 long number_from(const char *program, const char *what, const char *text, long least, long most);
 

@@ -212,12 +212,10 @@ int main(int argc, char **argv)
                                                    .disconnected = ended,
                                                    .error_occurred = failed};
     static client self = {.count = 1, .timeout = 5000};
-    const char *backend = getenv("BERTH_BACKEND");
     char text[BERTH_TLS_TEXT_SIZE];
     parse(argc, argv, &self);
     if (!berth_loop_current())
-        fail(PROGRAM, "cannot make an event loop (BERTH_BACKEND is '%s'): %s",
-             backend ? backend : "", strerror(errno));
+        fail_without_loop(PROGRAM, NULL);
     berth_tls_options options = {.authorities = self.authorities};
     berth_tls *tls = berth_tls_new(BERTH_TLS_CLIENT, &options, text);
     if (!tls)

@@ -255,7 +255,7 @@ void session_open(session *self, const settings *given)
     *self = (session){.settings = given};
     self->loop = berth_loop_new(&options);
     if (!self->loop)
-        fail(given->program, "cannot make a loop: %s", strerror(errno));
+        fail_without_loop(given->program, given->backend);
     signalled_loop = self->loop;
     self->way.proxy = given->proxy;
     self->way.authorities = given->authorities;

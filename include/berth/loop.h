@@ -64,7 +64,13 @@ typedef struct berth_loop_options {
  * @return the loop, to be freed with berth_loop_free on the same thread. NULL on failure with errno
  *         set: ENOMEM, EMFILE or ENFILE (no descriptor left), EINVAL (no such backend), or, for a
  *         backend that was requested by name, the kernel's error, ENOSYS if the library was built
- *         without it (berth_loop_backend_available says more).
+ *         without it.
+ *
+ * berth_loop_backend_available says why in words, also if it is the environment that is wrong:
+ *
+ *     char reason[160];
+ *     if (!loop && !berth_loop_backend_available(options.backend, reason, sizeof reason))
+ *         fprintf(stderr, "cannot make a loop: %s\n", reason);
  */
 #define berth_loop_new(options) berth_loop_new_sized((options), sizeof(berth_loop_options))
 
@@ -262,7 +268,8 @@ BERTH_API void berth_loop_statistics_sized(berth_loop *loop, berth_loop_counts *
 /**
  * Tests whether this process can use a backend now. Any thread.
  *
- * @param backend     "io_uring" or "epoll"
+ * @param backend     as in berth_loop_options: "io_uring" or "epoll"; NULL or "auto" for what a
+ * loop gets that is made without options
  * @param ret_reason  receives why it can or cannot, always terminated; may be NULL if `size` is 0
  * @param size        size of the buffer in bytes; 160 is enough
  * @return whether it can

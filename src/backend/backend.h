@@ -608,4 +608,10 @@ berth__backend *berth__uring_new(berth__pool *pool, char *ret_reason, size_t siz
 berth__backend *berth__backend_choose(const char *name, berth__pool *pool, char *ret_reason,
                                       size_t size);
 
+/* For whoever has named another one. */
+#define BERTH__BACKENDS "it can be io_uring, epoll or auto"
+
+/* Whether BERTH_BACKEND names a backend that does not exist. */
+bool berth__backend_variable_is_wrong(void);
+
 #endif

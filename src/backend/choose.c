@@ -52,7 +52,7 @@ static berth__backend *choose_forced(const char *name, const char *by, berth__po
     maker *make = maker_of(name);
     if (make == NULL) {
         char text[41];
-        (void)snprintf(ret_reason, size, "unknown backend \"%s\" (forced by %s)",
+        (void)snprintf(ret_reason, size, "unknown backend \"%s\" (forced by %s); " BERTH__BACKENDS,
                        berth__escape(name, text, sizeof text), by);
         errno = EINVAL;
         return NULL;
@@ -88,13 +88,24 @@ static berth__backend *choose_best(berth__pool *pool, char *ret_reason, size_t s
     return backend;
 }
 
+static bool forces(const char *name)
+{
+    return name != NULL && *name != '\0' && strcmp(name, "auto") != 0;
+}
+
 berth__backend *berth__backend_choose(const char *name, berth__pool *pool, char *ret_reason,
                                       size_t size)
 {
-    if (name != NULL && *name != '\0' && strcmp(name, "auto") != 0)
+    if (forces(name))
         return choose_forced(name, "the program", pool, ret_reason, size);
     const char *variable = getenv("BERTH_BACKEND");
-    if (variable != NULL && *variable != '\0' && strcmp(variable, "auto") != 0)
+    if (forces(variable))
         return choose_forced(variable, "BERTH_BACKEND", pool, ret_reason, size);
     return choose_best(pool, ret_reason, size);
+}
+
+bool berth__backend_variable_is_wrong(void)
+{
+    const char *variable = getenv("BERTH_BACKEND");
+    return forces(variable) && maker_of(variable) == NULL;
 }

@@ -81,11 +81,6 @@ const char *berth__reason_of(int error)
     return found != NULL ? found->reason : "unknown error";
 }
 
-const char *berth__reason_of_none(int error)
-{
-    return error == EINVAL ? "BERTH_BACKEND names no backend" : berth__reason_of(error);
-}
-
 bool berth__is_exhaustion(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;

@@ -14,10 +14,6 @@ berth_error berth__class_of(int error);
 /* The reason in words, such as "permission denied"; a static string. */
 const char *berth__reason_of(int error);
 
-/* The same of an object that could not be made. EINVAL comes from the thread's own loop then, which
- * is made with the first object. */
-const char *berth__reason_of_none(int error);
-
 /* Whether the process or the host has run out of something that comes back: descriptors or memory.
  */
 bool berth__is_exhaustion(int error);

@@ -864,13 +864,18 @@ bool berth_loop_backend_available(const char *backend, char *ret_reason, size_t 
     char reason[160] = "";
     berth__pool pool;
     berth__pool_init(&pool);
-    berth__backend *made = NULL;
-    if (backend != NULL)
-        made = berth__backend_choose(backend, &pool, reason, sizeof reason);
+    berth__backend *made = berth__backend_choose(backend, &pool, reason, sizeof reason);
     if (made != NULL)
         made->operations->destroy(made);
     berth__pool_clear(&pool);
     if (size > 0)
-        snprintf(ret_reason, size, "%s", backend != NULL ? reason : "no backend was named");
+        snprintf(ret_reason, size, "%s", reason);
     return made != NULL;
+}
+
+const char *berth__reason_of_none(int error)
+{
+    if (error == EINVAL && berth__backend_variable_is_wrong())
+        return "BERTH_BACKEND names no backend; " BERTH__BACKENDS;
+    return berth__reason_of(error);
 }

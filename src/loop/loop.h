@@ -183,6 +183,10 @@ static inline bool berth__leave(berth__object *object)
 
 berth_loop *berth__loop_or_current(berth_loop *loop);
 
+/* The words for the errno of an object that could not be made; static. The thread's own loop is
+ * made with its first object, so that EINVAL can mean the environment. */
+const char *berth__reason_of_none(int error);
+
 /* This thread's own loop, if there is one; in a child it may be an inherited one. */
 berth_loop *berth__loop_of_thread(void);
 

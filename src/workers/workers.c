@@ -52,6 +52,10 @@ void berth__workers_set_error(berth_workers *workers, berth_error error, const c
     va_end(arguments);
 }
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define MOST_WORKERS TEXT(BERTH_MOST_WORKERS)
+
 static _Thread_local const berth_worker *worker_here;
 
 const berth_worker *berth__worker_here(void)
@@ -75,9 +79,11 @@ berth_error berth_workers_error(const berth_workers *workers)
 
 const char *berth_workers_error_string(const berth_workers *workers)
 {
-    if (workers == NULL)
-        return errno == EINVAL ? "the number of workers is out of range" : berth__reason_of(errno);
-    return workers->text;
+    if (workers != NULL)
+        return workers->text;
+    /* Nobody knows which call has set it. */
+    return errno == EINVAL ? "invalid argument (a pool has 1 to " MOST_WORKERS " workers)"
+                           : berth__reason_of(errno);
 }
 
 /* The threads of a copy are not in this process, and whatever they had in their hands is out of

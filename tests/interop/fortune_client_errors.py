@@ -37,7 +37,7 @@ for mode in ([], ["--blocking"]):
         if b"2000 ms" not in result.stderr and b"timed out" not in result.stderr:
             _support.expect_failure(result, "cannot find the host '%s'" % host)
     environment = dict(os.environ, BERTH_BACKEND="none")
-    refused([*mode, "127.0.0.1", "1"], "cannot make an event loop", "'none'", env=environment)
+    refused([*mode, "127.0.0.1", "1"], "cannot make an event loop", '"none" (forced by BERTH_BACKEND)', env=environment)
 
 result = _support.run("fortune_client", "--help")
 assert result.returncode == 0 and result.stderr == b"", result

@@ -68,7 +68,7 @@ assert result.returncode == 0 and result.stderr == b"", result
 assert result.stdout.startswith(b"usage: " + server.encode()), result.stdout
 
 no_backend = dict(os.environ, BERTH_BACKEND="none")
-refused(server, [], "cannot make an event loop", "'none'", env=no_backend)
+refused(server, [], "cannot make an event loop", '"none" (forced by BERTH_BACKEND)', env=no_backend)
 
 # Either signal ends it, however soon after the line that says where it listens, and even twice.
 for number in (signal.SIGINT, signal.SIGTERM):

@@ -6,8 +6,10 @@
 #include "backend/backend.h"
 
 #include <berth/loop.h>
+#include <berth/server.h>
 #include <check.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +191,47 @@ START_TEST(rings_are_taken_where_they_work)
 }
 END_TEST
 
+/* What a program can print that has got no loop. */
+static void assert_no_loop(const char *name, const char *expected)
+{
+    const berth_loop_options options = {.backend = name};
+    char reason[160] = "";
+    errno = 0;
+    ck_assert_ptr_null(berth_loop_new(&options));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert(!berth_loop_backend_available(name, reason, sizeof reason));
+    ck_assert_str_eq(reason, expected);
+}
+
+START_TEST(misspelt_backend)
+{
+    setenv("BERTH_BACKEND", "epoll", 1);
+    assert_no_loop("e-poll", "unknown backend \"e-poll\" (forced by the program); "
+                             "it can be io_uring, epoll or auto");
+    errno = EINVAL;
+    ck_assert_str_eq(berth_server_error_string(NULL), "invalid for this socket or address");
+    setenv("BERTH_BACKEND", "io-uring", 1);
+    const char *in_environment = "unknown backend \"io-uring\" (forced by BERTH_BACKEND); "
+                                 "it can be io_uring, epoll or auto";
+    assert_no_loop(NULL, in_environment);
+    assert_no_loop("auto", in_environment);
+    ck_assert_ptr_null(berth_server_new(NULL, NULL, NULL));
+    ck_assert_str_eq(berth_server_error_string(NULL),
+                     "BERTH_BACKEND names no backend; it can be io_uring, epoll or auto");
+}
+END_TEST
+
+START_TEST(backend_without_a_name)
+{
+    char reason[160] = "";
+    setenv("BERTH_BACKEND", "epoll", 1);
+    ck_assert(berth_loop_backend_available(NULL, reason, sizeof reason));
+    ck_assert_str_eq(reason, "forced by BERTH_BACKEND");
+    unsetenv("BERTH_BACKEND");
+    ck_assert(berth_loop_backend_available(NULL, NULL, 0));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("backend");
@@ -201,6 +244,8 @@ int main(void)
     tcase_add_test(tests, sweeping_while_others_take);
     tcase_add_test(tests, of_one_owner);
     tcase_add_test(tests, rings_are_taken_where_they_work);
+    tcase_add_test(tests, misspelt_backend);
+    tcase_add_test(tests, backend_without_a_name);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
