@@ -583,6 +583,13 @@ static berth_error class_of_start(int error)
     return error == ECANCELED ? BERTH_ERROR_OPERATION : berth__class_of(error);
 }
 
+static const char *reason_of_start(int error)
+{
+    if (error == EAGAIN)
+        return "no further thread is allowed";
+    return error == ECANCELED ? "`started` returned false" : berth__reason_of_none(error);
+}
+
 bool berth_workers_start(berth_workers *workers)
 {
     if (berth__workers_is_copy(workers, "start the workers") ||
@@ -608,9 +615,7 @@ bool berth_workers_start(berth_workers *workers)
         if (error == 0)
             continue;
         berth__workers_set_error(workers, class_of_start(error), "cannot start worker %d of %d: %s",
-                                 i + 1, workers->count,
-                                 error == ECANCELED ? "`started` returned false"
-                                                    : berth__reason_of(error));
+                                 i + 1, workers->count, reason_of_start(error));
         berth_workers_stop(workers);
         berth__release(end);
         errno = error;

@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -295,6 +296,19 @@ CASE(pool_without_descriptors, "workers.h", "a loop that cannot be made fails th
         strstr(berth_workers_error_string(workers), "cannot start worker 1 of 2"));
     ck_assert(berth_workers_start(workers));
     pool_ended(workers);
+}
+
+CASE(pool_of_a_backend_that_is_none, "workers.h", "the text says which word is wrong")
+{
+    berth_workers *workers = berth_workers_new(WORKERS, &handlers, &seen);
+    world_loop();
+    setenv("BERTH_BACKEND", "none", 1);
+    ck_assert(!berth_workers_start(workers));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_str_eq(berth_workers_error_string(workers),
+                     "cannot start worker 1 of 2: BERTH_BACKEND names no backend; "
+                     "it can be io_uring, epoll or auto");
+    berth_workers_free(workers);
 }
 
 /* ---- handing over ---------------------------------------------------------------------------- */
