@@ -1,8 +1,9 @@
-"""A chapter of the guide shows its program to the letter, and the program is content with itself. Where
-the chapter says what "It prints", it prints that; only numbers may be others.
+"""A chapter of the guide shows its program to the letter, the program is content with itself, and it says
+why if it cannot listen or has no loop. Where the chapter says what "It prints", it prints that; only numbers
+may be others.
 
-    chapter.py SOURCE PROGRAM PROBE    the test
-    chapter.py --update SOURCE...      puts changed programs into their chapters
+    chapter.py SOURCE PROGRAM PROBE TAKEN    the test; TAKEN: see refused.py
+    chapter.py --update SOURCE...            puts changed programs into their chapters
 """
 
 import os
@@ -10,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+
+import refused
 
 PRINTED = re.compile(r"It prints\n\n((?: {4}.*\n)+)")
 CODE = re.compile(r"(?<=^```c\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
@@ -32,7 +35,8 @@ if sys.argv[1] == "--update":
             file.write(text)
     sys.exit()
 
-source, program, probe = sys.argv[1:]
+source, program, probe, taken = sys.argv[1:]
+taken = refused.library(taken)
 shown = CODE.findall(read(chapter_of(source)))
 assert shown == [read(source)], \
     "%s does not show %s as it is, and nothing else in C; chapter.py --update %s mends it" % (
@@ -44,10 +48,13 @@ if "openssl req" in shown[0] and not shutil.which("openssl"):
 status = subprocess.run([probe], timeout=20).returncode
 if status:
     sys.exit(status)
-result = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=40)
-print(result.stdout, end="")
-assert result.returncode == 0, "%s ended with %d" % (program, result.returncode)
+status, listens, output = refused.run(taken, [program], timeout=40)
+print(output, end="")
+assert status == 0, "%s ended with %d" % (program, status)
 for printed in PRINTED.findall(read(chapter_of(source))):
     expected = re.sub(r"^ {4}", "", printed, flags=re.MULTILINE)
-    assert re.sub(r"\d+", "N", result.stdout) == re.sub(r"\d+", "N", expected), \
+    assert re.sub(r"\d+", "N", output) == re.sub(r"\d+", "N", expected), \
         "the chapter says that it prints\n" + expected
+assert listens or not taken, "%s has not listened" % program
+refused.check(taken, [program], listens)
+refused.check_backend([program])

@@ -1,7 +1,11 @@
 """The line servers of docs/howto do the same, whichever library they are written with.
 
-    line_server.py PROGRAM
+    line_server.py TAKEN PROGRAM
+
+TAKEN: see tests/guide/refused.py.
 """
+
+import os
 
 import signal
 import socket
@@ -9,11 +13,15 @@ import subprocess
 import sys
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../guide"))
+import refused
+
+TAKEN, PROGRAM = refused.library(sys.argv[1]), sys.argv[2]
 PATIENCE = 20  # seconds; nothing here takes two
 
 
 def start(idle):
-    process = subprocess.Popen([sys.argv[1], str(idle)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([PROGRAM, str(idle)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     words = process.stdout.readline().split()
     assert words[:3] == [b"listening", b"on", b"port"], words
     return process, int(words[3])
@@ -23,7 +31,7 @@ def stop(process):
     process.send_signal(signal.SIGTERM)
     status = process.wait(PATIENCE)
     # Qt leaves the signal to the system.
-    assert status == 0 or ("qt" in sys.argv[1] and status == -signal.SIGTERM), status
+    assert status == 0 or ("qt" in PROGRAM and status == -signal.SIGTERM), status
 
 
 def connect(port):
@@ -74,3 +82,9 @@ try:
             pass
 finally:
     stop(server)
+
+if os.path.basename(PROGRAM) == "howto-line_server":
+    refused.check(TAKEN, [PROGRAM], 1)
+    refused.check_backend([PROGRAM])
+else:
+    refused.check(TAKEN, [PROGRAM], 1, ["already"])

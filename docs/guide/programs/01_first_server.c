@@ -75,8 +75,10 @@ int main(void)
     berth_loop *loop = berth_loop_new(NULL);
     berth_server *server = berth_server_new(loop, &serving, NULL);
     berth_socket *client = berth_socket_new(loop, &asking, &same);
-    if (!loop || !server || !client)
+    if (!loop || !server || !client) { /* the error of NULL is that of errno */
+        fprintf(stderr, "cannot make a server and a client: %s\n", berth_server_error_string(NULL));
         return 1;
+    }
     if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;

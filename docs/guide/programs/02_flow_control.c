@@ -45,13 +45,21 @@ static int accepted_by_now(const int *accepted)
     return *accepted;
 }
 
+static bool listen_on_any_port(berth_server *server)
+{
+    if (server && berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return true;
+    fprintf(stderr, "%s\n", berth_server_error_string(server));
+    return false;
+}
+
 static bool connections(void)
 {
     static const berth_server_handlers handlers = {.new_connection = count};
     int accepted = 0;
     berth_socket *clients[CLIENTS];
     berth_server *server = berth_server_new(NULL, &handlers, &accepted);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!listen_on_any_port(server))
         return false;
 
     berth_server_set_max_pending_connections(server, 2);
@@ -59,8 +67,10 @@ static bool connections(void)
         clients[i] = berth_socket_new(NULL, NULL, NULL);
         berth_socket_connect_to_address(clients[i], BERTH_ADDRESS_LOOPBACK,
                                         berth_server_port(server));
-        if (!berth_socket_wait_for_connected(clients[i], 5000))
+        if (!berth_socket_wait_for_connected(clients[i], 5000)) {
+            fprintf(stderr, "%s\n", berth_socket_error_string(clients[i]));
             return false;
+        }
     }
     bool good = expect("accepted with room for two:", accepted_by_now(&accepted), 2);
     berth_socket_free(berth_server_next_pending_connection(server));
@@ -141,7 +151,11 @@ static bool bytes(void)
     berth_server *server = berth_server_new(NULL, &handlers, &all);
     berth_timer *timer = berth_timer_new(NULL, sip, &all);
     all.client = berth_socket_new(NULL, NULL, NULL);
-    if (!server || !timer || !all.client || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!timer || !all.client) {
+        fprintf(stderr, "cannot make a timer and a client: %s\n", berth_server_error_string(NULL));
+        return false;
+    }
+    if (!listen_on_any_port(server))
         return false;
     berth_socket_set_read_buffer_size(all.client, 65536);
     berth_socket_connect_to_address(all.client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
@@ -162,7 +176,7 @@ static bool limits(void)
 {
     berth_socket *clients[2];
     berth_server *server = berth_server_new(NULL, NULL, NULL);
-    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!listen_on_any_port(server))
         return false;
     const berth_accept_limits one_each = {.per_address = 1};
     berth_server_set_accept_limits(server, &one_each);

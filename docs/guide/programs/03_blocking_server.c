@@ -97,8 +97,10 @@ int main(void)
         return 1;
     }
     visits all = {.port = berth_server_port(server)};
-    if (pthread_create(&thread, NULL, visit_all, &all) != 0)
+    if (pthread_create(&thread, NULL, visit_all, &all) != 0) {
+        fprintf(stderr, "cannot start a thread\n");
         return 1;
+    }
     int served = serve_all(server);
     pthread_join(thread, NULL);
     berth_server_free(server);

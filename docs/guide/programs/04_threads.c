@@ -74,8 +74,10 @@ int main(void)
     for (int i = 0; i < CLIENTS; i++) {
         berth_socket *client = berth_socket_new(NULL, &asking, &all);
         if (!client || !berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK,
-                                                        berth_server_port(server)))
+                                                        berth_server_port(server))) {
+            fprintf(stderr, "%s\n", berth_socket_error_string(client));
             return 1;
+        }
     }
     berth_loop_run(NULL);
 

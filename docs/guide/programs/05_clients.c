@@ -73,8 +73,9 @@ static void decide(berth_socket *socket, berth_error error, void *user)
         berth_loop_stop(berth_socket_loop(socket), 1);
         return;
     }
-    if (!berth_server_is_listening(all->server))
-        berth_server_listen(all->server, BERTH_ADDRESS_ANY, all->port);
+    if (!berth_server_is_listening(all->server) &&
+        !berth_server_listen(all->server, BERTH_ADDRESS_ANY, all->port))
+        fprintf(stderr, "%s\n", berth_server_error_string(all->server));
     berth_timer_start(all->again, LATER, 0);
 }
 
@@ -111,8 +112,11 @@ int main(void)
     all.server = berth_server_new(loop, &serving, &all);
     all.client = berth_socket_new(loop, &travelling, &all);
     all.again = berth_timer_new(loop, depart, &all);
-    if (!loop || !all.server || !all.client || !all.again)
+    if (!loop || !all.server || !all.client || !all.again) {
+        fprintf(stderr, "cannot make a server, a client and a timer: %s\n",
+                berth_server_error_string(NULL));
         return 1;
+    }
 
     /* A port that was free a moment ago, and on which nobody listens. */
     if (!berth_server_listen(all.server, BERTH_ADDRESS_ANY, 0)) {

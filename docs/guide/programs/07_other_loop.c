@@ -81,16 +81,21 @@ int main(void)
     berth_server *server = berth_server_new(loop, &serving, NULL);
     berth_socket *client = berth_socket_new(loop, &reading, &all);
     berth_timer *timer = berth_timer_new(loop, expire, &all);
-    if (!loop || !server || !client || !timer || pipe(ends) != 0)
+    if (!loop || !server || !client || !timer) {
+        fprintf(stderr, "cannot make a server, a client and a timer: %s\n",
+                berth_server_error_string(NULL));
         return 1;
+    }
     if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
     }
     berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(server));
     berth_timer_start(timer, 20, 0);
-    if (write(ends[1], "x", 1) != 1)
+    if (pipe(ends) != 0 || write(ends[1], "x", 1) != 1) {
+        perror("cannot use a pipe");
         return 1;
+    }
 
     run(loop, ends[0], &all);
     printf("line %d, timer %d, pipe %d\n", all.line, all.timer, all.pipe);

@@ -115,8 +115,11 @@ int main(void)
     berth_socket *guests[2];
     for (int i = 0; i < 2; i++) {
         guests[i] = berth_socket_new(NULL, &talking, &heard[i]);
-        if (!guests[i] || !berth_socket_connect_to_address(guests[i], BERTH_ADDRESS_LOOPBACK, port))
+        if (!guests[i] ||
+            !berth_socket_connect_to_address(guests[i], BERTH_ADDRESS_LOOPBACK, port)) {
+            fprintf(stderr, "%s\n", berth_socket_error_string(guests[i]));
             return 1;
+        }
     }
     berth_loop_run(NULL);
     for (int i = 0; i < 2; i++)

@@ -117,6 +117,14 @@ static void fail(berth_socket *socket, berth_error error, void *user)
     berth_loop_stop(NULL, 0);
 }
 
+static bool listen_on_any_port(berth_server *server)
+{
+    if (berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return true;
+    fprintf(stderr, "%s\n", berth_server_error_string(server));
+    return false;
+}
+
 int main(void)
 {
     static const berth_server_handlers server_handlers = {.new_connection = greet};
@@ -127,10 +135,17 @@ int main(void)
     berth_server *server = berth_server_new(NULL, &server_handlers, NULL);
     berth_server *proxy = berth_server_new(NULL, &proxy_handlers, NULL);
     berth_socket *client = berth_socket_new(NULL, &client_handlers, NULL);
-    if (!berth_subnet_parse("127.0.0.0/8", &balancers) ||
-        !berth_server_set_proxy_protocol(server, &balancers, 1, 1000) ||
-        !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0) ||
-        !berth_server_listen(proxy, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!server || !proxy || !client) {
+        fprintf(stderr, "cannot make two servers and a client: %s\n",
+                berth_server_error_string(NULL));
+        return 1;
+    }
+    berth_subnet_parse("127.0.0.0/8", &balancers);
+    if (!berth_server_set_proxy_protocol(server, &balancers, 1, 1000)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
+        return 1;
+    }
+    if (!listen_on_any_port(server) || !listen_on_any_port(proxy))
         return 1;
     server_port = berth_server_port(server);
 

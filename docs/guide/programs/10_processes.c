@@ -89,11 +89,11 @@ int main(void)
     static const berth_server_handlers handlers = {.new_connection = serve};
     berth_server *server = berth_server_new(NULL, &handlers, NULL);
     pid_t children[CHILDREN];
-    berth_server_pause_accepting(server);
-    if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
+    if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
     }
+    berth_server_pause_accepting(server); /* no turn has run: nothing was accepted */
     hold_back_stops(true);
     for (int i = 0; i < CHILDREN; i++) {
         children[i] = fork();

@@ -131,10 +131,12 @@ static berth_socket *ask(berth_server *server, unsigned long *number)
     int length = snprintf(line, sizeof(line), "%lu\n", *number);
     berth_socket *socket = berth_socket_new(NULL, &handlers, number);
     if (!socket ||
-        !berth_socket_connect_to_address(socket, BERTH_ADDRESS_LOOPBACK, berth_server_port(server)))
+        !berth_socket_connect_to_address(socket, BERTH_ADDRESS_LOOPBACK,
+                                         berth_server_port(server)) ||
+        !berth_socket_wait_for_connected(socket, 5000)) {
+        fprintf(stderr, "%s\n", berth_socket_error_string(socket));
         return NULL;
-    if (!berth_socket_wait_for_connected(socket, 5000))
-        return NULL;
+    }
     berth_socket_write(socket, line, (size_t)length);
     return socket;
 }

@@ -345,9 +345,16 @@ int main(void)
     node.rate = berth_rate_new(NULL, 64 << 20, 1 << 20);
     berth_server *server = berth_server_new(NULL, &serving, NULL);
     berth_timer *timer = berth_timer_new(NULL, on_tick, NULL);
-    if (!node.workers || !berth_workers_start(node.workers) || !node.rate || !server || !timer ||
-        !make_share(&node.shares[0], "first") || !make_share(&node.shares[1], "second"))
+    if (!node.rate || !server || !timer || !make_share(&node.shares[0], "first") ||
+        !make_share(&node.shares[1], "second")) {
+        fprintf(stderr, "cannot make a server and what it sends: %s\n",
+                berth_server_error_string(NULL));
         return 1;
+    }
+    if (!node.workers || !berth_workers_start(node.workers)) {
+        fprintf(stderr, "%s\n", berth_workers_error_string(node.workers));
+        return 1;
+    }
     if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;

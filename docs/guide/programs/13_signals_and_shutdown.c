@@ -158,8 +158,9 @@ int main(void)
     all.server = berth_server_new(NULL, &handlers, &all);
     all.terminate = berth_signal_new(NULL, SIGTERM, shut_down, &all);
     all.reload = berth_signal_new(NULL, SIGHUP, begin_reload, &all);
-    if (all.terminate == NULL || all.reload == NULL) {
-        perror("cannot handle signals");
+    if (all.server == NULL || all.terminate == NULL || all.reload == NULL) {
+        fprintf(stderr, "cannot make a server and its signals: %s\n",
+                berth_server_error_string(NULL));
         return 1;
     }
     if (!berth_server_listen(all.server, BERTH_ADDRESS_LOOPBACK, 0)) {

@@ -136,22 +136,32 @@ static void have_worker(service *all)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+static void remove_folder(const service *all)
+{
+    char lock[80];
+    snprintf(lock, sizeof(lock), "%s.lock", all->path);
+    unlink(all->path);
+    unlink(lock); /* only because this program was the only one that would ever start here */
+    rmdir(all->folder);
+}
+
 int main(void)
 {
     service all = {.folder = "/tmp/berth-XXXXXX"};
-    char lock[80];
-    if (!mkdtemp(all.folder))
+    if (!mkdtemp(all.folder)) {
+        perror("cannot make a folder");
         return 1;
+    }
     snprintf(all.path, sizeof(all.path), "%s/service.sock", all.folder);
-    snprintf(lock, sizeof(lock), "%s.lock", all.path);
     crash(&all);
 
     berth_server *server = berth_server_new(NULL, &serving, NULL);
-    if (!berth_server_listen_local(server, all.path, NULL))
+    if (!server || !berth_server_listen_local(server, all.path, NULL))
         printf("%s\n", berth_server_error_string(server));
     berth_local_options options = {.mode = 0600, .replace_stale = true};
-    if (!berth_server_listen_local(server, all.path, &options)) {
+    if (!server || !berth_server_listen_local(server, all.path, &options)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
+        remove_folder(&all);
         return 1;
     }
 
@@ -164,8 +174,7 @@ int main(void)
 
     berth_loop_free(berth_server_loop(server));
     all.right += access(all.path, F_OK) != 0;
-    unlink(lock); /* only because this program was the only one that would ever start here */
-    rmdir(all.folder);
+    remove_folder(&all);
     printf("%u of 4 as expected\n", all.right);
     return all.right == 4 ? 0 : 1;
 }

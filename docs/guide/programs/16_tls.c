@@ -35,7 +35,10 @@ static bool make_certificate(const service *all, const char *name)
              "-days 30 -subj /CN=%s -addext subjectAltName=DNS:%s "
              "-keyout %s.key.pem -out %s.pem 2>/dev/null",
              all->folder, name, name, name, name);
-    return system(command) == 0;
+    if (system(command) == 0)
+        return true;
+    fprintf(stderr, "openssl cannot make a certificate for %s\n", name);
+    return false;
 }
 
 static void remove_certificates(const service *all)
@@ -77,7 +80,10 @@ static berth_tls *configure_client(const service *all, const char *name)
 static bool renew(service *all)
 {
     berth_tls *tls = configure_server(all, "localhost");
-    if (!tls || !berth_server_set_tls(all->encrypting, tls)) {
+    if (!tls)
+        return false;
+    if (!berth_server_set_tls(all->encrypting, tls)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(all->encrypting));
         berth_tls_release(tls);
         return false;
     }
@@ -277,27 +283,49 @@ static void visit_across_renewal(service *all, berth_tls *client)
     expect(all, &old, "with the old session", "localhost, who/1, resumed\n");
 }
 
+/* Each part says itself what has failed. */
+static bool configure(service *all)
+{
+    berth_tls *shop = configure_server(all, "shop.example");
+    bool good = shop && renew(all);
+    if (good && !berth_server_set_tls_host(all->encrypting, "shop.example", shop)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(all->encrypting));
+        good = false;
+    }
+    berth_tls_release(shop); /* the server holds it */
+    return good;
+}
+
+static bool listen_on_any_port(berth_server *server)
+{
+    if (berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return true;
+    fprintf(stderr, "%s\n", berth_server_error_string(server));
+    return false;
+}
+
 int main(void)
 {
     static const berth_server_handlers handlers = {.new_connection = welcome,
                                                    .handshake_failed = regret};
     service all = {.folder = "/tmp/berth-XXXXXX"};
-    if (getrandom(&all.key, sizeof(all.key), 0) != sizeof(all.key) || !mkdtemp(all.folder))
-        return 1;
-    if (!make_certificate(&all, "localhost") || !make_certificate(&all, "shop.example"))
-        return 1;
-
     all.encrypting = berth_server_new(NULL, &handlers, &all);
     all.plain = berth_server_new(NULL, &handlers, &all);
-    berth_tls *shop = configure_server(&all, "shop.example");
-    berth_tls *client = configure_client(&all, "localhost");
-    if (!client || !shop || !renew(&all) ||
-        !berth_server_set_tls_host(all.encrypting, "shop.example", shop) ||
-        !berth_server_listen(all.encrypting, BERTH_ADDRESS_LOOPBACK, 0) ||
-        !berth_server_listen(all.plain, BERTH_ADDRESS_LOOPBACK, 0))
+    if (!all.encrypting || !all.plain) {
+        fprintf(stderr, "cannot make two servers: %s\n", berth_server_error_string(NULL));
         return 1;
-    berth_tls_release(shop); /* the server holds it */
-
+    }
+    if (getrandom(&all.key, sizeof(all.key), 0) != sizeof(all.key) || !mkdtemp(all.folder)) {
+        perror("cannot make a key and a folder");
+        return 1;
+    }
+    berth_tls *client = NULL;
+    if (!make_certificate(&all, "localhost") || !make_certificate(&all, "shop.example") ||
+        !(client = configure_client(&all, "localhost")) || !configure(&all) ||
+        !listen_on_any_port(all.encrypting) || !listen_on_any_port(all.plain)) {
+        remove_certificates(&all);
+        return 1;
+    }
     visit_names(&all, client);
     visit_across_renewal(&all, client);
 

@@ -208,6 +208,14 @@ static void judge(berth_socket *socket, void *user)
     berth_loop_stop(NULL, right ? 0 : 1);
 }
 
+static bool listen_on_any_port(berth_server *server)
+{
+    if (berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0))
+        return true;
+    fprintf(stderr, "%s\n", berth_server_error_string(server));
+    return false;
+}
+
 int main(void)
 {
     static const berth_server_handlers coupling = {.new_connection = couple};
@@ -218,11 +226,13 @@ int main(void)
     berth_server *relay = berth_server_new(NULL, &coupling, NULL);
     berth_server *target = berth_server_new(NULL, &serving, NULL);
     berth_socket *client = berth_socket_new(NULL, &asking, &left);
-    if (!relay || !target || !client || !berth_server_listen(relay, BERTH_ADDRESS_LOOPBACK, 0) ||
-        !berth_server_listen(target, BERTH_ADDRESS_LOOPBACK, 0)) {
-        fprintf(stderr, "cannot listen\n");
+    if (!relay || !target || !client) {
+        fprintf(stderr, "cannot make two servers and a client: %s\n",
+                berth_server_error_string(NULL));
         return 1;
     }
+    if (!listen_on_any_port(relay) || !listen_on_any_port(target))
+        return 1;
     target_port = berth_server_port(target);
     berth_socket_set_write_marks(client, MOST / 2, MOST);
     berth_socket_connect_to_address(client, BERTH_ADDRESS_LOOPBACK, berth_server_port(relay));

@@ -73,7 +73,8 @@ int main()
     const auto late = [&] { berth_loop_stop(loop, 2); };
     berth::timer limit(loop, late);
     if (!loop || !limit) {
-        std::perror("cannot make a loop and a timer");
+        std::fprintf(stderr, "cannot make a loop and a timer: %s\n",
+                     berth_server_error_string(nullptr));
         return 1;
     }
     if (!server || !berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {

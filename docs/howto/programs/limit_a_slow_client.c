@@ -83,8 +83,11 @@ int main(void)
     berth_server *server = berth_server_new(NULL, &serving, NULL);
     berth_socket *quick = berth_socket_new(NULL, &reading, &received);
     berth_socket *slow = berth_socket_new(NULL, NULL, NULL);
-    if (!quick || !slow || !server)
+    if (!quick || !slow || !server) {
+        fprintf(stderr, "cannot make a server and two clients: %s\n",
+                berth_server_error_string(NULL));
         return 1;
+    }
     if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;

@@ -55,8 +55,10 @@ int main(int count, char **arguments)
     const berth_connection_limits limits = {.idle = count > 1 ? (uint32_t)atoi(arguments[1])
                                                               : 60000}; /* ms */
     berth_server *server = berth_server_new(NULL, &handlers, NULL);
-    if (!server || !berth_signal_new(NULL, SIGTERM, stop, NULL))
+    if (!server || !berth_signal_new(NULL, SIGTERM, stop, NULL)) {
+        fprintf(stderr, "cannot make a server and a signal: %s\n", berth_server_error_string(NULL));
         return 1;
+    }
     berth_server_set_connection_limits(server, &limits);
     if (!berth_server_listen(server, BERTH_ADDRESS_LOOPBACK, 0)) {
         fprintf(stderr, "%s\n", berth_server_error_string(server));

@@ -57,6 +57,12 @@ static void go_on(berth_handover *handover, const char *text, void *user)
     fprintf(stderr, "the successor has failed, and this process goes on: %s\n", text);
 }
 
+static bool fail(const char *text)
+{
+    fprintf(stderr, "%s\n", text);
+    return false;
+}
+
 /* The same in both processes: what was handed over is listened on, or else a port. */
 static bool start(process *mine)
 {
@@ -64,20 +70,23 @@ static bool start(process *mine)
     static const berth_handover_handlers offering = {.succeeded = drain, .failed = go_on};
     berth_inheritance *inheritance = berth_handover_take(mine->path, 5000, NULL, 0);
     mine->server = berth_server_new(NULL, &serving, mine);
-    if (!mine->server)
-        return false;
-    bool good = berth_inherited_left("numbers") > 0
-                    ? berth_server_listen_inherited(mine->server, "numbers")
-                    : berth_server_listen(mine->server, BERTH_ADDRESS_LOOPBACK, 0);
+    bool good =
+        mine->server && (berth_inherited_left("numbers") > 0
+                             ? berth_server_listen_inherited(mine->server, "numbers")
+                             : berth_server_listen(mine->server, BERTH_ADDRESS_LOOPBACK, 0));
+    if (!good)
+        fail(berth_server_error_string(mine->server));
     /* Whatever else has to be there before this process serves comes here. */
-    if (inheritance) {
-        good = good && berth_handover_ready(inheritance);
-        berth_inheritance_free(inheritance);
-    }
+    if (good && inheritance && !berth_handover_ready(inheritance))
+        good = fail(berth_inheritance_error_string(inheritance));
+    berth_inheritance_free(inheritance);
     if (!good)
         return false;
     mine->handover = berth_handover_offer(NULL, mine->path, &offering, mine);
-    return mine->handover && berth_handover_add(mine->handover, "numbers", mine->server);
+    if (mine->handover && berth_handover_add(mine->handover, "numbers", mine->server))
+        return true;
+    fprintf(stderr, "cannot offer the server on %s: ", mine->path);
+    return fail(berth_handover_error_string(mine->handover));
 }
 
 static void stop(berth_signal *signal, void *user)
@@ -90,7 +99,11 @@ static void stop(berth_signal *signal, void *user)
 static int succeed(const char *path)
 {
     process mine = {.path = path};
-    if (!berth_signal_new(NULL, SIGTERM, stop, NULL) || !start(&mine))
+    if (!berth_signal_new(NULL, SIGTERM, stop, NULL)) {
+        fail("cannot handle SIGTERM");
+        return 1;
+    }
+    if (!start(&mine))
         return 1;
     int status = berth_loop_run(NULL);
     berth_loop_free(berth_loop_current());

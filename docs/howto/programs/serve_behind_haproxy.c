@@ -68,8 +68,10 @@ int main(void)
 {
     static const berth_server_handlers handlers = {.new_connection = take};
     berth_server *server = berth_server_new(NULL, &handlers, NULL);
-    if (!server || !listen_behind_balancer(server))
+    if (!server || !listen_behind_balancer(server)) {
+        fprintf(stderr, "%s\n", berth_server_error_string(server));
         return 1;
+    }
 
     berth_proxy_header of_client = {.version = 2, .source_port = 50124, .destination_port = 443};
     berth_proxy_header of_check = {.version = 2}; /* no addresses: the balancer's own connection */
