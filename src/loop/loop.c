@@ -4,7 +4,7 @@
  * Other threads touch three things only: the list of tasks (under its lock), the atomic flags, and
  * the backend's wake. A stop that comes while no run is on the stack is kept for the next one,
  * since a thread that is stopped before it got to run must not run for ever; it is also all that a
- * signal handler needs to do. Each stop ends one run, the innermost first; more stops than runs
+ * signal handler needs to do. Each stop ends one run, in their order; more stops than runs
  * change nothing, so that the first says how a run ends.
  *
  * Ways to fail: a loop cannot be made (NULL with errno); a backend whose wait fails marks the loop
@@ -597,12 +597,18 @@ bool berth_loop_turn(berth_loop *loop, int milliseconds)
 static void put_stop(berth_loop *loop, int exit_code)
 {
     unsigned runs = atomic_load(&loop->runs);
-    for (unsigned i = 0; i < BERTH__STOPS && (i == 0 || i < runs); i++) {
+    unsigned most = runs == 0 ? 1 : runs < BERTH__STOPS ? runs : BERTH__STOPS;
+    unsigned kept = atomic_load(&loop->stops_kept);
+    while (kept < most && !atomic_compare_exchange_weak(&loop->stops_kept, &kept, kept + 1))
+        ;
+    unsigned number = atomic_fetch_add(&loop->stops_number, 1);
+    for (unsigned i = 0; i < BERTH__STOPS && kept < most; i++) {
         berth__stop *stop = &loop->stops[i];
         int none = 0;
         if (!atomic_compare_exchange_strong(&stop->state, &none, 1))
             continue;
         stop->exit_code = exit_code;
+        stop->number = number;
         atomic_store(&stop->state, 2);
         break;
     }
@@ -612,21 +618,25 @@ static void put_stop(berth_loop *loop, int exit_code)
 /* Takes the first stop there is; one that is being written sets `stopping` again. */
 static bool take_stop(berth_loop *loop, int *ret_exit_code)
 {
-    bool taken = false;
+    berth__stop *first = NULL;
+    bool others = false;
     atomic_store(&loop->stopping, false);
     for (unsigned i = 0; i < BERTH__STOPS; i++) {
         berth__stop *stop = &loop->stops[i];
         if (atomic_load(&stop->state) != 2)
             continue;
-        if (taken) {
-            atomic_store(&loop->stopping, true);
-            break;
-        }
-        taken = true;
-        *ret_exit_code = stop->exit_code;
-        atomic_store(&stop->state, 0);
+        others = first != NULL;
+        if (first == NULL || (int)(stop->number - first->number) < 0)
+            first = stop;
     }
-    return taken;
+    if (first == NULL)
+        return false;
+    if (others)
+        atomic_store(&loop->stopping, true);
+    *ret_exit_code = first->exit_code;
+    atomic_store(&first->state, 0);
+    atomic_fetch_sub(&loop->stops_kept, 1);
+    return true;
 }
 
 int berth_loop_run(berth_loop *loop)

@@ -47,6 +47,7 @@ typedef struct berth__flush {
 typedef struct berth__stop {
     atomic_int state; /* 0: none; then it is being written; then it is there */
     int exit_code;
+    unsigned number; /* of all stops of the loop, in their order */
 } berth__stop;
 
 /* A connection whose end is being announced: names can still be asked for. In a list of the loop,
@@ -144,8 +145,10 @@ struct berth_loop {
     atomic_bool stopping; /* there may be a stop */
     atomic_uint runs;     /* on the stack */
     berth__stop stops[BERTH__STOPS];
-    atomic_bool quitting; /* a stop ends every run, not the innermost only */
-    atomic_uint stoppers; /* calls on other threads that may still touch the loop */
+    atomic_uint stops_kept;   /* those that have a place in it, or will have */
+    atomic_uint stops_number; /* of the next one */
+    atomic_bool quitting;     /* a stop ends every run, not the innermost only */
+    atomic_uint stoppers;     /* calls on other threads that may still touch the loop */
 
     char reason[160]; /* for the choice of the backend */
     char text[768];   /* of the last berth_socket_error_string */

@@ -125,6 +125,20 @@ static void in_parent(void)
     unlock_list();
 }
 
+/* Those that other threads were writing are not there. */
+static void keep_whole_stops(berth_loop *loop)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < BERTH__STOPS; i++) {
+        atomic_int *state = &loop->stops[i].state;
+        if (atomic_load(state) == 2)
+            kept++;
+        else
+            atomic_store(state, 0);
+    }
+    atomic_store(&loop->stops_kept, kept);
+}
+
 /* A loop that is simulated has nothing to share. */
 static void inherit(berth_loop *loop)
 {
@@ -134,6 +148,7 @@ static void inherit(berth_loop *loop)
     loop->abandoned = !loop->held;
     loop->deadlines.halted = true;
     atomic_store(&loop->stoppers, 0);
+    keep_whole_stops(loop);
     if (!loop->abandoned)
         loop->backend->operations->inherit(loop->backend);
 }

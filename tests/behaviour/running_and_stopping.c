@@ -162,6 +162,40 @@ CASE(two_stops_for_two_runs, "loop.h", "two stops posted together end two nested
     ck_assert_int_eq(berth_loop_run(world_loop()), 4);
 }
 
+static void stop_once_more(void *user)
+{
+    run_with_two_stops(user);
+    berth_loop_stop(world_loop(), 4); /* there is one for the outer run */
+}
+
+CASE(stop_behind_one_that_waits, "loop.h", "a stop does not take the place of an earlier one")
+{
+    ck_assert(berth_loop_post(world_loop(), stop_once_more, NULL));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 2);
+    ck_assert(berth_loop_post(world_loop(), stop_with, (void *)5));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 5); /* nothing was left of the fourth */
+}
+
+static void run_again(void *user)
+{
+    run_with_two_stops(user);
+    ck_assert_int_eq(berth_loop_run(world_loop()), 2); /* at once */
+    berth_loop_stop(world_loop(), 4);
+}
+
+static void run_around(void *user)
+{
+    (void)user;
+    ck_assert(berth_loop_post(world_loop(), run_again, NULL));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 3);
+}
+
+CASE(stops_in_their_order, "loop.h", "runs that begin later do not change the order of the stops")
+{
+    ck_assert(berth_loop_post(world_loop(), run_around, NULL));
+    ck_assert_int_eq(berth_loop_run(world_loop()), 4);
+}
+
 CASE(first_stop_wins, "loop.h", "of two stops in a row the first says how the run ends")
 {
     berth_loop_stop(world_loop(), 1);
