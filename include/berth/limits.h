@@ -63,8 +63,9 @@ typedef struct berth_accept_limits {
 } berth_accept_limits;
 
 /** Limits of a connection. Times are milliseconds; 0 is no limit. They run while the connection is
- * open, in blocking waits for it too. See BERTH_LIMIT_TICK for their accuracy. Slots may be added
- * at the end. */
+ * open, in blocking waits for it too. See BERTH_LIMIT_TICK for their accuracy. Of an encrypted
+ * connection the encrypted output counts, each byte of it, and the decrypted input, which comes
+ * record by record. Slots may be added at the end. */
 typedef struct berth_connection_limits {
     /** Time from the beginning of the connection, or from setting the limits, to the first byte of
      * input. */

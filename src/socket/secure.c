@@ -174,8 +174,12 @@ static int seal(berth_socket *socket, berth__secure *secure, size_t place, size_
 /* The kernel has taken some. Returns how many bytes of the output have gone with it. */
 static size_t taken(berth__secure *secure, size_t size)
 {
-    berth__chain_consume(&secure->sealed, &secure->socket->object.loop->pool, size);
-    secure->socket->spoken = secure->socket->spoken || size > 0;
+    berth_socket *socket = secure->socket;
+    berth__chain_consume(&secure->sealed, &socket->object.loop->pool, size);
+    if (size > 0) {
+        socket->spoken = true;
+        berth__limits_moved(socket, size);
+    }
     if (secure->sealed.first != NULL)
         return 0;
     size_t gone = secure->sealing;
@@ -296,6 +300,16 @@ static void end_unheard(berth_socket *socket, berth__secure *secure, int error)
     berth__leave(&socket->object);
 }
 
+/* The kernel has taken some, and the rest waits for it. */
+static void go_on_waiting(berth_socket *socket)
+{
+    if (socket->state != BERTH_STATE_CLOSING)
+        return;
+    berth__enter(&socket->object);
+    berth__socket_send_rest(socket);
+    berth__leave(&socket->object);
+}
+
 static void sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
@@ -308,8 +322,10 @@ static void sent(berth__stream *stream, ptrdiff_t result)
     if (result > 0 || (result == 0 && secure->sealing == 0)) {
         size_t gone = taken(secure, (size_t)result);
         result = push(socket, secure);
-        if (stream->sending)
+        if (stream->sending) {
+            go_on_waiting(socket);
             return;
+        }
         result = result < 0 ? result : result + (ptrdiff_t)gone;
     }
     berth__socket_sent(stream, result);

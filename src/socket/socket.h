@@ -390,14 +390,21 @@ static inline berth__flow *berth__rates_flow(const berth_socket *socket, berth__
     return flow->rate != NULL ? flow : NULL;
 }
 
-static inline void berth__limits_moved(berth_socket *socket, size_t bytes,
-                                       berth__direction direction)
+/* The program's bytes have gone that way, for which tokens were taken. */
+static inline void berth__rates_spend(berth_socket *socket, size_t bytes,
+                                      berth__direction direction)
+{
+    if (socket->limits != NULL && socket->limits->rates != NULL)
+        berth__flow_spend(&socket->limits->rates->flows[direction], bytes);
+}
+
+/* The connection has moved bytes. Of encrypted output these are the encrypted ones, and not all of
+ * what they are made of may have gone. */
+static inline void berth__limits_moved(berth_socket *socket, size_t bytes)
 {
     berth__socket_limits *limits = socket->limits;
     if (limits == NULL)
         return;
-    if (limits->rates != NULL)
-        berth__flow_spend(&limits->rates->flows[direction], bytes);
     limits->bytes += bytes;
     limits->looked = false;
     /* Not the time of the last wait: since then a handler, or the program between two turns, may

@@ -63,7 +63,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
     BERTH__PROBE3(delivery, socket, stream->descriptor, size);
     socket->received = socket->heard = true;
     socket->object.loop->counts.bytes_in += size;
-    berth__limits_moved(socket, size, BERTH__FLOW_INPUT);
+    berth__rates_spend(socket, size, BERTH__FLOW_INPUT);
+    berth__limits_moved(socket, size);
     if (socket->closed || socket->holed)
         return;
     berth__enter(&socket->object);

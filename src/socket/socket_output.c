@@ -133,7 +133,9 @@ static void written(berth_socket *socket, size_t queued, size_t others)
     uint32_t endings = socket->endings;
     socket->sent = socket->spoken = true;
     berth__socket_count_sent(socket, queued + others);
-    berth__limits_moved(socket, queued + others, BERTH__FLOW_OUTPUT);
+    berth__rates_spend(socket, queued + others, BERTH__FLOW_OUTPUT);
+    if (!socket->stream->ready.secured)
+        berth__limits_moved(socket, queued + others);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
     announce_output(socket, queued + others);
     if (socket->endings == endings && socket->drains &&

@@ -453,6 +453,56 @@ CASE(turn_of_much_output, "tls.h", "sends sixteen records at most, so that other
     ck_assert_uint_eq(server->written, 3 * SENT);
 }
 
+/* Has the server's end say one record to a peer whose kernel keeps little of it, and has the peer
+ * read a part of it every 20 s of the virtual clock, which takes 20 minutes in all. */
+static struct actor *said_slowly(const berth_connection_limits *limits, bool ends)
+{
+    enum {
+        RECORD = 16000,
+        PART = 256
+    };
+    uint8_t bytes[PART];
+    struct peer *peer;
+    world_loop();
+    berth__sim_settings_of(world_sim())->buffer_size = PART;
+    struct actor *server = encrypted_with(&peer);
+    ck_assert(berth_socket_set_limits(server->socket, limits));
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), RECORD), RECORD);
+    if (ends)
+        berth_socket_disconnect_from_host(server->socket);
+    size_t heard = 0;
+    for (int times = 0; times < 1000 && heard < RECORD + 4; times++) {
+        world_settle();
+        berth__sim_advance(world_sim(), UINT64_C(20000000000));
+        world_turn();
+        heard += peer_receive_some(peer, bytes, sizeof bytes);
+    }
+    ck_assert_uint_ge(heard, RECORD + 4);
+    return server;
+}
+
+CASE(record_to_a_slow_peer, "tls.h D20", "each part that the kernel takes is progress, no idleness")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    /* Half of what goes, and in windows that are shorter than what a record takes. */
+    const berth_connection_limits limits = {.idle = 45000, .minimum_rate = 6, .rate_window = 60000};
+    struct actor *server = said_slowly(&limits, false);
+    ck_assert_uint_eq(server->errors, 0);
+    ck_assert_uint_eq(server->disconnects, 0);
+}
+
+CASE(end_behind_a_record_to_a_slow_peer, "tls.h Q24",
+     "each part that the kernel takes begins the time for closing anew")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    const berth_connection_limits none = {0};
+    struct actor *server = said_slowly(&none, true);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 0);
+}
+
 CASE(busy_encrypted_connection, "tls.h", "keeps the memory that it uses")
 {
     if (!world_is_simulated())
