@@ -171,7 +171,8 @@ void sim_write_socket(uint64_t word)
     for (uint32_t i = 0; i < times; i++) {
         struct way *way = sim_way_out(model);
         /* Who was given the descriptor cannot know that its output was ended before. */
-        if (way->ended && !model->shut && model->state == BERTH_STATE_CONNECTED)
+        if (way->ended && !model->shut &&
+            (model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING))
             return;
         sim_fill(way, bytes, size);
         size_t queued = berth_socket_bytes_to_write(model->socket);

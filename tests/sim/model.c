@@ -186,9 +186,10 @@ static void look_at_socket(struct socket_model *model)
     model->seen = berth_socket_bytes_available(model->socket);
     if (valid && model->connection != NULL && model->connection->local)
         sim_local_ask(model);
-    /* What does not come because of this side's limit does not count as missing. */
-    bool held = model->state == BERTH_STATE_CONNECTED && !model->finished && limit > 0 &&
-                model->seen >= limit;
+    /* What does not come because of this side's limit does not count as missing. What was read on
+     * trial still takes its room. */
+    bool full = model->seen >= limit || (model->held && berth_socket_in_transaction(model->socket));
+    bool held = model->state == BERTH_STATE_CONNECTED && !model->finished && limit > 0 && full;
     if (model->held && !held && model->state == BERTH_STATE_CONNECTED)
         model->moved = sim.looked;
     model->held = held;

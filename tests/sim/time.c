@@ -32,9 +32,9 @@
 
 /* Two phases of a wait count their rest in whole milliseconds. */
 #define ROUNDING (2 * MILLISECOND)
-/* A blocking wait runs a few records past its time, each of which may call 32 times; and so once
+/* A blocking wait runs a few records past its time, each of which may call 64 times; and so once
  * more, after it has asked the kernel for the last time. */
-#define LATE_HANDLERS 320u
+#define LATE_HANDLERS 640u
 #define IDLE_TURNS 5u /* memory that is not used is given back in turns of their own */
 /* Turns that a limit of bytes may wait for: one without a look at the kernel, one in which it lets
  * the connection off, and one more. */
