@@ -593,6 +593,8 @@ bool sim_tls_end(struct peer_model *peer, bool orderly);
 void sim_tls_end_seen(const struct peer_model *peer);
 size_t sim_tls_unsent(const struct peer_model *peer);
 bool sim_tls_is_open(const struct peer_model *peer);
+/* Whether the library may still send it something: closing then is a reset. */
+bool sim_tls_is_owed(const struct peer_model *peer);
 uint64_t sim_tls_moved(void); /* another number if encrypted bytes have moved */
 bool sim_tls_lies(const struct connection *connection); /* in its handshake: its peer will */
 void sim_tls_go_wrong(struct peer_model *peer, uint32_t how);

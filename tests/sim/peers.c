@@ -231,7 +231,7 @@ static void close_local(struct peer_model *peer, bool reads)
         read_all(peer);
     bool ends = sim_tls_end(peer, sim.step % 4 != 0);
     out->ended = out->closed = true;
-    out->cut = out->cut || !ends || in->put + in->putting > in->got ||
+    out->cut = out->cut || !ends || in->put + in->putting > in->got || sim_tls_is_owed(peer) ||
                (peer->side == 1 && !sim_headers_adopt(peer));
     world->close(peer->end);
 }
@@ -261,7 +261,7 @@ static void end_peer(uint64_t word)
         bool ends = sim_tls_end(peer, sim.step % 4 != 0);
         out->ended = out->closed = true;
         /* What is still to come finds nobody, and that destroys what was sent. */
-        out->cut = out->cut || !ends || in->put + in->putting > in->got ||
+        out->cut = out->cut || !ends || in->put + in->putting > in->got || sim_tls_is_owed(peer) ||
                    (peer->side == 1 && !sim_headers_adopt(peer));
         world->close(peer->end);
     } else {

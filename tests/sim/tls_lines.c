@@ -52,10 +52,11 @@ static struct line {
     uint8_t in[MOST_DATA + HEAD + 2];
     bool begun; /* it has said its first word, or heard it */
     bool open;
-    bool ended;  /* the library's end was read */
-    bool said;   /* and its own sent */
-    bool wrong;  /* something wrong was sent since it is open */
-    bool warned; /* an alert was read */
+    bool ticketed; /* the last flight was read, of a server's */
+    bool ended;    /* the library's end was read */
+    bool said;     /* and its own sent */
+    bool wrong;    /* something wrong was sent since it is open */
+    bool warned;   /* an alert was read */
 } lines[SIM_ALL_PEERS];
 
 static uint64_t moved;
@@ -243,6 +244,7 @@ static void take_record(struct peer_model *peer, struct line *line)
         break;
     case 't':
         sim_check(line->open && peer->side == 0, "a ticket of nobody");
+        line->ticketed = true;
         break;
     default:
         shake(line, type, peer->side);
@@ -387,6 +389,12 @@ size_t sim_tls_unsent(const struct peer_model *peer)
 bool sim_tls_is_open(const struct peer_model *peer)
 {
     return line_of(peer)->open;
+}
+
+bool sim_tls_is_owed(const struct peer_model *peer)
+{
+    const struct line *line = line_of(peer);
+    return peer->connection->tls && (line->got > 0 || (peer->side == 0 && !line->ticketed));
 }
 
 /* ---- what honest peers do wrong later -------------------------------------------------------- */
