@@ -39,6 +39,16 @@ static void forget_checks_file(void)
 
 /* The child asserts nothing by Check before it has forgotten its file: a parent that has failed
  * meanwhile reads it. */
+/* Also where a worker has forked, on whose thread all signals are blocked. */
+static void let_alarm_end(void)
+{
+    sigset_t alone;
+    sigemptyset(&alone);
+    sigaddset(&alone, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alone, NULL);
+    alarm(PATIENCE);
+}
+
 pid_t begin_child(void)
 {
     pid_t parent = getpid();
@@ -46,7 +56,7 @@ pid_t begin_child(void)
     pid_t child = fork();
     if (child == 0) {
         forget_checks_file();
-        alarm(PATIENCE);
+        let_alarm_end();
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* the case may fail */
         MUST(getppid() == parent);
         return child;
