@@ -3,6 +3,7 @@
  */
 #include "children.h"
 #include "scene.h"
+#include "soon.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -124,8 +125,7 @@ static int dial_elsewhere(const berth_server_handlers *handlers)
     uint16_t port;
     serving = handlers;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve_elsewhere, &port), 0);
-    while (!atomic_load(&listens))
-        usleep(1000);
+    SOON(atomic_load(&listens));
     return dial(port);
 }
 
@@ -143,8 +143,7 @@ CASE(peer_leaves_while_another_thread_forks, "0064",
     static const berth_server_handlers handlers_of_it = {.new_connection = serve};
     real_kernel_only();
     int client = dial_elsewhere(&handlers_of_it);
-    while (!atomic_load(&served))
-        usleep(1000);
+    SOON(atomic_load(&served));
     leaving = client;
     pid_t child = begin_holder(client);
     leaving = -1;
@@ -192,11 +191,9 @@ CASE(connection_ends_just_before_another_thread_forks, "0064",
     real_kernel_only();
     int client = dial_elsewhere(&handlers_of_it);
     shutdown(client, SHUT_WR);
-    while (!atomic_load(&heard_end))
-        usleep(1000);
+    SOON(atomic_load(&heard_end));
     ck_assert(berth_loop_post(elsewhere, close_before_a_fork, NULL));
-    while (!atomic_load(&was_closed))
-        usleep(1000);
+    SOON(atomic_load(&was_closed));
     pid_t child = begin_holder(client);
     atomic_store(&was_forked, true);
     char byte;

@@ -6,11 +6,11 @@
  */
 #include "children.h"
 #include "scene.h"
+#include "soon.h"
 
 #include "loop/task.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -25,12 +25,6 @@ static struct {
     unsigned ends[8]; /* numbers of jobs, in the order of their ends */
 } seen;
 
-#define SOON(expression)      \
-    do {                      \
-        while (!(expression)) \
-            sched_yield();    \
-    } while (0)
-
 static void *number(unsigned value)
 {
     return (void *)(uintptr_t)value;
@@ -41,8 +35,7 @@ static void work(berth_job *job, void *user)
     (void)job;
     (void)user;
     atomic_fetch_add(&seen.begun, 1);
-    while (atomic_load(&seen.gate))
-        sched_yield();
+    SOON(!atomic_load(&seen.gate));
     atomic_fetch_add(&seen.worked, 1);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "calls.h"
 #include "children.h"
+#include "soon.h"
 
 #include "balance.h"
 #include "loop/loop.h"
@@ -772,8 +773,7 @@ CASE(child_frees_workers_that_listen_no_more, "reliability 23",
     ck_assert(berth_workers_start(workers));
     ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
     int client = dial(berth_workers_port(workers));
-    while (atomic_load(&lent_number) < 0)
-        usleep(1000);
+    SOON(atomic_load(&lent_number) >= 0);
     int number = atomic_load(&lent_number);
     ck_assert_int_eq(dup3(client, number, O_CLOEXEC), number);
     pid_t child = begin_child();
@@ -822,8 +822,7 @@ CASE(worker_forks_and_its_child_frees_the_pool, "reliability 23",
     ck_assert(berth_workers_start(workers));
     ck_assert(berth_workers_listen(workers, BERTH_ADDRESS_LOOPBACK, 0));
     int client = dial(berth_workers_port(workers));
-    while (atomic_load(&forked_by_worker) == 0)
-        usleep(1000);
+    SOON(atomic_load(&forked_by_worker) != 0);
     end_child(atomic_load(&forked_by_worker));
     close(client);
     berth_workers_free(workers);
@@ -862,8 +861,7 @@ CASE(thread_forks_that_has_no_loop, "reliability 23",
     real_kernel_only();
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, be_elsewhere, NULL), 0);
-    while (!atomic_load(&leave))
-        usleep(1000);
+    SOON(atomic_load(&leave));
     have_child(touch_the_other);
     berth_loop_stop(elsewhere, 0);
     pthread_join(thread, NULL);

@@ -8,6 +8,7 @@
  */
 #include "children.h"
 #include "scene.h"
+#include "soon.h"
 
 #include "daemon/inherited.h"
 
@@ -18,7 +19,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,8 +347,7 @@ static void *allocate_slowly(size_t size)
     bool holds = atomic_load(&holds_reader);
     if (holds)
         atomic_fetch_add(&readers, 1);
-    while (holds && atomic_load(&holds_reader))
-        sched_yield();
+    SOON(!holds || !atomic_load(&holds_reader));
     return malloc(size);
 }
 
@@ -369,8 +368,7 @@ static void fork_beside_a_reader(void)
     atomic_store(&holds_reader, true);
     for (int i = 0; i < 2; i++)
         MUST(pthread_create(&threads[i], NULL, read_there, &counts[i]) == 0);
-    while (atomic_load(&readers) == 0)
-        sched_yield();
+    SOON(atomic_load(&readers) != 0);
     pid_t child = begin_child();
     if (child == 0) {
         atomic_store(&holds_reader, false);

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "children.h"
 #include "scene.h"
+#include "soon.h"
 
 #include "loop/loop.h"
 #include "loop/task.h"
@@ -42,12 +43,6 @@ static void must(bool condition)
         atomic_fetch_add(&seen.wrong, 1);
 }
 
-#define SOON(expression)      \
-    do {                      \
-        while (!(expression)) \
-            sched_yield();    \
-    } while (0)
-
 static void *number(unsigned value)
 {
     return (void *)(uintptr_t)value;
@@ -59,8 +54,7 @@ static void work(berth_job *job, void *user)
     must(berth_worker_loop(berth_job_worker(job)) == berth_loop_current());
     unsigned place = atomic_fetch_add(&seen.begun, 1);
     seen.starts[place % MOST] = (unsigned)(uintptr_t)user;
-    while (atomic_load(&seen.gate))
-        sched_yield();
+    SOON(!atomic_load(&seen.gate));
     atomic_fetch_add(&seen.worked, 1);
 }
 
@@ -171,8 +165,7 @@ static void wait_at_the_gate(void *user)
 {
     must(user == NULL);
     atomic_fetch_add(&seen.begun, 1);
-    while (atomic_load(&seen.gate))
-        sched_yield();
+    SOON(!atomic_load(&seen.gate));
     atomic_fetch_add(&seen.worked, 1);
 }
 
@@ -246,8 +239,7 @@ static atomic_bool held; /* workers stay in their waits */
 static int wait_and_stay(berth__backend *backend, int64_t timeout)
 {
     int error = backends_wait(backend, timeout);
-    while (atomic_load(&held))
-        sched_yield();
+    SOON(!atomic_load(&held));
     return error;
 }
 
@@ -470,8 +462,7 @@ static void work_until_asked(berth_job *job, void *user)
 {
     must(user == NULL);
     atomic_fetch_add(&seen.begun, 1);
-    while (!berth_job_cancel_requested(job))
-        sched_yield();
+    SOON(berth_job_cancel_requested(job));
     atomic_fetch_add(&seen.worked, 1);
 }
 
@@ -510,8 +501,7 @@ static void *open_gate(void *waits)
 {
     SOON(atomic_load(&seen.begun) == 1);
     berth_workers *workers = waits;
-    while (workers != NULL && berth_workers_waiting_jobs(workers) > 0)
-        sched_yield();
+    SOON(workers == NULL || berth_workers_waiting_jobs(workers) == 0);
     atomic_store(&seen.gate, false);
     return NULL;
 }
@@ -639,8 +629,7 @@ static void submit_two_and_wait(berth_job *job, void *user)
     for (int i = 0; i < 2; i++)
         must(berth_workers_submit(pool, NULL, work, ended_before_stopping, NULL) != NULL);
     atomic_fetch_add(&seen.begun, 1);
-    while (!berth_job_cancel_requested(job))
-        sched_yield();
+    SOON(berth_job_cancel_requested(job));
 }
 
 CASE(workers_own_jobs_end_before_it_stops, "workers.h", "done comes before `stopping`")

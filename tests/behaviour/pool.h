@@ -7,19 +7,13 @@
 #ifndef BERTH_TESTS_POOL_H
 #define BERTH_TESTS_POOL_H
 
+#include "soon.h"
+
 #include <berth/berth.h>
 
-#include <sched.h>
 #include <stdatomic.h>
 
 #define POOL_WORKERS 2
-
-/* Bounded by the runner. */
-#define SOON(expression)      \
-    do {                      \
-        while (!(expression)) \
-            sched_yield();    \
-    } while (0)
 
 struct pool_seen {
     atomic_uint started;

@@ -2,6 +2,7 @@
  * Tasks: from this thread and from others, in order, each exactly once.
  */
 #include "scene.h"
+#include "soon.h"
 
 #include "loop/loop.h"
 
@@ -146,8 +147,7 @@ static void follow(void *user)
 
 static void *post_many_while_freed(void *user)
 {
-    while (!atomic_load(&being_freed))
-        sched_yield();
+    SOON(atomic_load(&being_freed));
     void *failed = post_many(user);
     atomic_fetch_add(&posters_done, 1);
     return failed;
@@ -215,8 +215,7 @@ static struct {
 /* The loop is there as long as this peer stays. */
 static void *post_and_end(void *user)
 {
-    while (!atomic_load(&being_freed))
-        sched_yield();
+    SOON(atomic_load(&being_freed));
     for (int i = 0; i < CHAINS; i++) {
         late.links[i] = 50;
         late.failed = !berth_loop_post(late.loop, follow, &late.links[i]) || late.failed;

@@ -7,6 +7,7 @@
  */
 #include "base/fault.h"
 #include "scene.h"
+#include "soon.h"
 
 #include "workers/workers.h"
 
@@ -14,7 +15,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -90,8 +90,7 @@ static void serve(berth_worker *worker, berth_socket *socket, void *user)
     must(berth_socket_loop(socket) == berth_loop_current());
     must(berth_socket_state(socket) == BERTH_STATE_CONNECTED);
     atomic_fetch_add(&seen.entered, 1);
-    while (atomic_load(&seen.gate))
-        sched_yield();
+    SOON(!atomic_load(&seen.gate));
     berth_socket_set_handlers(socket, &handlers, NULL);
     atomic_fetch_add(&seen.served[berth_worker_number(worker)], 1);
 }
@@ -186,12 +185,6 @@ static unsigned all_served(void)
 {
     return atomic_load(&seen.served[0]) + atomic_load(&seen.served[1]);
 }
-
-#define SOON(expression)      \
-    do {                      \
-        while (!(expression)) \
-            sched_yield();    \
-    } while (0)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 

@@ -1,0 +1,38 @@
+/*
+ * Waits of a case for what another thread or another process does.
+ */
+#ifndef BERTH_TESTS_SOON_H
+#define BERTH_TESTS_SOON_H
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define SOON_SECONDS 100
+
+/* Ends the process, on whatever thread, if it does not come true. */
+#define SOON(expression)                                         \
+    do {                                                         \
+        time_t begin_ = soon_now();                              \
+        while (!(expression))                                    \
+            soon_go_on(begin_, __FILE__, __LINE__, #expression); \
+    } while (0)
+
+static inline time_t soon_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static inline void soon_go_on(time_t begin, const char *file, int line, const char *expression)
+{
+    if (soon_now() - begin > SOON_SECONDS) {
+        (void)fprintf(stderr, "%s:%d: it never came true that %s\n", file, line, expression);
+        abort();
+    }
+    (void)sched_yield();
+}
+
+#endif
