@@ -29,6 +29,11 @@
  *
  * Renegotiation, compression and early data are always off, and so are versions before TLS 1.2.
  *
+ * A child of fork may use TLS, its copies of configurations included: fork waits until no other
+ * thread is inside OpenSSL, as far as this library has called it. It cannot wait for the program's
+ * own calls of OpenSSL: if other threads make such, the child must not use TLS before exec, since
+ * it may find OpenSSL's locks held.
+ *
  * Configurations are made by a separate library, libberth-tls; link it too (pkg-config
  * berth-tls). It uses OpenSSL 3.
  */

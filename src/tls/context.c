@@ -230,6 +230,8 @@ berth_tls *berth_tls_new_sized(berth_tls_side side, const berth_tls_options *opt
     char text[BERTH_TLS_TEXT_SIZE] = "";
     berth_tls_options copy;
     copy_options(&copy, options, size);
+    berth__tls_watch_forks();
+    berth__tls_enter();
     berth__tls_forget_errors();
     berth__tls *tls = OPENSSL_zalloc(sizeof *tls);
     int error = 0;
@@ -248,10 +250,11 @@ berth_tls *berth_tls_new_sized(berth_tls_side side, const berth_tls_options *opt
         error = make(tls, &copy, text);
     }
     berth__tls_forget_errors();
+    if (error != 0 && tls != NULL)
+        berth__tls_operations.destroy(&tls->head);
+    berth__tls_leave();
     if (error == 0)
         return &tls->head;
-    if (tls != NULL)
-        berth__tls_operations.destroy(&tls->head);
     if (ret_text != NULL)
         memcpy(ret_text, text, sizeof text);
     errno = error;

@@ -25,12 +25,14 @@ static void engine_free(berth__engine *engine)
 {
     if (engine == NULL)
         return;
+    berth__tls_enter();
     SSL_free(engine->ssl);
     OPENSSL_free(engine->name);
     OPENSSL_free(engine->certificate);
     OPENSSL_free(engine->failure);
     OPENSSL_free(engine);
     berth__tls_forget_errors();
+    berth__tls_leave();
 }
 
 /* Whether it began with the same name, and with a configuration that verifies the same. */
@@ -82,10 +84,8 @@ static bool prepare(berth__engine *engine, const berth__engine_setup *setup)
     return true;
 }
 
-static berth__engine *engine_begin(berth_tls *tls, const berth__engine_setup *setup)
+static berth__engine *make(berth_tls *tls, const berth__engine_setup *wanted)
 {
-    static const berth__engine_setup nothing = {0};
-    const berth__engine_setup *wanted = setup != NULL ? setup : &nothing;
     berth__tls_forget_errors();
     berth__engine *engine = OPENSSL_zalloc(sizeof *engine);
     if (engine == NULL) {
@@ -103,11 +103,21 @@ static berth__engine *engine_begin(berth_tls *tls, const berth__engine_setup *se
     return NULL;
 }
 
+static berth__engine *engine_begin(berth_tls *tls, const berth__engine_setup *setup)
+{
+    static const berth__engine_setup nothing = {0};
+    berth__tls_enter();
+    berth__engine *engine = make(tls, setup != NULL ? setup : &nothing);
+    berth__tls_leave();
+    return engine;
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 static void enter(berth__engine *engine, berth__engine_io *io)
 {
     assert(engine->io == NULL);
+    berth__tls_enter();
     berth__tls_forget_errors();
     engine->io = io;
 }
@@ -116,6 +126,7 @@ static void leave(berth__engine *engine)
 {
     engine->io = NULL;
     berth__tls_forget_errors();
+    berth__tls_leave();
 }
 
 static berth__engine_result fail(berth__engine *engine)
@@ -232,18 +243,23 @@ static bool engine_has_plain(const berth__engine *engine)
 static void engine_relax(berth__engine *engine)
 {
     bool between = engine->lacking == 0 && !engine->in_head;
-    if (engine->open && between && SSL_pending(engine->ssl) == 0)
-        (void)SSL_free_buffers(engine->ssl);
+    if (!engine->open || !between || SSL_pending(engine->ssl) != 0)
+        return;
+    berth__tls_enter();
+    (void)SSL_free_buffers(engine->ssl);
+    berth__tls_leave();
 }
 
 static void engine_destroy(berth_tls *tls)
 {
     berth__tls *mine = (berth__tls *)tls;
+    berth__tls_enter();
     SSL_CTX_free(mine->openssl);
     BIO_meth_free(mine->pipe);
     OPENSSL_free(mine->protocols[0]);
     berth__tls_end_tickets(mine);
     OPENSSL_free(mine);
+    berth__tls_leave();
 }
 
 const berth__engine_operations berth__tls_operations = {

@@ -64,8 +64,10 @@ const void *berth__tls_peer_certificate(const berth__engine *engine, size_t *ret
         const X509 *shown = SSL_get0_peer_certificate(engine->ssl);
         if (shown == NULL)
             return NULL;
+        berth__tls_enter();
         keeper->certificate_size = i2d_X509(shown, &keeper->certificate);
         berth__tls_forget_errors();
+        berth__tls_leave();
         if (keeper->certificate_size <= 0) {
             keeper->certificate = NULL;
             return NULL;
@@ -88,11 +90,13 @@ size_t berth__tls_session(const berth__engine *engine, void *data, size_t size)
     SSL_SESSION *session = engine->open ? SSL_get0_session(engine->ssl) : NULL;
     if (engine->tls->head.server || session == NULL || SSL_SESSION_is_resumable(session) != 1)
         return 0;
+    berth__tls_enter();
     int needed = name_session(engine, session) ? i2d_SSL_SESSION(session, NULL) : 0;
     if (needed > 0 && (size_t)needed <= size) {
         uint8_t *at = data;
         needed = i2d_SSL_SESSION(session, &at);
     }
     berth__tls_forget_errors();
+    berth__tls_leave();
     return needed > 0 ? (size_t)needed : 0;
 }

@@ -4,9 +4,9 @@
  *
  * The first key seals, all of them open. Half of a key's secret encrypts (AES-256-CBC), the other
  * half authenticates (HMAC-SHA256): the form that RFC 5077 recommends. A key is copied out of the
- * set under a lock, which is held for no longer: a set is seen whole or not at all. There is one
- * for all configurations, so that fork can wait for it: a child does not have the thread that holds
- * it.
+ * set under a lock, which is held for no longer: a set is seen whole or not at all. Whoever holds
+ * it is in a call that fork waits for (fork.c). There is one for all configurations, so that a
+ * child can have it anew where fork could not wait.
  *
  * A ticket of a key that is not there is as none: the handshake is a full one. A client of TLS 1.3
  * gets a new ticket with every resumption, since it should use each only once; one of TLS 1.2 when
@@ -19,14 +19,12 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 enum {
     NAME = 16,
     HALF = 32, /* of a secret: a key */
     VECTOR = 16,
-    YIELDS = 10000, /* for the lock, by a thread that forks */
     /* What OpenSSL wants to hear. */
     UNUSABLE = -1,
     UNKNOWN = 0,
@@ -34,37 +32,11 @@ enum {
     RENEW = 2
 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Thread_local bool locked; /* for the fork that this thread is in */
 
-static void before_fork(void)
+void berth__tls_renew_tickets(void)
 {
-    for (int attempt = 0; attempt < YIELDS && !locked; attempt++) {
-        locked = pthread_mutex_trylock(&lock) == 0;
-        if (!locked)
-            sched_yield();
-    }
-}
-
-static void in_parent(void)
-{
-    if (locked)
-        pthread_mutex_unlock(&lock);
-    locked = false;
-}
-
-static void in_child(void)
-{
-    if (!locked) /* another thread has it, which the child does not have */
-        lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    in_parent();
-}
-
-/* Without memory for that it is as it was. */
-static void watch(void)
-{
-    (void)pthread_atfork(before_fork, in_parent, in_child);
+    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 /* Copies the key of that name, or the first if it is NULL. Returns its place; -1: there is none. */
@@ -119,7 +91,6 @@ static int use(SSL *ssl, uint8_t *name, uint8_t *vector, EVP_CIPHER_CTX *cipher,
 
 bool berth__tls_begin_tickets(berth__tls *tls)
 {
-    pthread_once(&once, watch);
     tls->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     if (tls->ticket_cipher == NULL || RAND_bytes(tls->keys[0].name, NAME) != 1 ||
         RAND_priv_bytes(tls->keys[0].secret, 2 * HALF) != 1)
@@ -142,10 +113,12 @@ bool berth_tls_set_ticket_keys(berth_tls *tls, const berth_tls_ticket_key *keys,
         errno = EINVAL;
         return false;
     }
+    berth__tls_enter();
     pthread_mutex_lock(&lock);
     OPENSSL_cleanse(mine->keys, sizeof mine->keys);
     memcpy(mine->keys, keys, count * sizeof *keys);
     mine->key_count = count;
     pthread_mutex_unlock(&lock);
+    berth__tls_leave();
     return true;
 }

@@ -10,6 +10,7 @@
  *     verify.c     certificates of peers
  *     failure.c    why something has failed, in words
  *     questions.c  what is asked of an engine
+ *     fork.c       fork waits for calls of other threads
  *
  * All memory is OpenSSL's (OPENSSL_malloc), so that who replaces that function has all of it. Any
  * of it may be refused: an engine then fails with SOCKET_RESOURCE, or with what OpenSSL makes of
@@ -17,6 +18,8 @@
  *
  * OpenSSL keeps a queue of errors for each thread, and decides by it. It is empty when a call into
  * OpenSSL begins, and when a function of this library returns.
+ *
+ * A call that may take a lock of OpenSSL's is between berth__tls_enter and berth__tls_leave.
  */
 #ifndef BERTH_SRC_TLS_H
 #define BERTH_SRC_TLS_H
@@ -95,6 +98,14 @@ int berth__tls_read_authorities(SSL_CTX *openssl, const char *authorities, bool 
 
 bool berth__tls_begin_tickets(berth__tls *tls); /* with a random key; false: see the error queue */
 void berth__tls_end_tickets(berth__tls *tls);
+void berth__tls_renew_tickets(void); /* in a child: whoever has the lock is not there */
+
+/* ---- fork.c ---------------------------------------------------------------------------------- */
+
+/* Around calls, which may be inside each other. In between, fork on another thread waits. */
+void berth__tls_enter(void);
+void berth__tls_leave(void);
+void berth__tls_watch_forks(void); /* before the first of these */
 
 /* ---- hello.c --------------------------------------------------------------------------------- */
 

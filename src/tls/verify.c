@@ -94,7 +94,9 @@ static bool is_ignored(berth__engine *engine, int number, int depth, X509 *certi
         .size = size > 0 ? (size_t)size : 0,
     };
     (void)ERR_set_mark();
+    berth__tls_leave();
     bool ignored = engine->verify(engine->context, &problem);
+    berth__tls_enter();
     (void)ERR_pop_to_mark();
     OPENSSL_free(data);
     return ignored;

@@ -4,8 +4,13 @@
  * protocol.
  */
 #include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <check.h>
 #include <openssl/err.h>
@@ -674,6 +679,88 @@ START_TEST(output_is_not_taken)
 }
 END_TEST
 
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+static atomic_bool in_call;
+static atomic_bool has_forked;
+
+/* Stays in the call of OpenSSL that it was called from until the other thread has forked, or for
+ * long. */
+static bool emit_late(void *sink, const void *data, size_t size)
+{
+    (void)sink;
+    (void)data;
+    (void)size;
+    atomic_store(&in_call, true);
+    for (int i = 0; i < 20000 && !atomic_load(&has_forked); i++)
+        sched_yield();
+    atomic_store(&in_call, false);
+    return true;
+}
+
+static void *greet(void *engine)
+{
+    uint8_t plain[BERTH__ENGINE_RECORD];
+    berth__engine_io io = {.plain = plain, .room = sizeof plain, .emit = emit_late};
+    (void)client_tls->operations->advance(engine, &io);
+    return NULL;
+}
+
+/* OpenSSL's locks that the thread holds would be held in the child for ever. */
+START_TEST(fork_waits_for_calls_of_other_threads)
+{
+    client_tls = make_client(BERTH_TLS_VERSION_1_3);
+    berth__engine *engine = client_tls->operations->begin(client_tls, &example);
+    pthread_t thread;
+    int status = 0;
+    ck_assert_int_eq(pthread_create(&thread, NULL, greet, engine), 0);
+    while (!atomic_load(&in_call))
+        sched_yield();
+    pid_t child = fork();
+    if (child == 0)
+        _exit(atomic_load(&in_call) ? EXIT_FAILURE : EXIT_SUCCESS);
+    atomic_store(&has_forked, true);
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    client_tls->operations->free(engine);
+    berth_tls_release(client_tls);
+}
+END_TEST
+
+/* What the program is asked inside a call may take long, and is not waited for. */
+static bool fork_inside(void *context, const berth_tls_problem *problem)
+{
+    int status = -1;
+    (void)problem;
+    pid_t child = fork();
+    if (child == 0) {
+        berth_tls *own = make_client(BERTH_TLS_VERSION_1_3);
+        berth_tls_release(own);
+        _exit(EXIT_SUCCESS);
+    }
+    *(bool *)context = waitpid(child, &status, 0) == child && status == 0;
+    return true;
+}
+
+START_TEST(verify_forks)
+{
+    bool forked = false;
+    berth__engine_setup setup = {
+        .name = "other.example.org", .verify = fork_inside, .context = &forked};
+    server_tls = make_server(&ecdsa, BERTH_TLS_VERSION_1_3);
+    client_tls = make_client(BERTH_TLS_VERSION_1_3);
+    ck_assert(pair_begin(&pair, client_tls, &setup, server_tls, NULL));
+    pair_run(&pair, SIZE_MAX, SIZE_MAX);
+    ck_assert(forked);
+    ck_assert_uint_eq(pair.client.opened, 1);
+    pair_end(&pair);
+    berth_tls_release(client_tls);
+    berth_tls_release(server_tls);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_set_timeout(tests, 120);
@@ -699,6 +786,8 @@ static void add_tests(TCase *tests)
     tcase_add_loop_test(tests, a_message_in_many_records, 0, 2);
     tcase_add_test(tests, renegotiation_is_refused);
     tcase_add_test(tests, output_is_not_taken);
+    tcase_add_test(tests, fork_waits_for_calls_of_other_threads);
+    tcase_add_test(tests, verify_forks);
 }
 
 int main(void)
