@@ -6,8 +6,6 @@
  */
 #include "scene.h"
 
-#include <unistd.h>
-
 static struct host *queue; /* a server of the same loop */
 static struct actor *taken;
 
@@ -124,28 +122,6 @@ CASE(
     world_settle();
     connect_and_talk(actor, port);
     ck_assert_uint_eq(actor->errors, 1);
-}
-
-CASE(bound_socket_with_the_number_of_the_input, "S3.14",
-     "in a program without standard input it is 0, and closed like others when a connect fails")
-{
-    if (world_is_simulated())
-        case_skip("its descriptors are no numbers of the process");
-    int input = world_note(dup(STDIN_FILENO));
-    struct actor *actor = actor_new("c");
-    world_settle();
-    close(STDIN_FILENO);
-    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
-    ck_assert_int_eq(berth_socket_descriptor(actor->socket), STDIN_FILENO);
-    berth_address elsewhere;
-    ck_assert(berth_address_parse("192.0.2.1", &elsewhere));
-    berth_socket_connect_to_address(actor->socket, elsewhere, 80);
-    UNTIL(actor->errors > 0);
-    world_settle();
-    ck_assert(!world_is_open(STDIN_FILENO));
-    ck_assert_int_eq(dup2(input, STDIN_FILENO), STDIN_FILENO);
-    close(input);
-    actor_free_socket(actor);
 }
 
 CASE(bound_socket_that_stays_in_a_queue, "S5.5 S3.17",

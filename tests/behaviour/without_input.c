@@ -164,6 +164,22 @@ CASE(bound_without_input, "S3.14 S3.17", "a port that is chosen when somebody as
     end(actor, peer);
 }
 
+CASE(bound_socket_with_the_number_of_the_input, "S3.14",
+     "is closed like others when a connect fails")
+{
+    berth_address elsewhere;
+    ck_assert(berth_address_parse("192.0.2.1", &elsewhere));
+    struct actor *actor = actor_new("c");
+    world_settle();
+    lose_input();
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert_int_eq(berth_socket_descriptor(actor->socket), STDIN_FILENO);
+    berth_socket_connect_to_address(actor->socket, elsewhere, 80);
+    UNTIL(actor->errors > 0);
+    find_input();
+    actor_free_socket(actor);
+}
+
 CASE(name_without_input, "S3.13", "names that are looked up: one that is found, one that is not")
 {
     static const struct name_entry table[] = {{.name = "one.test", .four = {"127.0.0.1"}},
