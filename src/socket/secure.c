@@ -416,6 +416,8 @@ static void opened(berth_socket *socket, berth__secure *secure)
 {
     uint32_t endings = socket->endings;
     secure->open = true;
+    if (socket->output.first != NULL) /* what was written before: in a turn inside, too */
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     send_later(socket, secure);
     berth__deadline_stop(&socket->object.loop->deadlines, &secure->limit);
     berth__socket_pace(socket);
@@ -428,9 +430,7 @@ static void opened(berth_socket *socket, berth__secure *secure)
     }
     if (socket->endings != endings)
         return;
-    if (socket->output.first != NULL)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
-    else if (socket->shut)
+    if (socket->shut && socket->output.first == NULL)
         berth__socket_end_direction(socket);
 }
 

@@ -301,14 +301,14 @@ static void connected(berth_socket *socket)
     /* Its limits begin before a handler can take its time. */
     socket->state = BERTH_STATE_CONNECTED;
     berth__limits_begin(socket);
+    if (socket->output.first != NULL || socket->overflowed) /* goes in a turn inside, too */
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
     BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;
     BERTH__CALL(socket, connected, socket);
     if (socket->endings != endings)
         return;
-    if (socket->output.first != NULL || socket->overflowed)
-        berth__loop_flush_later(socket->object.loop, &socket->flush);
     if (socket->leaving)
         berth_socket_disconnect_from_host(socket);
     else if (socket->shut && socket->output.first == NULL)

@@ -61,6 +61,14 @@ static inline ptrdiff_t start_send(berth_socket *socket, size_t most, bool endin
                                      ending ? BERTH__SEND_LAST : BERTH__SEND_ONLY);
 }
 
+/* Whether a handler runs between the last output and the end, and may take its time: the kernel
+ * must not hold the output back for that long. */
+static bool is_watched(const berth_socket *socket)
+{
+    return BERTH__SOCKET_SLOT(socket, bytes_written) != NULL ||
+           (socket->drains && BERTH__SOCKET_SLOT(socket, drained) != NULL);
+}
+
 static void announce_output(berth_socket *socket, size_t bytes)
 {
     if (socket->in_bytes_written || socket->object.freed)
@@ -137,6 +145,8 @@ static void written(berth_socket *socket, size_t queued, size_t others)
     if (!socket->stream->ready.secured)
         berth__limits_moved(socket, queued + others);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
+    if (socket->output.first != NULL && !socket->stream->sending && is_watched(socket))
+        berth__loop_flush_later(socket->object.loop, &socket->flush); /* in a turn inside, too */
     announce_output(socket, queued + others);
     if (socket->endings == endings && socket->drains &&
         berth__socket_unwritten(socket) <= socket->write_low) {
@@ -196,14 +206,6 @@ BERTH__RARE static bool settle_end(berth_socket *socket)
         return (socket->paused && !berth__secure_shakes(socket)) || berth__secure_deliver(socket);
     bool kept = socket->pending || socket->awaited || socket->paused;
     return !socket->end_held || kept || announce_held_end(socket);
-}
-
-/* Whether a handler runs between the last output and the end, and may take its time: the kernel
- * must not hold the output back for that long. */
-static bool is_watched(const berth_socket *socket)
-{
-    return BERTH__SOCKET_SLOT(socket, bytes_written) != NULL ||
-           (socket->drains && BERTH__SOCKET_SLOT(socket, drained) != NULL);
 }
 
 static inline void settle_up_to(berth_socket *socket, size_t most)

@@ -720,6 +720,20 @@ CASE(turn_inside_encrypted_of_a_server, "tls.h", "its last flight goes")
     last_flight_of_a_server(turn_for_an_answer);
 }
 
+CASE(turn_inside_encrypted_with_output, "tls.h", "what was written before goes, without a flight")
+{
+    struct toy *toy = toy_new(true);
+    uint8_t bytes[16];
+    toy->gives_none = true;
+    struct actor *server = greeted_by(toy, &other);
+    server->on_encrypted = turn_for_an_answer;
+    ck_assert_int_eq(berth_socket_write(server->socket, "early", 5), 5);
+    world_settle();
+    peer_send(other, bytes, toy_record('c', "client", 6, bytes));
+    UNTIL(server->encryptions == 1);
+    ck_assert_uint_eq(had, 'd');
+}
+
 /* The peer's data come with a record that is answered by the engine. */
 static void data_behind_a_question(void (*handler)(struct actor *actor))
 {

@@ -5,6 +5,7 @@
  * wait may find that what it started has ended at once; an outer event loop sees nothing but the
  * descriptor. Each case is one such moment, and each has gone wrong once.
  */
+#include "backend/sim.h"
 #include "base/fault.h"
 #include "scene.h"
 #include <errno.h>
@@ -580,4 +581,88 @@ CASE(end_for_one_that_was_short_of_buffers, "S3.20",
      "an end that comes while a handler waits for another is behind the bytes before it")
 {
     be_short_of_buffers(1);
+}
+
+static size_t had;
+static bool awaited;
+
+static void read_some(void)
+{
+    static uint8_t bytes[65536];
+    had += peer_receive_some(far, bytes, sizeof bytes);
+}
+
+/* Not for the first parts, which the kernel got inside the call. The peer answers when it has all.
+ */
+static void turn_for_the_rest(struct actor *actor)
+{
+    if (actor->written <= rest_size / 2 || awaited)
+        return;
+    awaited = true;
+    for (int turns = 0; turns < WORLD_TURNS && had < rest_size; turns++) {
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+        read_some();
+    }
+    ck_assert_uint_eq(had, rest_size);
+}
+
+CASE(turn_inside_bytes_written, "S3.27", "the rest of the output goes")
+{
+    host = host_listening("h");
+    if (world_is_simulated())
+        berth__sim_settings_of(world_sim())->max_transfer = 100;
+    struct actor *actor = host_connect(host, "s", &far);
+    rest_size = world_is_simulated() ? 1000 : 4 << 20;
+    if (!world_is_simulated())
+        ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_SEND_BUFFER_SIZE, 65536));
+    uint8_t *bytes = scene_pattern(rest_size, 1);
+    actor->on_written = turn_for_the_rest;
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, rest_size), (ptrdiff_t)rest_size);
+    for (int turns = 0; turns < WORLD_TURNS && !awaited; turns++) {
+        world_turn();
+        read_some();
+    }
+    ck_assert(awaited);
+    free(bytes);
+}
+
+/* The peer answers what was written before there was a connection. */
+static void turn_for_the_request(struct actor *actor)
+{
+    if (actor->state != BERTH_STATE_CONNECTED || awaited)
+        return;
+    awaited = true;
+    far = world_accept(port2);
+    ck_assert_ptr_nonnull(far);
+    for (int turns = 0; turns < 500 && had < rest_size; turns++) {
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+        read_some();
+    }
+    ck_assert_uint_eq(had, rest_size);
+}
+
+static struct actor *writes_and_connects(void)
+{
+    port2 = world_listen(5);
+    rest_size = 7;
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port2));
+    ck_assert_int_eq(berth_socket_write(actor->socket, "request", 7), 7);
+    return actor;
+}
+
+CASE(turn_inside_connected, "S3.27", "what was written before goes")
+{
+    struct actor *actor = writes_and_connects();
+    actor->on_connected = turn_for_the_request;
+    UNTIL(actor->connects == 1);
+    ck_assert(awaited);
+}
+
+CASE(turn_inside_state_changed, "S3.27", "what was written before goes")
+{
+    struct actor *actor = writes_and_connects();
+    actor->on_state = turn_for_the_request;
+    UNTIL(actor->connects == 1);
+    ck_assert(awaited);
 }

@@ -237,7 +237,7 @@ static berth__engine_result take_record(berth__engine *engine, berth__engine_io 
             return alert(engine, io, "unexpected");
         next_record(engine);
         engine->open = true;
-        if (!emit_record(io, 't', "ticket", 6))
+        if (!engine->toy->gives_none && !emit_record(io, 't', "ticket", 6))
             return fail(engine, "no memory");
         if (engine->toy->opened != NULL)
             engine->toy->opened(engine->toy, engine->name);

@@ -23,6 +23,7 @@ struct toy {
     bool refuses;      /* the peer's first flight: with an alert */
     bool mistrusts;    /* a client: there is a problem with the server's certificate */
     bool lacks_memory; /* begin fails */
+    bool gives_none;   /* a server: no ticket at the end of the handshake */
     bool breaks;       /* the next record of data of anybody, once */
     const char *suite; /* what it says of itself: "TOY" */
     /* If not NULL, told when a server's end has completed its handshake, with the name that the
