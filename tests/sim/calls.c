@@ -654,6 +654,11 @@ static void wait_for_socket(uint64_t word)
     uint32_t what = sim_choose(&word, 4);
     int milliseconds = (int)sim_choose(&word, 20);
     sim_say("socket %zu waits %d ms for event %u", sim_number_of(model), milliseconds, what);
+    sim_wait(model, what, milliseconds);
+}
+
+void sim_wait(struct socket_model *model, uint32_t what, int milliseconds)
+{
     berth_socket *socket = model->socket;
     struct connection *connection = model->connection;
     unsigned long deliveries = model->deliveries;

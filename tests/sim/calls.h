@@ -28,6 +28,9 @@ uint16_t sim_target(const struct socket_model *model, uint16_t port);
 /* Gives a descriptor to a socket, as one side of a connection. */
 void sim_adopt(struct socket_model *model, struct connection *connection, int side, int descriptor);
 
+/* A blocking wait: 0 connected, 1 ready_read, 2 bytes_written, 3 disconnected. */
+void sim_wait(struct socket_model *model, uint32_t what, int milliseconds);
+
 /* Whether it is known that a whole line is there. */
 void sim_check_line(struct socket_model *model);
 

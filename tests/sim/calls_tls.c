@@ -214,12 +214,27 @@ static void let_time_pass(uint64_t word)
     sim_let_time_pass(milliseconds);
 }
 
+/* Until the peers have what they are owed, see owed.c. */
+static void plan_wait(uint64_t word)
+{
+    static const enum handler handlers[] = {
+        IN_ENCRYPTED, IN_ENCRYPTED, IN_READY_READ, IN_READY_READ, IN_NEW_CONNECTION,
+        IN_FINISHED,  IN_STATE,     IN_CONNECTED,  IN_INCOMING,   IN_BYTES_WRITTEN,
+        IN_DRAINED,   IN_TIMER,     IN_TASK,       IN_HELLO,      IN_HANDSHAKE_FAILED,
+    };
+    enum handler handler = handlers[sim_choose(&word, sizeof handlers / sizeof handlers[0])];
+    sim.traps[sim_choose(&word, SIM_TRAPS)] =
+        (struct trap){.set = true, .waits = true, .handler = handler, .word = word};
+    sim_say("the next %s will wait for the peers", sim_handler_names[handler]);
+}
+
 void sim_call_of_tls(uint64_t word)
 {
     static void (*const calls[])(uint64_t word) = {
-        start_encryption, start_encryption,   start_encryption, bring_crowd, bring_crowd,
-        bring_crowd,      set_server,         set_server,       go_wrong,    go_wrong,
-        let_time_pass,    wait_for_encrypted, break_engine,
+        start_encryption, start_encryption, start_encryption, bring_crowd,
+        bring_crowd,      bring_crowd,      set_server,       set_server,
+        go_wrong,         go_wrong,         let_time_pass,    wait_for_encrypted,
+        break_engine,     plan_wait,        plan_wait,        plan_wait,
     };
     uint32_t chosen = sim_choose(&word, sizeof calls / sizeof calls[0]);
     calls[chosen](word);

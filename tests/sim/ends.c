@@ -328,7 +328,7 @@ static void look_at_sends(const struct socket_model *model)
         return;
     unsigned sends = world->whole_sends(descriptor) - model->first_sends;
     uint64_t bytes = model->connection->way[model->side].put - model->first_put;
-    unsigned flights = model->connection->tls ? 6 : 0;
+    unsigned flights = model->connection->tls ? 6 + model->connection->asked : 0;
     sim_check(sends <= model->batches + 1 + flights + bytes / (LITTLE / 2),
               "output leaves in %u sends, that %u calls have written", sends, model->batches);
 }

@@ -109,6 +109,7 @@ struct connection {
     bool failure_told;          /* by handshake_failed */
     bool opened[2];             /* a socket at that side is encrypted, or was */
     bool shaken[2];             /* the last flight of that side has gone; of peers */
+    unsigned asked;             /* answers of the engine that its peer has asked for */
     bool truncated[2];          /* that side has ended without saying so */
 };
 
@@ -381,6 +382,7 @@ struct timer_model {
 
 struct trap {
     bool set;
+    bool waits; /* for the peers, see owed.c */
     enum handler handler;
     uint64_t word;
 };
@@ -592,6 +594,9 @@ void sim_tls_finish(void);                   /* all send what is left */
 bool sim_tls_end(struct peer_model *peer, bool orderly);
 void sim_tls_end_seen(const struct peer_model *peer);
 size_t sim_tls_unsent(const struct peer_model *peer);
+/* Whether it lacks a record that the library has made: when the program has been shown so many of
+ * its bytes, and the end. */
+bool sim_tls_lacks(const struct peer_model *peer, uint64_t heard, bool finished);
 bool sim_tls_is_open(const struct peer_model *peer);
 /* Whether the library may still send it something: closing then is a reset. */
 bool sim_tls_is_owed(const struct peer_model *peer);
@@ -709,6 +714,7 @@ void sim_pace_be_kind(uint64_t outstanding); /* bytes */
 bool sim_pace_waits(void);
 
 /* program.c */
+bool sim_wait_for_peers(uint64_t word); /* owed.c; inside a handler. False: for nothing */
 void sim_spring(enum handler handler, struct socket_model *socket, struct server_model *server,
                 struct timer_model *timer);
 

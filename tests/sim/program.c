@@ -131,6 +131,7 @@ static void set_trap(uint64_t word)
 {
     struct trap *trap = &sim.traps[sim_choose(&word, SIM_TRAPS)];
     trap->set = true;
+    trap->waits = false;
     bool with_tls = (sim.topics >> TOPIC_TLS & 1) != 0;
     trap->handler = (enum handler)sim_choose(&word, with_tls ? HANDLERS : IN_ENCRYPTED);
     trap->word = word;
@@ -150,7 +151,10 @@ void sim_spring(enum handler handler, struct socket_model *socket, struct server
         if (!trap->set || trap->handler != handler)
             continue;
         trap->set = false;
-        act(trap->word);
+        if (!trap->waits)
+            act(trap->word);
+        else if (!sim_wait_for_peers(trap->word))
+            trap->set = true; /* until there is something to wait for */
     }
     sim.depth--;
     sim.inside++;

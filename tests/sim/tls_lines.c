@@ -50,13 +50,14 @@ static struct line {
     enum fate fate;
     uint8_t out[MOST_OUT];
     uint8_t in[MOST_DATA + HEAD + 2];
-    bool begun; /* it has said its first word, or heard it */
+    uint64_t asked_at; /* in front of the byte of this number */
+    unsigned tickets;  /* read: that of the handshake, and answers */
+    bool begun;        /* it has said its first word, or heard it */
     bool open;
-    bool ticketed; /* the last flight was read, of a server's */
-    bool ended;    /* the library's end was read */
-    bool said;     /* and its own sent */
-    bool wrong;    /* something wrong was sent since it is open */
-    bool warned;   /* an alert was read */
+    bool ended;  /* the library's end was read */
+    bool said;   /* and its own sent */
+    bool wrong;  /* something wrong was sent since it is open */
+    bool warned; /* an alert was read */
 } lines[SIM_ALL_PEERS];
 
 static uint64_t moved;
@@ -153,6 +154,16 @@ static void begin(struct peer_model *peer)
         put_hello(peer, line);
 }
 
+/* Before some data: a record that the library's engine answers. */
+static void ask(const struct peer_model *peer, struct line *line)
+{
+    const struct way *way = &peer->connection->way[peer->side];
+    if ((way->key + way->put) % 5 != 0 || !put(line, 'u', "", 0))
+        return;
+    peer->connection->asked++;
+    line->asked_at = way->put;
+}
+
 ptrdiff_t sim_tls_send(struct peer_model *peer, const uint8_t *bytes, size_t size)
 {
     struct line *line = line_of(peer);
@@ -163,7 +174,10 @@ ptrdiff_t sim_tls_send(struct peer_model *peer, const uint8_t *bytes, size_t siz
         return sim_headers_send(peer, bytes, size);
     begin(peer);
     flush(peer);
-    if (!line->open || line->said || line->wrong || !put(line, 'd', bytes, size))
+    if (!line->open || line->said || line->wrong)
+        return -EAGAIN;
+    ask(peer, line);
+    if (!put(line, 'd', bytes, size))
         return -EAGAIN;
     flush(peer);
     return (ptrdiff_t)size;
@@ -243,8 +257,9 @@ static void take_record(struct peer_model *peer, struct line *line)
         sim_check(sim_tls_may_fail(peer->connection), "an alert comes without a cause");
         break;
     case 't':
-        sim_check(line->open && peer->side == 0, "a ticket of nobody");
-        line->ticketed = true;
+        line->tickets++;
+        sim_check(line->open && line->tickets <= (peer->side == 0) + peer->connection->asked,
+                  "a ticket of nobody");
         break;
     default:
         shake(line, type, peer->side);
@@ -386,6 +401,16 @@ size_t sim_tls_unsent(const struct peer_model *peer)
     return peer->connection->tls ? line->filled - line->sent : 0;
 }
 
+bool sim_tls_lacks(const struct peer_model *peer, uint64_t heard, bool finished)
+{
+    const struct line *line = line_of(peer);
+    bool answered = peer->connection->asked > 0 && (finished || heard > line->asked_at);
+    if (!peer->connection->tls || !peer->connection->opened[1 - peer->side])
+        return false;
+    return !line->open ||
+           line->tickets < (peer->side == 0) + (answered ? peer->connection->asked : 0);
+}
+
 bool sim_tls_is_open(const struct peer_model *peer)
 {
     return line_of(peer)->open;
@@ -394,7 +419,8 @@ bool sim_tls_is_open(const struct peer_model *peer)
 bool sim_tls_is_owed(const struct peer_model *peer)
 {
     const struct line *line = line_of(peer);
-    return peer->connection->tls && (line->got > 0 || (peer->side == 0 && !line->ticketed));
+    return peer->connection->tls &&
+           (line->got > 0 || line->tickets < (peer->side == 0) + peer->connection->asked);
 }
 
 /* ---- what honest peers do wrong later -------------------------------------------------------- */
