@@ -446,6 +446,7 @@ struct sim {
     bool hard_ends;  /* a socket without a connection was told to end its next one by a reset */
     bool may_lose;   /* the program has faults that lose bytes, rightly */
     bool lossy;      /* one has been made; see sim_lossy */
+    bool broken;     /* by a send that failed, of which the peer's end may know nothing */
     bool short_of;   /* descriptors were limited */
     bool other_lack; /* accepting has failed for want of something else than descriptors */
     bool settling;   /* everybody reads, and has for a while */

@@ -344,7 +344,7 @@ static void fail_send(uint64_t word)
     int error = errors[sim_choose(&word, 4)];
     sim_say("the next send fails with errno %d", error);
     world->fail_send(error, 1);
-    sim.lossy = true;
+    sim.lossy = sim.broken = true;
 }
 
 static void jump(uint64_t word)
