@@ -20,7 +20,8 @@
  *  2. A record is in the ready list at most once. The loop may run only the records of one owner
  *     and leave the others, in order, for later: `wait` must then neither lose their events nor
  *     return again and again for them. It may run a stream that stays in the list, and the list may
- *     give a record with nothing pending.
+ *     give a record with nothing pending. A wait inside an event puts into the list what the run
+ *     around it has still to report.
  *  3. A stream has at most one receive and one send in flight.
  *  4. Receiving is a state, started and stopped. While it is started `received` is called as bytes
  *     come, in order, with a view that is valid until the call returns; all of it counts as taken.

@@ -41,6 +41,18 @@ bool berth__common_run_batch(berth__listener *listener, int error)
     return !gone;
 }
 
+bool berth__common_list_outer(berth__backend *backend, const berth__frame *frame)
+{
+    bool any = false;
+    for (; frame != NULL; frame = frame->outer) {
+        if (frame->gone || frame->stream->ready.pending == 0 || frame->stream->ready.queued)
+            continue;
+        berth__ready_add(&backend->ready, &frame->stream->ready, 0);
+        any = true;
+    }
+    return any;
+}
+
 void berth__common_run_watch(berth__watch *watch)
 {
     if (berth__ready_take_bit(&watch->ready, BERTH__READY_CLOSED)) {

@@ -38,6 +38,10 @@ static inline void berth__common_finish_run(berth__stream *stream, const berth__
     stream->events->closed(stream);
 }
 
+/* Puts what the runs that are inside events have found, and are still to report, into the list: a
+ * wait in there may be for just that. Returns whether there was any. */
+bool berth__common_list_outer(berth__backend *backend, const berth__frame *frame);
+
 /* Reports that a listener is closed; false if it is not. */
 bool berth__common_run_closed(berth__listener *listener);
 

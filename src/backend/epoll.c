@@ -480,7 +480,7 @@ static int milliseconds(int64_t timeout)
  * for. */
 BERTH__RARE static bool list_outer(epoll_backend *epoll)
 {
-    bool any = false;
+    bool any = berth__common_list_outer(&epoll->base, epoll->frame);
     for (berth__frame *frame = epoll->frame; frame != NULL; frame = frame->outer) {
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving || !(stream->flags & READABLE))

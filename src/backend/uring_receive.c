@@ -595,6 +595,8 @@ void berth__uring_leave(uring_backend *uring, berth__stream *stream)
 
 void berth__uring_list_outer(uring_backend *uring)
 {
+    if (uring->frame != NULL && berth__common_list_outer(&uring->base, uring->frame))
+        uring->news = true;
     for (berth__frame *frame = uring->frame; frame != NULL; frame = frame->outer) {
         berth__stream *stream = frame->stream;
         if (frame->gone || !stream->receiving)

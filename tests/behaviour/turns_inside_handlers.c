@@ -666,3 +666,63 @@ CASE(turn_inside_state_changed, "S3.27", "what was written before goes")
     UNTIL(actor->connects == 1);
     ck_assert(awaited);
 }
+
+/* The peer, which has taken nothing, takes what there is, and sends; so input comes together with
+ * room for the rest of the output. */
+static struct actor *input_and_room(void)
+{
+    host = host_listening("h");
+    if (world_is_simulated())
+        berth__sim_settings_of(world_sim())->max_transfer = 100;
+    struct actor *actor = host_connect(host, "s", &far);
+    rest_size = world_is_simulated() ? 100000 : 8 << 20;
+    if (!world_is_simulated())
+        ck_assert(berth_socket_set_option(actor->socket, BERTH_OPTION_SEND_BUFFER_SIZE, 65536));
+    uint8_t *bytes = scene_pattern(rest_size, 1);
+    ck_assert_int_eq(berth_socket_write(actor->socket, bytes, rest_size), (ptrdiff_t)rest_size);
+    free(bytes);
+    world_settle();
+    ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
+    return actor;
+}
+
+static void take_and_send(void)
+{
+    for (size_t before = SIZE_MAX; before != had;) {
+        before = had;
+        read_some();
+    }
+    ck_assert_uint_eq(peer_send_some(far, "x", 1), 1);
+}
+
+static void turn_until_all_has_gone(struct actor *actor)
+{
+    awaited = true;
+    for (int turns = 0; turns < WORLD_TURNS && had < rest_size; turns++) {
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+        read_some();
+    }
+    ck_assert_uint_eq(had, rest_size);
+}
+
+CASE(turn_inside_ready_read_beside_room, "S3.27", "the rest of the output goes")
+{
+    struct actor *actor = input_and_room();
+    actor->on_ready_read = turn_until_all_has_gone;
+    take_and_send();
+    UNTIL(awaited);
+}
+
+static void wait_until_some_has_gone(struct actor *actor)
+{
+    awaited = true;
+    ck_assert(berth_socket_wait_for_bytes_written(actor->socket, 10000));
+}
+
+CASE(wait_inside_ready_read_beside_room, "S3.27", "a wait for output ends when it goes")
+{
+    struct actor *actor = input_and_room();
+    actor->on_ready_read = wait_until_some_has_gone;
+    take_and_send();
+    UNTIL(awaited);
+}
