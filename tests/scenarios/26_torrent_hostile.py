@@ -26,6 +26,7 @@ from _swarm import enter_net
 
 MIB = 1 << 20
 NOISE = 512 * 1024  # what the good download takes and gives back meanwhile
+STALL = 10  # seconds without a block; those that say nothing leave after twice that
 
 
 class World:
@@ -81,6 +82,37 @@ class World:
                 return ""
         return "not served"
 
+    def good(self):
+        """The connection of the good seed."""
+        return self.seed.wires[-1]
+
+    def asked(self, good):
+        """Nothing, or what is wrong: the good seed has to be asked for more than what it has been
+        asked for by now, on the connection that it had before. It may give all that: if the machine
+        is slow, it has given what it may already."""
+        lost = "the good seed has lost its connection"
+        try:
+            waiting = 1 + good.untaken() // 17  # a request has 17 bytes, and one is being answered
+        except (OSError, ValueError):
+            return lost
+        last, since = self.seed.given, time.monotonic()
+        most = last + waiting + 4
+        self.seed.allow(waiting + 5)
+
+        def is_lost():
+            return self.good() is not good or good.socket.fileno() == -1
+
+        def stalls():
+            nonlocal last, since
+            if self.seed.given > last:
+                last, since = self.seed.given, time.monotonic()
+            return time.monotonic() - since > STALL
+
+        until(lambda: self.seed.given > most or is_lost() or stalls())
+        if is_lost():
+            return lost
+        return "" if self.seed.given > most else "the good seed is not asked any more"
+
     def meet(self, name, act, cpu=1.0):
         """An item. `act(world)` returns what is wrong, or nothing."""
         victim = self.victim
@@ -124,8 +156,8 @@ class World:
 
     def end(self):
         """The good download ends now."""
-        seconds = (self.seed.held_at or time.monotonic()) - self.begun
-        share = (self.seed.given - self.before) * self.pace / seconds
+        ended, given = self.seed.held or (time.monotonic(), self.seed.given)
+        share = (given - self.before) * self.pace / (ended - self.begun)
         self.scenario.figure("C and D, rate of the good download", "%.2f of its seed's" % share,
                              share >= 0.8, timing=True)
         self.seed.release()

@@ -5,12 +5,14 @@ Every hostile connection comes from its own address of 127.0.0.0/8, since what o
 against its address; a good one is never among them.
 """
 
+import fcntl
 import itertools
 import os
 import select
 import signal
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -34,6 +36,17 @@ def new_address():
 def free_port(host="127.0.0.1"):
     with socket.create_server((host, 0)) as free:
         return free.getsockname()[1]
+
+
+def is_open(connection):
+    """Whether the other side, which has nothing to say, has not ended it by now."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 class Torrent:
@@ -209,6 +222,11 @@ class Wire:
         while self.receive(0):
             pass
 
+    def untaken(self):
+        """The bytes that have come, and of which no message was made yet."""
+        size = fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4))
+        return len(self.input) + struct.unpack("i", size)[0]
+
     def ended(self, seconds=10):
         """Whether the other side ends it."""
         end = time.monotonic() + seconds
@@ -236,20 +254,21 @@ class Seed(threading.Thread):
 
     `pace`: seconds for each block. `spoil(index, begin, block)` returns what is sent instead, or
     None to send nothing. `most`: blocks, after which it is gone and its port is closed. `hold`:
-    blocks, after which it waits until `release` is called.
+    blocks, after which it only keeps its connection alive until `allow` or `release` is called.
+    `held`: the time when it came to that, and the blocks by then.
     """
 
     def __init__(self, torrent, pace=0.0, spoil=None, most=None, hold=None):
         super().__init__(daemon=True)
         self.torrent, self.pace, self.spoil, self.most = torrent, pace, spoil, most
-        self.hold, self.held_at, self.released = hold, None, threading.Event()
+        self.hold, self.held = hold, None
         self.address = new_address()
         self.listener = socket.create_server((self.address, 0), backlog=100)
         self.port = self.listener.getsockname()[1]
         self.given = 0
         self.gone = False
         self.wires = []
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
         self.start()
 
     @property
@@ -295,16 +314,28 @@ class Seed(threading.Thread):
         wire.close()
 
     def release(self):
-        self.pace = 0
-        self.released.set()
+        with self.lock:
+            self.pace, self.hold = 0, None
+            self.lock.notify_all()
+
+    def allow(self, blocks):
+        """These may be given from now on, however many were before."""
+        with self.lock:
+            if self.hold is not None:
+                self.hold = max(self.hold, self.given + blocks)
+            self.lock.notify_all()
+
+    def holds(self):
+        return self.hold is not None and self.given >= self.hold
 
     def give(self, wire, index, begin, length):
         if self.pace:
             time.sleep(self.pace)
-        if self.given == self.hold:
-            self.held_at = time.monotonic()
-            self.released.wait(300)
         with self.lock:
+            if self.holds() and not self.held:
+                self.held = time.monotonic(), self.given
+            while not self.lock.wait_for(lambda: not self.holds(), 30):
+                wire.raw(bytes(4))
             if self.most is not None and self.given >= self.most:
                 self.leave()
                 return
