@@ -12,11 +12,16 @@
  * (verify_peer) is not counted: it may take as long as it likes, wait for the thread that forks, or
  * fork itself.
  *
+ * A thread that ends is in OpenSSL once more, which frees what it kept for the thread, and holds a
+ * lock meanwhile. That is a call as well: a destructor of ours makes it first, since its key is
+ * older than OpenSSL's, unless the program has used OpenSSL before this library.
+ *
  * Nobody waits without end: a signal handler may fork in the middle of a call. It is then as if
  * nobody had waited.
  */
 #include "tls.h"
 
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -43,6 +48,8 @@ static _Thread_local bool counted;    /* these, in `own` */
 static _Thread_local unsigned forked; /* those of `forks` that this thread makes */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t ends; /* has a value in threads that have been in a call */
+static bool ends_usable;
 
 /* Lets others run for a moment. False after a long time. */
 static bool wait_more(int attempt)
@@ -55,12 +62,20 @@ static bool wait_more(int attempt)
     return attempt < YIELDS + PAUSES;
 }
 
+/* Without memory for the value OpenSSL's own destructor does all. */
+static void begin_thread(void)
+{
+    own = &places[atomic_fetch_add(&next_place, 1) % PLACES];
+    if (ends_usable)
+        (void)pthread_setspecific(ends, own);
+}
+
 void berth__tls_enter(void)
 {
     if (depth++ > 0)
         return;
     if (own == NULL)
-        own = &places[atomic_fetch_add(&next_place, 1) % PLACES];
+        begin_thread();
     for (int attempt = 0;; attempt++) {
         atomic_fetch_add(&own->calls, 1);
         /* Either this sees the fork, or the fork has seen the call. */
@@ -121,9 +136,21 @@ static void in_child(void)
     atomic_store(&forks, 0);
 }
 
+/* A later destructor may use TLS again (the thread's own loop ends, with its connections): then
+ * this one is called again. */
+static void end_thread(void *value)
+{
+    (void)value;
+    berth__tls_enter();
+    OPENSSL_thread_stop();
+    berth__tls_leave();
+    own = NULL;
+}
+
 /* Without memory for that it is as it was. */
 static void watch(void)
 {
+    ends_usable = pthread_key_create(&ends, end_thread) == 0;
     (void)pthread_atfork(before_fork, in_parent, in_child);
 }
 

@@ -5,11 +5,11 @@
  */
 #include <dlfcn.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <check.h>
@@ -682,20 +682,48 @@ END_TEST
 /* ---- fork ------------------------------------------------------------------------------------ */
 
 static atomic_bool in_call;
+static atomic_bool forks;
 static atomic_bool has_forked;
 
-/* Stays in the call of OpenSSL that it was called from until the other thread has forked, or for
- * long. */
+static bool comes(const atomic_bool *flag, int milliseconds)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < milliseconds && !atomic_load(flag); i++)
+        (void)nanosleep(&pause, NULL);
+    return atomic_load(flag);
+}
+
+/* Stays in the call of OpenSSL that it was called from while the other thread would fork if it did
+ * not wait. */
+static void stay(void)
+{
+    atomic_store(&in_call, true);
+    (void)comes(&forks, 20000);
+    (void)comes(&has_forked, 20);
+    atomic_store(&in_call, false);
+}
+
 static bool emit_late(void *sink, const void *data, size_t size)
 {
     (void)sink;
     (void)data;
     (void)size;
-    atomic_store(&in_call, true);
-    for (int i = 0; i < 20000 && !atomic_load(&has_forked); i++)
-        sched_yield();
-    atomic_store(&in_call, false);
+    stay();
     return true;
+}
+
+/* Whether fork waits until the other thread, which will be in a call, is in none. */
+static bool fork_waits(void)
+{
+    int status = -1;
+    if (!comes(&in_call, 20000))
+        return false;
+    atomic_store(&forks, true);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(atomic_load(&in_call) ? EXIT_FAILURE : EXIT_SUCCESS);
+    atomic_store(&has_forked, true);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 static void *greet(void *engine)
@@ -712,20 +740,41 @@ START_TEST(fork_waits_for_calls_of_other_threads)
     client_tls = make_client(BERTH_TLS_VERSION_1_3);
     berth__engine *engine = client_tls->operations->begin(client_tls, &example);
     pthread_t thread;
-    int status = 0;
     ck_assert_int_eq(pthread_create(&thread, NULL, greet, engine), 0);
-    while (!atomic_load(&in_call))
-        sched_yield();
-    pid_t child = fork();
-    if (child == 0)
-        _exit(atomic_load(&in_call) ? EXIT_FAILURE : EXIT_SUCCESS);
-    atomic_store(&has_forked, true);
-    ck_assert_int_gt(child, 0);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_int_eq(status, 0);
+    ck_assert(fork_waits());
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     client_tls->operations->free(engine);
     berth_tls_release(client_tls);
+}
+END_TEST
+
+static _Thread_local bool stays;
+
+/* Called in the place of OpenSSL's, when the process ends too. */
+void OPENSSL_thread_stop(void)
+{
+    void (*real)(void) = NULL;
+    void *found = dlsym(RTLD_NEXT, "OPENSSL_thread_stop");
+    memcpy(&real, &found, sizeof real);
+    if (stays)
+        stay();
+    real();
+}
+
+static void *make_and_end(void *unused)
+{
+    berth_tls_release(make_client(BERTH_TLS_VERSION_1_3));
+    stays = true;
+    return unused;
+}
+
+/* OpenSSL frees what is the thread's, under a lock. */
+START_TEST(fork_waits_for_the_end_of_other_threads)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, make_and_end, NULL), 0);
+    ck_assert(fork_waits());
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 END_TEST
 
@@ -787,6 +836,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, renegotiation_is_refused);
     tcase_add_test(tests, output_is_not_taken);
     tcase_add_test(tests, fork_waits_for_calls_of_other_threads);
+    tcase_add_test(tests, fork_waits_for_the_end_of_other_threads);
     tcase_add_test(tests, verify_forks);
 }
 
