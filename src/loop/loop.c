@@ -751,6 +751,8 @@ static bool has_ready(const berth_loop *loop, const berth__wait *wait)
 static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadline)
 {
     bool last = false;
+    if (wait->asks && has_ready(loop, wait))
+        wait_for_news(loop, 0);
     for (;;) {
         uint64_t again = prepare(wait);
         if (run_of(loop, wait, again < deadline ? again : deadline))

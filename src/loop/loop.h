@@ -220,6 +220,9 @@ typedef struct berth__wait {
     /* Called before each wait: starts what is due. Returns the time when it wants to be called
      * again, or UINT64_MAX. May be NULL. */
     uint64_t (*prepare)(void *object);
+    /* Whether the kernel is asked before what is ready already, which may be all that is waited
+     * for. */
+    bool asks;
 } berth__wait;
 
 /* To be called last in a function that has turned the loop or waited: collects garbage, and frees

@@ -2,10 +2,12 @@
  * Blocking use of a socket: each wait turns the loop for this socket alone until something has
  * happened to it.
  *
- * Before each sleep the output is handed to the backend, so that every wait also sends. Handlers of
- * this socket run inside, and may do anything, freeing it included; the wait then returns false. A
- * time-out is an error like others: class, text and error_occurred; only the attempt to connect is
- * ended by it.
+ * Before each sleep the output is handed to the backend, so that every wait also sends. Where
+ * output waits for the kernel, that is asked for room even if input is there already: else a peer
+ * that sends without a pause would never get what it is answered by one wait after the other.
+ * Handlers of this socket run inside, and may do anything, freeing it included; the wait then
+ * returns false. A time-out is an error like others: class, text and error_occurred; only the
+ * attempt to connect is ended by it.
  *
  * When bytes and the end of the peer come together the end is kept for the next wait, or turn of
  * the loop: so both are announced to the program, and it may answer the bytes in between. Only a
@@ -114,7 +116,8 @@ static bool run(berth_socket *socket, bool (*done)(void *object), int millisecon
                         .object = &waiting,
                         .done = done,
                         .stream = ready_stream,
-                        .prepare = go_on};
+                        .prepare = go_on,
+                        .asks = socket->stream != NULL && socket->stream->sending};
     bool outer = socket->awaited;
     socket->awaited = done != has_ended;
     bool in_time = berth__loop_wait(socket->object.loop, &wait, milliseconds);

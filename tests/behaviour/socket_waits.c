@@ -223,6 +223,31 @@ CASE(wait_for_ready_read_sends, "S4.12", "output goes out meanwhile")
     ck_assert_mem_eq(bytes, "question", 8);
 }
 
+CASE(wait_for_ready_read_sends_beside_input, "S4.12",
+     "output goes out to a peer that reads late, and sends without a pause")
+{
+    enum {
+        SIZE = 12 << 20
+    };
+    static uint8_t bytes[1 << 16];
+    struct peer *peer;
+    struct actor *actor = accepted("s", &peer);
+    size_t before;
+    ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), SIZE), SIZE);
+    do {
+        before = actor->written;
+        world_settle();
+    } while (actor->written > before);
+    for (int i = 0; i < 100 && actor->written == before; i++) {
+        while (peer_send_some(peer, bytes, sizeof bytes) > 0)
+            continue;
+        while (i > 0 && peer_receive_some(peer, bytes, sizeof bytes) > 0)
+            continue; /* not before there is input that has not been looked at */
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+    }
+    ck_assert_uint_gt(actor->written, before);
+}
+
 CASE(wait_for_ready_read_connects_first, "S4.12",
      "a wait while connecting connects, then waits for bytes")
 {
