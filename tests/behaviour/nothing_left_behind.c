@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct actor *connection(struct host **host, const char *name, struct peer **ret_peer)
 {
@@ -15,13 +16,37 @@ static struct actor *connection(struct host **host, const char *name, struct pee
     return host_connect(*host, name, ret_peer);
 }
 
-/* Without a turn. */
+/* Without a turn. What has left one end of a connection is not at the other one at once where the
+ * kernel leaves that to a thread of its own, as a busy Linux 6.1 does. */
+static bool goes_on(int *rounds)
+{
+    enum {
+        MOST_ROUNDS = 5000
+    };
+    const struct timespec millisecond = {.tv_nsec = 1000000};
+    if (world_is_simulated() || ++*rounds > MOST_ROUNDS)
+        return false;
+    nanosleep(&millisecond, NULL);
+    return true;
+}
+
 static void expect(struct peer *peer, const char *text)
 {
     char heard[64];
-    size_t size = peer_receive_some(peer, heard, sizeof heard);
+    int rounds = 0;
+    size_t size = 0;
+    do
+        size += peer_receive_some(peer, heard + size, sizeof heard - size);
+    while (size < strlen(text) && goes_on(&rounds));
     ck_assert_uint_eq(size, strlen(text));
     ck_assert_mem_eq(heard, text, size);
+}
+
+static void expect_end(struct peer *peer)
+{
+    int rounds = 0;
+    while (!peer_sees_either(peer))
+        ck_assert_msg(goes_on(&rounds), "the end does not come");
 }
 
 CASE(nothing_is_left_by_a_wait, "S4.17",
@@ -35,7 +60,7 @@ CASE(nothing_is_left_by_a_wait, "S4.17",
     peer_shutdown(peer);
     ck_assert(berth_socket_wait_for_disconnected(actor->socket, 5000));
     expect(peer, "hello");
-    ck_assert(peer_sees_either(peer));
+    expect_end(peer);
 }
 
 CASE(nothing_is_left_by_a_turn, "loop.h",
@@ -50,7 +75,7 @@ CASE(nothing_is_left_by_a_turn, "loop.h",
     berth_socket_abort(aborted->socket);
     berth_loop_turn(world_loop(), 0);
     expect(peer, "hello");
-    ck_assert(peer_sees_either(other));
+    expect_end(other);
 }
 
 static void stop(struct actor *actor)
@@ -70,7 +95,7 @@ CASE(nothing_is_left_by_a_run, "loop.h",
     berth_socket_disconnect_from_host(actor->socket);
     ck_assert_int_eq(berth_loop_run(world_loop()), 0);
     expect(peer, "hello");
-    ck_assert(peer_sees_either(peer));
+    expect_end(peer);
 }
 
 CASE(flush_leaves_a_wake, "loop.h S3.29",
@@ -107,7 +132,7 @@ CASE(end_behind_that_of_the_peer_is_shown, "socket.h S3.33",
     berth_socket_disconnect_from_host(actor->socket);
     ck_assert_uint_eq(actor->disconnects, 1);
     expect(peer, "hello");
-    ck_assert(peer_sees_either(peer));
+    expect_end(peer);
 }
 
 CASE(farewell_behind_a_send_in_flight, "S3.33",
@@ -130,7 +155,7 @@ CASE(farewell_behind_a_send_in_flight, "S3.33",
     ck_assert_uint_eq(actor->disconnects, 1);
     ck_assert_uint_eq(actor->written, 10);
     expect(peer, "replyagain");
-    ck_assert(peer_sees_either(peer));
+    expect_end(peer);
 }
 
 CASE(flush_leaves_events_of_others, "loop.h S3.29",
