@@ -74,7 +74,7 @@ static void keep(berth_server *server, int descriptor, void *user)
 {
     (void)server;
     int *kept = user;
-    *kept = descriptor;
+    *kept = world_note(descriptor);
 }
 
 CASE(address_limit_and_override, "D20",

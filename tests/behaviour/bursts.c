@@ -36,7 +36,7 @@ static void lose(berth_server *server, int descriptor, void *user)
 {
     (void)server;
     (void)user;
-    lost = descriptor;
+    lost = world_note(descriptor);
 }
 
 CASE(descriptor_belongs_to_the_handler, "S1.45",

@@ -149,7 +149,7 @@ CASE(sockets_that_leave_a_draining_server, "drain",
     drain((berth_drain){.deadline = 5000});
     UNTIL(actors[0]->tellings + actors[1]->tellings + actors[2]->tellings == 3);
     berth_socket_detach(actors[0]->socket);
-    int descriptor = berth_socket_release(actors[1]->socket);
+    int descriptor = world_note(berth_socket_release(actors[1]->socket));
     ck_assert_int_ge(descriptor, 0);
     world_settle();
     ck_assert_uint_eq(host->emptied, 0);
@@ -168,7 +168,7 @@ static void keep_descriptor(berth_server *server, int descriptor, void *user)
 {
     (void)server;
     (void)user;
-    kept = descriptor;
+    kept = world_note(descriptor);
 }
 
 static void count_emptied(berth_server *server, bool forced, void *user)

@@ -28,7 +28,7 @@ CASE(release_and_adopt_again, "0064",
     actor_say(actor, "two");
     UNTIL(actor->written == 3);
     trace_clear();
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     assert_trace("s state UNCONNECTED, s finished, s disconnected");
     ck_assert_int_eq(berth_socket_descriptor(actor->socket), -1);
@@ -61,7 +61,7 @@ CASE(release_keeps_unread_input, "0064",
     size_t sent = peer_send_some(peer, bytes, SIZE);
     UNTIL(berth_socket_bytes_available(actor->socket) > 0);
     sent += peer_send_some(peer, bytes + sent, SIZE - sent);
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ptrdiff_t first = berth_socket_read(actor->socket, all, SIZE);
     ck_assert_int_gt(first, 0);
@@ -80,7 +80,7 @@ static int released = -1;
 static void release(struct actor *actor)
 {
     if (released < 0)
-        released = berth_socket_release(actor->socket);
+        released = world_note(berth_socket_release(actor->socket));
 }
 
 CASE(release_after_a_reset_in_the_queue, "0064",
@@ -163,7 +163,7 @@ CASE(release_with_output_left, "0064", "is refused, and the connection goes on")
     UNTIL(actor->written == size);
     peer_say(peer, "thanks");
     UNTIL(actor_has(actor, "thanks"));
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     world_settle();
     world_close_descriptor(descriptor);
@@ -179,7 +179,7 @@ CASE(release_hands_output_over_first, "0064", "what the kernel can take goes bef
     struct host *host;
     struct actor *actor = accepted(&host);
     berth_socket_write(actor->socket, "farewell", 8);
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ck_assert(peer_hears(peer, "farewell"));
     close(descriptor);
@@ -209,7 +209,7 @@ CASE(release_of_a_half_closed_connection, "0064", "with the end that has come st
     peer_shutdown(peer);
     UNTIL(actor->finishes == 1);
     world_settle();
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     struct actor *other = actor_new("o");
     berth_socket_set_half_close(other->socket, true);
@@ -228,7 +228,7 @@ CASE(release_after_the_end_of_the_output, "0064",
     struct actor *actor = accepted(&host);
     berth_socket_write(actor->socket, "farewell", 8);
     berth_socket_shutdown_send(actor->socket);
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ck_assert(peer_hears(peer, "farewell"));
     ck_assert(peer_saw_end(peer));
@@ -242,7 +242,7 @@ CASE(release_after_the_end_of_the_output, "0064",
 static void release_one_that_waits(struct actor *actor)
 {
     UNTIL(actor->connects == 1);
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ck_assert_int_eq(fcntl(descriptor, F_GETFL) & O_NONBLOCK, 0);
     world_close_descriptor(descriptor);

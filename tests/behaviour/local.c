@@ -537,7 +537,7 @@ CASE(local_descriptors_are_adopted, "Unix", "a connection, and one that was rele
     ck_assert_int_eq(berth_socket_peer_address(actor->socket).family, BERTH_ADDRESS_FAMILY_LOCAL);
     peer_say(peer, "hello");
     UNTIL(actor_has(actor, "hello"));
-    int descriptor = berth_socket_release(actor->socket);
+    int descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ck_assert_uint_eq(actor->disconnects, 1);
     peer_say(peer, "again");

@@ -151,7 +151,7 @@ CASE(pause_of_a_descriptor, "socket.h", "it lasts when the socket adopts one, an
     peer_say(peer, "hello");
     world_settle();
     ck_assert_uint_eq(actor->ready_reads, 0);
-    descriptor = berth_socket_release(actor->socket);
+    descriptor = world_note(berth_socket_release(actor->socket));
     ck_assert_int_ge(descriptor, 0);
     ck_assert(berth_socket_is_reading_paused(actor->socket));
     char heard[8] = {0};

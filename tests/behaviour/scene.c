@@ -245,6 +245,7 @@ struct actor *actor_connected(const char *name, struct peer **ret_peer)
 
 bool actor_has(const struct actor *actor, const char *text)
 {
+    ck_assert_ptr_nonnull(actor);
     return actor->received == strlen(text) && memcmp(actor->input, text, actor->received) == 0;
 }
 

@@ -185,7 +185,7 @@ static void decide(berth_server *server, int descriptor, void *user)
         berth_server_add_pending_connection(server, own);
         break;
     default:
-        book->kept = descriptor;
+        book->kept = world_note(descriptor);
     }
     ck_assert_uint_ge(counts_of(server).handed_over, before.handed_over);
 }

@@ -202,6 +202,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (argc >= 3 && strcmp(argv[1], "--faults") == 0) {
+        take_own_network();
         require_backend();
         return faults_walk(cases, argv + 3, argc - 3, strtol(argv[2], NULL, 10), play_case);
     }
