@@ -107,7 +107,7 @@ int dial(uint16_t port)
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int descriptor = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ck_assert_int_ge(descriptor, 0);
-    struct timeval patience = {.tv_sec = PATIENCE};
+    struct timeval patience = {.tv_sec = world_seconds(PATIENCE)};
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ck_assert_int_eq(connect(descriptor, (struct sockaddr *)&name, sizeof name), 0);
     return descriptor;

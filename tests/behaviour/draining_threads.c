@@ -57,7 +57,7 @@ static void await_end(const berth_workers *workers, bool forced)
 /* And it is not announced again. */
 static void end_pool(berth_workers *workers, unsigned times)
 {
-    berth_workers_free(workers);
+    world_free_pool(workers);
     for (int i = 0; i < 3; i++)
         berth_loop_turn(world_loop(), 0);
     ck_assert_uint_eq(told.times, times);
@@ -636,7 +636,7 @@ CASE(stop_while_a_pool_drains, "workers.h", "the end is not announced, and all i
 static void free_pool(berth_workers *workers, bool forced, void *user)
 {
     note_end(workers, forced, user);
-    berth_workers_free(workers);
+    world_free_pool(workers);
 }
 
 CASE(free_inside_the_end_of_a_drain, "workers.h", "is where a pool is freed")

@@ -100,7 +100,8 @@ static void fork_beside(pthread_mutex_t *(*held)(void))
 {
     int clients[4];
     real_kernel_only();
-    pool = berth_workers_new(1, &forking, NULL);
+    pool = world_pool(berth_workers_new(1, &forking, NULL));
+    ck_assert_ptr_nonnull(pool);
     ck_assert(berth_workers_start(pool));
     for (int i = 0; i < 3; i++)
         clients[i] = hand_over();
@@ -119,7 +120,7 @@ static void fork_beside(pthread_mutex_t *(*held)(void))
         pool_assert_end(clients[i]);
     ck_assert_uint_eq(atomic_load(&seen.served), 4);
     ck_assert_uint_eq(atomic_load(&seen.failed), 0);
-    berth_workers_free(pool);
+    world_free_pool(pool);
 }
 
 static pthread_mutex_t *nothing(void)

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 struct pool_seen pool_seen;
@@ -69,7 +70,7 @@ berth_workers *pool_of(const berth_workers_handlers *own)
 {
     if (world_is_simulated())
         case_skip("each loop has a kernel of its own there");
-    berth_workers *workers = berth_workers_new(POOL_WORKERS, own, NULL);
+    berth_workers *workers = world_pool(berth_workers_new(POOL_WORKERS, own, NULL));
     ck_assert_ptr_nonnull(workers);
     ck_assert_msg(berth_workers_start(workers), "%s", berth_workers_error_string(workers));
     return workers;
@@ -82,7 +83,7 @@ berth_workers *pool_new(void)
 
 void pool_end(berth_workers *workers)
 {
-    berth_workers_free(workers);
+    world_free_pool(workers);
     ck_assert_uint_eq(atomic_load(&pool_seen.stopped), atomic_load(&pool_seen.started));
     ck_assert_uint_eq(atomic_load(&pool_seen.wrong), 0);
 }
@@ -113,7 +114,7 @@ int pool_listener(uint16_t *ret_port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof name;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int listener = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&name, length), 0);
     ck_assert_int_eq(listen(listener, 64), 0);
     ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&name, &length), 0);
@@ -123,7 +124,9 @@ int pool_listener(uint16_t *ret_port)
 
 int pool_client(uint16_t port)
 {
-    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    struct timeval patience = {.tv_sec = world_seconds(SOON_SECONDS)};
+    ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
     struct sockaddr_in server = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     ck_assert_int_eq(connect(client, (struct sockaddr *)&server, sizeof server), 0);
@@ -135,7 +138,7 @@ int pool_pair(int *ret_client)
     uint16_t port;
     int listener = pool_listener(&port);
     *ret_client = pool_client(port);
-    int near = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int near = world_note(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
     ck_assert_int_ge(near, 0);
     close(listener);
     return near;

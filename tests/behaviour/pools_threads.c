@@ -377,7 +377,7 @@ CASE(passed_descriptors_of_other_kinds, "workers.h",
     workers = berth_workers_new(1, NULL, NULL);
     ck_assert(!berth_workers_set_descriptors(workers, &listener, 1));
     ck_assert_int_eq(berth_workers_error(workers), BERTH_ERROR_OPERATION);
-    berth_workers_free(workers);
+    world_free_pool(workers);
 }
 
 static bool drain_the_second(berth_worker *worker, void *user)
@@ -455,7 +455,7 @@ CASE(a_pool_takes_over_from_another, "workers.h S1.26",
     int clients[40];
     for (int i = 0; i < 40; i++)
         clients[i] = pool_client(port); /* they wait in the five backlogs */
-    berth_workers_free(old);
+    world_free_pool(old);
     ck_assert(berth_workers_set_descriptors(new, copies, count));
     for (int i = 0; i < 40; i++) {
         pool_assert_echo(clients[i]);
@@ -511,7 +511,7 @@ CASE(pools_on_one_port, "0109", "the second is refused, and listens there when t
     ck_assert(berth_workers_listen(second, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert(!berth_workers_listen(first, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert_int_eq(berth_workers_error(first), BERTH_ERROR_ADDRESS_IN_USE);
-    berth_workers_free(first);
+    world_free_pool(first);
     pool_end(second);
 }
 
@@ -529,8 +529,8 @@ CASE(pools_that_share_a_port, "0109", "by the wish of both")
     ck_assert(berth_workers_listen(second, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert_uint_eq(berth_workers_port(second), port);
     ck_assert(!berth_workers_listen(third, BERTH_ADDRESS_LOOPBACK, port));
-    berth_workers_free(first);
-    berth_workers_free(second);
+    world_free_pool(first);
+    world_free_pool(second);
     pool_end(third);
 }
 
@@ -547,6 +547,6 @@ CASE(pool_of_one_on_a_port, "0109", "shares it with nobody: there are no others 
     berth_server_set_reuse_port(host->server, true);
     ck_assert(!berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
     ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_ADDRESS_IN_USE);
-    berth_workers_free(workers);
+    world_free_pool(workers);
     ck_assert(berth_server_listen(host->server, BERTH_ADDRESS_LOOPBACK, port));
 }

@@ -30,6 +30,10 @@ typedef int faults_play(const struct test_case *test_case);
 /* Called by `play` when the case itself is over: no more faults. */
 void faults_stop(void);
 
+/* What a run has waited for does not come: that is a failed expectation, and on another thread than
+ * the case's one inside a handler. Returns if this is no run, or a child of one. */
+void faults_give_up(void);
+
 /*
  * Walks through the cases from `first` on, or those of them among the names, and prints a line for
  * each with the defects found. With a stride of 1 that is every n up to a hundred or so, and fewer

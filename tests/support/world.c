@@ -182,6 +182,11 @@ void world_be_impatient(void)
     world_turns = IMPATIENT_TURNS;
 }
 
+int world_seconds(int most)
+{
+    return world_turns == IMPATIENT_TURNS && most > 3 ? 3 : most;
+}
+
 static bool is_inside(const berth_loop *any)
 {
     return any != NULL && (any->depth > 0 || any->frames > 0 || any->life == BERTH__LOOP_ENDING);
