@@ -346,6 +346,12 @@ bool berth__secure_owes(const berth_socket *socket)
            (secure->held.first != NULL || secure->full || secure->ended || secure->closed);
 }
 
+bool berth__secure_is_used_up(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && socket->end_held && !secure->told && !berth__secure_owes(socket);
+}
+
 /* How much plaintext may be delivered now. */
 static size_t room_for(berth_socket *socket, const berth__secure *secure)
 {
@@ -562,6 +568,10 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
         secure->failed = true; /* handlers of what came before seal nothing */
     else if (result == BERTH__ENGINE_ENDED)
         note_end(socket, secure);
+    if (berth__secure_is_used_up(socket)) { /* a handler of what comes now may ask for more */
+        socket->end_held = false;
+        berth__socket_pace(socket);
+    }
     if (size > 0) {
         send_later(socket, secure);
         berth__socket_events.received(socket->stream, scratch, size);

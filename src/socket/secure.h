@@ -153,7 +153,10 @@ bool berth__secure_shakes(const berth_socket *socket);
 /* Whether there is input, or its end, that the socket does not have. */
 bool berth__secure_owes(const berth_socket *socket);
 
-/* Delivers that, as far as it is wanted. Returns whether the connection goes on. */
+/* Whether a delivery around this turn or wait has used what the socket was to be settled for. */
+bool berth__secure_is_used_up(const berth_socket *socket);
+
+/* Delivers what it owes, as far as it is wanted. Returns whether the connection goes on. */
 bool berth__secure_deliver(berth_socket *socket);
 
 /* The socket lets go of its stream. Returns what a send in flight still reads, or NULL. */

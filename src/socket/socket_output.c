@@ -843,6 +843,8 @@ ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket)
     bool ended = socket->endings != endings;
     if (!ended)
         socket->end_held = socket->end_held || held;
+    if (berth__secure_is_used_up(socket)) /* in a turn inside a handler */
+        socket->end_held = false;
     if (socket->end_held && !socket->awaited) /* a turn inside a handler has passed over it */
         berth__loop_flush_later(socket->object.loop, &socket->flush);
     size_t left = ended ? 0 : berth__socket_unwritten(socket);

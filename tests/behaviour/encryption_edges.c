@@ -779,3 +779,35 @@ CASE(turn_behind_a_question_and_an_end, "tls.h", "inside read_channel_finished: 
     UNTIL(server->finishes == 1);
     ck_assert_uint_eq(had, 't');
 }
+
+/* In the first call the loop brings more, which is held behind what the delivery still has. */
+static void turn_before_reading(struct actor *actor)
+{
+    uint8_t bytes[16];
+    if (actor->ready_reads == 1) {
+        peer_send(other, bytes, toy_record('d', "y", 1, bytes));
+        actor->received += (size_t)berth_socket_skip(actor->socket, 16);
+    }
+    for (unsigned turns = 0; turns < 5; turns++)
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    actor->received += (size_t)berth_socket_skip(actor->socket, 16);
+}
+
+CASE(turns_before_reading_of_a_limited_input, "tls.h", "do not end a connection that goes on")
+{
+    struct actor *server = encrypted_with(&other);
+    uint8_t bytes[64];
+    server->reads = false;
+    server->on_ready_read = turn_before_reading;
+    berth_socket_set_read_buffer_size(server->socket, 3);
+    size_t size = toy_record('u', "", 0, bytes); /* its answer is for the turn to send */
+    size += toy_record('d', "one", 3, bytes + size);
+    size += toy_record('d', "two", 3, bytes + size);
+    size += toy_record('d', "x", 1, bytes + size);
+    peer_send(other, bytes, size);
+    UNTIL(server->received == 8);
+    peer_send(other, bytes, toy_record('d', "ten", 3, bytes));
+    UNTIL(server->received == 11);
+    ck_assert_uint_eq(server->errors + server->disconnects, 0);
+}
