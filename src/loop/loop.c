@@ -602,7 +602,9 @@ static void put_stop(berth_loop *loop, int exit_code)
     while (kept < most && !atomic_compare_exchange_weak(&loop->stops_kept, &kept, kept + 1))
         ;
     unsigned number = atomic_fetch_add(&loop->stops_number, 1);
-    for (unsigned i = 0; i < BERTH__STOPS && kept < most; i++) {
+    /* There is a place as long as it is counted, though others may take it or give it back while
+     * they are looked through. */
+    for (unsigned i = 0; kept < most; i = (i + 1) % BERTH__STOPS) {
         berth__stop *stop = &loop->stops[i];
         int none = 0;
         if (!atomic_compare_exchange_strong(&stop->state, &none, 1))
