@@ -107,6 +107,7 @@ typedef struct berth__remote {
     berth__options *options;           /* set without a connection; NULL: none */
     uint16_t late_options;             /* bits: those that the attempts at hand may not have */
     bool looked; /* in CLOSING, nothing was accepted since the kernel was asked for `transit` */
+    bool spared; /* its time is over, and the kernel is asked once more what it has taken */
     uint32_t transit; /* bytes that the peer had not acknowledged then */
     uint8_t *values;  /* of the PROXY header that has come, or NULL */
     size_t values_size;

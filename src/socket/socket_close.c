@@ -12,7 +12,8 @@
  * acknowledged. Less than at the last look is progress, and the time begins anew. So it does where
  * no look precedes this one: the first is when the deadline is started while output waits for the
  * kernel already, to keep a system call out of ends that wait for nothing; and it is void when the
- * kernel takes more.
+ * kernel takes more. What it has taken while a handler was busy is heard of in the next turn, and
+ * by then as much may wait as before: so an end whose time is over has that turn still.
  *
  * Else, when it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost.
  * It is the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is
@@ -73,6 +74,7 @@ static void begin_time(berth__remote *remote)
 {
     berth_socket *socket = remote->socket;
     berth_loop *loop = socket->object.loop;
+    remote->spared = false;
     berth__deadline_start(&loop->deadlines, &remote->limit,
                           berth__after(berth__loop_clock(loop), socket->close_timeout));
 }
@@ -90,15 +92,30 @@ static bool look(berth__remote *remote)
     return less;
 }
 
+/* Whether the end waits for what the kernel has to say, once, or for what it has said. */
+static bool spares(berth__remote *remote)
+{
+    const berth__ready *ready = &remote->socket->stream->ready;
+    bool heard = ready->queued && (ready->pending & BERTH__READY_SENT);
+    bool spares = heard || !remote->spared;
+    remote->spared = true;
+    return spares;
+}
+
 static void expired(berth__deadline *deadline)
 {
     berth__remote *remote = (berth__remote *)((char *)deadline - offsetof(berth__remote, limit));
     berth_socket *socket = remote->socket;
+    berth_loop *loop = socket->object.loop;
     if (look(remote)) {
         begin_time(remote);
         return;
     }
-    berth__deadlines_unreserve(&socket->object.loop->deadlines);
+    if (spares(remote)) {
+        berth__deadline_start(&loop->deadlines, &remote->limit, berth__loop_clock(loop));
+        return;
+    }
+    berth__deadlines_unreserve(&loop->deadlines);
     if (socket->stream->ready.secured)
         berth__secure_give_up(socket);
     berth__enter(&socket->object);

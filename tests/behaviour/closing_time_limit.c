@@ -128,7 +128,7 @@ CASE(default_limit_of_closing, "Q24", "a minute, in virtual time")
     world_settle();
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CLOSING);
     berth__sim_advance(world_sim(), 3 * SECOND);
-    world_turn();
+    world_settle();
     ck_assert_uint_eq(actor->disconnects, 1);
 }
 
@@ -156,6 +156,51 @@ CASE(slow_peer_gets_all_of_it, "Q24", "each piece of progress begins the time an
     ck_assert(peer_saw_end(peer));
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->errors, 0);
+}
+
+static struct peer *reader;
+static struct actor *busy;
+
+static bool peer_takes_all(struct peer *peer)
+{
+    static uint8_t heard[MUCH / 16];
+    while (peer_receive_some(peer, heard, sizeof heard) > 0)
+        continue;
+    return true;
+}
+
+/* The kernel takes more output, and is asked for something else only. */
+static void peer_reads_meanwhile(berth_timer *timer, void *user)
+{
+    (void)timer;
+    (void)user;
+    (void)peer_takes_all(reader);
+    ck_assert(!berth_socket_wait_for_ready_read(busy->socket, 0));
+}
+
+CASE(
+    peer_has_read_when_the_limit_is_looked_at, "Q24",
+    "the peer reads while a handler is busy beyond the limit, and the kernel has taken more output "
+    "in its place: that is progress")
+{
+    struct peer *peer;
+    struct actor *actor = blocked(&reader);
+    busy = host_connect(host_listening("other"), "b", &peer);
+    berth_timer *timer = berth_timer_new(world_loop(), peer_reads_meanwhile, NULL);
+    berth_timer_start(timer, 1, 0);
+    berth_socket_set_close_timeout(actor->socket, 2);
+    berth_socket_disconnect_from_host(actor->socket);
+    uint64_t late = berth_loop_now(world_loop()) + 5;
+    while (berth_loop_now(world_loop()) < late && !world_is_simulated())
+        continue;
+    if (world_is_simulated())
+        berth__sim_advance(world_sim(), SECOND);
+    world_turn(); /* both are due */
+    ck_assert_uint_eq(actor->errors, 0);
+    berth_socket_set_close_timeout(actor->socket, BERTH_DEFAULT_CLOSE_TIMEOUT);
+    UNTIL(peer_takes_all(reader) && actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 0);
+    berth_timer_free(timer);
 }
 
 CASE(short_answers_start_no_timer, "design 5",

@@ -167,7 +167,8 @@ struct sim_clock {
     uint64_t attempt;      /* to connect */
     uint32_t patience;     /* of it */
     uint32_t close_timeout;
-    unsigned overdue; /* turns */
+    unsigned overdue; /* turns; and those of an end: */
+    unsigned end_overdue;
     bool heard;
     uint64_t handed_at; /* after so many looks at the kernel: */
     bool handed;        /* a turn has ended since the state has changed */
