@@ -72,6 +72,13 @@ void sim_pace_look(struct socket_model *model)
 
 /* ---- rates ----------------------------------------------------------------------------------- */
 
+/* A hundredth of a second is the least. */
+static uint64_t burst_of(const struct rate_model *rate)
+{
+    uint64_t least = rate->speed / 100 + 1;
+    return rate->burst > least ? rate->burst : least;
+}
+
 static size_t on_the_way(const struct rate_model *rate)
 {
     size_t sum = 0;
@@ -82,7 +89,7 @@ static size_t on_the_way(const struct rate_model *rate)
         if (berth_socket_write_rate(model->socket) == rate->rate)
             sum += berth_socket_bytes_to_write(model->socket);
         if (berth_socket_read_rate(model->socket) == rate->rate)
-            sum += rate->burst;
+            sum += burst_of(rate);
     }
     return sum;
 }
@@ -168,10 +175,8 @@ void sim_pace_moved(struct socket_model *model, bool in, size_t bytes)
     if (rate == NULL || rate->speed == 0)
         return;
     uint64_t passed = berth_loop_now(sim.loop) - rate->since + 1;
-    uint64_t least = rate->speed / 100 + 1;
-    uint64_t burst = rate->burst > least ? rate->burst : least;
     rate->moved += bytes;
-    sim_check(rate->moved <= burst + rate->allowance + rate->speed * passed / 1000 + 1,
+    sim_check(rate->moved <= burst_of(rate) + rate->allowance + rate->speed * passed / 1000 + 1,
               "%llu bytes move in %llu ms at %llu bytes a second", (unsigned long long)rate->moved,
               (unsigned long long)passed, (unsigned long long)rate->speed);
 }

@@ -245,7 +245,8 @@ static void act_as_proxy(uint64_t word)
                                            "\r\n",   "\5\0\5\5\0\1", "HTTP/1.0 503 Later\r\n\r\n"};
         const char *lie = lies[sim_choose(&word, 6)];
         sim_say("proxy %td lies", proxy - proxies);
-        world->send(proxy->end, lie, strlen(lie) + 1);
+        if (proxy->left == 0) /* else it may be the rest of an honest reply */
+            world->send(proxy->end, lie, strlen(lie) + 1);
         drop(proxy, false);
     } else {
         sim_say("proxy %td vanishes", proxy - proxies);
@@ -279,8 +280,10 @@ static void connect_through(uint64_t word)
         sim_check(sim_lossy(), "a proxy cannot be set");
         return;
     }
-    if (!sim_prepare(model, proxy.port))
+    if (!sim_prepare(model, proxy.port)) {
+        berth_socket_set_proxy(model->socket, NULL);
         return;
+    }
     berth_proxy kept = berth_socket_proxy(model->socket);
     sim_check(kept.type == proxy.type && kept.port == proxy.port, "a proxy was not kept");
     sim_say("socket %zu connects through a proxy", sim_number_of(model));

@@ -116,6 +116,9 @@ void sim_drop(struct socket_model *model)
         return;
     if (model->state != BERTH_STATE_UNCONNECTED || !model->orderly) {
         sim_cut(connection);
+        /* The word that a handshake has failed may linger. */
+        if (model->state == BERTH_STATE_UNCONNECTED && model->owed > 0 && connection->tls)
+            sim_ended(connection, model->side);
         return;
     }
     connection->way[1 - model->side].cut = true;

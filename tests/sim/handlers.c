@@ -59,6 +59,8 @@ static void on_ready_read(berth_socket *socket, void *user)
     model->deliveries++;
     if (!model->dying) /* else nobody has looked at it since the last */
         sim.delivered += berth_socket_bytes_available(socket) - model->seen;
+    model->seen =
+        berth_socket_bytes_available(socket); /* a turn that is too deep looks at nobody */
     model->in_ready_read++;
     sim_spring(IN_READY_READ, model, NULL, NULL);
     model->in_ready_read--;

@@ -103,6 +103,7 @@ struct connection {
     bool still_clear;           /* what its socket, an adopted one, writes is not encrypted yet */
     uint32_t tls_name;          /* that its client asks for, see sim_tls_name */
     struct server_model *guest; /* of the server that it shakes hands with, before its queue */
+    uint64_t heard_by;          /* while that leaves: a hello that has come was heard by then */
     bool wrong;                 /* its handshake can never be complete */
     bool wrong_later;           /* something wrong was sent behind it */
     bool mistrusted;            /* by its client */

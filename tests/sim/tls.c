@@ -601,13 +601,21 @@ bool sim_tls_failed(struct socket_model *model, berth_error error)
     return true;
 }
 
+/* Whether that side is a socket's whose handshake was not complete: it ends without a mark, though
+ * its peer may be encrypted by then. */
+static bool was_never_open(const struct connection *connection, int side)
+{
+    bool is_peer = side == 0 ? connection->of_peer : sim_is_tests(connection->to);
+    return !is_peer && !connection->opened[side];
+}
+
 /* Whether the end was an orderly one. */
 void sim_tls_end_heard(struct socket_model *model)
 {
     const struct connection *connection = model->connection;
     const struct way *in = sim_way_in(model);
     if (in == NULL || !connection->tls || !model->encrypted || model->leaving ||
-        !sim_complete(in) || connection->torn)
+        !sim_complete(in) || connection->torn || was_never_open(connection, 1 - model->side))
         return;
     bool orderly = !connection->truncated[1 - model->side];
     bool truncated = berth_socket_tls_was_truncated(model->socket);
@@ -655,14 +663,18 @@ void sim_tls_look_at_socket(struct socket_model *model)
 /* ---- time ------------------------------------------------------------------------------------ */
 
 /* When the time of a guest is over. When the grace of a drain is over it begins anew, and when a
- * hello comes after that. */
-static uint64_t latest_end(const struct server_model *model, const struct connection *guest,
-                           uint64_t left)
+ * hello comes after that: at the latest in the first turn after the time for it, which hears before
+ * it ends anybody. */
+static uint64_t latest_end(const struct server_model *model, struct connection *guest,
+                           uint64_t left, uint64_t start)
 {
     uint64_t patience = model->greeter.most_patience;
     if (left == 0)
         return guest->accepted_by + patience;
-    return (left > guest->accepted_by ? left : guest->accepted_by) + 2 * patience;
+    uint64_t silent = (left > guest->accepted_by ? left : guest->accepted_by) + patience;
+    if (guest->heard_by == 0 && silent + 1 < start)
+        guest->heard_by = sim_now();
+    return (guest->heard_by > 0 ? guest->heard_by : silent) + patience;
 }
 
 /* Guests that have been there for too long, of those whose time has always run. */
@@ -676,9 +688,9 @@ static void look_at_guests(struct server_model *model, uint64_t start)
     if (sim.depth > 0 || model->waits > 0 || model->paused || model->stopped)
         return;
     for (size_t i = 0; i < sim.connection_count; i++) {
-        const struct connection *each = &sim.connections[i];
+        struct connection *each = &sim.connections[i];
         late += each->guest == model && each->accepted_by > model->greeter.odd_at &&
-                latest_end(model, each, left) + 1 < start;
+                latest_end(model, each, left, start) + 1 < start;
     }
     uint64_t unheard = counts.rejected_greeting + counts.failed + counts.dropped +
                        counts.closed_pending + counts.closed_drain;
