@@ -340,7 +340,9 @@ static const char *overdue(struct socket_model *model, uint64_t now)
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
     uint64_t due = last_taken(model, clock->active) + limits.idle;
     bool spoken = has_spoken(model);
-    uint64_t end = spoken ? time_of_look(&clock->idle_look, due, now) + limits.idle : due;
+    /* The peer's share is looked at when the time is over and rounded up. */
+    uint64_t looks = spoken ? time_of_look(&clock->idle_look, due, now - BERTH_LIMIT_TICK) : 0;
+    uint64_t end = spoken ? looks + limits.idle : due;
     if (limits.idle > 0 && end <= late)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
