@@ -349,9 +349,10 @@ static bool socket_rests(size_t i, bool judge)
     const struct socket_model *model = &sim.sockets[i];
     if (model->socket == NULL)
         return true;
-    /* Where the time for closing is not virtual, what is broken for one side alone is not waited
-     * for. */
-    bool stuck = sim.broken && !world->is_simulated;
+    /* Where time is not virtual, that of an end or a handshake is not waited for: of what is broken
+     * for one side alone, or had begun with bytes that are no TLS. */
+    bool wrong = model->connection != NULL && model->connection->wrong && !model->encrypted;
+    bool stuck = !world->is_simulated && (sim.broken || wrong);
     REST_CHECK(model->state != BERTH_STATE_CLOSING || stuck, "socket %zu does not end", i);
     REST_CHECK(model->state != BERTH_STATE_CONNECTING && model->state != BERTH_STATE_HOST_LOOKUP,
                "socket %zu does not get connected", i);
