@@ -184,14 +184,20 @@ static bool is_enough(const berth_connection_limits *limits, uint64_t bytes)
     return bytes * 1000 >= limits->minimum_rate * window_of(limits);
 }
 
+/* What the kernel has that the other side's has not taken. */
+static uint64_t owed_by_kernel(const struct socket_model *model)
+{
+    if (world->end_of == NULL || world->under_way == NULL)
+        return 0;
+    const struct end *end = world->end_of(berth_socket_descriptor(model->socket));
+    return end != NULL ? world->under_way(end) : 0;
+}
+
 /* What the other side's kernel has taken of what the kernel had, since the last look. */
 static void look_at_taken(struct socket_model *model, const berth_connection_limits *limits)
 {
     struct sim_clock *clock = &model->clock;
-    if (world->end_of == NULL || world->under_way == NULL)
-        return;
-    const struct end *end = world->end_of(berth_socket_descriptor(model->socket));
-    uint64_t owed = end != NULL ? world->under_way(end) : 0;
+    uint64_t owed = owed_by_kernel(model);
     uint64_t taken = owed < clock->owed ? clock->owed - owed : 0;
     clock->owed = owed;
     if (taken == 0)
@@ -204,12 +210,13 @@ static void look_at_taken(struct socket_model *model, const berth_connection_lim
         clock->taken_enough = clock->looked;
 }
 
-/* Whether the limit that the text names may be over, for what the peer has taken. */
+/* Whether the limit that the text names may be over, for what the peer has taken: when he has taken
+ * all of it, nobody can know since when. */
 bool sim_clock_is_due(const struct socket_model *model, const char *text)
 {
     const struct sim_clock *clock = &model->clock;
     uint64_t now = berth_loop_now(sim.loop);
-    bool owes = clock->owed > 0 || berth_socket_bytes_to_write(model->socket) > 0;
+    bool owes = owed_by_kernel(model) > 0 || berth_socket_bytes_to_write(model->socket) > 0;
     if (clock->went == 0 || !owes)
         return true;
     if (strstr(text, "idle for") != NULL)
