@@ -37,8 +37,6 @@ static void forget_checks_file(void)
     close(nothing);
 }
 
-/* The child asserts nothing by Check before it has forgotten its file: a parent that has failed
- * meanwhile reads it. */
 /* Also where a worker has forked, on whose thread all signals are blocked. */
 static void let_alarm_end(void)
 {
@@ -49,6 +47,8 @@ static void let_alarm_end(void)
     alarm(PATIENCE);
 }
 
+/* The child asserts nothing by Check before it has forgotten its file: a parent that has failed
+ * meanwhile reads it. */
 pid_t begin_child(void)
 {
     pid_t parent = getpid();

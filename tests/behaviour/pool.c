@@ -125,8 +125,11 @@ int pool_listener(uint16_t *ret_port)
 int pool_client(uint16_t port)
 {
     int client = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    /* Where a fault may keep the answer away. Elsewhere none: when this thread's ring has news, the
+     * kernel ends a receive that has such a time, with EINTR. */
     struct timeval patience = {.tv_sec = world_seconds(SOON_SECONDS)};
-    ck_assert_int_eq(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    if (patience.tv_sec < SOON_SECONDS)
+        setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     struct sockaddr_in server = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     ck_assert_int_eq(connect(client, (struct sockaddr *)&server, sizeof server), 0);

@@ -62,9 +62,10 @@ class Installation(unittest.TestCase):
 
     def test_the_sources(self):
         with open(os.path.join(ROOT, "python/setup.py"), encoding="utf-8") as file:
-            function = re.search(r"def library_sources\(\):\n(?: .*\n|\n)+", file.read()).group()
+            functions = re.search(r"def with_io_uring\(\):\n(?: .*\n|\n)+"
+                                  r"def library_sources\(\):\n(?: .*\n|\n)+", file.read()).group()
         names = {}
-        exec("import glob, os\n" + function, names)  # pylint: disable=exec-used
+        exec("import glob, os, sys\n" + functions, names)  # pylint: disable=exec-used
         before = os.getcwd()
         os.chdir(os.path.join(ROOT, "python"))
         try:
