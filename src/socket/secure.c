@@ -147,8 +147,10 @@ static ptrdiff_t seal_record(berth_socket *socket, berth__secure *secure, size_t
     }
     if (count > 0)
         count = secure->tls->operations->seal(secure->engine, data, (size_t)count, &io);
-    if (count == -1)
+    if (count == -1) { /* the engine has failed, and is not asked again */
+        secure->failed = true;
         count = -ENOMEM;
+    }
     if (scratch != NULL)
         berth__secure_give_scratch(loop, scratch);
     return count;

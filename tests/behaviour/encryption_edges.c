@@ -117,6 +117,29 @@ CASE(no_memory_for_the_limit_of_an_end, "tls.h", "ends the connection, with reco
     ck_assert_uint_eq(server->errors, 2);
 }
 
+static struct peer *speaker;
+
+static void wait_while_the_peer_speaks(struct actor *server)
+{
+    uint8_t bytes[16];
+    if (server->errors > 1) /* the wait's own */
+        return;
+    berth__fault_clear();
+    peer_send(speaker, bytes, toy_record('d', "x", 1, bytes));
+    ck_assert(!berth_socket_wait_for_disconnected(server->socket, 0));
+}
+
+CASE(wait_behind_a_failure_to_encrypt, "tls.h", "asks the engine for nothing any more")
+{
+    struct actor *server = encrypted_with(&speaker);
+    server->on_error = wait_while_the_peer_speaks;
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), 1 << 20), 1 << 20);
+    berth__fault_set_memory(0, 1000000);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->received, 0);
+    ck_assert_uint_eq(server->errors, 2);
+}
+
 CASE(questions_whose_answers_nobody_takes, "tls.h", "do not fill the memory")
 {
     struct peer *peer;
