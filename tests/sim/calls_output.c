@@ -58,7 +58,9 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
     if (over) {
         /* The kernel may have got a part of it first, if there is a connection. */
         model->overflowed = sim_way_out(model)->cut = true;
-        sim_way_out(model)->put += model->state == BERTH_STATE_CONNECTED ? size : 0;
+        bool connected =
+            model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
+        sim_way_out(model)->put += connected ? size : 0;
     }
     if (taken >= 0)
         sim_mind_marks(model);
