@@ -145,10 +145,12 @@ static ptrdiff_t seal_record(berth_socket *socket, berth__secure *secure, size_t
         count = scratch != NULL ? gather(socket, place, scratch, size) : -ENOMEM;
         data = scratch;
     }
-    if (count > 0)
+    if (secure->unable)
+        count = -ENOMEM;
+    else if (count > 0)
         count = secure->tls->operations->seal(secure->engine, data, (size_t)count, &io);
     if (count == -1) { /* the engine has failed, and is not asked again */
-        secure->failed = true;
+        secure->unable = true;
         count = -ENOMEM;
     }
     if (scratch != NULL)
@@ -193,7 +195,7 @@ static void append_end(berth__secure *secure)
 {
     berth__engine_io io = {.emit = emit, .sink = secure};
     secure->said = true;
-    if (!secure->failed)
+    if (!secure->failed && !secure->unable)
         secure->tls->operations->end(secure->engine, &io);
     secure->mute = true;
 }
@@ -594,7 +596,7 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
 static void settle_input(berth_socket *socket, berth__secure *secure)
 {
     berth__backend *backend = backend_of(socket);
-    if (secure->told || secure->failed)
+    if (secure->told || secure->failed || secure->unable)
         return;
     bool waits = secure->held.first != NULL || secure->full;
     if (waits || (secure->ended && socket->paused)) { /* by a handler of what came before */
@@ -624,9 +626,9 @@ static void go_through(berth_socket *socket, berth__secure *secure)
         fail_by(socket, secure, BERTH_ERROR_SOCKET_RESOURCE, "out of memory");
         return;
     }
-    bool more = !secure->failed && !secure->told && !secure->ended;
+    bool more = !secure->failed && !secure->told && !secure->ended && !secure->unable;
     while (more)
-        more = step_input(socket, secure, scratch);
+        more = step_input(socket, secure, scratch) && !secure->unable;
     berth__secure_give_scratch(loop, scratch);
     if (secure->socket == NULL)
         return;
@@ -673,7 +675,7 @@ static void received(berth__stream *stream, const void *data, size_t size)
     berth__secure *secure = here(socket);
     berth__pool *pool = &socket->object.loop->pool;
     secure->heard = true;
-    if (secure->ended || secure->failed) {
+    if (secure->ended || secure->failed || secure->unable) {
         throw_away(socket, secure, size);
         return;
     }

@@ -42,6 +42,7 @@ struct berth__secure {
     bool mute : 1;         /* likewise: nothing follows it, not even an answer */
     bool inside : 1;       /* the engine is on the stack with the peer's bytes, */
     bool stopped : 1;      /* and receiving was stopped for that */
+    bool unable : 1;       /* the engine has failed to encrypt, which ends the connection */
     bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */

@@ -140,6 +140,24 @@ CASE(wait_behind_a_failure_to_encrypt, "tls.h", "asks the engine for nothing any
     ck_assert_uint_eq(server->errors, 2);
 }
 
+CASE(later_failure_to_encrypt, "tls.h", "ends the connection, though some of the write has gone")
+{
+    struct peer *peer;
+    world_loop();
+    if (world_is_simulated()) {
+        berth__sim_settings *settings = berth__sim_settings_of(world_sim());
+        settings->buffer_size = 1 << 20;
+        settings->max_transfer = settings->max_delay = 0;
+    }
+    struct toy *toy = toy_new(true);
+    struct actor *server = encrypted_by(toy, &peer);
+    toy->seals = 6; /* in the second batch */
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), 1 << 18), 1 << 18);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_RESOURCE);
+}
+
 CASE(questions_whose_answers_nobody_takes, "tls.h", "do not fill the memory")
 {
     struct peer *peer;

@@ -288,7 +288,8 @@ static ptrdiff_t seal(berth__engine *engine, const void *data, size_t size, bert
     if (!engine->open || engine->failed)
         abort();
     toy_sealed_records++;
-    if (emit_record(io, 'd', data, size))
+    bool fails = engine->toy->seals > 0 && --engine->toy->seals == 0;
+    if (!fails && emit_record(io, 'd', data, size))
         return (ptrdiff_t)size;
     (void)fail(engine, "no memory");
     return -1;

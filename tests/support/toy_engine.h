@@ -25,6 +25,7 @@ struct toy {
     bool lacks_memory; /* begin fails */
     bool gives_none;   /* a server: no ticket at the end of the handshake */
     bool breaks;       /* the next record of data of anybody, once */
+    unsigned seals;    /* the engine fails at that record of its output; 0: at none */
     const char *suite; /* what it says of itself: "TOY" */
     /* If not NULL, told when a server's end has completed its handshake, with the name that the
      * client has asked for; and when a record was broken, of either end. */
