@@ -121,7 +121,7 @@ static const char *attempt_text(const berth_socket *socket)
 {
     static const char *const texts[] = {
         [BERTH__ATTEMPT_NOTHING] = "use the socket of",
-        [BERTH__ATTEMPT_BIND] = "bind a local address for",
+        [BERTH__ATTEMPT_BIND] = "bind",
         [BERTH__ATTEMPT_CONNECT] = "connect to",
         [BERTH__ATTEMPT_ADOPT] = "adopt a descriptor for",
         [BERTH__ATTEMPT_READ] = "read from",
@@ -137,6 +137,19 @@ static const char *attempt_text(const berth_socket *socket)
         [BERTH__ATTEMPT_KEEP] = "keep the connection to",
     };
     return texts[socket->attempt];
+}
+
+/* What could not be bound, unless there is no saying which of them is meant. */
+static void describe_local(const berth_socket *socket, char *text, size_t size)
+{
+    const berth__remote *remote = socket->remote;
+    bool asked = remote != NULL && socket->error != BERTH_ERROR_OPERATION &&
+                 !berth_address_is_null(remote->address[BERTH__LOCAL]) &&
+                 remote->address[BERTH__LOCAL].family != BERTH_ADDRESS_FAMILY_LOCAL;
+    if (asked)
+        berth_endpoint_format(remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL], text, size);
+    else
+        snprintf(text, size, "a local address");
 }
 
 /* What the last attempt was made on, as far as it is known. */
@@ -164,6 +177,8 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
                                            : "a Unix socket");
     else if (address.family == BERTH_ADDRESS_FAMILY_LOCAL)
         snprintf(text, size, "the peer of a Unix socket");
+    else if (target && remote->target[0] == '\0')
+        snprintf(text, size, "the null address, port %u", (unsigned)port);
     else if (target && !berth_address_parse(remote->target, &address))
         snprintf(text, size, "%s:%u", berth__escape(remote->target, name, sizeof name),
                  (unsigned)port);
@@ -182,6 +197,8 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
         words = berth__local_reason_of(number);
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
         words = "no local address or port left"; /* EADDRNOTAVAIL is not about the target here */
+    if (socket->attempt == BERTH__ATTEMPT_OPTION && number == EINVAL)
+        words = "no such option, or a value outside its range";
     if (socket->attempt == BERTH__ATTEMPT_RATE && number == EINVAL)
         words = "the rate belongs to another loop";
     if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EBUSY)
@@ -229,7 +246,10 @@ const char *berth_socket_error_string(const berth_socket *socket)
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && socket->remote != NULL &&
         socket->remote->through != NULL)
         through = socket->remote->through;
-    describe_peer(socket, peer, sizeof peer);
+    if (socket->attempt == BERTH__ATTEMPT_BIND)
+        describe_local(socket, peer, sizeof peer);
+    else
+        describe_peer(socket, peer, sizeof peer);
     describe_reason(socket, reason, sizeof reason);
     snprintf(loop->text, sizeof loop->text, "cannot %s %s%s%s: %s", attempt_text(socket), peer,
              through[0] != '\0' ? " through the " : "", through, reason);

@@ -168,6 +168,12 @@ static int bind_stream(berth_socket *socket, berth_address address, uint16_t por
     const berth__backend_operations *operations = loop->backend->operations;
     berth__remote *remote = berth__socket_remote(socket);
     berth__stream *stream = NULL;
+    if (remote != NULL) {
+        remote->address[BERTH__LOCAL] = address; /* a failure names it */
+        remote->port[BERTH__LOCAL] = port;
+    }
+    if (berth_address_is_null(address) || address.family == BERTH_ADDRESS_FAMILY_LOCAL)
+        return EINVAL;
     if (remote != NULL)
         stream = berth__loop_new_stream(loop, &berth__socket_events, socket);
     if (stream == NULL)
@@ -197,8 +203,7 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
         error = EISCONN;
     } else {
         begin(socket);
-        bool none = berth_address_is_null(address) || address.family == BERTH_ADDRESS_FAMILY_LOCAL;
-        error = none ? EINVAL : bind_stream(socket, address, port);
+        error = bind_stream(socket, address, port);
         if (error != 0) {
             refuse(socket, berth__class_of(error), error, BERTH__ATTEMPT_BIND);
         } else {

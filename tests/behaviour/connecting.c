@@ -3,6 +3,9 @@
  */
 #include "scene.h"
 
+#include <stdio.h>
+#include <string.h>
+
 CASE(connect_to_a_listener, "S3.8 S3.9",
      "HOST_LOOKUP and CONNECTING inside the call, never CONNECTED; then CONNECTED and connected "
      "from the loop")
@@ -194,6 +197,27 @@ CASE(connect_to_a_wildcard, "socket.h", "a wildcard stands for this host")
     ck_assert_str_eq(text, "127.0.0.1");
 }
 
+CASE(bind_to_what_is_taken, "socket.h", "the text names the address and the port, if there are any")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    char text[100];
+    snprintf(text, sizeof text, "cannot bind 127.0.0.1:%u: address already in use",
+             (unsigned)host->port);
+    ck_assert_str_eq(berth_socket_error_string(actor->socket), text);
+    ck_assert(berth_address_is_null(berth_socket_local_address(actor->socket)));
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), 0);
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_NULL, host->port));
+    ck_assert_str_eq(berth_socket_error_string(actor->socket),
+                     "cannot bind a local address: invalid for this socket or address");
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    UNTIL(actor->connects == 1);
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert_ptr_nonnull(
+        strstr(berth_socket_error_string(actor->socket), "cannot bind a local address: "));
+}
+
 CASE(connect_to_the_null_address, "socket.h",
      "no address: it cannot begin, the error is called, the state is UNCONNECTED")
 {
@@ -201,7 +225,9 @@ CASE(connect_to_the_null_address, "socket.h",
     ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_UNCONNECTED);
-    ck_assert_str_ne(berth_socket_error_string(actor->socket), "");
+    ck_assert_str_eq(
+        berth_socket_error_string(actor->socket),
+        "cannot connect to the null address, port 80: invalid for this socket or address");
     world_settle();
     ck_assert_uint_eq(actor->errors, 1);
 }

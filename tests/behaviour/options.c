@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static void real_kernel_only(void)
@@ -144,6 +145,8 @@ CASE(values_out_of_range, "S3.7", "no option takes a value for another one")
         ck_assert(berth_socket_set_option(server->socket, values[i].which, values[i].good));
         ck_assert(!berth_socket_set_option(server->socket, values[i].which, values[i].bad));
         ck_assert_int_eq(berth_socket_error(server->socket), BERTH_ERROR_UNSUPPORTED_OPERATION);
+        ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket),
+                                     ": no such option, or a value outside its range"));
         int value = get(server->socket, values[i].which);
         ck_assert_int_eq(values[i].which == BERTH_OPTION_LOW_DELAY ? value != 0 : value,
                          values[i].good);
