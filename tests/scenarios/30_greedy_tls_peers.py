@@ -93,6 +93,7 @@ class Good(threading.Thread):
         super().__init__(daemon=True)
         self.context, self.port = certificate.trust, port
         self.served = self.refused = self.wrong = self.broken = 0
+        self.why = ""
         self.ending = threading.Event()
         self.standing = self.connect()
         self.start()
@@ -119,8 +120,9 @@ class Good(threading.Thread):
             return
         try:
             client = self.connect()
-        except OSError:
+        except OSError as error:
             self.refused += 1
+            self.why = " (%s)" % error
             return
         try:
             for _ in range(3):
@@ -305,8 +307,10 @@ def measure(scenario, name, deeds, server, good, sure=True):
                     all(flood.times > 0 for flood in floods))
     scenario.figure(name + ", good connections meanwhile", meanwhile,
                     good.served >= served + 3 and (not sure or meanwhile >= 3))
-    scenario.figure(name + ", good ones turned away", good.refused - refused,
-                    good.refused == refused if sure else None)
+    turned_away = good.refused - refused
+    scenario.figure(name + ", good ones turned away",
+                    "%d%s" % (turned_away, good.why if turned_away else ""),
+                    turned_away == 0 if sure else None)
     gone = until(lambda: nobody_is_left(server))
     scenario.figure(name + ", left before their handshake", "nobody" if gone else "some", gone)
 
