@@ -289,9 +289,11 @@ def nobody_is_left(server):
 
 
 def measure(scenario, name, deeds, server, good, sure=True):
-    """`sure`: what they do cannot take all of the processor or all places from the good client, who
-    has to be served meanwhile, however long that takes on this machine; else when it is over."""
+    """`sure`: what they do cannot take all of the processor from the good client, who has to be served
+    meanwhile, however long that takes on this machine; else when it is over. A machine that is slow
+    enough may have no place left for whoever has not said hello yet: only then he is turned away."""
     served, refused = good.served, good.refused
+    cut = server.stats()["rejected_greeting"]
 
     def is_served():
         return good.served >= served + 3 or good.ending.is_set()
@@ -307,10 +309,10 @@ def measure(scenario, name, deeds, server, good, sure=True):
                     all(flood.times > 0 for flood in floods))
     scenario.figure(name + ", good connections meanwhile", meanwhile,
                     good.served >= served + 3 and (not sure or meanwhile >= 3))
-    turned_away = good.refused - refused
+    turned_away, full = good.refused - refused, server.stats()["rejected_greeting"] > cut
     scenario.figure(name + ", good ones turned away",
                     "%d%s" % (turned_away, good.why if turned_away else ""),
-                    turned_away == 0 if sure else None)
+                    turned_away == 0 or full if sure else None)
     gone = until(lambda: nobody_is_left(server))
     scenario.figure(name + ", left before their handshake", "nobody" if gone else "some", gone)
 
