@@ -197,7 +197,8 @@ typedef struct berth_tls_failure {
  * 3. When it has come, the connection waits until fewer than berth_server_max_handshakes are in
  *    progress and the queue is not full, in the order of the hellos. One hello is answered in
  *    each turn of the loop, or some for a fifth of the time if there is much else to do, but for no
- *    longer than 2 ms; so that other connections are served meanwhile.
+ *    longer than 2 ms; so that other connections are served meanwhile. That a client has left
+ *    while it waited is found when it is its turn: then it is not answered.
  * 4. The configuration is chosen: by the handler client_hello if it is set, else by the name that
  *    the client asks for.
  * 5. The handshake. Then the connection is put into the queue, which may exceed its limit by up to

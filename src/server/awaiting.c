@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "loop/loop.h"
 
+#include <errno.h>
+
 void berth__awaiting_list_init(berth__awaiting_list *list)
 {
     list->first = NULL;
@@ -65,6 +67,14 @@ int berth__awaiting_watch(berth__awaiting *one)
     berth__backend *backend = one->server->object.loop->backend;
     return backend->operations->watch_start(backend, &one->watch, one->descriptor,
                                             BERTH__WATCH_READ);
+}
+
+bool berth__awaiting_has_left(const berth__awaiting *one)
+{
+    berth__backend *backend = one->server->object.loop->backend;
+    uint8_t next;
+    ptrdiff_t count = backend->operations->take(backend, one->descriptor, &next, sizeof next, true);
+    return count <= 0 && count != -EAGAIN;
 }
 
 int berth__awaiting_see_off(berth__awaiting *gone)

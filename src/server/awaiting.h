@@ -43,6 +43,10 @@ void berth__awaiting_take_out(berth__awaiting *one);
 /* Has `fired` called once when there is something to be read; an errno. */
 int berth__awaiting_watch(berth__awaiting *one);
 
+/* Whether the peer has ended its direction, or the connection, and there is no input before that.
+ */
+bool berth__awaiting_has_left(const berth__awaiting *one);
+
 /* It goes; the descriptor, which is returned, is the caller's. */
 int berth__awaiting_see_off(berth__awaiting *gone);
 

@@ -73,7 +73,8 @@ typedef struct greeting {
     berth__address_count *address; /* that it is counted as, or NULL */
     berth__accepted *names;        /* with values behind it; NULL: those of its descriptor */
     berth__client_hello hello;
-    bool at_hand; /* the server has accepted it itself */
+    bool at_hand;     /* the server has accepted it itself */
+    uint8_t whole_in; /* a count of turns, cut off: when it became WHOLE */
 } greeting;
 
 /* In HANDSHAKE. */
@@ -588,6 +589,7 @@ static void is_whole(greeting *one)
 {
     berth_server *server = one->held.server;
     berth__awaiting_append(&server->greeter->whole, &one->held);
+    one->whole_in = (uint8_t)server->object.loop->counts.waits;
     if (server->drain.phase == BERTH__DRAIN_LEAVING)
         invite_again(server->greeter, &one->guest); /* no longer idle */
 }
@@ -621,8 +623,9 @@ static void hear_some(berth_server *server)
     }
 }
 
-/* Begins the handshake of the first that waits, or ends it. */
-static void answer(berth_server *server)
+/* Begins the handshake of the first that waits, or ends it. False if that took no time: who has
+ * waited may have left, and where many have, the others are to be answered all the same. */
+static bool answer(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
     greeting *one = (greeting *)greeter->whole.first;
@@ -630,25 +633,30 @@ static void answer(berth_server *server)
     berth__client_hello_values values;
     greeter->whole_count--;
     berth__awaiting_take_out(&one->held); /* lest a turn in a handler answer it again */
+    bool waited = one->whole_in != (uint8_t)server->object.loop->counts.waits;
+    if (waited && berth__awaiting_has_left(&one->held)) {
+        bool many = ++greeter->taken >= MOST_TAKEN;
+        turn_away(one, BERTH__REFUSAL_HELLO_CLOSED, "");
+        return many;
+    }
     size_t size = berth__chain_copy(&one->received, 0, input, one->hello.used);
     int refusal = berth__client_hello_read(input, size, &values);
     if (refusal != 0) {
         turn_away(one, refusal, "");
-        return;
+        return true;
     }
     berth_tls_hello hello = {.server_name = values.name, .protocols = values.protocols};
     peer_of(one, &hello.peer, &hello.peer_port);
     berth_tls *tls = choose(server, &one, &hello);
-    if (one == NULL)
-        return;
-    if (tls == NULL || !tls->server) {
+    if (one != NULL && (tls == NULL || !tls->server)) {
         turn_away(one, tls == NULL ? BERTH__REFUSAL_HELLO_REFUSED : BERTH__REFUSAL_HELLO_SIDE,
                   values.name);
-        return;
+    } else if (one != NULL) {
+        berth_tls_hold(tls);
+        start(one, tls, &hello);
+        berth_tls_release(tls);
     }
-    berth_tls_hold(tls);
-    start(one, tls, &hello);
-    berth_tls_release(tls);
+    return true;
 }
 
 /* Answers as many as there is time for. */
@@ -663,8 +671,7 @@ static void answer_some(berth_server *server)
     bool answered = false;
     hear_some(server);
     while (!server->object.freed && may_begin(greeter) && (now < enough || !answered)) {
-        answer(server);
-        answered = true;
+        answered = answer(server) || answered;
         hear_some(server);
         now = clock_of(server);
     }

@@ -184,6 +184,39 @@ static struct host *host_with_a_crowd(struct peer *peers[CROWD])
     return host;
 }
 
+static unsigned asked_for;
+
+static berth_tls *count_and_choose(struct host *host, const berth_tls_hello *hello)
+{
+    asked_for++;
+    return berth_server_base_client_hello(host->server, hello);
+}
+
+CASE(left_before_its_turn, "tls.h", "is not answered: nobody chooses for it, and it takes no place")
+{
+    asked_for = 0;
+    struct host *host = host_choosing("h", count_and_choose);
+    (void)encrypt(host);
+    berth_server_set_max_handshakes(host->server, 1);
+    struct peer *peers[4];
+    for (unsigned i = 0; i < 4; i++) {
+        peers[i] = world_connect(host->port);
+        say_hello(peers[i], "name");
+        UNTIL(counts_of(host).handshaking == 1 && counts_of(host).greeting == i);
+    }
+    world_settle();
+    peer_close(peers[1]);
+    peer_reset(peers[2]);
+    world_settle();
+    ck_assert_uint_eq(asked_for, 1);
+    shake(peers[0]);
+    UNTIL(host->failures == 2);
+    shake(peers[3]);
+    UNTIL(host->arrivals == 2);
+    ck_assert_uint_eq(asked_for, 2);
+    ck_assert_uint_eq(counts_of(host).failed_handshake, 2);
+}
+
 CASE(crowd_of_halves_without_a_place, "tls.h",
      "is read although nobody can be answered, and gives way to who comes")
 {
