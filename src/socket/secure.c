@@ -272,15 +272,17 @@ static ptrdiff_t push(berth_socket *socket, berth__secure *secure)
     return (ptrdiff_t)gone;
 }
 
-bool berth__secure_say_end(berth_socket *socket)
+int berth__secure_say_end(berth_socket *socket)
 {
     berth__secure *secure = here(socket);
     if (!secure->said && !berth__socket_cannot_send(socket))
         append_end(secure);
     socket->stream->ready.paced = false; /* the output has gone, and this may wait for room */
-    /* A failure of this send ends nothing that does not end anyway. */
-    return berth__socket_cannot_send(socket) || push(socket, secure) < 0 ||
-           secure->sealed.first == NULL || secure->late;
+    ptrdiff_t result = berth__socket_cannot_send(socket) ? 0 : push(socket, secure);
+    if (result < 0)
+        return (int)result;
+    bool follows = !berth__socket_cannot_send(socket) && secure->sealed.first != NULL;
+    return follows && !secure->late ? EINPROGRESS : 0;
 }
 
 void berth__secure_give_up(berth_socket *socket)

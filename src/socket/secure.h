@@ -130,9 +130,10 @@ ptrdiff_t berth__secure_send_some(berth_socket *socket);
 /* Whether berth__secure_send would send something. */
 bool berth__secure_unsent(const berth_socket *socket);
 
-/* Sends the end of this direction (close_notify). False while it has not gone: then the socket is
- * told by a result of its send when it has. */
-bool berth__secure_say_end(berth_socket *socket);
+/* Sends the end of this direction (close_notify). Returns 0, a negative errno of the send, which
+ * the kernel may not report again, or EINPROGRESS while it has not gone: then the socket is told by
+ * a result of its send when it has. */
+int berth__secure_say_end(berth_socket *socket);
 
 /* Whether that is encrypted, so that no output can follow it. */
 static inline bool berth__secure_has_said(const berth_socket *socket)

@@ -583,7 +583,8 @@ void berth__socket_end(berth_socket *socket)
     bool graceful = socket->state == BERTH_STATE_CLOSING && socket->output.first == NULL;
     bool known = socket->stream->lingers;
     if (graceful && socket->stream->ready.secured) {
-        if (!berth__secure_say_end(socket)) {
+        /* A failure of this send ends nothing that does not end anyway. */
+        if (berth__secure_say_end(socket) == EINPROGRESS) {
             berth__socket_send_rest(socket);
             return;
         }

@@ -206,6 +206,8 @@ bool berth__socket_is_reset(int error);
 
 /* socket_output.c: what the backend calls. */
 void berth__socket_sent(berth__stream *stream, ptrdiff_t result);
+/* Notes a failure, a negative errno, of a send inside a call: the list is to announce it. */
+void berth__socket_note_failure(berth_socket *socket, ptrdiff_t result);
 bool berth__socket_taken_whole(berth__stream *stream, ptrdiff_t result);
 
 static inline uint32_t berth__socket_bounded(size_t bytes)

@@ -38,9 +38,13 @@ void berth__socket_end_direction(berth_socket *socket)
         berth_socket_disconnect_from_host(socket);
         return;
     }
-    if (socket->stream->ready.secured &&
-        (berth__secure_shakes(socket) || !berth__secure_say_end(socket)))
-        return; /* it follows */
+    if (socket->stream->ready.secured) {
+        int result = berth__secure_shakes(socket) ? EINPROGRESS : berth__secure_say_end(socket);
+        if (result < 0)
+            berth__socket_note_failure(socket, result);
+        if (result != 0) /* it follows, or has failed */
+            return;
+    }
     /* It fails if the connection is broken, which the input will report. */
     (void)backend->operations->shutdown_send(backend, socket->stream);
 }

@@ -380,6 +380,12 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
     return (size_t)result;
 }
 
+void berth__socket_note_failure(berth_socket *socket, ptrdiff_t result)
+{
+    (void)note_given(socket, result);
+    berth__loop_flush_later(socket->object.loop, &socket->flush);
+}
+
 /* Pieces that a program writes, and how many of their bytes are to be written. */
 typedef struct write_job {
     const berth_piece *pieces;
