@@ -706,8 +706,10 @@ static void receive_ended(berth__stream *stream, int error)
 {
     berth_socket *socket = stream->ready.owner;
     berth__secure *secure = here(socket);
-    if (secure->told && error == 0)
-        return; /* it has ended orderly before */
+    /* It has ended orderly before; but a send may have taken the error of a reset from the kernel.
+     */
+    if (secure->told && error == 0 && !berth__socket_cannot_send(socket))
+        return;
     secure->closed = true;
     secure->error = error;
     if (has_failed(secure)) {

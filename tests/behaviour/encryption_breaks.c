@@ -54,3 +54,17 @@ CASE(end_of_output_that_cannot_be_sent, "tls.h", "is told: the peer takes it for
     ck_assert(!berth_socket_was_reset(server->socket));
     ck_assert(peer_saw_either(peer));
 }
+
+CASE(output_meets_a_reset_behind_the_orderly_end, "tls.h", "which is told, though the end was")
+{
+    struct peer *peer;
+    uint8_t bytes[16];
+    struct actor *server = encrypted_with(&peer);
+    berth_socket_set_half_close(server->socket, true);
+    peer_send(peer, bytes, toy_record('e', "", 0, bytes));
+    UNTIL(server->finishes == 1);
+    peer_reset(peer);
+    actor_say(server, "answer");
+    (void)berth_socket_flush(server->socket);
+    assert_reset(server);
+}
