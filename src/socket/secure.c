@@ -290,10 +290,10 @@ void berth__secure_give_up(berth_socket *socket)
     here(socket)->late = true;
 }
 
-/* Whether that was announced. */
-static bool has_failed(const berth__secure *secure)
+bool berth__secure_has_failed(const berth_socket *socket)
 {
-    return secure->failed && secure->told;
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && secure->failed && secure->told;
 }
 
 /* The connection breaks while it waits to send an alert, behind a failure that was announced. */
@@ -320,10 +320,6 @@ static void sent(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
     berth__secure *secure = here(socket);
-    if (has_failed(secure) && result < 0 && result != -EAGAIN) {
-        end_unheard(socket, secure, (int)-result);
-        return;
-    }
     /* There may be room now only: for output, it needs tokens again. */
     if (result > 0 || (result == 0 && secure->sealing == 0)) {
         size_t gone = taken(secure, (size_t)result);
@@ -712,7 +708,7 @@ static void receive_ended(berth__stream *stream, int error)
         return;
     secure->closed = true;
     secure->error = error;
-    if (has_failed(secure)) {
+    if (berth__secure_has_failed(socket)) {
         end_unheard(socket, secure, error);
         return;
     }

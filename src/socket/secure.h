@@ -130,6 +130,9 @@ ptrdiff_t berth__secure_send_some(berth_socket *socket);
 /* Whether berth__secure_send would send something. */
 bool berth__secure_unsent(const berth_socket *socket);
 
+/* Whether TLS has failed, and that was announced: the connection ends, behind an alert. */
+bool berth__secure_has_failed(const berth_socket *socket);
+
 /* Sends the end of this direction (close_notify). Returns 0, a negative errno of the send, which
  * the kernel may not report again, or EINPROGRESS while it has not gone: then the socket is told by
  * a result of its send when it has. */

@@ -186,7 +186,8 @@ void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->close_timeout = milliseconds;
-    if (socket->state != BERTH_STATE_CLOSING ||
+    /* Where a send has failed the limit that runs is the last: nothing would begin another. */
+    if (socket->state != BERTH_STATE_CLOSING || berth__socket_cannot_send(socket) ||
         (socket->output.first == NULL && !socket->stream->ready.secured))
         return;
     berth__socket_stop_limit(socket);

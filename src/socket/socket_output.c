@@ -91,8 +91,10 @@ static bool is_over(int error)
 static void end_by_send(berth_socket *socket, int error)
 {
     socket->was_reset = berth__socket_is_reset(error);
-    /* The peer's end was announced, and a failure of what was still to be sent is a part of it. */
-    if (is_over(error) && socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
+    /* The peer's end was announced, and a failure of what was still to be sent is a part of it; or
+     * that of TLS, and only an alert was. */
+    bool closed = socket->input_ended && socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED;
+    if ((is_over(error) && closed) || berth__secure_has_failed(socket)) {
         berth__socket_end(socket);
         return;
     }
@@ -100,13 +102,13 @@ static void end_by_send(berth_socket *socket, int error)
 }
 
 /* The input that came before, and then its end, will report it to the user; unless this side does
- * not receive it. */
+ * not receive it, or has nothing to report. */
 static void send_failed(berth_socket *socket, int error)
 {
     berth__socket_set_outcome(socket, BERTH__OUTCOME_BROKEN);
     socket->stream->ready.result = -error;
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
-    if (!is_over(error) || !berth__socket_listens(socket))
+    if (!is_over(error) || !berth__socket_listens(socket) || berth__secure_has_failed(socket))
         end_by_send(socket, error);
 }
 

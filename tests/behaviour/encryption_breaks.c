@@ -68,3 +68,59 @@ CASE(output_meets_a_reset_behind_the_orderly_end, "tls.h", "which is told, thoug
     (void)berth_socket_flush(server->socket);
     assert_reset(server);
 }
+
+/* A client whose hello has gone in part, to a kernel that has room for no more of it. */
+static struct actor *choked(struct peer **ret_peer)
+{
+    struct toy *toy = toy_new(false);
+    world_loop();
+    berth__sim_settings_of(world_sim())->buffer_size = 5;
+    struct actor *client = actor_connected("c", ret_peer);
+    berth_socket_set_connect_timeout(client->socket, 0);
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    berth_tls_release(&toy->tls);
+    world_settle();
+    return client;
+}
+
+/* There is room for more of the hello, and its send fails. Nothing comes of that in the input. */
+static void break_output(struct peer *peer)
+{
+    uint8_t bytes[5];
+    berth__sim_fail_send(world_sim(), ECONNRESET, 1);
+    ck_assert_uint_eq(peer_receive_some(peer, bytes, sizeof bytes), sizeof bytes);
+    world_settle();
+}
+
+CASE(reset_behind_a_failed_handshake, "tls.h", "ends the wait for what is left of it to go")
+{
+    if (!world_is_simulated())
+        case_skip("the buffers are too large");
+    struct peer *peer;
+    uint8_t bytes[4];
+    struct actor *client = choked(&peer);
+    berth_socket_set_close_timeout(client->socket, 0);
+    peer_send(peer, bytes, toy_record('a', "", 0, bytes));
+    UNTIL(client->errors == 1);
+    ck_assert_uint_eq(client->disconnects, 0);
+    break_output(peer);
+    ck_assert_uint_eq(client->disconnects, 1);
+    ck_assert_uint_eq(client->errors, 1);
+}
+
+CASE(limit_of_closing_behind_a_failed_send, "tls.h", "is kept when another is set")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    struct peer *peer;
+    struct actor *client = choked(&peer);
+    berth_socket_disconnect_from_host(client->socket);
+    break_output(peer);
+    ck_assert_uint_eq(client->disconnects, 0);
+    berth_socket_set_close_timeout(client->socket, 1000);
+    for (int i = 0; i < 4; i++) {
+        berth__sim_advance(world_sim(), UINT64_C(60000000000));
+        world_settle();
+    }
+    ck_assert_uint_eq(client->disconnects, 1);
+}
