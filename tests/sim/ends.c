@@ -116,8 +116,10 @@ void sim_drop(struct socket_model *model)
         return;
     if (model->state != BERTH_STATE_UNCONNECTED || !model->orderly) {
         sim_cut(connection);
-        /* The word that a handshake has failed may linger. */
-        if (model->state == BERTH_STATE_UNCONNECTED && model->owed > 0 && connection->tls)
+        /* The word that a handshake has failed may linger, and so may an end that was graceful for
+         * this side, which does not know yet that the peer has thrown all away. */
+        if (model->state == BERTH_STATE_UNCONNECTED && model->owed > 0 &&
+            (connection->tls || connection->torn))
             sim_ended(connection, model->side);
         return;
     }
