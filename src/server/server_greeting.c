@@ -634,16 +634,14 @@ static bool answer(berth_server *server)
     greeter->whole_count--;
     berth__awaiting_take_out(&one->held); /* lest a turn in a handler answer it again */
     bool waited = one->whole_in != (uint8_t)server->object.loop->counts.waits;
-    if (waited && berth__awaiting_has_left(&one->held)) {
-        bool many = ++greeter->taken >= MOST_TAKEN;
-        turn_away(one, BERTH__REFUSAL_HELLO_CLOSED, "");
-        return many;
-    }
+    bool left = waited && berth__awaiting_has_left(&one->held);
+    bool quick = left && ++greeter->taken < MOST_TAKEN;
     size_t size = berth__chain_copy(&one->received, 0, input, one->hello.used);
-    int refusal = berth__client_hello_read(input, size, &values);
+    int refusal =
+        left ? BERTH__REFUSAL_HELLO_CLOSED : berth__client_hello_read(input, size, &values);
     if (refusal != 0) {
         turn_away(one, refusal, "");
-        return true;
+        return !quick;
     }
     berth_tls_hello hello = {.server_name = values.name, .protocols = values.protocols};
     peer_of(one, &hello.peer, &hello.peer_port);

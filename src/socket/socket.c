@@ -147,7 +147,8 @@ static void describe_local(const berth_socket *socket, char *text, size_t size)
                  !berth_address_is_null(remote->address[BERTH__LOCAL]) &&
                  remote->address[BERTH__LOCAL].family != BERTH_ADDRESS_FAMILY_LOCAL;
     if (asked)
-        berth_endpoint_format(remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL], text, size);
+        berth_endpoint_format(remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL], text,
+                              size);
     else
         snprintf(text, size, "a local address");
 }
