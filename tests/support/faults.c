@@ -110,8 +110,6 @@ static void arm(const struct kind *kind, long n)
 static _Noreturn void run(const struct test_case *test_case, const struct kind *kind, long n,
                           faults_play *play)
 {
-    if (dup2(fileno(printed), STDOUT_FILENO) < 0 || dup2(fileno(printed), STDERR_FILENO) < 0)
-        _exit(EXIT_FAILURE);
     own = getpid();
     arm(kind, n);
     int end = play(test_case);
@@ -163,8 +161,11 @@ static bool walk_one(const struct test_case *test_case, const struct kind *kind,
     *report = (struct report){0};
     fflush(stdout);
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
+        if (dup2(fileno(printed), STDOUT_FILENO) < 0 || dup2(fileno(printed), STDERR_FILENO) < 0)
+            _exit(EXIT_FAILURE);
         run(test_case, kind, n, play);
+    }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child)
         abort();
@@ -241,16 +242,35 @@ static bool is_wanted(const struct test_case *test_case, char *const *names, int
     return count == 0;
 }
 
+static bool prepare(void)
+{
+    printed = tmpfile();
+    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (printed != NULL && report != MAP_FAILED)
+        return true;
+    perror("faults");
+    return false;
+}
+
+int faults_one(const struct test_case *first, const char *name, const char *kind, long n,
+               faults_play *play)
+{
+    for (; first != NULL && strcmp(first->name, name) != 0;)
+        first = first->next;
+    for (unsigned i = 0; i < KINDS && first != NULL; i++) {
+        if (strcmp(kinds[i].name, kind) == 0 && prepare())
+            run(first, &kinds[i], n, play);
+    }
+    fprintf(stderr, "there is no case %s, or no kind %s\n", name, kind);
+    return EXIT_FAILURE;
+}
+
 int faults_walk(const struct test_case *first, char *const *names, int count, long chosen_stride,
                 faults_play *play)
 {
     stride = chosen_stride > 0 ? chosen_stride : 1;
-    printed = tmpfile();
-    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (printed == NULL || report == MAP_FAILED) {
-        perror("faults");
+    if (!prepare())
         return EXIT_FAILURE;
-    }
     for (const struct test_case *each = first; each != NULL; each = each->next) {
         if (!is_wanted(each, names, count))
             continue;

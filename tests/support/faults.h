@@ -43,4 +43,9 @@ void faults_give_up(void);
 int faults_walk(const struct test_case *first, char *const *names, int count, long stride,
                 faults_play *play);
 
+/* One run of a case, in this process, with the fault that a line of the walk names: "memory" or
+ * "system EINTR", and n. Does not return, but for a case or a kind that is none. */
+int faults_one(const struct test_case *first, const char *name, const char *kind, long n,
+               faults_play *play);
+
 #endif

@@ -1,6 +1,7 @@
 /*
  * The program around the cases: --list, --case NAME, or --faults STRIDE [NAME...], which faults.h
- * explains; the last two with the backend that BERTH_BACKEND names.
+ * explains, as it does --fault KIND N NAME; all but the first with the backend that BERTH_BACKEND
+ * names.
  *
  * One case is one process, so that a crash, a leak or a changed limit stays where it came from.
  * Check runs it without a fork of its own, which keeps debuggers and sanitizers simple. A case that
@@ -206,6 +207,13 @@ int main(int argc, char **argv)
         require_backend();
         return faults_walk(cases, argv + 3, argc - 3, strtol(argv[2], NULL, 10), play_case);
     }
-    fprintf(stderr, "usage: %s --list | --case NAME | --faults STRIDE [NAME...]\n", argv[0]);
+    if (argc == 5 && strcmp(argv[1], "--fault") == 0) {
+        take_own_network();
+        require_backend();
+        return faults_one(cases, argv[4], argv[2], strtol(argv[3], NULL, 10), play_case);
+    }
+    fprintf(stderr,
+            "usage: %s --list | --case NAME | --faults STRIDE [NAME...] | --fault KIND N NAME\n",
+            argv[0]);
     return EXIT_FAILURE;
 }
