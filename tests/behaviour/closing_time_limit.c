@@ -69,7 +69,7 @@ CASE(peer_does_not_read_in_a_wait, "Q24 S4.17", "the same where no timers run")
     struct actor *actor = blocked(&peer);
     berth_socket_set_close_timeout(actor->socket, 20);
     berth_socket_disconnect_from_host(actor->socket);
-    ck_assert(berth_socket_wait_for_disconnected(actor->socket, -1));
+    ck_assert(berth_socket_wait_for_disconnected(actor->socket, world_for_ever()));
     check_trace("s state CLOSING, s error SOCKET_TIMEOUT, s state UNCONNECTED, s finished, s "
                 "disconnected");
 }

@@ -304,7 +304,7 @@ CASE(failed_connect_is_put_off_in_a_wait, "S4.11",
     struct actor *actor = actor_new("c");
     actor->on_error = try_again_nowhere;
     ck_assert(!berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_NULL, 80));
-    ck_assert(!berth_socket_wait_for_connected(actor->socket, -1));
+    ck_assert(!berth_socket_wait_for_connected(actor->socket, world_for_ever()));
     ck_assert_uint_eq(actor->errors, 2);
     ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);
 }

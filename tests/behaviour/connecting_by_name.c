@@ -691,7 +691,7 @@ CASE(wait_for_a_name_that_is_not_found, "S4.11", "false, with the error called i
     char silent[] = "silent.test";
     trace_clear();
     socket = begin(silent, 80);
-    ck_assert(!berth_socket_wait_for_connected(socket, -1));
+    ck_assert(!berth_socket_wait_for_connected(socket, world_for_ever()));
     assert_trace(NOT_FOUND_TRACE);
     trace_clear();
     socket = begin(silent, 80);

@@ -44,23 +44,34 @@ static bool has_request(berth_worker *worker)
     return has;
 }
 
+static bool has_looked(const berth_worker *worker, unsigned round)
+{
+    return __atomic_load_n(&worker->drain_round, __ATOMIC_RELAXED) == round;
+}
+
 /* The worker is past its last look at what it is asked, and is kept from ending by a lock. */
 static void end_while_asked(void)
 {
     static const berth_workers_handlers handlers = {.stopping = note_listening};
-    asked = berth_workers_new(1, &handlers, NULL);
+    asked = world_pool(berth_workers_new(1, &handlers, NULL));
+    ck_assert_ptr_nonnull(asked);
     ck_assert(berth_workers_start(asked));
     berth_worker *worker = asked->workers[0];
     pthread_mutex_lock(&asked->drain.lock);
     unsigned round = atomic_fetch_add(&asked->drain.round, 1) + 1;
-    ck_assert(berth_loop_post(worker->loop, break_loop, worker));
-    SOON(__atomic_load_n(&worker->drain_round, __ATOMIC_RELAXED) == round);
+    bool breaks = berth_loop_post(worker->loop, break_loop, worker);
+    for (time_t begin = soon_now(); breaks && !has_looked(worker, round);)
+        breaks = soon_waits(begin);
     pthread_t thread;
-    ck_assert_int_eq(pthread_create(&thread, NULL, ask_to_listen, NULL), 0);
-    SOON(has_request(worker));
+    bool asks = breaks && pthread_create(&thread, NULL, ask_to_listen, NULL) == 0;
+    bool is_asked = asks;
+    for (time_t begin = soon_now(); is_asked && !has_request(worker);)
+        is_asked = soon_waits(begin);
     pthread_mutex_unlock(&asked->drain.lock);
-    pthread_join(thread, NULL);
-    berth_workers_free(asked);
+    if (asks)
+        pthread_join(thread, NULL);
+    ck_assert(is_asked);
+    world_free_pool(asked);
 }
 
 CASE(worker_ends_while_it_is_asked_to_listen, "workers.h",

@@ -338,6 +338,7 @@ CASE(freed_by_the_end_of_both, "S3.38", "a handler of the end inside the call fr
     actor->on_disconnected = free_it;
     peer_shutdown(peer);
     UNTIL(actor->finishes == 1);
+    ck_assert_uint_eq(actor->disconnects, 0);
     berth_socket_shutdown_send(actor->socket);
     ck_assert_uint_eq(actor->disconnects, 1);
     ck_assert(peer_saw_end(peer));

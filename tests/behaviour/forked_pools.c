@@ -112,9 +112,11 @@ static void fork_beside(pthread_mutex_t *(*held)(void))
     if (lock != NULL)
         pthread_mutex_lock(lock);
     atomic_store(&seen.go, true);
-    SOON(atomic_load(&seen.child) != 0);
-    if (lock != NULL)
+    for (time_t begin = soon_now(); atomic_load(&seen.child) == 0 && soon_waits(begin);)
+        continue;
+    if (lock != NULL) /* whatever came: the pool is freed with the case */
         pthread_mutex_unlock(lock);
+    SOON(atomic_load(&seen.child) != 0);
     end_child(atomic_load(&seen.child));
     for (int i = 0; i < 4; i++)
         pool_assert_end(clients[i]);

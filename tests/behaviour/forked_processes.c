@@ -621,8 +621,7 @@ CASE(handler_forks_and_returns, "reliability 23",
     set_up_to_fork(&client);
     pid_t parent = getpid();
     peer_send_some(peer, "more", 4); /* for a handler that the child must not call */
-    while (forked == 0 && berth_loop_turn(world_loop(), 1000))
-        continue;
+    UNTIL(forked != 0);
     if (getpid() != parent) {
         unsigned reads = actor->ready_reads;
         MUST(berth_loop_run(world_loop()) == -1 && errno == ECHILD);
@@ -643,8 +642,7 @@ CASE(handler_forks_and_takes_over, "reliability 23",
     takes_over = true;
     set_up_to_fork(&client);
     pid_t parent = getpid();
-    while (forked == 0)
-        berth_loop_turn(world_loop(), 1000);
+    UNTIL(forked != 0);
     if (getpid() != parent) {
         close(client); /* the case's end, of which this process has a copy */
         slow->on_ready_read = echo;
@@ -684,8 +682,7 @@ CASE(timer_forks, "reliability 23", "other timers that are due are the parent's 
         berth_timer_start(timer, 1, 0);
     }
     usleep(5000);
-    while (forked == 0)
-        berth_loop_turn(world_loop(), 1000);
+    UNTIL(forked != 0);
     if (getpid() != parent) {
         MUST(ticks == 1);
         berth_socket_free(actor->socket); /* while it is a copy */

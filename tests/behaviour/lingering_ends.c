@@ -66,7 +66,7 @@ CASE(lingering_counts_for_its_address, "D20 reliability 22",
 /* Answers in place of another socket, and ends. */
 static void take_up_and_end(int descriptor)
 {
-    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_ge(world_note(descriptor), 0);
     struct actor *actor = actor_new("o");
     ck_assert(berth_socket_set_descriptor(actor->socket, descriptor));
     actor_say(actor, "answer");

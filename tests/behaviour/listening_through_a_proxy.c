@@ -402,7 +402,7 @@ static void hand_over(berth_server *server, int descriptor, void *user)
 {
     (void)server;
     (void)user;
-    handed = descriptor;
+    handed = world_note(descriptor);
 }
 
 CASE(descriptor_through_a_proxy, "S6.13 S1.43",

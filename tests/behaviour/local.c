@@ -362,7 +362,7 @@ CASE(full_backlog_and_the_limit, "Unix", "of time: then it has failed, in a bloc
     UNTIL(actor->errors == 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
     ck_assert(berth_socket_connect_to_local(actor->socket, path));
-    ck_assert(!berth_socket_wait_for_connected(actor->socket, -1));
+    ck_assert(!berth_socket_wait_for_connected(actor->socket, world_for_ever()));
     ck_assert_uint_eq(actor->errors, 2);
     ck_assert(berth_socket_connect_to_local(actor->socket, path));
     world_turn();

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static struct identity authority;
 static struct identity identity;
@@ -276,9 +277,18 @@ CASE(openssl_and_a_fork_while_a_thread_sets_keys, "reliability 23",
     shared = make_server(BERTH_TLS_VERIFY_NONE);
     atomic_store(&sets, true);
     ck_assert_int_eq(pthread_create(&thread, NULL, set_again_and_again, NULL), 0);
-    for (int i = 0; i < 40; i++)
-        have_child(set_once);
+    int status = 0;
+    for (int i = 0; i < 40 && status == 0; i++) {
+        pid_t child = begin_child();
+        if (child == 0) {
+            set_once();
+            _exit(0);
+        }
+        if (waitpid(child, &status, 0) != child)
+            status = -1;
+    }
     atomic_store(&sets, false);
     pthread_join(thread, NULL);
     berth_tls_release(shared);
+    ck_assert_int_eq(status, 0);
 }

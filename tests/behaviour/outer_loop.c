@@ -3,6 +3,7 @@
  * time has come.
  */
 #include "scene.h"
+#include "soon.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +25,8 @@ static int descriptor(void)
 static void poll_until(unsigned (*count)(void), unsigned wanted, int rounds)
 {
     struct pollfd poller = {.fd = descriptor(), .events = POLLIN};
-    for (int i = 0; i < rounds && count() < wanted; i++) {
+    time_t begin = soon_now();
+    for (int i = 0; i < rounds && count() < wanted && soon_waits(begin); i++) {
         int timeout = berth_loop_timeout(world_loop());
         poller.revents = 0;
         ck_assert_int_ge(poll(&poller, 1, timeout >= 0 && timeout < 1000 ? timeout : 1000), 0);
@@ -208,14 +210,14 @@ static void *connect_soon(void *port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     (void)usleep(50000);
     int peer = world_note(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ck_assert_int_eq(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+    (void)connect(peer, (struct sockaddr *)&address, sizeof address); /* or nobody is woken */
     return NULL;
 }
 
 static void *post_soon(void *loop)
 {
     (void)usleep(50000);
-    ck_assert(berth_loop_post(loop, count_task, NULL));
+    (void)berth_loop_post(loop, count_task, NULL); /* or nobody is woken */
     return NULL;
 }
 
@@ -253,6 +255,9 @@ CASE(post_wakes_where_no_input_is_open, "loop.h",
      "a program without standard input, whose number the descriptor has then")
 {
     descriptor();
+    if (world_is_impatient()) /* the walk through faults: a case that ends early leaves the number
+                               */
+        case_skip("whatever is opened next would have the number");
     berth_loop *loop = berth_loop_new(NULL);
     ck_assert_ptr_nonnull(loop);
     int input = dup(STDIN_FILENO);

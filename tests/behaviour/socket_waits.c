@@ -471,7 +471,7 @@ CASE(wait_that_a_check_ends, "S4.13",
     ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
     berth_loop_set_wait_check(world_loop(), third_time, NULL);
     ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
-    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, -1));
+    ck_assert(!berth_socket_wait_for_ready_read(actor->socket, world_for_ever()));
     ck_assert_uint_eq(checks, 3);
     ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
@@ -486,17 +486,17 @@ CASE(dialogue_without_a_loop, "S4.9 T31", "question and answer, a hundred times,
     struct actor *client = actor_new("c");
     client->quiet = true;
     ck_assert(berth_socket_connect_to_address(client->socket, BERTH_ADDRESS_LOOPBACK, host->port));
-    ck_assert(berth_socket_wait_for_connected(client->socket, -1));
-    ck_assert(berth_server_wait_for_new_connection(host->server, -1, NULL));
+    ck_assert(berth_socket_wait_for_connected(client->socket, world_for_ever()));
+    ck_assert(berth_server_wait_for_new_connection(host->server, world_for_ever(), NULL));
     struct actor *server = actor_on("s", berth_server_next_pending_connection(host->server));
     server->quiet = true;
     for (size_t i = 1; i <= 100; i++) {
         actor_say(client, "?");
-        ck_assert(berth_socket_wait_for_bytes_written(client->socket, -1));
-        ck_assert(berth_socket_wait_for_ready_read(server->socket, -1));
+        ck_assert(berth_socket_wait_for_bytes_written(client->socket, world_for_ever()));
+        ck_assert(berth_socket_wait_for_ready_read(server->socket, world_for_ever()));
         actor_say(server, "!");
-        ck_assert(berth_socket_wait_for_bytes_written(server->socket, -1));
-        ck_assert(berth_socket_wait_for_ready_read(client->socket, -1));
+        ck_assert(berth_socket_wait_for_bytes_written(server->socket, world_for_ever()));
+        ck_assert(berth_socket_wait_for_ready_read(client->socket, world_for_ever()));
         ck_assert_uint_eq(client->received, i);
     }
 }

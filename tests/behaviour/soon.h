@@ -4,6 +4,7 @@
 #ifndef BERTH_TESTS_SOON_H
 #define BERTH_TESTS_SOON_H
 
+#include <stdbool.h>
 #include <time.h>
 
 #define SOON_SECONDS 100
@@ -15,6 +16,10 @@
         while (!(expression))                                    \
             soon_go_on(begin_, __FILE__, __LINE__, #expression); \
     } while (0)
+
+/* For what has to be let go of before the case ends: whether to wait on, after a while that is
+ * over. */
+bool soon_waits(time_t begin);
 
 static inline time_t soon_now(void)
 {

@@ -199,6 +199,9 @@ CASE(connection_of_a_successor, "0104",
 
 CASE(copy_where_no_input_is_open, "0104", "it has the input's number, and is passed on as others")
 {
+    if (world_is_impatient()) /* the walk through faults: a case that ends early leaves the number
+                               */
+        case_skip("whatever is opened next would have the number");
     offer_host();
     int connection = world_note(talk_connect(talk_place()));
     UNTIL(seen.handover->connection >= 0);

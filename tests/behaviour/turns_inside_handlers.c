@@ -406,7 +406,7 @@ CASE(bound_wait, "S3.17 S4.17", "wait for the end of a bound socket")
     client = actor_new("c");
     ck_assert(berth_socket_bind(client->socket, BERTH_ADDRESS_LOOPBACK, 0));
     alarm(5);
-    berth_socket_wait_for_disconnected(client->socket, -1);
+    berth_socket_wait_for_disconnected(client->socket, world_for_ever());
 }
 
 static bool waited_connected;

@@ -173,7 +173,7 @@ CASE(wait_for_ever, "S4.2 T31", "a negative time waits until somebody comes")
 {
     struct host *host = host_listening("h");
     world_connect(host->port);
-    ck_assert(berth_server_wait_for_new_connection(host->server, -1, NULL));
+    ck_assert(berth_server_wait_for_new_connection(host->server, world_for_ever(), NULL));
     world_connect(host->port);
     ck_assert(berth_server_wait_for_new_connection(host->server, -7, NULL));
     ck_assert_uint_eq(host->new_connections, 2);

@@ -314,8 +314,9 @@ CASE(offer_where_a_process_is_ending, "0104", "its successor's, who has heard of
         ck_assert_int_eq(read(words[0], &word, 1), 1);
         berth_inheritance *inheritance = berth_handover_take(places[i], PATIENCE * 1000, NULL, 0);
         ck_assert_ptr_nonnull(inheritance);
-        ck_assert(berth_handover_ready(inheritance));
+        bool ready = berth_handover_ready(inheritance);
         berth_inheritance_free(inheritance);
+        ck_assert(ready);
         berth_handover *handover = berth_handover_offer(world_loop(), places[i], NULL, NULL);
         ck_assert_ptr_nonnull(handover);
         berth_handover_free(handover);

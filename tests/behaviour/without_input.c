@@ -24,7 +24,8 @@ static void lose_input(void)
 {
     if (world_is_simulated())
         case_skip("its descriptors are no numbers of the process");
-    if (WORLD_TURNS < 1000) /* the walk through faults: a case that ends early leaves the number */
+    if (world_is_impatient()) /* the walk through faults: a case that ends early leaves the number
+                               */
         case_skip("whatever is opened next would have the number");
     input = world_note(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
     ck_assert_int_eq(close(STDIN_FILENO), 0);

@@ -27,6 +27,7 @@
 #define MOST_POOLS 4
 
 #define IMPATIENT_TURNS 20
+#define IMPATIENT_SECONDS 3
 
 int world_turns = 3000;
 
@@ -58,7 +59,7 @@ berth_loop *world_loop(void)
     if (loop == NULL)
         loop = berth_loop_new(NULL);
     ck_assert_msg(loop != NULL, "no loop: %s", strerror(errno));
-    if (world_turns == IMPATIENT_TURNS && world_is_simulated())
+    if (world_is_impatient() && world_is_simulated())
         berth__sim_settings_of(berth__sim_last())->patience = 50;
     return loop;
 }
@@ -182,9 +183,19 @@ void world_be_impatient(void)
     world_turns = IMPATIENT_TURNS;
 }
 
+bool world_is_impatient(void)
+{
+    return world_turns == IMPATIENT_TURNS;
+}
+
 int world_seconds(int most)
 {
-    return world_turns == IMPATIENT_TURNS && most > 3 ? 3 : most;
+    return world_is_impatient() && most > IMPATIENT_SECONDS ? IMPATIENT_SECONDS : most;
+}
+
+int world_for_ever(void)
+{
+    return world_is_impatient() ? IMPATIENT_SECONDS * 1000 : -1;
 }
 
 static bool is_inside(const berth_loop *any)

@@ -32,8 +32,12 @@ void world_end(void);
 
 /* For runs in which faults may keep things from ever coming true: WORLD_TURNS becomes small. */
 void world_be_impatient(void);
+bool world_is_impatient(void);
 /* How long to wait for another thread or process: in such runs a few seconds at most. */
 int world_seconds(int most);
+/* For a call that is to wait without a limit, in milliseconds: -1, or in such runs a few seconds.
+ */
+int world_for_ever(void);
 /* Whether calls of the library on one of the world's loops are on the stack. */
 bool world_is_inside(void);
 /* Notes a descriptor that the case has, from the world or its own, and returns it. */
