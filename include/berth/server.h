@@ -161,7 +161,8 @@ BERTH_API berth_server *berth_server_new_sized(berth_loop *loop,
                                                void *user);
 
 /** Closes the server as berth_server_close does, frees every socket that it owns as
- * berth_socket_free does, and frees the server. Allowed inside any handler. NULL is ignored. */
+ * berth_socket_free does, and frees the server. What handlers that are called meanwhile begin for
+ * it ends too, before the call returns. Allowed inside any handler. NULL is ignored. */
 BERTH_API void berth_server_free(berth_server *server);
 
 /** Returns the user pointer that was given with the handlers. */

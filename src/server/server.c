@@ -144,6 +144,14 @@ berth_server *berth_server_new_sized(berth_loop *loop, const berth_server_handle
     return server;
 }
 
+/* Whether there is anything that is not to outlive it: a handler may have begun anew. */
+static bool serves(const berth_server *server)
+{
+    return server->listener != NULL || server->bind != NULL || server->pending != NULL ||
+           server->owner.children != NULL || server->drain.phase != BERTH__DRAIN_OFF ||
+           server->awaiting + server->greeting + server->shaking > 0;
+}
+
 void berth_server_free(berth_server *server)
 {
     if (server == NULL || server->object.freed)
@@ -152,13 +160,13 @@ void berth_server_free(berth_server *server)
     if (server->object.loop->abandoned)
         return;
     berth__enter(&server->object);
-    berth_server_close(server);
     /* Handlers of its sockets run here, and one of them may free the server as well. */
-    while (!server->object.freed && server->owner.children != NULL)
-        berth_socket_free((berth_socket *)server->owner.children);
-    if (!server->object.freed) {
-        /* A handler may have begun anew. */
+    do {
         berth_server_close(server);
+        while (!server->object.freed && server->owner.children != NULL)
+            berth_socket_free((berth_socket *)server->owner.children);
+    } while (!server->object.freed && serves(server));
+    if (!server->object.freed) {
         berth__server_distrust(server);
         berth__server_end_greeting(server);
         berth__mark_remove(&server->pacing);

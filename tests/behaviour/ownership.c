@@ -36,6 +36,75 @@ CASE(detached_socket_survives_its_server, "S5.1", "a detached socket goes on wit
     UNTIL(actor_has(actor, "fine"));
 }
 
+static struct actor *other_of_two; /* the actor in question, in the handler of another one */
+
+static void detach_other(struct actor *actor)
+{
+    (void)actor;
+    berth_socket_detach(other_of_two->socket);
+}
+
+CASE(detached_while_its_server_is_freed, "S5.1 S5.2",
+     "in a handler of another socket that goes with the server: it goes on without it")
+{
+    struct host *host = host_listening("h");
+    struct peer *peers[2];
+    struct actor *first = host_connect(host, "s", &peers[0]);
+    struct actor *second = host_connect(host, "t", &peers[1]);
+    /* The one that is freed first keeps the other one. */
+    other_of_two = first;
+    second->on_disconnected = detach_other;
+    berth_server_free(host->server);
+    ck_assert_uint_eq(second->disconnects, 1);
+    ck_assert_uint_eq(first->disconnects, 0);
+    ck_assert(peer_saw_end(peers[1]));
+    actor_say(first, "still here");
+    ck_assert(peer_hears(peers[0], "still here"));
+    peer_close(peers[0]);
+    UNTIL(first->disconnects == 1);
+}
+
+static void listen_again(struct actor *actor)
+{
+    (void)berth_server_listen(actor->host->server, BERTH_ADDRESS_LOOPBACK, 0);
+    actor->host->port = berth_server_port(actor->host->server);
+}
+
+static void drain_again(struct actor *actor)
+{
+    (void)berth_server_drain(actor->host->server, &(berth_drain){.grace = 1});
+}
+
+static void begin_anew(struct actor *actor)
+{
+    listen_again(actor);
+    berth_server_add_pending_connection(actor->host->server, other_of_two->socket);
+}
+
+CASE(server_begins_anew_while_it_is_freed, "S1.28 S5.2",
+     "twice, in handlers of the sockets that go with it: nothing is left of it")
+{
+    static const actor_hook again[] = {listen_again, drain_again};
+    for (int i = 0; i < 2; i++) {
+        struct host *host = host_listening("h");
+        struct peer *peers[2];
+        struct actor *taken = host_connect(host, "s", &peers[0]);
+        struct actor *added = actor_connected("t", &peers[1]);
+        taken->host = added->host = host;
+        other_of_two = added;
+        taken->on_disconnected = begin_anew;
+        added->on_disconnected = again[i];
+        berth_server_free(host->server);
+        ck_assert_uint_eq(taken->disconnects, 1);
+        ck_assert_uint_eq(added->disconnects, 1);
+        ck_assert(peer_saw_end(peers[0]));
+        ck_assert(peer_saw_end(peers[1]));
+        world_settle();
+        ck_assert_ptr_null(world_connect_to(BERTH_ADDRESS_LOOPBACK, host->port));
+        ck_assert_uint_eq(host->emptied, 0);
+    }
+}
+
 CASE(freeing_a_socket_leaves_the_server, "S5.5",
      "a delivered socket that is freed leaves the server alone")
 {
