@@ -175,6 +175,8 @@ static void begin_going(struct server_model *model, bool with_children)
         if (!goes || socket->socket == NULL || socket->dying)
             continue;
         socket->dying = true;
+        socket->doubted = socket->state == BERTH_STATE_UNCONNECTED || socket->queued_in != NULL;
+        socket->freeing = false;
         socket->going_with = model;
         sim_drop(socket);
     }
@@ -376,6 +378,7 @@ static void give_back(uint64_t word)
     model->most_waiting = sim_waiting(model) + 1;
     berth_server_add_pending_connection(model->server, socket->socket);
     socket->queued_in = model;
+    socket->doubted = socket->dying;
     model->added++;
     if (socket->owner != model)
         socket->counted = false;
@@ -634,16 +637,25 @@ static void free_socket(uint64_t word)
     sim_free_socket(model);
 }
 
+/* One that its server is about to free, inside a handler of its own, stays, unless that has begun:
+ * its end is the first that shows of it. Where it may have ended otherwise nobody knows. */
 static void detach_socket(uint64_t word)
 {
     struct socket_model *model = sim_some_socket(&word);
     if (model == NULL)
         return;
+    bool goes = model->freeing || model->queued_in == model->going_with;
+    if (model->dying && model->doubted && !goes)
+        return;
     sim_say("socket %zu is detached", sim_number_of(model));
     berth_socket_detach(model->socket);
-    if (!model->dying)
-        model->owner = NULL;
     model->counted = false;
+    if (!model->dying || !model->doubted)
+        model->owner = NULL;
+    if (!model->doubted) {
+        model->dying = false;
+        model->going_with = NULL;
+    }
 }
 
 static void wait_for_socket(uint64_t word)

@@ -233,6 +233,13 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
     model->gave_up = state == BERTH_STATE_UNCONNECTED && !valid;
     if (state == BERTH_STATE_UNCONNECTED && model->timed_out)
         sim_cut(model->connection);
+    if (state == BERTH_STATE_UNCONNECTED && model->dying) {
+        /* Any other end is a call of the program, has an error, or comes by way of CLOSING. */
+        bool alone = model->state != BERTH_STATE_CLOSING && model->calls == 0 &&
+                     berth_socket_error(socket) == BERTH_ERROR_NONE;
+        model->freeing = model->freeing || (alone && !model->doubted);
+        model->doubted = true;
+    }
     if (state == BERTH_STATE_UNCONNECTED) {
         if (model->cast_off && model->connection != NULL)
             model->connection->ending[model->side].cast_off = true;

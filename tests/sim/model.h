@@ -209,6 +209,8 @@ struct socket_model {
     bool adopting;
     bool gave_up; /* an attempt to connect has ended: its input ends too, without `disconnected` */
     bool dying;   /* goes with its server */
+    bool doubted; /* likewise, and may be going already */
+    bool freeing; /* and is, for certain */
     bool leaving; /* this side has begun to end the connection */
     bool emptied; /* was closed, and has lost the input that it had not read */
     bool gone_early;    /* likewise, before it was there */
