@@ -56,11 +56,10 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
               model->limits.output);
     sim_check(!lacks || over || sim_lossy(), "a write fails, and nothing is lacking");
     if (over) {
-        /* The kernel may have got a part of it first, if there is a connection. */
+        /* The kernel may have got a part of it first, which is announced later. */
+        size_t left = berth_socket_bytes_to_write(model->socket);
         model->overflowed = sim_way_out(model)->cut = true;
-        bool connected =
-            model->state == BERTH_STATE_CONNECTED || model->state == BERTH_STATE_CLOSING;
-        sim_way_out(model)->put += connected ? size : 0;
+        sim_way_out(model)->put += left > queued ? left - queued : 0;
     }
     if (taken >= 0)
         sim_mind_marks(model);
