@@ -141,7 +141,7 @@ bool sim_is_sound(const struct connection *connection)
  * kernel, which resets it with its listener, or its socket was freed before it knew of it. */
 static bool is_excused(const struct connection *connection)
 {
-    if (sim.hard_ends && sim_is_tests(connection->to) && !connection->begun)
+    if (sim.hard_ends && !connection->of_peer && !connection->begun)
         return true;
     return connection->torn || connection->way[0].at_risk || sim_lossy() || sim.leaving ||
            (!sim_is_tests(connection->to) && !connection->accepted);
