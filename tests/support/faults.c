@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define MOST_DEFECTS 5 /* of one case and kind that are shown */
+#define PATIENCE 4     /* times as long for a second try */
 #define DENSE 128      /* n below are all walked; from there on in steps of n / DENSE */
 
 static const struct kind {
@@ -90,7 +91,8 @@ struct report {
 static struct report *report; /* shared with the run */
 static FILE *printed;         /* by the run */
 static long stride;
-static pid_t own; /* the run's */
+static pid_t own;           /* the run's */
+static unsigned limit = 55; /* seconds of a run */
 static struct {
     unsigned long runs;
     unsigned long spoilt;
@@ -127,6 +129,11 @@ void faults_stop(void)
     berth__fault_clear();
 }
 
+unsigned faults_limit(void)
+{
+    return limit;
+}
+
 void faults_give_up(void)
 {
     if (own == 0 || getpid() != own)
@@ -152,9 +159,8 @@ static void show_defect(const struct test_case *test_case, const struct kind *ki
         printf("      %s", line);
 }
 
-/* Whether n was reached, so that it makes sense to go on. */
-static bool walk_one(const struct test_case *test_case, const struct kind *kind, long n,
-                     faults_play *play)
+static int run_in_child(const struct test_case *test_case, const struct kind *kind, long n,
+                        faults_play *play)
 {
     if (ftruncate(fileno(printed), 0) != 0 || fseek(printed, 0, SEEK_SET) != 0)
         abort();
@@ -169,6 +175,26 @@ static bool walk_one(const struct test_case *test_case, const struct kind *kind,
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child)
         abort();
+    return status;
+}
+
+/* The signal itself ends a run that is over but for its leaks being looked for. */
+static bool has_hung(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) == FAULTS_HANGS
+                             : WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+}
+
+/* Whether n was reached, so that it makes sense to go on. */
+static bool walk_one(const struct test_case *test_case, const struct kind *kind, long n,
+                     faults_play *play)
+{
+    int status = run_in_child(test_case, kind, n, play);
+    if (has_hung(status)) {
+        limit *= PATIENCE;
+        status = run_in_child(test_case, kind, n, play);
+        limit /= PATIENCE;
+    }
     total.runs++;
     if (!WIFEXITED(status)) {
         show_defect(test_case, kind, n, status);

@@ -4,7 +4,8 @@
  * Each run is a process of its own. A fault may well spoil what a case expects, so a failed
  * expectation ends the case in order and is no defect. Defects are: a sanitizer's report, a crash,
  * an assertion of the library, a run without end, memory or a descriptor of the library left
- * behind.
+ * behind. A run that has not ended in time is run once more with more time, since the walk may have
+ * made the machine busy.
  *
  * Two things cannot be told. An expectation that fails inside a handler leaves calls of the library
  * on the stack; such a run ends at once, and what it would have left is not looked at. And after a
@@ -21,11 +22,15 @@ enum faults_end {
     FAULTS_PASSED = 0,
     FAULTS_SPOILT = 80, /* an expectation failed, and nothing was left */
     FAULTS_INSIDE,      /* one failed inside a handler */
+    FAULTS_HANGS = 83,  /* it has not ended in time */
     FAULTS_SKIPPED = 77
 };
 
 /* Plays a case in this process: a faults_end, or another exit status with a reason printed. */
 typedef int faults_play(const struct test_case *test_case);
+
+/* How long a run, or a case on its own, may take: seconds. */
+unsigned faults_limit(void);
 
 /* Called by `play` when the case itself is over: no more faults. */
 void faults_stop(void);
