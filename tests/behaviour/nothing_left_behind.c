@@ -93,7 +93,7 @@ CASE(nothing_is_left_by_a_run, "loop.h",
     actor->on_disconnected = stop;
     actor_say(actor, "hello");
     berth_socket_disconnect_from_host(actor->socket);
-    ck_assert_int_eq(berth_loop_run(world_loop()), 0);
+    ck_assert_int_eq(world_run(), 0);
     expect(peer, "hello");
     expect_end(peer);
 }
@@ -114,7 +114,7 @@ CASE(flush_leaves_a_wake, "loop.h S3.29",
     ck_assert_uint_gt(berth_socket_bytes_to_write(actor->socket), 0);
     berth_loop_wake(world_loop());
     ck_assert(berth_socket_flush(actor->socket));
-    berth_loop_turn(world_loop(), -1);
+    berth_loop_turn(world_loop(), world_for_ever());
 }
 
 CASE(end_behind_that_of_the_peer_is_shown, "socket.h S3.33",

@@ -39,9 +39,9 @@ CASE(stop_inside_new_connection, "loop.h", "a server that runs until its first c
     struct host *host = host_listening("h");
     host->on_new_connection = stop_on_connection;
     world_connect(host->port);
-    ck_assert_int_eq(berth_loop_run(world_loop()), 1);
+    ck_assert_int_eq(world_run(), 1);
     world_connect(host->port);
-    ck_assert_int_eq(berth_loop_run(world_loop()), 2);
+    ck_assert_int_eq(world_run(), 2);
 }
 
 static void stop_on_expiry(berth_timer *timer, void *user)
@@ -212,7 +212,7 @@ static void run_in_new_connection(struct host *host)
 {
     trace("in %u", host->new_connections);
     if (host->new_connections == 1)
-        ck_assert_int_eq(berth_loop_run(world_loop()), 3);
+        ck_assert_int_eq(world_run(), 3);
     else if (host->new_connections == 3)
         berth_loop_stop(world_loop(), 3);
     trace("out");
@@ -281,6 +281,6 @@ CASE(wake_ends_a_turn, "loop.h", "a wake ends the next wait without anything hav
     berth_loop_wake(world_loop());
     for (int turns = 0; turns < 3; turns++) {
         berth_loop_wake(world_loop());
-        berth_loop_turn(world_loop(), -1);
+        berth_loop_turn(world_loop(), world_for_ever());
     }
 }

@@ -206,7 +206,7 @@ CASE(timer_ends_a_long_wait, "design 3", "a turn without limit ends when a timer
     begin(&timer, "t", 10, 0);
     int turns = 0;
     while (timer.count == 0 && turns < 10) {
-        berth_loop_turn(world_loop(), -1);
+        berth_loop_turn(world_loop(), world_for_ever());
         turns++;
     }
     ck_assert_uint_eq(timer.count, 1);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -137,6 +138,25 @@ static void turn(int milliseconds)
 void world_turn(void)
 {
     turn(5);
+}
+
+static void stop_late(berth_timer *timer, void *user)
+{
+    (void)timer;
+    (void)user;
+    berth_loop_stop(world_loop(), INT_MIN);
+}
+
+int world_run(void)
+{
+    if (!world_is_impatient())
+        return berth_loop_run(world_loop());
+    berth_timer *timer = berth_timer_new(world_loop(), stop_late, NULL);
+    ck_assert_ptr_nonnull(timer);
+    berth_timer_start(timer, IMPATIENT_SECONDS * 1000, 0);
+    int code = berth_loop_run(world_loop());
+    berth_timer_free(timer);
+    return code;
 }
 
 void world_settle(void)

@@ -74,6 +74,10 @@ berth__backend *world_sim(void); /* the simulated backend; NULL if the kernel is
 /* One turn that waits a few milliseconds for something to happen. */
 void world_turn(void);
 
+/* Runs the loop, and returns its exit code; in the walk through faults INT_MIN after a few seconds.
+ */
+int world_run(void);
+
 /* Turns that show that nothing more happens. */
 void world_settle(void);
 
