@@ -208,13 +208,15 @@ static void tell(void *user)
 static struct {
     berth_loop *loop;
     struct peer *peer;
+    atomic_bool ready;
     unsigned links[CHAINS];
     bool failed;
 } late;
 
-/* The loop is there as long as this peer stays. */
+/* The loop is there as long as this peer stays, for two seconds. */
 static void *post_and_end(void *user)
 {
+    atomic_store(&late.ready, true);
     SOON(atomic_load(&being_freed));
     for (int i = 0; i < CHAINS; i++) {
         late.links[i] = 50;
@@ -241,9 +243,11 @@ CASE(tasks_in_the_last_turn_of_a_loop, "loop.h lingering.h",
     UNTIL(actor->written == 3);
     berth_socket_disconnect_from_host(actor->socket);
     ck_assert_ptr_nonnull(world_loop()->lingering);
+    berth_loop_set_linger_time(world_loop(), 2000);
     late.loop = world_loop();
     ck_assert(berth_loop_post(world_loop(), tell, NULL));
     ck_assert_int_eq(pthread_create(&thread, NULL, post_and_end, NULL), 0);
+    SOON(atomic_load(&late.ready));
     world_free_loop();
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert(!late.failed);

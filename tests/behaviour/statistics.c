@@ -360,7 +360,8 @@ static void live_through(uint32_t seed)
 
 CASE(balance_of_everything, "reliability 0", "all limits at once, and the balance after each step")
 {
-    for (uint32_t seed = 1; seed <= 3; seed++)
+    uint32_t seeds = world_is_impatient() ? 1 : 3;
+    for (uint32_t seed = 1; seed <= seeds; seed++)
         live_through(seed * 7919);
 }
 

@@ -585,7 +585,7 @@ CASE(watched_descriptor_is_closed, "watch.h",
     make(&old, "old", ends[0]);
     start(&old, BERTH_WATCH_READ);
     world_turn();
-    ck_assert_int_eq(dup2(others[0], ends[0]), ends[0]); /* closes it */
+    ck_assert_int_eq(world_note(dup2(others[0], ends[0])), ends[0]); /* closes it */
     make(&new, "new", ends[0]);
     start(&new, BERTH_WATCH_READ);
     ck_assert_int_eq(write(others[1], "x", 1), 1);

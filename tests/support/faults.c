@@ -60,6 +60,7 @@ static const struct {
     {"own_loop_is_freed_by_hand", "its threads would outlive it"},
     {"descriptor_is_handed_to_a_thread", "its threads would outlive it"},
     {"wait_big_end", "its threads would outlive it"},
+    {"tasks_in_the_last_turn_of_a_loop", "its thread uses a loop that a fault frees earlier"},
     {"stop_from_another_thread", "its threads would outlive it"},
     {"peer_leaves_while_another_thread_forks", "its threads would outlive it"},
     {"connection_ends_just_before_another_", "its threads would outlive it"},
