@@ -109,6 +109,7 @@ typedef struct berth__remote {
     bool looked; /* in CLOSING, nothing was accepted since the kernel was asked for `transit` */
     bool spared; /* its time is over, and the kernel is asked once more what it has taken */
     uint32_t transit; /* bytes that the peer had not acknowledged then */
+    uint32_t waits;   /* of the loop, when the time was over */
     uint8_t *values;  /* of the PROXY header that has come, or NULL */
     size_t values_size;
     berth__encryption *encryption;      /* NULL if there never was any */

@@ -12,8 +12,8 @@
  * acknowledged. Less than at the last look is progress, and the time begins anew. So it does where
  * no look precedes this one: the first is when the deadline is started while output waits for the
  * kernel already, to keep a system call out of ends that wait for nothing; and it is void when the
- * kernel takes more. What it has taken while a handler was busy is heard of in the next turn, and
- * by then as much may wait as before: so an end whose time is over has that turn still.
+ * kernel takes more. What it has taken while a handler was busy is heard of when the kernel is
+ * asked next, and by then as much may wait as before: so an end whose time is over waits for that.
  *
  * Else, when it expires: error_occurred with SOCKET_TIMEOUT, then the end, and the output is lost.
  * It is the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is
@@ -96,14 +96,17 @@ static bool look(berth__remote *remote)
     return less;
 }
 
-/* Whether the end waits for what the kernel has to say, once, or for what it has said. */
+/* Whether the end waits for what the kernel has to say, until that was asked, or for what it has
+ * said. Not every turn asks, nor what a wait does first. */
 static bool spares(berth__remote *remote)
 {
     const berth__ready *ready = &remote->socket->stream->ready;
+    uint32_t waits = (uint32_t)remote->socket->object.loop->counts.waits;
     bool heard = ready->queued && (ready->pending & BERTH__READY_SENT);
-    bool spares = heard || !remote->spared;
+    if (!remote->spared)
+        remote->waits = waits;
     remote->spared = true;
-    return spares;
+    return heard || waits == remote->waits;
 }
 
 static void expired(berth__deadline *deadline)

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #define MUCH WORLD_ZEROS /* more than the kernel takes */
 #define SECOND ((uint64_t)1000000000)
@@ -201,6 +202,77 @@ CASE(
     UNTIL(peer_takes_all(reader) && actor->disconnects == 1);
     ck_assert_uint_eq(actor->errors, 0);
     berth_timer_free(timer);
+}
+
+/* The peer reads until the kernel has taken more output in the place of that. A ring without flags
+ * does so inside any system call, and nobody has heard of it then. */
+static void be_busy(struct actor *actor)
+{
+    static uint8_t heard[1 << 16];
+    int descriptor = berth_socket_descriptor(actor->socket);
+    int before = 0;
+    int after;
+    berth_socket_set_close_timeout(actor->socket, 1);
+    ck_assert_int_eq(ioctl(descriptor, TIOCOUTQ, &after), 0);
+    do {
+        before = after;
+        if (peer_receive_some(reader, heard, sizeof heard) == 0)
+            break;
+        ck_assert_int_eq(ioctl(descriptor, TIOCOUTQ, &after), 0);
+    } while (after <= before);
+    uint64_t late = berth_loop_now(world_loop()) + 5;
+    while (berth_loop_now(world_loop()) < late)
+        continue;
+}
+
+static struct actor *closing_now(void)
+{
+    if (world_is_simulated())
+        case_skip("its kernel takes nothing while nobody waits");
+    struct actor *actor = blocked(&reader);
+    berth_socket_disconnect_from_host(actor->socket);
+    return actor;
+}
+
+CASE(wait_behind_a_program_that_was_busy, "Q24 S4.17",
+     "what the kernel has taken meanwhile is progress, where the time is over when the wait begins")
+{
+    setenv("BERTH_RING_FLAGS", "0", 1);
+    struct actor *actor = closing_now();
+    be_busy(actor);
+    ck_assert(!berth_socket_wait_for_disconnected(actor->socket, 0));
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CLOSING);
+}
+
+static struct actor *is_closing;
+
+static void write_much(struct actor *actor)
+{
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 15000), 15000);
+}
+
+static void be_busy_and_write(struct actor *actor)
+{
+    be_busy(is_closing);
+    write_much(actor);
+}
+
+CASE(turns_behind_a_handler_that_was_busy, "Q24",
+     "also where the next turn has enough to do, and does not ask the kernel")
+{
+    setenv("BERTH_RING_FLAGS", "0", 1);
+    struct peer *peer;
+    struct actor *other = host_connect(host_listening("other"), "b", &peer);
+    other->on_ready_read = be_busy_and_write;
+    other->on_written = write_much;
+    other->quiet = true;
+    is_closing = closing_now();
+    peer_say(peer, "x");
+    UNTIL(other->ready_reads > 0);
+    world_turn(); /* the one that does not ask */
+    world_turn();
+    ck_assert_int_eq(berth_socket_state(is_closing->socket), BERTH_STATE_CLOSING);
 }
 
 CASE(short_answers_start_no_timer, "design 5",

@@ -39,7 +39,8 @@
 /* Turns that a limit of bytes may wait for: one without a look at the kernel, one in which it lets
  * the connection off, and one more. */
 #define OVERDUE_TURNS 4u
-#define CLOSING_TURNS 1u /* in which the kernel is asked once more what it has taken */
+/* Those of an end: one without a look at the kernel, and one in which it says what it has taken. */
+#define CLOSING_TURNS 2u
 #define DRAINING_TURNS 3u
 #define SHORTEST_PAUSE 5u
 #define LONGEST_PAUSE 1000u
