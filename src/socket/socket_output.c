@@ -137,6 +137,16 @@ static void go_on(berth_socket *socket)
         berth__socket_end_direction(socket);
 }
 
+/* A handler is about to be called, and may turn the loop: the rest goes there too, and the time
+ * that it may take when closing runs. */
+static void send_in_turns_inside(berth_socket *socket)
+{
+    if (socket->state == BERTH_STATE_CLOSING)
+        berth__socket_send_rest(socket);
+    else
+        berth__loop_flush_later(socket->object.loop, &socket->flush);
+}
+
 /* Announces what the kernel has taken: bytes of the chain, and others inside writes. */
 static void written(berth_socket *socket, size_t queued, size_t others)
 {
@@ -148,8 +158,9 @@ static void written(berth_socket *socket, size_t queued, size_t others)
         berth__limits_moved(socket, queued + others);
     berth__chain_consume(&socket->output, &socket->object.loop->pool, queued);
     if (socket->output.first != NULL && !socket->stream->sending && is_watched(socket))
-        berth__loop_flush_later(socket->object.loop, &socket->flush); /* in a turn inside, too */
-    announce_output(socket, queued + others);
+        send_in_turns_inside(socket);
+    if (socket->endings == endings)
+        announce_output(socket, queued + others);
     if (socket->endings == endings && socket->drains &&
         berth__socket_unwritten(socket) <= socket->write_low) {
         socket->drains = false;

@@ -204,6 +204,54 @@ CASE(
     berth_timer_free(timer);
 }
 
+static bool inside;
+
+static void turn_until_the_end(struct actor *actor)
+{
+    if (inside)
+        return;
+    inside = true;
+    UNTIL(actor->disconnects == 1);
+}
+
+static void wait_for_the_end(struct actor *actor)
+{
+    if (inside)
+        return;
+    inside = true;
+    ck_assert(berth_socket_wait_for_disconnected(actor->socket, 10000));
+}
+
+/* The first and only output, in pieces that are queued: its limit does not run before the kernel
+ * has taken some. */
+static void close_inside_bytes_written(actor_hook hook)
+{
+    struct peer *peer;
+    struct actor *actor = host_connect(host_listening("h"), "s", &peer);
+    if (world_is_simulated())
+        berth__sim_settings_of(world_sim())->max_transfer = 0;
+    actor->quiet = true;
+    actor->on_written = hook;
+    berth_socket_set_close_timeout(actor->socket, 20);
+    for (size_t size = 0; size < MUCH; size += 8192)
+        ck_assert_int_eq(berth_socket_write(actor->socket, world_zeros(), 8192), 8192);
+    berth_socket_disconnect_from_host(actor->socket);
+    UNTIL(inside);
+    ck_assert_uint_eq(actor->disconnects, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_TIMEOUT);
+}
+
+CASE(turns_inside_bytes_written_while_closing, "Q24",
+     "the limit runs while a handler turns the loop, also for the first output of a connection")
+{
+    close_inside_bytes_written(turn_until_the_end);
+}
+
+CASE(wait_inside_bytes_written_while_closing, "Q24", "and while it waits")
+{
+    close_inside_bytes_written(wait_for_the_end);
+}
+
 /* The peer reads until the kernel has taken more output in the place of that. A ring without flags
  * does so inside any system call, and nobody has heard of it then. */
 static void be_busy(struct actor *actor)
