@@ -787,6 +787,8 @@ bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int millisecond
         deadline = berth__after(berth__loop_clock(loop), (uint64_t)milliseconds);
     loop->depth++;
     bool done = wait_until(loop, wait, deadline);
+    if (done) /* others may end like this, one after the other, and never sleep */
+        (void)berth__sources_step(&loop->sources, loop);
     loop->depth--;
     berth__loop_submit(loop);
     leave_to_outer(loop); /* the records of others that were found */

@@ -612,6 +612,36 @@ static size_t receive_all(int descriptor, uint8_t *data, size_t most)
     return done;
 }
 
+static void count_release(const void *data, size_t size, void *user)
+{
+    (void)data;
+    (void)user;
+    released += size;
+}
+
+CASE(borrowed_beside_input_that_never_ends, "S4.12",
+     "is released, though each wait finds input and need not sleep")
+{
+    enum {
+        SIZE = 20000,
+        MOST = 20 * SIZE
+    };
+    static uint8_t bytes[1 << 18];
+    struct peer *peer;
+    struct actor *actor = begin(&peer);
+    for (size_t lent = 0; lent < 10 * (size_t)MOST; lent += SIZE) {
+        while (peer_send_some(peer, bytes, sizeof bytes) > 0)
+            continue;
+        ck_assert_uint_lt(lent - released, MOST);
+        ck_assert_int_eq(
+            berth_socket_write_borrowed(actor->socket, world_zeros(), SIZE, count_release, NULL),
+            SIZE);
+        ck_assert(berth_socket_wait_for_ready_read(actor->socket, 5000));
+        while (peer_receive_some(peer, bytes, sizeof bytes) > 0)
+            continue;
+    }
+}
+
 CASE(child_goes_on_with_a_file, "reliability 23", "of which the rest waited for room")
 {
     real_kernel_only();
