@@ -505,8 +505,7 @@ void berth__loop_send(berth_loop *loop)
     loop->last_wait = BERTH__TURN_SKIPS; /* so that the next one asks for news in any case */
 }
 
-/* A handler turns the loop before it has returned: what it has written goes like that of others. */
-BERTH__RARE static void list_answer(berth_loop *loop)
+void berth__loop_list_answer(berth_loop *loop)
 {
     berth__flush *answering = loop->answering;
     loop->answering = NULL;
@@ -533,7 +532,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     loop->depth++;
     loop->counts.turns++;
     if (loop->answering != NULL)
-        list_answer(loop);
+        berth__loop_list_answer(loop);
     run_marked(loop); /* those of between the turns */
     loop->last_wait = choose_wait(loop);
     if (loop->last_wait != BERTH__TURN_SKIPS) {

@@ -239,6 +239,10 @@ void berth__loop_flush_later(berth_loop *loop, berth__flush *flush);
 /* Takes it out again, if it is in it. */
 void berth__loop_flush_not(berth_loop *loop, berth__flush *flush);
 
+/* Puts the socket into it whose handler `answering` is about, if that has written. To be called
+ * where it turns the loop before it has returned: its output goes like that of others. */
+void berth__loop_list_answer(berth_loop *loop);
+
 /* A new stream, or NULL when out of memory. It is given back by berth__loop_close_stream, or by
  * berth__loop_drop_stream if it has never been the backend's. */
 berth__stream *berth__loop_new_stream(berth_loop *loop, const berth__stream_events *events,

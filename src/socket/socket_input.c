@@ -72,6 +72,8 @@ static void received(berth__stream *stream, const void *data, size_t size)
     berth__pool *pool = &loop->pool;
     bool listed = socket->flush.link != NULL;
     berth__flush *outer = loop->answering;
+    if (outer != NULL) /* of a handler that waits for this: a turn in there knows the inner one */
+        berth__loop_list_answer(loop);
     loop->answering = listed ? NULL : &socket->flush;
     /* Inside a nested wait the view of the outer delivery is still there; order wants it first. */
     bool whole = berth__chain_end_loan(&socket->input, pool);

@@ -626,6 +626,39 @@ CASE(turn_inside_bytes_written, "S3.27", "the rest of the output goes")
     free(bytes);
 }
 
+static struct actor *inner;
+
+/* What a handler around this one has written is owed too. */
+static void turn_for_the_outer_answer(struct actor *actor)
+{
+    (void)actor;
+    for (int turns = 0; turns < WORLD_TURNS && had < rest_size; turns++) {
+        berth_loop_turn(world_loop(), 1);
+        read_some();
+    }
+    ck_assert_uint_eq(had, rest_size);
+}
+
+static void answer_and_wait_for_another(struct actor *actor)
+{
+    actor_say(actor, "answer");
+    peer_say(far_b, "x");
+    ck_assert(berth_socket_wait_for_ready_read(inner->socket, 5000));
+}
+
+CASE(turn_inside_a_wait_inside_ready_read, "S3.27", "the answer of the outer handler goes")
+{
+    host = host_listening("h");
+    rest_size = 6;
+    struct actor *outer = host_connect(host, "s", &far);
+    inner = host_connect(host, "t", &far_b);
+    outer->on_ready_read = answer_and_wait_for_another;
+    inner->on_ready_read = turn_for_the_outer_answer;
+    peer_say(far, "question");
+    UNTIL(inner->ready_reads > 0);
+    ck_assert_uint_eq(had, rest_size);
+}
+
 /* The peer answers what was written before there was a connection. */
 static void turn_for_the_request(struct actor *actor)
 {
