@@ -708,6 +708,8 @@ static void receive_ended(berth__stream *stream, int error)
         return;
     secure->closed = true;
     secure->error = error;
+    if (secure->unable && (error != 0 || berth__socket_cannot_send(socket)))
+        secure->told = true; /* as it is: no record that cannot be encrypted will tell of it */
     if (berth__secure_has_failed(socket)) {
         end_unheard(socket, secure, error);
         return;
