@@ -206,13 +206,27 @@ static bool may_seal(const berth_socket *socket, const berth__secure *secure)
     return secure->open && !secure->failed && !secure->said && socket->output.first != NULL;
 }
 
-/* The same, of as many batches as come to `enough` bytes. */
-static ptrdiff_t send_batches(berth_socket *socket, size_t most, bool ending, size_t enough)
+/* Gives the kernel what is sealed. Returns what the operation `send` does, or, if nothing may be
+ * left in flight, how much it has taken. */
+static ptrdiff_t give(const berth_socket *socket, bool at_once, bool more)
+{
+    berth__backend *backend = backend_of(socket);
+    berth__stream *stream = socket->stream;
+    const berth__chunk *first = here(socket)->sealed.first;
+    if (!at_once)
+        return backend->operations->send(backend, stream, first, first->size,
+                                         more ? BERTH__SEND_MORE : BERTH__SEND_ONLY);
+    ptrdiff_t result =
+        backend->operations->put_chunks(backend, stream->descriptor, first, first->size);
+    return result == -EAGAIN ? 0 : result;
+}
+
+/* See berth__secure_send; `at_once`: and berth__secure_put. */
+static ptrdiff_t send_batches(berth_socket *socket, size_t most, bool ending, bool at_once)
 {
     berth__secure *secure = here(socket);
-    berth__backend *backend = backend_of(socket);
     size_t gone = 0;
-    while (gone < enough) {
+    while (gone < (at_once ? most : MOST_SENT)) {
         /* Behind a flight of the handshake there may be output, which goes with it. */
         if (secure->sealing == 0 && gone < most && may_seal(socket, secure)) {
             int error = seal(socket, secure, gone, most);
@@ -222,13 +236,11 @@ static ptrdiff_t send_batches(berth_socket *socket, size_t most, bool ending, si
         if (ending && gone + secure->sealing == berth__chain_size(&socket->output) &&
             secure->open && !secure->said)
             append_end(secure);
-        const berth__chunk *first = secure->sealed.first;
-        if (first == NULL)
+        if (secure->sealed.first == NULL)
             break;
         bool more = !secure->said && may_seal(socket, secure) &&
                     gone + secure->sealing < berth__chain_size(&socket->output);
-        ptrdiff_t result = backend->operations->send(backend, socket->stream, first, first->size,
-                                                     more ? BERTH__SEND_MORE : BERTH__SEND_ONLY);
+        ptrdiff_t result = give(socket, at_once, more);
         if (result <= 0)
             return gone > 0 ? (ptrdiff_t)gone : result;
         gone += taken(secure, (size_t)result);
@@ -238,12 +250,12 @@ static ptrdiff_t send_batches(berth_socket *socket, size_t most, bool ending, si
 
 ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending)
 {
-    return send_batches(socket, most, ending, MOST_SENT);
+    return send_batches(socket, most, ending, false);
 }
 
-ptrdiff_t berth__secure_send_some(berth_socket *socket)
+ptrdiff_t berth__secure_put(berth_socket *socket, size_t most)
 {
-    return send_batches(socket, SIZE_MAX, false, 1);
+    return send_batches(socket, most, false, true);
 }
 
 bool berth__secure_unsent(const berth_socket *socket)

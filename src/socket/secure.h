@@ -124,8 +124,9 @@ static inline berth__secure *berth__secure_of(const berth_socket *socket)
  * when there is nothing that could be sent now. `ending`: nothing follows them. */
 ptrdiff_t berth__secure_send(berth_socket *socket, size_t most, bool ending);
 
-/* The same for a few bytes. If it returns how many have gone, no send is in flight. */
-ptrdiff_t berth__secure_send_some(berth_socket *socket);
+/* Gives the kernel what it takes of as much, and of what is sealed before, inside the call: no send
+ * is in flight then. Returns how many bytes of the output have gone, or a negative errno. */
+ptrdiff_t berth__secure_put(berth_socket *socket, size_t most);
 
 /* Whether berth__secure_send would send something. */
 bool berth__secure_unsent(const berth_socket *socket);

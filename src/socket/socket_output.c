@@ -497,12 +497,15 @@ BERTH__RARE static size_t write_through(berth_socket *socket, const write_job *j
     return taken > before ? taken - before : 0;
 }
 
-/* The same of an encrypted connection: a few records, unless some are on their way. */
+/* The same of an encrypted connection, unless some records are on their way. */
 static void offer_records(berth_socket *socket)
 {
     berth_loop *loop = socket->object.loop;
-    bool may = !socket->stream->sending && !is_paced(socket) && !berth__socket_cannot_send(socket);
-    ptrdiff_t result = may ? berth__secure_send_some(socket) : 0;
+    bool may = !socket->stream->sending && !is_paced(socket) &&
+               !berth__socket_cannot_send(socket) && berth__socket_given(socket) <= MOST_GIVEN;
+    ptrdiff_t result = may ? berth__secure_put(socket, MOST_GIVEN) : 0;
+    if (socket->stream->sending) /* in a handler, too */
+        loop->backend->operations->submit(loop->backend);
     berth__chain_consume(&socket->output, &loop->pool,
                          result != 0 ? note_given(socket, result) : 0);
     if (socket->outcome == BERTH__OUTCOME_GIVEN || socket->outcome == BERTH__OUTCOME_FAILED)

@@ -17,6 +17,95 @@ static void simulate_room(size_t size)
     settings->max_transfer = settings->max_delay = 0;
 }
 
+static size_t hear_all(struct peer *peer)
+{
+    static uint8_t bytes[1 << 16];
+    size_t all = 0;
+    for (size_t some = 1; some > 0; all += some)
+        some = peer_receive_some(peer, bytes, sizeof bytes);
+    return all;
+}
+
+static struct peer *asker;
+static size_t heard;
+
+static void answer_at_once(struct actor *actor)
+{
+    actor_say(actor, "answer");
+    ck_assert(berth_socket_flush(actor->socket));
+    heard = hear_all(asker);
+}
+
+CASE(flush_of_records_inside_a_handler, "S3.29 tls.h", "passes them to the kernel inside the call")
+{
+    uint8_t bytes[16];
+    struct actor *server = encrypted_with(&asker);
+    server->on_ready_read = answer_at_once;
+    peer_send(asker, bytes, toy_record('d', "x", 1, bytes));
+    UNTIL(server->ready_reads > 0);
+    ck_assert_uint_eq(heard, 10);
+    world_settle();
+    ck_assert_uint_eq(server->written, 6);
+}
+
+static void hear_more(void *user)
+{
+    struct actor *server = user;
+    if (berth_socket_bytes_to_write(server->socket) > 0)
+        ck_assert(berth_socket_flush(server->socket));
+    heard = hear_all(asker);
+}
+
+static void answer_later(struct actor *actor)
+{
+    actor_say(actor, "answer");
+    ck_assert(berth_loop_post(world_loop(), hear_more, actor));
+}
+
+CASE(flush_of_records_on_their_way, "S3.29 tls.h", "passes them, too: not first the next turn")
+{
+    uint8_t bytes[16];
+    struct actor *server = encrypted_with(&asker);
+    server->on_ready_read = answer_later;
+    peer_send(asker, bytes, toy_record('d', "x", 1, bytes));
+    UNTIL(server->ready_reads > 0);
+    ck_assert_uint_eq(heard, 10);
+}
+
+CASE(flush_of_many_records, "S3.29 tls.h", "passes what the kernel accepts, not some of it")
+{
+    enum {
+        SIZE = 300000
+    };
+    struct peer *peer;
+    simulate_room(1 << 20);
+    struct actor *server = encrypted_with(&peer);
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), SIZE), SIZE);
+    ck_assert(berth_socket_flush(server->socket));
+    ck_assert_uint_gt(hear_all(peer), SIZE);
+    UNTIL(server->written == SIZE);
+}
+
+CASE(flush_of_more_records_than_there_is_room_for, "S3.29 tls.h", "the rest goes when there is")
+{
+    enum {
+        SIZE = 12 << 20
+    };
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    size_t all = 0;
+    server->quiet = true;
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), SIZE), SIZE);
+    for (int turns = 0; turns < 100000 && server->written < SIZE; turns++) {
+        (void)berth_socket_flush(server->socket);
+        all += hear_all(peer);
+        berth_loop_turn(world_loop(), 1);
+    }
+    ck_assert_uint_eq(server->written, SIZE);
+    UNTIL((all += hear_all(peer)) >= SIZE + SIZE / 16384 * 4);
+    ck_assert_uint_eq(server->errors, 0);
+}
+
 /* The record before that which cannot be encrypted waits for room: of a real kernel it is not known
  * when it does. */
 static struct actor *unable_to_go_on(struct peer **ret_peer)
