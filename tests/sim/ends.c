@@ -152,6 +152,12 @@ static bool lingers(const struct ending *ending, uint64_t now)
     return now + 1 < ending->time + LINGER_MILLISECONDS && counts().lingers_cut == 0;
 }
 
+bool sim_has_lingered(const struct connection *connection, int side)
+{
+    const struct ending *ending = &connection->ending[side];
+    return ending->orderly && !lingers(ending, berth_loop_now(sim.loop));
+}
+
 void sim_judge_reset(const struct connection *connection, int side)
 {
     const struct way *out = &connection->way[side];

@@ -117,7 +117,13 @@ static void on_disconnected(berth_socket *socket, void *user)
 static void check_complete(struct socket_model *model)
 {
     const struct way *in = sim_way_in(model);
-    if (in == NULL || !sim_complete(in) || !in->ended || model->leaving)
+    if (in == NULL || !sim_complete(in) || !in->ended || model->leaving ||
+        sim_has_lingered(model->connection, 1 - model->side))
+        return;
+    /* A send has failed, and whoever does not read would not be told otherwise. */
+    size_t limit = berth_socket_read_buffer_size(model->socket);
+    if (berth_socket_was_reset(model->socket) && limit > 0 &&
+        berth_socket_bytes_available(model->socket) >= limit)
         return;
     berth_loop_counts counts;
     berth_loop_statistics(sim.loop, &counts);

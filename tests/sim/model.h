@@ -489,6 +489,8 @@ void sim_ends_begin(void);
 void sim_drop(struct socket_model *model); /* it is freed, and maybe its connection with it */
 void sim_going(unsigned descriptors);      /* are being closed from now on */
 void sim_ended(struct connection *connection, int side); /* gracefully, handlers and all */
+/* That side has ended gracefully, and not lingered for what it has sent any more. */
+bool sim_has_lingered(const struct connection *connection, int side);
 bool sim_is_sound(const struct connection *connection);
 void sim_judge_reset(const struct connection *connection, int side); /* that this side has seen */
 void sim_judge_rest(const struct connection *connection, int side, uint64_t time);
