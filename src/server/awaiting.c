@@ -57,6 +57,7 @@ void *berth__awaiting_new(berth_server *server, int descriptor, size_t size,
     one->descriptor = descriptor;
     one->local = server->owner.local;
     one->parcelled = server->owner.parcelled;
+    one->came = 0;
     berth__numbers_add(&loop->numbers, descriptor);
     loop->live++;
     return one;
@@ -69,10 +70,24 @@ int berth__awaiting_watch(berth__awaiting *one)
                                             BERTH__WATCH_READ);
 }
 
+/* The number of the turn, cut off, and odd: none is 0. */
+static uint16_t turn_of(const berth__awaiting *one)
+{
+    return (uint16_t)(2 * one->server->object.loop->counts.waits + 1);
+}
+
+void berth__awaiting_has_come(berth__awaiting *one)
+{
+    if (one->came == 0)
+        one->came = turn_of(one);
+}
+
 bool berth__awaiting_has_left(const berth__awaiting *one)
 {
     berth__backend *backend = one->server->object.loop->backend;
     uint8_t next;
+    if (one->came == turn_of(one))
+        return false;
     ptrdiff_t count = backend->operations->take(backend, one->descriptor, &next, sizeof next, true);
     return count <= 0 && count != -EAGAIN;
 }

@@ -27,6 +27,7 @@ struct berth__awaiting {
     int descriptor;
     bool local; /* as of the listener that it came by */
     bool parcelled;
+    uint16_t came; /* a turn, see turn_of: when there was first something to be read; or 0 */
 };
 
 void berth__awaiting_list_init(berth__awaiting_list *list);
@@ -43,8 +44,11 @@ void berth__awaiting_take_out(berth__awaiting *one);
 /* Has `fired` called once when there is something to be read; an errno. */
 int berth__awaiting_watch(berth__awaiting *one);
 
+/* `fired` was called: it waits from now on, unless it has done so before. */
+void berth__awaiting_has_come(berth__awaiting *one);
+
 /* Whether the peer has ended its direction, or the connection, and there is no input before that.
- */
+ * Who has come in this turn is not looked at. */
 bool berth__awaiting_has_left(const berth__awaiting *one);
 
 /* It goes; the descriptor, which is returned, is the caller's. */

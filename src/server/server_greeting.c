@@ -73,8 +73,7 @@ typedef struct greeting {
     berth__address_count *address; /* that it is counted as, or NULL */
     berth__accepted *names;        /* with values behind it; NULL: those of its descriptor */
     berth__client_hello hello;
-    bool at_hand;     /* the server has accepted it itself */
-    uint8_t whole_in; /* a count of turns, cut off: when it became WHOLE */
+    bool at_hand; /* the server has accepted it itself */
 } greeting;
 
 /* In HANDSHAKE. */
@@ -589,7 +588,6 @@ static void is_whole(greeting *one)
 {
     berth_server *server = one->held.server;
     berth__awaiting_append(&server->greeter->whole, &one->held);
-    one->whole_in = (uint8_t)server->object.loop->counts.waits;
     if (server->drain.phase == BERTH__DRAIN_LEAVING)
         invite_again(server->greeter, &one->guest); /* no longer idle */
 }
@@ -633,8 +631,7 @@ static bool answer(berth_server *server)
     berth__client_hello_values values;
     greeter->whole_count--;
     berth__awaiting_take_out(&one->held); /* lest a turn in a handler answer it again */
-    bool waited = one->whole_in != (uint8_t)server->object.loop->counts.waits;
-    bool left = waited && berth__awaiting_has_left(&one->held);
+    bool left = berth__awaiting_has_left(&one->held);
     bool quick = left && ++greeter->taken < MOST_TAKEN;
     size_t size = berth__chain_copy(&one->received, 0, input, one->hello.used);
     int refusal =
@@ -782,6 +779,7 @@ static void fired(berth__watch *which, unsigned events)
     berth_server *server = one->held.server;
     berth__greeter *greeter = server->greeter;
     (void)events;
+    berth__awaiting_has_come(&one->held);
     if (berth__server_is_paused(server)) {
         berth__awaiting_append(&greeter->held, &one->held);
         dismiss(greeter, &one->guest);

@@ -217,6 +217,68 @@ CASE(left_before_its_turn, "tls.h", "is not answered: nobody chooses for it, and
     ck_assert_uint_eq(counts_of(host).failed_handshake, 2);
 }
 
+static unsigned asked_first;
+
+static berth_tls *choose_and_pause(struct host *host, const berth_tls_hello *hello)
+{
+    if (asked_for == 0) {
+        asked_first =
+            8u * (unsigned)(hello->server_name[0] - 'a') + (unsigned)(hello->server_name[1] - 'a');
+        berth_server_pause_accepting(host->server);
+    }
+    return count_and_choose(host, hello);
+}
+
+CASE(left_unread_before_its_turn, "tls.h", "in a pause: is not answered either")
+{
+    asked_for = 0;
+    struct host *host = host_choosing("h", choose_and_pause);
+    (void)encrypt(host);
+    berth_server_set_handshake_timeout(host->server, 600000);
+    struct peer *peers[CROWD];
+    for (unsigned i = 0; i < CROWD; i++)
+        peers[i] = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == CROWD);
+    for (unsigned i = 0; i < CROWD; i++)
+        say_hello(peers[i], (char[]){(char)('a' + i / 8), (char)('a' + i % 8), '\0'});
+    UNTIL(counts_of(host).handshaking == 1);
+    world_settle();
+    for (unsigned i = 0; i < CROWD; i++) {
+        if (i != asked_first)
+            peer_close(peers[i]);
+    }
+    world_settle();
+    ck_assert_uint_eq(counts_of(host).greeting, CROWD - 1);
+    berth_server_resume_accepting(host->server);
+    UNTIL(host->failures == CROWD - 1);
+    ck_assert_uint_eq(asked_for, 1);
+    shake(peers[asked_first]);
+    UNTIL(host->arrivals == 1);
+}
+
+CASE(left_in_a_pause, "tls.h", "in which the hello came: is not answered either")
+{
+    asked_for = 0;
+    struct host *host = host_choosing("h", count_and_choose);
+    (void)encrypt(host);
+    struct peer *peers[4];
+    for (unsigned i = 0; i < 4; i++)
+        peers[i] = world_connect(host->port);
+    UNTIL(counts_of(host).greeting == 4);
+    berth_server_pause_accepting(host->server);
+    for (unsigned i = 0; i < 4; i++)
+        say_hello(peers[i], "name");
+    world_settle();
+    for (unsigned i = 1; i < 4; i++)
+        peer_close(peers[i]);
+    world_settle();
+    berth_server_resume_accepting(host->server);
+    UNTIL(host->failures == 3);
+    shake(peers[0]);
+    UNTIL(host->arrivals == 1);
+    ck_assert_uint_eq(asked_for, 1);
+}
+
 CASE(crowd_of_halves_without_a_place, "tls.h",
      "is read although nobody can be answered, and gives way to who comes")
 {
