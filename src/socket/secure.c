@@ -416,12 +416,18 @@ static void send_later(berth_socket *socket, const berth__secure *secure)
         berth__loop_flush_later(socket->object.loop, &socket->flush);
 }
 
+/* How the stream has ended: the error of a reset is reported once, and a send may have taken it. */
+static int error_of_end(const berth_socket *socket, const berth__secure *secure)
+{
+    return secure->error != 0 ? secure->error : berth__socket_error_of_send(socket);
+}
+
 /* The end of the peer's direction: orderly, or that of the stream. */
 static void tell_end(berth_socket *socket, berth__secure *secure)
 {
     bool cut = !secure->ended && secure->open;
     secure->told = true;
-    int error = secure->ended ? 0 : secure->error;
+    int error = secure->ended ? 0 : error_of_end(socket, secure);
     if (cut)
         socket->remote->encryption->truncated = true;
     if (cut && error == 0 && secure->tls->stop_at_truncation)
@@ -522,7 +528,7 @@ bool berth__secure_fail_guest(berth_socket *socket, berth_error class, const cha
 /* The stream has ended before the handshake was complete. */
 static void fail_by_end(berth_socket *socket, berth__secure *secure)
 {
-    if (secure->error == 0)
+    if (error_of_end(socket, secure) == 0)
         fail_by(socket, secure, BERTH_ERROR_TLS_HANDSHAKE_FAILED,
                 "the peer ended the connection during the TLS handshake");
     else

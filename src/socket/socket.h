@@ -203,6 +203,9 @@ void berth__socket_count_end(atomic_size_t *ended);
 
 /* socket_input.c: the end of the input, with its errno; whether that means a reset. */
 void berth__socket_input_ended(berth_socket *socket, int error);
+/* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
+ * the connection once: where a send has taken it, a receive finds only the end. */
+int berth__socket_error_of_send(const berth_socket *socket);
 bool berth__socket_is_reset(int error);
 
 /* socket_output.c: what the backend calls. */

@@ -137,9 +137,7 @@ static void end_by_failure(berth_socket *socket, int error)
         berth__socket_end(socket);
 }
 
-/* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
- * the connection once: where a send has taken it, a receive finds only the end. */
-static int error_of_send(const berth_socket *socket)
+int berth__socket_error_of_send(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
     bool ended = stream->sending && (stream->ready.pending & BERTH__READY_SENT);
@@ -155,7 +153,7 @@ static int error_of_send(const berth_socket *socket)
 void berth__socket_input_ended(berth_socket *socket, int error)
 {
     if (error == 0)
-        error = error_of_send(socket);
+        error = berth__socket_error_of_send(socket);
     if (error != 0 && socket->state == BERTH_STATE_CLOSING &&
         socket->error == BERTH_ERROR_REMOTE_HOST_CLOSED) {
         socket->was_reset = berth__socket_is_reset(error); /* behind the end: output is lost */

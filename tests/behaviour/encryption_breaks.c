@@ -9,6 +9,7 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void assert_reset(struct actor *server)
 {
@@ -123,4 +124,46 @@ CASE(limit_of_closing_behind_a_failed_send, "tls.h", "is kept when another is se
         world_settle();
     }
     ck_assert_uint_eq(client->disconnects, 1);
+}
+
+/* A server's end for which a stream without the orderly end is an error. */
+static struct actor *strict(struct peer **ret_peer)
+{
+    struct toy *toy = toy_new(true);
+    toy->tls.stop_at_truncation = true;
+    return encrypted_by(toy, ret_peer);
+}
+
+CASE(output_meets_a_reset_where_truncation_is_an_error, "tls.h", "which is told as the reset it is")
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct peer *peer;
+        struct actor *server = strict(&peer);
+        peer_reset(peer);
+        if (i == 0) {
+            actor_say(server, "answer");
+            (void)berth_socket_flush(server->socket);
+        } else {
+            berth_socket_shutdown_send(server->socket);
+        }
+        assert_reset(server);
+        ck_assert(berth_socket_tls_was_truncated(server->socket));
+        ck_assert_ptr_null(strstr(berth_socket_error_string(server->socket), "close_notify"));
+    }
+}
+
+CASE(hello_meets_a_reset, "tls.h",
+     "and the text says so, not that the peer has ended the connection")
+{
+    struct peer *peer;
+    struct toy *toy = toy_new(false);
+    world_loop();
+    struct actor *client = actor_connected("c", &peer);
+    peer_reset(peer);
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    berth_tls_release(&toy->tls);
+    (void)berth_socket_flush(client->socket);
+    UNTIL(client->disconnects == 1);
+    ck_assert_int_eq(client->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(client->socket), "was reset"));
 }
