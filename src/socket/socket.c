@@ -179,7 +179,9 @@ static void describe_peer(const berth_socket *socket, char *text, size_t size)
     else if (address.family == BERTH_ADDRESS_FAMILY_LOCAL)
         snprintf(text, size, "the peer of a Unix socket");
     else if (target && remote->target[0] == '\0')
-        snprintf(text, size, "the null address, port %u", (unsigned)port);
+        snprintf(text, size, "%s, port %u",
+                 socket->error_number == EINVAL ? "the null address" : "an empty name",
+                 (unsigned)port);
     else if (target && !berth_address_parse(remote->target, &address))
         snprintf(text, size, "%s:%u", berth__escape(remote->target, name, sizeof name),
                  (unsigned)port);
@@ -198,6 +200,8 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
         words = berth__local_reason_of(number);
     if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EADDRNOTAVAIL)
         words = "no local address or port left"; /* EADDRNOTAVAIL is not about the target here */
+    if (socket->attempt == BERTH__ATTEMPT_CONNECT && number == EALREADY)
+        words = "it is connected, or about to be";
     if (socket->attempt == BERTH__ATTEMPT_OPTION && number == EINVAL)
         words = "no such option, or a value outside its range";
     if (socket->attempt == BERTH__ATTEMPT_RATE && number == EINVAL)

@@ -42,6 +42,7 @@ static void begin(berth_socket *socket)
     berth__socket_drop_input(socket);
     berth__remote *remote = socket->remote;
     if (remote != NULL) {
+        remote->bound = remote->bound && socket->state == BERTH_STATE_BOUND; /* if not aborted */
         remote->known[BERTH__PEER] = false;
         remote->known[BERTH__LOCAL] = remote->bound;
         berth__release(remote->values);
@@ -144,8 +145,6 @@ bool berth_socket_set_descriptor(berth_socket *socket, int descriptor)
     socket->handlers = NULL;
     berth_socket_abort(socket);
     socket->handlers = handlers;
-    if (socket->remote != NULL)
-        socket->remote->bound = false;
     begin(socket);
     socket->spoken = true;
     socket->stream = stream;
@@ -384,9 +383,6 @@ static bool may_connect(berth_socket *socket, const char *target, uint16_t port)
         refuse(socket, BERTH_ERROR_OPERATION, EALREADY, BERTH__ATTEMPT_CONNECT);
         return false;
     }
-    bool bound = socket->state == BERTH_STATE_BOUND;
-    if (socket->remote != NULL && !bound)
-        socket->remote->bound = false;
     begin(socket);
     berth__remote *remote = berth__socket_remote(socket);
     char *copy = remote != NULL ? berth__copy_text(target) : NULL;

@@ -218,6 +218,30 @@ CASE(bind_to_what_is_taken, "socket.h", "the text names the address and the port
         strstr(berth_socket_error_string(actor->socket), "cannot bind a local address: "));
 }
 
+CASE(bind_that_fails_behind_another, "socket.h", "leaves no name of it, nor of the former")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
+    ck_assert_uint_ne(berth_socket_local_port(actor->socket), 0);
+    berth_socket_abort(actor->socket);
+    ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    ck_assert(berth_address_is_null(berth_socket_local_address(actor->socket)));
+    ck_assert_uint_eq(berth_socket_local_port(actor->socket), 0);
+}
+
+CASE(connect_to_an_empty_name, "socket.h", "says so; and so does another attempt meanwhile")
+{
+    struct actor *actor = actor_new("c");
+    ck_assert(berth_socket_connect_to_host(actor->socket, "", 77));
+    ck_assert(!berth_socket_connect_to_host(actor->socket, "", 77));
+    ck_assert_str_eq(berth_socket_error_string(actor->socket),
+                     "cannot connect to an empty name, port 77: it is connected, or about to be");
+    UNTIL(actor->errors == 2);
+    ck_assert_str_eq(berth_socket_error_string(actor->socket),
+                     "cannot connect to an empty name, port 77: host not found");
+}
+
 CASE(connect_to_the_null_address, "socket.h",
      "no address: it cannot begin, the error is called, the state is UNCONNECTED")
 {
