@@ -233,7 +233,8 @@ uint64_t berth__server_limits_step(berth_server *server)
             berth__server_pace(server);
         }
     }
-    if (server->pending_due <= loop->time)
+    /* The time of the loop stands still when the last connection with limits has gone. */
+    if (server->pending_due != UINT64_MAX && server->pending_due <= berth__loop_clock(loop))
         look_at_pending(server);
     return server->pending_due < again ? server->pending_due : again;
 }

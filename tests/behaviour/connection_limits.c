@@ -453,6 +453,20 @@ CASE(limit_in_the_queue_in_a_blocking_wait, "D20",
 
 /* ---- handlers -------------------------------------------------------------------------------- */
 
+CASE(limit_of_nobody_in_a_blocking_wait, "D20",
+     "what was due for a connection that has gone since it was taken does not keep a wait awake")
+{
+    struct host *host = limited((berth_connection_limits){.lifetime = 30});
+    (void)world_connect(host->port);
+    ck_assert(berth_server_wait_for_new_connection(host->server, 5000, NULL));
+    berth_socket_free(host_take(host));
+    berth_loop_counts before, after;
+    berth_loop_statistics(world_loop(), &before);
+    ck_assert(!berth_server_wait_for_new_connection(host->server, 100, NULL));
+    berth_loop_statistics(world_loop(), &after);
+    ck_assert_uint_lt(after.waits - before.waits, 20);
+}
+
 CASE(free_at_a_limit, "D20 S5.4", "error_occurred frees the socket")
 {
     struct host *host = limited((berth_connection_limits){.first_byte = 50});
