@@ -182,10 +182,12 @@ static void on_error(berth_socket *socket, berth_error error, void *user)
     else if (error == BERTH_ERROR_SOCKET_RESOURCE || error == BERTH_ERROR_NETWORK ||
              error == BERTH_ERROR_REMOTE_HOST_CLOSED)
         sim_cut(model->connection);
-    bool left = limited && !model->given && berth_socket_bytes_to_write(socket) > 0;
+    bool limits = limited && !model->given;
     berth_state before = model->state;
     sim_spring(IN_ERROR, model, NULL, NULL);
-    model->cast_off = left && model->socket == socket && model->state == before;
+    /* Inside the handler it may have been sent, or lost to a handshake that has failed. */
+    model->cast_off = limits && model->socket == socket && model->state == before &&
+                      berth_socket_bytes_to_write(socket) > 0;
 }
 
 static bool may_follow(berth_state from, berth_state to)
