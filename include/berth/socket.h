@@ -245,8 +245,8 @@ BERTH_API int berth_socket_descriptor(const berth_socket *socket);
  * call fails: wait for bytes_written and try again.
  *
  * @return the descriptor, blocking and close-on-exec. -1 with class OPERATION and text if the state
- *         is not CONNECTED, if output is left, if the connection is broken, or if the socket is
- *         pending (take it first); the connection continues.
+ *         is not CONNECTED, if output is left, if the connection is broken or has lost input for
+ *         want of memory, or if the socket is pending (take it first); the connection continues.
  */
 BERTH_API int berth_socket_release(berth_socket *socket);
 

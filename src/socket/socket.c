@@ -208,6 +208,8 @@ static void describe_reason(const berth_socket *socket, char *text, size_t size)
         words = "the rate belongs to another loop";
     if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EBUSY)
         words = "output has not been sent";
+    if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == ENOMEM && socket->holed)
+        words = "input was lost for want of memory";
     if (socket->attempt == BERTH__ATTEMPT_RELEASE && number == EPROTO)
         words = "it is encrypted";
     if (socket->attempt == BERTH__ATTEMPT_ENCRYPT && number == EBUSY)
@@ -694,6 +696,8 @@ static int may_release(berth_socket *socket)
         return socket->stream->error;
     if (socket->stream->ready.secured)
         return EPROTO;
+    if (socket->holed) /* what follows would be taken for what was lost */
+        return ENOMEM;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);
     int failure = berth__socket_cannot_send(socket) ? -socket->stream->ready.result : 0;

@@ -41,6 +41,29 @@ CASE(no_memory_for_input_in_a_transaction, "S3.21 reliability 13",
     ck_assert_uint_eq(berth_socket_bytes_available(actor->socket), 0);
 }
 
+static void give_away(struct actor *actor)
+{
+    berth__fault_clear();
+    ck_assert_int_eq(berth_socket_release(actor->socket), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_OPERATION);
+    ck_assert_ptr_nonnull(
+        strstr(berth_socket_error_string(actor->socket), ": input was lost for want of memory"));
+}
+
+CASE(release_after_lost_input, "S3.21 0064",
+     "fails: whoever takes the descriptor would read what follows in place of it")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->reads = false;
+    actor->on_ready_read = read_on_trial;
+    actor->on_error = give_away;
+    peer_say(peer, "hello");
+    UNTIL(actor->disconnects == 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+}
+
 static void unget_without_memory(struct actor *actor)
 {
     char bytes[8];
