@@ -486,6 +486,7 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
 {
     uint32_t endings = socket->endings;
     secure->failed = secure->told = true;
+    socket->end_held = false; /* nothing is owed any more: a turn inside a handler is to know */
     socket->remote->encryption->truncated = secure->open;
     if (!berth__socket_cannot_send(socket))
         (void)push(socket, secure);

@@ -167,3 +167,26 @@ CASE(hello_meets_a_reset, "tls.h",
     ck_assert_int_eq(client->error, BERTH_ERROR_TLS_HANDSHAKE_FAILED);
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(client->socket), "was reset"));
 }
+
+static void turn_inside(struct actor *actor)
+{
+    actor->on_error = NULL;
+    world_turn();
+}
+
+CASE(turn_inside_the_error_of_a_late_handshake, "tls.h", "announces no end that has not come")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    struct peer *peer;
+    struct toy *toy = toy_new(false);
+    world_loop();
+    struct actor *client = actor_connected("c", &peer);
+    client->on_error = turn_inside;
+    ck_assert(berth_socket_start_client_encryption(client->socket, &toy->tls, "x"));
+    berth_tls_release(&toy->tls);
+    berth__sim_advance(world_sim(), UINT64_C(60000000000));
+    UNTIL(client->disconnects == 1);
+    ck_assert_uint_eq(client->errors, 1);
+    ck_assert_int_eq(client->error, BERTH_ERROR_SOCKET_TIMEOUT);
+}
