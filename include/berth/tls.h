@@ -265,7 +265,7 @@ BERTH_API void berth_server_set_handshake_timeout(berth_server *server, uint32_t
 BERTH_API int berth_server_max_handshakes(const berth_server *server);
 
 /** Sets the maximum number of handshakes in progress, each of which takes tens of kilobytes. Those
- * that are in progress are kept. Less than 1 counts as 1. */
+ * in progress are kept, also one for which client_hello is called. Less than 1 counts as 1. */
 BERTH_API void berth_server_set_max_handshakes(berth_server *server, int limit);
 
 /** Returns the maximum number of connections that have not begun their handshake. Default:

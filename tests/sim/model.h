@@ -288,6 +288,8 @@ struct sim_greeter {
     unsigned late_turns;      /* that have left somebody for longer than he may */
     uint64_t odd_at;          /* no time ran for those who say something; at the last look */
     uint64_t most_shaking;    /* handshakes that there may be */
+    uint64_t choosing;        /* calls of client_hello on the stack: these go on */
+    bool lowered;             /* their limit may have been, in one of these */
     uint64_t most_handshakes; /* the largest limit of them */
     uint64_t most_greeting;   /* those who may be before theirs */
 };

@@ -240,7 +240,8 @@ static void note_shaking(struct server_model *model)
     berth_server_counts counts;
     berth_server_statistics(model->server, &counts);
     uint64_t most = (uint64_t)berth_server_max_handshakes(model->server);
-    greeter->most_shaking = counts.handshaking > most ? counts.handshaking : most;
+    uint64_t shaking = counts.handshaking + (greeter->lowered ? greeter->choosing : 0);
+    greeter->most_shaking = shaking > most ? shaking : most;
     greeter->most_handshakes = most > greeter->most_handshakes ? most : greeter->most_handshakes;
     most = (uint64_t)berth_server_max_greetings(model->server);
     greeter->most_greeting = counts.greeting > most ? counts.greeting : most;
@@ -255,6 +256,7 @@ void sim_tls_set_bounds(struct server_model *model, uint64_t word)
         berth_server_set_max_greetings(model->server, bounds[sim_choose(&word, 4)]);
     if (sim_choose(&word, 2) == 0)
         set_times(model, 1 + sim_choose(&word, MOST_PATIENCE));
+    model->greeter.lowered = model->greeter.lowered || model->greeter.choosing > 0;
     note_shaking(model);
     sim_say("server %zu: %d handshakes, %d greetings, %u ms", sim_index_of(model),
             berth_server_max_handshakes(model->server), berth_server_max_greetings(model->server),
@@ -402,7 +404,12 @@ berth_tls *sim_on_hello(berth_server *server, const berth_tls_hello *hello, void
     sim_check(connection != NULL && connection->guest == model, "a hello of nobody");
     uint32_t name = connection->tls_name;
     struct toy *toy = tls.servers[is_other(name)];
+    model->greeter.choosing++;
     sim_spring(IN_HELLO, NULL, model, NULL);
+    if (model->server == server) {
+        model->greeter.choosing--;
+        model->greeter.lowered = model->greeter.lowered && model->greeter.choosing > 0;
+    }
     if (name % 2 == 0 && model->server == server)
         return berth_server_base_client_hello(server, hello);
     return is_refused(name) ? NULL : &toy->tls;
