@@ -339,7 +339,7 @@ static bool has_spoken(const struct socket_model *model)
 }
 
 /* Whether a limit that depends on bytes should have ended the connection by `now`. */
-static const char *overdue(struct socket_model *model, uint64_t now)
+static const char *overdue(struct socket_model *model, uint64_t now, bool looked)
 {
     struct sim_clock *clock = &model->clock;
     berth_connection_limits limits;
@@ -348,10 +348,13 @@ static const char *overdue(struct socket_model *model, uint64_t now)
     uint64_t late = now - BERTH_LIMIT_TICK - 1;
     uint64_t due = last_taken(model, clock->active) + limits.idle;
     bool spoken = has_spoken(model);
-    /* The peer's share is looked at when the time is over and rounded up. */
-    uint64_t looks = spoken ? time_of_look(&clock->idle_look, due, now - BERTH_LIMIT_TICK) : 0;
+    /* The peer's share is looked at when the time is over and rounded up, in a turn that has asked
+     * the kernel for news: in another the time of the last wait is that of before. */
+    uint64_t since = looked ? now - BERTH_LIMIT_TICK : 0;
+    uint64_t looks = spoken ? time_of_look(&clock->idle_look, due, since) : 0;
     uint64_t end = spoken ? looks + limits.idle : due;
-    if (limits.idle > 0 && end <= late)
+    bool unseen = spoken && clock->idle_look.at == 0;
+    if (limits.idle > 0 && end <= late && !unseen)
         return "idle";
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
         clock->listens + limits.first_byte <= late)
@@ -408,8 +411,8 @@ static void note_offer(struct socket_model *model)
     clock->offered = waits && (clock->offered || sim.depth == 0);
 }
 
-/* A turn that began at `start` is over. */
-static void look_at_limits(struct socket_model *model, uint64_t start)
+/* A turn that began at `start`, after so many looks at the kernel, is over. */
+static void look_at_limits(struct socket_model *model, uint64_t start, uint64_t looks_before)
 {
     struct sim_clock *clock = &model->clock;
     size_t number = (size_t)(model - sim.sockets);
@@ -440,7 +443,7 @@ static void look_at_limits(struct socket_model *model, uint64_t start)
     berth_socket_limits(model->socket, &limits);
     sim_check(limits.lifetime == 0 || clock->began + limits.lifetime + BERTH_LIMIT_TICK + 1 > start,
               "socket %zu outlives its lifetime", number);
-    const char *limit = overdue(model, start);
+    const char *limit = overdue(model, start, looks > looks_before);
     clock->overdue = limit != NULL ? clock->overdue + 1 : 0;
     sim_check(clock->overdue <= OVERDUE_TURNS, "socket %zu outlives its limit: %s", number, limit);
 }
@@ -578,6 +581,7 @@ void sim_turn(int milliseconds)
 {
     uint64_t start = berth_loop_now(sim.loop);
     uint64_t events = world->events();
+    uint64_t looks = looks_at_kernel();
     unsigned long posted = sim.posted;
     unsigned long ran = sim.ran + timers_ran;
     unsigned long handlers = handlers_ran;
@@ -594,7 +598,7 @@ void sim_turn(int milliseconds)
     sim_signals_check(raised);
     look_at_timers(start);
     for (size_t i = 0; i < SIM_SOCKETS; i++)
-        look_at_limits(&sim.sockets[i], start);
+        look_at_limits(&sim.sockets[i], start, looks);
     sim_check_overdue(start);
     for (size_t i = 0; i < SIM_SERVERS; i++) {
         sim_check_queue(&sim.servers[i], start);
