@@ -321,7 +321,9 @@ void sim_local_connect(struct socket_model *model)
         return;
     berth_socket *socket = model->socket;
     bool proxied = may && sim_choose(&word, 16) == 0 && berth_socket_set_proxy(socket, &proxy);
-    bool refused = may && (proxied || has_tcp_option(model) || model->state == BERTH_STATE_BOUND);
+    /* Inside a handler of an attempt through a proxy it has had one before. */
+    bool has_proxy = berth_socket_proxy(socket).type != BERTH_PROXY_DEFAULT;
+    bool refused = may && (has_proxy || has_tcp_option(model) || model->state == BERTH_STATE_BOUND);
     sim_say("socket %zu connects to %s", sim_number_of(model), world->path(place));
     if (may) {
         sim_leave_connection(model);

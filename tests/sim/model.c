@@ -79,6 +79,24 @@ void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *w
     way->read_at = sim_now();
 }
 
+/* Whether what a server's socket holds, and nobody has read, can be of that connection. */
+bool sim_may_hold(const struct connection *connection, const berth_socket *socket)
+{
+    if (connection == NULL || !connection->of_peer || connection->version > 0)
+        return true;
+    const struct way *way = &connection->way[0];
+    uint8_t front[16];
+    ptrdiff_t count = berth_socket_peek(socket, front, sizeof front);
+    size_t size = count > 0 ? (size_t)count : 0;
+    if (way->got + size > way->put + way->putting)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (front[i] != pattern(way, way->got + i))
+            return false;
+    }
+    return true;
+}
+
 struct way *sim_way_out(struct socket_model *model)
 {
     return model->connection != NULL ? &model->connection->way[model->side] : &model->early;

@@ -478,6 +478,7 @@ bool sim_lossy(void);                                          /* whether a faul
 bool sim_complete(const struct way *way); /* whether all that was put has to come out */
 void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);
+bool sim_may_hold(const struct connection *connection, const berth_socket *socket);
 struct way *sim_way_out(struct socket_model *model);
 struct way *sim_way_in(struct socket_model *model); /* NULL: unknown */
 struct socket_model *sim_new_socket(void);          /* an unused place, or NULL */

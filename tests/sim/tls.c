@@ -616,13 +616,23 @@ static bool was_never_open(const struct connection *connection, int side)
     return !is_peer && !connection->opened[side];
 }
 
+/* For want of descriptors an end has not lingered: what was under way then, the mark too, may be
+ * lost in a reset. */
+static bool is_cut_short(const struct socket_model *model)
+{
+    berth_loop_counts counts;
+    berth_loop_statistics(sim.loop, &counts);
+    return counts.lingers_cut > 0 && berth_socket_was_reset(model->socket);
+}
+
 /* Whether the end was an orderly one. */
 void sim_tls_end_heard(struct socket_model *model)
 {
     const struct connection *connection = model->connection;
     const struct way *in = sim_way_in(model);
     if (in == NULL || !connection->tls || !model->encrypted || model->leaving ||
-        !sim_complete(in) || connection->torn || was_never_open(connection, 1 - model->side))
+        !sim_complete(in) || connection->torn || was_never_open(connection, 1 - model->side) ||
+        is_cut_short(model))
         return;
     bool orderly = !connection->truncated[1 - model->side];
     bool truncated = berth_socket_tls_was_truncated(model->socket);
