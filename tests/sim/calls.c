@@ -373,7 +373,7 @@ static void give_back(uint64_t word)
     struct server_model *model = sim_some_server(&word);
     struct socket_model *socket = sim_some_socket(&word);
     if (model == NULL || socket == NULL || socket->queued_in != NULL || socket->calls > 0 ||
-        model->queued == SIM_QUEUE || sim_is_limited(&socket->limits) ||
+        model->queued == SIM_QUEUE || sim_is_limited(&socket->limits) || socket->overflowed ||
         sim_drain_has_deadline(model))
         return;
     sim_say("socket %zu goes into the queue of server %zu", sim_number_of(socket),
