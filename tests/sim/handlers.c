@@ -247,6 +247,8 @@ static void on_state(berth_socket *socket, berth_state state, void *user)
                      berth_socket_error(socket) == BERTH_ERROR_NONE;
         model->freeing = model->freeing || (alone && !model->doubted);
         model->doubted = true;
+        if (model->going_with != NULL && model->connection != NULL) /* it may have come since */
+            sim_cut(model->connection);
     }
     if (state == BERTH_STATE_UNCONNECTED) {
         if (model->cast_off && model->connection != NULL)
