@@ -349,14 +349,14 @@ static void connection_that_takes_long(berth_worker *worker, berth_socket *socke
     SOON(atomic_load(&may_go_on));
 }
 
-static int last_one = -1;
+static atomic_int last_one = -1;
 
 static void hand_over_the_last(berth_socket *socket, void *user)
 {
     berth_worker *worker = user;
-    if (last_one >= 0)
-        pool_must(berth_workers_hand_over(worker->workers, last_one));
-    last_one = -1;
+    int last = atomic_exchange(&last_one, -1);
+    if (last >= 0)
+        pool_must(berth_workers_hand_over(worker->workers, last));
     berth_socket_free(socket);
 }
 
@@ -375,7 +375,7 @@ CASE(hand_over_by_the_last_connection_of_a_pool, "workers.h",
     int clients[2];
     ck_assert(berth_workers_hand_over(workers, pool_pair(&clients[0])));
     SOON(pool_served() == 1);
-    last_one = pool_pair(&clients[1]);
+    atomic_store(&last_one, pool_pair(&clients[1]));
     ck_assert(drain(workers, 0, 0, FOREVER));
     SOON(atomic_load(&workers->workers[0]->emptied) || atomic_load(&workers->workers[1]->emptied));
     close(clients[0]);

@@ -132,6 +132,8 @@ class Daemon:
             except ProcessLookupError:
                 pass
         self.process.wait(_support.PATIENCE)
+        for pid in self.pids: # a successor is nobody's child here, and listens until it has gone
+            until(lambda pid=pid: not os.path.exists("/proc/%d/fd/0" % pid), "the end of %d" % pid)
         self.process.stdout.close()
         if exception[0]:
             print("standard error was:", self.error_text())
