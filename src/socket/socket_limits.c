@@ -188,7 +188,8 @@ berth__socket_limits *berth__limits_of(berth_socket *socket)
         return NULL;
     }
     /* From here on each wait leaves its time; nobody has looked at it before. */
-    berth__loop_time_begin(loop);
+    if (loop->limited++ == 0)
+        loop->time = berth__loop_clock(loop);
     limits->socket = socket;
     limits->deadline.expired = expired;
     socket->limits = limits;
@@ -274,7 +275,7 @@ void berth__limits_free(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     berth__deadline_stop(&loop->deadlines, &limits->deadline);
     berth__deadlines_unreserve(&loop->deadlines);
-    berth__loop_time_end(loop);
+    loop->limited--;
     if (limits->rates != NULL)
         berth__rates_free(limits->rates);
     socket->limits = NULL;
