@@ -58,7 +58,7 @@ static unsigned long accepted, next_worker;
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
 static int orphans[ORPHANS];
 static unsigned orphan_count;
-static bool quitting;
+static atomic_bool quitting; /* a thread that begins only then has nobody to tell it to leave */
 
 /* ---- a thread's part ------------------------------------------------------------------------- */
 
@@ -150,9 +150,10 @@ static void *live(void *user)
     (void)pthread_mutex_lock(&worker->lock);
     worker->loop = loop;
     worker->handed = 0;
-    worker->open = loop != NULL;
+    bool open = loop != NULL && !atomic_load(&quitting);
+    worker->open = open;
     (void)pthread_mutex_unlock(&worker->lock);
-    if (loop != NULL)
+    if (open)
         (void)work(worker);
     (void)pthread_mutex_lock(&worker->lock);
     worker->open = false;
@@ -202,11 +203,11 @@ static void hand_out(int descriptor)
         worker *worker = &workers[next_worker++ % THREADS];
         if (offer(worker, fresh))
             return;
-        if (!quitting)
+        if (!atomic_load(&quitting))
             start_worker(worker);
         if (tries > THREADS) {
             (void)usleep(100);
-            if (quitting)
+            if (atomic_load(&quitting))
                 break;
         }
     }
@@ -278,7 +279,7 @@ static void *listen_to_driver(void *nothing)
 /* Lets every thread finish what it has, and hands out what they hand back until there is none. */
 static void end_workers(void)
 {
-    quitting = true;
+    atomic_store(&quitting, true);
     for (int i = 0; i < THREADS; i++) {
         worker *worker = &workers[i];
         (void)pthread_mutex_lock(&worker->lock);
