@@ -280,8 +280,20 @@ void sim_headers_turn(uint64_t start)
     }
 }
 
-void sim_headers_arrive(struct connection *connection)
+/* A socket that came to a place which led elsewhere when it knew that it was connected: it shows
+ * only now that its header is read. */
+static void learn(const struct server_model *model, struct connection *connection)
 {
+    bool is_new = connection->local && !connection->of_peer && connection->named;
+    if (is_new && !connection->headed && reads(model)) {
+        connection->headed = connection->doubted = true;
+        connection->lies = connection->preface.none;
+    }
+}
+
+void sim_headers_arrive(const struct server_model *model, struct connection *connection)
+{
+    learn(model, connection);
     sim_check(!connection->lies, "a connection comes in spite of its header");
     sim_check(!connection->headed || !connection->of_peer || connection->whole,
               "a connection comes before its header");

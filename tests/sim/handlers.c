@@ -418,7 +418,7 @@ static void on_incoming(berth_server *server, int descriptor, void *user)
     sim_check(berth_server_is_listening(server), "a connection is accepted after close");
     struct connection *connection = sim_accepted(model, descriptor);
     sim_check(!connection->accepted, "a connection is accepted twice");
-    sim_headers_arrive(connection);
+    sim_headers_arrive(model, connection);
     connection->accepted = true;
     connection->accepted_at = sim.looked;
     connection->limits = model->limits;

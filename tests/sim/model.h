@@ -546,7 +546,8 @@ bool sim_headers_adopt(const struct peer_model *peer); /* whether it may go to t
 /* The IPv4 address that it counts as; false: it is not known. */
 bool sim_headers_client(const struct server_model *model, const struct connection *connection,
                         uint32_t *ret_address);
-void sim_headers_arrive(struct connection *connection);   /* in incoming_connection */
+/* In incoming_connection. */
+void sim_headers_arrive(const struct server_model *model, struct connection *connection);
 void sim_headers_taken(const struct socket_model *model); /* out of a queue */
 void sim_headers_doubt(struct server_model *model);       /* counts who may be turned away */
 void sim_headers_look(struct server_model *model);
