@@ -367,7 +367,8 @@ BERTH_API uint16_t berth_socket_transport_peer_port(const berth_socket *socket);
 BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);
 
 /**
- * Sets the time limit for the next connect.
+ * Sets the time limit for the next connect. What has come while the program was busy for longer
+ * than that counts.
  *
  * @param milliseconds  0 for no limit but the kernel's
  */

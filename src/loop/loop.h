@@ -129,7 +129,7 @@ struct berth_loop {
     berth__mark *starving;    /* to be run when a descriptor is closed */
     berth__mark *marked;      /* to be run before the next sleep */
     size_t live;              /* streams and listeners that have not been closed yet */
-    size_t limited;           /* sockets with limits */
+    size_t limited;           /* that need `time`: sockets with limits, and the like */
     uint64_t time;            /* of the last wait, while there are such; see connection_limits.h */
     berth_loop_counts counts; /* but for the backend's */
 
@@ -232,6 +232,20 @@ void berth__loop_leave(berth_loop *loop);
 /* Waits until done: false when `milliseconds` have passed (negative: no limit) or the backend is
  * broken. */
 bool berth__loop_wait(berth_loop *loop, const berth__wait *wait, int milliseconds);
+
+/* From one to the other `time` is kept, and is now to begin with. What it is for are limits of time
+ * that are judged by what the kernel had to say when they were over: until it was asked then they
+ * wait, see 0161. */
+static inline void berth__loop_time_begin(berth_loop *loop)
+{
+    if (loop->limited++ == 0)
+        loop->time = loop->backend->operations->now(loop->backend);
+}
+
+static inline void berth__loop_time_end(berth_loop *loop)
+{
+    loop->limited--;
+}
 
 /* Puts an object into the list of those to be flushed at the end of the turn, by loop->settle. */
 void berth__loop_flush_later(berth_loop *loop, berth__flush *flush);

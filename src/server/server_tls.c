@@ -36,6 +36,7 @@ berth__greeter *berth__server_greeter(berth_server *server)
         return NULL;
     }
     greeter->server = server;
+    berth__loop_time_begin(server->object.loop);
     berth__greeter_init(greeter);
     server->greeter = greeter;
     return greeter;
@@ -51,6 +52,7 @@ void berth__server_end_greeting(berth_server *server)
     server->greeter = NULL;
     berth__deadline_stop(&server->object.loop->deadlines, &greeter->deadline);
     berth__deadlines_unreserve(&server->object.loop->deadlines);
+    berth__loop_time_end(server->object.loop);
     for (size_t i = 0; i < greeter->host_count; i++) {
         berth__release(greeter->hosts[i].name);
         berth_tls_release(greeter->hosts[i].tls);

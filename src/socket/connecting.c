@@ -85,6 +85,7 @@ struct berth__connector {
     berth__stream *attempts[BERTH__MOST_ADDRESSES]; /* NULL when not running */
     berth__deadline stagger;
     berth__deadline limit;
+    uint64_t due; /* when that is over, wherever it stands */
 };
 
 static bool may_become(connecting_state state, connecting_state next)
@@ -164,6 +165,7 @@ void berth__connect_cancel(berth__connector *connector)
     berth__deadline_stop(deadlines, &connector->limit);
     berth__deadlines_unreserve(deadlines);
     berth__deadlines_unreserve(deadlines);
+    berth__loop_time_end(connector->loop);
     berth__release(connector);
 }
 
@@ -497,12 +499,20 @@ static void stagger_expired(berth__deadline *deadline)
     go_on((berth__connector *)((char *)deadline - offsetof(berth__connector, stagger)));
 }
 
+/* Whether the kernel has to be asked whether it is connected, or has said something of that. */
+static bool may_be_connected(const berth__connector *late)
+{
+    return late->due > late->loop->time || berth__connect_stream(late) != NULL;
+}
+
 static void limit_expired(berth__deadline *deadline)
 {
     berth__connector *late =
         (berth__connector *)((char *)deadline - offsetof(berth__connector, limit));
     if (late->state == FAILED)
         fail(late, late->class, late->error);
+    else if (may_be_connected(late))
+        berth__deadline_start(&late->loop->deadlines, deadline, late->due);
     else if (late->proxy == NULL)
         fail(late, BERTH_ERROR_SOCKET_TIMEOUT, 0);
     else
@@ -626,9 +636,10 @@ static berth__connector *make(berth_loop *loop, uint32_t timeout)
     connector->error = ECONNREFUSED;
     connector->stagger.expired = stagger_expired;
     connector->limit.expired = limit_expired;
+    berth__loop_time_begin(loop);
+    connector->due = berth__after(berth__loop_clock(loop), timeout);
     if (timeout > 0)
-        berth__deadline_start(deadlines, &connector->limit,
-                              berth__after(berth__loop_clock(loop), timeout));
+        berth__deadline_start(deadlines, &connector->limit, connector->due);
     return connector;
 }
 

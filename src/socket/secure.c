@@ -75,6 +75,8 @@ berth__chunk *berth__secure_let_go(berth_socket *socket)
     berth__chain_clear(&secure->held, &loop->pool);
     berth__deadline_stop(&loop->deadlines, &secure->limit);
     berth__deadlines_unreserve(&loop->deadlines);
+    if (secure->due > 0)
+        berth__loop_time_end(loop);
     berth__secure_is_gone(secure);
     socket->stream->ready.secured = false;
     socket->remote->encryption->secure = NULL;
@@ -806,7 +808,10 @@ static void time_over(berth_socket *socket, berth__secure *secure)
 static void expired(berth__deadline *deadline)
 {
     berth__secure *secure = (berth__secure *)((char *)deadline - offsetof(berth__secure, limit));
-    time_over(secure->socket, secure);
+    if (berth__secure_has_time(secure))
+        berth__deadline_start(&secure->socket->object.loop->deadlines, deadline, secure->due);
+    else
+        time_over(secure->socket, secure);
 }
 
 uint64_t berth__secure_step(berth_socket *socket)
@@ -818,7 +823,7 @@ uint64_t berth__secure_step(berth_socket *socket)
     if (secure->limit.time > berth__loop_clock(loop))
         return secure->limit.time;
     berth__deadline_stop(&loop->deadlines, &secure->limit);
-    time_over(socket, secure);
+    secure->limit.expired(&secure->limit);
     return 0;
 }
 
@@ -864,9 +869,11 @@ bool berth__secure_begin(berth_socket *socket, const berth__secure_plan *plan)
     encryption->truncated = false;
     socket->stream->events = &secure_events;
     socket->stream->ready.secured = true;
-    if (!plan->for_owner && socket->connect_timeout > 0)
-        berth__deadline_start(&loop->deadlines, &secure->limit,
-                              berth__after(berth__loop_clock(loop), socket->connect_timeout));
+    if (!plan->for_owner && socket->connect_timeout > 0) {
+        berth__loop_time_begin(loop);
+        secure->due = berth__after(berth__loop_clock(loop), socket->connect_timeout);
+        berth__deadline_start(&loop->deadlines, &secure->limit, secure->due);
+    }
     berth__socket_pace(socket);
     if (berth__secure_owes(socket)) {
         socket->end_held = true;

@@ -44,6 +44,7 @@ struct berth__secure {
     bool stopped : 1;      /* and receiving was stopped for that */
     bool unable : 1;       /* the engine has failed to encrypt, which ends the connection */
     bool late : 1;         /* the time for closing is over: nothing that is sealed is waited for */
+    bool overdue : 1;      /* the time for the handshake is over */
     bool full : 1;         /* plaintext may be left in the engine */
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */
     bool lasting : 1;      /* and before that too */
@@ -52,7 +53,9 @@ struct berth__secure {
     uint64_t since;        /* when it was last looked at */
     berth__secure *next;   /* of those that have memory to give up; and what points to it */
     berth__secure **link;  /* NULL: it is none of them */
-    berth__deadline limit; /* of the handshake, unless it is the owner's */
+    berth__deadline limit; /* of the handshake, unless it is the owner's; */
+    uint64_t due;          /* and when that is over; 0: it has none */
+    uint32_t waits;        /* of the loop, when that was seen */
 };
 
 /* What a socket has of encryption: how the next connection is to begin, and what is known of the
@@ -110,6 +113,12 @@ void berth__secure_give_scratch(berth_loop *loop, uint8_t *scratch);
 /* Its engine is used; it is gone. */
 void berth__secure_is_busy(berth__secure *secure);
 void berth__secure_is_gone(berth__secure *secure);
+
+/* ---- secure_time.c --------------------------------------------------------------------------- */
+
+/* Whether the handshake may go on although its time is over. To be asked again in the next turn or
+ * step then. */
+bool berth__secure_has_time(berth__secure *secure);
 
 /* ---- secure.c -------------------------------------------------------------------------------- */
 

@@ -188,8 +188,7 @@ berth__socket_limits *berth__limits_of(berth_socket *socket)
         return NULL;
     }
     /* From here on each wait leaves its time; nobody has looked at it before. */
-    if (loop->limited++ == 0)
-        loop->time = berth__loop_clock(loop);
+    berth__loop_time_begin(loop);
     limits->socket = socket;
     limits->deadline.expired = expired;
     socket->limits = limits;
@@ -275,7 +274,7 @@ void berth__limits_free(berth_socket *socket)
     berth_loop *loop = socket->object.loop;
     berth__deadline_stop(&loop->deadlines, &limits->deadline);
     berth__deadlines_unreserve(&loop->deadlines);
-    loop->limited--;
+    berth__loop_time_end(loop);
     if (limits->rates != NULL)
         berth__rates_free(limits->rates);
     socket->limits = NULL;

@@ -170,6 +170,7 @@ struct sim_clock {
     uint32_t close_timeout;
     unsigned overdue; /* turns; and those of an end: */
     unsigned end_overdue;
+    unsigned attempt_overdue; /* those of an attempt to connect */
     bool heard;
     uint64_t handed_at; /* after so many looks at the kernel: */
     bool handed;        /* a turn has ended since the state has changed */
@@ -232,14 +233,15 @@ struct socket_model {
     uint64_t moved;   /* the last bytes, not before this time */
     unsigned options; /* those that were kept, as bits */
     int values[SIM_OPTIONS];
-    bool eager;            /* reads whatever comes */
-    bool encrypts;         /* the connection that it begins */
-    uint32_t tls_name;     /* of it */
-    bool mistrusts;        /* likewise */
-    bool starts;           /* it is paused, until it has begun to encrypt */
-    bool encrypted;        /* `encrypted` was called, or the connection was when it was taken */
-    uint64_t shakes;       /* since then, at the latest, */
-    uint32_t tls_patience; /* for so long; 0: for ever */
+    bool eager;              /* reads whatever comes */
+    bool encrypts;           /* the connection that it begins */
+    uint32_t tls_name;       /* of it */
+    bool mistrusts;          /* likewise */
+    bool starts;             /* it is paused, until it has begun to encrypt */
+    bool encrypted;          /* `encrypted` was called, or the connection was when it was taken */
+    uint64_t shakes;         /* since then, at the latest, */
+    uint32_t tls_patience;   /* for so long; 0: for ever; */
+    unsigned shakes_overdue; /* turns behind that */
     struct sim_clock clock;
     unsigned header_version;     /* of the header that it writes; 0: none */
     unsigned client;             /* in it */

@@ -41,6 +41,7 @@
 #define OVERDUE_TURNS 4u
 /* Those of an end: one without a look at the kernel, and one in which it says what it has taken. */
 #define CLOSING_TURNS 2u
+#define CONNECTING_TURNS 2u /* likewise */
 #define DRAINING_TURNS 3u
 #define SHORTEST_PAUSE 5u
 #define LONGEST_PAUSE 1000u
@@ -423,8 +424,10 @@ static void look_at_limits(struct socket_model *model, uint64_t start, uint64_t 
     look_at_marks(model);
     if (is_ending(model))
         return;
-    sim_check(!is_connecting(model) || clock->patience == 0 ||
-                  clock->attempt + clock->patience + 1 > start,
+    bool late = is_connecting(model) && clock->patience > 0 &&
+                clock->attempt + clock->patience + 1 <= start;
+    clock->attempt_overdue = late ? clock->attempt_overdue + 1 : 0;
+    sim_check(clock->attempt_overdue <= CONNECTING_TURNS,
               "socket %zu connects for longer than it may", number);
     /* The limit of an end begins when the first turn has given the kernel what it takes; of a
      * connection that has sent nothing before, when it is heard that the kernel has taken it. */

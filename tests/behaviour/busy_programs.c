@@ -1,0 +1,113 @@
+/*
+ * Limits of time that pass while a handler, or the program between two calls, is busy: what the
+ * kernel has by then counts, as if it had been asked in time.
+ */
+#include "encrypted.h"
+
+#include "backend/sim.h"
+
+#define LIMIT 2u /* milliseconds */
+
+static struct actor *other; /* whose limit it is */
+static struct host *host;
+static struct peer *far;
+static struct toy *toy;
+
+/* Longer than the limit. */
+static void be_busy(void)
+{
+    if (world_is_simulated())
+        berth__sim_advance(world_sim(), (uint64_t)1000000000);
+    uint64_t late = berth_loop_now(world_loop()) + 2 * LIMIT;
+    while (!world_is_simulated() && berth_loop_now(world_loop()) < late)
+        continue;
+}
+
+/* Calls it inside ready_read, after this turn has asked the kernel. */
+static void call_in_a_handler(actor_hook hook)
+{
+    struct peer *peer;
+    struct actor *actor = host_connect(host_listening("busy"), "s", &peer);
+    actor->on_ready_read = hook;
+    peer_say(peer, "x");
+    UNTIL(actor->ready_reads > 0);
+}
+
+static void connect_and_be_busy(struct actor *actor)
+{
+    (void)actor;
+    berth_socket_set_connect_timeout(other->socket, LIMIT);
+    ck_assert(berth_socket_connect_to_address(other->socket, BERTH_ADDRESS_LOOPBACK, host->port));
+    be_busy();
+}
+
+CASE(connect_inside_a_busy_handler, "S3.12", "is connected, though its time is over by then")
+{
+    host = host_listening("h");
+    other = actor_new("c");
+    call_in_a_handler(connect_and_be_busy);
+    UNTIL(other->connects + other->errors > 0);
+    ck_assert_uint_eq(other->connects, 1);
+}
+
+CASE(wait_for_connected_behind_a_busy_program, "S4.11", "is not over before the kernel was asked")
+{
+    host = host_listening("h");
+    other = actor_new("c");
+    connect_and_be_busy(NULL);
+    ck_assert(berth_socket_wait_for_connected(other->socket, 10000));
+}
+
+/* The peer's answer does not wait for the hello. */
+static void encrypt_and_be_busy(struct actor *actor)
+{
+    uint8_t bytes[16];
+    size_t size = toy_record('s', "server", 6, bytes);
+    (void)actor;
+    berth_socket_set_connect_timeout(other->socket, LIMIT);
+    ck_assert(berth_socket_start_client_encryption(other->socket, &toy->tls, "x"));
+    ck_assert_uint_eq(peer_send_some(far, bytes, size), size);
+    be_busy();
+}
+
+CASE(encryption_inside_a_busy_handler, "tls.h", "begins, though its time is over by then")
+{
+    toy = toy_new(false);
+    other = actor_connected("c", &far);
+    call_in_a_handler(encrypt_and_be_busy);
+    UNTIL(other->encryptions + other->errors > 0);
+    ck_assert_uint_eq(other->encryptions, 1);
+    berth_tls_release(&toy->tls);
+}
+
+CASE(wait_for_encrypted_behind_a_busy_program, "tls.h", "is not over before the kernel was asked")
+{
+    toy = toy_new(false);
+    other = actor_connected("c", &far);
+    encrypt_and_be_busy(NULL);
+    ck_assert(berth_socket_wait_for_encrypted(other->socket, 10000));
+    berth_tls_release(&toy->tls);
+}
+
+static void finish_the_handshake_and_be_busy(struct actor *actor)
+{
+    uint8_t bytes[16];
+    size_t size = toy_record('c', "client", 6, bytes);
+    (void)actor;
+    berth_server_set_handshake_timeout(host->server, LIMIT);
+    ck_assert_uint_eq(peer_send_some(far, bytes, size), size);
+    be_busy();
+}
+
+CASE(handshake_beside_a_busy_handler, "tls.h", "of a client that is in time: completes")
+{
+    uint8_t bytes[16];
+    host = host_listening("h");
+    (void)encrypt(host);
+    far = world_connect(host->port);
+    say_hello(far, "x");
+    ck_assert_uint_eq(peer_receive(far, bytes, 10), 10);
+    call_in_a_handler(finish_the_handshake_and_be_busy);
+    UNTIL(host->new_connections + host->failures > 0);
+    ck_assert_uint_eq(host->new_connections, 1);
+}
