@@ -93,18 +93,17 @@ void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *
 }
 
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
- * due: in the past if it has not. */
+ * due: in the past if it has not. The next one begins at this look, however late it is: what went
+ * before has been counted, and would be missing in a window that had begun earlier. */
 static uint64_t rate_due(berth__socket_limits *limits, uint64_t now)
 {
     uint64_t length = window_length(limits);
     uint64_t due = berth__after(limits->window, length);
     if (due > now || limits->bytes < (limits->given.minimum_rate * length + 999) / 1000)
         return due;
-    /* At the time it was due, lest windows grow; but one that nobody looked at is no window. */
-    uint64_t next = berth__after(due, length);
-    limits->window = next > now ? due : now;
+    limits->window = now;
     limits->bytes = 0;
-    return berth__after(limits->window, length);
+    return berth__after(now, length);
 }
 
 uint64_t berth__lifetime_due(const berth__socket_limits *limits)

@@ -148,7 +148,8 @@ CASE(rate_of_a_dripping_peer, "D20 reliability 8",
     expect_end(actor, start, 200, "minimum rate");
     ck_assert_uint_eq(steady->disconnects, 0);
     ck_assert_uint_eq(counts_of(host).closed_rate, 1);
-    expect_end(steady, start, 400, "minimum rate"); /* the window in which it stopped */
+    /* The window in which it stopped began when the first was seen to be over. */
+    expect_end(steady, start, 400 + BERTH_LIMIT_TICK, "minimum rate");
 }
 
 CASE(rate_of_long_writes, "D20", "what the kernel takes inside a call is counted as what it is")
@@ -292,6 +293,27 @@ CASE(bytes_behind_a_busy_handler, "D20",
     ck_assert_uint_eq(actor->disconnects, 0);
     ck_assert_uint_eq(actor->received, 1);
     UNTIL(actor->disconnects == 1 && busy->disconnects == 1);
+}
+
+CASE(rate_behind_a_busy_program, "limits.h",
+     "what came after a window, and was seen before its end was, is not all that the next one has")
+{
+    if (!world_is_simulated())
+        case_skip("needs a clock that stands still");
+    struct host *host =
+        limited((berth_connection_limits){.minimum_rate = 1000, .rate_window = 1000});
+    struct peer *peer;
+    static const char block[1024];
+    struct actor *actor = host_connect(host, "s", &peer);
+    actor->quiet = true;
+    peer_send_some(peer, block, sizeof block);
+    UNTIL(actor->received == sizeof block);
+    berth__sim_advance(world_sim(), UINT64_C(1500000000));
+    peer_send_some(peer, block, sizeof block);
+    berth__sim_advance(world_sim(), UINT64_C(100000000));
+    uint64_t late = now();
+    UNTIL(actor->received == 2 * sizeof block);
+    expect_end(actor, late, 1000, "minimum rate");
 }
 
 CASE(unread_input_is_not_idle, "D20", "a peer that is not read from is not at fault")

@@ -185,6 +185,27 @@ CASE(rate_of_what_the_kernel_holds, "limits.h", "the first window has the writin
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
 }
 
+CASE(reader_behind_a_busy_program, "limits.h",
+     "what was acknowledged after a window, before its end was seen, does not count for it alone")
+{
+    if (!world_is_simulated())
+        case_skip("needs a clock that stands still");
+    static uint8_t heard[2 * SIM_STEP];
+    const uint64_t half = (uint64_t)LIMIT / 2 * 1000000;
+    struct peer *peer;
+    struct actor *actor =
+        in_the_kernel((berth_connection_limits){.minimum_rate = 1000, .rate_window = LIMIT}, &peer);
+    uint64_t begin = berth_loop_now(world_loop()); /* the first window ends with the first look */
+    UNTIL(berth_loop_now(world_loop()) - begin > LIMIT + 2 * BERTH_LIMIT_TICK);
+    berth__sim_advance(world_sim(), 2 * half);
+    (void)peer_receive_some(peer, heard, sizeof heard);
+    berth__sim_advance(world_sim(), half);
+    uint64_t late = berth_loop_now(world_loop());
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_ge(berth_loop_now(world_loop()) - late + 1, LIMIT);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
+}
+
 CASE(reader_below_the_rate, "limits.h", "acknowledged bytes are counted, and once")
 {
     if (!world_is_simulated())

@@ -360,11 +360,10 @@ static const char *overdue(struct socket_model *model, uint64_t now, bool looked
     if (limits.first_byte > 0 && !clock->heard && model->state == BERTH_STATE_CONNECTED &&
         clock->listens + limits.first_byte <= late)
         return "first byte";
-    /* One whole window is in any time that is as long as two; where they are shorter than a tick,
-     * the library looks a tick later. */
-    uint64_t least = window > BERTH_LIMIT_TICK ? window : BERTH_LIMIT_TICK;
-    uint64_t windows = spoken ? 3 : 2;
-    if (limits.minimum_rate > 0 && last_taken(model, clock->window) + windows * least <= late)
+    /* One whole window is in any time that is as long as two. Each begins at the look that has
+     * found the one before over, which is up to a tick late. */
+    uint64_t windows = (spoken ? 3 : 2) * (window + BERTH_LIMIT_TICK);
+    if (limits.minimum_rate > 0 && last_taken(model, clock->window) + windows <= late)
         return "minimum rate";
     return NULL;
 }
