@@ -174,6 +174,7 @@ static void decide(berth_server *server, int descriptor, void *user)
     berth_server_counts before = counts_of(server);
     ck_assert_uint_eq(before.at_hand, 1);
     berth_socket *own = NULL;
+    world_note(descriptor);
     switch (book->fate) {
     case TO_THE_BASE:
         berth_server_base_incoming_connection(server, descriptor);
@@ -185,7 +186,7 @@ static void decide(berth_server *server, int descriptor, void *user)
         berth_server_add_pending_connection(server, own);
         break;
     default:
-        book->kept = world_note(descriptor);
+        book->kept = descriptor;
     }
     ck_assert_uint_ge(counts_of(server).handed_over, before.handed_over);
 }

@@ -49,6 +49,7 @@ static const struct {
     {"local_threads.c", "owns a pool that nobody would free"},
     {"policies_threads.c", "owns a pool that nobody would free"},
     {"pools_threads.c", "owns a pool that nobody would free"},
+    {"without_input.c", "gives its input up, and a fault would leave it so"},
     {"workers_threads.c", "owns a pool that nobody would free"},
     {"calls_", "a hundred lives, each of which another case lives once"},
     {"random_calls_", "thirty lives of random calls"},
