@@ -311,9 +311,9 @@ CASE(rate_behind_a_busy_program, "limits.h",
     berth__sim_advance(world_sim(), UINT64_C(1500000000));
     peer_send_some(peer, block, sizeof block);
     berth__sim_advance(world_sim(), UINT64_C(100000000));
-    uint64_t late = now();
+    uint64_t look = now();
     UNTIL(actor->received == 2 * sizeof block);
-    expect_end(actor, late, 1000, "minimum rate");
+    expect_end(actor, look, 1000, "minimum rate");
 }
 
 CASE(unread_input_is_not_idle, "D20", "a peer that is not read from is not at fault")
