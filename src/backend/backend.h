@@ -43,7 +43,8 @@
  *     meanwhile; bytes may be appended behind those that are sent. A send may be short: the result
  *     is what the kernel took, at least 1, or a negative errno. One of a `paced` stream does not
  *     wait for room, but ends with -EAGAIN; await_room, a send of nothing, ends with 0 when there
- *     is some. After close one in flight still ends, before `closed`.
+ *     is some. One that has gone is reported before input that has come since, which may be the
+ *     answer, and before its end. After close one in flight still ends, before `closed`.
  *  7. close is terminal, for streams, listeners and watches alike: no event but `sent` (for a send
  *     in flight) and then `closed`, the last, after which the record may be freed, even inside
  *     `closed`. A second close has no effect. Closing a listener gives its port back inside the

@@ -23,13 +23,25 @@ static inline bool berth__ready_take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
+/* Whether a send has gone, and is still to be reported; what has come since may be the answer. */
+static inline bool berth__common_has_gone(const berth__stream *stream)
+{
+    return (stream->ready.pending & BERTH__READY_SENT) && stream->ready.result > 0;
+}
+
+static inline void berth__common_run_sent(berth__stream *stream)
+{
+    if (!berth__ready_take_bit(&stream->ready, BERTH__READY_SENT))
+        return;
+    stream->sending = false;
+    stream->events->sent(stream, stream->ready.result);
+}
+
 /* The last steps of a stream's run: reports the end of a send, and that it is closed. */
 static inline void berth__common_finish_run(berth__stream *stream, const berth__frame *frame)
 {
-    if (!frame->gone && berth__ready_take_bit(&stream->ready, BERTH__READY_SENT)) {
-        stream->sending = false;
-        stream->events->sent(stream, stream->ready.result);
-    }
+    if (!frame->gone)
+        berth__common_run_sent(stream);
     if (frame->gone || stream->ready.queued ||
         !berth__ready_take_bit(&stream->ready, BERTH__READY_CLOSED))
         return;

@@ -364,8 +364,6 @@ static void run_connected(uring_backend *uring, berth__stream *stream)
 static void report_end(uring_backend *uring, berth__stream *stream, const berth__frame *frame)
 {
     bool in_order = stream->error == 0;
-    if (in_order && stream->sending)
-        berth__uring_catch_up(uring, stream);
     stream->events->receive_ended(stream, stream->error);
     if (in_order && !frame->gone)
         berth__uring_await_break(uring, stream);
@@ -377,6 +375,9 @@ static void run_stream(uring_backend *uring, berth__stream *stream, berth__frame
 {
     if (berth__ready_take_bit(&stream->ready, BERTH__READY_CONNECTED))
         run_connected(uring, stream);
+    /* The error of a send comes behind the input and its end. */
+    if (!frame->gone && berth__common_has_gone(stream))
+        berth__common_run_sent(stream);
     if (!frame->gone && berth__ready_take_bit(&stream->ready, BERTH__READY_RECEIVE) &&
         berth__uring_run_receive(uring, stream, frame))
         report_end(uring, stream, frame);

@@ -250,8 +250,8 @@ ptrdiff_t berth__uring_await_room(berth__backend *backend, berth__stream *stream
 ptrdiff_t berth__uring_finish_send(berth__backend *backend, berth__stream *stream);
 int berth__uring_shutdown_send(berth__backend *backend, berth__stream *stream);
 
-/* Before an end of the input is reported while a send is in flight: takes in what that has come to.
- */
+/* Before input that the ring has not received, or the end of the input, is reported while a send is
+ * in flight: takes in what that has come to. */
 void berth__uring_catch_up(uring_backend *uring, const berth__stream *stream);
 
 /* ---- uring_end.c -------------------------------------------------------------------------- */

@@ -335,11 +335,20 @@ static bool reads_on(uring_backend *uring, berth__stream *stream)
     return berth__uring_input(stream) == INPUT_READS || stream->held.first != NULL;
 }
 
+/* Whether a send has gone that is to be reported first. A call may find the answer before the
+ * completion was looked at. */
+static bool gone_meanwhile(uring_backend *uring, berth__stream *stream)
+{
+    if (stream->sending)
+        berth__uring_catch_up(uring, stream);
+    return berth__common_has_gone(stream);
+}
+
 static void read_into(uring_backend *uring, berth__stream *stream, const berth__frame *frame,
                       size_t budget, uint8_t *buffer, size_t size)
 {
     unsigned calls = BERTH__RECEIVE_CALLS;
-    while (reads_on(uring, stream)) {
+    while (!gone_meanwhile(uring, stream) && reads_on(uring, stream)) {
         if (budget == 0 || calls-- == 0) {
             berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
             return;
@@ -688,17 +697,12 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
     unsigned calls = BERTH__RECEIVE_CALLS;
     if (frame->depth >= DEEP)
         hold_views(uring, stream);
-    while (!frame->gone && stream->receiving && !stream->limited) {
-        bool lasted;
-        if (calls-- == 0) {
-            lasted = false;
-        } else if (stream->held.first != NULL) {
-            lasted = deliver_held(uring, stream, &budget);
-        } else if (stream->flags & VIEW) {
-            lasted = deliver_view(uring, stream, &budget);
-        } else {
-            break;
-        }
+    while (!frame->gone && stream->receiving && !stream->limited &&
+           berth__uring_has_older(stream)) {
+        bool lasted = false;
+        if (calls-- > 0 && !berth__common_has_gone(stream))
+            lasted = stream->held.first != NULL ? deliver_held(uring, stream, &budget)
+                                                : deliver_view(uring, stream, &budget);
         if (lasted)
             continue;
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
@@ -709,7 +713,9 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
         read_itself(uring, stream, frame, budget);
     if (frame->gone || !stream->receiving)
         return false;
-    if (berth__uring_has_older(stream)) {
+    bool ends = (stream->flags & END) && stream->error == 0;
+    bool gone = ends ? gone_meanwhile(uring, stream) : berth__common_has_gone(stream);
+    if (berth__uring_has_older(stream) || (gone && has_more(stream))) {
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return false;
     }

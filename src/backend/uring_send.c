@@ -8,9 +8,9 @@
  * take more memory than the pool and the caches of the processor have. Whoever cannot wait for
  * the completion asks for it (finish_send): what is prepared is handed over, and the completions
  * are taken in as a wait would, without the rest of what a wait does. A submission outside of a
- * wait may have run a send whose completion was not taken in yet; that is done before an end of the
- * input is reported, since the send may have taken the error that makes it a reset. No event is
- * called here.
+ * wait may have run a send whose completion was not taken in yet; that is done before bytes are
+ * read without the ring, which may be the answer, and before an end of the input is reported, since
+ * the send may have taken the error that makes it a reset. No event is called here.
  *
  * A file is sent by sendfile, inside the call; where there is no room for it a poll takes the place
  * of the send, and ends it with 0. So does await_room.

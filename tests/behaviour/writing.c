@@ -28,6 +28,76 @@ CASE(write_is_buffered, "S3.27",
     assert_trace("s written");
 }
 
+static void all_was_announced(struct actor *actor)
+{
+    ck_assert_uint_eq(actor->written, 2);
+}
+
+CASE(answer_to_what_was_written, "S3.28 tls.h",
+     "comes behind its bytes_written, which may begin to encrypt, whatever handlers wait for")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct peer *silent;
+    struct actor *actor = host_connect(host, "s", &peer);
+    struct actor *other = host_connect(host, "o", &silent);
+    char heard[2];
+    size_t size = 0;
+    actor->on_ready_read = all_was_announced;
+    other->quiet = true;
+    actor_say(actor, "go");
+    for (int waits = 0; waits < WORLD_TURNS && size < 2; waits++) {
+        if (waits == 1) /* where a wait for another sends nothing of this one */
+            berth_loop_turn(world_loop(), 0);
+        ck_assert(!berth_socket_wait_for_ready_read(other->socket, 1));
+        size += peer_receive_some(peer, heard + size, 2 - size);
+    }
+    ck_assert_uint_eq(peer_send_some(peer, "hi", 2), 2);
+    ck_assert(!berth_socket_wait_for_ready_read(other->socket, 1));
+    UNTIL(actor_has(actor, "hi"));
+}
+
+static struct {
+    struct peer *peer;
+    struct actor *other;
+} answering;
+
+/* A handler's question goes and is answered while it waits for another. */
+static void asks_and_waits_for_another(struct actor *actor)
+{
+    char heard[2];
+    size_t size = 0;
+    if (actor->ready_reads > 1) {
+        all_was_announced(actor);
+        return;
+    }
+    ck_assert_int_eq(berth_socket_write(actor->socket, "go", 2), 2);
+    berth_loop_turn(world_loop(), 0);
+    for (int waits = 0; waits < WORLD_TURNS && size < 2; waits++) {
+        ck_assert(!berth_socket_wait_for_ready_read(answering.other->socket, 1));
+        size += peer_receive_some(answering.peer, heard + size, 2 - size);
+    }
+    ck_assert_uint_eq(peer_send_some(answering.peer, "hi", 2), 2);
+    ck_assert(!berth_socket_wait_for_ready_read(answering.other->socket, 1));
+}
+
+CASE(answer_to_what_a_waiting_handler_wrote, "S3.28 tls.h",
+     "comes behind bytes_written, also with a limited input")
+{
+    struct host *host = host_listening("h");
+    for (int limited = 0; limited < 2; limited++) {
+        struct peer *silent;
+        struct actor *actor = host_connect(host, "s", &answering.peer);
+        answering.other = host_connect(host, "o", &silent);
+        answering.other->quiet = true;
+        actor->on_ready_read = asks_and_waits_for_another;
+        if (limited)
+            berth_socket_set_read_buffer_size(actor->socket, 100);
+        ck_assert_uint_eq(peer_send_some(answering.peer, "y", 1), 1);
+        UNTIL(actor_has(actor, "yhi"));
+    }
+}
+
 CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, and order is kept")
 {
     struct host *host = host_listening("h");

@@ -141,6 +141,43 @@ CASE(sender_is_closed_by_a_nested_turn, "7", "the same inside sent")
     world_settle();
 }
 
+static void close_it(kit_stream *self)
+{
+    kit_close(self);
+}
+
+CASE(sender_that_is_answered_is_closed, "6 7",
+     "inside sent, where the answer is known too: it is not delivered, nor is a record touched")
+{
+    kit_allow_nesting();
+    for (int i = 0; i < 6; i++) {
+        bool limited = i & 1, turns = i & 2, stops = i & 4;
+        char heard[2];
+        size_t count = 0;
+        stream = kit_pair("a", NULL, &peer);
+        stream->inside_sent = stops ? kit_receive_stop : turns ? close_and_turn : close_it;
+        stream->inside_closed = turns ? kit_forget : NULL;
+        stream->stream.limited = limited;
+        stream->room = 100;
+        kit_receive_start(stream);
+        world_settle();
+        trace_clear();
+        kit_send(stream, "go", 2);
+        for (int waits = 0; waits < WORLD_TURNS && count < 2; waits++) {
+            ck_assert_int_eq(kit_wait(1), 0);
+            count += peer_receive_some(peer, heard + count, 2 - count);
+        }
+        ck_assert_uint_eq(peer_send_some(peer, "hi", 2), 2);
+        ck_assert_int_eq(kit_wait(1), 0);
+        if (!stops)
+            UNTIL(trace_has("a closed"));
+        world_settle();
+        if (stops)
+            ck_assert_uint_eq(stream->received, 0);
+        peer_close(peer);
+    }
+}
+
 CASE(ended_stream_is_closed_by_a_nested_turn, "7", "the same inside receive_ended")
 {
     kit_allow_nesting();

@@ -362,3 +362,82 @@ CASE(both_ways_at_once, "3 4 6", "a send and a receive in flight together, both 
     free(in);
     free(heard);
 }
+
+static void sent_was_reported(kit_stream *stream)
+{
+    ck_assert_uint_eq(stream->sents, 1);
+}
+
+CASE(answer_comes_behind_what_it_answers, "6",
+     "a send that has gone is reported before input that has come since")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    char heard[2];
+    size_t size = 0;
+    stream->inside_received = sent_was_reported;
+    kit_receive_start(stream);
+    world_settle();
+    kit_send(stream, "go", 2);
+    for (int waits = 0; waits < WORLD_TURNS && size < 2; waits++) {
+        ck_assert_int_eq(kit_wait(1), 0);
+        size += peer_receive_some(peer, heard + size, 2 - size);
+    }
+    ck_assert_uint_eq(peer_send_some(peer, "hi", 2), 2);
+    ck_assert_int_eq(kit_wait(1), 0); /* now both are known */
+    UNTIL(stream->received == 2);
+}
+
+static void sent_was_reported_before_the_answer(kit_stream *stream)
+{
+    if (stream->received > 1)
+        sent_was_reported(stream);
+}
+
+CASE(answer_that_a_call_finds, "6",
+     "comes behind the send that it answers, though no wait has been since that went")
+{
+    struct peer *peer;
+    kit_stream *stream = kit_pair("a", NULL, &peer);
+    char heard[2];
+    size_t size = 0;
+    stream->inside_received = sent_was_reported_before_the_answer;
+    stream->stream.limited = true;
+    stream->room = 100;
+    kit_receive_start(stream);
+    world_settle();
+    ck_assert_uint_eq(peer_send_some(peer, "x", 1), 1);
+    for (int waits = 0; waits < 5; waits++)
+        ck_assert_int_eq(kit_wait(1), 0);
+    kit_send(stream, "go", 2);
+    for (int looks = 0; looks < WORLD_TURNS && size < 2; looks++) {
+        kit()->operations->submit(kit());
+        size += peer_receive_some(peer, heard + size, 2 - size);
+    }
+    ck_assert_uint_eq(peer_send_some(peer, "hi", 2), 2);
+    (void)kit_run_ready(NULL);
+    UNTIL(stream->received == 3);
+}
+
+CASE(end_comes_behind_what_has_gone, "4 6", "as the input that it ends does")
+{
+    for (int limited = 0; limited < 2; limited++) {
+        struct peer *peer;
+        kit_stream *stream = kit_pair("a", NULL, &peer);
+        char heard[2];
+        size_t size = 0;
+        stream->inside_ended = sent_was_reported;
+        stream->stream.limited = limited;
+        stream->room = 100;
+        kit_receive_start(stream);
+        world_settle();
+        kit_send(stream, "go", 2);
+        for (int looks = 0; looks < WORLD_TURNS && size < 2; looks++) {
+            kit()->operations->submit(kit());
+            size += peer_receive_some(peer, heard + size, 2 - size);
+        }
+        peer_close(peer);
+        ck_assert_int_eq(kit_wait(1), 0);
+        UNTIL(stream->ends == 1);
+    }
+}
