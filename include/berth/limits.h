@@ -90,9 +90,9 @@ typedef struct berth_connection_limits {
     uint32_t minimum_rate;
     uint32_t rate_window; /**< milliseconds; 0 for BERTH_DEFAULT_RATE_WINDOW */
     /** Maximum number of bytes of output that the kernel has not accepted. A write that would
-     * exceed it first passes to the kernel all that the kernel accepts. If too much is left, the
-     * write fails and the connection ends in the same turn. 0: no limit. Not reached if a lower
-     * high mark is set (berth_socket_set_write_marks). */
+     * exceed it first passes to the kernel what that accepts. If too much is left, the write fails
+     * and the connection ends in the same turn; if the peer has gone, as after any failed send. 0:
+     * no limit. Not reached if a lower high mark is set (berth_socket_set_write_marks). */
     size_t output;
 } berth_connection_limits;
 

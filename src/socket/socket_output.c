@@ -569,20 +569,23 @@ static size_t append(berth_socket *socket, const write_job *job, size_t done)
     return end - done;
 }
 
-/* Here the connection is not ended: a program that writes twice does not expect its socket to be
- * freed between. */
-static ptrdiff_t overflow(berth_socket *socket)
-{
-    socket->overflowed = true;
-    berth__loop_flush_later(socket->object.loop, &socket->flush);
-    berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
-                            BERTH__ATTEMPT_KEEP);
-    return -1;
-}
-
 static ptrdiff_t fail(berth_socket *socket, int error)
 {
     berth__socket_set_error(socket, berth__class_of(error), error, BERTH__ATTEMPT_WRITE);
+    return -1;
+}
+
+/* Here the connection is not ended: a program that writes twice does not expect its socket to be
+ * freed between. A peer that has gone is not slow: what the kernel says of it ends the connection,
+ * behind its input. */
+static ptrdiff_t overflow(berth_socket *socket)
+{
+    berth__loop_flush_later(socket->object.loop, &socket->flush);
+    if (socket->outcome == BERTH__OUTCOME_FAILED)
+        return fail(socket, -socket->stream->ready.result);
+    socket->overflowed = true;
+    berth__socket_set_error(socket, BERTH_ERROR_SOCKET_RESOURCE, (int)BERTH__LIMIT_OUTPUT,
+                            BERTH__ATTEMPT_KEEP);
     return -1;
 }
 

@@ -97,6 +97,25 @@ CASE(one_long_write_beyond_the_limit, "D16", "counts by what the kernel leaves o
     free(pattern);
 }
 
+CASE(output_beyond_the_limit_to_a_peer_that_has_gone, "D16",
+     "is no slow peer: its last words are read, and then the reset is told that the write has met")
+{
+    struct actor *actor = actor_new("s");
+    struct peer *peer;
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(&peer)));
+    berth_socket_set_limits(actor->socket, &(berth_connection_limits){.output = 4});
+    peer_say(peer, "farewell");
+    peer_close(peer);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "too much", 8), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert_int_eq(berth_socket_write(actor->socket, "too much", 8), -1);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->received, 8);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
 /* ---- a chat ---------------------------------------------------------------------------------- */
 
 static struct actor *guests[GUESTS];

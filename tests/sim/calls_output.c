@@ -61,6 +61,11 @@ static void check_write(struct socket_model *model, size_t size, size_t queued, 
         model->overflowed = sim_way_out(model)->cut = true;
         sim_way_out(model)->put += left > queued ? left - queued : 0;
     }
+    /* One beyond the limit is offered to the kernel before it returns. */
+    bool refused = taken < 0 && berth_socket_error(model->socket) == BERTH_ERROR_REMOTE_HOST_CLOSED;
+    sim_check(!refused || beyond || sim_lossy(), "a write meets the end of a connection too early");
+    if (refused)
+        sim_way_out(model)->refused = sim_way_out(model)->cut = true;
     if (taken >= 0)
         sim_mind_marks(model);
 }

@@ -166,7 +166,8 @@ void sim_judge_reset(const struct connection *connection, int side)
     if (is_excused(connection))
         return;
     bool has_header = side == 0 && !connection->of_peer && connection->version > 0;
-    bool unread = out->put > out->got || (has_header && !connection->preface.whole) ||
+    bool unread = out->put > out->got || out->refused ||
+                  (has_header && !connection->preface.whole) ||
                   connection->tls; /* flights, a ticket or the end mark */
     sim_check(unread && socket_at(connection, 1 - side) == NULL,
               "a connection is reset without a cause");

@@ -49,6 +49,7 @@ struct way {
     bool ended;   /* the writer has ended it in order */
     bool reset;   /* the writer has reset the connection */
     bool closed;  /* and listens no more: an answer to it will fail, which cuts this way */
+    bool refused; /* a write has met that the reader has gone */
 };
 
 /* How a socket of the library has ended its side of a connection. */
