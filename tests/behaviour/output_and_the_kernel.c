@@ -116,6 +116,27 @@ CASE(output_beyond_the_limit_to_a_peer_that_has_gone, "D16",
     ck_assert(berth_socket_was_reset(actor->socket));
 }
 
+CASE(send_that_fails_in_a_queue, "S1.41 S2.9", "the connection ends when somebody has taken it")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("s");
+    struct peer *peer;
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(&peer)));
+    peer_say(peer, "farewell");
+    peer_close(peer);
+    berth_server_add_pending_connection(host->server, actor->socket);
+    world_settle();
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
+    world_settle();
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->received, 8);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
 /* ---- a chat ---------------------------------------------------------------------------------- */
 
 static struct actor *guests[GUESTS];
