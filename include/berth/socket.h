@@ -807,11 +807,12 @@ BERTH_API uint32_t berth_socket_close_timeout(const berth_socket *socket);
  * and the peer has acknowledged none, error_occurred is called with SOCKET_TIMEOUT and "cannot send
  * the rest of the output to ...", then state_changed (UNCONNECTED), read_channel_finished and
  * `disconnected`; the output is lost. Each byte that is accepted or acknowledged restarts the time,
- * so a slow peer receives everything. The kernel is asked for acknowledgements only when the time
- * is over: if it has accepted output in CLOSING, the connection of a peer that stops reading ends
- * within twice the time. The time is checked in turns of the loop and in blocking waits for this
- * socket. If there is no memory for the timer, the connection ends at once with class
- * SOCKET_RESOURCE.
+ * so a slow peer receives everything, if the time is enough for what its kernel tells at once: that
+ * makes room again by many kilobytes, and not by each byte that the peer reads. The kernel is asked
+ * for acknowledgements only when the time is over: if it has accepted output in CLOSING, the
+ * connection of a peer that stops reading ends within twice the time. The time is checked in turns
+ * of the loop and in blocking waits for this socket. If there is no memory for the timer, the
+ * connection ends at once with class SOCKET_RESOURCE.
  *
  * When CLOSING the new time starts at once. It is kept for later connections.
  *
