@@ -58,6 +58,7 @@ static inline int descriptor_for_send(const berth__stream *stream)
 
 enum {
     AT_ONCE = 65536,       /* bytes from which on they cost more while they wait than a call does */
+    ROUNDS = 64,           /* of looking for a send where the completions have run over */
     LARGEST_SEND = 1 << 30 /* the kernel refuses an entry of 2 GiB or more; results are int32_t */
 };
 
@@ -154,8 +155,14 @@ static void look_for_send(uring_backend *uring, const berth__stream *stream)
     if (found || !(berth__ring_has_entries(&uring->ring) || berth__ring_has_work(&uring->ring)))
         return;
     uring->urgent = false;
-    (void)berth__ring_turn(&uring->ring); /* hands it over too, if that was still to come */
-    berth__uring_reap(uring);
+    /* The first hands it over too, if that was still to come. A ring that has run over gives as
+     * many as it has room for each time. */
+    for (int round = 0; !found && round < ROUNDS; round++) {
+        (void)berth__ring_turn(&uring->ring);
+        berth__uring_reap(uring);
+        found = (stream->ready.pending & BERTH__READY_SENT) != 0 ||
+                !berth__ring_overflowed(&uring->ring);
+    }
 }
 
 void berth__uring_catch_up(uring_backend *uring, const berth__stream *stream)

@@ -407,6 +407,37 @@ CASE(small_ring_of_buffers, "reliability 10",
     free(bytes);
 }
 
+static void was_told_of_a_reset(struct actor *actor)
+{
+    ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+CASE(small_ring_and_resets, "reliability 11",
+     "a reset that output has met is told, though its completion is far behind others")
+{
+    enum {
+        RESETS = 12
+    };
+    use_small_ring();
+    setenv("BERTH_RING_COMPLETIONS", "2", 1);
+    struct host *host = host_listening("h");
+    struct peer *peers[RESETS];
+    struct actor *actors[RESETS];
+    for (int i = 0; i < RESETS; i++) {
+        actors[i] = host_connect(host, "s", &peers[i]);
+        actors[i]->quiet = true;
+        actors[i]->on_error = was_told_of_a_reset;
+        berth_socket_set_read_buffer_size(actors[i]->socket, 100); /* its end comes by a call */
+    }
+    world_settle();
+    for (int i = 0; i < RESETS; i++)
+        ck_assert_int_eq(berth_socket_write(actors[i]->socket, "later", 5), 5);
+    for (int i = 0; i < RESETS; i++)
+        peer_reset(peers[i]);
+    for (int i = 0; i < RESETS; i++)
+        UNTIL(actors[i]->disconnects == 1);
+}
+
 CASE(small_ring_of_completions, "reliability 11",
      "more events at once than there is room for: counted, and every connection goes on")
 {
