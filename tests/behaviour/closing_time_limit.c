@@ -188,6 +188,7 @@ CASE(
     struct actor *actor = blocked(&reader);
     busy = host_connect(host_listening("other"), "b", &peer);
     berth_timer *timer = berth_timer_new(world_loop(), peer_reads_meanwhile, NULL);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     berth_socket_set_close_timeout(actor->socket, 2);
     berth_socket_disconnect_from_host(actor->socket);
