@@ -15,6 +15,7 @@ void berth__guests_insert_at(berth__guests *guests, berth__guest **link, berth__
                              uint64_t due)
 {
     guest->due = due;
+    guest->spared = false;
     guest->next = *link;
     guest->link = link;
     *link = guest;
@@ -49,4 +50,14 @@ void berth__guests_replace(berth__guests *guests, berth__guest *guest, berth__gu
     berth__guest **link = guest->link;
     berth__guests_remove(guests, guest);
     berth__guests_insert_at(guests, link, by, guest->due);
+}
+
+bool berth__guests_spare(berth__guests *guests, uint64_t now)
+{
+    bool any = false;
+    for (berth__guest *late = guests->first; late != NULL && late->due <= now; late = late->next) {
+        any = any || !late->spared;
+        late->spared = true;
+    }
+    return any;
 }

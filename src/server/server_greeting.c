@@ -22,10 +22,9 @@
  * BUDGET at most but one at least; what is left is for the next turn. So other connections wait for
  * one hello if there is little else to do, and hellos have a share of the time if there is much.
  * Reading them takes time too: of many that come in one turn the rest waits unread, behind those in
- * WHOLE. They are read when these were answered, or while nobody can be: a part of a hello is found
- * then, and is back in GREETING.
- * Places: a handshake begins only while the queue is not full, so those that are complete exceed it
- * by less than max_handshakes.
+ * WHOLE. They are read when these were answered, or while nobody can be; part of one is in
+ * GREETING. Places: a handshake begins only while the queue is not full, so those that are complete
+ * exceed it by less than max_handshakes.
  *
  * All of them are due in the order in which they came, since all have the same time; the list of
  * guests has that order, and one deadline. In a pause nobody is heard: who says something then
@@ -677,13 +676,13 @@ static void answer_some(berth_server *server)
         greeter->answered = now;
 }
 
-static void end_late(berth_server *server)
+static void end_late(berth_server *server, bool spares)
 {
     berth__greeter *greeter = server->greeter;
     uint64_t now = server->object.loop->time; /* what has come by then counts, see 0161 */
     char text[BERTH__REFUSAL_TEXT_SIZE];
-    for (berth__guest *guest;
-         !server->object.freed && (guest = greeter->guests.first) != NULL && guest->due <= now;) {
+    for (berth__guest *guest; !server->object.freed && (guest = greeter->guests.first) != NULL &&
+                              guest->due <= now && (guest->spared || !spares);) {
         greeting *one = guest->shaking ? NULL : greeting_of(guest);
         if (one == NULL) {
             give_up(server, (handshake *)guest, BERTH_ERROR_SOCKET_TIMEOUT,
@@ -699,11 +698,11 @@ static void end_late(berth_server *server)
     }
 }
 
-/* Does what is due. */
-static void work(berth_server *server)
+/* Does what is due; `spares`: but ends only those that were late at the call before. */
+static void work(berth_server *server, bool spares)
 {
     berth__enter(&server->object);
-    end_late(server);
+    end_late(server, spares);
     answer_some(server);
     if (!server->object.freed)
         berth__server_pace(server); /* there may be room, and sets the deadline */
@@ -718,7 +717,7 @@ static void expired(berth__deadline *deadline)
     if (has_work(server->greeter))
         berth__loop_send(server->object.loop);
     if (!server->object.freed)
-        work(server);
+        work(server, false);
     berth__leave(&server->object);
 }
 
@@ -747,15 +746,19 @@ uint64_t berth__server_greeting_step(berth_server *server)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return NEVER;
+    bool spares = false;
     berth__deadline *deadline = &greeter->deadline;
     if (deadline->place != 0 && deadline->time <= clock_of(server)) {
         berth__deadline_stop(&server->object.loop->deadlines, deadline);
-        work(server);
+        work(server, true); /* what the wait has found for them runs behind this */
         if (server->object.freed)
             return NEVER;
+        spares = berth__guests_spare(&greeter->guests, server->object.loop->time);
     }
     if (!settle_all(server))
         return server->object.freed ? NEVER : clock_of(server);
+    if (spares)
+        return clock_of(server) + BERTH__MILLISECOND; /* the time for that */
     return deadline->place != 0 ? deadline->time : NEVER;
 }
 

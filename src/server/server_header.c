@@ -30,6 +30,7 @@
 typedef struct awaiting {
     berth__awaiting held; /* first */
     uint64_t due;
+    bool spared; /* a wait has run once more behind that */
     berth__proxy_header header;
 } awaiting;
 
@@ -105,6 +106,7 @@ void berth__server_distrust(berth_server *server)
     berth__server_drop_awaiting(server);
     server->trust = NULL;
     berth__deadlines_unreserve(&server->object.loop->deadlines);
+    berth__loop_time_end(server->object.loop);
     berth__release(trust->subnets);
     berth__release(trust);
 }
@@ -132,24 +134,37 @@ static void set_deadline(berth__trust *trust)
         berth__deadline_start(deadlines, &trust->deadline, due);
 }
 
-static void turn_late_away(berth__trust *trust)
+/* A header that has come while the program was busy is read, see 0161. `spares`: and what the wait
+ * around this has found is still to run, once for each. Whether that is so for one of them. */
+static bool turn_late_away(berth__trust *trust, bool spares)
 {
-    uint64_t now = berth__loop_clock(trust->server->object.loop);
-    while (next_due(trust) <= now)
+    uint64_t now = trust->server->object.loop->time;
+    bool any = false;
+    while (next_due(trust) <= now && (first_silent(trust)->spared || !spares))
         turn_away(first_silent(trust), BERTH__REFUSAL_HEADER_TIMEOUT);
+    for (berth__awaiting *held = trust->silent.first; spares && held != NULL; held = held->next) {
+        awaiting *late = (awaiting *)held;
+        if (late->due > now)
+            break;
+        any = any || !late->spared;
+        late->spared = true;
+    }
     set_deadline(trust);
+    return any;
 }
 
 static void expired(berth__deadline *deadline)
 {
-    turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)));
+    (void)turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)),
+                         false);
 }
 
 uint64_t berth__server_awaiting_step(berth_server *server)
 {
     if (server->trust == NULL || server->awaiting == 0)
         return UINT64_MAX;
-    turn_late_away(server->trust);
+    if (turn_late_away(server->trust, true))
+        return berth__loop_clock(server->object.loop) + BERTH__MILLISECOND; /* the time for that */
     return next_due(server->trust);
 }
 
@@ -235,6 +250,7 @@ void berth__server_wake_awaiting(berth_server *server)
         (void)berth__awaiting_watch(one); /* one that cannot be ends when its time is over */
         berth__awaiting_append(&trust->silent, one);
         ((awaiting *)one)->due = due;
+        ((awaiting *)one)->spared = false;
     }
     set_deadline(server->trust);
     berth__loop_touch(server->object.loop);
@@ -275,6 +291,7 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
         return true;
     }
     one->due = berth__after(berth__loop_clock(loop), trust->patience);
+    one->spared = false;
     berth__proxy_header_begin(&one->header);
     berth__awaiting_append(&trust->silent, &one->held);
     BERTH__COUNT(server->awaiting);
@@ -295,6 +312,7 @@ static berth__trust *trust_of(berth_server *server)
         return NULL;
     }
     trust->server = server;
+    berth__loop_time_begin(server->object.loop);
     trust->deadline.expired = expired;
     berth__awaiting_list_init(&trust->silent);
     berth__awaiting_list_init(&trust->held);

@@ -85,7 +85,8 @@ struct berth__connector {
     berth__stream *attempts[BERTH__MOST_ADDRESSES]; /* NULL when not running */
     berth__deadline stagger;
     berth__deadline limit;
-    uint64_t due; /* when that is over, wherever it stands */
+    uint64_t due; /* when that is over, wherever it stands; */
+    bool spared;  /* and a wait has run once more behind that */
 };
 
 static bool may_become(connecting_state state, connecting_state next)
@@ -541,6 +542,14 @@ const void *berth__connect_runs(const berth__connector *connector)
     return connector != NULL && connector->proxy != NULL ? connector : NULL;
 }
 
+/* Whether what a wait has found for a proxy connection is to run before the limit ends it. */
+static bool spares(berth__connector *late)
+{
+    bool runs = late->connection != NULL && late->due <= late->loop->time && !late->spared;
+    late->spared = late->spared || runs;
+    return runs;
+}
+
 uint64_t berth__connect_step(berth__connector *connector)
 {
     if (connector == NULL)
@@ -571,6 +580,8 @@ uint64_t berth__connect_step(berth__connector *connector)
         if (deadline->place == 0)
             continue;
         if (deadline->time <= berth__loop_clock(loop)) {
+            if (deadline == &connector->limit && spares(connector))
+                return 0;
             berth__deadline_stop(&loop->deadlines, deadline);
             deadline->expired(deadline);
             return 0;

@@ -82,7 +82,7 @@ void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *
     if (less)
         limits->bytes += limits->transit - transit;
     if (!known && window_ends(limits, now)) {
-        limits->window = now;
+        limits->window = view->clock;
         limits->bytes = 0;
     }
     limits->transit = bounded(transit);
@@ -93,17 +93,18 @@ void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *
 }
 
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
- * due: in the past if it has not. The next one begins at this look, however late it is: what went
- * before has been counted, and would be missing in a window that had begun earlier. */
-static uint64_t rate_due(berth__socket_limits *limits, uint64_t now)
+ * due: in the past if it has not. The next one begins at this look, however late it is, or behind
+ * the handlers that have run since: what went before has been counted, and would be missing in a
+ * window that had begun earlier. */
+static uint64_t rate_due(berth__socket_limits *limits, uint64_t now, uint64_t clock)
 {
     uint64_t length = window_length(limits);
     uint64_t due = berth__after(limits->window, length);
     if (due > now || limits->bytes < (limits->given.minimum_rate * length + 999) / 1000)
         return due;
-    limits->window = now;
+    limits->window = clock;
     limits->bytes = 0;
-    return berth__after(now, length);
+    return berth__after(clock, length);
 }
 
 uint64_t berth__lifetime_due(const berth__socket_limits *limits)
@@ -139,7 +140,7 @@ berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__l
         due[BERTH__LIMIT_IDLE] = berth__after(limits->active, given->idle);
     due[BERTH__LIMIT_LIFETIME] = berth__lifetime_due(limits);
     if (given->minimum_rate > 0)
-        due[BERTH__LIMIT_RATE] = rate_due(limits, now);
+        due[BERTH__LIMIT_RATE] = rate_due(limits, now, view->clock);
     for (int i = BERTH__LIMIT_FIRST_BYTE; i <= BERTH__LIMIT_RATE; i++) {
         if (due[i] < due[limit])
             limit = (berth__limit)i;

@@ -60,12 +60,13 @@ typedef struct berth__socket_limits {
 
 /* What has to be known about the connection besides. */
 typedef struct berth__limits_view {
-    bool silent;  /* no byte has come, and the peer may still send one */
-    bool held_up; /* nothing can come because this side does not take it */
-    bool stands;  /* no byte can go either way because of this side */
-    bool unsent;  /* there is output that the kernel has not been offered yet */
-    bool owes;    /* output waits */
-    bool spoken;  /* bytes have gone */
+    bool silent;    /* no byte has come, and the peer may still send one */
+    bool held_up;   /* nothing can come because this side does not take it */
+    bool stands;    /* no byte can go either way because of this side */
+    bool unsent;    /* there is output that the kernel has not been offered yet */
+    bool owes;      /* output waits */
+    bool spoken;    /* bytes have gone */
+    uint64_t clock; /* now; those below are given the time of the last wait */
 } berth__limits_view;
 
 const char *berth__limit_text(berth__limit limit);

@@ -4,7 +4,7 @@
  * Handlers, or the program between two calls, may have been busy for that long: so the kernel is
  * asked first, and what it has is let through the engine. A ring may need a few looks for that,
  * when a stream has sent before it has ever received. Whatever needs another answer of the peer
- * is too late.
+ * is too late, and so is what comes behind that from a peer that never ends to send.
  *
  * Nothing here can fail, and no handlers are called.
  */
@@ -17,12 +17,18 @@ bool berth__secure_has_time(berth__secure *secure)
     const berth_socket *socket = secure->socket;
     const berth_loop *loop = socket->object.loop;
     berth__backend *backend = loop->backend;
-    const berth__ready *ready = &socket->stream->ready;
-    if (secure->due > loop->time || (ready->queued && ready->pending != 0))
+    berth__ready *ready = &socket->stream->ready;
+    if (secure->due > loop->time)
         return true;
     uint32_t waits = (uint32_t)loop->counts.waits;
-    if (!secure->overdue)
+    bool listed = ready->queued && ready->pending != 0;
+    bool runs = listed && (!secure->overdue || ready->overdue);
+    if (runs || !secure->overdue)
         secure->waits = waits;
     secure->overdue = true;
-    return waits - secure->waits < LOOKS && backend->operations->has_input(backend, socket->stream);
+    ready->overdue = ready->overdue || runs;
+    if (runs)
+        return true;
+    return waits - secure->waits < LOOKS &&
+           (listed || backend->operations->has_input(backend, socket->stream));
 }

@@ -126,6 +126,7 @@ static void look(berth__socket_limits *limits)
         .unsent = berth__socket_unsent(socket),
         .owes = socket->output.first != NULL,
         .spoken = socket->spoken,
+        .clock = berth__loop_clock(loop),
     };
     if (berth__limits_asks(limits, &view, loop->time))
         berth__limits_look(limits, &view, in_transit(socket), loop->time);

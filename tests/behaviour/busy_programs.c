@@ -111,3 +111,106 @@ CASE(handshake_beside_a_busy_handler, "tls.h", "of a client that is in time: com
     UNTIL(host->new_connections + host->failures > 0);
     ck_assert_uint_eq(host->new_connections, 1);
 }
+
+CASE(wait_for_a_client_behind_a_busy_program, "tls.h", "of a server: is not over for it before")
+{
+    uint8_t bytes[16];
+    bool timed_out;
+    host = host_listening("h");
+    (void)encrypt(host);
+    far = world_connect(host->port);
+    say_hello(far, "x");
+    ck_assert_uint_eq(peer_receive(far, bytes, 10), 10);
+    finish_the_handshake_and_be_busy(NULL);
+    ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+    ck_assert_uint_eq(host->new_connections, 1);
+}
+
+CASE(wait_through_a_proxy_behind_a_busy_program, "S4.11", "is not over before the answer was read")
+{
+    static const char answer[] = "\5\0\0\1\x0a\0\0\1\x30\x39";
+    char bytes[16];
+    world_loop();
+    uint16_t port = world_listen(5);
+    berth_proxy proxy = {.type = BERTH_PROXY_SOCKS5, .host = "127.0.0.1", .port = port};
+    other = actor_new("c");
+    ck_assert(berth_socket_set_proxy(other->socket, &proxy));
+    berth_socket_set_connect_timeout(other->socket, 900);
+    ck_assert(berth_socket_connect_to_address(other->socket, berth_address_ipv4(0xc0000201), 80));
+    far = world_accept(port);
+    ck_assert_uint_eq(peer_receive(far, bytes, 3), 3);
+    peer_send(far, "\5\0", 2);
+    ck_assert_uint_eq(peer_receive(far, bytes, 10), 10);
+    ck_assert_uint_eq(peer_send_some(far, answer, 10), 10);
+    be_busy();
+    ck_assert(berth_socket_wait_for_connected(other->socket, 10000));
+}
+
+CASE(handshake_with_a_greedy_peer, "tls.h", "ends for its time, though there is always more")
+{
+    enum {
+        MANY = 40000,
+        SIZE = 5
+    };
+    static uint8_t records[MANY * SIZE];
+    size_t next = 0;
+    for (size_t i = 0; i < MANY; i++)
+        (void)toy_record('t', "x", 1, records + i * SIZE);
+    toy = toy_new(false);
+    other = actor_connected("c", &far);
+    berth_socket_set_connect_timeout(other->socket, LIMIT);
+    ck_assert(berth_socket_start_client_encryption(other->socket, &toy->tls, "x"));
+    be_busy();
+    for (int turns = 0; turns < 300 && other->errors == 0; turns++) {
+        for (size_t sent = 1; sent > 0;) {
+            sent = peer_send_some(far, records + next, sizeof records - next);
+            next = (next + sent) % sizeof records;
+        }
+        world_turn();
+    }
+    ck_assert_uint_eq(other->errors, 1);
+    berth_tls_release(&toy->tls);
+}
+
+static void trust_for(uint32_t milliseconds)
+{
+    berth_subnet subnet = {.prefix = 0};
+    ck_assert(berth_subnet_parse("127.0.0.0/8", &subnet));
+    ck_assert(berth_server_set_proxy_protocol(host->server, &subnet, 1, milliseconds));
+}
+
+/* A peer whose header is missing. */
+static void be_behind_a_balancer(void)
+{
+    host = host_listening("h");
+    trust_for(0);
+    far = world_connect(host->port);
+    world_settle();
+    ck_assert_uint_eq(host->new_connections, 0);
+}
+
+static void say_the_header_and_be_busy(struct actor *actor)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+    (void)actor;
+    trust_for(LIMIT);
+    ck_assert_uint_eq(peer_send_some(far, header, sizeof header - 1), sizeof header - 1);
+    be_busy();
+}
+
+CASE(header_beside_a_busy_handler, "PROXY header", "of a client that is in time: is read")
+{
+    be_behind_a_balancer();
+    call_in_a_handler(say_the_header_and_be_busy);
+    world_settle();
+    ck_assert_uint_eq(host->new_connections, 1);
+}
+
+CASE(wait_for_a_header_behind_a_busy_program, "PROXY header", "of a server: reads it before")
+{
+    bool timed_out;
+    be_behind_a_balancer();
+    say_the_header_and_be_busy(NULL);
+    ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+    ck_assert_uint_eq(host->new_connections, 1);
+}

@@ -835,3 +835,39 @@ CASE(no_memory_for_limits, "reliability 13",
     }
     ck_assert_uint_ge(counts_of(host).failed, 2);
 }
+
+static struct peer *bursting;
+
+static void send_and_be_busy(struct actor *actor)
+{
+    static const char block[1024];
+    (void)actor;
+    berth__sim_advance(world_sim(), UINT64_C(500000000));
+    peer_send_some(bursting, block, sizeof block);
+    berth__sim_advance(world_sim(), UINT64_C(500000000));
+}
+
+CASE(rate_beside_a_busy_handler, "limits.h",
+     "what comes while a handler is busy, behind the look that ends a window, is not for that one")
+{
+    if (!world_is_simulated())
+        case_skip("needs a clock that stands still");
+    struct host *host =
+        limited((berth_connection_limits){.minimum_rate = 1000, .rate_window = 1000});
+    static const char block[1024];
+    struct peer *peer;
+    struct actor *busy = host_connect(host_listening("busy"), "b", &peer);
+    struct actor *actor = host_connect(host, "s", &bursting);
+    actor->quiet = true;
+    uint64_t begin = now();
+    peer_send_some(bursting, block, sizeof block);
+    UNTIL(actor->received == sizeof block);
+    berth__sim_advance(world_sim(), UINT64_C(1020000000) - (now() - begin) * 1000000);
+    busy->on_ready_read = send_and_be_busy;
+    peer_say(peer, "x");
+    peer_say(bursting, "y");
+    UNTIL(busy->ready_reads == 1);
+    UNTIL(actor->received > 2 * sizeof block);
+    UNTIL(actor->disconnects > 0);
+    expect_end(actor, begin, 3020, "minimum rate"); /* the next began behind the handler */
+}

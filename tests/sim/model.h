@@ -345,6 +345,7 @@ struct server_model {
     unsigned long doubted;     /* those that may be turned away for their header */
     uint64_t accepted_before;  /* at the last look */
     uint64_t awaited_since;    /* headers, not before this time */
+    unsigned headers_overdue;  /* turns behind the time for them */
     bool was_odd;              /* at the last look no time ran for headers */
     uint64_t refused_before;   /* likewise, for their headers or for want of memory */
     unsigned visits;           /* rounds through its sockets */
