@@ -82,11 +82,13 @@ typedef struct berth_connection_limits {
     uint32_t lifetime;
     /** Bytes per second, in both directions together, that must be transferred on average in each
      * rate_window. The next window begins when the loop sees that one is over, so one that the
-     * program was too busy to see is longer. Output is transferred when the kernel accepts it or
-     * when the peer acknowledges it, whichever is more in the window. For streams that must not
-     * stall: a pause between two requests counts as too slow. The window begins anew whenever the
-     * time of `idle` would not run; while the socket does not receive, output that waits is
-     * therefore judged alone. The first window after that may be granted twice. 0: no limit. */
+     * program was too busy to see is longer. No connection is ended as long as input that the loop
+     * has not been free to receive makes up for what lacks. Output is transferred when the kernel
+     * accepts it or when the peer acknowledges it, whichever is more in the window. For streams
+     * that must not stall: a pause between two requests counts as too slow. The window begins anew
+     * whenever the time of `idle` would not run; while the socket does not receive, output that
+     * waits is therefore judged alone. The first window after that may be granted twice. 0: no
+     * limit. */
     uint32_t minimum_rate;
     uint32_t rate_window; /**< milliseconds; 0 for BERTH_DEFAULT_RATE_WINDOW */
     /** Maximum number of bytes of output that the kernel has not accepted. A write that would

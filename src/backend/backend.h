@@ -446,8 +446,8 @@ typedef struct berth__backend_operations {
     int (*credentials)(berth__backend *backend, int descriptor, berth_credentials *ret_credentials);
     /* Whether a connection waits to be accepted. */
     bool (*has_connection)(berth__backend *backend, const berth__listener *listener);
-    /* Whether bytes of the peer are there that were not delivered. */
-    bool (*has_input)(berth__backend *backend, const berth__stream *stream);
+    /* Bytes of the peer that are there and were not delivered. */
+    size_t (*input)(berth__backend *backend, const berth__stream *stream);
     /* Bytes that were sent and that the peer's kernel has not acknowledged; to be asked after
      * shutdown_send. */
     size_t (*in_transit)(berth__backend *backend, const berth__stream *stream);

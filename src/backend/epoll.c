@@ -585,10 +585,10 @@ static void destroy(berth__backend *backend)
     berth__release(epoll);
 }
 
-static bool has_input(berth__backend *backend, const berth__stream *stream)
+static size_t input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
-    return berth__inet_has_input(stream->descriptor);
+    return berth__inet_input(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -630,7 +630,7 @@ static const berth__backend_operations operations = {
     .local_name = berth__common_local_name,
     .credentials = berth__common_credentials,
     .has_connection = berth__common_has_connection,
-    .has_input = has_input,
+    .input = input,
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,
     .option = berth__common_option,

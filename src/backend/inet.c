@@ -479,7 +479,7 @@ void berth__inet_end(int descriptor, berth__close_mode mode, bool lingers)
         return;
     if (resets)
         mode = BERTH__CLOSE_RESET;
-    if (mode == BERTH__CLOSE_RESET || berth__inet_has_input(descriptor))
+    if (mode == BERTH__CLOSE_RESET || berth__inet_input(descriptor) > 0)
         reset(descriptor, lingers);
     else
         (void)BERTH__SYSTEM("shutdown", shutdown(descriptor, SHUT_RDWR));

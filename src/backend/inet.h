@@ -73,7 +73,7 @@ int berth__inet_error_of(int descriptor);
 
 /* Whether a connection waits at a listener; whether the kernel holds bytes of the peer. */
 bool berth__inet_has_connection(int descriptor);
-bool berth__inet_has_input(int descriptor);
+size_t berth__inet_input(int descriptor);
 
 /* Bytes of output that the peer's kernel has not acknowledged, once the direction was ended. */
 size_t berth__inet_in_transit(int descriptor);

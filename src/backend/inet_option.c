@@ -104,11 +104,11 @@ bool berth__inet_has_connection(int descriptor)
     return BERTH__SYSTEM("poll", poll(&listener, 1, 0)) == 1 && (listener.revents & POLLIN);
 }
 
-bool berth__inet_has_input(int descriptor)
+size_t berth__inet_input(int descriptor)
 {
     int bytes = 0;
     int failed = BERTH__SYSTEM("ioctl", ioctl(descriptor, FIONREAD, &bytes));
-    return failed == 0 && bytes > 0;
+    return failed == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 size_t berth__inet_in_transit(int descriptor)

@@ -410,11 +410,11 @@ static bool has_connection(berth__backend *backend, const berth__listener *liste
     return false;
 }
 
-static bool has_input(berth__backend *backend, const berth__stream *stream)
+static size_t input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
     (void)stream;
-    return false;
+    return 0;
 }
 
 static int option(berth__backend *backend, int descriptor, berth_socket_option which, int *value,
@@ -462,7 +462,7 @@ static const berth__backend_operations inherited_operations = {
     .local_name = local_name,
     .credentials = credentials,
     .has_connection = has_connection,
-    .has_input = has_input,
+    .input = input,
     .in_transit = in_transit,
     .has_unsent = has_unsent,
     .option = option,

@@ -302,7 +302,7 @@ ptrdiff_t berth__sim_finish_send(berth__backend *backend, berth__stream *stream)
 int berth__sim_name_of(berth__backend *backend, int descriptor, berth__side side,
                        berth_address *ret_address, uint16_t *ret_port);
 bool berth__sim_has_connection(berth__backend *backend, const berth__listener *listener);
-bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream);
+size_t berth__sim_input(berth__backend *backend, const berth__stream *stream);
 size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *stream);
 bool berth__sim_has_unsent(berth__backend *backend, const berth__stream *stream);
 int berth__sim_option(berth__backend *backend, int descriptor, berth_socket_option which,

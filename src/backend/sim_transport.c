@@ -477,11 +477,11 @@ bool berth__sim_has_connection(berth__backend *backend, const berth__listener *l
     return ((const berth__kernel_port *)listener->own)->queue != NULL;
 }
 
-bool berth__sim_has_input(berth__backend *backend, const berth__stream *stream)
+size_t berth__sim_input(berth__backend *backend, const berth__stream *stream)
 {
     (void)backend;
     const berth__sim_end *end = stream->own.connection;
-    return end != NULL && end->input.size > 0;
+    return end != NULL ? end->input.size : 0;
 }
 
 size_t berth__sim_in_transit(berth__backend *backend, const berth__stream *stream)

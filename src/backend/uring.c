@@ -680,10 +680,10 @@ static void destroy(berth__backend *backend)
 
 /* What the ring has received is the kernel's no longer, and is not held before its completion was
  * taken in. */
-static bool has_input(berth__backend *backend, const berth__stream *stream)
+static size_t input(berth__backend *backend, const berth__stream *stream)
 {
     berth__uring_reap((uring_backend *)backend);
-    return berth__uring_has_older(stream) || berth__inet_has_input(stream->descriptor);
+    return berth__uring_older(stream) + berth__inet_input(stream->descriptor);
 }
 
 static const berth__backend_operations operations = {
@@ -725,7 +725,7 @@ static const berth__backend_operations operations = {
     .local_name = berth__common_local_name,
     .credentials = berth__common_credentials,
     .has_connection = berth__common_has_connection,
-    .has_input = has_input,
+    .input = input,
     .in_transit = berth__common_in_transit,
     .has_unsent = berth__common_has_unsent,
     .option = berth__common_option,

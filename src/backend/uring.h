@@ -263,6 +263,7 @@ int berth__uring_release(berth__backend *backend, berth__stream *stream, berth__
 
 /* Bytes that the ring has received, which are older than those in the kernel. */
 bool berth__uring_has_older(const berth__stream *stream);
+size_t berth__uring_older(const berth__stream *stream); /* how many */
 
 void berth__uring_receive_init(uring_backend *uring);
 /* Takes all streams out of what the next wait goes through, in a child. */

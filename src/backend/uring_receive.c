@@ -323,6 +323,11 @@ bool berth__uring_has_older(const berth__stream *stream)
     return stream->held.first != NULL || (stream->flags & VIEW);
 }
 
+size_t berth__uring_older(const berth__stream *stream)
+{
+    return berth__chain_size(&stream->held) + (stream->flags & VIEW ? stream->size : 0);
+}
+
 /* Whether a stream goes on reading. A wait inside an event may have the ring receive again, and
  * find it out of buffers once more; a limited stream takes what that has brought too. */
 static bool reads_on(uring_backend *uring, berth__stream *stream)

@@ -147,11 +147,11 @@ static void finish(berth_server *server)
 static bool is_busy(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
-    const berth__backend *backend = socket->object.loop->backend;
+    berth__backend *backend = socket->object.loop->backend;
     return socket->object.frames > 0 || berth__socket_has_output(socket) ||
            berth__chain_size(&socket->input) > 0 || socket->received ||
            (stream->ready.queued && (stream->ready.pending & BERTH__READY_RECEIVE)) ||
-           backend->operations->has_input(socket->object.loop->backend, stream);
+           backend->operations->input(backend, stream) > 0;
 }
 
 static void look_at(berth_server *server, berth_socket *socket)

@@ -92,6 +92,11 @@ void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *
     limits->looked = true;
 }
 
+static uint64_t needed(const berth__socket_limits *limits)
+{
+    return (limits->given.minimum_rate * window_length(limits) + 999) / 1000;
+}
+
 /* Goes on to the next window of the rate if this one is over and has had enough. Returns when it is
  * due: in the past if it has not. The next one begins at this look, however late it is, or behind
  * the handlers that have run since: what went before has been counted, and would be missing in a
@@ -100,11 +105,20 @@ static uint64_t rate_due(berth__socket_limits *limits, uint64_t now, uint64_t cl
 {
     uint64_t length = window_length(limits);
     uint64_t due = berth__after(limits->window, length);
-    if (due > now || limits->bytes < (limits->given.minimum_rate * length + 999) / 1000)
+    if (due > now || limits->bytes < needed(limits))
         return due;
     limits->window = clock;
     limits->bytes = 0;
     return berth__after(clock, length);
+}
+
+bool berth__limits_makes_up(berth__socket_limits *limits, size_t input, uint64_t clock)
+{
+    if (limits->bytes + input < needed(limits))
+        return false;
+    limits->window = clock;
+    limits->bytes = 0;
+    return true;
 }
 
 uint64_t berth__lifetime_due(const berth__socket_limits *limits)

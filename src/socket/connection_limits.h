@@ -10,8 +10,10 @@
  * The kernel accepts output again only when a third of its buffer is free, which takes a slow peer
  * long. So it is asked how much the peer has not acknowledged, where bytes have gone at all: when
  * the idle limit is due, and at each end of a window of the rate. Less than at the last look is
- * progress. A look is good for the idle limit as long as nothing moves after it; where there is
- * none, the time begins anew with this one.
+ * progress. Before the rate ends a connection the kernel is asked how much input is still there: a
+ * turn receives so much of it, and what it leaves is no fault of the peer. A look is good for the
+ * idle limit as long as nothing moves after it; where there is none, the time begins anew with this
+ * one.
  *
  * The lifetime is held against the clock, whatever the peer does. The limits that depend on bytes
  * are held against loop->time, when the kernel was last asked for news: bytes that came while a
@@ -86,6 +88,11 @@ bool berth__limits_asks(const berth__socket_limits *limits, const berth__limits_
                         uint64_t now);
 void berth__limits_look(berth__socket_limits *limits, const berth__limits_view *view,
                         size_t transit, uint64_t now);
+
+/* Whether a window of the rate that is over would have had enough with the bytes that have come,
+ * and wait for this side to take them: then the next one begins, and the earliest limit is another
+ * or later. */
+bool berth__limits_makes_up(berth__socket_limits *limits, size_t input, uint64_t clock);
 
 /* The earliest limit and when it is due: NONE and UINT64_MAX if there is none. */
 berth__limit berth__limits_earliest(berth__socket_limits *limits, const berth__limits_view *view,

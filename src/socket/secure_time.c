@@ -30,5 +30,5 @@ bool berth__secure_has_time(berth__secure *secure)
     if (runs)
         return true;
     return waits - secure->waits < LOOKS &&
-           (listed || backend->operations->has_input(backend, socket->stream));
+           (listed || backend->operations->input(backend, socket->stream) > 0);
 }

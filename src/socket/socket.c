@@ -550,7 +550,7 @@ static bool has_to_be_shown(const berth_socket *socket, bool known)
 static bool could_lose(berth_loop *loop, const berth__stream *stream, bool heard)
 {
     const berth__backend_operations *operations = loop->backend->operations;
-    return heard || stream->ready.addressed || operations->has_input(loop->backend, stream) ||
+    return heard || stream->ready.addressed || operations->input(loop->backend, stream) > 0 ||
            operations->has_unsent(loop->backend, stream);
 }
 

@@ -107,6 +107,13 @@ static size_t in_transit(const berth_socket *socket)
     return socket->stream != NULL ? backend->operations->in_transit(backend, socket->stream) : 0;
 }
 
+/* Bytes of the peer that this side has not been free to take. */
+static size_t unread(const berth_socket *socket)
+{
+    berth__backend *backend = socket->object.loop->backend;
+    return backend->operations->input(backend, socket->stream);
+}
+
 /* Ends the connection if a limit is due, else sees to it that the next one is looked at. */
 static void look(berth__socket_limits *limits)
 {
@@ -132,10 +139,14 @@ static void look(berth__socket_limits *limits)
         berth__limits_look(limits, &view, in_transit(socket), loop->time);
     uint64_t due;
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);
-    bool over = due <= loop->time;
-    if (over && !spares(limits)) {
-        berth__limits_close(socket, limit);
-        return;
+    bool over;
+    while ((over = due <= loop->time) && !spares(limits)) {
+        bool sends = limit == BERTH__LIMIT_RATE && !view.held_up;
+        if (!sends || !berth__limits_makes_up(limits, unread(socket), view.clock)) {
+            berth__limits_close(socket, limit);
+            return;
+        }
+        limit = berth__limits_earliest(limits, &view, loop->time, &due);
     }
     if (!over)
         limits->spared = false;

@@ -303,21 +303,21 @@ CASE(stream_is_not_bound, "bind",
     ck_assert_int_eq(kit()->operations->bind(kit(), &stream->stream, &here, 0, NULL), 0);
 }
 
-CASE(input_that_was_not_delivered, "has_input", "told whether bytes wait that the core has not got")
+CASE(input_that_was_not_delivered, "input", "told how many bytes wait that the core has not got")
 {
     struct peer *peer;
     kit_stream *stream = kit_pair("a", NULL, &peer);
-    ck_assert(!kit()->operations->has_input(kit(), &stream->stream));
+    ck_assert_uint_eq(kit()->operations->input(kit(), &stream->stream), 0);
     peer_send_some(peer, "x", 1);
     world_settle();
-    ck_assert(kit()->operations->has_input(kit(), &stream->stream));
+    ck_assert_uint_eq(kit()->operations->input(kit(), &stream->stream), 1);
     kit_receive_start(stream);
     UNTIL(stream->received == 1);
-    ck_assert(!kit()->operations->has_input(kit(), &stream->stream));
+    ck_assert_uint_eq(kit()->operations->input(kit(), &stream->stream), 0);
     kit_receive_stop(stream);
     peer_send_some(peer, "y", 1);
     world_settle();
-    ck_assert(kit()->operations->has_input(kit(), &stream->stream));
+    ck_assert_uint_eq(kit()->operations->input(kit(), &stream->stream), 1);
 }
 
 CASE(options_of_a_stream, "option", "what is set can be read, and nonsense is refused")

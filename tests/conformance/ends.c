@@ -20,7 +20,7 @@ static int name_of(kit_stream *stream, berth__side side)
 
 static bool has_input(kit_stream *stream)
 {
-    return kit()->operations->has_input(kit(), &stream->stream);
+    return kit()->operations->input(kit(), &stream->stream) > 0;
 }
 
 static size_t in_transit(kit_stream *stream)
