@@ -103,7 +103,7 @@ static void end_by_send(berth_socket *socket, int error)
 
 /* The input that came before, and then its end, will report it to the user; unless this side does
  * not receive it, or has nothing to report. In a queue there is nobody to report it to: it ends
- * when it was taken. */
+ * when it was taken, and of a failure of this side's own receives no more until then. */
 static void send_failed(berth_socket *socket, int error)
 {
     bool shakes = berth__secure_shakes(socket);
@@ -111,8 +111,11 @@ static void send_failed(berth_socket *socket, int error)
     berth__socket_set_outcome(socket, BERTH__OUTCOME_BROKEN);
     socket->stream->ready.result = -error;
     berth__chain_clear(&socket->output, &socket->object.loop->pool);
-    if (waits && is_over(error) && !berth__secure_has_failed(socket))
+    if (waits && !berth__secure_has_failed(socket)) {
+        socket->holed = socket->holed || !is_over(error);
+        berth__socket_pace(socket);
         return;
+    }
     if (!is_over(error) || !berth__socket_listens(socket) || berth__secure_has_failed(socket))
         end_by_send(socket, error);
 }

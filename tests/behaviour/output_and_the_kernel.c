@@ -4,7 +4,9 @@
 #include "scene.h"
 
 #include "backend/sim.h"
+#include "base/fault.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,6 +137,34 @@ CASE(send_that_fails_in_a_queue, "S1.41 S2.9", "the connection ends when somebod
     ck_assert_uint_eq(actor->received, 8);
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+CASE(send_that_fails_in_a_queue_for_want_of_memory, "S1.41 S2.9",
+     "the connection ends when somebody has taken it, though its peer is there")
+{
+    bool in_ring = strcmp(getenv("BERTH_BACKEND"), "io_uring") == 0;
+    struct host *host = host_listening("h");
+    struct actor *actor = actor_new("s");
+    struct peer *peer;
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(&peer)));
+    peer_say(peer, "greeting");
+    berth_server_add_pending_connection(host->server, actor->socket);
+    world_settle();
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
+    if (world_is_simulated())
+        berth__sim_fail_send(world_sim(), ENOBUFS, 1);
+    else
+        berth__fault_set_system(0, 1, ENOBUFS, in_ring ? "ring_send" : "send");
+    world_settle();
+    berth__fault_clear();
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+    ck_assert_uint_eq(actor->disconnects, 0);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert(!berth_socket_was_reset(actor->socket));
+    ck_assert(peer_saw_either(peer));
 }
 
 /* ---- a chat ---------------------------------------------------------------------------------- */
