@@ -369,8 +369,9 @@ BERTH_API uint16_t berth_socket_transport_peer_port(const berth_socket *socket);
 BERTH_API uint32_t berth_socket_connect_timeout(const berth_socket *socket);
 
 /**
- * Sets the time limit for the next connect. What has come while the program was busy for longer
- * than that counts.
+ * Sets the time limit for the next connect. If the program was busy for longer than that, the
+ * answer that has come meanwhile counts. An attempt that needs one more after it, of a name server,
+ * a proxy or a peer, is over: the limit is for all of it.
  *
  * @param milliseconds  0 for no limit but the kernel's
  */

@@ -316,43 +316,6 @@ CASE(rate_behind_a_busy_program, "limits.h",
     expect_end(actor, look, 1000, "minimum rate");
 }
 
-CASE(rate_beyond_what_turns_receive, "limits.h",
-     "what the loop has not been free to receive makes up for what lacks, as long as it is there")
-{
-    enum {
-        WINDOW = 20,
-        TURNS = 4,
-        NEED = 2 * BERTH__RECEIVE_BUDGET + 4096 /* a window that needs a third turn */
-    };
-    if (world_is_simulated())
-        case_skip("its buffer holds no more than a turn receives");
-    struct peer *peer;
-    struct host *host = limited(
-        (berth_connection_limits){.minimum_rate = NEED / WINDOW * 1000, .rate_window = WINDOW});
-    struct actor *actor = host_connect(host, "s", &peer);
-    actor->quiet = true;
-    berth_socket_pause_reading(actor->socket);
-    world_settle();
-    static const char block[BERTH__RECEIVE_BUDGET];
-    size_t sent = 0;
-    for (size_t some = 1; some > 0 && sent < 1 << 20;) {
-        some = peer_send_some(peer, block, sizeof block);
-        sent += some;
-    }
-    if (sent < (TURNS + 2) * BERTH__RECEIVE_BUDGET)
-        case_skip("the kernel holds too little");
-    berth_socket_resume_reading(actor->socket);
-    for (int turn = 0; turn < TURNS; turn++) {
-        usleep(2 * WINDOW * 1000);
-        berth_loop_turn(world_loop(), 0);
-        ck_assert_uint_eq(actor->errors, 0);
-    }
-    ck_assert_uint_lt(actor->received, sent);
-    UNTIL(actor->disconnects == 1);
-    ck_assert_uint_eq(actor->received, sent);
-    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
-}
-
 CASE(unread_input_is_not_idle, "D20", "a peer that is not read from is not at fault")
 {
     struct host *host =
