@@ -509,8 +509,9 @@ BERTH_API void berth_server_statistics_sized(const berth_server *server,
  *
  * Connections that are pending already do not end the wait: take them first. If the queue is full,
  * the call returns true at once, and does nothing: no limit of a connection runs in it either. A
- * result of true does not guarantee a pending connection: the queue may have been full, accept_error
- * may have been called, a handler may have closed the server, or the grace of a drain has ended.
+ * result of true does not guarantee a pending connection: the queue may have been full,
+ * accept_error may have been called, a handler may have closed the server, or the grace of a drain
+ * has ended.
  *
  * @param milliseconds   0 polls; a negative value waits without limit
  * @param ret_timed_out  always set unless NULL: whether the time expired
