@@ -133,6 +133,7 @@ typedef struct berth__ready {
                            for one that was accepted or that it connects */
     bool parcelled : 1; /* likewise: a receive may end before the bytes that there are */
     bool secured : 1;   /* the core's, of a stream: it is encrypted, see socket/secure.h */
+    bool given : 1;     /* likewise: calls have sent bytes of it that are still to be announced */
     uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
 } berth__ready;
 

@@ -443,8 +443,7 @@ static bool run_completions(berth_loop *loop)
         berth__ready *ready = berth__ready_take(list);
         if (ready == NULL)
             break;
-        loop->backend->operations->run(loop->backend, ready);
-        if (is_late(loop, ++done))
+        if (berth__loop_run_record(loop, ready) && is_late(loop, ++done))
             break;
     }
     return count > 0;
@@ -721,7 +720,7 @@ static bool run_of(berth_loop *loop, const berth__wait *wait, uint64_t due)
         berth__ready *ready = next_of(loop, wait, ran);
         if (ready == NULL)
             break;
-        loop->backend->operations->run(loop->backend, ready);
+        (void)berth__loop_run_record(loop, ready);
     }
     return wait->done(wait->object);
 }

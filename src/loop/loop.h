@@ -112,6 +112,7 @@ struct berth_loop {
     size_t flush_count;
     void (*settle)(berth__flush *flush);       /* flushes one, which has left the list */
     bool (*unsent)(const berth__flush *flush); /* whether one has fresh output */
+    void (*announce)(berth__ready *ready);     /* says what calls have sent of a stream */
     berth__flush *answering; /* of the socket whose handler runs: what that writes is flushed when
                                 it returns, without the list; NULL for none */
     berth__sources sources;
@@ -245,6 +246,20 @@ static inline void berth__loop_time_begin(berth_loop *loop)
 static inline void berth__loop_time_end(berth_loop *loop)
 {
     loop->limited--;
+}
+
+/* Runs a record that is out of the list. What calls have sent is announced before what has come,
+ * which may be the answer: a handler is called there that may close the stream, so the record is in
+ * the list again meanwhile, and false is returned. */
+static inline bool berth__loop_run_record(berth_loop *loop, berth__ready *ready)
+{
+    if (ready->given && !loop->inherited) {
+        berth__ready_add(&loop->backend->ready, ready, 0);
+        loop->announce(ready);
+        return false;
+    }
+    loop->backend->operations->run(loop->backend, ready);
+    return true;
 }
 
 /* Puts an object into the list of those to be flushed at the end of the turn, by loop->settle. */

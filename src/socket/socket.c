@@ -316,6 +316,12 @@ static bool unsent(const berth__flush *flush)
     return berth__socket_unsent((const berth_socket *)(place - offsetof(berth_socket, flush)));
 }
 
+static void announce(berth__ready *ready)
+{
+    ready->given = false;
+    berth__socket_announce_given(ready->owner);
+}
+
 berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
 {
     berth_socket *socket = berth__free_list_take(&loop->sockets, sizeof *socket);
@@ -325,6 +331,7 @@ berth_socket *berth__socket_make(berth_loop *loop, berth__object **list)
     socket->close_timeout = BERTH_DEFAULT_CLOSE_TIMEOUT;
     loop->settle = settle;
     loop->unsent = unsent;
+    loop->announce = announce;
     berth__object_init(&socket->object, &socket_kind, loop, list);
     return socket;
 }
@@ -462,6 +469,8 @@ berth__stream *berth__socket_let_go(berth_socket *socket, berth__chunk **ret_lea
         loop->backend->operations->receive_stop(loop->backend, stream);
     if (stream != NULL && berth__socket_given(socket) > 0) /* which is not announced */
         berth__socket_count_sent(socket, berth__socket_given(socket));
+    if (stream != NULL)
+        stream->ready.given = false;
     if (socket->outcome != BERTH__OUTCOME_BROKEN)
         berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
     /* Handlers of the end may turn the loop: a send that ends then is not the socket's any more. */

@@ -223,7 +223,11 @@ static inline uint32_t berth__socket_bounded(size_t bytes)
  * sends, and announces the result of a send that has ended at once. */
 void berth__socket_settle(berth_socket *socket);
 
-/* The same after a handler that has answered what came, where the socket was not in the list. */
+/* Announces what calls have given to the kernel, if there is any. */
+void berth__socket_announce_given(berth_socket *socket);
+
+/* As settling, after a handler that has answered what came, where the socket was not in the list.
+ */
 void berth__socket_answer(berth_socket *socket);
 
 /* Whether there is output that berth__socket_settle would send or announce. */

@@ -91,9 +91,12 @@ static void received(berth__stream *stream, const void *data, size_t size)
     else if (socket->endings == endings && !whole)
         berth__socket_end_by_hole(socket);
     /* What the handler has written goes now, while its bytes are in the cache; not if others have
-     * written too, and may go on: all that goes out together. */
+     * written too, and may go on: all that goes out together. What has gone already is announced
+     * before more comes, which may answer it. */
     if (!listed && (socket->output.first != NULL || socket->flush.link != NULL))
         berth__socket_answer(socket);
+    else if (listed)
+        berth__socket_announce_given(socket);
     berth__leave(&socket->object);
 }
 

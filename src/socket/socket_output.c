@@ -233,8 +233,10 @@ static inline void settle_up_to(berth_socket *socket, size_t most)
 {
     bool ending = (socket->shut || socket->state == BERTH_STATE_CLOSING) && !is_watched(socket);
     size_t others = berth__socket_given(socket);
-    if (others > 0)
+    if (others > 0) {
         berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
+        socket->stream->ready.given = false;
+    }
     ptrdiff_t result = socket->outcome == BERTH__OUTCOME_FAILED ? socket->stream->ready.result
                                                                 : start_send(socket, most, ending);
     if (result == -EAGAIN)
@@ -324,6 +326,17 @@ static inline void finish_plainly(berth_socket *socket, ptrdiff_t result)
     berth__chain_consume(&socket->output, &loop->pool, (size_t)result);
 }
 
+void berth__socket_announce_given(berth_socket *socket)
+{
+    size_t given = berth__socket_given(socket);
+    if (given == 0)
+        return;
+    berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
+    berth__enter(&socket->object);
+    written(socket, 0, given);
+    berth__leave(&socket->object);
+}
+
 bool berth__socket_taken_whole(berth__stream *stream, ptrdiff_t result)
 {
     berth_socket *socket = stream->ready.owner;
@@ -397,7 +410,7 @@ static size_t note_given(berth_socket *socket, ptrdiff_t result)
     socket->stream->ready.result = (int32_t)(result > 0 ? (ptrdiff_t)before + result : result);
     if (result < 0)
         return 0;
-    socket->spoken = true;
+    socket->spoken = socket->stream->ready.given = true;
     return (size_t)result;
 }
 

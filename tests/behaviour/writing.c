@@ -98,6 +98,65 @@ CASE(answer_to_what_a_waiting_handler_wrote, "S3.28 tls.h",
     }
 }
 
+/* The peer hears "go", and answers; no turn of the loop is between. */
+static void answer_unseen(struct peer *peer, struct actor *other)
+{
+    char heard[2];
+    size_t size = 0;
+    for (int waits = 0; waits < WORLD_TURNS && size < 2; waits++) {
+        size += peer_receive_some(peer, heard + size, 2 - size);
+        ck_assert(!berth_socket_wait_for_ready_read(other->socket, 1));
+    }
+    ck_assert_uint_eq(size, 2);
+    ck_assert_uint_eq(peer_send_some(peer, "hi", 2), 2);
+    ck_assert(!berth_socket_wait_for_ready_read(other->socket, 1));
+}
+
+CASE(answer_to_what_a_call_has_sent, "S3.28 tls.h",
+     "comes behind bytes_written, though no turn was between, and where more waits to be sent")
+{
+    struct host *host = host_listening("h");
+    for (int more = 0; more < 2; more++) {
+        struct peer *peer;
+        struct peer *silent;
+        struct actor *actor = host_connect(host, "s", &peer);
+        struct actor *other = host_connect(host, "o", &silent);
+        other->quiet = true;
+        actor->on_ready_read = all_was_announced;
+        ck_assert_int_eq(berth_socket_write(actor->socket, "go", 2), 2);
+        ck_assert(berth_socket_flush(actor->socket));
+        answer_unseen(peer, other);
+        if (more)
+            ck_assert_int_eq(berth_socket_write(actor->socket, "on", 2), 2);
+        UNTIL(actor_has(actor, "hi"));
+    }
+}
+
+/* A question that is sent and answered inside the handler, while more of the input is delivered. */
+static void asks_and_is_answered(struct actor *actor)
+{
+    if (actor->ready_reads == 1) {
+        ck_assert_int_eq(berth_socket_write(actor->socket, "go", 2), 2);
+        ck_assert(berth_socket_flush(actor->socket));
+        ck_assert_uint_eq(peer_send_some(answering.peer, "hi", 2), 2);
+    } else if (actor->received > 8) {
+        ck_assert_uint_ge(actor->written, 2);
+    }
+}
+
+CASE(answer_in_the_run_that_asks, "S3.28 tls.h",
+     "comes behind bytes_written, also of a socket that the turn is to flush")
+{
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &answering.peer);
+    actor->on_ready_read = asks_and_is_answered;
+    berth_socket_set_read_buffer_size(actor->socket, 4);
+    ck_assert_uint_eq(peer_send_some(answering.peer, "12345678", 8), 8);
+    world_settle();
+    ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
+    UNTIL(actor_has(actor, "12345678hi"));
+}
+
 CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, and order is kept")
 {
     struct host *host = host_listening("h");
