@@ -115,6 +115,17 @@ struct berth_loop {
     void (*announce)(berth__ready *ready);     /* says what calls have sent of a stream */
     berth__flush *answering; /* of the socket whose handler runs: what that writes is flushed when
                                 it returns, without the list; NULL for none */
+    /* The last socket that refused an option or a local address in a call, and what that was: for
+     * its text, without a place in every socket. */
+    struct {
+        const void *socket;
+        int number; /* of the error */
+        int option;
+        int value;
+        bool set;
+        uint16_t port;
+        berth_address address;
+    } refused;
     berth__sources sources;
     struct berth__resolver *resolver;           /* made on first use */
     struct berth__signals *signals;             /* likewise */

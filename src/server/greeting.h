@@ -47,6 +47,9 @@ berth_tls *berth__greeter_find(const berth__greeter *greeter, const char *name);
 /* The last connection that may need it has gone: gives up a configuration that was taken away. */
 void berth__greeter_forget(berth__greeter *greeter);
 
+/* Sets the error of a server whose client was not encrypted. */
+void berth__server_explain(berth_server *server, const berth_tls_failure *failure);
+
 /* From server_greeting.c. */
 void berth__greeter_init(berth__greeter *greeter);
 

@@ -23,7 +23,7 @@
 
 #include <pthread.h>
 
-#define BERTH__SERVER_TEXT_SIZE 256
+#define BERTH__SERVER_TEXT_SIZE 448
 
 typedef struct berth__bind berth__bind;
 typedef struct berth__trust berth__trust;
@@ -257,6 +257,18 @@ enum {
     BERTH__SERVER_PLACE_SIZE = BERTH__LOCAL_ESCAPED_SIZE
 };
 const char *berth__server_place(const berth_server *server, char text[BERTH__SERVER_PLACE_SIZE]);
+
+/* Who is at the other end of a connection, for texts: "from" and an address. Or, for the null
+ * address and that of a Unix socket, "on" and what is listened on. Returns `text`. */
+enum {
+    BERTH__SERVER_ORIGIN_SIZE = BERTH__SERVER_PLACE_SIZE + sizeof "from"
+};
+const char *berth__server_origin(const berth_server *server, berth_address peer, uint16_t port,
+                                 char text[BERTH__SERVER_ORIGIN_SIZE]);
+
+/* The name of the peer of a descriptor; the null address where it has none any more. */
+void berth__server_peer_of(const berth_server *server, int descriptor, berth_address *ret_address,
+                           uint16_t *ret_port);
 
 /* From server_proxy.c: listening through a proxy. Sets the error. */
 struct berth__proxy;

@@ -299,9 +299,14 @@ static void drop(greeting *gone)
     backend_of(server)->operations->discard(backend_of(server), descriptor);
 }
 
-static void explain(berth_server *server, berth_error class, const char *why)
+static void peer_of(const greeting *one, berth_address *ret_address, uint16_t *ret_port)
 {
-    berth__server_set_error(server, class, "cannot accept an encrypted connection: %s", why);
+    if (one->names != NULL && !berth_address_is_null(one->names->peer)) {
+        *ret_address = one->names->peer;
+        *ret_port = one->names->peer_port;
+    } else {
+        berth__server_peer_of(one->held.server, one->held.descriptor, ret_address, ret_port);
+    }
 }
 
 /* For want of memory or the like. */
@@ -309,7 +314,9 @@ static void lose(greeting *gone, int error)
 {
     berth_server *server = gone->held.server;
     BERTH__COUNT(server->owner.counts.failed);
-    explain(server, berth__class_of(error), berth__reason_of(error));
+    berth_tls_failure failure = {.error = berth__class_of(error), .text = berth__reason_of(error)};
+    peer_of(gone, &failure.peer, &failure.peer_port);
+    berth__server_explain(server, &failure);
     drop(gone);
 }
 
@@ -318,19 +325,6 @@ static void tell(berth_server *server, const berth_tls_failure *failure)
     if (!server->object.freed && !server->object.loop->inherited &&
         SLOT(server, handshake_failed) != NULL)
         server->handlers->handshake_failed(server, failure, server->user);
-}
-
-static void peer_of(const greeting *one, berth_address *ret_address, uint16_t *ret_port)
-{
-    berth__backend *backend = backend_of(one->held.server);
-    if (one->names != NULL && !berth_address_is_null(one->names->peer)) {
-        *ret_address = one->names->peer;
-        *ret_port = one->names->peer_port;
-    } else if (backend->operations->name_of(backend, one->held.descriptor, BERTH__PEER, ret_address,
-                                            ret_port) != 0) {
-        *ret_address = berth_address_special(BERTH_SPECIAL_NULL);
-        *ret_port = 0;
-    }
 }
 
 /* Lets a client that speaks TLS know, as far as there is room. */
@@ -365,7 +359,7 @@ static void turn_away(greeting *gone, int number, const char *name)
         refusal ? berth__refusal_reason(number, reason, sizeof reason) : berth__reason_of(number);
     peer_of(gone, &failure.peer, &failure.peer_port);
     BERTH__COUNT(server->owner.counts.failed_handshake);
-    explain(server, failure.error, failure.text);
+    berth__server_explain(server, &failure);
     alert(gone, number);
     drop(gone);
     berth__server_pace(server);
@@ -445,7 +439,7 @@ static void give_up(berth_server *server, handshake *over, berth_error class, co
     (void)snprintf(why, sizeof why, "%s", text);
     (void)snprintf(name, sizeof name, "%s", over->name);
     BERTH__COUNT(server->owner.counts.failed_handshake);
-    explain(server, class, why);
+    berth__server_explain(server, &failure);
     berth__server_left_handshake(server, socket);
     berth_socket_free(socket);
     berth__server_pace(server);
@@ -494,7 +488,11 @@ static void shake(berth_server *server, berth_socket *socket, berth_tls *tls, be
     const berth__secure_plan plan = {.tls = tls, .received = held, .for_owner = true};
     if (!berth__secure_begin(socket, &plan)) {
         BERTH__COUNT(server->owner.counts.failed);
-        explain(server, BERTH_ERROR_SOCKET_RESOURCE, berth__reason_of(ENOMEM));
+        const handshake *over = socket->user;
+        berth__server_explain(server, &(berth_tls_failure){.error = BERTH_ERROR_SOCKET_RESOURCE,
+                                                           .text = berth__reason_of(ENOMEM),
+                                                           .peer = over->peer,
+                                                           .peer_port = over->peer_port});
         berth__server_left_handshake(server, socket);
         berth_socket_free(socket);
         return;
@@ -875,8 +873,10 @@ void berth__server_greet(berth_server *server, int descriptor, bool at_hand)
         uint64_t *count =
             room ? &server->owner.counts.failed : &server->owner.counts.rejected_greeting;
         BERTH__COUNT(*count);
-        explain(server, BERTH_ERROR_SOCKET_RESOURCE,
-                room ? berth__reason_of(ENOMEM) : "too many wait for their handshake");
+        berth_tls_failure failure = {.error = BERTH_ERROR_SOCKET_RESOURCE};
+        failure.text = room ? berth__reason_of(ENOMEM) : "too many wait for their handshake";
+        berth__server_peer_of(server, descriptor, &failure.peer, &failure.peer_port);
+        berth__server_explain(server, &failure);
         berth__release(names);
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return;

@@ -68,6 +68,17 @@ static void drop(awaiting *gone)
     backend_of(server)->operations->discard(backend_of(server), descriptor);
 }
 
+/* The peer is the balancer; whom it speaks for is not known yet. */
+static void explain(berth_server *server, int descriptor, berth_error class, const char *why)
+{
+    char origin[BERTH__SERVER_ORIGIN_SIZE];
+    berth_address balancer;
+    uint16_t port;
+    berth__server_peer_of(server, descriptor, &balancer, &port);
+    berth__server_set_error(server, class, "cannot accept a connection of a balancer %s: %s",
+                            berth__server_origin(server, balancer, port, origin), why);
+}
+
 static void turn_away(awaiting *gone, int number)
 {
     berth_server *server = gone->held.server;
@@ -77,10 +88,10 @@ static void turn_away(awaiting *gone, int number)
         BERTH__COUNT(server->owner.counts.failed);
     else
         BERTH__COUNT(server->owner.counts.rejected_header);
-    berth__server_set_error(
-        server, refusal ? berth__refusal_class(number) : berth__class_of(number),
-        "cannot accept a connection behind a balancer: %s",
-        refusal ? berth__refusal_reason(number, reason, sizeof reason) : berth__reason_of(number));
+    explain(server, gone->held.descriptor,
+            refusal ? berth__refusal_class(number) : berth__class_of(number),
+            refusal ? berth__refusal_reason(number, reason, sizeof reason)
+                    : berth__reason_of(number));
     drop(gone);
     berth__server_pace(server);
 }
@@ -283,9 +294,7 @@ bool berth__server_is_awaiting(berth_server *server, int descriptor)
         return false;
     awaiting *one = berth__awaiting_new(server, descriptor, sizeof *one, fired);
     if (one == NULL) {
-        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
-                                "cannot accept a connection behind a balancer: %s",
-                                berth__reason_of(ENOMEM));
+        explain(server, descriptor, BERTH_ERROR_SOCKET_RESOURCE, berth__reason_of(ENOMEM));
         BERTH__COUNT(server->owner.counts.failed);
         backend_of(server)->operations->discard(backend_of(server), descriptor);
         return true;

@@ -45,6 +45,28 @@ const char *berth__server_place(const berth_server *server, char text[BERTH__SER
     return berth_endpoint_format(server->address, server->port, text, BERTH__SERVER_PLACE_SIZE);
 }
 
+const char *berth__server_origin(const berth_server *server, berth_address peer, uint16_t port,
+                                 char text[BERTH__SERVER_ORIGIN_SIZE])
+{
+    char name[BERTH__SERVER_PLACE_SIZE];
+    bool named = !berth_address_is_null(peer) && peer.family != BERTH_ADDRESS_FAMILY_LOCAL;
+    if (named)
+        berth_endpoint_format(peer, port, name, sizeof name);
+    (void)snprintf(text, BERTH__SERVER_ORIGIN_SIZE, "%s %s", named ? "from" : "on",
+                   named ? name : berth__server_place(server, name));
+    return text;
+}
+
+void berth__server_peer_of(const berth_server *server, int descriptor, berth_address *ret_address,
+                           uint16_t *ret_port)
+{
+    berth__backend *backend = server->object.loop->backend;
+    if (backend->operations->name_of(backend, descriptor, BERTH__PEER, ret_address, ret_port) == 0)
+        return;
+    *ret_address = berth_address_special(BERTH_SPECIAL_NULL);
+    *ret_port = 0;
+}
+
 const char *berth_server_local_path(const berth_server *server)
 {
     BERTH__OWN_THREAD(server->object.loop);

@@ -20,6 +20,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert(BERTH__MOST_PROTOCOLS == BERTH_TLS_MOST_PROTOCOLS, "the bound that is documented");
@@ -149,6 +150,14 @@ static bool add_host(berth__greeter *greeter, size_t place, const char *name, be
     return true;
 }
 
+void berth__server_explain(berth_server *server, const berth_tls_failure *failure)
+{
+    char origin[BERTH__SERVER_ORIGIN_SIZE];
+    berth__server_set_error(server, failure->error, "cannot accept an encrypted connection %s: %s",
+                            berth__server_origin(server, failure->peer, failure->peer_port, origin),
+                            failure->text);
+}
+
 /* ---- configurations -------------------------------------------------------------------------- */
 
 static bool refuse(berth_server *server, berth_error class, const char *why)
@@ -202,8 +211,15 @@ bool berth_server_set_tls_host(berth_server *server, const char *name, berth_tls
     bool found;
     if (server->object.freed)
         return false;
-    if (name == NULL || !read_host(name, kept))
-        return refuse(server, BERTH_ERROR_OPERATION, "the name of the host is invalid");
+    if (name == NULL)
+        return refuse(server, BERTH_ERROR_OPERATION, "the name of the host is missing");
+    if (!read_host(name, kept)) {
+        char why[BERTH__SERVER_NAME_SIZE];
+        char shown[sizeof why - sizeof "the name of the host \"\" is invalid"];
+        (void)snprintf(why, sizeof why, "the name of the host \"%s\" is invalid",
+                       berth__escape(name, shown, sizeof shown));
+        return refuse(server, BERTH_ERROR_OPERATION, why);
+    }
     if (tls == NULL && server->greeter == NULL)
         return true;
     berth__greeter *greeter = may_set(server, tls);

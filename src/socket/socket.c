@@ -139,9 +139,48 @@ static const char *attempt_text(const berth_socket *socket)
     return texts[socket->attempt];
 }
 
+/* Whether the loop has what the last attempt was refused. */
+static bool knows_refused(const berth_socket *socket)
+{
+    const berth_loop *loop = socket->object.loop;
+    return loop->refused.socket == socket && loop->refused.number == socket->error_number;
+}
+
+/* The attempt at an option, and its value; as attempt_text if another socket's was refused since.
+ */
+static const char *option_text(const berth_socket *socket, char *text, size_t size)
+{
+    static const char *const names[] = {
+        [BERTH_OPTION_LOW_DELAY] = "LOW_DELAY",
+        [BERTH_OPTION_KEEP_ALIVE] = "KEEP_ALIVE",
+        [BERTH_OPTION_KEEP_ALIVE_IDLE] = "KEEP_ALIVE_IDLE",
+        [BERTH_OPTION_KEEP_ALIVE_INTERVAL] = "KEEP_ALIVE_INTERVAL",
+        [BERTH_OPTION_KEEP_ALIVE_COUNT] = "KEEP_ALIVE_COUNT",
+        [BERTH_OPTION_TYPE_OF_SERVICE] = "TYPE_OF_SERVICE",
+        [BERTH_OPTION_SEND_BUFFER_SIZE] = "SEND_BUFFER_SIZE",
+        [BERTH_OPTION_RECEIVE_BUFFER_SIZE] = "RECEIVE_BUFFER_SIZE",
+        [BERTH_OPTION_LINGER] = "LINGER",
+        [BERTH_OPTION_USER_TIMEOUT] = "USER_TIMEOUT",
+    };
+    const berth_loop *loop = socket->object.loop;
+    int option = loop->refused.option;
+    char name[sizeof "option -2147483648"];
+    if (!knows_refused(socket))
+        return attempt_text(socket);
+    snprintf(name, sizeof name, "option %d", option);
+    const char *shown =
+        option >= 0 && (size_t)option < sizeof names / sizeof names[0] ? names[option] : name;
+    if (loop->refused.set)
+        snprintf(text, size, "set %s to %d for the connection to", shown, loop->refused.value);
+    else
+        snprintf(text, size, "get %s of the connection to", shown);
+    return text;
+}
+
 /* What could not be bound, unless there is no saying which of them is meant. */
 static void describe_local(const berth_socket *socket, char *text, size_t size)
 {
+    const berth_loop *loop = socket->object.loop;
     const berth__remote *remote = socket->remote;
     bool asked = remote != NULL && socket->error != BERTH_ERROR_OPERATION &&
                  !berth_address_is_null(remote->address[BERTH__LOCAL]) &&
@@ -149,6 +188,8 @@ static void describe_local(const berth_socket *socket, char *text, size_t size)
     if (asked)
         berth_endpoint_format(remote->address[BERTH__LOCAL], remote->port[BERTH__LOCAL], text,
                               size);
+    else if (knows_refused(socket) && !berth_address_is_null(loop->refused.address))
+        berth_endpoint_format(loop->refused.address, loop->refused.port, text, size);
     else
         snprintf(text, size, "a local address");
 }
@@ -258,7 +299,11 @@ const char *berth_socket_error_string(const berth_socket *socket)
     else
         describe_peer(socket, peer, sizeof peer);
     describe_reason(socket, reason, sizeof reason);
-    snprintf(loop->text, sizeof loop->text, "cannot %s %s%s%s: %s", attempt_text(socket), peer,
+    char option[80];
+    const char *attempt = socket->attempt == BERTH__ATTEMPT_OPTION
+                              ? option_text(socket, option, sizeof option)
+                              : attempt_text(socket);
+    snprintf(loop->text, sizeof loop->text, "cannot %s %s%s%s: %s", attempt, peer,
              through[0] != '\0' ? " through the " : "", through, reason);
     return loop->text;
 }

@@ -198,6 +198,11 @@ bool berth_socket_bind(berth_socket *socket, berth_address address, uint16_t por
     berth__enter(&socket->object);
     int error = 0;
     if (socket->state != BERTH_STATE_UNCONNECTED) {
+        berth_loop *loop = socket->object.loop;
+        loop->refused.socket = socket;
+        loop->refused.number = 0;
+        loop->refused.address = address;
+        loop->refused.port = port;
         refuse(socket, BERTH_ERROR_OPERATION, 0, BERTH__ATTEMPT_BIND);
         error = EISCONN;
     } else {

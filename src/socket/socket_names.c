@@ -327,8 +327,15 @@ static int kept_option(const berth_socket *socket, berth_socket_option which, in
     return 0;
 }
 
-static void option_failed(berth_socket *socket, int error)
+static void option_failed(berth_socket *socket, berth_socket_option which, int value, bool set,
+                          int error)
 {
+    berth_loop *loop = socket->object.loop;
+    loop->refused.socket = socket;
+    loop->refused.number = error;
+    loop->refused.option = (int)which;
+    loop->refused.value = value;
+    loop->refused.set = set;
     berth_error class =
         berth__is_refusal(error) ? berth__refusal_class(error) : berth__class_of(error);
     berth__socket_set_error(socket, class, error, BERTH__ATTEMPT_OPTION);
@@ -349,7 +356,7 @@ void berth__socket_set_late_options(berth_socket *socket)
             error = backend->operations->option(backend, socket->stream->descriptor,
                                                 (berth_socket_option)which, &value, true);
         if (error != 0)
-            option_failed(socket, error);
+            option_failed(socket, (berth_socket_option)which, value, true, error);
     }
 }
 
@@ -373,7 +380,7 @@ static bool option(berth_socket *socket, berth_socket_option which, int *value, 
         error = keep_option(socket, which, *value);
     if (error == 0)
         return true;
-    option_failed(socket, error);
+    option_failed(socket, which, *value, set, error);
     return false;
 }
 

@@ -215,7 +215,12 @@ CASE(bind_to_what_is_taken, "socket.h", "the text names the address and the port
     UNTIL(actor->connects == 1);
     ck_assert(!berth_socket_bind(actor->socket, BERTH_ADDRESS_LOOPBACK, 0));
     ck_assert_ptr_nonnull(
-        strstr(berth_socket_error_string(actor->socket), "cannot bind a local address: "));
+        strstr(berth_socket_error_string(actor->socket), "cannot bind 127.0.0.1:0: "));
+    ck_assert(!berth_socket_set_option(actor->socket, BERTH_OPTION_KEEP_ALIVE_IDLE, -5));
+    snprintf(text, sizeof text,
+             "cannot set KEEP_ALIVE_IDLE to -5 for the connection to 127.0.0.1:%u",
+             (unsigned)host->port);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), text));
 }
 
 CASE(bind_that_fails_behind_another, "socket.h", "leaves no name of it, nor of the former")

@@ -114,6 +114,8 @@ CASE(hosts_that_cannot_be, "tls.h", "invalid names and configurations for client
         ck_assert(!berth_server_set_tls_host(host->server, names[i], &server->tls));
         ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_OPERATION);
     }
+    ck_assert(!berth_server_set_tls_host(host->server, "a b\n", &server->tls));
+    ck_assert_ptr_nonnull(strstr(berth_server_error_string(host->server), "\"a b\\x0a\""));
     ck_assert(!berth_server_set_tls_host(host->server, NULL, &server->tls));
     ck_assert(!berth_server_set_tls_host(host->server, "a", &client->tls));
     ck_assert(!berth_server_set_tls(host->server, &client->tls));

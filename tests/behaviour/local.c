@@ -235,8 +235,10 @@ CASE(local_header_is_asked_for, "Unix PROXY", "else it is what the peer says, wh
     peer = world_connect_local(path);
     peer_say(peer, "GET / HTTP/1.1\r\n");
     ck_assert(peer_saw_either(peer));
-    ck_assert_str_eq(berth_server_error_string(host->server),
-                     "cannot accept a connection behind a balancer: no valid PROXY header");
+    const char *said = berth_server_error_string(host->server);
+    ck_assert_ptr_nonnull(strstr(said, "cannot accept a connection of a balancer on "));
+    ck_assert_ptr_nonnull(strstr(said, path));
+    ck_assert_ptr_nonnull(strstr(said, ": no valid PROXY header"));
     ck_assert(berth_server_set_local_proxy_protocol(host->server, false, 0));
     actor = take_from(host, &peer);
     peer_say(peer, "hello");
@@ -273,7 +275,7 @@ CASE(options_of_tcp_are_refused, "Unix", "with a text, before, while and after c
         ck_assert_int_eq(berth_socket_get_option(actor->socket, option, &value), has);
     }
     settled_error(actor, BERTH_ERROR_UNSUPPORTED_OPERATION,
-                  "cannot use an option of the connection to the peer of a Unix socket: a Unix "
+                  "cannot get USER_TIMEOUT of the connection to the peer of a Unix socket: a Unix "
                   "socket has no such option");
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
     struct actor *client = actor_new("c");
