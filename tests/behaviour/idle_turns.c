@@ -144,6 +144,7 @@ CASE(shut_listener_is_freed_inside_accept_error, "S5.4", "the handler may free t
     struct host *host = host_listening("h");
     host->on_accept_error = free_server;
     world_turn();
+    ck_assert_uint_eq(host->accept_errors, 0);
     world_shut_listener(berth_server_descriptor(host->server));
     UNTIL(host->accept_errors == 1);
     ck_assert_uint_lt(turns_of_a_while(), FEW);

@@ -372,23 +372,27 @@ bool peer_saw_reset(struct peer *peer)
 
 void peer_shutdown(struct peer *peer)
 {
+    ck_assert_ptr_nonnull(peer);
     side()->shutdown(peer);
 }
 
 void peer_close(struct peer *peer)
 {
+    ck_assert_ptr_nonnull(peer);
     side()->close(peer, false);
     free_peer(peer);
 }
 
 void peer_reset(struct peer *peer)
 {
+    ck_assert_ptr_nonnull(peer);
     side()->close(peer, true);
     free_peer(peer);
 }
 
 uint16_t peer_port(struct peer *peer)
 {
+    ck_assert_ptr_nonnull(peer);
     return side()->port(peer);
 }
 
