@@ -571,6 +571,12 @@ static inline berth__ready *berth__ready_take_first(berth__ready_list *list,
 
 berth__ready *berth__ready_take_in_turn(berth__ready_list *list);
 
+/* Whether a send has gone, and is still to be reported; what has come since may be the answer. */
+static inline bool berth__stream_has_gone(const berth__stream *stream)
+{
+    return (stream->ready.pending & BERTH__READY_SENT) && stream->ready.result > 0;
+}
+
 /* Takes out a record: the first of each line in turn. NULL if there is none. */
 static inline berth__ready *berth__ready_take(berth__ready_list *list)
 {

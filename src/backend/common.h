@@ -23,12 +23,6 @@ static inline bool berth__ready_take_bit(berth__ready *ready, unsigned bit)
     return set;
 }
 
-/* Whether a send has gone, and is still to be reported; what has come since may be the answer. */
-static inline bool berth__common_has_gone(const berth__stream *stream)
-{
-    return (stream->ready.pending & BERTH__READY_SENT) && stream->ready.result > 0;
-}
-
 static inline void berth__common_run_sent(berth__stream *stream)
 {
     if (!berth__ready_take_bit(&stream->ready, BERTH__READY_SENT))

@@ -456,7 +456,7 @@ static void run_receive(berth__kernel *kernel, berth__stream *stream,
     unsigned calls = BERTH__RECEIVE_CALLS;
     while (!frame->gone && stream->receiving && budget > 0) {
         berth__sim_end *end = stream->own.connection;
-        if (end->input.size > 0 && calls-- == 0)
+        if (end->input.size > 0 && (calls-- == 0 || berth__stream_has_gone(stream)))
             break;
         if (end->input.size > 0) {
             budget -= deliver(kernel, stream, budget);

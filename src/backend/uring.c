@@ -376,7 +376,7 @@ static void run_stream(uring_backend *uring, berth__stream *stream, berth__frame
     if (berth__ready_take_bit(&stream->ready, BERTH__READY_CONNECTED))
         run_connected(uring, stream);
     /* The error of a send comes behind the input and its end. */
-    if (!frame->gone && berth__common_has_gone(stream))
+    if (!frame->gone && berth__stream_has_gone(stream))
         berth__common_run_sent(stream);
     if (!frame->gone && berth__ready_take_bit(&stream->ready, BERTH__READY_RECEIVE) &&
         berth__uring_run_receive(uring, stream, frame))

@@ -346,7 +346,7 @@ static bool gone_meanwhile(uring_backend *uring, berth__stream *stream)
 {
     if (stream->sending)
         berth__uring_catch_up(uring, stream);
-    return berth__common_has_gone(stream);
+    return berth__stream_has_gone(stream);
 }
 
 static void read_into(uring_backend *uring, berth__stream *stream, const berth__frame *frame,
@@ -705,7 +705,7 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
     while (!frame->gone && stream->receiving && !stream->limited &&
            berth__uring_has_older(stream)) {
         bool lasted = false;
-        if (calls-- > 0 && !berth__common_has_gone(stream))
+        if (calls-- > 0 && !berth__stream_has_gone(stream))
             lasted = stream->held.first != NULL ? deliver_held(uring, stream, &budget)
                                                 : deliver_view(uring, stream, &budget);
         if (lasted)
@@ -719,7 +719,7 @@ bool berth__uring_run_receive(uring_backend *uring, berth__stream *stream,
     if (frame->gone || !stream->receiving)
         return false;
     bool ends = (stream->flags & END) && stream->error == 0;
-    bool gone = ends ? gone_meanwhile(uring, stream) : berth__common_has_gone(stream);
+    bool gone = ends ? gone_meanwhile(uring, stream) : berth__stream_has_gone(stream);
     if (berth__uring_has_older(stream) || (gone && has_more(stream))) {
         berth__ready_add(&uring->base.ready, &stream->ready, BERTH__READY_RECEIVE);
         return false;

@@ -229,11 +229,11 @@ CASE(rate_beyond_what_turns_receive, "limits.h",
     if (world_is_simulated())
         case_skip("its buffer holds no more than a turn receives");
     struct peer *peer;
-    struct host *host = host_listening("h");
+    struct host *near = host_listening("h");
     const berth_connection_limits limits = {.minimum_rate = NEED / WINDOW * 1000,
                                             .rate_window = WINDOW};
-    berth_server_set_connection_limits(host->server, &limits);
-    struct actor *actor = host_connect(host, "s", &peer);
+    berth_server_set_connection_limits(near->server, &limits);
+    struct actor *actor = host_connect(near, "s", &peer);
     actor->quiet = true;
     berth_socket_pause_reading(actor->socket);
     world_settle();
