@@ -596,9 +596,8 @@ static ptrdiff_t fail(berth_socket *socket, int error)
     return -1;
 }
 
-/* Here the connection is not ended: a program that writes twice does not expect its socket to be
- * freed between. A peer that has gone is not slow: what the kernel says of it ends the connection,
- * behind its input. */
+/* The connection is not ended here: a program that writes twice does not expect its socket to be
+ * freed between. A peer that has gone is not slow: that ends it, behind the input. */
 static ptrdiff_t overflow(berth_socket *socket)
 {
     berth__loop_flush_later(socket->object.loop, &socket->flush);

@@ -41,8 +41,8 @@
 #define OVERDUE_TURNS 4u
 /* Those of an end: one without a look at the kernel, and one in which it says what it has taken. */
 #define CLOSING_TURNS 2u
-/* Those of an attempt: likewise, and two more, since what has come for it may be behind others in the
- * list, of which a turn with late timers runs a few. */
+/* Those of an attempt: likewise, and two more, since what has come for it may be behind others in
+ * the list, of which a turn with late timers runs a few. */
 #define CONNECTING_TURNS 4u
 #define DRAINING_TURNS 3u
 #define SHORTEST_PAUSE 5u
