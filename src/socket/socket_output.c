@@ -71,9 +71,8 @@ static bool is_watched(const berth_socket *socket)
 
 static void announce_output(berth_socket *socket, size_t bytes)
 {
-    if (socket->in_bytes_written || socket->object.freed)
-        return;
-    if (BERTH__SOCKET_SLOT(socket, bytes_written) == NULL)
+    if (socket->in_bytes_written || socket->object.freed ||
+        BERTH__SOCKET_SLOT(socket, bytes_written) == NULL)
         return;
     socket->in_bytes_written = true;
     socket->handlers->bytes_written(socket, bytes, socket->user);
