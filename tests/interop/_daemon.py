@@ -101,6 +101,10 @@ class Daemon:
         text = self.ask("/metrics")[1]
         return int(re.search(r'^%s\{port="%s"\} (\d+)$' % (name, port), text, re.M).group(1))
 
+    def is_answered(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            return other.connect_ex(self.admin) == 0
+
     def web(self, path="/", port="web"):
         return get(http.client.HTTPConnection("127.0.0.1", self.ports[port],
                                               timeout=_support.PATIENCE), path)
@@ -134,6 +138,8 @@ class Daemon:
         self.process.wait(_support.PATIENCE)
         for pid in self.pids: # a successor is nobody's child here, and listens until it has gone
             until(lambda pid=pid: not os.path.exists("/proc/%d/fd/0" % pid), "the end of %d" % pid)
+        # The kernel ends a ring of a killed process later, and what the ring accepts from with it.
+        until(lambda: not self.is_answered(), "the end of the listener at " + self.admin)
         self.process.stdout.close()
         if exception[0]:
             print("standard error was:", self.error_text())
