@@ -134,7 +134,8 @@ typedef struct berth__ready {
     bool parcelled : 1; /* likewise: a receive may end before the bytes that there are */
     bool secured : 1;   /* the core's, of a stream: it is encrypted, see socket/secure.h */
     bool given : 1;     /* likewise: calls have sent bytes of it that are still to be announced */
-    uint8_t line;       /* a berth__ready_line_number: where it goes when it is put into the list */
+    uint8_t line : 7;   /* a berth__ready_line_number: where it goes when it is put into the list */
+    bool announced : 1; /* the core's, as `given`: that was done, and now the record runs */
 } berth__ready;
 
 /* A list has four lines, so that a blocking wait finds what it runs without a walk past all that is

@@ -261,14 +261,17 @@ static inline void berth__loop_time_end(berth_loop *loop)
 
 /* Runs a record that is out of the list. What calls have sent is announced before what has come,
  * which may be the answer: a handler is called there that may close the stream, so the record is in
- * the list again meanwhile, and false is returned. */
+ * the list again meanwhile, and false is returned. Once for each run: a handler may write on each
+ * time, as fast as its peer reads. A limit that waits for the record to run still does. */
 static inline bool berth__loop_run_record(berth_loop *loop, berth__ready *ready)
 {
-    if (ready->given && !loop->inherited) {
+    if (ready->given && !ready->announced && !loop->inherited) {
         berth__ready_add(&loop->backend->ready, ready, 0);
+        ready->overdue = ready->announced = true;
         loop->announce(ready);
         return false;
     }
+    ready->announced = false;
     loop->backend->operations->run(loop->backend, ready);
     return true;
 }

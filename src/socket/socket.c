@@ -751,7 +751,7 @@ static int may_release(berth_socket *socket)
     if (socket->stream->ready.secured)
         return EPROTO;
     if (socket->holed) /* what follows would be taken for what was lost */
-        return ENOMEM;
+        return berth__socket_cannot_send(socket) ? -socket->stream->ready.result : ENOMEM;
     if (socket->output.first != NULL)
         (void)berth_socket_flush(socket);
     int failure = berth__socket_cannot_send(socket) ? -socket->stream->ready.result : 0;

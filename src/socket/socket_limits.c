@@ -79,6 +79,8 @@ void berth__limits_close(berth_socket *socket, berth__limit limit)
 static bool is_held_up(const berth_socket *socket)
 {
     const berth__stream *stream = socket->stream;
+    if (socket->pending && socket->holed) /* its send has failed: nothing will come any more */
+        return false;
     return socket->end_held || socket->paused ||
            (socket->state == BERTH_STATE_CONNECTED && !stream->receiving && !stream->ended);
 }
@@ -141,7 +143,8 @@ static void look(berth__socket_limits *limits)
     berth__limit limit = berth__limits_earliest(limits, &view, loop->time, &due);
     bool over;
     while ((over = due <= loop->time) && !spares(limits)) {
-        bool sends = limit == BERTH__LIMIT_RATE && !view.held_up;
+        /* While it closes nobody will take what has come. */
+        bool sends = limit == BERTH__LIMIT_RATE && !view.held_up && socket->stream->receiving;
         if (!sends || !berth__limits_makes_up(limits, unread(socket), view.clock)) {
             berth__limits_close(socket, limit);
             return;

@@ -331,6 +331,7 @@ void berth__socket_announce_given(berth_socket *socket)
     if (given == 0)
         return;
     berth__socket_set_outcome(socket, BERTH__OUTCOME_NONE);
+    socket->stream->ready.given = false;
     berth__enter(&socket->object);
     written(socket, 0, given);
     berth__leave(&socket->object);

@@ -256,3 +256,50 @@ CASE(rate_beyond_what_turns_receive, "limits.h",
     ck_assert_uint_eq(actor->received, sent);
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
 }
+
+/* ---- a chat ---------------------------------------------------------------------------------- */
+
+static struct actor *newcomer;
+
+static void tells_the_newcomer(struct actor *actor)
+{
+    static const char block[20000];
+    (void)actor;
+    usleep(5000);
+    berth_socket_write(newcomer->socket, block, sizeof block);
+}
+
+CASE(first_byte_behind_a_broadcast, "D20",
+     "one that is there when the limit is over counts, whatever is written to its socket")
+{
+    enum {
+        GUESTS = 30,
+        BEFORE = 9
+    };
+    if (world_is_simulated())
+        case_skip("the time is virtual");
+    const berth_connection_limits limits = {.first_byte = 2};
+    struct host *chat = host_listening("h");
+    struct peer *peers[GUESTS];
+    struct peer *late;
+    for (int i = 0; i < GUESTS; i++) {
+        if (i == BEFORE)
+            newcomer = host_connect(chat, "n", &late);
+        struct actor *guest = host_connect(chat, "g", &peers[i]);
+        guest->quiet = true;
+        if (i == BEFORE - 1)
+            guest->on_ready_read = tells_the_newcomer;
+    }
+    newcomer->quiet = true;
+    ck_assert(berth_socket_set_limits(newcomer->socket, &limits));
+    for (int i = 0; i < GUESTS; i++) {
+        if (i == BEFORE)
+            peer_send_some(late, "x", 1);
+        peer_send_some(peers[i], "x", 1);
+    }
+    usleep(50 * 1000);
+    for (int turns = 0; turns < 20; turns++)
+        berth_loop_turn(world_loop(), 0);
+    ck_assert_uint_eq(newcomer->disconnects, 0);
+    ck_assert_uint_eq(newcomer->received, 1);
+}

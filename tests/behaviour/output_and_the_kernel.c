@@ -139,15 +139,12 @@ CASE(send_that_fails_in_a_queue, "S1.41 S2.9", "the connection ends when somebod
     ck_assert(berth_socket_was_reset(actor->socket));
 }
 
-CASE(send_that_fails_in_a_queue_for_want_of_memory, "S1.41 S2.9",
-     "the connection ends when somebody has taken it, though its peer is there")
+/* A connection in the queue of `host` whose send has failed, though its peer is there. */
+static struct actor *failed_in_a_queue(struct host *host, struct peer **ret_peer)
 {
     bool in_ring = strcmp(getenv("BERTH_BACKEND"), "io_uring") == 0;
-    struct host *host = host_listening("h");
     struct actor *actor = actor_new("s");
-    struct peer *peer;
-    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(&peer)));
-    peer_say(peer, "greeting");
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(ret_peer)));
     berth_server_add_pending_connection(host->server, actor->socket);
     world_settle();
     ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
@@ -159,12 +156,47 @@ CASE(send_that_fails_in_a_queue_for_want_of_memory, "S1.41 S2.9",
     berth__fault_clear();
     ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
     ck_assert_uint_eq(actor->disconnects, 0);
+    return actor;
+}
+
+CASE(send_that_fails_in_a_queue_for_want_of_memory, "S1.41 S2.9",
+     "the connection ends when somebody has taken it, though its peer is there")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = failed_in_a_queue(host, &peer);
     ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_SOCKET_RESOURCE);
     ck_assert(!berth_socket_was_reset(actor->socket));
     ck_assert(peer_saw_either(peer));
+}
+
+CASE(limits_behind_a_send_that_has_failed_in_a_queue, "limits.h", "run, and end it there")
+{
+    static const berth_connection_limits limits[] = {
+        {.idle = 20}, {.first_byte = 20}, {.minimum_rate = 1000, .rate_window = 20}};
+    struct host *host = host_listening("h");
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct peer *peer;
+        struct actor *actor = failed_in_a_queue(host, &peer);
+        actor->quiet = true;
+        ck_assert(berth_socket_set_limits(actor->socket, &limits[i]));
+        UNTIL(actor->disconnects == 1);
+        ck_assert(!berth_server_has_pending_connections(host->server));
+    }
+}
+
+CASE(release_behind_a_send_that_has_failed_in_a_queue, "S3.21 0064",
+     "names the failure of that send")
+{
+    struct host *host = host_listening("h");
+    struct peer *peer;
+    struct actor *actor = failed_in_a_queue(host, &peer);
+    ck_assert_ptr_eq(berth_server_next_pending_connection(host->server), actor->socket);
+    ck_assert_int_eq(berth_socket_release(actor->socket), -1);
+    ck_assert_ptr_null(strstr(berth_socket_error_string(actor->socket), "input was lost"));
 }
 
 /* ---- a chat ---------------------------------------------------------------------------------- */

@@ -218,3 +218,18 @@ CASE(reader_below_the_rate, "limits.h", "acknowledged bytes are counted, and onc
     ck_assert_uint_eq(actor->disconnects, 1);
     ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
 }
+
+CASE(deaf_peer_that_has_sent, "limits.h",
+     "ends for the rate while the connection closes: what nobody will read makes up for nothing")
+{
+    static const uint8_t words[30000];
+    struct peer *peer;
+    struct actor *actor =
+        slow((berth_connection_limits){.minimum_rate = 1000, .rate_window = LIMIT / 4}, &peer);
+    berth_socket_set_close_timeout(actor->socket, 0);
+    berth_socket_disconnect_from_host(actor->socket);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CLOSING);
+    ck_assert_uint_gt(peer_send_some(peer, words, sizeof words), LIMIT);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(actor->socket), "minimum rate"));
+}

@@ -60,6 +60,7 @@ CASE(answer_to_what_was_written, "S3.28 tls.h",
 static struct {
     struct peer *peer;
     struct actor *other;
+    unsigned writes;
 } answering;
 
 /* A handler's question goes and is answered while it waits for another. */
@@ -155,6 +156,31 @@ CASE(answer_in_the_run_that_asks, "S3.28 tls.h",
     world_settle();
     ck_assert_int_eq(berth_socket_write(actor->socket, "x", 1), 1);
     UNTIL(actor_has(actor, "12345678hi"));
+}
+
+/* Writes on as fast as its peer reads; when it has been enough, no more. */
+static void writes_on(struct actor *actor)
+{
+    static char heard[1 << 16];
+    while (peer_receive_some(answering.peer, heard, sizeof heard) > 0)
+        continue;
+    if (++answering.writes < 1000)
+        ck_assert_int_eq(berth_socket_write(actor->socket, heard, 20000), 20000);
+}
+
+CASE(output_that_a_handler_renews, "S3.28", "keeps neither input nor the loop from going on")
+{
+    static const char first[20000];
+    struct host *host = host_listening("h");
+    struct actor *actor = host_connect(host, "s", &answering.peer);
+    actor->quiet = true;
+    actor->on_written = writes_on;
+    ck_assert_int_eq(berth_socket_write(actor->socket, first, sizeof first), sizeof first);
+    ck_assert_uint_eq(peer_send_some(answering.peer, "x", 1), 1);
+    for (int turns = 0; turns < 20 && actor->received == 0; turns++)
+        berth_loop_turn(world_loop(), 0);
+    ck_assert_uint_lt(answering.writes, 200);
+    ck_assert_uint_eq(actor->received, 1);
 }
 
 CASE(many_small_writes, "S3.28", "the sum of bytes_written is what was written, and order is kept")
