@@ -25,7 +25,9 @@
 #define SERVERS 2
 #define CLIENTS 3
 #define MOST_PATIENCE 600u
-#define LATE_TURNS 2u
+/* One without a look at the kernel, and one in which it is let off, since what the look has found
+ * has to run first: both as one that awaits a header, and again as one that awaits its hello. */
+#define LATE_TURNS 4u
 /* One without a look at the kernel; and what has come by the next may need some more. */
 #define SHAKING_TURNS 6u
 #define REFUSED 3u /* of sixteen names */
