@@ -95,6 +95,7 @@ CASE(server_begins_anew_while_it_is_freed, "S1.28 S5.2",
         taken->on_disconnected = begin_anew;
         added->on_disconnected = again[i];
         berth_server_free(host->server);
+        taken->on_disconnected = added->on_disconnected = NULL;
         ck_assert_uint_eq(taken->disconnects, 1);
         ck_assert_uint_eq(added->disconnects, 1);
         ck_assert(peer_saw_end(peers[0]));
