@@ -71,7 +71,7 @@ int berth__inet_option(int descriptor, berth_socket_option which, int *value, bo
 /* The error that the kernel holds for a connection, which is then forgotten there; an errno. */
 int berth__inet_error_of(int descriptor);
 
-/* Whether a connection waits at a listener; whether the kernel holds bytes of the peer. */
+/* Whether a connection waits at a listener; how many bytes of the peer the kernel holds. */
 bool berth__inet_has_connection(int descriptor);
 size_t berth__inet_input(int descriptor);
 
