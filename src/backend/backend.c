@@ -150,6 +150,13 @@ berth__ready *berth__ready_take_in_turn(berth__ready_list *list)
     }
 }
 
+bool berth__ready_spares(berth__ready *ready, bool spared)
+{
+    bool runs = ready->queued && ready->pending != 0 && (!spared || ready->overdue);
+    ready->overdue = ready->overdue || runs;
+    return runs;
+}
+
 /* ---- blocking waits -------------------------------------------------------------------------- */
 
 static berth__ready *unlink_at(berth__ready_list *list, berth__ready_line *line,

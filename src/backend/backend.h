@@ -125,7 +125,7 @@ typedef struct berth__ready {
     uint8_t pending;    /* bits above; the backend clears what it has run */
     uint8_t kind;       /* a berth__ready_kind */
     bool queued : 1;    /* whether it is in the list */
-    bool overdue : 1;   /* the core's, of a queued stream: a limit waits for it to run */
+    bool overdue : 1;   /* the core's, of a queued record: a limit waits for it to run */
     bool addressed : 1; /* the backend's, of a stream: its peer had sent bytes before adopt, not
                            accepted. Here because there is room, as is: */
     bool paced : 1;     /* the core's, of a stream: see law 6 */
@@ -411,8 +411,9 @@ typedef struct berth__backend_operations {
     void (*submit)(berth__backend *backend);
 
     /* Submits what was started, then waits until there is something new to run, a wake, or
-     * `timeout` nanoseconds (negative: no limit; 0: do not wait). Puts records into the ready list;
-     * calls no event. Returns 0 or an errno that means the backend is broken. */
+     * `timeout` nanoseconds (negative: no limit; 0: do not wait). Puts records into the ready list:
+     * from `due` on all that the kernel has, as far as that has an end. Calls no event.
+     * Returns 0 or an errno that means the backend is broken. */
     int (*wait)(berth__backend *backend, int64_t timeout);
 
     /* Runs a record that the loop has taken out of the ready list: reports its pending bits through
@@ -503,6 +504,8 @@ struct berth__backend {
     berth__listener *listeners; /* all that are not closed yet, where fork is a matter */
     berth__watch *watches;
     const berth__backend_operations *inherited; /* in a child: what the operations were */
+    uint64_t due; /* the core's: what a wait does not find from then on counts as not sent, see
+                     0161; UINT64_MAX: nothing does */
 
     /* Called by a backend whenever it has closed a descriptor: a server that had run out may go on.
      * May be NULL. */
@@ -569,6 +572,10 @@ static inline berth__ready *berth__ready_take_first(berth__ready_list *list,
     list->count--;
     return ready;
 }
+
+/* Whether a limit that is over waits for the record to run: once, `spared` being whether it has
+ * waited before. A peer that always has more to say is no exception. */
+bool berth__ready_spares(berth__ready *ready, bool spared);
 
 berth__ready *berth__ready_take_in_turn(berth__ready_list *list);
 

@@ -44,7 +44,8 @@ enum {
     ROUNDS = 4,       /* of one wait, before the bell has it called again */
     QUIET = 20000000, /* nanoseconds without news after which missed resets are looked for */
     SLEEPS = 16,      /* after which they are looked for in any case */
-    REST = 1          /* milliseconds of a rest */
+    REST = 1,         /* milliseconds of a rest */
+    LOOKS = 256       /* of a wait when a limit is over */
 };
 
 /* A poll of a record that was closed is still to be cancelled: the backend's own bit of pending. */
@@ -233,6 +234,17 @@ BERTH__RARE static void rest(uring_backend *uring)
     (void)poll(NULL, 0, REST);
 }
 
+/* Linux gives a ring of this kind some twenty completions at a time. */
+BERTH__RARE static void take_the_rest(uring_backend *uring)
+{
+    for (int look = 0; look < LOOKS && berth__ring_has_work(&uring->ring); look++) {
+        if (berth__ring_turn(&uring->ring) != 0)
+            return;
+        berth__uring_tell_closes(uring);
+        berth__uring_reap(uring);
+    }
+}
+
 static int look_for_completions(berth__backend *backend, int64_t timeout)
 {
     uring_backend *uring = of(backend);
@@ -268,8 +280,12 @@ static int look_for_completions(berth__backend *backend, int64_t timeout)
             timeout = timeout < 0 ? timeout : cut ? timeout - QUIET : 0;
             continue;
         }
-        if (sleeps || uring->news)
+        if (sleeps || uring->news) {
+            if (backend->due != UINT64_MAX && berth__ring_has_work(&uring->ring) &&
+                backend->due <= backend->operations->now(backend))
+                take_the_rest(uring);
             return 0;
+        }
         if (!berth__uring_unsettled(uring) && !berth__ring_has_entries(&uring->ring))
             return 0;
     }

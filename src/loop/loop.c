@@ -408,8 +408,11 @@ static void run_marked(berth_loop *loop)
 
 static void wait_for_news(berth_loop *loop, int64_t timeout)
 {
+    berth__backend *backend = loop->backend;
+    if (loop->limited == 0 || !berth__deadlines_next(&loop->deadlines, &backend->due))
+        backend->due = UINT64_MAX;
     loop->counts.waits++;
-    int error = loop->backend->operations->wait(loop->backend, timeout);
+    int error = backend->operations->wait(backend, timeout);
     if (loop->limited > 0)
         loop->time = berth__loop_clock(loop);
     /* A wait may fail for a moment, for want of memory; one that never succeeds would spin. */

@@ -103,3 +103,21 @@ int berth__awaiting_see_off(berth__awaiting *gone)
     loop->backend->operations->watch_close(loop->backend, &gone->watch);
     return gone->descriptor;
 }
+
+bool berth__awaiting_keep_names(const berth_server *server, int descriptor,
+                                berth__accepted **ret_names)
+{
+    const berth__accepted *accepted = server->accepted;
+    *ret_names = NULL;
+    if (accepted == NULL || accepted->descriptor != descriptor)
+        return true;
+    berth__accepted *names = berth__allocate(sizeof *names + accepted->values_size);
+    if (names == NULL)
+        return false;
+    *names = *accepted;
+    names->values = (const uint8_t *)(names + 1);
+    if (names->values_size > 0)
+        memcpy(names + 1, accepted->values, names->values_size);
+    *ret_names = names;
+    return true;
+}

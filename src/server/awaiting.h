@@ -37,6 +37,11 @@ void berth__awaiting_list_init(berth__awaiting_list *list);
 void *berth__awaiting_new(berth_server *server, int descriptor, size_t size,
                           void (*fired)(berth__watch *watch, unsigned events));
 
+/* A copy of what is not known from the descriptor of one that is being accepted, or NULL if that is
+ * nothing. False when out of memory. */
+bool berth__awaiting_keep_names(const berth_server *server, int descriptor,
+                                berth__accepted **ret_names);
+
 /* Appends it to a list, which it may leave for another; takes it out. */
 void berth__awaiting_append(berth__awaiting_list *list, berth__awaiting *one);
 void berth__awaiting_take_out(berth__awaiting *one);

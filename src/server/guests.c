@@ -51,13 +51,3 @@ void berth__guests_replace(berth__guests *guests, berth__guest *guest, berth__gu
     berth__guests_remove(guests, guest);
     berth__guests_insert_at(guests, link, by, guest->due);
 }
-
-bool berth__guests_spare(berth__guests *guests, uint64_t now)
-{
-    bool any = false;
-    for (berth__guest *late = guests->first; late != NULL && late->due <= now; late = late->next) {
-        any = any || !late->spared;
-        late->spared = true;
-    }
-    return any;
-}

@@ -14,7 +14,7 @@ typedef struct berth__guest {
     struct berth__guest **link; /* NULL: it is not in the list, its time does not run */
     uint64_t due;
     bool shaking; /* whether its record is that of a handshake */
-    bool spared;  /* it was late before; of one that is in the list */
+    bool spared;  /* it was late, but what was found for it had to run */
 } berth__guest;
 
 typedef struct berth__guests {
@@ -35,8 +35,5 @@ void berth__guests_remove(berth__guests *guests, berth__guest *guest);
 
 /* Puts another one in the place of one that is there. */
 void berth__guests_replace(berth__guests *guests, berth__guest *guest, berth__guest *by);
-
-/* Marks those that are due as spared; whether one of them was not. */
-bool berth__guests_spare(berth__guests *guests, uint64_t now);
 
 #endif

@@ -674,13 +674,34 @@ static void answer_some(berth_server *server)
         greeter->answered = now;
 }
 
-static void end_late(berth_server *server, bool spares)
+static berth__ready *ready_of(berth__guest *guest)
+{
+    if (!guest->shaking)
+        return &greeting_of(guest)->held.watch.ready;
+    berth__stream *stream = ((handshake *)guest)->socket->stream;
+    return stream != NULL ? &stream->ready : NULL;
+}
+
+/* The first that is late, and for whom nothing was found that is still to run: see 0161. */
+static berth__guest *first_late(const berth__greeter *greeter, uint64_t now)
+{
+    for (berth__guest *late = greeter->guests.first; late != NULL && late->due <= now;
+         late = late->next) {
+        berth__ready *ready = ready_of(late);
+        if (ready == NULL || !berth__ready_spares(ready, late->spared))
+            return late;
+        late->spared = true;
+    }
+    return NULL;
+}
+
+static void end_late(berth_server *server)
 {
     berth__greeter *greeter = server->greeter;
     uint64_t now = server->object.loop->time; /* what has come by then counts, see 0161 */
     char text[BERTH__REFUSAL_TEXT_SIZE];
-    for (berth__guest *guest; !server->object.freed && (guest = greeter->guests.first) != NULL &&
-                              guest->due <= now && (guest->spared || !spares);) {
+    for (berth__guest *guest;
+         !server->object.freed && (guest = first_late(greeter, now)) != NULL;) {
         greeting *one = guest->shaking ? NULL : greeting_of(guest);
         if (one == NULL) {
             give_up(server, (handshake *)guest, BERTH_ERROR_SOCKET_TIMEOUT,
@@ -696,11 +717,11 @@ static void end_late(berth_server *server, bool spares)
     }
 }
 
-/* Does what is due; `spares`: but ends only those that were late at the call before. */
-static void work(berth_server *server, bool spares)
+/* Does what is due. */
+static void work(berth_server *server)
 {
     berth__enter(&server->object);
-    end_late(server, spares);
+    end_late(server);
     answer_some(server);
     if (!server->object.freed)
         berth__server_pace(server); /* there may be room, and sets the deadline */
@@ -715,7 +736,7 @@ static void expired(berth__deadline *deadline)
     if (has_work(server->greeter))
         berth__loop_send(server->object.loop);
     if (!server->object.freed)
-        work(server, false);
+        work(server);
     berth__leave(&server->object);
 }
 
@@ -744,19 +765,15 @@ uint64_t berth__server_greeting_step(berth_server *server)
     berth__greeter *greeter = server->greeter;
     if (greeter == NULL)
         return NEVER;
-    bool spares = false;
     berth__deadline *deadline = &greeter->deadline;
     if (deadline->place != 0 && deadline->time <= clock_of(server)) {
         berth__deadline_stop(&server->object.loop->deadlines, deadline);
-        work(server, true); /* what the wait has found for them runs behind this */
+        work(server);
         if (server->object.freed)
             return NEVER;
-        spares = berth__guests_spare(&greeter->guests, server->object.loop->time);
     }
     if (!settle_all(server))
         return server->object.freed ? NEVER : clock_of(server);
-    if (spares)
-        return clock_of(server) + BERTH__MILLISECOND; /* the time for that */
     return deadline->place != 0 ? deadline->time : NEVER;
 }
 
@@ -835,24 +852,6 @@ void berth__greeter_init(berth__greeter *greeter)
 
 /* ---- the beginning --------------------------------------------------------------------------- */
 
-/* A copy of what is not known from the descriptor. False when out of memory. */
-static bool keep_names(const berth_server *server, int descriptor, berth__accepted **ret_names)
-{
-    const berth__accepted *accepted = server->accepted;
-    *ret_names = NULL;
-    if (accepted == NULL || accepted->descriptor != descriptor)
-        return true;
-    berth__accepted *names = berth__allocate(sizeof *names + accepted->values_size);
-    if (names == NULL)
-        return false;
-    *names = *accepted;
-    names->values = (const uint8_t *)(names + 1);
-    if (names->values_size > 0)
-        memcpy(names + 1, accepted->values, names->values_size);
-    *ret_names = names;
-    return true;
-}
-
 /* Whether there is a place for one more, which the oldest silent one may have to give. */
 static bool make_room(berth_server *server)
 {
@@ -867,7 +866,7 @@ void berth__server_greet(berth_server *server, int descriptor, bool at_hand)
     berth__accepted *names = NULL;
     bool room = make_room(server);
     server->greets = server->greets || at_hand;
-    if (room && keep_names(server, descriptor, &names))
+    if (room && berth__awaiting_keep_names(server, descriptor, &names))
         one = berth__awaiting_new(server, descriptor, sizeof *one, fired);
     if (one == NULL) {
         uint64_t *count =

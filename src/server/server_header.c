@@ -30,7 +30,7 @@
 typedef struct awaiting {
     berth__awaiting held; /* first */
     uint64_t due;
-    bool spared; /* a wait has run once more behind that */
+    bool spared; /* it was late, but what was found for it had to run */
     berth__proxy_header header;
 } awaiting;
 
@@ -145,37 +145,39 @@ static void set_deadline(berth__trust *trust)
         berth__deadline_start(deadlines, &trust->deadline, due);
 }
 
-/* A header that has come while the program was busy is read, see 0161. `spares`: and what the wait
- * around this has found is still to run, once for each. Whether that is so for one of them. */
-static bool turn_late_away(berth__trust *trust, bool spares)
+/* The first that is late, and for whom nothing was found that is still to run: a header that has
+ * come while the program was busy is read, see 0161. */
+static awaiting *first_late(const berth__trust *trust)
 {
     uint64_t now = trust->server->object.loop->time;
-    bool any = false;
-    while (next_due(trust) <= now && (first_silent(trust)->spared || !spares))
-        turn_away(first_silent(trust), BERTH__REFUSAL_HEADER_TIMEOUT);
-    for (berth__awaiting *held = trust->silent.first; spares && held != NULL; held = held->next) {
+    for (berth__awaiting *held = trust->silent.first; held != NULL; held = held->next) {
         awaiting *late = (awaiting *)held;
         if (late->due > now)
             break;
-        any = any || !late->spared;
+        if (!berth__ready_spares(&held->watch.ready, late->spared))
+            return late;
         late->spared = true;
     }
+    return NULL;
+}
+
+static void turn_late_away(berth__trust *trust)
+{
+    for (awaiting *late; (late = first_late(trust)) != NULL;)
+        turn_away(late, BERTH__REFUSAL_HEADER_TIMEOUT);
     set_deadline(trust);
-    return any;
 }
 
 static void expired(berth__deadline *deadline)
 {
-    (void)turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)),
-                         false);
+    turn_late_away((berth__trust *)((char *)deadline - offsetof(berth__trust, deadline)));
 }
 
 uint64_t berth__server_awaiting_step(berth_server *server)
 {
     if (server->trust == NULL || server->awaiting == 0)
         return UINT64_MAX;
-    if (turn_late_away(server->trust, true))
-        return berth__loop_clock(server->object.loop) + BERTH__MILLISECOND; /* the time for that */
+    turn_late_away(server->trust);
     return next_due(server->trust);
 }
 

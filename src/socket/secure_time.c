@@ -21,14 +21,13 @@ bool berth__secure_has_time(berth__secure *secure)
     if (secure->due > loop->time)
         return true;
     uint32_t waits = (uint32_t)loop->counts.waits;
-    bool listed = ready->queued && ready->pending != 0;
-    bool runs = listed && (!secure->overdue || ready->overdue);
+    bool runs = berth__ready_spares(ready, secure->overdue);
     if (runs || !secure->overdue)
         secure->waits = waits;
     secure->overdue = true;
-    ready->overdue = ready->overdue || runs;
     if (runs)
         return true;
     return waits - secure->waits < LOOKS &&
-           (listed || backend->operations->input(backend, socket->stream) > 0);
+           ((ready->queued && ready->pending != 0) ||
+            backend->operations->input(backend, socket->stream) > 0);
 }

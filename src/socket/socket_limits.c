@@ -95,11 +95,9 @@ static bool is_standing(const berth_socket *socket)
 /* Whether a limit that is over waits for what is in the ready list: until that has run, once. */
 static bool spares(berth__socket_limits *limits)
 {
-    berth__ready *ready = &limits->socket->stream->ready;
-    if (!ready->queued || ready->pending == 0 || (limits->spared && !ready->overdue))
-        return false;
-    limits->spared = ready->overdue = true;
-    return true;
+    bool runs = berth__ready_spares(&limits->socket->stream->ready, limits->spared);
+    limits->spared = limits->spared || runs;
+    return runs;
 }
 
 /* Bytes that the peer has not acknowledged. */

@@ -9,11 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIMIT 2u /* milliseconds */
+#define LIMIT 2u   /* milliseconds */
+#define CLIENTS 30 /* more than a turn with late timers runs, or a wait at once */
 
 static struct actor *other; /* whose limit it is */
 static struct host *host;
 static struct peer *far;
+static struct peer *fars[CLIENTS];
 static struct toy *toy;
 
 /* Longer than the limit. */
@@ -129,6 +131,49 @@ CASE(wait_for_a_client_behind_a_busy_program, "tls.h", "of a server: is not over
     ck_assert_uint_eq(host->new_connections, 1);
 }
 
+/* Clients who were answered, and have not said the rest. */
+static void begin_many_handshakes(void)
+{
+    uint8_t bytes[16];
+    host = host_listening("h");
+    (void)encrypt(host);
+    for (int i = 0; i < CLIENTS; i++) {
+        fars[i] = world_connect(host->port);
+        say_hello(fars[i], "x");
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        ck_assert_uint_eq(peer_receive(fars[i], bytes, 10), 10);
+}
+
+static void finish_many_handshakes_and_be_busy(struct actor *actor)
+{
+    uint8_t bytes[16];
+    size_t size = toy_record('c', "client", 6, bytes);
+    (void)actor;
+    berth_server_set_handshake_timeout(host->server, LIMIT);
+    for (int i = 0; i < CLIENTS; i++)
+        ck_assert_uint_eq(peer_send_some(fars[i], bytes, size), size);
+    be_busy();
+}
+
+CASE(handshakes_beside_a_busy_handler, "tls.h", "of many clients that are in time: all complete")
+{
+    begin_many_handshakes();
+    call_in_a_handler(finish_many_handshakes_and_be_busy);
+    UNTIL(host->new_connections + host->failures == CLIENTS);
+    ck_assert_uint_eq(host->new_connections, CLIENTS);
+}
+
+CASE(wait_for_clients_behind_a_busy_program, "tls.h", "of a server: is not over for many before")
+{
+    bool timed_out;
+    begin_many_handshakes();
+    finish_many_handshakes_and_be_busy(NULL);
+    for (int waits = 0; waits < CLIENTS && host->new_connections < CLIENTS; waits++)
+        ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+    ck_assert_uint_eq(host->new_connections, CLIENTS);
+}
+
 CASE(wait_through_a_proxy_behind_a_busy_program, "S4.11", "is not over before the answer was read")
 {
     static const char answer[] = "\5\0\0\1\x0a\0\0\1\x30\x39";
@@ -192,9 +237,10 @@ static void be_behind_a_balancer(void)
     ck_assert_uint_eq(host->new_connections, 0);
 }
 
+static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
+
 static void say_the_header_and_be_busy(struct actor *actor)
 {
-    static const char header[] = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
     (void)actor;
     trust_for(LIMIT);
     ck_assert_uint_eq(peer_send_some(far, header, sizeof header - 1), sizeof header - 1);
@@ -216,6 +262,75 @@ CASE(wait_for_a_header_behind_a_busy_program, "PROXY header", "of a server: read
     say_the_header_and_be_busy(NULL);
     ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
     ck_assert_uint_eq(host->new_connections, 1);
+}
+
+static void be_many_behind_a_balancer(void)
+{
+    host = host_listening("h");
+    trust_for(0);
+    for (int i = 0; i < CLIENTS; i++)
+        fars[i] = world_connect(host->port);
+    world_settle();
+    ck_assert_uint_eq(host->new_connections, 0);
+}
+
+static void say_many_headers_and_be_busy(struct actor *actor)
+{
+    (void)actor;
+    trust_for(LIMIT);
+    for (int i = 0; i < CLIENTS; i++)
+        ck_assert_uint_eq(peer_send_some(fars[i], header, sizeof header - 1), sizeof header - 1);
+    be_busy();
+}
+
+CASE(headers_beside_a_busy_handler, "PROXY header", "of many that are in time: all are read")
+{
+    be_many_behind_a_balancer();
+    call_in_a_handler(say_many_headers_and_be_busy);
+    world_settle();
+    ck_assert_uint_eq(host->new_connections, CLIENTS);
+}
+
+CASE(wait_for_headers_behind_a_busy_program, "PROXY header", "of a server: reads many before")
+{
+    bool timed_out;
+    be_many_behind_a_balancer();
+    say_many_headers_and_be_busy(NULL);
+    for (int waits = 0; waits < CLIENTS && host->new_connections < CLIENTS; waits++)
+        ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+    ck_assert_uint_eq(host->new_connections, CLIENTS);
+}
+
+static struct actor *actors[CLIENTS];
+
+static void lift_the_limits(struct actor *actor)
+{
+    const berth_connection_limits none = {0};
+    (void)berth_socket_set_limits(actor->socket, &none);
+}
+
+static void speak_to_many_and_be_busy(struct actor *actor)
+{
+    const berth_connection_limits limits = {.idle = LIMIT};
+    (void)actor;
+    for (int i = 0; i < CLIENTS; i++) {
+        actors[i]->on_ready_read = lift_the_limits;
+        (void)berth_socket_set_limits(actors[i]->socket, &limits);
+        peer_say(fars[i], "x");
+    }
+    be_busy();
+}
+
+CASE(activity_beside_a_busy_handler, "limits.h", "of many that are in time: none is idle")
+{
+    host = host_listening("h");
+    for (int i = 0; i < CLIENTS; i++)
+        actors[i] = host_connect(host, "s", &fars[i]);
+    call_in_a_handler(speak_to_many_and_be_busy);
+    for (int i = 0; i < CLIENTS; i++) {
+        UNTIL(actors[i]->ready_reads + actors[i]->errors > 0);
+        ck_assert_uint_eq(actors[i]->ready_reads, 1);
+    }
 }
 
 CASE(rate_beyond_what_turns_receive, "limits.h",

@@ -29,8 +29,8 @@
 #define LOOPBACK 0x7f000001u
 #define MOST_PATIENCE 400u
 #define MOST_BYTES 4096u
-/* One that asks the kernel first, behind one that does not; as for greetings. */
-#define HEADER_TURNS 2u
+/* One that does not ask the kernel, and those in which what was found has to run. */
+#define HEADER_TURNS 4u
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
