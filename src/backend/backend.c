@@ -133,6 +133,19 @@ void berth__ready_list_init(berth__ready_list *list)
     }
 }
 
+void berth__ready_put_back(berth__ready_list *list, berth__ready *ready)
+{
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    if (ready->queued) /* it keeps its place */
+        return;
+    ready->queued = true;
+    ready->next = line->first;
+    line->first = ready;
+    if (ready->next == NULL)
+        line->last = &ready->next;
+    list->count++;
+}
+
 static berth__ready *take_rare(berth__ready_list *list, berth__ready_line *line)
 {
     list->rare--;

@@ -577,6 +577,10 @@ static inline berth__ready *berth__ready_take_first(berth__ready_list *list,
  * waited before. A peer that always has more to say is no exception. */
 bool berth__ready_spares(berth__ready *ready, bool spared);
 
+/* Puts a stream's record back that was taken out, or is only claimed, and is not to run yet: it is
+ * the next again. */
+void berth__ready_put_back(berth__ready_list *list, berth__ready *ready);
+
 berth__ready *berth__ready_take_in_turn(berth__ready_list *list);
 
 /* Whether a send has gone, and is still to be reported; what has come since may be the answer. */

@@ -446,7 +446,8 @@ static bool run_completions(berth_loop *loop)
         berth__ready *ready = berth__ready_take(list);
         if (ready == NULL)
             break;
-        if (berth__loop_run_record(loop, ready) && is_late(loop, ++done))
+        berth__loop_run_whole(loop, ready);
+        if (is_late(loop, ++done))
             break;
     }
     return count > 0;

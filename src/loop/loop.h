@@ -261,12 +261,13 @@ static inline void berth__loop_time_end(berth_loop *loop)
 
 /* Runs a record that is out of the list. What calls have sent is announced before what has come,
  * which may be the answer: a handler is called there that may close the stream, so the record is in
- * the list again meanwhile, and false is returned. Once for each run: a handler may write on each
- * time, as fast as its peer reads. A limit that waits for the record to run still does. */
+ * the list again meanwhile, in front of others, whose handlers may write to it; and false is
+ * returned. Once for each run: a handler may write on each time, as fast as its peer reads. A limit
+ * that waits for the record to run still does. */
 static inline bool berth__loop_run_record(berth_loop *loop, berth__ready *ready)
 {
     if (ready->given && !ready->announced && !loop->inherited) {
-        berth__ready_add(&loop->backend->ready, ready, 0);
+        berth__ready_put_back(&loop->backend->ready, ready);
         ready->overdue = ready->announced = true;
         loop->announce(ready);
         return false;
@@ -274,6 +275,15 @@ static inline bool berth__loop_run_record(berth_loop *loop, berth__ready *ready)
     ready->announced = false;
     loop->backend->operations->run(loop->backend, ready);
     return true;
+}
+
+/* The same, and behind an announcement at once: if it has not run in there, and may be gone. */
+static inline void berth__loop_run_whole(berth_loop *loop, berth__ready *ready)
+{
+    berth__ready_list *list = &loop->backend->ready;
+    berth__ready_line *line = &list->lines[BERTH__LINE_STREAMS];
+    if (!berth__loop_run_record(loop, ready) && line->first == ready && !loop->inherited)
+        (void)berth__loop_run_record(loop, berth__ready_take_first(list, line));
 }
 
 /* Puts an object into the list of those to be flushed at the end of the turn, by loop->settle. */

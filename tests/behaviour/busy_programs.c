@@ -418,3 +418,59 @@ CASE(first_byte_behind_a_broadcast, "D20",
     ck_assert_uint_eq(newcomer->disconnects, 0);
     ck_assert_uint_eq(newcomer->received, 1);
 }
+
+/* ---- announcements --------------------------------------------------------------------------- */
+
+enum {
+    GUESTS = 40
+};
+
+static struct {
+    struct actor *guests[GUESTS];
+    unsigned announcements;
+} crowd;
+
+static void tells_the_crowd(struct actor *actor)
+{
+    for (int i = 0; i < GUESTS; i++) {
+        if (crowd.guests[i] == actor)
+            continue;
+        actor_say(crowd.guests[i], "go");
+        ck_assert(berth_socket_flush(crowd.guests[i]->socket));
+    }
+}
+
+static void is_busy_once_more(struct actor *actor)
+{
+    (void)actor;
+    crowd.announcements++;
+    be_busy();
+}
+
+static void note_announcements(berth_timer *timer, void *user)
+{
+    (void)timer;
+    *(unsigned *)user = crowd.announcements;
+}
+
+CASE(timer_beside_many_announcements, "S8.20",
+     "is not kept waiting by what calls have sent to many who have spoken since")
+{
+    struct host *chat = host_listening("h");
+    struct peer *peers[GUESTS];
+    unsigned before = 0;
+    for (int i = 0; i < GUESTS; i++) {
+        crowd.guests[i] = host_connect(chat, "g", &peers[i]);
+        crowd.guests[i]->quiet = true;
+        crowd.guests[i]->on_written = is_busy_once_more;
+    }
+    crowd.guests[0]->on_ready_read = tells_the_crowd;
+    for (int i = 0; i < GUESTS; i++)
+        peer_say(peers[i], "x");
+    berth_timer *timer = berth_timer_new(world_loop(), note_announcements, &before);
+    berth_timer_start(timer, 1, 0);
+    UNTIL(before > 0);
+    ck_assert_uint_lt(before, GUESTS / 2);
+    UNTIL(crowd.announcements == GUESTS - 1);
+    berth_timer_free(timer);
+}

@@ -168,6 +168,46 @@ CASE(answer_in_the_run_that_asks, "S3.28 tls.h",
     UNTIL(actor_has(actor, "12345678hi"));
 }
 
+static void asks_the_other(struct actor *actor)
+{
+    (void)actor;
+    ck_assert_int_eq(berth_socket_write(answering.other->socket, "go", 2), 2);
+    ck_assert(berth_socket_flush(answering.other->socket));
+}
+
+/* A question to one whose input is in the list already, which is answered before that runs. */
+static void asks_the_other_and_is_answered(struct actor *actor)
+{
+    char heard[4];
+    asks_the_other(actor);
+    ck_assert(peer_receive_some(answering.peer, heard, sizeof heard) > 0);
+    ck_assert_uint_eq(peer_send_some(answering.peer, "hi", 2), 2);
+}
+
+static void has_heard_of_all(struct actor *actor)
+{
+    ck_assert_uint_eq(actor->written, actor->received > 1 ? 4 : 2);
+}
+
+CASE(answer_to_what_another_handler_has_sent, "S3.28 tls.h",
+     "comes behind bytes_written, though what was sent before has just been announced")
+{
+    struct host *host = host_listening("h");
+    struct peer *before;
+    struct peer *behind;
+    struct actor *first = host_connect(host, "a", &before);
+    struct actor *actor = host_connect(host, "s", &answering.peer);
+    struct actor *last = host_connect(host, "z", &behind);
+    answering.other = actor;
+    first->on_ready_read = asks_the_other;
+    actor->on_ready_read = has_heard_of_all;
+    last->on_ready_read = asks_the_other_and_is_answered;
+    ck_assert_uint_eq(peer_send_some(before, "a", 1), 1);
+    ck_assert_uint_eq(peer_send_some(answering.peer, "x", 1), 1);
+    ck_assert_uint_eq(peer_send_some(behind, "z", 1), 1);
+    UNTIL(actor_has(actor, "xhi"));
+}
+
 /* Writes on as fast as its peer reads; when it has been enough, no more. */
 static void writes_on(struct actor *actor)
 {

@@ -199,7 +199,10 @@ void sim_write_socket(uint64_t word)
         if (taken < 0)
             return;
         sim_check(model->state != BERTH_STATE_UNCONNECTED, "an unconnected socket writes");
-        way->put += (size_t)taken;
+        if (model->connection != NULL)
+            sim_put(model->connection, model->side, (size_t)taken);
+        else
+            way->put += (size_t)taken;
         struct way *in = sim_way_in(model);
         if (in != NULL)
             in->cut = in->cut || in->closed;

@@ -43,6 +43,23 @@ static void check_alive(const struct socket_model *model, enum handler handler)
               "%s after the last handler of the connection", sim_handler_names[handler]);
 }
 
+/* What an answer is to was announced before it, and is no output any more; but for what was written
+ * inside the last announcement. */
+static void check_answer(struct socket_model *model)
+{
+    struct way *in = sim_way_in(model);
+    const struct way *out = sim_way_out(model);
+    if (in == NULL || in->answer == 0 ||
+        in->got + berth_socket_bytes_available(model->socket) < in->answer)
+        return;
+    uint64_t gone = out->put - berth_socket_bytes_to_write(model->socket);
+    bool inside = gone >= model->put_before &&
+                  (model->in_bytes_written + model->in_drained > 0 || gone < model->put_inside);
+    sim_check(gone >= in->answered || inside, "an answer to %llu bytes comes when %llu have gone",
+              (unsigned long long)in->answered, (unsigned long long)gone);
+    in->answer = 0;
+}
+
 static void on_ready_read(berth_socket *socket, void *user)
 {
     struct socket_model *model = called(socket, user, IN_READY_READ);
@@ -53,6 +70,7 @@ static void on_ready_read(berth_socket *socket, void *user)
               model->seen, limit);
     sim_check(berth_socket_bytes_available(socket) > model->seen, "ready_read without new bytes");
     sim_check(!model->paused, "ready_read in a pause");
+    check_answer(model);
     sim_pace_moved(model, true, berth_socket_bytes_available(socket) - model->seen);
     model->heard = true;
     model->moved = sim.looked;
@@ -84,9 +102,11 @@ static void on_bytes_written(berth_socket *socket, size_t bytes, void *user)
     sim_pace_moved(model, false, bytes);
     model->given = false;
     model->moved = sim.looked;
+    model->put_before = sim_way_out(model)->put;
     model->in_bytes_written++;
     sim_spring(IN_BYTES_WRITTEN, model, NULL, NULL);
     model->in_bytes_written--;
+    model->put_inside = sim_way_out(model)->put;
 }
 
 static void on_connected(berth_socket *socket, void *user)
@@ -307,7 +327,10 @@ static void on_drained(berth_socket *socket, void *user)
     sim_check(model->drains, "drained without output above the low mark");
     sim_check(berth_socket_bytes_to_write(socket) <= model->low, "drained above the low mark");
     model->drains = false;
+    model->in_drained++;
     sim_spring(IN_DRAINED, model, NULL, NULL);
+    model->in_drained--;
+    model->put_inside = sim_way_out(model)->put;
 }
 
 const berth_socket_handlers sim_socket_handlers = {

@@ -79,6 +79,18 @@ void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *w
     way->read_at = sim_now();
 }
 
+/* One answer at a time is enough: what is put behind it answers no less. */
+void sim_put(struct connection *connection, int side, size_t size)
+{
+    struct way *way = &connection->way[side];
+    uint64_t heard = connection->way[1 - side].got;
+    if (way->answer == 0 && heard > 0) {
+        way->answer = way->put + 1;
+        way->answered = heard;
+    }
+    way->put += size;
+}
+
 /* Whether what a server's socket holds, and nobody has read, can be of that connection. */
 bool sim_may_hold(const struct connection *connection, const berth_socket *socket)
 {
@@ -113,7 +125,8 @@ struct socket_model *sim_new_socket(void)
 {
     for (size_t i = 0; i < SIM_SOCKETS; i++) {
         struct socket_model *model = &sim.sockets[i];
-        bool used = model->socket != NULL || model->in_ready_read + model->in_bytes_written > 0;
+        unsigned inside = model->in_ready_read + model->in_bytes_written + model->in_drained;
+        bool used = model->socket != NULL || inside > 0;
         for (unsigned frame = 0; frame < sim.depth; frame++)
             used = used || sim.frames[frame].socket == model;
         if (used)

@@ -42,8 +42,10 @@ struct way {
     uint64_t put;
     uint64_t putting; /* by a call that has not returned */
     uint64_t got;
-    uint64_t sent;    /* was announced by the library: the kernel has it */
-    uint64_t read_at; /* when bytes came out last, in milliseconds of the loop */
+    uint64_t sent;     /* was announced by the library: the kernel has it */
+    uint64_t read_at;  /* when bytes came out last, in milliseconds of the loop */
+    uint64_t answer;   /* up to here there is one on its way to what had come; 0: none */
+    uint64_t answered; /* bytes of the other way, which are announced before it comes */
     bool cut;
     bool at_risk; /* waits in a queue, where a limit can end it unheard */
     bool ended;   /* the writer has ended it in order */
@@ -196,8 +198,11 @@ struct socket_model {
     berth_state state;
     unsigned in_ready_read;
     unsigned in_bytes_written;
-    unsigned owed;  /* ends that `disconnected` has not been called for yet */
-    unsigned calls; /* of the program for this socket, on the stack */
+    unsigned in_drained;
+    uint64_t put_before; /* output when bytes_written was called last, */
+    uint64_t put_inside; /* and when that and drained had returned */
+    unsigned owed;       /* ends that `disconnected` has not been called for yet */
+    unsigned calls;      /* of the program for this socket, on the stack */
     unsigned long deliveries;
     unsigned batches;     /* calls that have written, of this connection */
     unsigned first_sends; /* sends that others had made before */
@@ -483,6 +488,8 @@ bool sim_complete(const struct way *way); /* whether all that was put has to com
 void sim_fill(struct way *way, uint8_t *bytes, size_t size); /* the next bytes, not put yet */
 void sim_match(struct way *way, const uint8_t *bytes, size_t size, const char *who);
 bool sim_may_hold(const struct connection *connection, const berth_socket *socket);
+/* Bytes are on their way from that side, which may answer what it has read. */
+void sim_put(struct connection *connection, int side, size_t size);
 struct way *sim_way_out(struct socket_model *model);
 struct way *sim_way_in(struct socket_model *model); /* NULL: unknown */
 struct socket_model *sim_new_socket(void);          /* an unused place, or NULL */

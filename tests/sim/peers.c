@@ -109,7 +109,7 @@ static void send_from(struct peer_model *peer, uint32_t size)
     ptrdiff_t sent = sim_tls_send(peer, bytes, size);
     sim_say("peer %td sends %u bytes: %td", peer - sim.peers, size, sent);
     if (sent > 0)
-        way->put += (size_t)sent;
+        sim_put(peer->connection, peer->side, (size_t)sent);
 }
 
 static void send_bytes(uint64_t word)
@@ -174,7 +174,7 @@ void sim_peers_flood(void)
         sim_fill(way, bytes, 100);
         ptrdiff_t sent = sim_tls_send(peer, bytes, 100);
         if (sent > 0)
-            way->put += (size_t)sent;
+            sim_put(peer->connection, peer->side, (size_t)sent);
     }
 }
 
