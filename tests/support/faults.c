@@ -83,6 +83,7 @@ static const struct {
     {"queued_inside_its_own_end", "injects faults itself"},
     {"queued_while_freed", "injects faults itself"},
     {"send_enomem", "injects faults itself"},
+    {"file_that_shrinks", "injects faults itself"},
 };
 
 struct report {
