@@ -102,10 +102,11 @@ static void start_timer(struct timer_model *model, uint64_t delay, uint64_t repe
     model->active = true;
     model->repeat = repeat;
     model->due = berth_loop_now(sim.loop) + delay;
-    model->latest = model->due + 1;
     sim_say("timer %td starts: %llu ms, then every %llu ms", model - sim.timers,
             (unsigned long long)delay, (unsigned long long)repeat);
     berth_timer_start(model->timer, delay, repeat);
+    /* A real clock has not waited. */
+    model->latest = world->is_simulated ? model->due + 1 : berth_loop_now(sim.loop) + delay + 1;
 }
 
 /* Many at once, so that the order in which they are due is another than that of their starts. */
