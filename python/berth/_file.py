@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 
-from . import _enums
+from . import _destroyed, _enums
 from ._berth import QIODevice, QObject
 
 _MODULE = "berth.QtCore"
@@ -86,9 +86,11 @@ class QFileDevice(QIODevice):
         if self._own:
             os.close(descriptor)
 
-    def __del__(self):
+    def _abandon(self):
         if self._descriptor >= 0:
             self._end()
+
+    __del__ = _abandon
 
     def isSequential(self):
         return self._pipe
@@ -214,6 +216,7 @@ class QFile(QFileDevice):
             name, parent = "", name
         super().__init__(parent, **more)
         self._file = _name(name)
+        self.destroyed.connect(_destroyed.Last(self._abandon))
 
     def fileName(self):
         return self._file

@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 
-from . import _berth, _enums, _waits
+from . import _berth, _destroyed, _enums, _waits
 from ._berth import QByteArray, QIODevice, QSocketNotifier, QTimer, Signal
 
 _MODULE = "berth.QtCore"
@@ -100,8 +100,9 @@ def _split(command):
     return [one for one in (*words, word) if one]
 
 
-def _end(popen):
+def _end(popen, pidfd):
     """Kills a process whose QProcess is gone."""
+    os.close(pidfd)
     for file in (popen.stdin, popen.stdout, popen.stderr):
         if file is not None:
             file.close()
@@ -147,12 +148,17 @@ class QProcess(QIODevice):
         self._files, self._channel = {}, 0
         self._forget()
         self._got = [b"", b""]
+        self.destroyed.connect(_destroyed.Last(self._abandon))
 
     def _forget(self):
         self._popen = self._pidfd = self._finalizer = None
         self._outcome = None  # of start(), to be announced
         self._pipes, self._watches = {}, {}  # by "out", "err", "in" and "end"
         self._to_write, self._closing = b"", False
+
+    def _abandon(self):
+        if self._finalizer is not None:
+            self._finalizer()
 
     # ---- starting ----
 
@@ -175,8 +181,11 @@ class QProcess(QIODevice):
         self._got, self._channel = [b"", b""], self._channel
         QIODevice.open(self, int(mode))
         self._code, self._how = 0, QProcess.NormalExit
+        streams = self._redirect()
+        if streams is None:
+            return
         self._change(QProcess.Starting)
-        self._outcome = self._spawn()
+        self._outcome = self._spawn(streams)
         QTimer.singleShot(0, self._announce)
 
     def startCommand(self, command, mode=3):
@@ -193,25 +202,39 @@ class QProcess(QIODevice):
         self.start(mode)
         return self._program != ""
 
-    def _stream(self, name, pipe, forwarded):
-        if name in self._files:
-            path, truncate = self._files[name]
-            return open(path, "rb" if name == "in" else "wb" if truncate else "ab")
-        return None if forwarded else pipe
+    def _redirect(self):
+        """The input, output and errors of the program, if their files can be opened."""
+        channels, streams = self._channels, {}
+        for name, pipe, forwarded in (
+                ("in", subprocess.PIPE if self._mode & 2 else subprocess.DEVNULL,
+                 self._input_mode == QProcess.ForwardedInputChannel),
+                ("out", subprocess.PIPE, channels in (2, 3)),
+                ("err", subprocess.PIPE, channels in (2, 4))):
+            path, truncate = self._files.get(name, (None, False))
+            try:
+                streams[name] = (None if forwarded else pipe) if path is None else open(
+                    path, "rb" if name == "in" else "wb" if truncate else "ab")
+            except OSError:
+                self._close_files(streams)
+                self._fail(QProcess.FailedToStart, "Could not open " + (
+                    "input redirection for reading" if name == "in" else
+                    "output redirection for writing"))
+                return None
+        return streams
 
-    def _spawn(self):
+    @staticmethod
+    def _close_files(streams):
+        for stream in streams.values():
+            if hasattr(stream, "close"):
+                stream.close()
+
+    def _spawn(self, streams):
         """Executes the program. Returns "", or why that failed."""
-        channels = self._channels
-        out = self._stream("out", subprocess.PIPE, channels in (2, 3))
-        err = self._stream("err", subprocess.PIPE, channels in (2, 4))
-        streams = [out, err]
+        merged = self._channels == QProcess.MergedChannels
         try:
-            stdin = self._stream("in", subprocess.PIPE if self._mode & 2 else subprocess.DEVNULL,
-                                 self._input_mode == QProcess.ForwardedInputChannel)
-            streams.append(stdin)
             self._popen = subprocess.Popen(
-                [self._program, *self._arguments], bufsize=0, stdin=stdin, stdout=out,
-                stderr=subprocess.STDOUT if channels == QProcess.MergedChannels else err,
+                [self._program, *self._arguments], bufsize=0, stdin=streams["in"],
+                stdout=streams["out"], stderr=subprocess.STDOUT if merged else streams["err"],
                 cwd=self._folder or None,
                 env=self._variables._values if self._variables is not None else None)
         except (OSError, ValueError) as failure:
@@ -221,11 +244,15 @@ class QProcess(QIODevice):
                 where = "chdir"
             return f"{where}: {os.strerror(number)}" if number else str(failure)
         finally:
-            for stream in streams:
-                if hasattr(stream, "close"):
-                    stream.close()
-        self._finalizer = weakref.finalize(self, _end, self._popen)
-        self._pidfd = os.pidfd_open(self._popen.pid)
+            self._close_files(streams)
+        try:
+            self._pidfd = os.pidfd_open(self._popen.pid)
+        except OSError as failure:
+            self._popen.kill()
+            self._popen.wait()
+            self._popen = None
+            return f"pidfd_open: {os.strerror(failure.errno)}"
+        self._finalizer = weakref.finalize(self, _end, self._popen, self._pidfd)
         return ""
 
     def _announce(self):
