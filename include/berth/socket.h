@@ -676,8 +676,8 @@ BERTH_API ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor
  * By default no mark is set: a write accepts everything.
  *
  * @param low   bytes; less than `high` unless that is 0
- * @param high  bytes; 0 for no limit, so that with a `low` above 0 there is a low mark alone. More
- *              than UINT32_MAX (4 GiB - 1) count as that
+ * @param high  bytes; 0 for no limit, so that with a `low` above 0 there is a low mark alone.
+ *              UINT32_MAX (4 GiB - 1) or more is no limit either
  */
 BERTH_API void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high);
 

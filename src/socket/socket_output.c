@@ -624,11 +624,13 @@ static bool may_write(berth_socket *socket)
     return false;
 }
 
+#define NO_MARK UINT32_MAX /* the high mark beside a low one that stands alone */
+
 /* Bytes that the high mark leaves. */
 static size_t room_below_mark(const berth_socket *socket)
 {
     size_t queued = berth__socket_unwritten(socket);
-    if (socket->write_high == 0)
+    if (socket->write_high == 0 || socket->write_high == NO_MARK)
         return SIZE_MAX;
     return queued < socket->write_high ? socket->write_high - queued : 0;
 }
@@ -832,11 +834,9 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
 void berth_socket_set_write_marks(berth_socket *socket, size_t low, size_t high)
 {
     BERTH__OWN_THREAD(socket->object.loop);
-    if (high == 0 && low > 0) /* a low mark alone */
-        high = SIZE_MAX;
-    socket->write_high = berth__socket_bounded(high);
+    socket->write_high = high == 0 && low > 0 ? NO_MARK : berth__socket_bounded(high);
     socket->write_low = low < socket->write_high ? (uint32_t)low
-                        : high > 0               ? socket->write_high - 1
+                        : socket->write_high > 0 ? socket->write_high - 1
                                                  : 0;
     mind_low_mark(socket);
 }
