@@ -68,15 +68,16 @@ typedef struct berth_accept_limits {
  * record by record. Slots may be added at the end. */
 typedef struct berth_connection_limits {
     /** Time from the beginning of the connection, or from setting the limits, to the first byte of
-     * input. */
+     * its input. Once that has come, setting it has no effect on the connection. */
     uint32_t first_byte;
     /** Time in which no byte is transferred: neither delivered to the socket, nor accepted by the
      * kernel, nor acknowledged by the peer. The kernel is asked for acknowledgements only when the
-     * time is over, so a connection whose peer has not acknowledged all output by then ends within
-     * twice the time. While the socket does not receive because reading is paused, its read buffer
-     * is full or its rate has no tokens, the time runs only while output waits that the peer does
-     * not take. It then begins when output begins to wait, and again when receiving continues. It
-     * does not run while output waits for the tokens of a rate. */
+     * time is over, so a connection whose peer has not acknowledged all output by then, or had not
+     * when the limits were set, ends within twice the time. While the socket does not receive
+     * because reading is paused, its read buffer is full or its rate has no tokens, the time runs
+     * only while output waits that the peer does not take. It then begins when output begins to
+     * wait, and again when receiving continues. It does not run while output waits for the tokens
+     * of a rate. */
     uint32_t idle;
     /** Time from the beginning of the connection, or from setting the limits, to its end. */
     uint32_t lifetime;

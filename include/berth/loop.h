@@ -164,7 +164,7 @@ BERTH_API int berth_loop_run(berth_loop *loop);
  *
  * @param loop          NULL for the calling thread's own loop
  * @param milliseconds  how long to wait for events: 0 does not wait, a negative value waits without
- *                      limit
+ *                      limit. The turn behind a berth_loop_stop does not wait.
  * @return whether anything ran: a completion, a timer or a task
  */
 BERTH_API bool berth_loop_turn(berth_loop *loop, int milliseconds);

@@ -314,6 +314,9 @@ BERTH_API bool berth_socket_set_tls(berth_socket *socket, berth_tls *tls, const 
  * been read and sent: bytes that the peer has sent in the clear cannot follow. Output counts as
  * sent when bytes_written has announced it; berth_socket_flush_and_announce does that in a call.
  *
+ * The handshake is limited by the connect time-out (berth_socket_set_connect_timeout), counted from
+ * this call on, also on the side that is asked.
+ *
  * @param tls   a client's configuration, held by the connection
  * @param name  as in berth_socket_set_tls; NULL: none is asked for, and the certificate may be for
  *              any name
