@@ -233,6 +233,18 @@ static void look_at_socket(struct socket_model *model)
     sim_tls_look_at_socket(model);
 }
 
+/* A socket that goes with its server may be gone already, so that sim_look leaves it out. Inside
+ * its own handler it is there, and only there the program still reads from it. */
+void sim_note_unread(void)
+{
+    const struct socket_model *own = sim.depth > 0 ? sim.frames[sim.depth - 1].socket : NULL;
+    for (size_t i = 0; i < SIM_SOCKETS; i++) {
+        struct socket_model *model = &sim.sockets[i];
+        if (model->socket != NULL && (!model->dying || model == own))
+            model->seen = berth_socket_bytes_available(model->socket);
+    }
+}
+
 void sim_look(void)
 {
     if (sim.leaving)

@@ -497,6 +497,7 @@ void sim_forget_socket(struct socket_model *model); /* it was freed */
 void sim_dequeue(struct server_model *server, size_t place);
 void sim_unqueue(struct socket_model *model); /* it leaves whatever queue it is in */
 void sim_look(void);                          /* the checks after every step and handler */
+void sim_note_unread(void);                   /* by which the next delivery is judged */
 
 /* ends.c: how connections end, and what is left of them. */
 void sim_ends_begin(void);

@@ -155,6 +155,8 @@ void sim_spring(enum handler handler, struct socket_model *socket, struct server
             act(trap->word);
         else if (!sim_wait_for_peers(trap->word))
             trap->set = true; /* until there is something to wait for */
+        if (!sim.leaving)
+            sim_note_unread();
     }
     sim.depth--;
     sim.inside++;

@@ -71,11 +71,7 @@ void sim_time_begin(void)
 void sim_stay_begin(struct sim_stay *stay, int milliseconds, bool blocking)
 {
     /* What the program has read just now, in the same handler, makes room for more. */
-    for (size_t i = 0; i < SIM_SOCKETS; i++) {
-        struct socket_model *model = &sim.sockets[i];
-        if (model->socket != NULL && !model->dying)
-            model->seen = berth_socket_bytes_available(model->socket);
-    }
+    sim_note_unread();
     *stay = (struct sim_stay){.outer = innermost,
                               .start = berth_loop_now(sim.loop),
                               .slept = world->slept(),
