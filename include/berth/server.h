@@ -333,8 +333,9 @@ BERTH_API bool berth_server_has_pending_connections(berth_server *server);
 
 /**
  * Takes the oldest pending connection. Calls the handler next_pending_connection if it is set. May
- * be called when the server is not listening. If the peer has already ended the connection, what it
- * sent can still be read, and the loop announces the end to the handlers that are set by then.
+ * be called when the server is not listening. If the connection has already ended, by its peer or
+ * by a failure (of TLS, of a send, for want of memory), what came before can still be read, and the
+ * loop announces the end to the handlers that are set by then.
  *
  * @return a socket that the server still owns: free it when done, usually in `disconnected`. NULL
  *         if no connection is pending.

@@ -273,7 +273,7 @@ static ptrdiff_t push(berth_socket *socket, berth__secure *secure)
     size_t gone = 0;
     /* Where the end follows, what is in front of it goes inside the call: the end waits for it, and
      * so may a program that exits when it has heard of a failure. */
-    bool last = secure->said || secure->failed;
+    bool last = secure->said || (secure->failed && (secure->told || !socket->pending));
     while (secure->sealed.first != NULL && !socket->stream->sending) {
         const berth__chunk *first = secure->sealed.first;
         socket->corked = socket->corked || last;
@@ -302,12 +302,6 @@ int berth__secure_say_end(berth_socket *socket)
 void berth__secure_give_up(berth_socket *socket)
 {
     here(socket)->late = true;
-}
-
-bool berth__secure_has_failed(const berth_socket *socket)
-{
-    const berth__secure *secure = berth__secure_of(socket);
-    return secure != NULL && secure->failed && secure->told;
 }
 
 /* The connection breaks while it waits to send an alert, behind a failure that was announced. */
@@ -365,7 +359,8 @@ bool berth__secure_owes(const berth_socket *socket)
 bool berth__secure_is_used_up(const berth_socket *socket)
 {
     const berth__secure *secure = berth__secure_of(socket);
-    return secure != NULL && socket->end_held && !secure->told && !berth__secure_owes(socket);
+    return secure != NULL && socket->end_held && !secure->told && !socket->holed &&
+           !berth__secure_owes(socket);
 }
 
 /* How much plaintext may be delivered now. */
@@ -473,22 +468,37 @@ static void end_failed(berth_socket *socket)
         berth__socket_end(socket);
 }
 
-static void announce(berth_socket *socket, const berth__secure *secure, berth_error class,
-                     const char *text)
+static void note_failure(berth__secure *secure, berth_error class, const char *text)
 {
-    berth__encryption *encryption = socket->remote->encryption;
+    berth__encryption *encryption = secure->socket->remote->encryption;
     berth__release(encryption->failure);
     encryption->failure = berth__copy_text(text);
+    secure->class = class;
+}
+
+static void announce(berth_socket *socket, const berth__secure *secure)
+{
     berth__socket_note_peer(socket);
-    berth__socket_fail(socket, class, 0,
+    berth__socket_fail(socket, secure->class, 0,
                        secure->open ? BERTH__ATTEMPT_DECRYPT : BERTH__ATTEMPT_ENCRYPT);
+}
+
+void berth__secure_announce_failure(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    here(socket)->told = true;
+    announce(socket, here(socket));
+    if (socket->endings == endings)
+        end_failed(socket);
 }
 
 static void fail(berth_socket *socket, berth__secure *secure, const berth__engine_failure *failure)
 {
-    uint32_t endings = socket->endings;
-    secure->failed = secure->told = true;
-    socket->end_held = false; /* nothing is owed any more: a turn inside a handler is to know */
+    bool waits = socket->pending && secure->owner == NULL; /* until somebody has taken it */
+    secure->failed = true;
+    secure->told = !waits;
+    socket->end_held = waits; /* else nothing is owed: a turn inside a handler is to know */
+    socket->holed = socket->holed || waits;
     socket->remote->encryption->truncated = secure->open;
     if (!berth__socket_cannot_send(socket))
         (void)push(socket, secure);
@@ -499,9 +509,11 @@ static void fail(berth_socket *socket, berth__secure *secure, const berth__engin
         owner->shaken(owner, socket, failure);
         return;
     }
-    announce(socket, secure, failure->class, failure->text);
-    if (socket->endings == endings)
-        end_failed(socket);
+    note_failure(secure, failure->class, failure->text);
+    if (waits)
+        berth__socket_pace(socket);
+    else
+        berth__secure_announce_failure(socket);
 }
 
 static void fail_by(berth_socket *socket, berth__secure *secure, berth_error class,
@@ -615,7 +627,7 @@ static bool step_input(berth_socket *socket, berth__secure *secure, uint8_t *scr
 static void settle_input(berth_socket *socket, berth__secure *secure)
 {
     berth__backend *backend = backend_of(socket);
-    if (secure->told || secure->failed || secure->unable)
+    if (secure->told || secure->failed || secure->unable || socket->holed)
         return;
     bool waits = secure->held.first != NULL || secure->full;
     if (waits || (secure->ended && socket->paused)) { /* by a handler of what came before */
@@ -674,13 +686,14 @@ static void throw_away(berth_socket *socket, berth__secure *secure, size_t size)
     uint32_t endings = socket->endings;
     if (secure->thrown < MOST_THROWN)
         secure->thrown += (uint32_t)size;
-    if (secure->thrown < MOST_THROWN || !secure->told)
+    if (secure->thrown < MOST_THROWN || !secure->told || socket->pending)
         return;
     berth__enter(&socket->object);
     enter(secure);
     if (!secure->failed) {
         secure->failed = true; /* nothing is encrypted any more */
-        announce(socket, secure, BERTH_ERROR_NETWORK, "the peer goes on sending behind its end");
+        note_failure(secure, BERTH_ERROR_NETWORK, "the peer goes on sending behind its end");
+        announce(socket, secure);
     }
     if (socket->endings == endings)
         berth__socket_drop(socket, BERTH__CLOSE_RESET);

@@ -34,7 +34,7 @@ struct berth__secure {
     unsigned frames;       /* that use it: it is freed when the last is gone */
     bool heard : 1;        /* the peer has sent something */
     bool open : 1;         /* the handshake is complete */
-    bool failed : 1;       /* the engine */
+    bool failed : 1;       /* the engine; announced or not */
     bool ended : 1;        /* the peer's direction, orderly */
     bool closed : 1;       /* likewise, by the end of the stream, or that has broken */
     bool told : 1;         /* the socket knows of that end */
@@ -49,6 +49,7 @@ struct berth__secure {
     bool busy : 1;         /* used since it was last looked at: see secure_memory.c */
     bool lasting : 1;      /* and before that too */
     int error;             /* of `closed` */
+    berth_error class;     /* of its failure; the text is kept with the socket */
     uint32_t thrown;       /* bytes behind the peer's end or a failure */
     uint64_t since;        /* when it was last looked at */
     berth__secure *next;   /* of those that have memory to give up; and what points to it */
@@ -141,7 +142,20 @@ ptrdiff_t berth__secure_put(berth_socket *socket, size_t most);
 bool berth__secure_unsent(const berth_socket *socket);
 
 /* Whether TLS has failed, and that was announced: the connection ends, behind an alert. */
-bool berth__secure_has_failed(const berth_socket *socket);
+static inline bool berth__secure_has_failed(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && secure->failed && secure->told;
+}
+
+/* Whether TLS has failed in a queue, where nobody would hear of it; and announces that, when the
+ * socket was taken. */
+static inline bool berth__secure_fails(const berth_socket *socket)
+{
+    const berth__secure *secure = berth__secure_of(socket);
+    return secure != NULL && secure->failed && !secure->told && socket->holed;
+}
+void berth__secure_announce_failure(berth_socket *socket);
 
 /* Sends the end of this direction (close_notify). Returns 0, a negative errno of the send, which
  * the kernel may not report again, or EINPROGRESS while it has not gone: then the socket is told by

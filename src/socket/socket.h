@@ -144,13 +144,14 @@ struct berth_socket {
     union {
         struct {
             uint8_t outcome : 2; /* berth__outcome; set by berth__socket_set_outcome */
-            bool end_held : 1;   /* the peer has ended while nobody had taken the socket, or in a
-                                    wait that has brought bytes: not announced yet */
+            bool end_held : 1;   /* it has ended while nobody had taken the socket, or in a wait
+                                    that has brought bytes: not announced yet */
             bool overflowed : 1; /* a write went beyond the limit of output: the turn ends the
                                     connection */
             bool closed : 1;     /* berth_socket_close: no more writing, input is dropped */
             bool shut : 1;       /* the user has ended the output: no more writing */
-            bool holed : 1;      /* input was lost for want of memory: none of it may follow */
+            bool holed : 1;      /* input was lost, for want of memory or to TLS that has failed:
+                                    none of it may follow */
             bool paced : 1;      /* the output has a rate */
         };
         uint8_t unusual; /* any of these: one test for each message */
@@ -203,6 +204,9 @@ void berth__socket_count_end(atomic_size_t *ended);
 
 /* socket_input.c: the end of the input, with its errno; whether that means a reset. */
 void berth__socket_input_ended(berth_socket *socket, int error);
+/* Announces an end that was held. Returns whether the connection goes on: what was written was in
+ * the list for the same time. */
+bool berth__socket_announce_held_end(berth_socket *socket);
 /* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
  * the connection once: where a send has taken it, a receive finds only the end. */
 int berth__socket_error_of_send(const berth_socket *socket);

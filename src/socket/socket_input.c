@@ -41,12 +41,18 @@ void berth__socket_end_by_error(berth_socket *socket, berth_error error, int num
         berth__socket_end(socket);
 }
 
-/* No byte may follow those that were lost, also where a handler waits for some. */
+/* No byte may follow those that were lost, also where a handler waits for some. In a queue there is
+ * nobody to report it to: it ends when it was taken. */
 void berth__socket_end_by_hole(berth_socket *socket)
 {
     socket->holed = true;
     berth__socket_pace(socket);
-    berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM, BERTH__ATTEMPT_READ);
+    bool shakes = berth__secure_shakes(socket);
+    bool waits = socket->pending && socket->state == BERTH_STATE_CONNECTED && !shakes;
+    socket->end_held = socket->end_held || waits;
+    if (!waits)
+        berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
+                                   BERTH__ATTEMPT_READ);
 }
 
 /* The usual case of berth__socket_pace: all was read, and more is wanted. */
@@ -170,6 +176,22 @@ void berth__socket_input_ended(berth_socket *socket, int error)
     else if (socket->state == BERTH_STATE_CONNECTED)
         end_by_peer(socket);
     /* else: the output of a local disconnect goes on; the peer only has no more to say */
+}
+
+bool berth__socket_announce_held_end(berth_socket *socket)
+{
+    uint32_t endings = socket->endings;
+    socket->end_held = false;
+    berth__enter(&socket->object);
+    if (berth__secure_fails(socket))
+        berth__secure_announce_failure(socket);
+    else if (socket->holed && !berth__socket_cannot_send(socket))
+        berth__socket_end_by_error(socket, BERTH_ERROR_SOCKET_RESOURCE, ENOMEM,
+                                   BERTH__ATTEMPT_READ);
+    else
+        berth__socket_input_ended(socket, socket->stream->error);
+    bool goes_on = socket->endings == endings;
+    return berth__leave(&socket->object) && goes_on;
 }
 
 static void receive_ended(berth__stream *stream, int error)

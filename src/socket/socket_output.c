@@ -204,28 +204,19 @@ void berth__socket_sent(berth__stream *stream, ptrdiff_t result)
     berth__leave(&socket->object);
 }
 
-/* Returns whether the connection goes on: what was written was in the list for the same time. */
-static bool announce_held_end(berth_socket *socket)
-{
-    uint32_t endings = socket->endings;
-    socket->end_held = false;
-    berth__enter(&socket->object);
-    berth__socket_input_ended(socket, socket->stream->error);
-    bool goes_on = socket->endings == endings;
-    return berth__leave(&socket->object) && goes_on;
-}
-
-/* The same for an end by the limit of output. */
+/* Announces an end that was held, or one by the limit of output. Returns whether the connection
+ * goes on. */
 BERTH__RARE static bool settle_end(berth_socket *socket)
 {
     if (socket->overflowed && berth_socket_is_valid(socket)) {
         berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
         return false;
     }
-    if (socket->end_held && berth__secure_owes(socket))
+    if (socket->end_held && !socket->holed && berth__secure_owes(socket))
         return (socket->paused && !berth__secure_shakes(socket)) || berth__secure_deliver(socket);
     bool kept = socket->pending || socket->awaited || socket->paused;
-    return !socket->end_held || kept || announce_held_end(socket);
+    kept = kept && (socket->pending || !socket->holed);
+    return !socket->end_held || kept || berth__socket_announce_held_end(socket);
 }
 
 static inline void settle_up_to(berth_socket *socket, size_t most)

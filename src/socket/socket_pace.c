@@ -142,10 +142,10 @@ void berth__socket_pace(berth_socket *socket)
     }
 }
 
-/* What was held back goes on. */
+/* What was held back goes on. A pause is of what comes, and behind lost input nothing does. */
 void berth__socket_taken(berth_socket *socket)
 {
-    if (socket->end_held && !socket->paused)
+    if (socket->end_held && (!socket->paused || socket->holed))
         berth__loop_flush_later(socket->object.loop, &socket->flush);
     else
         berth__socket_pace(socket);

@@ -36,6 +36,7 @@ static uint64_t go_on(void *object)
         return UINT64_MAX;
     bool told = socket->end_held && (!socket->paused || berth__secure_shakes(socket)) &&
                 (!socket->awaited || berth__secure_owes(socket));
+    told = told || (socket->end_held && socket->holed);
     if (berth__socket_has_output(socket) || berth__socket_unsent(socket) || told ||
         socket->overflowed || berth__socket_is_cut_off(socket))
         berth__socket_settle(socket);

@@ -131,17 +131,12 @@ static void check_live(const struct server_model *model, const berth_server_coun
         const struct socket_model *socket = &sim.sockets[i];
         live += socket->socket != NULL && socket->owner == model && socket->counted;
     }
-    uint64_t broken = 0; /* may have ended in the queue */
-    for (size_t i = 0; i < model->queued; i++) {
-        const struct connection *each = model->queue[i].connection;
+    for (size_t i = 0; i < model->queued; i++)
         live += model->queue[i].socket == NULL;
-        broken += model->queue[i].socket == NULL && each->tls &&
-                  (each->wrong_later || each->torn || each->way[0].closed);
-    }
     live += counts->handshaking;
     live -= sim_lost_in_queue(model);
-    bool right = counts->live <= live && counts->live + broken >= live;
-    sim_check(right || sim.depth + sim.inside > 0 || model->has_trusted || sim_lossy(),
+    sim_check(counts->live == live || sim.depth + sim.inside > 0 || model->has_trusted ||
+                  sim_lossy(),
               "%llu connections of a server are counted, not %llu, with %llu that shake hands",
               (unsigned long long)counts->live, (unsigned long long)live,
               (unsigned long long)counts->handshaking);
