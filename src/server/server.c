@@ -219,7 +219,8 @@ berth_loop *berth_server_loop(const berth_server *server)
 /* ---- listening ------------------------------------------------------------------------------- */
 
 /* Checks what can be refused without the kernel; sets the error. */
-static bool may_listen(berth_server *server, berth_address address, const char *endpoint)
+static bool may_listen(berth_server *server, berth_address address, uint16_t port,
+                       const char *endpoint)
 {
     if (server->listener != NULL || server->bind != NULL) {
         berth__server_set_error(server, BERTH_ERROR_OPERATION,
@@ -233,12 +234,13 @@ static bool may_listen(berth_server *server, berth_address address, const char *
     }
     if (berth_address_is_null(address)) {
         berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
-                                "cannot listen: the address is null");
+                                "cannot listen on the null address, port %u: an address is needed",
+                                (unsigned)port);
         return false;
     }
     if (address.family == BERTH_ADDRESS_FAMILY_LOCAL) {
         berth__server_set_error(server, BERTH_ERROR_UNSUPPORTED_OPERATION,
-                                "cannot listen: a Unix socket is listened on by its path");
+                                "cannot listen on the address of a Unix socket: a path is needed");
         return false;
     }
     return true;
@@ -329,7 +331,7 @@ bool berth_server_listen(berth_server *server, berth_address address, uint16_t p
     char endpoint[BERTH_ENDPOINT_TEXT_SIZE];
     berth_endpoint_format(address, port, endpoint, sizeof endpoint);
     if (server->object.freed || berth__server_is_copy(server, "listen") ||
-        !may_listen(server, address, endpoint))
+        !may_listen(server, address, port, endpoint))
         return false;
     berth__proxy proxy;
     if (berth__proxy_for_server(server->proxy, address, &proxy))

@@ -259,12 +259,18 @@ enum {
 const char *berth__server_place(const berth_server *server, char text[BERTH__SERVER_PLACE_SIZE]);
 
 /* Who is at the other end of a connection, for texts: "from" and an address. Or, for the null
- * address and that of a Unix socket, "on" and what is listened on. Returns `text`. */
+ * address and that of a Unix socket, "on" and what is listened on, if anything is. Returns `text`.
+ */
 enum {
     BERTH__SERVER_ORIGIN_SIZE = BERTH__SERVER_PLACE_SIZE + sizeof "from"
 };
 const char *berth__server_origin(const berth_server *server, berth_address peer, uint16_t port,
                                  char text[BERTH__SERVER_ORIGIN_SIZE]);
+
+/* Sets the error of a connection that was accepted: "cannot WHAT a connection from ...". `accepted`
+ * may be NULL; what it says of the peer is preferred to what the kernel does. */
+void berth__server_explain_accepted(berth_server *server, const char *what, int descriptor,
+                                    const berth__accepted *accepted, int error);
 
 /* The name of the peer of a descriptor; the null address where it has none any more. */
 void berth__server_peer_of(const berth_server *server, int descriptor, berth_address *ret_address,

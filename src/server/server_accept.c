@@ -359,22 +359,24 @@ berth_socket *berth__server_make_socket(berth_server *server, int descriptor, bo
             socket->stream->lingers = true;
     }
     if (socket != NULL && !keep_names(socket, accepted)) {
+        berth__server_explain_accepted(server, "serve", descriptor, accepted, ENOMEM);
         socket->handlers = NULL;
         berth_socket_free(socket);
         BERTH__COUNT(server->owner.counts.failed);
-        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
-                                "cannot serve an accepted connection: %s",
-                                berth__reason_of(ENOMEM));
         return NULL;
     }
     if (socket == NULL) {
+        if (at_hand)
+            berth__server_explain_accepted(server, "serve", descriptor, accepted, error);
+        else
+            berth__server_set_error(server, berth__class_of(error),
+                                    "cannot serve the connection of descriptor %d: %s", descriptor,
+                                    berth__reason_of(error));
         /* A number that is not open may be another thread's a moment later; and one that an object
          * has is its own, also if that has adopted the one at hand. */
         if (!in_use && (at_hand || is_open(backend, descriptor)))
             backend->operations->discard(backend, descriptor);
         BERTH__COUNT(server->owner.counts.failed);
-        berth__server_set_error(server, berth__class_of(error),
-                                "cannot serve an accepted connection: %s", berth__reason_of(error));
     }
     return socket;
 }
@@ -529,6 +531,20 @@ static const char *refusal_to_queue(const berth_server *server, const berth_sock
     return socket->pending ? "the socket is already pending" : NULL;
 }
 
+/* The peer is known to the thread of the socket's loop. */
+static void explain_queueing(berth_server *server, const berth_socket *socket, const char *why)
+{
+    char origin[BERTH__SERVER_ORIGIN_SIZE];
+    berth_address peer = BERTH_ADDRESS_NULL;
+    uint16_t port = 0;
+    if (socket != NULL && socket->object.loop == server->object.loop && !socket->object.freed) {
+        peer = berth_socket_peer_address(socket);
+        port = berth_socket_peer_port(socket);
+    }
+    berth__server_set_error(server, BERTH_ERROR_OPERATION, "cannot queue a connection %s: %s",
+                            berth__server_origin(server, peer, port, origin), why);
+}
+
 void berth_server_add_pending_connection(berth_server *server, berth_socket *socket)
 {
     BERTH__OWN_THREAD(server->object.loop);
@@ -536,8 +552,7 @@ void berth_server_add_pending_connection(berth_server *server, berth_socket *soc
         return;
     const char *why = refusal_to_queue(server, socket);
     if (why != NULL) {
-        berth__server_set_error(server, BERTH_ERROR_OPERATION, "cannot queue a connection: %s",
-                                why);
+        explain_queueing(server, socket, why);
         return;
     }
     BERTH__COUNT(server->owner.counts.added);

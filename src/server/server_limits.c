@@ -89,9 +89,7 @@ bool berth__server_admits(berth_server *server, int descriptor, const berth__acc
                                   prefix(limits->ipv4_prefix, BERTH_DEFAULT_IPV4_PREFIX, 32),
                                   prefix(limits->ipv6_prefix, BERTH_DEFAULT_IPV6_PREFIX, 128));
     if (entry == NULL) {
-        berth__server_set_error(server, BERTH_ERROR_SOCKET_RESOURCE,
-                                "cannot count an accepted connection: %s",
-                                berth__reason_of(ENOMEM));
+        berth__server_explain_accepted(server, "count", descriptor, accepted, ENOMEM);
         refuse(server, descriptor, &server->owner.counts.failed);
         return false;
     }

@@ -52,9 +52,28 @@ const char *berth__server_origin(const berth_server *server, berth_address peer,
     bool named = !berth_address_is_null(peer) && peer.family != BERTH_ADDRESS_FAMILY_LOCAL;
     if (named)
         berth_endpoint_format(peer, port, name, sizeof name);
-    (void)snprintf(text, BERTH__SERVER_ORIGIN_SIZE, "%s %s", named ? "from" : "on",
-                   named ? name : berth__server_place(server, name));
+    if (named || berth_server_is_listening(server))
+        (void)snprintf(text, BERTH__SERVER_ORIGIN_SIZE, "%s %s", named ? "from" : "on",
+                       named ? name : berth__server_place(server, name));
+    else
+        (void)snprintf(text, BERTH__SERVER_ORIGIN_SIZE, "of a server that does not listen");
     return text;
+}
+
+void berth__server_explain_accepted(berth_server *server, const char *what, int descriptor,
+                                    const berth__accepted *accepted, int error)
+{
+    char origin[BERTH__SERVER_ORIGIN_SIZE];
+    berth_address peer;
+    uint16_t port;
+    berth__server_peer_of(server, descriptor, &peer, &port);
+    if (accepted != NULL && !berth_address_is_null(accepted->peer)) {
+        peer = accepted->peer;
+        port = accepted->peer_port;
+    }
+    berth__server_set_error(server, berth__class_of(error), "cannot %s a connection %s: %s", what,
+                            berth__server_origin(server, peer, port, origin),
+                            berth__reason_of(error));
 }
 
 void berth__server_peer_of(const berth_server *server, int descriptor, berth_address *ret_address,

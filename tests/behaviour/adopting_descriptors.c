@@ -6,6 +6,7 @@
 #include "base/fault.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,7 +63,10 @@ static void base_refuses(int descriptor)
     berth_server_base_incoming_connection(host->server, descriptor);
     ck_assert(!berth_server_has_pending_connections(host->server));
     ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
-    ck_assert_ptr_nonnull(strstr(berth_server_error_string(host->server), "cannot serve"));
+    char expected[80];
+    snprintf(expected, sizeof expected,
+             "cannot serve the connection of descriptor %d: ", descriptor);
+    ck_assert_ptr_nonnull(strstr(berth_server_error_string(host->server), expected));
     ck_assert(!world_is_open(descriptor));
     berth_server_statistics(host->server, &counts);
     ck_assert_uint_eq(counts.failed, before.failed + 1);

@@ -155,7 +155,7 @@ CASE(local_addresses_lead_nowhere, "Unix", "listen, bind and connect by address 
     struct actor *actor = actor_new("c");
     ck_assert(!berth_server_listen(host->server, local, 0));
     ck_assert_str_eq(berth_server_error_string(host->server),
-                     "cannot listen: a Unix socket is listened on by its path");
+                     "cannot listen on the address of a Unix socket: a path is needed");
     ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_UNSUPPORTED_OPERATION);
     ck_assert(!berth_socket_bind(actor->socket, local, 0));
     ck_assert_int_eq(actor->error, BERTH_ERROR_UNSUPPORTED_OPERATION);

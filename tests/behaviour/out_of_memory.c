@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void read_on_trial(struct actor *actor)
@@ -136,4 +137,33 @@ CASE(no_input_after_lost_input, "S3.21 reliability 13",
     peer_say(speaker, "hello");
     UNTIL(actor->disconnects == 1);
     ck_assert_uint_eq(actor->ready_reads, 1);
+}
+
+/* A connection comes while there is no memory. */
+static void fail_to(const char *what, struct host *host)
+{
+    char expected[100];
+    berth_server_counts counts;
+    struct peer *peer = world_connect(host->port);
+    snprintf(expected, sizeof expected, "cannot %s a connection from 127.0.0.1:%u: out of memory",
+             what, (unsigned)peer_port(peer));
+    berth__fault_set_memory(0, 1000000);
+    UNTIL((berth_server_statistics(host->server, &counts), counts.accepted > 0));
+    berth__fault_clear();
+    ck_assert_uint_eq(counts.failed, 1);
+    ck_assert_int_eq(berth_server_error(host->server), BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_str_eq(berth_server_error_string(host->server), expected);
+}
+
+CASE(no_memory_for_a_connection, "server.h", "the text says whose it was")
+{
+    fail_to("serve", host_listening("h"));
+}
+
+CASE(no_memory_to_count_a_connection, "server.h", "the text says whose it was")
+{
+    const berth_accept_limits limits = {.per_address = 1};
+    struct host *host = host_listening("h");
+    berth_server_set_accept_limits(host->server, &limits);
+    fail_to("count", host);
 }
