@@ -6,6 +6,9 @@
 #include "base/free_list.h"
 #include "loop/loop.h"
 
+#include <errno.h>
+#include <stdint.h>
+
 enum {
     MOST_OF_A_FILE = 1 << 30 /* bytes in one block */
 };
@@ -79,6 +82,22 @@ berth__block *berth__block_new(berth_loop *loop, const void *data, size_t size,
 void berth__block_free(berth_loop *loop, berth__block *block)
 {
     berth__free_list_give(&loop->blocks, block);
+}
+
+int berth__blocks_open_file(berth_loop *loop, int descriptor, uint64_t offset, size_t *size)
+{
+    berth__backend *backend = loop->backend;
+    uint64_t length;
+    int file = backend->operations->open_file(backend, descriptor, &length);
+    if (file < 0)
+        return file;
+    uint64_t left = offset < length ? length - offset : 0;
+    if (*size == SIZE_MAX)
+        *size = (size_t)left;
+    if (offset <= length && *size <= left && *size <= PTRDIFF_MAX)
+        return file;
+    backend->operations->close_file(backend, file);
+    return -ENODATA;
 }
 
 bool berth__blocks_append_file(berth_loop *loop, berth__chain *chain, int descriptor,

@@ -31,6 +31,10 @@ berth__block *berth__block_new(struct berth_loop *loop, const void *data, size_t
 /* Gives one back that is in no chain, as if it had never been. */
 void berth__block_free(struct berth_loop *loop, berth__block *block);
 
+/* Opens a file again and finds how much of it is to be sent, for a size of SIZE_MAX. Returns a
+ * descriptor, or a negative errno: ENODATA if it is shorter. */
+int berth__blocks_open_file(struct berth_loop *loop, int descriptor, uint64_t offset, size_t *size);
+
 /* Appends a part of a file, whose descriptor (of open_file) is the chain's from then on. False when
  * out of memory, and nothing has changed. */
 bool berth__blocks_append_file(struct berth_loop *loop, berth__chain *chain, int descriptor,

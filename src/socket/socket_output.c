@@ -775,24 +775,6 @@ ptrdiff_t berth_socket_write_borrowed(berth_socket *socket, const void *data, si
     return (ptrdiff_t)size;
 }
 
-/* Opens the file and finds how much of it is to be sent. Returns a descriptor or a negative errno.
- */
-static int open_part(const berth_socket *socket, int descriptor, uint64_t offset, size_t *size)
-{
-    berth__backend *backend = socket->object.loop->backend;
-    uint64_t length;
-    int file = backend->operations->open_file(backend, descriptor, &length);
-    if (file < 0)
-        return file;
-    uint64_t left = offset < length ? length - offset : 0;
-    if (*size == SIZE_MAX)
-        *size = (size_t)left;
-    if (offset <= length && *size <= left && *size <= PTRDIFF_MAX)
-        return file;
-    backend->operations->close_file(backend, file);
-    return -ENODATA;
-}
-
 ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t offset,
                                   size_t size)
 {
@@ -802,7 +784,7 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
         return -1;
     if (size == 0 || room_below_mark(socket) == 0) /* taken whole where there is any */
         return 0;
-    int file = open_part(socket, descriptor, offset, &size);
+    int file = berth__blocks_open_file(loop, descriptor, offset, &size);
     if (file < 0)
         return fail(socket, -file);
     if (is_beyond_limit(socket, size))
