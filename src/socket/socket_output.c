@@ -787,17 +787,17 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
     int file = berth__blocks_open_file(loop, descriptor, offset, &size);
     if (file < 0)
         return fail(socket, -file);
-    if (is_beyond_limit(socket, size))
-        offer_output(socket);
     bool beyond = is_beyond_limit(socket, size);
     bool appended =
-        !beyond && size > 0 && berth__blocks_append_file(loop, &socket->output, file, offset, size);
+        size > 0 && berth__blocks_append_file(loop, &socket->output, file, offset, size);
     if (!appended)
         loop->backend->operations->close_file(loop->backend, file);
-    if (beyond)
-        return overflow(socket);
     if (!appended)
         return size > 0 ? fail(socket, ENOMEM) : 0;
+    if (beyond) /* the file, too: what the kernel takes of it does not count */
+        offer_output(socket);
+    if (beyond && is_beyond_limit(socket, 0))
+        return overflow(socket);
     send_later(socket);
     return (ptrdiff_t)size;
 }

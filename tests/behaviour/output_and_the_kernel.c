@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     LIMIT = 65536,
@@ -116,6 +118,53 @@ CASE(output_beyond_the_limit_to_a_peer_that_has_gone, "D16",
     ck_assert_uint_eq(actor->errors, 1);
     ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
     ck_assert(berth_socket_was_reset(actor->socket));
+}
+
+/* Writes a file with that many bytes of the pattern, from a place on. */
+static ptrdiff_t write_file(struct actor *actor, size_t size, size_t from)
+{
+    int file = world_note(memfd_create("file", MFD_CLOEXEC));
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(write(file, pattern, size), (ssize_t)size);
+    ptrdiff_t result = berth_socket_write_file(actor->socket, file, from, SIZE_MAX);
+    close(file);
+    return result;
+}
+
+CASE(file_beyond_the_limit_to_a_peer_that_has_gone, "D16 socket.h",
+     "as a write: its last words are read, and then the reset is told that the file has met")
+{
+    struct actor *actor = actor_new("s");
+    struct peer *peer;
+    pattern = scene_pattern(8, 7);
+    ck_assert(berth_socket_set_descriptor(actor->socket, world_local_descriptor(&peer)));
+    berth_socket_set_limits(actor->socket, &(berth_connection_limits){.output = 4});
+    peer_say(peer, "farewell");
+    peer_close(peer);
+    ck_assert_int_eq(write_file(actor, 8, 0), -1);
+    ck_assert_int_eq(berth_socket_error(actor->socket), BERTH_ERROR_REMOTE_HOST_CLOSED);
+    UNTIL(actor->disconnects == 1);
+    ck_assert_uint_eq(actor->received, 8);
+    ck_assert_uint_eq(actor->errors, 1);
+    ck_assert_int_eq(actor->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
+    ck_assert(berth_socket_was_reset(actor->socket));
+    free(pattern);
+}
+
+CASE(file_beyond_the_limit, "D16 socket.h", "counts by what the kernel leaves of it")
+{
+    struct host *host = roomy_host(PIECE);
+    struct peer *peer;
+    struct actor *actor = host_connect(host, "s", &peer);
+    pattern = scene_pattern(30000, 5);
+    ck_assert_int_eq(berth_socket_write(actor->socket, pattern, 10), 10);
+    ck_assert_int_eq(write_file(actor, 30000, 10), 29990);
+    expect_pattern(peer, 30000);
+    UNTIL(actor->written == 30000);
+    ck_assert_uint_eq(actor->errors, 0);
+    ck_assert_int_eq(write_file(actor, 30000, 0), 30000);
+    expect_pattern(peer, 30000);
+    free(pattern);
 }
 
 CASE(send_that_fails_in_a_queue, "S1.41 S2.9", "the connection ends when somebody has taken it")
