@@ -28,6 +28,7 @@ enum {
     PIECES = 64,         /* that the kernel is given in one call, */
     MANY_PIECES = 1024,  /* and of the program's where nothing precedes them: IOV_MAX */
     LONG_PIECE = 512,    /* bytes from which on a copy is thought to cost more, see 0094 */
+    SEALED = 65536,      /* bytes that are encrypted at once beyond the limit of output */
     MOST_GIVEN = 1 << 29 /* bytes that may wait to be announced, and in one call */
 };
 
@@ -553,14 +554,9 @@ BERTH__RARE static void offer_output(berth_socket *socket)
         berth__loop_flush_later(loop, &socket->flush);
 }
 
-/* Gives the kernel what it takes of a long write, or of one that is beyond the limit of output
- * else. Returns how much that is. */
-static size_t write_first(berth_socket *socket, const write_job *job)
+static bool is_beyond_limit(const berth_socket *socket, size_t size)
 {
-    bool exceeds = socket->limits != NULL && berth__limits_exceeded(socket, job->size);
-    if (exceeds)
-        offer_output(socket);
-    return exceeds || goes_through(socket, job) ? write_through(socket, job) : 0;
+    return socket->limits != NULL && berth__limits_exceeded(socket, size);
 }
 
 /* Appends what is behind the first `done` bytes. Returns how many these are: fewer than there are
@@ -579,6 +575,34 @@ static size_t append(berth_socket *socket, const write_job *job, size_t done)
         place += piece->size;
     }
     return end - done;
+}
+
+/* Encrypts a write that is beyond the limit of output, piece by piece, and gives the kernel what it
+ * takes; when it takes no more none follows. Returns how much is in the output or has gone. */
+BERTH__RARE static size_t write_records(berth_socket *socket, const write_job *job)
+{
+    write_job part = *job;
+    size_t done = 0;
+    for (size_t more = 1; more > 0 && done < job->size; done += more) {
+        if (berth__limits_exceeded(socket, 0) || berth__socket_cannot_send(socket))
+            break;
+        part.size = job->size - done > SEALED ? done + SEALED : job->size;
+        more = append(socket, &part, done);
+        offer_output(socket);
+    }
+    return done;
+}
+
+/* Gives the kernel what it takes of a long write, or of one that is beyond the limit of output
+ * else. Returns how much that is. */
+static size_t write_first(berth_socket *socket, const write_job *job)
+{
+    bool exceeds = is_beyond_limit(socket, job->size);
+    if (exceeds)
+        offer_output(socket);
+    if (exceeds && socket->stream != NULL && socket->stream->ready.secured)
+        return write_records(socket, job);
+    return exceeds || goes_through(socket, job) ? write_through(socket, job) : 0;
 }
 
 static ptrdiff_t fail(berth_socket *socket, int error)
@@ -646,7 +670,7 @@ BERTH__RARE static ptrdiff_t write_carefully(berth_socket *socket, write_job *jo
         return 0;
     size_t done = write_first(socket, job);
     size_t left = job->size - done;
-    if (left > 0 && socket->limits != NULL && berth__limits_exceeded(socket, left))
+    if (is_beyond_limit(socket, left))
         return overflow(socket);
     done += append(socket, job, done);
     if (done < job->size)
@@ -718,11 +742,6 @@ ptrdiff_t berth_socket_write_pieces(berth_socket *socket, const berth_piece *pie
 
 /* ---- without a copy -------------------------------------------------------------------------- */
 
-static bool is_beyond_limit(const berth_socket *socket, size_t size)
-{
-    return socket->limits != NULL && berth__limits_exceeded(socket, size);
-}
-
 static void send_later(berth_socket *socket)
 {
     mind_low_mark(socket);
@@ -760,7 +779,7 @@ ptrdiff_t berth_socket_write_borrowed(berth_socket *socket, const void *data, si
     if (block == NULL)
         return fail(socket, ENOMEM);
     size_t done = write_first(socket, &job);
-    if (done < size && is_beyond_limit(socket, size - done)) {
+    if (is_beyond_limit(socket, size - done)) {
         berth__block_free(loop, block);
         return overflow(socket);
     }

@@ -6,6 +6,8 @@
 
 #include "backend/sim.h"
 
+#include <string.h>
+
 /* The kernel takes so much, and all of it at once. */
 static void simulate_room(size_t size)
 {
@@ -144,4 +146,55 @@ CASE(end_before_a_failure_to_encrypt, "tls.h", "and a record that has failed beh
     peer_reset(peer);
     UNTIL(server->disconnects == 1);
     ck_assert_uint_eq(server->errors, 1);
+}
+
+enum {
+    BEYOND = 30000 /* the limit, by far */
+};
+
+/* Of an encrypted connection with a limit that is far less than the kernel takes. */
+static struct actor *limited(struct peer **ret_peer)
+{
+    simulate_room(1 << 20);
+    struct actor *server = encrypted_with(ret_peer);
+    berth_socket_set_limits(server->socket, &(berth_connection_limits){.output = 1000});
+    return server;
+}
+
+CASE(records_beyond_the_limit, "D16 tls.h", "count by what the kernel leaves of them")
+{
+    struct peer *peer;
+    struct actor *server = limited(&peer);
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), BEYOND), BEYOND);
+    ck_assert_int_eq(berth_socket_write_borrowed(server->socket, world_zeros(), BEYOND, NULL, NULL),
+                     BEYOND);
+    UNTIL(server->written == 2 * (size_t)BEYOND);
+    ck_assert_uint_eq(server->errors, 0);
+}
+
+CASE(records_beyond_the_limit_to_a_slow_peer, "D16 tls.h", "end the connection for the limit")
+{
+    struct peer *peer;
+    struct actor *server = limited(&peer);
+    ptrdiff_t taken = 0;
+    for (int i = 0; i < 1000 && taken >= 0; i++)
+        taken = berth_socket_write(server->socket, world_zeros(), BEYOND);
+    ck_assert_int_eq(taken, -1);
+    ck_assert_uint_lt(berth_socket_encrypted_bytes_to_write(server->socket), 1 << 20);
+    UNTIL(server->disconnects == 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_RESOURCE);
+    ck_assert_ptr_nonnull(strstr(berth_socket_error_string(server->socket), "too much output"));
+}
+
+CASE(records_beyond_the_limit_to_a_peer_that_has_gone, "D16 tls.h",
+     "are no slow peer's: the reset is told that they have met")
+{
+    struct peer *peer;
+    struct actor *server = limited(&peer);
+    peer_reset(peer);
+    ck_assert_int_eq(berth_socket_write(server->socket, world_zeros(), BEYOND), -1);
+    ck_assert_int_eq(berth_socket_error(server->socket), BERTH_ERROR_REMOTE_HOST_CLOSED);
+    UNTIL(server->disconnects == 1);
+    ck_assert_uint_eq(server->errors, 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
 }
