@@ -17,6 +17,8 @@
 #define BERTH__REFUSAL_LIST(X)                                                                     \
     X(PROXY_UNREACHABLE, PROXY_CONNECTION_REFUSED, "connection to the proxy refused")              \
     X(PROXY_NOT_FOUND, PROXY_NOT_FOUND, "proxy host not found")                                    \
+    X(PROXY_NAME, PROXY_NOT_FOUND, "no name server has answered in time for the proxy's name")     \
+    X(HOST_NAME, HOST_NOT_FOUND, "no name server has answered in time")                            \
     X(PROXY_CLOSED, PROXY_CONNECTION_CLOSED, "the proxy closed the connection early")              \
     X(PROXY_TIMEOUT, PROXY_CONNECTION_TIMEOUT, "the proxy did not answer in time")                 \
     X(SOCKS5_MALFORMED, PROXY_PROTOCOL, "the proxy's answer is not SOCKS version 5")               \

@@ -13,7 +13,8 @@
  *
  * Ways to fail: no memory, no channel (NULL from berth__lookup_start); a name that is not found or
  * a server that does not answer gives a lookup with no address, and so does want of descriptors or
- * memory, with an error. A descriptor that cannot be watched is left to c-ares' own time-out.
+ * memory; all but the first with an error. A descriptor that cannot be watched is left to c-ares'
+ * own time-out.
  */
 #include "resolver.h"
 
@@ -403,6 +404,8 @@ static void look_into(berth__lookup *lookup, int status)
         return;
     lookup->error = status == ARES_ENOMEM ? ENOMEM : want_of_descriptors();
     lookup->channel->doubtful = !answered || lookup->error != 0;
+    if (status == ARES_ETIMEOUT && lookup->error == 0)
+        lookup->error = ETIMEDOUT;
 }
 
 static void found(void *argument, int status, int timeouts, struct ares_addrinfo *result)

@@ -23,7 +23,7 @@ typedef struct berth__lookup berth__lookup;
 
 /* What a lookup has found: `count` is 0 for a name that does not exist or cannot be looked up.
  * `error` is then EMFILE or the like if there was no descriptor for it, ENOMEM if there was no
- * memory, else 0. */
+ * memory, ETIMEDOUT if no server has answered, else 0. */
 typedef void (*berth__lookup_done)(void *owner, const berth_address *addresses, size_t count,
                                    int error);
 

@@ -218,10 +218,12 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count,
     bind->lookup = NULL;
     memcpy(bind->addresses, addresses, count * sizeof *addresses);
     bind->count = count;
-    if (count == 0 && error != 0)
+    bool silent = error == ETIMEDOUT;
+    if (count == 0 && error != 0 && !silent)
         failed(server, BERTH_ERROR_SOCKET_RESOURCE, error);
     else if (count == 0)
-        failed(server, BERTH_ERROR_PROXY_NOT_FOUND, BERTH__REFUSAL_PROXY_NOT_FOUND);
+        failed(server, BERTH_ERROR_PROXY_NOT_FOUND,
+               silent ? BERTH__REFUSAL_PROXY_NAME : BERTH__REFUSAL_PROXY_NOT_FOUND);
     else
         start_or_fail(server);
 }

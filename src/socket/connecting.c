@@ -614,12 +614,14 @@ static void looked_up(void *owner, const berth_address *addresses, size_t count,
     berth__connector *connector = owner;
     connector->lookup = NULL;
     if (count == 0) {
-        if (error != 0)
+        bool silent = error == ETIMEDOUT;
+        if (error != 0 && !silent)
             fail(connector, BERTH_ERROR_SOCKET_RESOURCE, error);
         else if (connector->proxy != NULL)
-            fail(connector, BERTH_ERROR_PROXY_NOT_FOUND, BERTH__REFUSAL_PROXY_NOT_FOUND);
+            fail(connector, BERTH_ERROR_PROXY_NOT_FOUND,
+                 silent ? BERTH__REFUSAL_PROXY_NAME : BERTH__REFUSAL_PROXY_NOT_FOUND);
         else
-            fail(connector, BERTH_ERROR_HOST_NOT_FOUND, 0);
+            fail(connector, BERTH_ERROR_HOST_NOT_FOUND, silent ? BERTH__REFUSAL_HOST_NAME : 0);
         return;
     }
     memcpy(connector->addresses, addresses, count * sizeof *addresses);
