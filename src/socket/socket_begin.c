@@ -312,6 +312,8 @@ static void connected(berth_socket *socket)
     berth__limits_begin(socket);
     if (socket->output.first != NULL || socket->overflowed) /* goes in a turn inside, too */
         berth__loop_flush_later(socket->object.loop, &socket->flush);
+    else if (socket->shut) /* likewise: a handler may wait for what the peer says to that */
+        berth__socket_end_direction(socket);
     BERTH__CALL(socket, state_changed, socket, BERTH_STATE_CONNECTED);
     if (socket->endings != endings)
         return;

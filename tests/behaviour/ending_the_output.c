@@ -145,6 +145,46 @@ CASE(output_is_ended_while_connecting_without_any, "socket.h", "the same without
     UNTIL(actor_has(actor, "answer"));
 }
 
+static uint16_t port_of_peer;
+static bool end_came;
+
+static void turn_until_the_end(struct actor *actor)
+{
+    if (actor->state != BERTH_STATE_CONNECTED || end_came)
+        return;
+    struct peer *peer = world_accept(port_of_peer);
+    ck_assert_ptr_nonnull(peer);
+    for (int turns = 0; turns < 500 && !end_came; turns++) {
+        berth_loop_turn(berth_socket_loop(actor->socket), 1);
+        end_came = peer_sees_either(peer);
+    }
+}
+
+CASE(output_is_ended_in_a_turn_inside_connected, "socket.h", "though nothing is there to be sent")
+{
+    world_loop();
+    port_of_peer = world_listen(5);
+    struct actor *actor = actor_new("c");
+    actor->on_connected = turn_until_the_end;
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port_of_peer));
+    berth_socket_shutdown_send(actor->socket);
+    UNTIL(actor->connects == 1);
+    ck_assert(end_came);
+    ck_assert_int_eq(berth_socket_state(actor->socket), BERTH_STATE_CONNECTED);
+}
+
+CASE(output_is_ended_in_a_turn_inside_state_changed, "socket.h", "likewise")
+{
+    world_loop();
+    port_of_peer = world_listen(5);
+    struct actor *actor = actor_new("c");
+    actor->on_state = turn_until_the_end;
+    ck_assert(berth_socket_connect_to_address(actor->socket, BERTH_ADDRESS_LOOPBACK, port_of_peer));
+    berth_socket_shutdown_send(actor->socket);
+    UNTIL(actor->connects == 1);
+    ck_assert(end_came);
+}
+
 CASE(output_is_ended_without_a_connection, "socket.h",
      "no effect before a connection, when bound and after the end; the next connection writes")
 {
