@@ -718,7 +718,9 @@ BERTH_API ptrdiff_t berth_socket_flush_and_announce(berth_socket *socket);
  * Sets the limits of this connection and of later connections of the socket. When a limit is
  * reached, error_occurred is called with class SOCKET_TIMEOUT (SOCKET_RESOURCE for the limit of
  * output) and a text that names the limit. Then the connection ends: gracefully, or by a reset if
- * output was left. Setting limits restarts all of their times.
+ * output was left. The end waits for nothing: of an encrypted connection, close_notify and other
+ * records of TLS itself that the kernel has no room for (berth_socket_encrypted_bytes_to_write) are
+ * lost, and to the peer it is truncated. Setting limits restarts all of their times.
  *
  * Sockets of a server start with the limits of berth_server_set_connection_limits.
  *

@@ -198,3 +198,33 @@ CASE(records_beyond_the_limit_to_a_peer_that_has_gone, "D16 tls.h",
     ck_assert_uint_eq(server->errors, 1);
     ck_assert_int_eq(server->error, BERTH_ERROR_REMOTE_HOST_CLOSED);
 }
+
+CASE(limit_beside_records_that_have_no_room, "D16 tls.h", "ends the connection without them")
+{
+    if (!world_is_simulated())
+        case_skip("the room is the simulated kernel's");
+    enum {
+        ROOM = 4000
+    };
+    simulate_room(ROOM);
+    struct peer *peer;
+    struct actor *server = encrypted_with(&peer);
+    uint8_t question[8];
+    size_t size = toy_record('u', "u", 1, question);
+    for (int i = 0; i < 3 * ROOM && berth_socket_encrypted_bytes_to_write(server->socket) == 0;
+         i++) {
+        (void)peer_send_some(peer, question, size);
+        world_turn();
+    }
+    ck_assert_uint_gt(berth_socket_encrypted_bytes_to_write(server->socket), 0);
+    ck_assert_uint_eq(berth_socket_bytes_to_write(server->socket), 0);
+    berth_socket_set_limits(server->socket, &(berth_connection_limits){.lifetime = 1});
+    UNTIL(server->disconnects == 1);
+    ck_assert_int_eq(server->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    static uint8_t answers[16 * ROOM];
+    size_t all = peer_receive(peer, answers, sizeof answers);
+    ck_assert_uint_gt(all, ROOM / 2);
+    ck_assert_uint_lt(all, sizeof answers);
+    ck_assert(peer_saw_end(peer));
+    ck_assert_uint_ne(answers[all - toy_record('e', "", 0, question)], 'e'); /* no orderly end */
+}
