@@ -19,6 +19,9 @@
  * It is the same, with SOCKET_RESOURCE, if there is no memory for the deadline: a limit that is
  * promised must hold.
  *
+ * Where a send of a handshake has failed, the end waits for the input to say why, and the limit
+ * runs on, also one that is set then: the input might say nothing.
+ *
  * Most connections that close with output left have just got their only answer, which leaves in the
  * same turn; for them no deadline is started, see berth__socket_send_rest.
  *
@@ -154,7 +157,8 @@ void berth__socket_send_rest(berth_socket *socket)
     if (!socket->stream->sending)
         berth__loop_flush_later(socket->object.loop, &socket->flush);
     bool secured = socket->stream->ready.secured;
-    if (socket->output.first == NULL && !(secured && socket->stream->sending))
+    bool unsent = socket->output.first != NULL || (secured && socket->stream->sending);
+    if (!unsent && !berth__socket_cannot_send(socket))
         return; /* the kernel has it all, and only the announcement is left */
     /* The kernel's buffer of a connection that has sent nothing is empty and takes a part of the
      * output at once, whatever the peer does; if not all, `sent` comes here again. */
@@ -189,8 +193,7 @@ void berth_socket_set_close_timeout(berth_socket *socket, uint32_t milliseconds)
 {
     BERTH__OWN_THREAD(socket->object.loop);
     socket->close_timeout = milliseconds;
-    /* Where a send has failed the limit that runs is the last: nothing would begin another. */
-    if (socket->state != BERTH_STATE_CLOSING || berth__socket_cannot_send(socket) ||
+    if (socket->state != BERTH_STATE_CLOSING ||
         (socket->output.first == NULL && !socket->stream->ready.secured))
         return;
     berth__socket_stop_limit(socket);

@@ -109,6 +109,15 @@ CASE(reset_behind_a_failed_handshake, "tls.h", "ends the wait for what is left o
     ck_assert_uint_eq(client->errors, 1);
 }
 
+/* The time begins anew where no look precedes it. */
+static void let_pass(uint64_t milliseconds)
+{
+    for (int i = 0; i < 4; i++) {
+        berth__sim_advance(world_sim(), milliseconds * 1000000);
+        world_settle();
+    }
+}
+
 CASE(limit_of_closing_behind_a_failed_send, "tls.h", "is kept when another is set")
 {
     if (!world_is_simulated())
@@ -119,11 +128,27 @@ CASE(limit_of_closing_behind_a_failed_send, "tls.h", "is kept when another is se
     break_output(peer);
     ck_assert_uint_eq(client->disconnects, 0);
     berth_socket_set_close_timeout(client->socket, 1000);
-    for (int i = 0; i < 4; i++) {
-        berth__sim_advance(world_sim(), UINT64_C(60000000000));
-        world_settle();
-    }
+    let_pass(60000);
     ck_assert_uint_eq(client->disconnects, 1);
+}
+
+CASE(limit_of_closing_set_behind_a_failed_send, "tls.h",
+     "is that from then on, though there was none or a longer one")
+{
+    if (!world_is_simulated())
+        case_skip("the time is virtual");
+    for (unsigned i = 0; i < 2; i++) {
+        struct peer *peer;
+        struct actor *client = choked(&peer);
+        berth_socket_set_close_timeout(client->socket, i * 60000);
+        berth_socket_disconnect_from_host(client->socket);
+        break_output(peer);
+        ck_assert_uint_eq(client->disconnects, 0);
+        berth_socket_set_close_timeout(client->socket, 1000);
+        let_pass(1001);
+        ck_assert_uint_eq(client->disconnects, 1);
+        ck_assert_int_eq(client->error, BERTH_ERROR_SOCKET_TIMEOUT);
+    }
 }
 
 /* A server's end for which a stream without the orderly end is an error. */
