@@ -45,7 +45,7 @@ enum {
     QUIET = 20000000, /* nanoseconds without news after which missed resets are looked for */
     SLEEPS = 16,      /* after which they are looked for in any case */
     REST = 1,         /* milliseconds of a rest */
-    LOOKS = 256       /* of a wait when a limit is over */
+    LOOKS = 256       /* of a wait when time is over */
 };
 
 /* A poll of a record that was closed is still to be cancelled: the backend's own bit of pending. */

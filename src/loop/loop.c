@@ -406,11 +406,11 @@ static void run_marked(berth_loop *loop)
         berth__marks_run(&loop->marked);
 }
 
-static void wait_for_news(berth_loop *loop, int64_t timeout)
+static void wait_for_news(berth_loop *loop, int64_t timeout, uint64_t deadline)
 {
     berth__backend *backend = loop->backend;
-    if (loop->limited == 0 || !berth__deadlines_next(&loop->deadlines, &backend->due))
-        backend->due = UINT64_MAX;
+    bool limited = loop->limited > 0 && berth__deadlines_next(&loop->deadlines, &backend->due);
+    backend->due = limited && backend->due < deadline ? backend->due : deadline;
     loop->counts.waits++;
     int error = backend->operations->wait(backend, timeout);
     if (loop->limited > 0)
@@ -540,7 +540,7 @@ static bool turn_any(berth_loop *loop, int64_t timeout, bool whole)
     loop->last_wait = choose_wait(loop);
     if (loop->last_wait != BERTH__TURN_SKIPS) {
         bool polls = loop->last_wait == BERTH__TURN_POLLS;
-        wait_for_news(loop, polls ? 0 : until_next_timer(loop, timeout));
+        wait_for_news(loop, polls ? 0 : until_next_timer(loop, timeout), UINT64_MAX);
     }
     BERTH__PROBE2(turn, loop, loop->backend->ready.count);
     if (loop->awake != NULL)
@@ -568,7 +568,7 @@ static void leave_to_outer(berth_loop *loop)
     if (!loop->embedded || loop->depth > 0 || loop->life == BERTH__LOOP_FREED || loop->inherited)
         return;
     /* Also hands over what was started, and may swallow a wake that was meant for a task. */
-    wait_for_news(loop, 0);
+    wait_for_news(loop, 0, UINT64_MAX);
     if (loop->backend->ready.count > 0 || loop->flush != NULL || loop->marked != NULL ||
         atomic_load(&loop->tasks_waiting) || berth__sources_pending(&loop->sources, loop))
         loop->backend->operations->wake(loop->backend);
@@ -756,7 +756,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
 {
     bool last = false;
     if (wait->asks && has_ready(loop, wait))
-        wait_for_news(loop, 0);
+        wait_for_news(loop, 0, UINT64_MAX);
     for (;;) {
         uint64_t again = prepare(wait);
         if (run_of(loop, wait, again < deadline ? again : deadline))
@@ -775,7 +775,7 @@ static bool wait_until(berth_loop *loop, const berth__wait *wait, uint64_t deadl
         uint64_t now = deadline == UINT64_MAX && again == UINT64_MAX ? 0 : berth__loop_clock(loop);
         /* The kernel is asked once more even when the time has passed: a wait of 0 polls. */
         last = now >= deadline;
-        wait_for_news(loop, has_ready(loop, wait) ? 0 : until(now, deadline, again));
+        wait_for_news(loop, has_ready(loop, wait) ? 0 : until(now, deadline, again), deadline);
         if (loop->wait_check != NULL && !has_ready(loop, wait) &&
             loop->wait_check(loop->wait_check_user))
             return false;

@@ -11,11 +11,12 @@
 
 #define LIMIT 2u   /* milliseconds */
 #define CLIENTS 30 /* more than a turn with late timers runs, or a wait at once */
+#define CROWD 100  /* more than a wait without time finds by the way */
 
 static struct actor *other; /* whose limit it is */
 static struct host *host;
 static struct peer *far;
-static struct peer *fars[CLIENTS];
+static struct peer *fars[CROWD];
 static struct toy *toy;
 
 /* Longer than the limit. */
@@ -301,7 +302,7 @@ CASE(wait_for_headers_behind_a_busy_program, "PROXY header", "of a server: reads
     ck_assert_uint_eq(host->new_connections, CLIENTS);
 }
 
-static struct actor *actors[CLIENTS];
+static struct actor *actors[CROWD];
 
 static void lift_the_limits(struct actor *actor)
 {
@@ -331,6 +332,17 @@ CASE(activity_beside_a_busy_handler, "limits.h", "of many that are in time: none
         UNTIL(actors[i]->ready_reads + actors[i]->errors > 0);
         ck_assert_uint_eq(actors[i]->ready_reads, 1);
     }
+}
+
+CASE(wait_of_0_among_many, "S4.12", "finds what its peer has sent, though many others have spoken")
+{
+    host = host_listening("h");
+    for (int i = 0; i < CROWD; i++)
+        actors[i] = host_connect(host, "s", &fars[i]);
+    for (int i = 0; i < CROWD; i++)
+        peer_say(fars[i], "x");
+    for (int i = CROWD; i-- > 0;)
+        ck_assert(berth_socket_wait_for_ready_read(actors[i]->socket, 0));
 }
 
 CASE(rate_beyond_what_turns_receive, "limits.h",
