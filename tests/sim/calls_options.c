@@ -122,8 +122,9 @@ static void ask_names(struct socket_model *model)
                           berth_address_is_null(berth_socket_transport_peer_address(socket))),
               "there is a peer already, while a socket connects");
     if (!open || connection == NULL || connection->to == sim.proxy_port ||
-        (connection->headed && model->side == 1) || /* calls_headers.c */
-        connection->local ||                        /* calls_local.c */
+        (model->side == 1 && /* calls_headers.c; or the other side does not know of it yet */
+         (connection->headed || (!connection->begun && !connection->of_peer))) ||
+        connection->local || /* calls_local.c */
         !sim_complete(&connection->way[0]) || !sim_complete(&connection->way[1]))
         return; /* after a reset the kernel may not know any more */
     uint16_t own = model->side == 0 ? connection->port : connection->to;
