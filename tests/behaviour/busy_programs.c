@@ -480,6 +480,7 @@ CASE(timer_beside_many_announcements, "S8.20",
     for (int i = 0; i < GUESTS; i++)
         peer_say(peers[i], "x");
     berth_timer *timer = berth_timer_new(world_loop(), note_announcements, &before);
+    ck_assert_ptr_nonnull(timer);
     berth_timer_start(timer, 1, 0);
     UNTIL(before > 0);
     ck_assert_uint_lt(before, GUESTS / 2);
