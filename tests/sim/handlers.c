@@ -43,14 +43,15 @@ static void check_alive(const struct socket_model *model, enum handler handler)
               "%s after the last handler of the connection", sim_handler_names[handler]);
 }
 
-/* What an answer is to was announced before it, and is no output any more; but for what was written
- * inside the last announcement. */
+/* What an answer is to was announced before it, and is no output any more; but for what was
+ * written inside the last announcement, and for what was encrypted together with what waits. */
 static void check_answer(struct socket_model *model)
 {
     struct way *in = sim_way_in(model);
     const struct way *out = sim_way_out(model);
     if (in == NULL || in->answer == 0 ||
-        in->got + berth_socket_bytes_available(model->socket) < in->answer)
+        in->got + berth_socket_bytes_available(model->socket) < in->answer ||
+        berth_socket_encrypted_bytes_to_write(model->socket) > 0)
         return;
     uint64_t gone = out->put - berth_socket_bytes_to_write(model->socket);
     bool inside = gone >= model->put_before &&
