@@ -171,7 +171,7 @@ CASE(wait_for_clients_behind_a_busy_program, "tls.h", "of a server: is not over 
     begin_many_handshakes();
     finish_many_handshakes_and_be_busy(NULL);
     for (int waits = 0; waits < CLIENTS && host->new_connections < CLIENTS; waits++)
-        ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+        ck_assert(berth_server_wait_for_new_connection(host->server, 1000, &timed_out));
     ck_assert_uint_eq(host->new_connections, CLIENTS);
 }
 
@@ -298,7 +298,7 @@ CASE(wait_for_headers_behind_a_busy_program, "PROXY header", "of a server: reads
     be_many_behind_a_balancer();
     say_many_headers_and_be_busy(NULL);
     for (int waits = 0; waits < CLIENTS && host->new_connections < CLIENTS; waits++)
-        ck_assert(berth_server_wait_for_new_connection(host->server, 10000, &timed_out));
+        ck_assert(berth_server_wait_for_new_connection(host->server, 1000, &timed_out));
     ck_assert_uint_eq(host->new_connections, CLIENTS);
 }
 
