@@ -204,9 +204,9 @@ void berth__socket_count_end(atomic_size_t *ended);
 
 /* socket_input.c: the end of the input, with its errno; whether that means a reset. */
 void berth__socket_input_ended(berth_socket *socket, int error);
-/* Announces an end that was held. Returns whether the connection goes on: what was written was in
- * the list for the same time. */
-bool berth__socket_announce_held_end(berth_socket *socket);
+/* Announces an end that was held, or one by the limit of output. Returns whether the connection
+ * goes on: then whoever settles the socket is to send its output. */
+bool berth__socket_settle_end(berth_socket *socket);
 /* How the last send has failed, announced or not; 0 if it has not. The kernel reports an error of
  * the connection once: where a send has taken it, a receive finds only the end. */
 int berth__socket_error_of_send(const berth_socket *socket);

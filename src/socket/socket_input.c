@@ -178,7 +178,8 @@ void berth__socket_input_ended(berth_socket *socket, int error)
     /* else: the output of a local disconnect goes on; the peer only has no more to say */
 }
 
-bool berth__socket_announce_held_end(berth_socket *socket)
+/* Returns whether the connection goes on. */
+static bool announce_held_end(berth_socket *socket)
 {
     uint32_t endings = socket->endings;
     socket->end_held = false;
@@ -192,6 +193,30 @@ bool berth__socket_announce_held_end(berth_socket *socket)
         berth__socket_input_ended(socket, socket->stream->error);
     bool goes_on = socket->endings == endings;
     return berth__leave(&socket->object) && goes_on;
+}
+
+static bool announce_end(berth_socket *socket)
+{
+    if (socket->overflowed && berth_socket_is_valid(socket)) {
+        berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
+        return false;
+    }
+    if (socket->end_held && !socket->holed && berth__secure_owes(socket))
+        return (socket->paused && !berth__secure_shakes(socket)) || berth__secure_deliver(socket);
+    bool kept = socket->pending || socket->awaited || socket->paused;
+    kept = kept && (socket->pending || !socket->holed);
+    return !socket->end_held || kept || announce_held_end(socket);
+}
+
+BERTH__RARE bool berth__socket_settle_end(berth_socket *socket)
+{
+    berth_loop *loop = socket->object.loop;
+    if (berth__socket_has_output(socket) || berth__socket_unsent(socket))
+        berth__loop_flush_later(loop, &socket->flush); /* in a turn inside a handler, too */
+    bool goes_on = announce_end(socket);
+    if (goes_on)
+        berth__loop_flush_not(loop, &socket->flush);
+    return goes_on;
 }
 
 static void receive_ended(berth__stream *stream, int error)

@@ -205,21 +205,6 @@ void berth__socket_sent(berth__stream *stream, ptrdiff_t result)
     berth__leave(&socket->object);
 }
 
-/* Announces an end that was held, or one by the limit of output. Returns whether the connection
- * goes on. */
-BERTH__RARE static bool settle_end(berth_socket *socket)
-{
-    if (socket->overflowed && berth_socket_is_valid(socket)) {
-        berth__limits_close(socket, BERTH__LIMIT_OUTPUT);
-        return false;
-    }
-    if (socket->end_held && !socket->holed && berth__secure_owes(socket))
-        return (socket->paused && !berth__secure_shakes(socket)) || berth__secure_deliver(socket);
-    bool kept = socket->pending || socket->awaited || socket->paused;
-    kept = kept && (socket->pending || !socket->holed);
-    return !socket->end_held || kept || berth__socket_announce_held_end(socket);
-}
-
 static inline void settle_up_to(berth_socket *socket, size_t most)
 {
     bool ending = (socket->shut || socket->state == BERTH_STATE_CLOSING) && !is_watched(socket);
@@ -276,7 +261,7 @@ static size_t paced_size(berth_socket *socket)
  * take is the peer's to use up, so it does not run while tokens are waited for. */
 BERTH__RARE static void settle_specially(berth_socket *socket)
 {
-    if ((socket->overflowed || socket->end_held) && !settle_end(socket))
+    if ((socket->overflowed || socket->end_held) && !berth__socket_settle_end(socket))
         return;
     size_t most = paced_size(socket);
     if (socket->stream != NULL && !socket->stream->sending)
@@ -809,10 +794,10 @@ ptrdiff_t berth_socket_write_file(berth_socket *socket, int descriptor, uint64_t
     bool beyond = is_beyond_limit(socket, size);
     bool appended =
         size > 0 && berth__blocks_append_file(loop, &socket->output, file, offset, size);
-    if (!appended)
+    if (!appended) {
         loop->backend->operations->close_file(loop->backend, file);
-    if (!appended)
         return size > 0 ? fail(socket, ENOMEM) : 0;
+    }
     if (beyond) /* the file, too: what the kernel takes of it does not count */
         offer_output(socket);
     if (beyond && is_beyond_limit(socket, 0))

@@ -759,3 +759,35 @@ CASE(wait_inside_ready_read_beside_room, "S3.27", "a wait for output ends when i
     take_and_send();
     UNTIL(awaited);
 }
+
+/* Of a client that was in the queue when it had said all. */
+static struct actor *answers_behind_the_end(void)
+{
+    host = host_listening("h");
+    far = world_connect(host->port);
+    rest_size = 6;
+    UNTIL(host->new_connections == 1);
+    peer_shutdown(far);
+    world_settle();
+    struct actor *actor = actor_on("a", berth_server_next_pending_connection(host->server));
+    berth_socket_set_half_close(actor->socket, true);
+    actor->on_finished = turn_until_all_has_gone;
+    return actor;
+}
+
+CASE(turn_inside_an_end_that_was_held, "S2.9 S3.27", "what was written before goes")
+{
+    actor_say(answers_behind_the_end(), "answer");
+    UNTIL(awaited);
+}
+
+CASE(turn_inside_an_end_that_was_paused, "S3.20 S3.27", "what was written before goes")
+{
+    struct actor *actor = answers_behind_the_end();
+    berth_socket_pause_reading(actor->socket);
+    world_settle();
+    ck_assert(!awaited);
+    actor_say(actor, "answer");
+    berth_socket_resume_reading(actor->socket);
+    UNTIL(awaited);
+}
