@@ -108,8 +108,9 @@ typedef struct berth_socket_handlers {
     void (*ready_read)(berth_socket *socket, void *user);
 
     /** The kernel has accepted `bytes` bytes of the output, at least 1. Comes before the ready_read
-     * of what the peer has answered to them, but for bytes that were sent inside bytes_written.
-     * Not called recursively: what a turn or a wait inside it sends is not announced. */
+     * of what the peer has answered to them, but for bytes that were sent inside bytes_written, and
+     * for the first of those that were encrypted together, while the kernel has no room for the
+     * last. Not called recursively: what a turn or a wait inside it sends is not announced. */
     void (*bytes_written)(berth_socket *socket, size_t bytes, void *user);
 
     /** A connection that this side began is established. */
