@@ -95,7 +95,8 @@ void sim_new_server(uint64_t word)
     sim_headers_server(model, word);
     sim_tls_server(model);
     if (sim_choose(&word, 4) == 0)
-        berth_server_set_listen_backlog_size(model->server, (int)sim_choose(&word, 3));
+        berth_server_set_listen_backlog_size(model->server,
+                                             world->least_backlog + (int)sim_choose(&word, 3));
     listen_anywhere(model);
 }
 

@@ -183,7 +183,7 @@ static void ask_server(uint64_t word)
     sim_check(berth_server_base_has_pending_connections(server) ==
                   berth_server_has_pending_connections(model->server),
               "the base behaviour and the default do not agree");
-    int size = (int)sim_choose(&word, 100);
+    int size = world->least_backlog + (int)sim_choose(&word, 100);
     berth_server_set_listen_backlog_size(model->server, size);
     sim_check(berth_server_listen_backlog_size(server) == size, "a backlog was not kept");
     bool reuse = sim_choose(&word, 2) == 0;

@@ -216,6 +216,7 @@ static void read_bytes(uint64_t word)
     }
     ptrdiff_t count = world->receive(peer->end, bytes, 1 + sim_choose(&word, 100));
     sim_say("peer %td reads %td bytes", peer - sim.peers, count);
+    peer->told_of_reset = peer->told_of_reset || count == -ECONNRESET;
     if (count <= 0)
         return;
     size_t used = sim_headers_receive(peer, bytes, (size_t)count);

@@ -58,6 +58,9 @@ enum file_kind {
 
 struct world {
     bool is_simulated; /* what is done has arrived, and time is virtual */
+    /* A real kernel drops handshakes for which a backlog has no room, and clients try again after
+     * seconds. */
+    int least_backlog;
 
     /* Makes the loop of a program. `begin` returns NULL if that cannot be done; `end` comes after
      * the loop was freed, and fails the program if it has left anything in the kernel. */

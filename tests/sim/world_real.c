@@ -747,6 +747,7 @@ static unsigned barren_waits(void)
 }
 
 static const struct world real_world = {
+    .least_backlog = SIM_ALL_PEERS,
     .begin = begin,
     .end = end_world,
     .be_kind = be_kind,
